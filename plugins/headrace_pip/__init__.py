@@ -1,0 +1,3 @@
+"""pip, uv, poetry and pdm behind headrace."""
+
+from __future__ import annotations

@@ -1,0 +1,208 @@
+"""Settings, folders, and the only reader of environment variables.
+
+`config.toml` is the user's: headrace reads it and never writes it. What headrace itself remembers
+(origins found at ``on``, the journal, statistics) lies in the state folder.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from headrace.errors import ConfigurationError
+from headrace.models import Limits, Mirror, OperatorClass
+
+__all__ = ["DEFAULT_PORT", "EnvVars", "Folders", "Settings", "environment"]
+
+#: Outside the ephemeral ranges of Linux (32768 up), macOS and Windows (49152 up), and no
+#: service is registered for it.
+DEFAULT_PORT = 17223
+
+
+class EnvVars:
+    """Every environment variable that headrace reads. The documentation is made from this."""
+
+    HEADRACE_HOME = "HEADRACE_HOME"
+    """One folder for configuration, state and cache, instead of the platform's three."""
+    HEADRACE_CONFIG = "HEADRACE_CONFIG"
+    """Path of the settings file."""
+    HEADRACE_PORT = "HEADRACE_PORT"
+    """Port of the gateway on loopback."""
+    HEADRACE_LOG = "HEADRACE_LOG"
+    """Level of the log: debug, info, warning, error."""
+    HEADRACE_TRACE = "HEADRACE_TRACE"
+    """1: every hook call and every decision of a transfer goes to the log."""
+    NO_COLOR = "NO_COLOR"
+    """Set and not empty: no colours (no-color.org)."""
+    SSL_CERT_FILE = "SSL_CERT_FILE"
+    """PEM file of the certificate authorities to trust upstream, first choice."""
+    SSL_CERT_DIR = "SSL_CERT_DIR"
+    """Folder of hashed certificates to trust upstream."""
+    REQUESTS_CA_BUNDLE = "REQUESTS_CA_BUNDLE"
+    """As SSL_CERT_FILE, second choice."""
+    CURL_CA_BUNDLE = "CURL_CA_BUNDLE"
+    """As SSL_CERT_FILE, third choice."""
+    PIP_CERT = "PIP_CERT"
+    """As SSL_CERT_FILE, last choice."""
+    HTTP_PROXY = "HTTP_PROXY"
+    """Outgoing proxy for http upstreams (lower case too)."""
+    HTTPS_PROXY = "HTTPS_PROXY"
+    """Outgoing proxy for https upstreams (lower case too)."""
+    ALL_PROXY = "ALL_PROXY"
+    """Outgoing proxy for all upstreams (lower case too)."""
+    NO_PROXY = "NO_PROXY"
+    """Hosts that are reached without the proxy (lower case too)."""
+    NETRC = "NETRC"
+    """Path of the netrc file, where not ~/.netrc."""
+
+
+#: What a service does not inherit from the user's shell and `on` therefore writes down.
+NETWORK_VARIABLES = (
+    EnvVars.SSL_CERT_FILE,
+    EnvVars.SSL_CERT_DIR,
+    EnvVars.REQUESTS_CA_BUNDLE,
+    EnvVars.CURL_CA_BUNDLE,
+    EnvVars.PIP_CERT,
+    EnvVars.HTTP_PROXY,
+    EnvVars.HTTPS_PROXY,
+    EnvVars.ALL_PROXY,
+    EnvVars.NO_PROXY,
+    EnvVars.HTTP_PROXY.lower(),
+    EnvVars.HTTPS_PROXY.lower(),
+    EnvVars.ALL_PROXY.lower(),
+    EnvVars.NO_PROXY.lower(),
+    EnvVars.NETRC,
+)
+
+
+def environment() -> dict[str, str]:
+    """Return a copy of this process's environment. Every other module is handed one."""
+    return dict(os.environ)
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where headrace keeps what."""
+
+    config: Path
+    state: Path
+    cache: Path
+
+    @classmethod
+    def of_user(cls, env: Mapping[str, str]) -> Folders:
+        """Return the user's folders, by the platform's custom or below HEADRACE_HOME."""
+        if home := env.get(EnvVars.HEADRACE_HOME):
+            base = Path(home)
+            return cls(base / "config", base / "state", base / "cache")
+        dirs = platformdirs.PlatformDirs("headrace", appauthor=False)
+        return cls(dirs.user_config_path, dirs.user_state_path, dirs.user_cache_path)
+
+    @classmethod
+    def of_system(cls) -> Folders:
+        """Return the machine's folders (the gateway of ``sudo headrace on``)."""
+        return cls(Path("/etc/headrace"), Path("/var/lib/headrace"), Path("/var/cache/headrace"))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user decided, with our defaults. The names are those of `config.toml`."""
+
+    port: int = DEFAULT_PORT
+    documents: str = "provisional"
+    """``origin``: index pages come from the origin alone, however slow. ``provisional``: a named
+    operator's page may be used while each file that it names is confirmed at the origin."""
+    provisional_after: float = 1.0
+    """Seconds that the origin must be slower than a mirror before its page is used."""
+    store_limit: int = 20 * 1024**3
+    """Bytes that the content store may hold."""
+    disk_reserve: float = 0.10
+    """Share of the disk that stays free whatever the limit says."""
+    connections_per_mirror: int = 4
+    connections: int = 32
+    """Over all downloads."""
+    downloads: int = 4
+    """Large downloads at a time; more wait in turn."""
+    mirrors: tuple[Mirror, ...] = ()
+    """The user's own, from ``[[mirror]]`` tables."""
+    disabled_mirrors: frozenset[str] = frozenset()
+    catalogue: bool = True
+    """False: the shipped catalogue is not used, only own mirrors and the origin."""
+    source: Path | None = field(default=None, compare=False)
+    """The file that this came from."""
+
+    @classmethod
+    def load(cls, folders: Folders, env: Mapping[str, str]) -> Settings:
+        """Read the settings file; ConfigurationError with the line where it is wrong."""
+        path = Path(env.get(EnvVars.HEADRACE_CONFIG) or folders.config / "config.toml")
+        try:
+            table = tomllib.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            table = {}
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            msg = f"{path} cannot be read: {error}"
+            raise ConfigurationError("bad-settings", msg, hint="mend or remove the file") from error
+        if port := env.get(EnvVars.HEADRACE_PORT):
+            table["port"] = int(port) if port.isdigit() else port
+        return cls.parse(table, path)
+
+    @classmethod
+    def parse(cls, table: Mapping[str, Any], path: Path) -> Settings:
+        """Check the table; every mistake is named with its key."""
+        known = {f.name: f for f in fields(cls) if f.name not in ("mirrors", "source")}
+        values: dict[str, Any] = {}
+        for key, value in table.items():
+            if key == "mirror":
+                values["mirrors"] = tuple(_mirror(entry, path) for entry in value)
+                continue
+            default = known.get(key)
+            if default is None:
+                raise _bad(path, key, f"is not a setting; there are {', '.join(sorted(known))}")
+            values[key] = _typed(path, key, value, default.default)
+        if values.get("documents") not in (None, "origin", "provisional"):
+            raise _bad(path, "documents", "is neither 'origin' nor 'provisional'")
+        if not 0 <= values.get("port", 1) <= 65535:
+            raise _bad(path, "port", "is not a port")
+        return cls(**values, source=path)
+
+
+def _typed(path: Path, key: str, value: object, default: object) -> object:
+    if isinstance(default, frozenset):
+        if isinstance(value, list) and all(isinstance(v, str) for v in value):
+            return frozenset(value)
+        raise _bad(path, key, "must be a list of strings")
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(default):
+        raise _bad(path, key, f"must be a {type(default).__name__}")
+    if isinstance(value, int | float) and value < 0:
+        raise _bad(path, key, "must not be negative")
+    return value
+
+
+def _mirror(entry: Mapping[str, Any], path: Path) -> Mirror:
+    try:
+        return Mirror(
+            id=str(entry["id"]),
+            ecosystem=str(entry.get("ecosystem", "python")),
+            url=str(entry["url"]).rstrip("/"),
+            layout=str(entry.get("layout", "packages")),
+            operator=str(entry.get("operator", "")),
+            operator_class=OperatorClass(entry.get("operator_class", "organisation")),
+            limits=Limits(connections=int(entry.get("connections", 4))),
+            gives_documents=bool(entry.get("gives_documents", False)),
+            rank=int(entry.get("rank", 0)),
+        )
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise _bad(path, "mirror", f"has a wrong or missing field: {error}") from error
+
+
+def _bad(path: Path, key: str, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        "bad-settings", f"{path}: {key} {what}", hint="mend that line; nothing was changed"
+    )

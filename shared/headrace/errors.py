@@ -1,0 +1,112 @@
+"""One tree of errors. The class says whose fault it is; the text says what to do next.
+
+Nothing is imported from headrace but the words for faults, so any room may raise these.
+"""
+
+from __future__ import annotations
+
+from headrace.models import Fault
+
+__all__ = [
+    "ClientError",
+    "ConfigurationError",
+    "ConflictError",
+    "HeadraceError",
+    "IntegrityError",
+    "LocalError",
+    "OriginError",
+    "PluginError",
+    "StoreError",
+    "TransferError",
+    "UpstreamError",
+]
+
+
+class HeadraceError(Exception):
+    """Base of all errors that headrace raises on purpose.
+
+    `reference` is a stable kebab-case word for documentation and tests, `message` one sentence on
+    what happened, `hint` one sentence on what to do next.
+    """
+
+    fault_of = "headrace"
+
+    def __init__(self, reference: str, message: str, *, hint: str = "") -> None:
+        """Keep the parts; `str()` puts them together."""
+        super().__init__(message)
+        self.reference = reference
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Message, then the hint in parentheses."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class ClientError(HeadraceError):
+    """The client asked for something that makes no sense. Its fault."""
+
+    fault_of = "client"
+
+
+class LocalError(HeadraceError):
+    """This machine stood in the way: disk, permissions, a port."""
+
+    fault_of = "this machine"
+
+
+class StoreError(LocalError):
+    """The content store cannot take or give bytes. Never reaches a client: the bytes flow on."""
+
+
+class ConfigurationError(LocalError):
+    """A setting or a tool's configuration file cannot be understood."""
+
+
+class ConflictError(LocalError):
+    """A file was changed after headrace wrote it; undoing would lose that change."""
+
+
+class PluginError(HeadraceError):
+    """A plugin broke its promise. It is left out, with its name in the log."""
+
+    fault_of = "a plugin"
+
+
+class UpstreamError(HeadraceError):
+    """An upstream failed in one of the known ways."""
+
+    fault_of = "upstream"
+
+    def __init__(
+        self,
+        fault: Fault,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        hint: str = "",
+    ) -> None:
+        """`retry_after` is in seconds from now."""
+        super().__init__(fault.value, message, hint=hint)
+        self.fault = fault
+        self.status = status
+        self.retry_after = retry_after
+
+
+class OriginError(UpstreamError):
+    """The authority itself failed, so there is nobody left to ask."""
+
+    fault_of = "the origin"
+
+
+class TransferError(HeadraceError):
+    """No source was left that could finish an artifact."""
+
+    fault_of = "every source"
+
+
+class IntegrityError(TransferError):
+    """Even the origin's bytes do not have the origin's digest."""
+
+    fault_of = "the origin"

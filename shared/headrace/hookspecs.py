@@ -1,0 +1,378 @@
+"""Every hook of headrace, with its types and an example each. This file is the manual.
+
+Plural nouns register (every plugin is heard), verbs with ``firstresult`` decide, ``observe``
+watches. The built-in ecosystems come in by the same door, entry-point group ``headrace``, and
+register as ``trylast``, so that a third party's answer wins. A plugin takes only the arguments
+that it needs. What a plugin returns is a description: the core performs it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import pluggy
+
+from headrace.models import (
+    Accelerator,
+    Artifact,
+    Credential,
+    Document,
+    Mirror,
+    MirrorStats,
+    Origin,
+    Plan,
+    Request,
+    Response,
+    ServeArtifact,
+    ServeDocument,
+    SourceFailed,
+    TransferFinished,
+    Variant,
+    VariantRequest,
+)
+
+__all__ = [
+    "AcceleratorDetector",
+    "Activation",
+    "DiscoveredOrigin",
+    "Ecosystem",
+    "FileEdit",
+    "FreshnessProbe",
+    "GatewayAddress",
+    "Override",
+    "Place",
+    "Reader",
+    "Scope",
+    "hookimpl",
+    "hookspec",
+]
+
+hookspec = pluggy.HookspecMarker("headrace")
+hookimpl = pluggy.HookimplMarker("headrace")
+
+
+# ------------------------------------------------------------------ ecosystems
+
+
+class Ecosystem(Protocol):
+    """One world of names (Python packages, conda channels, OCI images). Pure: no I/O, no clock."""
+
+    @property
+    def name(self) -> str:
+        """Word for routes, settings, statistics: ``python``."""
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """Path prefixes of the gateway that are this ecosystem's, each with both slashes."""
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """The closed list of origins that the gateway may ask on this ecosystem's behalf."""
+
+    def plan(self, request: Request) -> Plan:
+        """Say what to do with a client's request."""
+
+    def form(self, request: Request, plan: ServeDocument) -> str:
+        """Name the representation that this client is to get; answers are kept by it."""
+
+    def rewrite(self, document: Document, form: str, plan: ServeDocument) -> Response:
+        """Turn the origin's document into the client's; ValueError when it is no such document.
+
+        Every link that it leaves in the page leads to the gateway or to the origin, never to a
+        mirror. Deterministic: the gateway makes the ETag from the body and compresses.
+        """
+
+    def artifacts(self, document: Document, plan: ServeDocument) -> Iterable[Artifact]:
+        """List what the document names; ValueError when it is no such document."""
+
+    def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:
+        """Give the artifact's URL at a mirror; None: its layout has no place for it."""
+
+    def locate_document(self, plan: ServeDocument, mirror: Mirror) -> str | None:
+        """Give the document's URL at a mirror, for provisional pages; None: not there."""
+
+    def confirmation(self, artifact: Artifact) -> str | None:
+        """Give the origin's URL whose 200 to a HEAD proves (path, digest), or None.
+
+        Only where the origin's path is made of the content's own digest.
+        """
+
+    def leads_to(
+        self, plan: ServeDocument | ServeArtifact, document: Document, request: Request
+    ) -> Iterable[ServeDocument | ServeArtifact]:
+        """Say what a client that got this document asks for next, likeliest first (read ahead).
+
+        For `ServeArtifact` the document's body is the artifact's content (PEP 658 metadata).
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class FreshnessProbe:
+    """How to tell whether a mirror has caught up with the origin."""
+
+    name: str
+    requests: Callable[[Mirror], Sequence[Request]]
+    judge: Callable[[Sequence[Response], Sequence[Response]], bool | None]
+    """Mirror's answers, origin's answers: fresh, stale, or None when they do not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceleratorDetector:
+    """One way to find GPUs; run in a child process with a time limit in seconds."""
+
+    name: str
+    detect: Callable[[], Sequence[Accelerator]]
+    timeout: float = 5.0
+
+
+# ------------------------------------------------------------------ activation
+
+
+class Scope(enum.StrEnum):
+    """Whose configuration is written."""
+
+    USER = "user"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The machine and user that an activation describes edits for. All facts, no look-ups."""
+
+    scope: Scope
+    home: Path
+    environment: Mapping[str, str]
+    platform: str
+    """``linux``, ``darwin`` or ``win32``, as `sys.platform`."""
+    working_directory: Path
+    command: tuple[str, ...] = ()
+    """For ``headrace run``: the command that is about to start; else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayAddress:
+    """Where clients reach the gateway."""
+
+    host: str
+    port: int
+    token: str | None = field(default=None, repr=False)
+    """Needed in URLs where the gateway fronts an origin that has the user's credential."""
+
+    def url(self, path: str = "/") -> str:
+        """Return the URL of a path, with the token as ``headrace:TOKEN@`` where there is one."""
+        user = f"headrace:{self.token}@" if self.token else ""
+        return f"http://{user}{self.host}:{self.port}{path}"
+
+
+@dataclass(frozen=True, slots=True)
+class FileEdit:
+    """One file, before and after. None means: no such file."""
+
+    path: Path
+    before: bytes | None
+    after: bytes | None
+    reason: str
+    private: bool = False
+    """Write with mode 0600, because the content holds a token."""
+    reload: tuple[str, ...] = ()
+    """What must be told about the change, in the tool's own words (``pid-file:…:SIGHUP``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Something that wins over what we wrote, so that this tool goes past the gateway."""
+
+    tool: str
+    where: str
+    """A path with line, or an environment variable."""
+    what: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoveredOrigin:
+    """An origin as a tool's configuration names it today."""
+
+    origin: Origin
+    where: str
+    """A path, an environment variable, or ``pip's own default``."""
+    credential: Credential | None = None
+    """From the URL itself; netrc and keyring are asked when the origin is used."""
+
+
+#: Gives a file's bytes, or None where there is none; ConfigurationError when it cannot be read.
+Reader = Callable[[Path], bytes | None]
+
+
+class Activation(Protocol):
+    """How one tool is pointed at the gateway. Descriptions only: dry run, diff, backup and undo
+    are written once, in the core.
+    """
+
+    @property
+    def tool(self) -> str:
+        """Name of the tool: ``pip``."""
+
+    def discover(self, place: Place, read: Reader) -> Sequence[DiscoveredOrigin]:
+        """Say which origins the tool uses now, leaving out what headrace wrote. May run the tool
+        to ask for its own default.
+        """
+
+    def enable(
+        self,
+        place: Place,
+        gateway: GatewayAddress,
+        origins: Sequence[Origin],
+        read: Reader,
+    ) -> Sequence[FileEdit]:
+        """Describe the edits; ConfigurationError when a file cannot be understood."""
+
+    def overrides(self, place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Override]:
+        """Find what wins over our edits from where the user stands."""
+
+    def environment(
+        self,
+        place: Place,
+        gateway: GatewayAddress,
+        origins: Sequence[Origin],
+        read: Reader,
+        scratch: Path,
+    ) -> tuple[Mapping[str, str | None], Sequence[FileEdit]]:
+        """For ``headrace run``: variables to set (None: to unset) and files to write below
+        `scratch`, a private folder that is removed afterwards.
+        """
+
+
+# ------------------------------------------------------------------ the hooks
+
+
+@hookspec
+def headrace_ecosystems(origins: Sequence[Origin]) -> Iterable[Ecosystem]:
+    """Register ecosystems. `origins` are those that were discovered, of every ecosystem.
+
+    Example::
+
+        @hookimpl
+        def headrace_ecosystems(origins):
+            yield CratesEcosystem([o for o in origins if o.ecosystem == "crates"])
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def headrace_mirrors(ecosystem: str) -> Iterable[Mirror]:
+    """Register mirrors of an ecosystem: the shipped catalogue, a site's own list.
+
+    Example::
+
+        @hookimpl
+        def headrace_mirrors(ecosystem):
+            if ecosystem == "python":
+                yield Mirror("campus", "python", "https://mirror.campus.example/pypi", "packages",
+                             operator_class=OperatorClass.ORGANISATION)
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def headrace_freshness_probes(ecosystem: str) -> Iterable[FreshnessProbe]:
+    """Register ways to tell a fresh mirror from a stale one.
+
+    Example::
+
+        @hookimpl
+        def headrace_freshness_probes(ecosystem):
+            if ecosystem == "python":
+                yield FreshnessProbe("serial", requests=serial_request, judge=same_serial)
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def headrace_accelerator_detectors() -> Iterable[AcceleratorDetector]:
+    """Register ways to find GPUs; all are asked, the first that answers wins.
+
+    Example::
+
+        @hookimpl
+        def headrace_accelerator_detectors():
+            yield AcceleratorDetector("acme-smi", detect=ask_acme_smi, timeout=2.0)
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def headrace_choose_variant(
+    request: VariantRequest, accelerators: Sequence[Accelerator]
+) -> Variant | None:
+    """Choose the build of a package for these accelerators; None: no opinion.
+
+    Example::
+
+        @hookimpl
+        def headrace_choose_variant(request, accelerators):
+            if request.project == "acme-kernels" and accelerators:
+                return Variant("acme2", reason="the Acme card needs the acme2 build")
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def headrace_order_mirrors(
+    artifact: Artifact, candidates: Sequence[MirrorStats]
+) -> Sequence[Mirror] | None:
+    """Order the mirrors for an artifact, best first, leaving out those not to be asked.
+
+    Example::
+
+        @hookimpl
+        def headrace_order_mirrors(artifact, candidates):
+            if artifact.size and artifact.size > 1 << 30:  # big files from the campus alone
+                return [c.mirror for c in candidates if c.mirror.id == "campus"]
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def headrace_credential(origin: Origin) -> Credential | None:
+    """Give the user's credential for an origin. There is no such hook for mirrors, on purpose.
+
+    Example::
+
+        @hookimpl
+        def headrace_credential(origin):
+            if origin.url.startswith("https://index.corp.example/"):
+                return Credential("ci", read_vault("index"))
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def headrace_activations() -> Iterable[Activation]:
+    """Register how a tool is pointed at the gateway.
+
+    Example::
+
+        @hookimpl
+        def headrace_activations():
+            yield CargoActivation()
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def headrace_observe(event: SourceFailed | TransferFinished) -> None:
+    """Watch what happens. Must return at once; what it raises is logged, never felt.
+
+    Example::
+
+        @hookimpl
+        def headrace_observe(event):
+            if isinstance(event, SourceFailed):
+                counter.labels(event.source, event.fault).inc()
+    """
+    raise NotImplementedError

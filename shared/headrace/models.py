@@ -1,0 +1,358 @@
+"""Frozen values that every room speaks in.
+
+Nothing here reads a clock, a file, a socket or the environment. Times are seconds since the epoch
+where a field says *epoch*, else seconds of a monotonic clock that the caller owns. Sizes are bytes.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = [
+    "Accelerator",
+    "Artifact",
+    "Credential",
+    "Digest",
+    "Document",
+    "Fault",
+    "Limits",
+    "Mirror",
+    "MirrorStats",
+    "OperatorClass",
+    "Origin",
+    "PassThrough",
+    "Plan",
+    "Refuse",
+    "Request",
+    "Response",
+    "ServeArtifact",
+    "ServeDocument",
+    "Source",
+    "SourceFailed",
+    "TransferFinished",
+    "Variant",
+    "VariantRequest",
+]
+
+_HEX = re.compile(r"[0-9a-f]+")
+#: Digest algorithms that decide about bytes, with the length of their hex form. Weaker ones
+#: (md5, sha1) name a file but prove nothing, so an artifact that has only these is untrusted.
+_STRONG = {"sha256": 64, "sha384": 96, "sha512": 128, "blake2b_256": 64}
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A content digest, written ``algorithm:hex`` as OCI image-spec does."""
+
+    algorithm: str
+    value: str
+
+    def __post_init__(self) -> None:
+        """Refuse a digest that is not lower-case hex of the algorithm's length."""
+        if _STRONG.get(self.algorithm) != len(self.value) or not _HEX.fullmatch(self.value):
+            msg = f"not a digest that can decide: {self.algorithm}:{self.value[:80]}"
+            raise ValueError(msg)
+
+    @classmethod
+    def parse(cls, text: str) -> Digest:
+        """Read ``algorithm:hex``; ValueError when it is anything else."""
+        algorithm, _, value = text.partition(":")
+        return cls(algorithm, value.lower())
+
+    def __str__(self) -> str:
+        """Write ``algorithm:hex``."""
+        return f"{self.algorithm}:{self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What proves the user to one origin. Never given to a mirror; never shown."""
+
+    username: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The authority that names things: a package index, a channel host, a registry."""
+
+    ecosystem: str
+    url: str
+    """Base URL without user, password, query or fragment and without a final slash."""
+    private: bool = False
+    """The user's own (company index, token channel): no mirror is even asked for its names."""
+    name: str = "default"
+    """How routes and settings call it."""
+
+
+class OperatorClass(enum.StrEnum):
+    """Who runs an upstream, which decides what it may supply."""
+
+    OFFICIAL = "official"
+    ORGANISATION = "organisation"
+    UNIVERSITY = "university"
+    CLOUD = "cloud"
+    COMMERCIAL = "commercial"
+    COMMUNITY = "community"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an operator asks of its clients."""
+
+    connections: int = 4
+    """At most this many connections at a time, over all downloads of this machine."""
+    probe: bool = True
+    """False where the operator forbids requests that no user waits for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """A source of bytes that names nothing."""
+
+    id: str
+    ecosystem: str
+    url: str
+    """Base URL; what hangs below it is the layout's business. No credentials in it."""
+    layout: str
+    """One word of the ecosystem's closed list of layouts."""
+    operator: str = ""
+    operator_class: OperatorClass = OperatorClass.COMMUNITY
+    countries: tuple[str, ...] = ()
+    """ISO 3166 codes of the countries that it is meant for; empty: everywhere."""
+    limits: Limits = Limits()
+    gives_documents: bool = False
+    """May supply provisional pages (design, "Documents over a slow line")."""
+    rank: int = 100
+    """The catalogue's guess before anything was measured; lower is tried first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """Immutable bytes that an origin named."""
+
+    ecosystem: str
+    path: str
+    """The gateway's path for it, decoded, with a leading slash; stable across runs."""
+    name: str
+    """File name, for people and for content types."""
+    url: str
+    """Where the origin keeps it."""
+    origin: Origin
+    digest: Digest | None = None
+    """None: nothing can be checked, so only the origin may supply it."""
+    size: int | None = None
+    content_type: str = "application/octet-stream"
+    object_class: str = "artifact"
+    """What statistics and bans are kept by, beside the mirror."""
+    provisional: str | None = None
+    """Id of the mirror whose page named it while the origin's own page is not here yet."""
+    mirrored: bool = True
+    """False for what mirrors are known to lack (PEP 658 metadata): the origin alone is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place where an artifact's bytes may be had. Built by selection, used by transfer."""
+
+    id: str
+    """The mirror's id, or ``origin``."""
+    url: str
+    is_origin: bool = False
+    connections: int = 4
+    """Hard limit for this host, over all downloads."""
+    rate: float | None = None
+    """Bytes per second that this source has given lately; None: not measured yet."""
+    rtt: float | None = None
+    """Seconds to the first byte of an answer on a warm connection; None: not measured yet."""
+
+
+class Fault(enum.StrEnum):
+    """How an upstream can fail. The transfer, the statistics and the log share these words."""
+
+    UNREACHABLE = "unreachable"
+    """Name not resolved, no route."""
+    REFUSED = "refused"
+    TLS = "tls"
+    SILENT = "silent"
+    """Connected, or connecting, and no answer in time."""
+    CUT = "cut"
+    """The connection ended before the promised length."""
+    STALLED = "stalled"
+    """Bytes stopped in the middle."""
+    SLOW = "slow"
+    """So slow that others finish its work first."""
+    FORBIDDEN = "forbidden"
+    """401, 402, 403, 451: this source will not give this object to us."""
+    MISSING = "missing"
+    """404, 410: this source does not have it (yet)."""
+    RATE_LIMITED = "rate-limited"
+    """429, or 503 with Retry-After."""
+    SERVER_ERROR = "server-error"
+    """Other 5xx."""
+    NOT_THE_FILE = "not-the-file"
+    """An answer that cannot be the artifact: HTML, another size, another Content-Range."""
+    WRONG_BYTES = "wrong-bytes"
+    """The digest does not agree and this source supplied the difference."""
+    NO_RANGES = "no-ranges"
+    """Answered 200 to a ranged request: usable as a whole-file source only."""
+    PROTOCOL = "protocol"
+    """Not HTTP as RFC 9110 and 9112 have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorStats:
+    """What is known of one mirror for one object class on this network."""
+
+    mirror: Mirror
+    rate: float | None = None
+    """Decaying average, bytes per second and transfer."""
+    rtt: float | None = None
+    failures: float = 0.0
+    """Decaying share of requests that failed, 0 to 1."""
+    paused_until: float = 0.0
+    """Epoch; before it the mirror is not asked for this object class."""
+    measured_at: float = 0.0
+    """Epoch of the newest measurement; 0: never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A client's request as the gateway understood it."""
+
+    method: str
+    path: str
+    """Percent-decoded, normalised, with a leading slash."""
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Lower-case names; several lines of one name joined with ", " (RFC 9110 section 5.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole answer, ready to send."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A mutable page as an upstream gave it."""
+
+    url: str
+    """Final URL after redirects: relative links resolve against it."""
+    body: bytes
+    content_type: str
+    etag: str | None = None
+    last_modified: str | None = None
+    fetched_at: float = 0.0
+    """Epoch of the last time the origin said that this is current."""
+    max_age: float | None = None
+    """The origin's own lifetime in seconds (Cache-Control); None: it did not say."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Other headers worth keeping, lower-case names (x-pypi-last-serial)."""
+    supplied_by: str | None = None
+    """None: the origin; else the id of the mirror whose page this is (provisional)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServeDocument:
+    """Plan: fetch or revalidate a document at the origin, then rewrite it for the client."""
+
+    origin: Origin
+    url: str
+    accept: str
+    """The Accept header for the origin."""
+    key: str
+    """Stable key of the document itself, whatever form the client asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServeArtifact:
+    """Plan: give bytes by digest, from the store or from any source."""
+
+    path: str
+    """Artifact.path."""
+    named_by: ServeDocument | None
+    """The document to load when the artifact is not known yet; None: cannot be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassThrough:
+    """Plan: nothing to gain here; the origin answers for itself."""
+
+    origin: Origin
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Plan: not ours to answer."""
+
+    status: int
+    reason: str
+
+
+Plan = ServeDocument | ServeArtifact | PassThrough | Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator:
+    """A GPU as found. `capability` is CUDA's (major, minor); other makers name an architecture."""
+
+    maker: str
+    name: str
+    capability: tuple[int, int] | None = None
+    architecture: str | None = None
+    driver: str | None = None
+    runtime: str | None = None
+    """Highest CUDA or ROCm version that the driver reports."""
+    memory: int | None = None
+    method: str = ""
+    """Which way of asking answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class VariantRequest:
+    """What an installer asks a package for, as far as it bears on builds for accelerators."""
+
+    project: str
+    python: str | None = None
+    platform: str | None = None
+    specifier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A build of a package for accelerators, with the reason why it was chosen."""
+
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFailed:
+    """Event: a source failed while it worked on an artifact."""
+
+    artifact: Artifact
+    source: str
+    fault: Fault
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferFinished:
+    """Event: an artifact is whole, checked and in the store."""
+
+    artifact: Artifact
+    size: int
+    seconds: float
+    bytes_by_source: Mapping[str, int]
+    faults: Mapping[str, int]
+    """Faults that were survived, ``source:fault`` to count."""
+    from_store: bool = False

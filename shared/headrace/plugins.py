@@ -1,0 +1,167 @@
+"""The plugin manager: guarded loading, and results drained plugin by plugin.
+
+A plugin that cannot be imported, registers a hook that does not exist, or raises while it is asked
+is named in the log and left out; it never stops headrace (promise 2). pluggy by itself guards
+neither the loading of entry points nor the lazily raised errors of generators.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from headrace import hookspecs
+
+if TYPE_CHECKING:
+    from headrace.hookspecs import (
+        AcceleratorDetector,
+        Activation,
+        Ecosystem,
+        FreshnessProbe,
+    )
+    from headrace.models import (
+        Accelerator,
+        Artifact,
+        Credential,
+        Mirror,
+        MirrorStats,
+        Origin,
+        SourceFailed,
+        TransferFinished,
+        Variant,
+        VariantRequest,
+    )
+
+__all__ = ["Plugins"]
+
+_log = logging.getLogger("headrace.plugins")
+
+
+class Plugins:
+    """All plugins of this process, behind typed methods, one for each hook."""
+
+    def __init__(self, extra: Iterable[object] = (), *, entry_points: bool = True) -> None:
+        """Load the entry points of group ``headrace`` and register `extra` objects after them."""
+        self._manager = pluggy.PluginManager("headrace")
+        self._manager.add_hookspecs(hookspecs)
+        self.broken: dict[str, str] = {}
+        if entry_points:
+            for entry in importlib.metadata.entry_points(group="headrace"):
+                self._load(entry)
+        for plugin in extra:
+            self._register(plugin, None)
+
+    def _load(self, entry: importlib.metadata.EntryPoint) -> None:
+        try:
+            plugin = entry.load()
+        except Exception as error:  # noqa: BLE001 - any error of a foreign module
+            self._blame(entry.name, f"cannot be imported: {error!r}")
+            return
+        self._register(plugin, entry.name)
+
+    def _register(self, plugin: object, name: str | None) -> None:
+        known = self._manager.register(plugin, name)
+        try:
+            for caller in self._manager.get_hookcallers(plugin) or ():
+                if caller.spec is None and not _is_optional(caller, plugin):
+                    self._manager.unregister(plugin)
+                    self._blame(
+                        known or repr(plugin), f"has a hook that does not exist: {caller.name}"
+                    )
+                    return
+        except pluggy.PluginValidationError as error:
+            self._manager.unregister(plugin)
+            self._blame(known or repr(plugin), str(error))
+
+    def _blame(self, name: str, what: str) -> None:
+        self.broken[name] = what
+        _log.warning("plugin %s is left out: it %s", name, what)
+
+    def _each(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
+        """Call each plugin by itself, so that one that raises takes nobody along."""
+        caller = getattr(self._manager.hook, hook)
+        for implementation in reversed(caller.get_hookimpls()):
+            wanted = {name: arguments[name] for name in implementation.argnames}
+            try:
+                result = implementation.function(**wanted)
+                if result is not None and not caller.spec.opts.get("firstresult"):
+                    result = list(result)
+            except Exception as error:  # noqa: BLE001 - any error of a foreign function
+                _log.warning("plugin %s failed in %s: %r", implementation.plugin_name, hook, error)
+                continue
+            if result is not None:
+                yield implementation.plugin_name, result
+
+    def _all(self, hook: str, **arguments: Any) -> list[Any]:
+        return [item for _, items in self._each(hook, **arguments) for item in items]
+
+    def _first(self, hook: str, **arguments: Any) -> Any:
+        return next((result for _, result in self._each(hook, **arguments)), None)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the plugins that are in."""
+        return sorted(name for name, _ in self._manager.list_name_plugin())
+
+    def ecosystems(self, origins: Sequence[Origin]) -> list[Ecosystem]:
+        """Every ecosystem, third parties' first."""
+        return self._all("headrace_ecosystems", origins=origins)
+
+    def mirrors(self, ecosystem: str) -> list[Mirror]:
+        """Every mirror of an ecosystem; of two with one id the first plugin's wins."""
+        mirrors: dict[str, Mirror] = {}
+        for mirror in self._all("headrace_mirrors", ecosystem=ecosystem):
+            mirrors.setdefault(mirror.id, mirror)
+        return list(mirrors.values())
+
+    def freshness_probes(self, ecosystem: str) -> list[FreshnessProbe]:
+        """Every freshness probe of an ecosystem."""
+        return self._all("headrace_freshness_probes", ecosystem=ecosystem)
+
+    def accelerator_detectors(self) -> list[AcceleratorDetector]:
+        """Every way to find GPUs, third parties' first."""
+        return self._all("headrace_accelerator_detectors")
+
+    def choose_variant(
+        self, request: VariantRequest, accelerators: Sequence[Accelerator]
+    ) -> Variant | None:
+        """Return the first plugin's choice."""
+        chosen: Variant | None = self._first(
+            "headrace_choose_variant", request=request, accelerators=accelerators
+        )
+        return chosen
+
+    def order_mirrors(
+        self, artifact: Artifact, candidates: Sequence[MirrorStats]
+    ) -> Sequence[Mirror] | None:
+        """Return the first plugin's order; None: the core's own selection decides."""
+        order: Sequence[Mirror] | None = self._first(
+            "headrace_order_mirrors", artifact=artifact, candidates=candidates
+        )
+        return order
+
+    def credential(self, origin: Origin) -> Credential | None:
+        """Return the user's credential for an origin, where a plugin knows one."""
+        credential: Credential | None = self._first("headrace_credential", origin=origin)
+        return credential
+
+    def activations(self) -> list[Activation]:
+        """Every tool that can be pointed at the gateway."""
+        return self._all("headrace_activations")
+
+    def observe(self, event: SourceFailed | TransferFinished) -> None:
+        """Tell every watcher."""
+        caller = self._manager.hook.headrace_observe
+        for implementation in caller.get_hookimpls():
+            try:
+                implementation.function(*([event] if implementation.argnames else []))
+            except Exception as error:  # noqa: BLE001 - a watcher must not be felt
+                _log.warning("plugin %s failed in observe: %r", implementation.plugin_name, error)
+
+
+def _is_optional(caller: pluggy.HookCaller, plugin: object) -> bool:
+    return any(i.optionalhook for i in caller.get_hookimpls() if i.plugin is plugin)

@@ -1,0 +1,3 @@
+"""I/O: files and processes of this machine."""
+
+from __future__ import annotations
