@@ -64,18 +64,19 @@ class Plugins:
         self._register(plugin, entry.name)
 
     def _register(self, plugin: object, name: str | None) -> None:
-        known = self._manager.register(plugin, name)
+        shown = name or getattr(plugin, "__name__", None) or repr(plugin)
         try:
-            for caller in self._manager.get_hookcallers(plugin) or ():
-                if caller.spec is None and not _is_optional(caller, plugin):
-                    self._manager.unregister(plugin)
-                    self._blame(
-                        known or repr(plugin), f"has a hook that does not exist: {caller.name}"
-                    )
-                    return
-        except pluggy.PluginValidationError as error:
-            self._manager.unregister(plugin)
-            self._blame(known or repr(plugin), str(error))
+            self._manager.register(plugin, name)
+        except (pluggy.PluginValidationError, ValueError) as error:
+            if self._manager.is_registered(plugin):
+                self._manager.unregister(plugin)
+            self._blame(shown, f"does not fit its hook: {str(error).strip().splitlines()[-1]}")
+            return
+        for caller in self._manager.get_hookcallers(plugin) or ():
+            if caller.spec is None and not _is_optional(caller, plugin):
+                self._manager.unregister(plugin)
+                self._blame(shown, f"has a hook that does not exist: {caller.name}")
+                return
 
     def _blame(self, name: str, what: str) -> None:
         self.broken[name] = what

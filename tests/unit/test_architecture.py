@@ -1,0 +1,240 @@
+"""The arrows and the purity that ARCHITECTURE.md promises, read from the code's own imports."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CORE = ROOT / "shared" / "headrace"
+PLUGINS = ROOT / "plugins"
+
+#: An import may only point to a room with a smaller number.
+ROOMS = {
+    "models": 0,
+    "redact": 0,
+    "errors": 1,
+    "policy": 2,
+    "transfer": 2,
+    "catalogue": 2,
+    "data": 2,
+    "config": 3,
+    "hookspecs": 4,
+    "plugins": 5,
+    "system": 6,
+    "network": 7,
+    "cli": 8,
+}
+#: Of the same room: files may import each other. policy and transfer do not know each other.
+#: What plugins may see of the core; everything else is behind hooks.
+OPEN_TO_PLUGINS = {"models", "errors", "redact", "hookspecs", "config", "catalogue", "data"}
+#: What a pure file may import. Everything is pure but the files below.
+PURE = {
+    "__future__",
+    "abc",
+    "base64",
+    "bisect",
+    "collections",
+    "configparser",
+    "copy",
+    "dataclasses",
+    "datetime",
+    "email",
+    "enum",
+    "fnmatch",
+    "functools",
+    "hashlib",
+    "heapq",
+    "html",
+    "io",
+    "ipaddress",
+    "itertools",
+    "json",
+    "math",
+    "operator",
+    "packaging",
+    "pathlib",
+    "posixpath",
+    "re",
+    "string",
+    "tomlkit",
+    "tomllib",
+    "types",
+    "typing",
+    "urllib.parse",
+    "xml",
+    "pluggy",
+}
+#: The files that may touch the world, each with the reason why.
+IMPURE = {
+    "shared/headrace/config.py": "the only reader of the environment and of the settings file",
+    "shared/headrace/plugins.py": "loads entry points and logs",
+    "shared/headrace/catalogue.py": "reads the shipped data files",
+    "shared/headrace/system": "files and processes",
+    "shared/headrace/network": "sockets",
+    "shared/headrace/cli": "the edge",
+    "plugins/headrace_pip/plugin.py": "entry file, imports inside its hooks",
+    "plugins/headrace_pip/keyring_backend.py": "entry file, asks the recorded state",
+    "plugins/headrace_pip/origins.py": "asks pip for its default index",
+    "plugins/headrace_pip/credentials.py": "asks netrc and keyring",
+    "plugins/headrace_pip/presence.py": "looks for tools on PATH",
+}
+
+
+def python_files() -> Iterator[Path]:
+    for folder in (CORE, *sorted(PLUGINS.glob("headrace_*"))):
+        yield from sorted(folder.rglob("*.py"))
+
+
+FILES = list(python_files())
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            module = node.module or ""
+            yield node.lineno, module
+            if module in ("headrace", "urllib", "xml"):
+                yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
+
+
+def room_of(module: str) -> str | None:
+    parts = module.split(".")
+    return parts[1] if parts[0] == "headrace" and len(parts) > 1 and parts[1] in ROOMS else None
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_imports_point_only_to_the_left(path: Path) -> None:
+    wrong = []
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    for line, module in imports(path):
+        target = room_of(module)
+        if target is None:
+            if parts[0] == "shared" and module.split(".")[0].startswith("headrace_"):
+                wrong.append(f"{relative(path)}:{line}: the core imports a plugin, {module}")
+            continue
+        if parts[0] == "plugins":
+            if target not in OPEN_TO_PLUGINS:
+                wrong.append(f"{relative(path)}:{line}: a plugin reaches past the hooks, {module}")
+            continue
+        here = parts[2] if len(parts) > 2 else "__init__"
+        if here == "__init__":
+            continue
+        if here != target and ROOMS[target] >= ROOMS[here] and ROOMS[here] > 1:
+            wrong.append(f"{relative(path)}:{line}: {here} may not import {target}")
+        if ROOMS[here] <= 1 and target not in ("models", here):
+            wrong.append(f"{relative(path)}:{line}: {here} may not import {target}")
+    assert not wrong, "\n".join(wrong)
+
+
+def is_impure(path: Path) -> bool:
+    return any(relative(path) == name or relative(path).startswith(name + "/") for name in IMPURE)
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if not is_impure(p)], ids=relative)
+def test_a_file_is_pure_until_someone_argues_otherwise(path: Path) -> None:
+    wrong = []
+    for line, module in imports(path):
+        top = module.split(".")[0]
+        if top in ("urllib", "xml"):
+            allowed = module in ("urllib", "xml") or any(
+                module.startswith(name) for name in ("urllib.parse", "xml.")
+            )
+        else:
+            allowed = top in PURE or top.startswith("headrace")
+        if not allowed:
+            wrong.append(f"{relative(path)}:{line}: {module} touches the world")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_rooms_policy_and_transfer_do_not_know_each_other() -> None:
+    for room, other in (("policy", "transfer"), ("transfer", "policy")):
+        for path in (CORE / room).rglob("*.py"):
+            assert all(room_of(module) != other for _, module in imports(path)), relative(path)
+
+
+def test_the_http_client_stands_behind_one_file() -> None:
+    users = {
+        relative(p) for p in python_files() for _, m in imports(p) if m.split(".")[0] == "httpx"
+    }
+    assert users <= {"shared/headrace/network/client.py"}
+
+
+def test_async_code_lives_in_the_network_room_alone() -> None:
+    for path in python_files():
+        if relative(path).startswith("shared/headrace/network/"):
+            continue
+        nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+        found = [n.lineno for n in nodes if isinstance(n, ast.AsyncFunctionDef)]
+        assert not found, f"{relative(path)}:{found}"
+
+
+_TOOLS = re.compile(r"\b(?:pip|uv|conda|mamba|docker|podman|poetry|pdm)\b")
+
+
+def _docstrings(tree: ast.Module) -> set[int]:
+    """Ids of string nodes that are statements: docstrings and field descriptions."""
+    return {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+
+
+def test_the_core_names_no_tool() -> None:
+    wrong = []
+    for path in CORE.rglob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        prose = _docstrings(tree)
+        wrong += [
+            f"{relative(path)}:{node.lineno}: {node.value!r}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in prose
+            and _TOOLS.search(node.value)
+        ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_a_file_is_one_concern(path: Path) -> None:
+    lines = len(path.read_text("utf-8").splitlines())
+    assert lines <= 400, f"{relative(path)} has {lines} lines"
+
+
+def test_no_file_names_the_official_index() -> None:
+    """Its address is asked of pip at run time, so that nothing here can go stale or astray."""
+    ask = (
+        "from pip._internal.models.index import PyPI;"
+        "print(PyPI.netloc);print(PyPI.file_storage_domain)"
+    )
+    asked = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        pytest.skip("this interpreter has no pip to ask for the official index")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    hosts = asked.stdout.split()
+    assert len(hosts) == 2
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        if not path.is_file():
+            continue
+        data = path.read_bytes()
+        assert not any(host.encode() in data for host in hosts), name

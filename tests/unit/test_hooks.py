@@ -1,0 +1,198 @@
+"""Every hook: documented with an example, callable, guarded, and tested here by its name."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import cast
+
+import pytest
+
+from headrace import hookspecs
+from headrace.hookspecs import (
+    AcceleratorDetector,
+    Activation,
+    Ecosystem,
+    FreshnessProbe,
+    hookimpl,
+)
+from headrace.models import (
+    Accelerator,
+    Artifact,
+    Credential,
+    Fault,
+    Mirror,
+    MirrorStats,
+    Origin,
+    SourceFailed,
+    TransferFinished,
+    Variant,
+    VariantRequest,
+)
+from headrace.plugins import Plugins
+
+HOOKS = [name for name in vars(hookspecs) if name.startswith("headrace_")]
+ORIGIN = Origin("crates", "https://index.example")
+MIRROR = Mirror("m", "crates", "https://mirror.example", "same")
+ARTIFACT = Artifact("crates", "/crates/a.crate", "a.crate", "https://index.example/a", ORIGIN)
+
+
+def plugins(**hooks: object) -> Plugins:
+    """Make a plugin out of functions, as a third party's module would be."""
+    module = ModuleType("third_party")
+    for name, function in hooks.items():
+        setattr(module, name, hookimpl(function))  # type: ignore[call-overload]
+    return Plugins([module], entry_points=False)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_is_documented_with_an_example(hook: str) -> None:
+    function = getattr(hookspecs, hook)
+    text = inspect.getdoc(function) or ""
+    assert "Example::" in text
+    example = text.partition("Example::")[2]
+    assert f"def {hook}(" in example
+    named = re.search(rf"def {hook}\(([^)]*)\)", example)
+    assert named is not None
+    used = {a.strip() for a in named[1].split(",") if a.strip()}
+    assert used <= set(inspect.signature(function).parameters)
+    compile(inspect.cleandoc(example), hook, "exec")
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_has_a_test(hook: str) -> None:
+    module = sys.modules[__name__]
+    tests = [name for name in vars(module) if name.startswith(f"test_{hook}")]
+    assert tests, f"write a test named test_{hook}_… for the new hook"
+
+
+def test_headrace_ecosystems_hands_over_the_discovered_origins() -> None:
+    made = SimpleNamespace(name="crates")
+    seen: list[object] = []
+
+    def hook(origins: object) -> list[object]:
+        seen.append(origins)
+        return [made]
+
+    assert plugins(headrace_ecosystems=hook).ecosystems([ORIGIN]) == [cast(Ecosystem, made)]
+    assert seen == [[ORIGIN]]
+
+
+def test_headrace_mirrors_of_two_with_one_id_the_first_wins() -> None:
+    other = Mirror("m", "crates", "https://other.example", "same")
+    assert plugins(headrace_mirrors=lambda ecosystem: [MIRROR, other]).mirrors("crates") == [MIRROR]
+
+
+def test_headrace_freshness_probes_are_collected() -> None:
+    probe = FreshnessProbe("serial", lambda mirror: [], lambda a, b: None)
+    assert plugins(headrace_freshness_probes=lambda: [probe]).freshness_probes("crates") == [probe]
+
+
+def test_headrace_accelerator_detectors_are_collected() -> None:
+    detector = AcceleratorDetector("acme", detect=list)
+    found = plugins(headrace_accelerator_detectors=lambda: [detector]).accelerator_detectors()
+    assert found == [detector]
+
+
+def test_headrace_choose_variant_takes_the_first_opinion() -> None:
+    variant = Variant("acme2", "because")
+    request = VariantRequest("kernels")
+    chosen = plugins(headrace_choose_variant=lambda request, accelerators: variant)
+    assert chosen.choose_variant(request, [Accelerator("acme", "A1")]) == variant
+    silent = plugins(headrace_choose_variant=lambda request, accelerators: None)
+    assert silent.choose_variant(request, []) is None
+
+
+def test_headrace_order_mirrors_may_leave_mirrors_out() -> None:
+    order = plugins(headrace_order_mirrors=lambda artifact, candidates: [])
+    assert order.order_mirrors(ARTIFACT, [MirrorStats(MIRROR)]) == []
+
+
+def test_headrace_credential_is_for_origins_and_its_secret_is_not_shown() -> None:
+    credential = Credential("ci", "hunter2")
+    asked = plugins(headrace_credential=lambda origin: credential if origin == ORIGIN else None)
+    assert asked.credential(ORIGIN) == credential
+    assert asked.credential(Origin("crates", "https://elsewhere.example")) is None
+    assert "hunter2" not in repr(credential)
+
+
+def test_headrace_activations_are_collected() -> None:
+    made = SimpleNamespace(tool="cargo")
+    assert plugins(headrace_activations=lambda: [made]).activations() == [cast(Activation, made)]
+
+
+def test_headrace_observe_is_never_felt(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[object] = []
+
+    def broken(event: object) -> None:
+        seen.append(event)
+        raise RuntimeError("watcher")
+
+    event = SourceFailed(ARTIFACT, "m", Fault.CUT)
+    plugins(headrace_observe=broken).observe(event)
+    assert seen == [event]
+    assert "watcher" in caplog.text
+    assert TransferFinished(ARTIFACT, 1, 0.1, {}, {}).from_store is False
+
+
+def test_a_plugin_that_raises_takes_nobody_along(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(ecosystem: str) -> list[Mirror]:
+        raise OSError(ecosystem)
+
+    def half_way(ecosystem: str) -> object:
+        yield MIRROR
+        raise OSError(ecosystem)
+
+    modules = []
+    for number, function in enumerate((broken, half_way, lambda ecosystem: [MIRROR])):
+        module = ModuleType(f"plugin{number}")
+        module.headrace_mirrors = hookimpl(function)  # type: ignore[attr-defined]
+        modules.append(module)
+    assert Plugins(modules, entry_points=False).mirrors("crates") == [MIRROR]
+    assert "plugin0" in caplog.text
+    assert "plugin1" in caplog.text
+
+
+def test_a_misspelt_hook_is_named_and_the_plugin_left_out() -> None:
+    made = plugins(headrace_mirors=lambda ecosystem: [MIRROR])
+    assert made.broken == {"third_party": "has a hook that does not exist: headrace_mirors"}
+    assert made.mirrors("crates") == []
+
+
+def test_a_wrong_argument_is_named_and_the_plugin_left_out() -> None:
+    made = plugins(headrace_mirrors=lambda ecosystems: [MIRROR])
+    assert "third_party" in made.broken
+    assert made.mirrors("crates") == []
+
+
+def test_a_plugin_that_cannot_be_imported_is_named_and_the_rest_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    info = tmp_path / "evil-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[headrace]\nevil = no_such_module_at_all\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    caplog.set_level(logging.WARNING)
+    made = Plugins()
+    assert "evil" in made.broken
+    assert "evil" in caplog.text
+
+
+def test_a_third_partys_answer_comes_before_the_built_in_one() -> None:
+    built_in = ModuleType("built_in")
+    built_in.headrace_credential = hookimpl(  # type: ignore[attr-defined]
+        lambda origin: Credential("built-in", ""), trylast=True
+    )
+    third = ModuleType("third")
+    third.headrace_credential = hookimpl(  # type: ignore[attr-defined]
+        lambda origin: Credential("third", "")
+    )
+    for order in ([built_in, third], [third, built_in]):
+        answer = Plugins(order, entry_points=False).credential(ORIGIN)
+        assert answer is not None
+        assert answer.username == "third"
