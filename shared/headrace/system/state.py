@@ -1,0 +1,165 @@
+"""What headrace itself remembers between runs: origins, the gateway's address, the network.
+
+All of it lies in the state folder, 0600 in a folder of 0700, because URLs and proxies may carry
+credentials. The machine's state (`Scope.SYSTEM`) may be read by every user as far as it holds no
+secret, so that a user's activation finds the machine's gateway; its files are given to the
+owner of the folder, which is the account that the gateway runs under.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from headrace.config import NETWORK_VARIABLES, Folders
+from headrace.errors import LocalError
+from headrace.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
+from headrace.models import Credential, Origin
+from headrace.system import atomic
+
+__all__ = ["State"]
+
+
+class State:
+    """The state folder of a user or of the machine."""
+
+    def __init__(self, folders: Folders, scope: Scope = Scope.USER) -> None:
+        """Touch nothing: folders are made by the first write."""
+        self.folder = folders.state
+        self.scope = scope
+        # Root follows the journal when it undoes. The gateway's account owns the machine's state
+        # folder, so the machine's journal must lie elsewhere, where only root writes.
+        self.journal = (folders.config if scope is Scope.SYSTEM else folders.state) / "journal"
+
+    # -------------------------------------------------------------- origins
+
+    def origins(self) -> list[DiscoveredOrigin]:
+        """Return the origins that ``on`` found, with the credentials that were in their URLs."""
+        return [_origin(entry) for entry in self._read("origins.json", [])]
+
+    def record_origins(self, origins: Iterable[DiscoveredOrigin]) -> None:
+        """Remember these and no others."""
+        entries = [_entry(found) for found in origins]
+        secret = any(entry["credential"] for entry in entries)
+        self._write("origins.json", entries, secret=secret)
+
+    def forget_origins(self) -> None:
+        """Forget all origins and credentials."""
+        self._forget("origins.json")
+
+    # -------------------------------------------------------------- gateway
+
+    def gateway(self) -> GatewayAddress | None:
+        """Return where the gateway is, or None when none was set up."""
+        entry = self._read("gateway.json", None)
+        if entry is None:
+            return None
+        return GatewayAddress(str(entry["host"]), int(entry["port"]), self.token())
+
+    def kept_up_by(self) -> str:
+        """Return what keeps the gateway up (``systemd``, ``launchd``, …); "" if nothing."""
+        entry = self._read("gateway.json", None) or {}
+        return str(entry.get("kept_up_by", ""))
+
+    def record_gateway(self, address: GatewayAddress, kept_up_by: str = "") -> None:
+        """Remember the address; the token is kept apart, see `token`."""
+        entry = {"host": address.host, "port": address.port, "kept_up_by": kept_up_by}
+        self._write("gateway.json", entry)
+
+    def forget_gateway(self) -> None:
+        """Forget address and token."""
+        self._forget("gateway.json")
+        self._forget("token")
+
+    def token(self) -> str | None:
+        """Return the token that clients must show, or None when none is asked for."""
+        token = self._read("token", None)
+        return None if token is None else str(token)
+
+    def ensure_token(self) -> str:
+        """Return the token, making one (256 bits) at first."""
+        token = self.token()
+        if token is None:
+            token = secrets.token_urlsafe(32)
+            self._write("token", token, secret=True)
+        return token
+
+    # -------------------------------------------------------------- network
+
+    def network(self) -> dict[str, str]:
+        """Return the CA and proxy variables that were set when ``on`` ran."""
+        return {str(k): str(v) for k, v in self._read("network.json", {}).items()}
+
+    def record_network(self, env: Mapping[str, str]) -> None:
+        """Keep what a service does not inherit from the user's shell."""
+        found = {name: env[name] for name in NETWORK_VARIABLES if env.get(name)}
+        self._write("network.json", found, secret=True)
+
+    # -------------------------------------------------------------- files
+
+    def _read(self, name: str, default: Any) -> Any:
+        path = self.folder / name
+        try:
+            return json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return default
+        except (OSError, ValueError) as error:
+            raise LocalError(
+                "state-unreadable",
+                f"{path} cannot be read: {error}",
+                hint="`headrace on` writes it anew once it is readable or gone",
+            ) from error
+
+    def _write(self, name: str, value: Any, *, secret: bool = False) -> None:
+        shared = self.scope is Scope.SYSTEM
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o755 if shared else 0o700)
+            atomic.replace(
+                self.folder / name,
+                json.dumps(value, indent=1).encode() + b"\n",
+                mode=0o644 if shared and not secret else 0o600,
+                owner=_owner(self.folder),
+            )
+        except OSError as error:
+            raise LocalError(
+                "state-unwritable",
+                f"{self.folder / name} cannot be written: {error.strerror or error}",
+                hint="check the disk and the folder's owner",
+            ) from error
+
+    def _forget(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            (self.folder / name).unlink()
+
+
+def _owner(folder: Path) -> tuple[int, int] | None:
+    if os.name == "nt":
+        return None
+    status = folder.stat()
+    return status.st_uid, status.st_gid
+
+
+def _entry(found: DiscoveredOrigin) -> dict[str, Any]:
+    origin, credential = found.origin, found.credential
+    return {
+        "ecosystem": origin.ecosystem,
+        "url": origin.url,
+        "private": origin.private,
+        "name": origin.name,
+        "where": found.where,
+        "credential": credential and {"username": credential.username, "secret": credential.secret},
+    }
+
+
+def _origin(entry: Mapping[str, Any]) -> DiscoveredOrigin:
+    credential = entry.get("credential")
+    return DiscoveredOrigin(
+        Origin(entry["ecosystem"], entry["url"], bool(entry["private"]), entry["name"]),
+        where=entry["where"],
+        credential=Credential(credential["username"], credential["secret"]) if credential else None,
+    )
