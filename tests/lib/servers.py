@@ -1,0 +1,504 @@
+"""A threaded HTTP/1.1 server on loopback that records every request and misbehaves on order.
+
+Content is a mapping of decoded paths to bytes, to replies or to functions; a function that is
+mounted on a prefix answers for all below it. Rates are bytes per second. Everything can be changed
+while a response is under way.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gzip
+import hashlib
+import re
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self, cast
+from urllib.parse import unquote, urlsplit
+
+from lib.modes import OK, Kind, Mode, Rule
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_CHUNK = 32 * 1024
+_PAGE = b"<!DOCTYPE html><html><body><h1>Please sign in to this network</h1></body></html>"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One request as a server saw it, and what it answered."""
+
+    method: str
+    path: str
+    """Percent-decoded, without the query."""
+    target: str
+    """As it stood in the request line."""
+    headers: Mapping[str, str]
+    """Lower-case names."""
+    range: tuple[int | None, int | None] | None
+    """First and last byte of a single range as asked; None where that side was left out."""
+    status: int
+    """0: no answer was given."""
+    sent: int
+    """Bytes of the body that went out."""
+    connection: int
+    """Number of the connection, from 1."""
+    started: float
+    """Monotonic seconds, as `ended`."""
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What stands at a path."""
+
+    body: bytes = field(default=b"", repr=False)
+    status: int = 200
+    content_type: str = "application/octet-stream"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[str, Mapping[str, str]], Reply]
+"""(decoded path, lower-case headers) to reply."""
+NOT_FOUND = Reply(b"not here\n", 404, "text/plain")
+
+
+class _Gone(Exception):  # noqa: N818 - not an error: the connection is to be dropped
+    """End this connection without another word."""
+
+
+class RecordingServer:
+    """One upstream of a test. A context manager; `url` has no final slash."""
+
+    def __init__(
+        self,
+        content: Mapping[str, bytes | Reply | Handler] | None = None,
+        *,
+        name: str = "server",
+        tls: ssl.SSLContext | None = None,
+        rate: float | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        """`rate` is the link's, shared by all responses; `port` 0 takes a free one."""
+        self.name = name
+        self.content: dict[str, bytes | Reply | Handler] = dict(content or {})
+        self.mounts: dict[str, Handler] = {}
+        self.credential: tuple[str, str] | None = None
+        """User and password; without them every request is answered 401."""
+        self.etags = True
+        self.ranges = True
+        self.compress = False
+        """Gzip text where the client takes it."""
+        self.cache_control: str | None = None
+        self.delay = 0.0
+        """Seconds before each answer."""
+        self.rate = rate
+        self.closing = threading.Event()
+        self._rules: list[Rule] = []
+        self._seen: list[Seen] = []
+        self._lock = threading.Lock()
+        self._link_free = 0.0
+        self._sockets: set[socket.socket] = set()
+        self._connections = 0
+        self._host, self._port, self.tls = host, port, tls
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+
+    # -------------------------------------------------------------- life
+
+    def start(self) -> Self:
+        """Listen, and answer in threads."""
+        self.closing.clear()
+        self._server = _Server((self._host, self._port), self)
+        self._port = self._server.server_address[1]
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), name=f"{self.name}-accept"
+        )
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        """Stop listening, drop all connections, wait for the threads. The port is kept in mind,
+        so that `start` brings the same address back.
+        """
+        if self._server is None or self._thread is None:
+            return
+        self.closing.set()
+        self._server.shutdown()
+        with self._lock:
+            for live in self._sockets:
+                with contextlib.suppress(OSError):
+                    # Past SSLSocket, which would take its state from under the other thread.
+                    socket.socket.shutdown(live, socket.SHUT_RDWR)
+        self._server.server_close()
+        self._thread.join()
+        self._server = self._thread = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """Base URL without a final slash."""
+        return f"{'https' if self.tls else 'http'}://{self._host}:{self._port}"
+
+    # -------------------------------------------------------------- orders
+
+    def fail(
+        self,
+        mode: Mode,
+        match: str = "*",
+        *,
+        times: int | None = None,
+        methods: tuple[str, ...] = ("GET", "HEAD"),
+    ) -> None:
+        """Misbehave for paths that fit `match`; the newest rule that fits wins."""
+        with self._lock:
+            self._rules.insert(0, Rule(mode, match, methods, times))
+
+    def heal(self) -> None:
+        """Forget all rules."""
+        with self._lock:
+            self._rules.clear()
+
+    def mode_for(self, method: str, path: str) -> Mode:
+        """Give the mode of one request, and count it."""
+        with self._lock:
+            for rule in self._rules:
+                if rule.fits(method, path):
+                    if rule.times is not None:
+                        rule.times -= 1
+                    return rule.mode
+        return OK
+
+    # -------------------------------------------------------------- records
+
+    @property
+    def seen(self) -> list[Seen]:
+        """All requests whose answers have ended, in the order of their ends."""
+        with self._lock:
+            return list(self._seen)
+
+    def requests(self, match: str = "*", method: str | None = None) -> list[Seen]:
+        """Those whose decoded path fits a shell pattern."""
+        rule = Rule(OK, match, (method,) if method else ("GET", "HEAD", "POST", "PUT"))
+        return [s for s in self.seen if rule.fits(s.method, s.path)]
+
+    def bytes_sent(self, match: str = "*") -> int:
+        """Bytes of bodies that went out for paths that fit."""
+        return sum(s.sent for s in self.requests(match))
+
+    def forget(self) -> None:
+        """Empty the record."""
+        with self._lock:
+            self._seen.clear()
+
+    # -------------------------------------------------------------- for the handler
+
+    def find(self, path: str, headers: Mapping[str, str]) -> Reply:
+        """Say what stands at a path."""
+        entry = self.content.get(path)
+        if entry is None:
+            mounts = sorted((m for m in self.mounts if path.startswith(m)), key=len)
+            entry = self.mounts[mounts[-1]] if mounts else NOT_FOUND
+        if callable(entry):
+            entry = entry(path, headers)
+        return Reply(entry) if isinstance(entry, bytes) else entry
+
+    def record(self, seen: Seen) -> None:
+        """Keep one request."""
+        with self._lock:
+            self._seen.append(seen)
+
+    def connected(self, live: socket.socket) -> int:
+        """Note a connection; gives its number."""
+        with self._lock:
+            self._sockets.add(live)
+            self._connections += 1
+            return self._connections
+
+    def disconnected(self, live: socket.socket) -> None:
+        """Forget a connection."""
+        with self._lock:
+            self._sockets.discard(live)
+
+    @property
+    def live(self) -> int:
+        """Connections that are open now."""
+        with self._lock:
+            return len(self._sockets)
+
+    def pace(self, count: int, started: float, sent: int, rate: float) -> None:
+        """Wait until `count` more bytes may go out, on this response and on the link."""
+        now = time.monotonic()
+        until = started + sent / rate if rate else now
+        if self.rate:
+            with self._lock:
+                self._link_free = max(self._link_free, now) + count / self.rate
+                until = max(until, self._link_free)
+        if until > now and self.closing.wait(until - now):
+            raise _Gone
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False
+    block_on_close = True
+    request_queue_size = 256
+
+    def __init__(self, address: tuple[str, int], owner: RecordingServer) -> None:
+        self.owner = owner
+        super().__init__(address, _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: clients hang up all the time."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+    _status = 0
+    _sent = 0
+
+    def setup(self) -> None:
+        self.owner = self.server.owner
+        if self.owner.tls is not None:
+            self.request.settimeout(10)
+            self.request = self.owner.tls.wrap_socket(self.request, server_side=True)
+            self.request.settimeout(None)
+        self._raw: socket.socket = self.request
+        self._number = self.owner.connected(self._raw)
+        super().setup()
+
+    def finish(self) -> None:
+        self.owner.disconnected(self._raw)
+        with contextlib.suppress(OSError):
+            super().finish()
+        with contextlib.suppress(OSError):
+            self.request.close()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - inherited name
+        """Keep the test's output clean; `seen` has all."""
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        self._answer()
+
+    def _answer(self) -> None:
+        started = time.monotonic()
+        path = unquote(urlsplit(self.path).path)
+        headers: dict[str, str] = {}
+        for key, value in self.headers.items():
+            name = key.lower()
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        self._status = self._sent = 0
+        try:
+            self._respond(path, headers)
+        except (_Gone, OSError):
+            self.close_connection = True
+        finally:
+            self.owner.record(
+                Seen(
+                    self.command,
+                    path,
+                    self.path,
+                    headers,
+                    _single(headers.get("range")),
+                    self._status,
+                    self._sent,
+                    self._number,
+                    started,
+                    time.monotonic(),
+                )
+            )
+
+    # -------------------------------------------------------------- what to say
+
+    def _respond(self, path: str, headers: dict[str, str]) -> None:
+        mode = self.owner.mode_for(self.command, path)
+        if self.owner.delay and self.owner.closing.wait(self.owner.delay):
+            raise _Gone
+        if mode.kind is Kind.SILENT:
+            self._wait_for_hang_up()
+        if mode.kind is Kind.GARBAGE:
+            self.wfile.write(b"\x16\x03\x01 this is not the protocol\r\n\r\n")
+            raise _Gone
+        reply = self._surprise(path, mode) or self._refusal(headers)
+        if reply is None:
+            reply = self.owner.find(path, headers)
+            reply = _bent(reply, mode) if reply.status == 200 else reply
+        self._send(reply, headers, mode)
+
+    def _surprise(self, path: str, mode: Mode) -> Reply | None:
+        if mode.kind is Kind.STATUS:
+            extra = {"Retry-After": mode.retry_after} if mode.retry_after else {}
+            return Reply(f"status {mode.status}\n".encode(), mode.status, "text/plain", extra)
+        if mode.kind is Kind.HTML:
+            return Reply(_PAGE, 200, "text/html; charset=utf-8")
+        if mode.kind is Kind.REDIRECT:
+            target = self.path if path else "/"
+            return Reply(b"", 302, "text/plain", {"Location": mode.to + target})
+        return None
+
+    def _refusal(self, headers: Mapping[str, str]) -> Reply | None:
+        if self.owner.credential is None:
+            return None
+        wanted = base64.b64encode(":".join(self.owner.credential).encode()).decode()
+        if headers.get("authorization") == f"Basic {wanted}":
+            return None
+        challenge = {"WWW-Authenticate": 'Basic realm="test"'}
+        return Reply(b"who are you?\n", 401, "text/plain", challenge)
+
+    def _send(self, reply: Reply, headers: Mapping[str, str], mode: Mode) -> None:
+        owner, body = self.owner, reply.body
+        extra = dict(reply.headers)
+        extra.setdefault("Content-Type", reply.content_type)
+        if mode.kind is Kind.GZIP or (
+            owner.compress
+            and re.match(r"text/|application/vnd\.pypi", reply.content_type)
+            and "gzip" in headers.get("accept-encoding", "")
+        ):
+            body = gzip.compress(body, 1, mtime=0)
+            extra["Content-Encoding"] = "gzip"
+        code, first = reply.status, 0
+        if code == 200:
+            if owner.cache_control:
+                extra.setdefault("Cache-Control", owner.cache_control)
+            if owner.etags:
+                extra.setdefault("ETag", f'"{hashlib.sha256(body).hexdigest()[:20]}"')
+            if headers.get("if-none-match") == extra.get("ETag", ""):
+                code, body = 304, b""
+            elif owner.ranges and mode.kind not in (Kind.NO_RANGES, Kind.HTML, Kind.GZIP):
+                extra["Accept-Ranges"] = "bytes"
+                code, first, body = _ranged(headers, body, extra)
+        if code != 304:
+            extra["Content-Length"] = str(len(body))
+        self._status = code
+        self.send_response(code)
+        for key, value in extra.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self._send_body(body, first, mode)
+
+    def _send_body(self, body: bytes, first: int, mode: Mode) -> None:
+        limit = len(body)
+        if mode.kind in (Kind.CUT, Kind.STALL):
+            limit = max(0, min(limit, mode.at - first if mode.of_file else mode.at))
+        elif mode.kind is Kind.TRUNCATE:
+            limit = limit // 2
+        started, rate = time.monotonic(), mode.rate if mode.kind is Kind.SLOW else 0.0
+        step = max(1024, min(_CHUNK, int((rate or self.owner.rate or 1e9) / 20)))
+        view = memoryview(body)
+        while self._sent < limit:
+            piece = view[self._sent : min(limit, self._sent + step)]
+            self.owner.pace(len(piece), started, self._sent + len(piece), rate)
+            self.wfile.write(piece)
+            self._sent += len(piece)
+        if limit == len(body) and mode.kind is not Kind.TRUNCATE:
+            return
+        if mode.kind is Kind.STALL:
+            self._wait_for_hang_up()
+        if mode.reset:
+            linger = struct.pack("ii", 1, 0)
+            self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        raise _Gone
+
+    def _wait_for_hang_up(self) -> None:
+        sock = cast("socket.socket", self.request)
+        sock.settimeout(0.1)
+        while not self.owner.closing.is_set():
+            try:
+                if not sock.recv(1):
+                    break
+            except TimeoutError:
+                continue
+        raise _Gone
+
+
+def _single(header: str | None) -> tuple[int | None, int | None] | None:
+    match = _RANGE.fullmatch(header or "")
+    if not match or match[0] == "bytes=-":
+        return None
+    return (int(match[1]) if match[1] else None, int(match[2]) if match[2] else None)
+
+
+def _ranged(
+    headers: Mapping[str, str], body: bytes, extra: dict[str, str]
+) -> tuple[int, int, bytes]:
+    """Give status, first offset and the part (RFC 9110 section 14); several ranges: the whole."""
+    asked = _single(headers.get("range"))
+    if asked is None or ("if-range" in headers and headers["if-range"] != extra.get("ETag")):
+        return 200, 0, body
+    size = len(body)
+    first, last = asked
+    if first is None:
+        first, last = max(0, size - (last or 0)), size - 1
+    last = size - 1 if last is None else min(last, size - 1)
+    if first > last:
+        extra["Content-Range"] = f"bytes */{size}"
+        return 416, 0, b""
+    extra["Content-Range"] = f"bytes {first}-{last}/{size}"
+    return 206, first, body[first : last + 1]
+
+
+def _bent(reply: Reply, mode: Mode) -> Reply:
+    """Change the content itself, before ranges are cut from it."""
+    if mode.kind is Kind.SWAPPED:
+        return replace(reply, body=mode.body)
+    if mode.kind is Kind.WRONG_LENGTH:
+        return replace(reply, body=reply.body + b"\0" * mode.at)
+    if mode.kind is Kind.CORRUPT and reply.body:
+        bent = bytearray(reply.body)
+        bent[mode.at % len(bent)] ^= 0x10
+        return replace(reply, body=bytes(bent))
+    return reply
+
+
+@contextlib.contextmanager
+def refusing() -> Iterator[str]:
+    """Give the URL of a port that refuses connections for as long as the context lasts."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def black_hole() -> Iterator[str]:
+    """Give the URL of a port where connecting never ends: its queue is full (Linux)."""
+    with contextlib.ExitStack() as stack:
+        held = stack.enter_context(socket.socket())
+        held.bind(("127.0.0.1", 0))
+        held.listen(0)
+        for _ in range(3):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(held.getsockname())
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from lib import modes
+from lib.servers import RecordingServer, Reply, black_hole, refusing
+
+BODY = bytes(range(256)) * 400
+
+
+@pytest.fixture
+def server() -> Iterator[RecordingServer]:
+    with RecordingServer({"/file": BODY, "/a b+c": b"plus"}) as running:
+        yield running
+
+
+def get(
+    server: RecordingServer,
+    path: str = "/file",
+    headers: Mapping[str, str] | None = None,
+    method: str = "GET",
+) -> tuple[int, Mapping[str, str], bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    try:
+        connection.request(method, path, headers=dict(headers or {}))
+        answer = connection.getresponse()
+        found = {k.lower(): v for k, v in answer.getheaders()}
+        return answer.status, found, answer.read()
+    finally:
+        connection.close()
+
+
+def test_file_is_served_and_the_request_is_recorded(server: RecordingServer) -> None:
+    status, headers, body = get(server, headers={"X-Test": "yes"})
+    assert (status, body) == (200, BODY)
+    assert headers["accept-ranges"] == "bytes"
+    (seen,) = server.seen
+    assert (seen.method, seen.path, seen.status, seen.sent) == ("GET", "/file", 200, len(BODY))
+    assert seen.headers["x-test"] == "yes"
+    assert seen.range is None
+
+
+@pytest.mark.parametrize(
+    ("header", "first", "end"),
+    [
+        ("bytes=0-99", 0, 100),
+        ("bytes=100-", 100, None),
+        ("bytes=-7", -7, None),
+        ("bytes=5-9999999", 5, None),
+    ],
+)
+def test_range_is_answered_as_rfc_9110_says(
+    server: RecordingServer, header: str, first: int, end: int | None
+) -> None:
+    status, headers, body = get(server, headers={"Range": header})
+    part = BODY[first:end]
+    assert (status, body) == (206, part)
+    start = first % len(BODY)
+    assert headers["content-range"] == f"bytes {start}-{start + len(part) - 1}/{len(BODY)}"
+
+
+def test_range_beyond_the_end_is_416(server: RecordingServer) -> None:
+    status, headers, _ = get(server, headers={"Range": f"bytes={len(BODY)}-"})
+    assert (status, headers["content-range"]) == (416, f"bytes */{len(BODY)}")
+
+
+def test_if_range_with_another_etag_gives_the_whole(server: RecordingServer) -> None:
+    status, _, body = get(server, headers={"Range": "bytes=5-", "If-Range": '"other"'})
+    assert (status, body) == (200, BODY)
+
+
+def test_head_and_etag_and_304(server: RecordingServer) -> None:
+    status, headers, body = get(server, method="HEAD")
+    assert (status, headers["content-length"], body) == (200, str(len(BODY)), b"")
+    assert get(server, headers={"If-None-Match": headers["etag"]})[0] == 304
+
+
+def test_paths_are_decoded_once(server: RecordingServer) -> None:
+    assert get(server, "/a%20b%2Bc?x=1")[2] == b"plus"
+    assert server.seen[0].path == "/a b+c"
+    assert server.seen[0].target == "/a%20b%2Bc?x=1"
+
+
+def test_connection_is_kept_alive(server: RecordingServer) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    for _ in range(3):
+        connection.request("GET", "/file")
+        connection.getresponse().read()
+    connection.close()
+    assert [s.connection for s in server.seen] == [1, 1, 1]
+
+
+def test_cut_and_truncated_answers_end_early(server: RecordingServer) -> None:
+    for mode, got in ((modes.cut(1000), 1000), (modes.TRUNCATE, len(BODY) // 2)):
+        server.heal()
+        server.fail(mode)
+        with pytest.raises(http.client.IncompleteRead) as caught:
+            get(server)
+        assert len(caught.value.partial) == got
+
+
+def test_cut_with_reset_is_a_reset(server: RecordingServer) -> None:
+    server.fail(modes.cut(0, reset=True))
+    with pytest.raises((ConnectionResetError, http.client.IncompleteRead)):
+        get(server)
+
+
+def test_cut_at_a_byte_of_the_file_knows_ranges(server: RecordingServer) -> None:
+    server.fail(modes.cut(1000, of_file=True))
+    assert get(server, headers={"Range": "bytes=0-499"})[2] == BODY[:500]
+    with pytest.raises(http.client.IncompleteRead):
+        get(server, headers={"Range": "bytes=900-1100"})
+
+
+def test_stall_and_silence_wait_until_the_client_leaves(server: RecordingServer) -> None:
+    for mode in (modes.stall(500), modes.SILENT):
+        server.heal()
+        server.fail(mode)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=0.3)
+        connection.request("GET", "/file")
+        with pytest.raises(TimeoutError):
+            connection.getresponse().read()
+        connection.close()
+    deadline = time.monotonic() + 2
+    while server.live and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert [s.sent for s in server.seen] == [500, 0]
+
+
+def test_wrong_contents(server: RecordingServer) -> None:
+    server.fail(modes.corrupt(-1))
+    body = get(server)[2]
+    assert len(body) == len(BODY)
+    assert [i for i, (a, b) in enumerate(zip(body, BODY, strict=True)) if a != b] == [len(BODY) - 1]
+    server.fail(modes.swapped(b"other"))
+    assert get(server)[2] == b"other"
+    server.fail(modes.wrong_length(9))
+    assert len(get(server)[2]) == len(BODY) + 9
+    server.fail(modes.HTML)
+    status, headers, body = get(server, headers={"Range": "bytes=0-9"})
+    assert (status, headers["content-type"][:9]) == (200, "text/html")
+    assert b"sign in" in body
+    server.fail(modes.GZIP)
+    assert get(server)[1]["content-encoding"] == "gzip"
+
+
+def test_status_norange_redirect_garbage(server: RecordingServer) -> None:
+    server.fail(modes.status(429, retry_after="7"))
+    status, headers, _ = get(server)
+    assert (status, headers["retry-after"]) == (429, "7")
+    server.fail(modes.NO_RANGES)
+    status, headers, body = get(server, headers={"Range": "bytes=0-9"})
+    assert (status, body, "accept-ranges" in headers) == (200, BODY, False)
+    server.fail(modes.redirect("http://elsewhere.invalid"))
+    assert get(server)[1]["location"] == "http://elsewhere.invalid/file"
+    server.fail(modes.GARBAGE)
+    with pytest.raises(http.client.BadStatusLine):
+        get(server)
+
+
+def test_rule_is_for_its_paths_and_times_only(server: RecordingServer) -> None:
+    server.fail(modes.status(500), "/fi*", times=1)
+    assert get(server, "/a%20b%2Bc")[0] == 200
+    assert [get(server)[0] for _ in range(2)] == [500, 200]
+
+
+def test_basic_auth(server: RecordingServer) -> None:
+    server.credential = ("user", "pass")
+    assert get(server)[0] == 401
+    assert get(server, headers={"Authorization": "Basic dXNlcjpwYXNz"})[0] == 200
+
+
+def test_rates_hold_for_a_response_and_for_the_link(server: RecordingServer) -> None:
+    server.fail(modes.slow(len(BODY) / 0.3))
+    started = time.monotonic()
+    get(server)
+    assert 0.25 <= time.monotonic() - started < 1.5
+    server.heal()
+    server.rate = len(BODY) / 0.2
+    started = time.monotonic()
+    threads = [threading.Thread(target=get, args=(server,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 0.35 <= time.monotonic() - started < 2
+
+
+def test_functions_see_path_and_headers() -> None:
+    def echo(path: str, headers: Mapping[str, str]) -> Reply:
+        return Reply(f"{path} {headers['accept']}".encode(), 200, "text/plain")
+
+    with RecordingServer() as server:
+        server.mounts["/deep/"] = echo
+        server.compress = True
+        assert get(server, "/deep/down", {"Accept": "a"})[2] == b"/deep/down a"
+        zipped = get(server, "/deep/down", {"Accept": "a", "Accept-Encoding": "gzip"})
+        assert zipped[1]["content-encoding"] == "gzip"
+        assert get(server, "/other")[0] == 404
+
+
+def test_closed_server_refuses_and_comes_back_on_its_port(server: RecordingServer) -> None:
+    server.close()
+    with pytest.raises(ConnectionRefusedError):
+        get(server)
+    server.start()
+    assert get(server)[0] == 200
+
+
+def test_refusing_port_refuses_and_black_hole_never_connects() -> None:
+    with refusing() as url, pytest.raises(urllib.error.URLError, match="refused"):
+        urllib.request.urlopen(url, timeout=2)
+    with black_hole() as url:
+        port = int(url.rpartition(":")[2])
+        with pytest.raises(TimeoutError):
+            socket.create_connection(("127.0.0.1", port), timeout=0.3)
