@@ -47,6 +47,7 @@ __all__ = [
     "Place",
     "Reader",
     "Scope",
+    "Standing",
     "hookimpl",
     "hookspec",
 ]
@@ -137,6 +138,15 @@ class Scope(enum.StrEnum):
 
     USER = "user"
     SYSTEM = "system"
+
+
+class Standing(enum.StrEnum):
+    """How a tool stands to the gateway, before anything overrides its files."""
+
+    ROUTED = "routed"
+    NOT_ROUTED = "not routed"
+    NOT_FOUND = "not found"
+    """The tool is not on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +241,16 @@ class Activation(Protocol):
     ) -> Sequence[FileEdit]:
         """Describe the edits; ConfigurationError when a file cannot be understood."""
 
+    def standing(self, place: Place, gateway: GatewayAddress | None, read: Reader) -> Standing:
+        """Say whether the tool's own files lead to the gateway as they are now."""
+
     def overrides(self, place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Override]:
         """Find what wins over our edits from where the user stands."""
+
+    def withdraw(self, path: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:
+        """Take out what the edit `before` -> `after` set, from a file that was rewritten since
+        (``pip config set`` drops comments); None when that cannot be told for certain.
+        """
 
     def environment(
         self,

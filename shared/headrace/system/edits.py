@@ -1,0 +1,106 @@
+"""File edits as values: take an edit out of a file that has changed since, and show one as a diff.
+
+Pure. `journal` does the writing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+
+from headrace.hookspecs import FileEdit
+from headrace.redact import for_display
+
+__all__ = ["diff", "hide_secrets", "without"]
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>,]+")
+_SETTING = re.compile(r"(?i)((?:password|passwd|secret|token|api[-_]?key)[\"']?\s*[=:]\s*)\S.*")
+
+
+def without(before: bytes | None, after: bytes | None, now: bytes | None) -> bytes | None:
+    """Take the edit `before` -> `after` out of `now`, keeping whatever else has changed.
+
+    This is a three-way merge of lines with `after` as the common ancestor. ValueError when a
+    line that the edit touched is no longer as the edit left it: then nobody but the user can say
+    what is meant.
+    """
+    if now == after:
+        return before
+    if now == before:
+        return before
+    if after is None or now is None:
+        raise ValueError("the file was removed, or made anew")
+    ours, base, theirs = _lines(before or b""), _lines(after), _lines(now)
+    kept = _kept(base, theirs)
+    merged: list[bytes] = []
+    done = 0
+    for tag, i1, i2, j1, j2 in _opcodes(base, ours):
+        if tag == "equal":
+            continue
+        start, end = _place(kept, i1, i2, len(base), len(theirs))
+        merged += theirs[done:start]
+        merged += ours[j1:j2]
+        done = end
+    merged += theirs[done:]
+    result = b"".join(merged)
+    # A file that we made and that holds nothing of anybody else's goes away with us.
+    return None if before is None and not result.strip() else result
+
+
+def _lines(content: bytes) -> list[bytes]:
+    return content.splitlines(keepends=True)
+
+
+def _opcodes(a: list[bytes], b: list[bytes]) -> Sequence[tuple[str, int, int, int, int]]:
+    return difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes()
+
+
+def _kept(base: list[bytes], theirs: list[bytes]) -> dict[int, int]:
+    """Map the lines of `base` that are still there to where they are now."""
+    kept: dict[int, int] = {}
+    for tag, i1, i2, j1, _ in _opcodes(base, theirs):
+        if tag == "equal":
+            kept.update(zip(range(i1, i2), range(j1, j1 + i2 - i1), strict=True))
+    return kept
+
+
+def _place(kept: dict[int, int], i1: int, i2: int, base: int, theirs: int) -> tuple[int, int]:
+    """Find where lines [i1, i2) of the ancestor, all together, stand now."""
+    if i1 == i2:  # the edit only took lines away: they go back between the same two neighbours
+        above = kept.get(i1 - 1, -1 if i1 == 0 else None)
+        below = kept.get(i1, theirs if i1 == base else None)
+        if above is None or below is None or below != above + 1:
+            raise ValueError("what stood around the removed lines has changed")
+        return below, below
+    now = [kept.get(line) for line in range(i1, i2)]
+    first = now[0]
+    if first is None or now != list(range(first, first + i2 - i1)):
+        raise ValueError("the lines that were written have changed")
+    return first, first + i2 - i1
+
+
+def hide_secrets(text: str) -> str:
+    """Hide what a diff may show of credentials: in URLs, and in settings named after one."""
+    return _SETTING.sub(r"\1***", _URL.sub(lambda match: for_display(match[0]), text))
+
+
+def diff(edits: Iterable[FileEdit]) -> str:
+    """Return a unified diff of the edits for people, without secrets."""
+    parts: list[str] = []
+    for edit in edits:
+        old = _text(edit.before)
+        new = _text(edit.after)
+        parts += difflib.unified_diff(
+            old,
+            new,
+            str(edit.path) if edit.before is not None else "/dev/null",
+            str(edit.path) if edit.after is not None else "/dev/null",
+            n=2,
+            lineterm="",
+        )
+    return "".join(hide_secrets(line) + "\n" for line in parts)
+
+
+def _text(content: bytes | None) -> list[str]:
+    return (content or b"").decode("utf-8", "backslashreplace").splitlines()

@@ -1,0 +1,359 @@
+"""The journal: what headrace wrote into other tools' files, and what stood there before.
+
+Every change is one transaction. What is about to be written is on the disk, in the journal,
+before the first file is touched; a crash at any moment leaves either the old files, the new ones,
+or a pending transaction that the next `repair` takes back. The journal holds the bytes of the
+files, so it is 0600.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from headrace.errors import ConflictError, LocalError
+from headrace.hookspecs import FileEdit
+from headrace.system import atomic, edits
+from headrace.system.transaction import (
+    Write,
+    missing_folders,
+    mode_of,
+    perform,
+    read_file,
+    remove_empty,
+    target,
+)
+
+__all__ = ["Entry", "Journal", "Undone", "Withdraw"]
+
+_T = TypeVar("_T", "Entry", Write)
+
+#: A tool's own way to take our settings out of a file that was rewritten since:
+#: (tool, path, before, after, now) -> content, or None when it cannot tell.
+Withdraw = Callable[[str, Path, bytes | None, bytes, bytes], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file as it was, and as headrace left it. `path` is the file that links lead to."""
+
+    tool: str
+    path: str
+    before: bytes | None
+    after: bytes | None
+    mode: int | None
+    """Permission bits before; None where there was no file."""
+    mode_after: int
+    """Permission bits as headrace left them."""
+    folders: tuple[str, ...] = ()
+    """Folders that had to be made, outermost first."""
+    reason: str = ""
+    time: float = 0.0
+    """Epoch of the edit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What `Journal.undo` did, by path."""
+
+    restored: tuple[str, ...] = ()
+    """Byte for byte as before."""
+    merged: tuple[str, ...] = ()
+    """Changed by somebody since: only our part was taken out."""
+    kept: tuple[str, ...] = ()
+    """Changed by somebody since, in our part: not touched."""
+
+
+class Journal:
+    """The journal of one scope."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        withdraw: Withdraw = lambda *_: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Read nothing yet."""
+        self.path = path
+        self._withdraw = withdraw
+        self._clock = clock
+
+    # -------------------------------------------------------------- looking
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return what is in force."""
+        return self._load()[0]
+
+    def pristine(self, path: Path) -> bytes | None:
+        """Return the file as it would be without us: a `Reader` for activations.
+
+        ConflictError when our part of it was changed.
+        """
+        real = target(path)
+        for entry in self.entries():
+            if entry.path == str(real):
+                return self._without_us(entry, read_file(real))
+        return read_file(path)
+
+    # -------------------------------------------------------------- changing
+
+    def apply(self, wanted: Sequence[tuple[str, FileEdit]]) -> list[FileEdit]:
+        """Make the files be as `wanted` says, and nothing else of ours in force; all or nothing.
+
+        The edits' `before` is what `pristine` gave. Returns those that changed a file.
+        """
+        with self._lock():
+            self._repair()
+            old = {entry.path: entry for entry in self.entries()}
+            new: dict[str, Entry] = {}
+            steps, changed = [], []
+            for tool, edit in wanted:
+                entry, step = self._plan(tool, edit, old)
+                if entry.path in new:
+                    raise ConflictError("same-file", f"two edits of {edit.path}: headrace's fault")
+                if entry.before != entry.after:
+                    new[entry.path] = entry
+                if step.old != step.new or (
+                    step.new is not None and step.old_mode != step.new_mode
+                ):
+                    steps.append(step)
+                    changed.append(edit)
+            for path, entry in old.items():
+                if path not in new:
+                    now = read_file(Path(path))
+                    steps.append(_undo_step(entry, now, self._without_us(entry, now)))
+            self._transaction(steps, new.values())
+            return changed
+
+    def undo(self, *, force: bool = False) -> Undone:
+        """Take everything of ours out. A file whose part of ours was changed is left and reported;
+        with `force` it gets its old content, and the changed one stays beside it.
+        """
+        with self._lock():
+            self._repair()
+            restored: list[str] = []
+            merged: list[str] = []
+            kept: list[str] = []
+            stay: list[Entry] = []
+            steps: list[Write] = []
+            for entry in self.entries():
+                now = read_file(Path(entry.path))
+                try:
+                    content = self._without_us(entry, now)
+                except ConflictError:
+                    if not force:
+                        kept.append(entry.path)
+                        stay.append(entry)
+                        continue
+                    steps.append(_beside(entry, now))
+                    content = entry.before
+                steps.append(_undo_step(entry, now, content))
+                (restored if content == entry.before else merged).append(entry.path)
+            self._transaction(steps, stay)
+            return Undone(tuple(restored), tuple(merged), tuple(kept))
+
+    def repair(self) -> list[str]:
+        """Take back a transaction that a crash cut short; return the files that were put back."""
+        if not self.path.exists():
+            return []
+        with self._lock():
+            return self._repair()
+
+    # -------------------------------------------------------------- inside
+
+    def _without_us(self, entry: Entry, now: bytes | None) -> bytes | None:
+        try:
+            return edits.without(entry.before, entry.after, now)
+        except ValueError as error:
+            if now is None:  # the user removed the file, and our lines with it
+                return None
+            if entry.after is not None:
+                path = Path(entry.path)
+                content = self._withdraw(entry.tool, path, entry.before, entry.after, now)
+                if content is not None:
+                    return content
+            raise ConflictError(
+                "changed-since",
+                f"{entry.path} was changed after headrace wrote it: {error}",
+                hint="take headrace's lines out by hand, or use `headrace off --force`, "
+                "which keeps your version beside the file",
+            ) from error
+
+    def _plan(self, tool: str, edit: FileEdit, old: dict[str, Entry]) -> tuple[Entry, Write]:
+        path = target(edit.path)
+        now = read_file(path)
+        mode = mode_of(path)
+        known = old.get(str(path))
+        if (self._without_us(known, now) if known else now) != edit.before:
+            raise ConflictError(
+                "changed-meanwhile",
+                f"{path} was changed while headrace was looking at it",
+                hint="run the command again",
+            )
+        if known:
+            mode_before, folders = known.mode, known.folders
+        else:
+            mode_before, folders = mode, missing_folders(path.parent)
+        new_mode = 0o600 if edit.private else (0o644 if mode_before is None else mode_before)
+        if edit.before == edit.after and not known:
+            new_mode = 0o644 if mode is None else mode
+        entry = Entry(
+            tool,
+            str(path),
+            edit.before,
+            edit.after,
+            mode_before,
+            new_mode,
+            folders,
+            edit.reason,
+            self._clock(),
+        )
+        return entry, Write(
+            str(path), now, edit.after, mode, new_mode, missing_folders(path.parent)
+        )
+
+    def _transaction(self, steps: Sequence[Write], after: Iterable[Entry]) -> None:
+        entries = self.entries()
+        after = tuple(after)
+        if not steps and entries == after:
+            return
+        self._save(entries, steps)
+        try:
+            for step in steps:
+                perform(step)
+        except OSError as error:
+            self._repair()
+            where = error.filename or steps[0].path
+            raise LocalError(
+                "cannot-write",
+                f"{where} cannot be written: {error.strerror or error}",
+                hint="nothing was changed; check permissions and free space, then run it again",
+            ) from error
+        except BaseException:  # Ctrl-C between two files
+            self._repair()
+            raise
+        self._save(after, ())
+        gone = {entry.path: entry for entry in entries}.keys() - {entry.path for entry in after}
+        for entry in entries:
+            if entry.path in gone:
+                remove_empty(entry.folders)
+
+    def _repair(self) -> list[str]:
+        entries, pending = self._load()
+        put_back = []
+        for step in reversed(pending):
+            # Neither content: somebody else wrote since the crash, and that is not ours to lose.
+            if read_file(Path(step.path)) == step.new and step.new != step.old:
+                try:
+                    perform(step.reversed())
+                except OSError as error:
+                    raise LocalError(
+                        "cannot-repair",
+                        f"{step.path} cannot be put back: {error.strerror or error}",
+                        hint="the journal still holds it; make it writable, then run it again",
+                    ) from error
+                put_back.append(step.path)
+            if step.old is None:
+                remove_empty(step.folders)
+        if pending:
+            self._save(entries, ())
+        return put_back
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        try:
+            made = missing_folders(self.path.parent)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            for folder in made:
+                Path(folder).chmod(0o700 if folder == str(self.path.parent) else 0o755)
+            file = (self.path.parent / f"{self.path.name}.lock").open("ab")
+        except OSError as error:
+            raise LocalError(
+                "journal-unwritable",
+                f"{self.path.parent} cannot be written: {error.strerror or error}",
+                hint="nothing was changed; check the folder's owner",
+            ) from error
+        with file:
+            if os.name != "nt":
+                import fcntl  # noqa: PLC0415 - not on Windows
+
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _load(self) -> tuple[tuple[Entry, ...], tuple[Write, ...]]:
+        try:
+            document = json.loads(self.path.read_bytes())
+            return (
+                tuple(_decode(Entry, entry) for entry in document["entries"]),
+                tuple(_decode(Write, step) for step in document["pending"]),
+            )
+        except FileNotFoundError:
+            return (), ()
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise LocalError(
+                "journal-unreadable",
+                f"the journal {self.path} cannot be read: {error}",
+                hint="it holds what files were before; repair it rather than remove it",
+            ) from error
+
+    def _save(self, entries: Iterable[Entry], pending: Iterable[Write]) -> None:
+        document = {
+            "entries": [_encode(entry) for entry in entries],
+            "pending": [_encode(step) for step in pending],
+        }
+        try:
+            if not document["entries"] and not document["pending"]:
+                self.path.unlink(missing_ok=True)
+                atomic.sync_folder(self.path.parent)
+                return
+            atomic.replace(self.path, json.dumps(document, indent=1).encode() + b"\n", mode=0o600)
+        except OSError as error:
+            raise LocalError(
+                "journal-unwritable",
+                f"the journal {self.path} cannot be written: {error.strerror or error}",
+                hint="nothing was changed; check permissions and free space",
+            ) from error
+
+
+def _undo_step(entry: Entry, now: bytes | None, content: bytes | None) -> Write:
+    mode = mode_of(Path(entry.path))
+    # A mode that is not the one that we gave is the user's later wish.
+    new_mode = entry.mode if mode == entry.mode_after and entry.mode is not None else mode
+    return Write(entry.path, now, content, mode, new_mode)
+
+
+def _beside(entry: Entry, now: bytes | None) -> Write:
+    path = Path(entry.path)
+    number = 0
+    while (aside := path.with_name(f"{path.name}.headrace-conflict{number or ''}")).exists():
+        number += 1
+    mode = mode_of(path)
+    return Write(str(aside), None, now, None, mode)
+
+
+def _encode(value: Entry | Write) -> dict[str, Any]:
+    return {
+        key: base64.b64encode(item).decode() if isinstance(item, bytes) else item
+        for key, item in asdict(value).items()
+    }
+
+
+_BYTES = {"before", "after", "old", "new"}
+
+
+def _decode(kind: type[_T], entry: dict[str, Any]) -> _T:
+    values: dict[str, Any] = {}
+    for name in (f.name for f in fields(kind)):
+        item = entry[name]
+        if name in _BYTES and item is not None:
+            item = base64.b64decode(item, validate=True)
+        values[name] = tuple(item) if isinstance(item, list) else item
+    return kind(**values)

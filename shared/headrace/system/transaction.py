@@ -1,0 +1,114 @@
+"""One step of a change to a file, and how to perform it; the journal puts steps together.
+
+Links are followed to the file that they lead to, permissions and owner are kept, and folders that
+had to be made are known, so that they can go away again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace.errors import ConfigurationError
+from headrace.system import atomic
+
+__all__ = ["Write", "missing_folders", "mode_of", "perform", "read_file", "remove_empty", "target"]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One file from `old` to `new` (None: no such file), with what is needed to take it back."""
+
+    path: str
+    old: bytes | None
+    new: bytes | None
+    old_mode: int | None
+    new_mode: int | None
+    folders: tuple[str, ...] = ()
+    """Folders that must be made for it, outermost first."""
+
+    def reversed(self) -> Write:
+        """Return the step that takes this one back."""
+        return Write(self.path, self.new, self.old, self.new_mode, self.old_mode)
+
+
+def read_file(path: Path) -> bytes | None:
+    """Return a file's bytes, None where there is none; ConfigurationError when unreadable."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigurationError(
+            "unreadable",
+            f"{path} cannot be read: {error.strerror or error}",
+            hint="check its permissions; nothing was changed",
+        ) from error
+
+
+def target(path: Path) -> Path:
+    """Return the file that a path leads to through links."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:  # a loop of links
+        raise ConfigurationError(
+            "unreadable", f"{path} leads nowhere: {error}", hint="mend the link"
+        ) from error
+
+
+def mode_of(path: Path) -> int | None:
+    """Return the permission bits, None where there is no file."""
+    try:
+        return path.stat().st_mode & 0o7777
+    except OSError:
+        return None
+
+
+def missing_folders(folder: Path) -> tuple[str, ...]:
+    """Return the folders that must be made for this one to be there, outermost first."""
+    missing: list[str] = []
+    while not folder.exists():
+        missing.insert(0, str(folder))
+        folder = folder.parent
+    return tuple(missing)
+
+
+def perform(step: Write) -> None:
+    """Make the file be as the step says; OSError when it cannot be."""
+    path = Path(step.path)
+    if step.new is None:
+        path.unlink(missing_ok=True)
+        if path.parent.is_dir():
+            atomic.sync_folder(path.parent)
+        return
+    owner = _owner(path)
+    for folder in missing_folders(path.parent):
+        Path(folder).mkdir()
+        if owner:
+            os.chown(folder, *owner)
+    atomic.replace(
+        path, step.new, mode=0o644 if step.new_mode is None else step.new_mode, owner=owner
+    )
+
+
+def _owner(path: Path) -> tuple[int, int] | None:
+    """Whose the file is; of a new one, whose the folder is when root writes into a home."""
+    if os.name == "nt":
+        return None
+    while not path.exists():
+        path = path.parent
+        if os.geteuid() != 0:
+            return None
+    status = path.stat()
+    return status.st_uid, status.st_gid
+
+
+def remove_empty(folders: Sequence[str]) -> None:
+    """Remove folders that we made, as far as nobody else uses them now."""
+    for folder in reversed(folders):
+        try:
+            Path(folder).rmdir()
+        except OSError:  # not empty: somebody else uses it now
+            return
