@@ -1,0 +1,152 @@
+"""What an upstream's answer means, before anybody looks at its bytes."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from headrace.errors import UpstreamError
+from headrace.models import Fault
+from headrace.redact import for_display
+
+__all__ = ["Answer", "Span", "judge_artifact", "judge_status"]
+
+#: Longest pause that a Retry-After is believed for; a typing error must not ban for a year.
+_LONGEST_RETRY_AFTER = 24 * 3600.0
+
+#: RFC 9110 section 14.4: ``bytes first-last/complete``, the last part may be ``*``.
+_CONTENT_RANGE = re.compile(r"bytes\s+(\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.IGNORECASE)
+
+#: Files that are compressed themselves: misconfigured servers call that their Content-Encoding,
+#: and what comes is the file all the same.
+_COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer of an upstream. Any status: the caller decides what it means."""
+
+    status: int
+    url: str
+    """Final URL, after redirects."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Lower-case names. Without content-encoding and content-length: `body` is decoded."""
+    body: bytes = b""
+    seconds: float = 0.0
+    """From the request's first byte to the answer's first byte, on the last connection."""
+
+    def error(self) -> UpstreamError | None:
+        """Return what is wrong for one who wanted the content; None for 2xx and 304."""
+        return judge_status(self.status, self.headers, self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which bytes an answer holds: [start, end) of `total`; None where it does not say."""
+
+    start: int
+    end: int | None
+    total: int | None
+    ranged: bool
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read Retry-After (RFC 9110 section 10.2.3) as seconds from now."""
+    value = headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    try:
+        seconds = float(value) if value.isdigit() else _seconds_until(value)
+    except (ValueError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
+
+
+def _seconds_until(date: str) -> float:
+    return parsedate_to_datetime(date).timestamp() - time.time()
+
+
+def judge_status(status: int, headers: Mapping[str, str], url: str) -> UpstreamError | None:
+    """Translate a status; None for those that bring what was asked (2xx, 304)."""
+    retry_after = _retry_after(headers)
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    message = f"{host} answered {status} for {for_display(url)}"
+    if 200 <= status < 300 or status == 304:
+        return None
+    if status in (404, 410):
+        fault = Fault.MISSING
+    elif status == 429 or (status == 503 and retry_after is not None):
+        fault = Fault.RATE_LIMITED
+    elif status in (401, 402, 403, 407, 451):
+        fault = Fault.FORBIDDEN
+    elif status >= 500:
+        fault = Fault.SERVER_ERROR
+    elif status == 416:
+        fault = Fault.NOT_THE_FILE
+    else:
+        fault = Fault.PROTOCOL
+    return UpstreamError(fault, message, status=status, retry_after=retry_after)
+
+
+def judge_artifact(
+    status: int, headers: Mapping[str, str], url: str, wanted: tuple[int, int | None] | None
+) -> Span:
+    """Check that an answer can be (a part of) an artifact, and say which part.
+
+    `wanted` is the range that was asked for, end exclusive; None: the whole file. UpstreamError
+    when the status or the headers show that this is not what was asked.
+    """
+    if error := judge_status(status, headers, url):
+        raise error
+    if status not in (200, 206):
+        raise _not_the_file(url, f"status {status}", status)
+    path = urlsplit(url).path.lower()
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind in ("text/html", "application/xhtml+xml") and not path.endswith((".html", ".htm")):
+        raise _not_the_file(url, "an HTML page", status)
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity") and not path.endswith(_COMPRESSED):
+        raise _not_the_file(url, f"content encoded with {encoding}, which was not asked", status)
+    length = _length(headers, url)
+    if status == 200:
+        return Span(0, length, length, ranged=False)
+    return _partial(headers, url, wanted, length)
+
+
+def _partial(
+    headers: Mapping[str, str], url: str, wanted: tuple[int, int | None] | None, length: int | None
+) -> Span:
+    found = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
+    if wanted is None or found is None:
+        raise _not_the_file(url, "a 206 without a usable Content-Range", 206)
+    start, end = int(found[1]), int(found[2]) + 1
+    total = None if found[3] == "*" else int(found[3])
+    if end <= start or (total is not None and end > total):
+        raise _not_the_file(url, f"an impossible Content-Range {found[0]}", 206)
+    # A shorter end than asked is allowed (RFC 9110 section 14.2); another start is not.
+    if start != wanted[0] or (wanted[1] is not None and end > wanted[1]):
+        raise _not_the_file(url, f"bytes {start}-{end - 1}, which were not asked", 206)
+    if length is not None and length != end - start:
+        raise _not_the_file(url, f"{length} bytes for a range of {end - start}", 206)
+    return Span(start, end, total, ranged=True)
+
+
+def _length(headers: Mapping[str, str], url: str) -> int | None:
+    text = headers.get("content-length")
+    # With a Transfer-Encoding the length is to be ignored (RFC 9112 section 6.3).
+    if text is None or "transfer-encoding" in headers:
+        return None
+    if not text.strip().isdigit():
+        raise UpstreamError(Fault.PROTOCOL, f"impossible Content-Length at {for_display(url)}")
+    return int(text)
+
+
+def _not_the_file(url: str, what: str, status: int) -> UpstreamError:
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    return UpstreamError(
+        Fault.NOT_THE_FILE, f"{host} gave {what} for {for_display(url)}", status=status
+    )

@@ -1,0 +1,356 @@
+"""The HTTP client for upstreams: the only file that imports httpx.
+
+It works on httpx's transports and not on its client, because what the client adds is what must
+not happen here: cookies, netrc, redirects that carry credentials, proxies from the process's own
+environment, decoding of artifacts. Everything that httpx, httpcore, ssl or the socket raises
+leaves this file as `UpstreamError`. HTTP/2 is for documents only: one TCP connection is one
+congestion window, and httpx pays three times the CPU for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+from headrace import __version__
+from headrace.errors import ConfigurationError, HeadraceError, UpstreamError
+from headrace.models import Fault
+from headrace.network.answers import Answer, judge_artifact
+from headrace.network.faults import diagnose, is_stale
+from headrace.network.names import Names
+from headrace.network.outgoing import Proxies
+from headrace.network.range_stream import RangeStream
+from headrace.network.roots import Roots
+from headrace.redact import for_display
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Answer", "Client", "RangeStream"]
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS = 5
+#: Never carried to another scheme, host or port.
+_SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
+#: Seconds that an idle connection is kept: below the 60 to 75 s of common servers, so that we close
+#: first and a request seldom meets a connection that the server is just closing.
+_KEEPALIVE = 45.0
+
+
+class Client:
+    """Asks upstreams. One for the process; everything it opens is closed by `aclose`."""
+
+    def __init__(
+        self, env: Mapping[str, str], *, user_agent: str | None = None, connections: int = 40
+    ) -> None:
+        """Read trust and proxies from `env`; ConfigurationError when they name nothing usable.
+
+        `connections` idle ones are kept. How many are open at a time is limited by those who
+        ask (a limit for each host, one over all), so that nobody's clock runs in a queue here.
+        """
+        self.roots = Roots(env)
+        self.proxies = Proxies(env)
+        self.user_agent = user_agent or f"headrace/{__version__}"
+        self._keep = connections
+        self._context: ssl.SSLContext | None = None
+        self._transports: dict[tuple[str, bool, str | None], httpx.AsyncHTTPTransport] = {}
+        self._names = Names()
+
+    # ------------------------------------------------------------------ documents
+
+    async def fetch(
+        self,
+        url: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        limit: int = 64 << 20,
+        timeout: float = 10.0,  # noqa: ASYNC109 - one silence at a time; `deadline` is the whole
+        deadline: float | None = None,
+    ) -> Answer:
+        """Fetch a whole document; any status is an answer. Redirects are followed.
+
+        `timeout` bounds connecting and every silence, `deadline` the whole, both in seconds;
+        `limit` is in bytes after decoding. `headers` win over ours.
+        """
+        try:
+            async with asyncio.timeout(deadline):
+                return await self._fetch(url, method, headers or {}, limit, timeout)
+        except TimeoutError:
+            message = f"{for_display(url)} did not come within {deadline} s"
+            raise UpstreamError(Fault.SILENT, message) from None
+
+    async def _fetch(
+        self, url: str, method: str, headers: Mapping[str, str], limit: int, patience: float
+    ) -> Answer:
+        asked = {"accept": "*/*", "accept-encoding": "gzip, deflate", **_lower(headers)}
+        async with self._send(url, method, asked, patience, patience, http2=True) as exchange:
+            answer = exchange.response
+            body = bytearray()
+            exchange.silence(patience)
+            try:
+                async for chunk in answer.aiter_bytes():
+                    body += chunk
+                    if len(body) > limit:
+                        break
+            except Exception as error:
+                raise exchange.translate(error) from error
+            if len(body) > limit:
+                message = f"{for_display(exchange.url)} is larger than {limit} bytes"
+                raise UpstreamError(Fault.NOT_THE_FILE, message)
+            kept = {
+                name: value
+                for name, value in exchange.headers.items()
+                if name not in ("content-encoding", "content-length", "transfer-encoding")
+            }
+            return Answer(answer.status_code, exchange.url, kept, bytes(body), exchange.rtt)
+
+    # ------------------------------------------------------------------ artifacts
+
+    @contextlib.asynccontextmanager
+    async def open_range(
+        self,
+        url: str,
+        start: int = 0,
+        end: int | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        connect_timeout: float = 5.0,
+        first_byte_timeout: float = 10.0,
+        gap_timeout: float = 20.0,
+    ) -> AsyncIterator[RangeStream]:
+        """Open bytes [start, end) of an artifact; the whole file when neither is given.
+
+        UpstreamError when the answer cannot be that. A server without ranges answers with the
+        whole file: `RangeStream.ranged` is False then. Timeouts are in seconds; `gap_timeout`
+        is the longest silence inside the body.
+        """
+        wanted = None if start == 0 and end is None else (start, end)
+        asked = {**_lower(headers or {}), "accept": "*/*", "accept-encoding": "identity"}
+        if wanted is not None:
+            asked["range"] = f"bytes={start}-{'' if end is None else end - 1}"
+        async with self._send(
+            url, "GET", asked, connect_timeout, first_byte_timeout, http2=False
+        ) as exchange:
+            answer = exchange.response
+            span = judge_artifact(answer.status_code, exchange.headers, exchange.url, wanted)
+            exchange.silence(gap_timeout)
+            network = answer.extensions.get("network_stream")
+            stream = RangeStream(
+                status=answer.status_code,
+                url=exchange.url,
+                span=span,
+                headers=exchange.headers,
+                rtt=exchange.rtt,
+                fresh=exchange.fresh,
+                body=answer.aiter_raw(),
+                sock=None if network is None else network.get_extra_info("socket"),
+                translate=exchange.translate,
+            )
+            try:
+                yield stream
+            finally:
+                stream.close()
+
+    # ------------------------------------------------------------------ one request
+
+    @contextlib.asynccontextmanager
+    async def _send(
+        self,
+        url: str,
+        method: str,
+        headers: Mapping[str, str],
+        connect: float,
+        first_byte: float,
+        *,
+        http2: bool,
+    ) -> AsyncIterator[_Exchange]:
+        """Follow redirects to an answer; it is closed at the end of the context."""
+        carried = {"user-agent": self.user_agent, **headers}
+        for _ in range(_MOST_REDIRECTS + 1):
+            exchange = await self._once(url, method, carried, connect, first_byte, http2=http2)
+            try:
+                target = _redirect(exchange)
+                if target is None:
+                    yield exchange
+                    return
+            finally:
+                await _close(exchange.response)
+            if _place(target) != _place(url):
+                carried = {k: v for k, v in carried.items() if k not in _SECRET_HEADERS}
+            url = target
+        message = f"{for_display(url)}: more than {_MOST_REDIRECTS} redirects"
+        raise UpstreamError(Fault.PROTOCOL, message)
+
+    async def _once(
+        self,
+        url: str,
+        method: str,
+        headers: Mapping[str, str],
+        connect: float,
+        first_byte: float,
+        *,
+        http2: bool,
+    ) -> _Exchange:
+        """Ask once; ask again where a kept connection turned out to be closed by the server."""
+        import httpx  # noqa: PLC0415 - 60 ms that the command line need not pay
+
+        proxy = self.proxies.choose(url)
+        host = urlsplit(url).hostname or ""
+        if proxy is None:
+            await self._names.check(host, connect)
+        for last in (False, True):
+            exchange = _Exchange(url, proxy, self.roots)
+            timeouts = {"connect": connect, "read": first_byte, "write": first_byte}
+            exchange.timeouts = {**timeouts, "pool": connect}
+            try:
+                transport = self._transport(urlsplit(url).scheme, proxy, http2=http2)
+                request = httpx.Request(
+                    method,
+                    url,
+                    headers=dict(headers),
+                    extensions={"timeout": exchange.timeouts, "trace": exchange.trace},
+                )
+                # One clock over all of it: headers that drip byte by byte reset the others.
+                async with asyncio.timeout(2 * connect + first_byte + 1.0):
+                    exchange.response = await transport.handle_async_request(request)
+            except HeadraceError:
+                raise
+            except Exception as error:
+                if not last and not exchange.fresh and is_stale(error):
+                    continue
+                raise exchange.translate(error) from error
+            exchange.response.request = request
+            exchange.headers = dict(exchange.response.headers.items())
+            return exchange
+        raise AssertionError  # pragma: no cover - the second turn returns or raises
+
+    def _transport(
+        self, scheme: str, proxy: str | None, *, http2: bool
+    ) -> httpx.AsyncHTTPTransport:
+        import httpx  # noqa: PLC0415
+
+        if scheme not in ("http", "https"):
+            raise UpstreamError(Fault.PROTOCOL, f"no way to ask an upstream by {scheme!r}")
+        # HTTP/2 is agreed on inside TLS only.
+        http2 = http2 and scheme == "https"
+        key = (scheme, http2, proxy)
+        if key not in self._transports:
+            tls = scheme == "https" or (proxy or "").startswith("https:")
+            if tls and self._context is None:
+                self._context = self.roots.context()
+            # The transports share the context although each sets its ALPN list on it: httpcore
+            # sets it and makes the connection's TLS object from it in one go, without a pause.
+            context = self._context if tls and self._context else ssl.SSLContext()
+            try:
+                self._transports[key] = httpx.AsyncHTTPTransport(
+                    verify=context,
+                    trust_env=False,
+                    http1=True,
+                    http2=http2,
+                    proxy=httpx.Proxy(
+                        proxy, ssl_context=context if proxy.startswith("https:") else None
+                    )
+                    if proxy
+                    else None,
+                    limits=httpx.Limits(
+                        max_connections=None,
+                        max_keepalive_connections=self._keep,
+                        keepalive_expiry=_KEEPALIVE,
+                    ),
+                )
+            except ImportError as error:  # socks without socksio
+                raise ConfigurationError(
+                    "no-socks",
+                    f"the proxy {for_display(proxy or '')} needs the package socksio",
+                    hint="install socksio beside headrace, or set an http proxy",
+                ) from error
+        return self._transports[key]
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        transports, self._transports = list(self._transports.values()), {}
+        for transport in transports:
+            with contextlib.suppress(Exception):
+                await transport.aclose()
+        self._names.close()
+
+
+class _Exchange:
+    """One request and its answer, with what the connection did meanwhile."""
+
+    response: httpx.Response
+
+    def __init__(self, url: str, proxy: str | None, roots: Roots) -> None:
+        self.url = url
+        self.headers: Mapping[str, str] = {}
+        self.timeouts: dict[str, float] = {}
+        self.fresh = False
+        self.rtt = 0.0
+        self._proxy = proxy
+        self._roots = roots
+        self._sent = 0.0
+        self._answered = False
+
+    async def trace(self, name: str, _: Mapping[str, Any]) -> None:
+        """Hear from httpcore what the connection does."""
+        if name.endswith("connect_tcp.started"):
+            self.fresh = True
+        elif name.endswith("send_request_headers.started"):
+            self._sent = time.perf_counter()
+        elif name.endswith("receive_response_headers.complete"):
+            self._answered = True
+            self.rtt = time.perf_counter() - self._sent
+
+    def silence(self, seconds: float) -> None:
+        """Set the longest silence inside the body: httpcore reads this table when it starts it."""
+        self.timeouts["read"] = seconds
+
+    def translate(self, error: Exception) -> UpstreamError:
+        """Say in our words what went wrong."""
+        where = urlsplit(self.url).netloc.rpartition("@")[2]
+        fault, what = diagnose(error, answered=self._answered)
+        hint = ""
+        if fault is Fault.TLS:
+            hint = f"trusted roots: {self._roots.describe()}; a company's own goes in SSL_CERT_FILE"
+        elif self._proxy:
+            hint = f"asked through the proxy {for_display(self._proxy)}"
+        return UpstreamError(fault, f"{where}: {what}", hint=hint)
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _place(url: str) -> tuple[str, str | None, int]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _redirect(exchange: _Exchange) -> str | None:
+    location = exchange.headers.get("location")
+    if exchange.response.status_code not in _REDIRECTS or not location:
+        return None
+    try:
+        target = urljoin(exchange.url, location)
+        scheme, host, _ = _place(target)
+    except ValueError:
+        scheme, host = "", None
+    if not host or scheme not in ("http", "https"):
+        message = f"{for_display(exchange.url)} redirects to no place that can be asked"
+        raise UpstreamError(Fault.PROTOCOL, message)
+    if scheme == "http" and exchange.url.startswith("https:"):
+        message = f"{for_display(exchange.url)} redirects from https to http, which is refused"
+        raise UpstreamError(Fault.PROTOCOL, message)
+    return target
+
+
+async def _close(response: httpx.Response) -> None:
+    # What closing raises (a peer that resets) no longer matters to anybody.
+    with contextlib.suppress(Exception):
+        await response.aclose()

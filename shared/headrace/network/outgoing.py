@@ -1,0 +1,111 @@
+"""Which outgoing proxy leads to an upstream. The rules of urllib and curl, where they agree.
+
+Lower case wins over upper case; ``NO_PROXY`` holds hosts, suffixes with or without a leading dot,
+``host:port``, addresses and networks in CIDR form, or ``*``. Loopback is never proxied.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from headrace.config import EnvVars
+from headrace.errors import ConfigurationError
+from headrace.redact import for_display
+
+__all__ = ["Proxies"]
+
+_SCHEMES = ("http", "https", "socks5", "socks5h")
+
+
+def _read(env: Mapping[str, str], name: str) -> str:
+    # An empty lower-case variable is a user's way to switch the upper-case one off.
+    return (env[name.lower()] if name.lower() in env else env.get(name, "")).strip()
+
+
+class Proxies:
+    """The proxies of one environment."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        """Read the variables; ConfigurationError for an address that is none."""
+        everything = _address(EnvVars.ALL_PROXY, _read(env, EnvVars.ALL_PROXY))
+        # In a CGI child HTTP_PROXY is the Proxy header of a stranger's request (CVE-2016-5385).
+        plain = "" if "REQUEST_METHOD" in env else _read(env, EnvVars.HTTP_PROXY)
+        self._by_scheme = {
+            "http": _address(EnvVars.HTTP_PROXY, plain) or everything,
+            "https": _address(EnvVars.HTTPS_PROXY, _read(env, EnvVars.HTTPS_PROXY)) or everything,
+        }
+        self._direct = tuple(
+            entry.strip().lower()
+            for entry in _read(env, EnvVars.NO_PROXY).replace(" ", ",").split(",")
+            if entry.strip()
+        )
+
+    def __bool__(self) -> bool:
+        """Whether any proxy is set."""
+        return any(self._by_scheme.values())
+
+    def choose(self, url: str) -> str | None:
+        """Return the proxy's URL for an upstream's URL; None: go there directly."""
+        parts = urlsplit(url)
+        proxy = self._by_scheme.get(parts.scheme)
+        host = (parts.hostname or "").rstrip(".")
+        if proxy is None or _is_loopback(host):
+            return None
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        if any(_matches(entry, host, port) for entry in self._direct):
+            return None
+        return proxy
+
+
+def _address(name: str, value: str) -> str | None:
+    if not value:
+        return None
+    url = value if "://" in value else f"http://{value}"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigurationError(
+            "bad-proxy",
+            f"{name} is no proxy address: {for_display(value)}",
+            hint=f"write it as http://host:port; schemes: {', '.join(_SCHEMES)}",
+        )
+    return url
+
+
+def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    address = _ip(host)
+    if address is not None:
+        return address.is_loopback
+    return host == "localhost" or host.endswith(".localhost")
+
+
+def _matches(entry: str, host: str, port: int) -> bool:
+    if entry == "*":
+        return True
+    address = _ip(host)
+    if "/" in entry:
+        try:
+            return address is not None and address in ipaddress.ip_network(entry, strict=False)
+        except ValueError:
+            return False
+    name, colon, number = entry.rpartition(":")
+    if colon and number.isdigit() and _ip(entry) is None:
+        if int(number) != port:
+            return False
+        entry = name
+    if address is not None:
+        return _ip(entry) == address
+    suffix = entry.removeprefix("*").lstrip(".")
+    return bool(suffix) and (host == suffix or host.endswith("." + suffix))

@@ -1,0 +1,84 @@
+"""Which certificate authorities are trusted upstream. One TLS context for the whole process.
+
+Making a context parses some hundred certificates (about 25 ms), so there is one, made when the
+first https upstream is asked. The files that it will read are checked when the process starts, so
+that a wrong path is one clear error and not one failure for each request.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+
+from headrace.config import EnvVars
+from headrace.errors import ConfigurationError
+
+__all__ = ["Roots"]
+
+#: First one that is set and not empty wins, and replaces every other root.
+_CHOICES = (
+    EnvVars.SSL_CERT_FILE,
+    EnvVars.SSL_CERT_DIR,
+    EnvVars.REQUESTS_CA_BUNDLE,
+    EnvVars.CURL_CA_BUNDLE,
+    EnvVars.PIP_CERT,
+)
+
+
+class Roots:
+    """The roots of trust that the environment names, else the system's and certifi's together."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        """Find the choice; ConfigurationError when it names nothing that can be read."""
+        self.chosen_by = next((name for name in _CHOICES if env.get(name)), None)
+        self.path = Path(env[self.chosen_by]) if self.chosen_by else None
+        if self.path is None:
+            return
+        try:
+            if not self.path.is_dir():
+                with self.path.open("rb") as file:
+                    file.read(1)
+        except OSError as error:
+            raise self._bad(str(error.strerror)) from error
+
+    def _bad(self, why: str) -> ConfigurationError:
+        return ConfigurationError(
+            "bad-certificates",
+            f"{self.chosen_by} names {self.path}, which cannot be used: {why}",
+            hint=f"set {self.chosen_by} to a PEM file or unset it, then run `headrace on` again",
+        )
+
+    def describe(self) -> str:
+        """Say where trust comes from, for error hints and `doctor`."""
+        return f"{self.chosen_by}={self.path}" if self.path else "the system's store and certifi"
+
+    def context(self) -> ssl.SSLContext:
+        """Make the context; ConfigurationError when a file is no certificate."""
+        if self.path is None:
+            context = ssl.create_default_context()
+            _add_certifi(context)
+        else:
+            try:
+                if self.path.is_dir():
+                    context = ssl.create_default_context(capath=str(self.path))
+                else:
+                    context = ssl.create_default_context(cafile=str(self.path))
+            except (ssl.SSLError, OSError) as error:
+                raise self._bad(str(error)) from error
+        # Python 3.13 turned on RFC 5280's letter (authority key identifiers and the like), which
+        # company authorities of an older make fail while curl, uv and the browsers accept them.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        # And a company often hands out its intermediate authority alone.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        return context
+
+
+def _add_certifi(context: ssl.SSLContext) -> None:
+    """Add certifi's roots: bare containers have no store, python.org's macOS builds see none."""
+    try:
+        import certifi  # noqa: PLC0415 - a cost only of processes that go upstream
+
+        context.load_verify_locations(certifi.where())
+    except (ImportError, OSError, ssl.SSLError):  # the system's store stands alone
+        return
