@@ -58,9 +58,10 @@ def tool(project: str, version: str) -> Path:
         unpacked = Path(scratch) / "unpacked"
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(unpacked)
+        (unpacked / "bin").mkdir()
         for binary in unpacked.glob("*.data/scripts/*"):
             binary.chmod(0o755)
-            shutil.move(binary, unpacked / binary.name)
+            shutil.move(binary, unpacked / "bin")
         if project == "pip":
             compileall.compile_dir(unpacked, quiet=2)
         try:
@@ -262,7 +263,7 @@ class Uv:
     def __init__(self, version: str, environment: Environment) -> None:
         self.version = version
         self.environment = environment
-        self.binary = tool("uv", version) / ("uv.exe" if os.name == "nt" else "uv")
+        self.binary = tool("uv", version) / "bin" / ("uv.exe" if os.name == "nt" else "uv")
         environment.variables |= {
             "UV_CACHE_DIR": str(environment.home / "uv-cache"),
             "UV_PYTHON": str(environment.python),
