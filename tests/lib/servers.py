@@ -31,9 +31,9 @@ _CHUNK = 32 * 1024
 _PAGE = b"<!DOCTYPE html><html><body><h1>Please sign in to this network</h1></body></html>"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Seen:
-    """One request as a server saw it, and what it answered."""
+    """One request as a server saw it, and what it answered. Grows while the answer goes out."""
 
     method: str
     path: str
@@ -44,15 +44,16 @@ class Seen:
     """Lower-case names."""
     range: tuple[int | None, int | None] | None
     """First and last byte of a single range as asked; None where that side was left out."""
-    status: int
-    """0: no answer was given."""
-    sent: int
-    """Bytes of the body that went out."""
     connection: int
     """Number of the connection, from 1."""
     started: float
     """Monotonic seconds, as `ended`."""
-    ended: float
+    status: int = 0
+    """0: no answer was given."""
+    sent: int = 0
+    """Bytes of the body that were handed to the socket."""
+    ended: float | None = None
+    """None: still going on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,7 @@ class RecordingServer:
 
     @property
     def seen(self) -> list[Seen]:
-        """All requests whose answers have ended, in the order of their ends."""
+        """All requests so far, in the order in which they came."""
         with self._lock:
             return list(self._seen)
 
@@ -278,8 +279,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: _Server
-    _status = 0
-    _sent = 0
+    _now: Seen
 
     def setup(self) -> None:
         self.owner = self.server.owner
@@ -318,26 +318,15 @@ class _Handler(BaseHTTPRequestHandler):
         for key, value in self.headers.items():
             name = key.lower()
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        self._status = self._sent = 0
+        asked = _single(headers.get("range"))
+        self._now = Seen(self.command, path, self.path, headers, asked, self._number, started)
+        self.owner.record(self._now)
         try:
             self._respond(path, headers)
         except (_Gone, OSError):
             self.close_connection = True
         finally:
-            self.owner.record(
-                Seen(
-                    self.command,
-                    path,
-                    self.path,
-                    headers,
-                    _single(headers.get("range")),
-                    self._status,
-                    self._sent,
-                    self._number,
-                    started,
-                    time.monotonic(),
-                )
-            )
+            self._now.ended = time.monotonic()
 
     # -------------------------------------------------------------- what to say
 
@@ -400,7 +389,7 @@ class _Handler(BaseHTTPRequestHandler):
                 code, first, body = _ranged(headers, body, extra)
         if code != 304:
             extra["Content-Length"] = str(len(body))
-        self._status = code
+        self._now.status = code
         self.send_response(code)
         for key, value in extra.items():
             self.send_header(key, value)
@@ -417,11 +406,14 @@ class _Handler(BaseHTTPRequestHandler):
         started, rate = time.monotonic(), mode.rate if mode.kind is Kind.SLOW else 0.0
         step = max(1024, min(_CHUNK, int((rate or self.owner.rate or 1e9) / 20)))
         view = memoryview(body)
-        while self._sent < limit:
-            piece = view[self._sent : min(limit, self._sent + step)]
-            self.owner.pace(len(piece), started, self._sent + len(piece), rate)
+        sent = 0
+        while sent < limit:
+            piece = view[sent : min(limit, sent + step)]
+            sent += len(piece)
+            self.owner.pace(len(piece), started, sent, rate)
+            # Counted first: a client that has the last byte may look at once.
+            self._now.sent = sent
             self.wfile.write(piece)
-            self._sent += len(piece)
         if limit == len(body) and mode.kind is not Kind.TRUNCATE:
             return
         if mode.kind is Kind.STALL:
