@@ -1,0 +1,275 @@
+"""Python packages as an ecosystem: pure decisions about requests, pages and files.
+
+The origins decide what there is. The page of a project names its files with their digests; a
+mirror is asked only for a file of an origin that is not private, by the rules of `layouts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from urllib.parse import quote
+
+from headrace.models import (
+    Artifact,
+    Document,
+    Mirror,
+    Origin,
+    PassThrough,
+    Plan,
+    Refuse,
+    Request,
+    Response,
+    ServeArtifact,
+    ServeDocument,
+)
+from headrace_pip import layouts, paths, simple_html, simple_json
+from headrace_pip.names import normalised
+from headrace_pip.negotiation import preferred_form
+from headrace_pip.simple_index import (
+    HTML_TYPE,
+    JSON_TYPE,
+    FileLink,
+    Link,
+    ProjectPage,
+    best_digest,
+)
+
+__all__ = ["PythonEcosystem"]
+
+#: What origins are asked for, in pip's own words: JSON where they have it.
+_ACCEPT = (
+    "application/vnd.pypi.simple.v1+json, "
+    "application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
+)
+
+
+class PythonEcosystem:
+    """Implements `headrace.hookspecs.Ecosystem` for Simple API indexes."""
+
+    name = "python"
+    prefixes = paths.PREFIXES
+
+    def __init__(self, origins: Sequence[Origin]) -> None:
+        """Take the origins of this ecosystem; the one named ``default``, else the first, has the
+        short paths.
+        """
+        by_name: dict[str, Origin] = {}
+        for origin in origins:
+            if origin.ecosystem == self.name:
+                by_name.setdefault(origin.name, replace(origin, url=origin.url.rstrip("/")))
+        self._origins = by_name
+        self._default = "default" if "default" in by_name else next(iter(by_name), "")
+        self._file_bases: dict[str, str] = {}
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """The closed list of indexes that may be asked."""
+        return tuple(self._origins.values())
+
+    # ------------------------------------------------------------ requests
+
+    def plan(self, request: Request) -> Plan:
+        """Say what to do with a client's request."""
+        if request.method not in ("GET", "HEAD"):
+            return Refuse(405, "an index is read with GET and HEAD")
+        place = paths.parse(request.path)
+        origin = self._origins.get(place.origin or self._default) if place else None
+        if place is None or origin is None:
+            return Refuse(404, "no such path or index; pages are below /simple/")
+        if isinstance(place, paths.FilePath):
+            page = self._page(origin, place.project) if place.project else None
+            return ServeArtifact(request.path, page)
+        name, _, below = place.rest.partition("/")
+        if below or not name:
+            # The list of all projects; or something that an index has beside its pages.
+            return PassThrough(origin, f"{origin.url}/{quote(place.rest)}")
+        project = normalised(name)
+        return self._page(origin, project) if project else Refuse(404, "not a project's name")
+
+    def _page(self, origin: Origin, project: str) -> ServeDocument:
+        url = f"{origin.url}/{project}/"
+        return ServeDocument(origin, url, _ACCEPT, key=url)
+
+    def form(self, request: Request, plan: ServeDocument) -> str:  # noqa: ARG002 - one form for all
+        """Return ``json`` or ``html``, as the client prefers."""
+        return preferred_form(request)
+
+    # ------------------------------------------------------------ pages
+
+    def rewrite(self, document: Document, form: str, plan: ServeDocument) -> Response:
+        """Turn the origin's page into the client's, in either form."""
+        project = _project(plan)
+        link = self._link(plan.origin, project)
+        provisional = document.supplied_by is not None
+        if form == "json" and _is_json(document):
+            raw = simple_json.load(document.body)
+            body = simple_json.rewrite(raw, document.url, link, provisional=provisional)
+        else:
+            page = _linked(_parse(document, project), link, provisional=provisional)
+            body = simple_json.render(page) if form == "json" else simple_html.render(page)
+        headers = {"content-type": JSON_TYPE if form == "json" else HTML_TYPE, "vary": "accept"}
+        if serial := document.headers.get("x-pypi-last-serial"):
+            headers["x-pypi-last-serial"] = serial
+        return Response(200, headers, body)
+
+    def _link(self, origin: Origin, project: str) -> Link:
+        prefix = self._prefix(origin)
+
+        def link(url: str, filename: str) -> str | None:
+            path = paths.file_path(prefix, project, url, filename)
+            return paths.encoded(path) if path else None
+
+        return link
+
+    def _prefix(self, origin: Origin) -> str:
+        return "" if origin.name == self._default else f"/index/{origin.name}"
+
+    def artifacts(self, document: Document, plan: ServeDocument) -> Iterator[Artifact]:
+        """List the files that a page names, each followed by its companions."""
+        project = _project(plan)
+        prefix = self._prefix(plan.origin)
+        for file in _parse(document, project).files:
+            path = paths.file_path(prefix, project, file.url, file.filename)
+            if path is None:
+                continue
+            if document.supplied_by is None:
+                self._learn(plan.origin, file.url)
+                yield from _trusted(file, path, plan.origin)
+            elif artifact := self._provisional(file, path, plan.origin, document.supplied_by):
+                yield artifact
+
+    def _learn(self, origin: Origin, url: str) -> None:
+        """Remember where the origin keeps its files, so that a mirror's page can be read."""
+        if origin.name not in self._file_bases and (path := paths.content_path(url)):
+            self._file_bases[origin.name] = url.removesuffix(path)
+
+    def _provisional(
+        self, file: FileLink, path: str, origin: Origin, mirror: str
+    ) -> Artifact | None:
+        """Make an artifact of a mirror's word: the path's own digest is all that counts."""
+        base, tail = self._file_bases.get(origin.name), paths.content_path(file.url)
+        digest = paths.path_digest(file.url)
+        if base is None or tail is None or digest is None:
+            return None
+        return Artifact(
+            ecosystem=self.name,
+            path=path,
+            name=file.filename,
+            url=base + tail,
+            origin=origin,
+            digest=digest,
+            size=file.size,
+            object_class=_object_class(file.filename),
+            provisional=mirror,
+        )
+
+    # ------------------------------------------------------------ places
+
+    def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:
+        """Give the file's URL at a mirror; None for what no mirror is to hear of."""
+        if artifact.origin.private or not artifact.mirrored:
+            return None
+        return layouts.locate(mirror.layout, mirror.url, artifact)
+
+    def locate_document(self, plan: ServeDocument, mirror: Mirror) -> str | None:
+        """Give the page's URL at a mirror; None until the origin's own file host is known."""
+        if plan.origin.private or plan.origin.name not in self._file_bases:
+            return None
+        return layouts.document_url(mirror.layout, mirror.url, _project(plan))
+
+    def confirmation(self, artifact: Artifact) -> str | None:
+        """Give the origin's URL of a file whose path is the digest of its content."""
+        return artifact.url if paths.content_path(artifact.url) else None
+
+    def leads_to(
+        self,
+        plan: ServeDocument | ServeArtifact,  # noqa: ARG002 - read ahead follows
+        document: Document,  # noqa: ARG002
+        request: Request,  # noqa: ARG002
+    ) -> Iterable[ServeDocument | ServeArtifact]:
+        """Say what a client asks for next."""
+        return ()
+
+
+def _project(plan: ServeDocument) -> str:
+    return plan.url.rstrip("/").rpartition("/")[2]
+
+
+def _is_json(document: Document) -> bool:
+    kind = document.content_type.partition(";")[0].strip().lower()
+    return kind.endswith(("+json", "/json")) or (
+        not kind.endswith(("html", "xml")) and document.body[:1] == b"{"
+    )
+
+
+def _parse(document: Document, project: str) -> ProjectPage:
+    return _parse_cached(
+        document.body, document.content_type, document.url, project, _is_json(document)
+    )
+
+
+# A new page is read for its artifacts, for the other form and for reading ahead, within a moment.
+@lru_cache(maxsize=2)
+def _parse_cached(
+    body: bytes,
+    content_type: str,
+    url: str,
+    project: str,
+    is_json: bool,  # noqa: FBT001 - cache key
+) -> ProjectPage:
+    if is_json:
+        return simple_json.parse(simple_json.load(body), url, project)
+    return simple_html.parse(body, content_type, url, project)
+
+
+def _linked(page: ProjectPage, link: Link, *, provisional: bool) -> ProjectPage:
+    files = []
+    for file in page.files:
+        path = link(file.url, file.filename)
+        if provisional and path is None:
+            continue
+        mine = replace(file, url=path or file.url)
+        if provisional:
+            mine = replace(mine, core_metadata=False, provenance=None, gpg_sig=None)
+        files.append(mine)
+    return replace(page, files=tuple(files))
+
+
+def _trusted(file: FileLink, path: str, origin: Origin) -> Iterator[Artifact]:
+    main = Artifact(
+        ecosystem="python",
+        path=path,
+        name=file.filename,
+        url=file.url,
+        origin=origin,
+        digest=best_digest(file.hashes),
+        size=file.size,
+        object_class=_object_class(file.filename),
+    )
+    yield main
+    if file.core_metadata:
+        told = {} if isinstance(file.core_metadata, bool) else file.core_metadata
+        yield _companion(main, ".metadata", "metadata", told)
+    if file.gpg_sig:
+        yield _companion(main, ".asc", "signature", {})
+
+
+def _companion(main: Artifact, suffix: str, kind: str, hashes: Mapping[str, str]) -> Artifact:
+    """Make what lies beside a file; mirrors are known to lack it, so the origin alone is asked."""
+    return replace(
+        main,
+        path=main.path + suffix,
+        name=main.name + suffix,
+        url=paths.with_suffix(main.url, suffix),
+        digest=best_digest(hashes),
+        size=None,
+        object_class=kind,
+        mirrored=False,
+    )
+
+
+def _object_class(filename: str) -> str:
+    # Operators that block by kind (a proof-of-work wall before source archives) exist.
+    return "wheel" if filename.endswith(".whl") else "sdist"

@@ -1,0 +1,106 @@
+"""Where a mirror keeps what: the closed list of layouts. Data only picks one by its name.
+
+Each function gets the mirror's base URL and the artifact, and gives the artifact's URL there or
+None. Nothing here speaks to anybody; a wrong guess costs a 404, the digest decides about bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from urllib.parse import quote, urlsplit
+
+from headrace.models import Artifact
+from headrace_pip.names import normalised, project_of, version_of
+from headrace_pip.paths import content_path
+
+__all__ = ["LAYOUTS", "document_url", "locate"]
+
+Layout = Callable[[str, Artifact], str | None]
+
+_NVIDIA = "pypi.nvidia.com"
+
+
+def _packages(base: str, artifact: Artifact) -> str | None:
+    """Below the folder that holds ``simple``, by the content's path: bandersnatch and its kin."""
+    path = content_path(artifact.url)
+    return f"{base.removesuffix('/simple')}/{path}" if path else None
+
+
+def _pypi_packages(base: str, artifact: Artifact) -> str | None:
+    """SJTU's: the files have a tree of their own beside the index."""
+    path = content_path(artifact.url)
+    if path is None:
+        return None
+    root = base.removesuffix("/simple").removesuffix("/web").removesuffix("/pypi")
+    return f"{root}/pypi-packages/{path.removeprefix('packages/')}"
+
+
+def _artifactory(base: str, artifact: Artifact) -> str | None:
+    """Artifactory's remote repository: the content's path below a folder of the same name."""
+    path = content_path(artifact.url)
+    return f"{base.removesuffix('/simple')}/packages/{path}" if path else None
+
+
+def _nexus(base: str, artifact: Artifact) -> str | None:
+    """Nexus: by project and version, the version as the file name spells it."""
+    project, version = project_of(artifact.name), version_of(artifact.name)
+    if project is None or version is None:
+        return None
+    name, version = quote(artifact.name), quote(version)
+    return f"{base.removesuffix('/simple')}/packages/{project}/{version}/{name}"
+
+
+def _devpi(base: str, artifact: Artifact) -> str | None:
+    """Devpi: by the first hex digits of the SHA-256."""
+    if artifact.digest is None or artifact.digest.algorithm != "sha256":
+        return None
+    value = artifact.digest.value
+    root = base.removesuffix("/+simple").removesuffix("/simple")
+    return f"{root}/+f/{value[:3]}/{value[3:16]}/{quote(artifact.name)}"
+
+
+def _same_path(base: str, artifact: Artifact) -> str | None:
+    """Another host with the very paths of the origin's file host."""
+    return f"{base}{urlsplit(artifact.url).path}"
+
+
+def _nvidia(base: str, artifact: Artifact) -> str | None:
+    """NVIDIA's index on its other host: the same tree, and nobody else's files."""
+    parts = urlsplit(artifact.url)
+    return f"{base}{parts.path}" if parts.hostname == _NVIDIA else None
+
+
+LAYOUTS: Mapping[str, Layout] = {
+    "packages": _packages,
+    "pypi-packages": _pypi_packages,
+    "artifactory": _artifactory,
+    "nexus": _nexus,
+    "devpi": _devpi,
+    "same-path": _same_path,
+    "nvidia": _nvidia,
+}
+
+#: Layouts whose project pages can be told from the base URL.
+_PAGES = {
+    "packages": "simple",
+    "pypi-packages": "simple",
+    "artifactory": "simple",
+    "nexus": "simple",
+    "devpi": "+simple",
+}
+
+
+def locate(layout: str, base: str, artifact: Artifact) -> str | None:
+    """Give the artifact's URL at a mirror; None: no such layout, or no place in it."""
+    function = LAYOUTS.get(layout)
+    return function(base.rstrip("/"), artifact) if function else None
+
+
+def document_url(layout: str, base: str, project: str) -> str | None:
+    """Give the URL of a project's page at a mirror; None: its layout has none."""
+    folder = _PAGES.get(layout)
+    if folder is None or normalised(project) != project:
+        return None
+    base = base.rstrip("/")
+    index = base if base.endswith(f"/{folder}") else f"{base}/{folder}"
+    return f"{index}/{project}/"

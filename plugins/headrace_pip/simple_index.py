@@ -1,0 +1,133 @@
+"""A project's page of the Simple API as a value, whichever form it came in.
+
+Simple repository API (once PEP 503, 592, 629, 658, 691, 700, 714, 740, 792). `simple_json` and
+`simple_html` read and write the two forms; this module holds what they share.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+from headrace.models import Digest
+
+__all__ = [
+    "HTML_TYPE",
+    "JSON_TYPE",
+    "FileLink",
+    "Link",
+    "ProjectPage",
+    "absolute",
+    "best_digest",
+    "check_version",
+    "filename_of",
+    "split_fragment",
+]
+
+JSON_TYPE = "application/vnd.pypi.simple.v1+json"
+HTML_TYPE = "text/html; charset=utf-8"
+
+#: Gives the gateway's encoded path for (absolute URL, file name); None: we do not serve it.
+Link = Callable[[str, str], str | None]
+
+#: The order in which digests are trusted and written where only one has room.
+_STRENGTH = ("sha256", "sha512", "sha384")
+_UNSAFE = re.compile(r"[^!#-;=?-\[\]_a-z~]")
+_FRAGMENT_HASH = re.compile(r"(?:^|&)(md5|sha1|sha224|sha256|sha384|sha512)=([0-9a-fA-F]+)(?=&|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class FileLink:
+    """One file of a project."""
+
+    filename: str
+    url: str
+    """Absolute, without a fragment; where the upstream of this page keeps the file."""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """Algorithm (a name of hashlib) to lower-case hex."""
+    requires_python: str | None = None
+    yanked: bool | str = False
+    """True or the reason (PEP 592)."""
+    core_metadata: bool | Mapping[str, str] = False
+    """Whether ``.metadata`` is there (PEP 658, PEP 714), with its hashes where they are told."""
+    size: int | None = None
+    upload_time: str | None = None
+    """As the index wrote it: ISO 8601 in UTC (PEP 700)."""
+    gpg_sig: bool | None = None
+    """Whether ``.asc`` is there; None: not said (PEP 503)."""
+    provenance: str | None = None
+    """Absolute URL of the attestations (PEP 740)."""
+    extra: Mapping[str, object] = field(default_factory=dict)
+    """Keys that this module does not know, kept as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectPage:
+    """A project's page."""
+
+    name: str
+    files: tuple[FileLink, ...]
+    api_version: str = "1.0"
+    versions: tuple[str, ...] | None = None
+    """All releases, also those without files (PEP 700)."""
+    last_serial: int | None = None
+    """The index's change counter when the page was made."""
+    status: Mapping[str, str] = field(default_factory=dict)
+    """``status`` and ``reason`` (PEP 792)."""
+    extra: Mapping[str, object] = field(default_factory=dict)
+    """Keys that this module does not know, kept as they are."""
+    extra_meta: Mapping[str, object] = field(default_factory=dict)
+
+
+def check_version(version: object) -> str:
+    """Return the API version; ValueError when its major part is not 1 (PEP 629)."""
+    text = version if isinstance(version, str) else "1.0"
+    if text.partition(".")[0] != "1":
+        raise ValueError(f"Simple API version {text[:20]} is not understood")
+    return text
+
+
+def absolute(base: str, url: str) -> str:
+    """Resolve a link against its page and quote what a URL may not hold."""
+    if not url.startswith(("https://", "http://")):
+        url = urljoin(base, url.strip())
+    if _UNSAFE.search(url):
+        url = quote(url, safe="%/:=&?~#+!$,;'@()*[]")
+    return url
+
+
+def split_fragment(url: str) -> tuple[str, dict[str, str]]:
+    """Take the fragment off a URL and return the hashes that it names (PEP 503)."""
+    bare, mark, fragment = url.partition("#")
+    if not mark:
+        return url, {}
+    return bare, {name: value.lower() for name, value in _FRAGMENT_HASH.findall(fragment)}
+
+
+def filename_of(url: str) -> str:
+    """Return the last segment of a URL's path, decoded, as pip reads a file's name."""
+    return unquote(urlsplit(url).path.rpartition("/")[2])
+
+
+def best_digest(hashes: Mapping[str, str]) -> Digest | None:
+    """Return the digest that decides; None when there is only a weak or a malformed one."""
+    for algorithm in _STRENGTH:
+        value = hashes.get(algorithm)
+        if isinstance(value, str):
+            try:
+                return Digest(algorithm, value.lower())
+            except ValueError:
+                continue
+    return None
+
+
+def written_first(hashes: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """Yield the hashes, the one to be written where only one has room first."""
+    for algorithm in _STRENGTH:
+        if algorithm in hashes:
+            yield algorithm, hashes[algorithm]
+    for algorithm, value in hashes.items():
+        if algorithm not in _STRENGTH:
+            yield algorithm, value
