@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from lib.ports import free_port
 from lib.servers import RecordingServer
 
 
@@ -32,14 +32,6 @@ class TestMirror:
     gives_documents: bool = False
     connections: int = 4
     rank: int = 0
-
-
-def free_port() -> int:
-    """Give a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def headrace() -> list[str]:

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from lib import modes
-from lib.servers import RecordingServer, Reply, black_hole, refusing
+from lib.ports import black_hole, refusing
+from lib.servers import RecordingServer, Reply
 
 BODY = bytes(range(256)) * 400
 
