@@ -270,6 +270,9 @@ class ServeDocument:
     """The Accept header for the origin."""
     key: str
     """Stable key of the document itself, whatever form the client asked for."""
+    revalidate: bool = False
+    """The client means it: only the origin's word of now will do. For clients whose Cache-Control
+    says so in a way that others use without meaning it; ``no-cache`` needs no such help."""
 
 
 @dataclass(frozen=True, slots=True)
