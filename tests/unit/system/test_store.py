@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,8 +30,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    yield Store(tmp_path / "store", limit=LIMIT, reserve=0.0, clock=clock)
+def store(tmp_path: Path, clock: Clock) -> Store:
+    return Store(tmp_path / "store", limit=LIMIT, reserve=0.0, clock=clock)
 
 
 def digest_of(data: bytes) -> Digest:
