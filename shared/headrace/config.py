@@ -131,6 +131,8 @@ class Settings:
     mirrors: tuple[Mirror, ...] = ()
     """The user's own, from ``[[mirror]]`` tables."""
     disabled_mirrors: frozenset[str] = frozenset()
+    enabled_mirrors: frozenset[str] = frozenset()
+    """Ids of catalogue mirrors that are used only when named here: degraded, little known."""
     catalogue: bool = True
     """False: the shipped catalogue is not used, only own mirrors and the origin."""
     source: Path | None = field(default=None, compare=False)

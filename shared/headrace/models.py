@@ -128,6 +128,8 @@ class Mirror:
     """May supply provisional pages (design, "Documents over a slow line")."""
     rank: int = 100
     """The catalogue's guess before anything was measured; lower is tried first."""
+    opt_in: bool = False
+    """Used only when the user names it in the settings (`enabled_mirrors`)."""
 
 
 @dataclass(frozen=True, slots=True)
