@@ -6,7 +6,7 @@ mirror is asked only for a file of an origin that is not private, by the rules o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import quote
@@ -24,9 +24,9 @@ from headrace.models import (
     ServeArtifact,
     ServeDocument,
 )
-from headrace_pip import layouts, paths, simple_html, simple_json
+from headrace_pip import environment, layouts, paths, read_ahead, simple_html, simple_json
 from headrace_pip.names import normalised
-from headrace_pip.negotiation import preferred_form
+from headrace_pip.negotiation import insists, preferred_form
 from headrace_pip.simple_index import (
     HTML_TYPE,
     JSON_TYPE,
@@ -35,8 +35,13 @@ from headrace_pip.simple_index import (
     ProjectPage,
     best_digest,
 )
+from headrace_pip.wheel_metadata import metadata_of_wheel
 
-__all__ = ["PythonEcosystem"]
+__all__ = ["SMALL_FILE", "PythonEcosystem"]
+
+#: Bytes of a file that is read ahead as a whole: most releases of pure Python, none of those whose
+#: transfer takes longer than the question for it.
+SMALL_FILE = 2 * 1024 * 1024
 
 #: What origins are asked for, in pip's own words: JSON where they have it.
 _ACCEPT = (
@@ -86,7 +91,9 @@ class PythonEcosystem:
             # The list of all projects; or something that an index has beside its pages.
             return PassThrough(origin, f"{origin.url}/{quote(place.rest)}")
         project = normalised(name)
-        return self._page(origin, project) if project else Refuse(404, "not a project's name")
+        if project is None:
+            return Refuse(404, "not a project's name")
+        return replace(self._page(origin, project), revalidate=insists(request))
 
     def _page(self, origin: Origin, project: str) -> ServeDocument:
         url = f"{origin.url}/{project}/"
@@ -185,12 +192,42 @@ class PythonEcosystem:
 
     def leads_to(
         self,
-        plan: ServeDocument | ServeArtifact,  # noqa: ARG002 - read ahead follows
-        document: Document,  # noqa: ARG002
-        request: Request,  # noqa: ARG002
-    ) -> Iterable[ServeDocument | ServeArtifact]:
-        """Say what a client asks for next."""
-        return ()
+        plan: ServeDocument | ServeArtifact,
+        document: Document,
+        request: Request,
+    ) -> Iterator[ServeDocument | ServeArtifact]:
+        """Say what a client asks for next: after a page the newest release that fits, after a
+        release's metadata (or the small wheel that holds it) the pages of what it requires.
+        """
+        where = environment.read(request.headers.get("user-agent", ""))
+        if where is None or document.supplied_by is not None:
+            return
+        if isinstance(plan, ServeDocument):
+            yield from self._release_of(plan, document, where)
+        elif plan.named_by is not None:
+            origin = plan.named_by.origin
+            metadata = _metadata(plan.path, document.body)
+            for project in read_ahead.required_projects(metadata, where):
+                yield self._page(origin, project)
+
+    def _release_of(
+        self, plan: ServeDocument, document: Document, where: environment.Environment
+    ) -> Iterator[ServeArtifact]:
+        project = _project(plan)
+        file = read_ahead.newest_fitting(_parse(document, project), where)
+        path = file and paths.file_path(self._prefix(plan.origin), project, file.url, file.filename)
+        if file is None or path is None:
+            return
+        whole = [path] if file.size is not None and file.size <= SMALL_FILE else []
+        metadata = [f"{path}.metadata"] if file.core_metadata else []
+        order = metadata + whole if where.reads_metadata else whole + metadata
+        yield from (ServeArtifact(each, plan) for each in order)
+
+
+def _metadata(path: str, body: bytes) -> str:
+    if path.endswith(".metadata"):
+        return body.decode("utf-8", "replace")
+    return (metadata_of_wheel(body) if path.endswith(".whl") else None) or ""
 
 
 def _project(plan: ServeDocument) -> str:

@@ -1,12 +1,13 @@
-"""Which form of a page a client asks for (PEP 691, RFC 9110 section 12.5.1)."""
+"""What a client asks for beside a path: the form of a page (PEP 691), and how fresh it must be."""
 
 from __future__ import annotations
 
 from urllib.parse import parse_qs
 
 from headrace.models import Request
+from headrace_pip import environment
 
-__all__ = ["preferred_form"]
+__all__ = ["insists", "preferred_form"]
 
 _JSON = ("application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.latest+json")
 _HTML = (
@@ -28,6 +29,14 @@ def preferred_form(request: Request) -> str:
     html = max((weights.get(kind, 0.0) for kind in _HTML), default=0.0)
     # A wildcard is no wish for JSON: browsers and curl send one.
     return "json" if json > 0 and json >= html else "html"
+
+
+def insists(request: Request) -> bool:
+    """Whether ``max-age=0`` is meant: until 26.1 pip sent it always, since 26.2 only on demand."""
+    if "max-age=0" not in request.headers.get("cache-control", ""):
+        return False
+    where = environment.read(request.headers.get("user-agent", ""))
+    return where is not None and where.tool == "pip" and where.tool_version >= (26, 2)
 
 
 def _weights(accept: str) -> dict[str, float]:

@@ -45,6 +45,7 @@ _CONTENT_PATH = re.compile(rf"{_CONTENT}([^/]+)")
 _FILES_PATH = re.compile(r"/files/([a-z0-9-]+)/[0-9a-f]{16}/([^/]+)")
 _INDEX_PATH = re.compile(r"/index/([^/]+)(/(?:simple|packages|files)(?:/.*)?)")
 _PLAIN = re.compile(r"[A-Za-z0-9._+!~-]+")
+_NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9._~/-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 
@@ -125,4 +126,4 @@ def with_suffix(url: str, suffix: str) -> str:
 
 def encoded(path: str) -> str:
     """Percent-encode a decoded path, ``+`` too: some servers and clients take it for a space."""
-    return quote(path, safe="/")
+    return path if _NEEDS_NO_QUOTES.fullmatch(path) else quote(path, safe="/")

@@ -1,0 +1,31 @@
+"""The core metadata inside a wheel that is in memory (binary distribution format)."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+
+__all__ = ["LARGEST_WHEEL", "metadata_of_wheel"]
+
+#: Bytes of a wheel that is worth looking into, and of the metadata that is believed.
+LARGEST_WHEEL = 8 * 1024 * 1024
+_LARGEST_METADATA = 1024 * 1024
+
+
+def metadata_of_wheel(content: bytes) -> str | None:
+    """Return the text of ``*.dist-info/METADATA``; None: not a wheel, or not a sane one."""
+    if len(content) > LARGEST_WHEEL:
+        return None
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as wheel:
+            for entry in wheel.infolist():
+                folder, slash, name = entry.filename.partition("/")
+                if slash and name == "METADATA" and folder.endswith(".dist-info"):
+                    with wheel.open(entry) as stream:
+                        return stream.read(_LARGEST_METADATA).decode("utf-8", "replace")
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, NotImplementedError):
+        return None
+    except RuntimeError:  # encrypted
+        return None
+    return None
