@@ -12,6 +12,7 @@ import struct
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urlsplit
@@ -176,7 +177,7 @@ class Answering(BaseHTTPRequestHandler):
             if owner.cache_control:
                 extra.setdefault("Cache-Control", owner.cache_control)
             if owner.etags:
-                extra.setdefault("ETag", f'"{hashlib.sha256(body).hexdigest()[:20]}"')
+                extra.setdefault("ETag", _etag(body))
             if headers.get("if-none-match") == extra.get("ETag", ""):
                 code, body = 304, b""
             elif owner.ranges and mode.kind not in (Kind.NO_RANGES, Kind.HTML, Kind.GZIP):
@@ -263,7 +264,19 @@ def _bent(reply: Reply, mode: Mode) -> Reply:
     if mode.kind is Kind.WRONG_LENGTH:
         return replace(reply, body=reply.body + b"\0" * mode.at)
     if mode.kind is Kind.CORRUPT and reply.body:
-        bent = bytearray(reply.body)
-        bent[mode.at % len(bent)] ^= 0x10
-        return replace(reply, body=bytes(bent))
+        return replace(reply, body=_with_a_bit_turned(reply.body, mode.at))
     return reply
+
+
+# Large files are asked for in many parts; hashing and copying them each time would be the test's
+# own bottleneck.
+@lru_cache(maxsize=8)
+def _etag(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:20]}"'
+
+
+@lru_cache(maxsize=4)
+def _with_a_bit_turned(body: bytes, at: int) -> bytes:
+    bent = bytearray(body)
+    bent[at % len(bent)] ^= 0x10
+    return bytes(bent)

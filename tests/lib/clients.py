@@ -19,7 +19,6 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
@@ -96,24 +95,6 @@ class Result:
     def told(self) -> str:
         """Give all that it said, for a failing test."""
         return f"{' '.join(self.command)}: {self.code}\n{self.out[-4000:]}\n{self.err[-4000:]}"
-
-
-class Client(Protocol):
-    """What the tests ask of an installer, whichever it is."""
-
-    environment: Environment
-
-    @property
-    def version(self) -> str:
-        """The tool's version."""
-
-    def point_at(self, index: str) -> None:
-        """Write the user's configuration as activation does."""
-
-    def install(
-        self, *what: str, timeout: float = 90, env: Mapping[str, str] | None = None
-    ) -> Result:
-        """Install into the environment."""
 
 
 @dataclass(slots=True)
@@ -290,3 +271,15 @@ class Uv:
     ) -> Result:
         """`uv pip install`."""
         return self.run("pip", "install", *what, timeout=timeout, env=env)
+
+
+Installer = Pip | Uv
+NAMES = (*(f"pip-{v}" for v in chosen(PIPS)), *(f"uv-{v}" for v in chosen(UVS)))
+"""Every client that this run of the tests is about."""
+
+
+def make_client(root: Path, name: str) -> Installer:
+    """Make a client by its name in a new environment: ``pip-26.3``."""
+    kind, _, version = name.partition("-")
+    environment = Environment(root)
+    return Pip(version, environment) if kind == "pip" else Uv(version, environment)

@@ -33,15 +33,16 @@ class Built:
     """What PEP 658 serves beside a wheel; None for an sdist."""
     requires_python: str | None = None
 
-    @property
-    def sha256(self) -> str:
-        """Hex digest of the file."""
-        return hashlib.sha256(self.data).hexdigest()
+    sha256: str = field(init=False, default="")
+    """Hex digest of the file."""
+    blake2b: str = field(init=False, default="")
+    """Hex BLAKE2b-256, which the official layout makes its paths of."""
 
-    @property
-    def blake2b(self) -> str:
-        """Hex BLAKE2b-256, which the official layout makes its paths of."""
-        return hashlib.blake2b(self.data, digest_size=32).hexdigest()
+    def __post_init__(self) -> None:
+        """Hash once; servers ask often."""
+        object.__setattr__(self, "sha256", hashlib.sha256(self.data).hexdigest())
+        digest = hashlib.blake2b(self.data, digest_size=32).hexdigest()
+        object.__setattr__(self, "blake2b", digest)
 
     def files(self) -> dict[str, bytes]:
         """Give what a wheel installs: name in site-packages to content, without RECORD."""

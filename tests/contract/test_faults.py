@@ -1,0 +1,116 @@
+"""The fault list, at one mirror and at all of them: the client must not notice."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from lib import modes, wheels
+from lib.clients import NAMES, PIPS, Installer, Pip, make_client
+from lib.faults import FAULTS, SIZE, TELLING, large
+from lib.gateway import TestMirror
+from lib.ports import black_hole
+from lib.world import MakeWorld, World
+
+ALL = os.environ.get("HEADRACE_TEST_CLIENTS") == "all"
+#: Every fault meets the newest pip; in a fast run the others meet the telling ones.
+MATRIX = [
+    (client, fault)
+    for client in NAMES
+    for fault in FAULTS
+    if ALL or fault in TELLING or client == f"pip-{PIPS[-1]}"
+]
+
+
+def install_large(world: World, client: Installer) -> None:
+    built = large()
+    client.point_at(world.gateway.index)
+    result = client.install("large").ok()
+    assert client.environment.holds(built.files())
+    told = (result.out + result.err).lower()
+    for word in ("retry", "resum", "incomplete", "connection broken"):
+        assert word not in told, result.told()
+    world.assert_polite()
+
+
+@pytest.mark.parametrize(("name", "fault"), MATRIX, ids=[f"{c}-{f}" for c, f in MATRIX])
+def test_fault_at_one_mirror_is_not_felt(
+    world: MakeWorld, tmp_path: Path, name: str, fault: str
+) -> None:
+    made = world(mirrors=2)
+    made.index.add(large())
+    FAULTS[fault](made.mirrors[0], large())
+    install_large(made, make_client(tmp_path / "client", name))
+    assert made.mirrors[1].bytes_sent("*.whl") > 0
+
+
+@pytest.mark.parametrize(("name", "fault"), MATRIX, ids=[f"{c}-{f}" for c, f in MATRIX])
+def test_fault_at_every_mirror_leaves_the_origin(
+    world: MakeWorld, tmp_path: Path, name: str, fault: str
+) -> None:
+    made = world(mirrors=2, origin_rate=24 << 20)
+    made.index.add(large())
+    for mirror in made.mirrors:
+        FAULTS[fault](mirror, large())
+    install_large(made, make_client(tmp_path / "client", name))
+    if fault not in ("norange", "slow"):
+        assert made.files.bytes_sent("*.whl") > 0
+
+
+def test_mirror_where_connecting_never_ends_is_not_felt(world: MakeWorld, newest: Pip) -> None:
+    with black_hole() as hole:
+        made = world(mirrors=1, more=[TestMirror("hole", hole, rank=-1)])
+        made.index.add(large())
+        install_large(made, newest)
+
+
+def test_healthy_mirrors_carry_the_file_and_the_origin_little(
+    world: MakeWorld, newest: Pip
+) -> None:
+    made = world(mirrors=2)
+    made.index.add(large())
+    install_large(made, newest)
+    sent = made.sent()
+    assert sent["mirror0"] + sent["mirror1"] > SIZE * 0.6, sent
+    assert sum(sent.values()) < SIZE * 1.35, sent
+    # Each was asked for parts, and for no part that lies outside of the file.
+    for seen in made.at_mirrors("*.whl"):
+        assert seen.range is not None
+
+
+def test_fault_that_begins_in_the_middle_of_a_transfer_is_not_felt(
+    world: MakeWorld, newest: Pip
+) -> None:
+    made = world(mirrors=2, mirror_rate=6 << 20)
+    made.index.add(large())
+
+    def later() -> None:
+        while made.mirrors[0].bytes_sent("*.whl") < 2 << 20:
+            time.sleep(0.01)
+        made.mirrors[0].close()
+
+    thread = threading.Thread(target=later)
+    thread.start()
+    install_large(made, newest)
+    thread.join()
+
+
+def test_banned_mirror_is_not_asked_again_at_once(world: MakeWorld, newest: Pip) -> None:
+    made = world(mirrors=2)
+    made.index.add(large(), wheels.wheel("second", "1.0", size=SIZE))
+    made.mirrors[0].fail(modes.status(403), "*.whl")
+    install_large(made, newest)
+    made.mirrors[0].forget()
+    newest.install("second").ok()
+    assert made.mirrors[0].requests() == []
+
+
+def test_redirect_of_a_mirror_is_followed(world: MakeWorld, newest: Pip) -> None:
+    made = world(mirrors=2)
+    made.index.add(large())
+    made.mirrors[0].fail(modes.redirect(made.mirrors[1].url), "*.whl")
+    install_large(made, newest)
