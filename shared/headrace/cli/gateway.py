@@ -1,0 +1,259 @@
+"""``headrace gateway``: serve, in the foreground, under a holder, or apart from this terminal."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from headrace.cli.context import FAILED, OK, Context, add_scope
+from headrace.config import Folders
+from headrace.errors import ClientError, LocalError
+from headrace.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
+from headrace.models import Credential, Origin
+from headrace.redact import split_credential
+
+__all__ = ["add", "run"]
+
+
+def add(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add the parser."""
+    parser = subparsers.add_parser(
+        "gateway",
+        help="serve the gateway itself",
+        description="Serve the gateway. Without --origin it serves the origins that `headrace on` "
+        "recorded, else those that the tools use now.",
+    )
+    parser.add_argument("--port", type=int, help="port on loopback; 0 takes a free one")
+    parser.add_argument("--host", default="127.0.0.1", help="127.0.0.1 (default) or ::1")
+    parser.add_argument(
+        "--origin",
+        action="append",
+        default=[],
+        metavar="ECOSYSTEM=URL",
+        help="an origin; with a user in the URL it is private: no mirror is asked for its names",
+    )
+    parser.add_argument(
+        "--idle-exit",
+        type=float,
+        metavar="MINUTES",
+        help="end after so long without a request (what holds the socket starts it again)",
+    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--hold", action="store_true", help="restart the worker whenever it dies")
+    how.add_argument("--detach", action="store_true", help="as --hold, apart from this terminal")
+    how.add_argument("--stop", action="store_true", help="stop the one that --detach started")
+    add_scope(parser)
+    # For the holder and for `headrace run`.
+    parser.add_argument("--fd", type=int, action="append", default=[], help=argparse.SUPPRESS)
+    parser.add_argument("--control", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--state", type=Path, help=argparse.SUPPRESS)
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Serve until told to stop, or arrange for it."""
+    if args.stop:
+        return _stop(context)
+    if args.hold or args.detach:
+        return _hold(args, context)
+    return _serve(args, context)
+
+
+# ------------------------------------------------------------------ the worker
+
+
+def _serve(args: argparse.Namespace, context: Context) -> int:
+    from headrace.network import listeners, server  # noqa: PLC0415 - start-up time
+    from headrace.network.gateway import build_app  # noqa: PLC0415 - as above
+
+    sockets = listeners.take(args.fd) or listeners.inherited(context.env, os.getpid())
+    if not sockets:
+        port = context.settings.port if args.port is None else args.port
+        sockets = [listeners.bind(args.host, port)]
+    state = _state(args, context)
+    env = {**state.network(), **context.env}
+    origins = _origins(args, context)
+    host, port = listeners.address_of(sockets[0])
+
+    def announce() -> None:
+        _say(GatewayAddress(host, port).url(), origins)
+
+    end = server.serve(
+        lambda: build_app(
+            context.settings, context.folders, origins, env, context.plugins, state.token()
+        ),
+        sockets,
+        idle_exit=args.idle_exit * 60 if args.idle_exit else None,
+        watcher=_watcher(args.control, context.env, announce),
+    )
+    if end is server.End.IDLE and args.control is not None:
+        os.write(args.control, b"I")
+    return FAILED if end is server.End.FAILED else OK
+
+
+def _watcher(control: int | None, env: Mapping[str, str], announce: Callable[[], None]) -> Any:
+    """Whom the worker tells: its holder, else systemd and whoever reads standard output."""
+    from headrace.network.server import Watcher  # noqa: PLC0415 - start-up time
+    from headrace.system.service.notify import Notifier  # noqa: PLC0415 - as above
+
+    if control is not None:
+        channel = socket.socket(fileno=control)
+        channel.setblocking(False)
+        return Watcher(ready=lambda: _tell(channel, b"R"), alive=lambda: _tell(channel, b"."))
+    notifier = Notifier(env)
+
+    def ready() -> None:
+        announce()
+        notifier.ready()
+
+    return Watcher(ready, notifier.alive, notifier.stopping, every=notifier.every)
+
+
+def _tell(channel: socket.socket, word: bytes) -> None:
+    try:
+        channel.send(word)
+    except OSError:
+        # The holder is gone. To go on serving is better than to leave the port closed.
+        return
+
+
+def _say(url: str, origins: Sequence[DiscoveredOrigin]) -> None:
+    names = ", ".join(sorted({found.origin.ecosystem for found in origins})) or "nothing"
+    sys.stdout.write(f"headrace: the gateway for {names} answers at {url}\n")
+    sys.stdout.flush()
+
+
+# ------------------------------------------------------------------ under a holder
+
+
+def _hold(args: argparse.Namespace, context: Context) -> int:
+    from headrace.network import listeners  # noqa: PLC0415 - start-up time
+    from headrace.system.service import health, process  # noqa: PLC0415 - as above
+    from headrace.system.service.redirects import redirects  # noqa: PLC0415 - as above
+
+    if os.name == "nt":
+        raise LocalError(
+            "no-holder",
+            "on Windows the gateway is kept up by a scheduled task",
+            hint="`headrace on` registers it; `headrace gateway` serves in this window",
+        )
+    sockets = listeners.take(args.fd) or listeners.inherited(context.env, os.getpid())
+    if not sockets:
+        port = context.settings.port if args.port is None else args.port
+        lock = _lock(context)
+        if args.detach and process.is_held(lock):
+            raise LocalError(
+                "already-running",
+                f"the gateway of {context.folders.state} is running",
+                hint="`headrace gateway --stop` stops it",
+            )
+        sockets = [listeners.bind(args.host, port)]
+    host, port = listeners.address_of(sockets[0])
+    address = GatewayAddress(host, port)
+    origins = _origins(args, context)
+    if args.origin and any(found.credential for found in origins):
+        raise ClientError(
+            "secret-on-command-line",
+            "every user of this machine could read that password in the list of processes",
+            hint="`headrace on` records origins and their credentials where only you can read them",
+        )
+    held = process.Held(
+        worker=process.worker_argv(*_worker_words(args, context)),
+        redirects=redirects(context.plugins.ecosystems([found.origin for found in origins])),
+        lock=_lock(context),
+        log=context.folders.state / "gateway.log" if args.detach else None,
+    )
+    _make_private(context.folders.state)
+    if args.hold:
+        _say(address.url(), origins)
+        process.become_holder(held, sockets)
+    started = process.start_detached(held, sockets, context.env)
+    seen = health.wait_until_up(address, timeout=15)
+    if seen is None or started.poll() is not None:
+        raise LocalError(
+            "gateway-silent",
+            f"the gateway on port {port} does not answer",
+            hint=f"{held.log} says why",
+        )
+    _say(address.url(), origins)
+    return OK
+
+
+def _worker_words(args: argparse.Namespace, context: Context) -> list[str]:
+    words = ["--scope", str(context.scope)]
+    for origin in args.origin:
+        words += ["--origin", origin]
+    if args.idle_exit:
+        words += ["--idle-exit", str(args.idle_exit)]
+    if args.state:
+        words += ["--state", str(args.state)]
+    return words
+
+
+def _stop(context: Context) -> int:
+    from headrace.system.service import process  # noqa: PLC0415 - start-up time
+
+    if process.stop(_lock(context)):
+        sys.stdout.write("headrace: the gateway has stopped\n")
+    else:
+        sys.stdout.write("headrace: no gateway was running\n")
+    return OK
+
+
+def _lock(context: Context) -> Path:
+    return context.folders.state / "gateway.lock"
+
+
+def _make_private(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise LocalError(
+            "state-unwritable",
+            f"{folder} cannot be made: {error.strerror or error}",
+            hint="HEADRACE_HOME names another place",
+        ) from error
+
+
+# ------------------------------------------------------------------ origins
+
+
+def _state(args: argparse.Namespace, context: Context) -> Any:
+    """Return the recorded state; ``--state`` names another folder than the scope's."""
+    if args.state is None:
+        return context.state
+    from headrace.system.state import State  # noqa: PLC0415 - start-up time
+
+    folders = Folders(context.folders.config, args.state, context.folders.cache)
+    return State(folders, Scope.USER)
+
+
+def _origins(args: argparse.Namespace, context: Context) -> list[DiscoveredOrigin]:
+    if args.origin:
+        return [_typed(text) for text in args.origin]
+    recorded: list[DiscoveredOrigin] = _state(args, context).origins()
+    if recorded:
+        return recorded
+    from headrace.cli.discovery import discover  # noqa: PLC0415 - start-up time
+
+    return discover(context)
+
+
+def _typed(text: str) -> DiscoveredOrigin:
+    ecosystem, _, url = text.partition("=")
+    if not ecosystem or not url.startswith(("http://", "https://")):
+        raise ClientError(
+            "bad-origin",
+            f"{ecosystem or text} is not ECOSYSTEM=URL",
+            hint="for example python=https://index.corp.example/simple",
+        )
+    clean, secret = split_credential(url)
+    return DiscoveredOrigin(
+        Origin(ecosystem, clean.rstrip("/"), private=secret is not None),
+        where="--origin",
+        credential=Credential(*secret) if secret else None,
+    )

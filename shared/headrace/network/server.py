@@ -1,0 +1,151 @@
+"""Serve the gateway's application on sockets that are open already, until told to stop.
+
+uvicorn with httptools, and uvloop where it can be had. What is changed of it, and why: signals end
+it with exit code 0 (a supervisor counts anything else as a crash); it wakes once a second instead
+of ten times (an idle gateway should cost nothing); it tells when it answers and that it lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import importlib.util
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+__all__ = ["End", "Watcher", "serve"]
+
+#: Seconds that an idle connection of a client stays open. Longer than any installer pauses between
+#: two requests, so that it does not lose the race between its request and our close.
+KEEP_ALIVE = 120
+#: Seconds between two looks at the clock.
+TICK = 1.0
+
+
+class End(enum.Enum):
+    """Why it ended."""
+
+    TOLD = "told"
+    IDLE = "idle"
+    FAILED = "failed"
+    """It never answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """Who is told about the life of the server. The functions must return at once."""
+
+    ready: Callable[[], None] = lambda: None
+    alive: Callable[[], None] = lambda: None
+    """Called at least every `every` seconds while the event loop turns."""
+    stopping: Callable[[], None] = lambda: None
+    every: float = 5.0
+
+
+def serve(
+    factory: Callable[[], Any],
+    sockets: Sequence[socket.socket],
+    *,
+    grace: float = 15.0,
+    idle_exit: float | None = None,
+    watcher: Watcher | None = None,
+) -> End:
+    """Serve the ASGI application that `factory` gives, and return why it ended.
+
+    SIGTERM and SIGINT close the sockets and let running responses finish for `grace` seconds; a
+    second one ends at once. `idle_exit`: end after so many seconds without a request.
+    """
+    config = uvicorn.Config(
+        factory,
+        factory=True,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=max(1, round(grace)),
+        backlog=1024,
+    )
+    server = _Server(config, idle_exit, watcher or Watcher())
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        try:
+            runner.run(server.serve(sockets=list(sockets)))
+        except SystemExit:
+            return End.FAILED
+    return server.end
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32" or importlib.util.find_spec("uvloop") is None:
+        return None
+    import uvloop  # noqa: PLC0415 - not on every platform
+
+    return uvloop.new_event_loop
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, with the differences that this module's docstring names."""
+
+    def __init__(self, config: uvicorn.Config, idle_exit: float | None, watcher: Watcher) -> None:
+        super().__init__(config)
+        self.end = End.FAILED
+        self._idle_exit = idle_exit
+        self._watcher = watcher
+        self._stirred = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        self.end = End.TOLD
+        self._watcher.ready()
+
+    async def main_loop(self) -> None:
+        counter, seen, since, told = 0, -1, time.monotonic(), time.monotonic()
+        while not await self.on_tick(counter):
+            counter += 10  # uvicorn counts tenths of a second, and renews the date by it
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stirred.wait(), TICK)
+            now = time.monotonic()
+            if now - told >= self._watcher.every:
+                told = now
+                self._watcher.alive()
+            state = self.server_state
+            if state.total_requests != seen or state.tasks:
+                seen, since = state.total_requests, now
+            elif self._idle_exit is not None and now - since >= self._idle_exit:
+                self.end = End.IDLE
+                return
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._watcher.stopping()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002 - uvicorn's signature
+        self.force_exit = self.should_exit
+        self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stirred.set)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if sys.platform == "win32":
+            numbers.append(signal.SIGBREAK)
+        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,75 @@
+"""Ask whoever answers on a port whether it is the gateway, and which."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from headrace.config import Folders
+from headrace.hookspecs import GatewayAddress
+
+__all__ = ["Health", "ask", "instance", "is_up", "wait_until_up"]
+
+ANSWER_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What ``/healthz`` said."""
+
+    instance: str
+    """See `instance`; "" from a gateway that does not say."""
+    redirecting: bool = False
+    """No worker can answer; clients are sent to the origin."""
+
+
+def instance(folders: Folders) -> str:
+    """Name the gateway that works on these folders, without telling where they are.
+
+    Two users' gateways differ, the machine's and a user's differ, and a restart changes nothing.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    text = f"{folders.state.absolute()}\0{user if folders.state.is_relative_to('/') else ''}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def ask(address: GatewayAddress, path: str, timeout: float = 2.0) -> Any:
+    """Return the JSON that the gateway gives for a path, or None when it does not."""
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=timeout)
+    try:
+        connection.request("GET", path, headers={"Accept": "application/json"})
+        answer = connection.getresponse()
+        if answer.status != 200:
+            return None
+        return json.loads(answer.read(ANSWER_LIMIT))
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+
+
+def is_up(address: GatewayAddress, timeout: float = 2.0) -> Health | None:
+    """Return who answers there; None when nobody does, or something that is not a gateway."""
+    told = ask(address, "/healthz", timeout)
+    if not isinstance(told, dict) or "headrace" not in told:
+        return None
+    return Health(str(told.get("instance", "")), told["headrace"] == "redirecting")
+
+
+def wait_until_up(address: GatewayAddress, timeout: float) -> Health | None:
+    """Wait until a worker answers, `timeout` seconds at most; return the last that was seen."""
+    deadline = time.monotonic() + timeout
+    health = None
+    while (left := deadline - time.monotonic()) > 0:
+        with contextlib.suppress(OSError):
+            health = is_up(address, left)
+        if health is not None and not health.redirecting:
+            return health
+        time.sleep(0.02)
+    return health

@@ -1,0 +1,407 @@
+"""A program of its own: hold the listening socket, and keep somebody answering on it.
+
+Run as ``python -I -S holder.py [options] -- WORKER…``. It imports nothing of headrace, because a
+copy of this file lies in the state folder and must go on working when the environment that headrace
+was installed in is being upgraded, is broken or is gone: then clients are sent to the origin by
+`responder.py`, which lies beside it (promise 2). Small on purpose; this process is all that is
+left when the worker went to sleep. POSIX only; `holder_windows.py` is its brother.
+
+The socket comes from whoever starts it: ``--fd N`` or LISTEN_FDS (sd_listen_fds(3)). The worker
+gets each socket as ``--fd N`` and a control channel as ``--control N``: it writes ``R`` when it
+answers, ``.`` as a sign of life, ``I`` before it ends for want of work. The end of the file on it
+says that the holder is gone. Times are seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import socket
+import sys
+import time
+
+#: Without an answer for this long clients are sent away: they are promised headers within 10 s.
+PATIENCE = 6.0
+#: Clients do not wait for a worker that never answered this often in a row, nor for a long pause.
+FALSE_STARTS = 2
+LONG_PAUSE = 2.0
+#: A worker that is not ready after this long will never be.
+START_LIMIT = 60.0
+#: A ready worker without a sign of life for this long hangs.
+SILENCE_LIMIT = 60.0
+#: A worker that was up for this long has proved itself: the count of failures starts anew.
+PROVED = 30.0
+#: Pauses before the first, second, … restart in a row; the last one is kept for ever.
+PAUSES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+LOG_LIMIT = 1 << 20
+
+ALREADY_RUNNING = 75
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+
+
+class Options:
+    """The command line: pairs of ``--name value``, ``--on-demand``, ``--`` and the worker."""
+
+    def __init__(self, words: list[str]) -> None:
+        """SystemExit when it makes no sense."""
+        if "--" not in words[:-1]:
+            sys.exit("holder: no worker after --")
+        at = words.index("--")
+        self.worker = words[at + 1 :]
+        self.on_demand = "--on-demand" in words[:at]
+        pairs = [word for word in words[:at] if word != "--on-demand"]
+        given: dict[str, list[str]] = {}
+        for name, value in zip(pairs[::2], pairs[1::2], strict=True):
+            given.setdefault(name, []).append(value)
+        self.fds = [int(fd) for fd in given.pop("--fd", [])]
+        self.redirects = given.pop("--redirect", [])
+        self.grace = float(given.pop("--grace", ["20"])[-1])
+        self.lock = given.pop("--lock", [""])[-1]
+        self.log = given.pop("--log", [""])[-1]
+        if given:
+            sys.exit(f"holder: what is {', '.join(given)}?")
+
+
+def say(text: str) -> None:
+    """Log one line; having nobody to read it is no reason to end."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"headrace holder: {text}\n".encode())
+
+
+def notify(text: str) -> None:
+    """Tell systemd (sd_notify(3)), where it started us."""
+    path = os.environ.get("NOTIFY_SOCKET")  # noqa: TID251 - a program without headrace.config
+    if path:
+        address = "\0" + path[1:] if path.startswith("@") else path
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel,
+        ):
+            channel.sendto(text.encode(), address)
+
+
+def sockets_of(options: Options) -> list[socket.socket]:
+    """Return the listening sockets that were handed over."""
+    env = os.environ  # noqa: TID251 - a program without headrace.config
+    fds = list(options.fds)
+    if env.get("LISTEN_PID") == str(os.getpid()):
+        fds += range(3, 3 + int(env.get("LISTEN_FDS", "0")))
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        env.pop(name, None)
+    sockets = [socket.socket(fileno=fd) for fd in fds]
+    if not sockets:
+        sys.exit("holder: nobody handed a socket over")
+    for sock in sockets:
+        sock.setblocking(False)
+        os.set_inheritable(sock.fileno(), False)
+    return sockets
+
+
+def start_mark(pid: int) -> str:
+    """Return what tells this process from a later one of the same pid (proc_pid_stat(5)), or ""."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - pathlib costs memory here
+            return file.read().rpartition(b")")[2].split()[19].decode()
+    except (OSError, IndexError):
+        return ""
+
+
+class Lock:
+    """The file that says who holds the port. Whoever has it locked is alive."""
+
+    def __init__(self, path: str) -> None:
+        """Take it, or end with `ALREADY_RUNNING`."""
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600) if path else -1
+        try:
+            if path:
+                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            say(f"another holder has {path}")
+            sys.exit(ALREADY_RUNNING)
+
+    def write(self, worker: int) -> None:
+        """Record holder and worker, each as ``pid mark``."""
+        if self.fd >= 0:
+            lines = [f"{pid} {start_mark(pid)}\n" for pid in (os.getpid(), worker) if pid]
+            with contextlib.suppress(OSError):
+                os.ftruncate(self.fd, 0)
+                os.pwrite(self.fd, "".join(lines).encode(), 0)
+
+
+class Log:
+    """Where standard error of everybody goes, bounded."""
+
+    def __init__(self, path: str) -> None:
+        """Point descriptors 1 and 2 at the file; without a path leave them alone."""
+        self.path = path
+        if path:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            os.dup2(fd, 1)
+            os.dup2(fd, 2)
+            os.close(fd)
+
+    def bound(self) -> None:
+        """Keep the newest quarter of what grew too long; all writers append."""
+        if self.path and os.fstat(2).st_size > LOG_LIMIT:
+            with contextlib.suppress(OSError), open(self.path, "rb+") as log:  # noqa: PTH123 - as above
+                log.seek(-LOG_LIMIT // 4, os.SEEK_END)
+                newest = log.read()
+                log.truncate(0)
+                os.write(2, newest)
+
+
+class Child:
+    """A worker or a responder."""
+
+    def __init__(self, pid: int, control: socket.socket | None, now: float) -> None:
+        """`now` is when it was started."""
+        self.pid = pid
+        self.control = control
+        self.started = self.heard = now
+        self.ready_at: float | None = None
+        self.idle = self.told = False
+
+    def send(self, number: int) -> None:
+        """Signal it; it is our child and not reaped, so the pid is its own."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(self.pid, number)
+
+    def hear(self, now: float) -> None:
+        """Read the control channel."""
+        data = b""
+        if self.control is not None:
+            with contextlib.suppress(BlockingIOError, ConnectionError):
+                data = self.control.recv(4096)
+        if data:
+            self.heard = now
+        if b"R" in data and self.ready_at is None:
+            self.ready_at = now
+        if b"I" in data:
+            self.idle = True
+
+
+class Holder:
+    """The loop: one worker, a responder while it cannot answer, predecessors that finish."""
+
+    def __init__(self, options: Options, sockets: list[socket.socket]) -> None:
+        """Take lock and log; start nothing yet."""
+        self.options, self.sockets = options, sockets
+        self.lock = Lock(options.lock)
+        self.log = Log(options.log)
+        self.worker: Child | None = None
+        self.responder: Child | None = None
+        self.leaving: list[Child] = []
+        self.failures = self.false_starts = 0
+        self.next_start = self.answered_at = time.monotonic()
+        self.asleep = options.on_demand
+        self.reload = self.notified = False
+        self.stopping_since: float | None = None
+        self.wake_read, self.wake_write = socket.socketpair()
+
+    # ---------------------------------------------------------------- children
+
+    def spawn(self, argv: list[str], now: float, *, controlled: bool) -> Child:
+        """Start a program with the sockets open in it."""
+        passed = list(self.sockets)
+        words = [*argv, *(w for sock in passed for w in ("--fd", str(sock.fileno())))]
+        ours: socket.socket | None = None
+        theirs: socket.socket | None = None
+        if controlled:
+            ours, theirs = socket.socketpair()
+            ours.setblocking(False)
+            words += ["--control", str(theirs.fileno())]
+            passed.append(theirs)
+        pid = os.fork()
+        if pid == 0:
+            _become(words, passed)
+        if theirs is not None:
+            theirs.close()
+        return Child(pid, ours, now)
+
+    def reap(self, now: float) -> None:
+        """Take note of every child that ended; as process 1 of a container also of strangers."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if self.worker is not None and pid == self.worker.pid:
+                self._worker_ended(self.worker, os.waitstatus_to_exitcode(status), now)
+            elif self.responder is not None and pid == self.responder.pid:
+                self.responder = None
+            for child in [child for child in self.leaving if child.pid == pid]:
+                self._leave(child, gone=True)
+
+    def _worker_ended(self, worker: Child, code: int, now: float) -> None:
+        worker.hear(now)
+        self._leave(worker, gone=True)
+        if self.stopping_since is not None:
+            return
+        if worker.idle and code == 0:
+            self.asleep, self.failures = True, 0
+            self.lock.write(0)
+            return
+        if worker.ready_at is None:
+            self.false_starts += 1
+        elif now - worker.ready_at >= PROVED:
+            self.failures = 0
+        pause = PAUSES[min(self.failures, len(PAUSES) - 1)]
+        self.failures += 1
+        self.next_start = now + pause
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        say(f"the worker ended ({how}); the next one starts in {pause:g} s")
+
+    def _leave(self, child: Child, *, gone: bool) -> None:
+        """Take a child from its post; one that is not gone yet is waited for."""
+        if child is self.worker:
+            self.worker = None
+        if child is self.responder:
+            self.responder = None
+        if not gone:
+            child.send(signal.SIGTERM)
+            self.leaving.append(child)
+            return
+        if child in self.leaving:
+            self.leaving.remove(child)
+        if child.control is not None:
+            child.control.close()
+
+    # ---------------------------------------------------------------- decisions
+
+    def step(self, now: float) -> None:
+        """Do what the hour demands."""
+        if self.stopping_since is not None:
+            self._stop(now - self.stopping_since > self.options.grace)
+            return
+        if self.reload:
+            # The old worker finishes what it sends; the new one takes the new connections.
+            self.reload = self.asleep = False
+            self.failures, self.next_start = 0, now
+            if self.worker is not None:
+                self._leave(self.worker, gone=False)
+        if self.worker is None and not self.asleep and now >= self.next_start:
+            self.worker = self.spawn(self.options.worker, now, controlled=True)
+            self.lock.write(self.worker.pid)
+        if self.worker is not None:
+            _end_if_hanging(self.worker, now)
+        self._stand_in(now)
+        if not self.notified and (self.answered_at == now or self.responder is not None):
+            self.notified = True
+            notify("READY=1")
+
+    def _stand_in(self, now: float) -> None:
+        """Have a responder exactly while clients would wait too long without."""
+        if self.asleep or (self.worker is not None and self.worker.ready_at is not None):
+            self.answered_at, self.false_starts = now, 0
+            if self.responder is not None:
+                self._leave(self.responder, gone=False)
+            return
+        waits = self.false_starts >= FALSE_STARTS or now - self.answered_at > PATIENCE
+        pause = self.next_start - now if self.worker is None else 0.0
+        if (waits or pause > LONG_PAUSE) and self.responder is None:
+            say("clients are sent to the origin meanwhile")
+            argv = [sys.executable, "-I", "-S", __file__.removesuffix("holder.py") + "responder.py"]
+            for mapping in self.options.redirects:
+                argv += ["--redirect", mapping]
+            self.responder = self.spawn(argv, now, controlled=False)
+
+    def _stop(self, late: bool) -> None:  # noqa: FBT001 - one caller
+        for child in (self.worker, self.responder, *self.leaving):
+            if child is not None and late:
+                child.send(signal.SIGKILL)
+            elif child is not None and not child.told:
+                child.told = True
+                child.send(signal.SIGTERM)
+
+    # ---------------------------------------------------------------- the loop
+
+    def wait(self, now: float) -> None:
+        """Sleep until something happens, at most until the next decision is due."""
+        poll = select.poll()
+        poll.register(self.wake_read, select.POLLIN)
+        control = self.worker.control if self.worker is not None else None
+        if control is not None:
+            poll.register(control, select.POLLIN)
+        for sock in self.sockets if self.asleep and self.stopping_since is None else ():
+            poll.register(sock, select.POLLIN)
+        events = {fd for fd, _ in poll.poll(self._until(now) * 1000)}
+        now = time.monotonic()
+        if self.wake_read.fileno() in events:
+            for number in self.wake_read.recv(4096):
+                self.signalled(number, now)
+        if self.worker is not None:
+            self.worker.hear(now)
+        if any(sock.fileno() in events for sock in self.sockets):
+            self.asleep, self.next_start, self.answered_at = False, now, now
+
+    def _until(self, now: float) -> float:
+        if self.stopping_since is not None:
+            return 0.2
+        if self.asleep or (self.worker is not None and self.worker.ready_at is not None):
+            return 20.0
+        return min(1.0, max(0.0, self.next_start - now)) if self.worker is None else 1.0
+
+    def signalled(self, number: int, now: float) -> None:
+        """Remember what a signal asks for."""
+        if number in (signal.SIGTERM, signal.SIGINT) and self.stopping_since is None:
+            self.stopping_since = now
+            notify("STOPPING=1")
+        elif number == signal.SIGHUP:
+            self.reload = True
+
+    def run(self) -> int:
+        """Hold until told to stop."""
+        self.wake_write.setblocking(False)
+        signal.set_wakeup_fd(self.wake_write.fileno(), warn_on_full_buffer=False)
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: None)
+        self.lock.write(0)
+        while True:
+            now = time.monotonic()
+            self.reap(now)
+            self.step(now)
+            busy = self.worker or self.responder or self.leaving
+            if self.stopping_since is not None and not busy:
+                return 0
+            self.log.bound()
+            self.wait(now)
+            notify("WATCHDOG=1")
+
+
+def _end_if_hanging(worker: Child, now: float) -> None:
+    """Kill a worker that cannot be asked to end any more."""
+    limit = START_LIMIT if worker.ready_at is None else SILENCE_LIMIT
+    if now - worker.heard > limit:
+        say("the worker does not come up, or gives no sign of life any more")
+        worker.send(signal.SIGKILL)
+
+
+def _become(words: list[str], passed: list[socket.socket]) -> None:
+    """Turn a fresh fork into the program; never returns."""
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        for sock in passed:
+            os.set_inheritable(sock.fileno(), True)
+        for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
+            os.environ.pop(name, None)  # noqa: TID251 - the holder alone speaks to systemd
+        os.execv(words[0], words)  # noqa: S606 - the command that the holder was given
+    except BaseException as error:  # noqa: BLE001 - whatever it is, this copy must not go on
+        say(f"{words[0]} cannot be started: {error}")
+    os._exit(127)
+
+
+def main() -> int:
+    """Hold the port."""
+    options = Options(sys.argv[1:])
+    return Holder(options, sockets_of(options)).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

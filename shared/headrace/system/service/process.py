@@ -1,0 +1,201 @@
+"""Start a holder apart from its starter, find it again, and stop it and nobody else.
+
+The lock file is locked by the holder as long as it lives, and names holder and worker as ``pid
+mark`` with a mark that a later process of the same pid does not have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from headrace.errors import LocalError
+from headrace.system.service import holder
+
+__all__ = [
+    "Held",
+    "base_python",
+    "become_holder",
+    "holder_argv",
+    "is_held",
+    "reload",
+    "start_detached",
+    "stop",
+    "worker_argv",
+]
+
+#: Started like this, and not by the console script's path, which an upgrade may move. -P: the
+#: folder that the user happens to stand in must not supply modules.
+_MAIN = "from headrace.cli import main; raise SystemExit(main())"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the holder is told. Nothing in it may be secret: every user can see a command line."""
+
+    worker: tuple[str, ...]
+    redirects: tuple[str, ...] = ()
+    lock: Path | None = None
+    log: Path | None = None
+    script: Path | None = None
+    """The copy of the holder that outlives an upgrade; None: the one of this installation."""
+    grace: float = 20.0
+    on_demand: bool = False
+
+
+def base_python() -> str:
+    """Return the interpreter below any virtual environment, which stays when that is removed."""
+    return str(getattr(sys, "_base_executable", None) or sys.executable)
+
+
+def worker_argv(*words: str) -> tuple[str, ...]:
+    """Return the command of a worker; the holder adds sockets and control channel."""
+    return (sys.executable, "-P", "-c", _MAIN, "gateway", *words)
+
+
+def holder_argv(held: Held) -> list[str]:
+    """Return the holder's command, to which ``--fd`` may be added by `start_detached`."""
+    script = held.script or Path(holder.__file__)
+    words = [base_python(), "-I", "-S", str(script), "--grace", f"{held.grace:g}"]
+    words += [word for mapping in held.redirects for word in ("--redirect", mapping)]
+    words += ["--lock", str(held.lock)] if held.lock else []
+    words += ["--log", str(held.log)] if held.log else []
+    words += ["--on-demand"] if held.on_demand else []
+    return [*words, "--", *held.worker]
+
+
+def start_detached(
+    held: Held, sockets: Sequence[socket.socket], env: Mapping[str, str], *, account: str = ""
+) -> subprocess.Popen[bytes]:
+    """Start a holder in a session of its own, with the sockets in it, and close them here.
+
+    It outlives the caller's terminal. `account`: the user to become, where the caller is root.
+    """
+    argv = holder_argv(held)
+    argv[argv.index("--") : argv.index("--")] = _handed(sockets)
+    identity = _identity(account)
+    try:
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL if held.log else None,
+            env=dict(env),
+            cwd="/",
+            pass_fds=[sock.fileno() for sock in sockets],
+            start_new_session=True,
+            user=identity[0] if identity else None,
+            group=identity[1] if identity else None,
+            extra_groups=[] if identity else None,
+        )
+    except OSError as error:
+        raise LocalError(
+            "holder-not-started",
+            f"{argv[0]} cannot be started: {error.strerror or error}",
+            hint="check that installation of Python",
+        ) from error
+    for sock in sockets:
+        sock.close()
+    return process
+
+
+def become_holder(held: Held, sockets: Sequence[socket.socket]) -> NoReturn:
+    """Turn this process into the holder."""
+    argv = holder_argv(held)
+    argv[argv.index("--") : argv.index("--")] = _handed(sockets)
+    for sock in sockets:
+        os.set_inheritable(sock.detach(), True)
+    os.execv(argv[0], argv)  # noqa: S606 - our own program
+
+
+def _handed(sockets: Sequence[socket.socket]) -> list[str]:
+    return [word for sock in sockets for word in ("--fd", str(sock.fileno()))]
+
+
+def _identity(account: str) -> tuple[int, int] | None:
+    if not account or os.geteuid() != 0:
+        return None
+    import pwd  # noqa: PLC0415 - not on Windows
+
+    entry = pwd.getpwnam(account)
+    return entry.pw_uid, entry.pw_gid
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a holder lives that has this lock file."""
+    import fcntl  # noqa: PLC0415 - not on Windows
+
+    try:
+        descriptor = os.open(lock, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def reload(lock: Path) -> bool:
+    """Have the holder put a new worker in the old one's place; False when there is no holder."""
+    return is_held(lock) and bool(_signal(_named(lock)[:1], signal.SIGHUP))
+
+
+def stop(lock: Path, timeout: float = 25.0) -> bool:
+    """Stop the holder and its worker; return whether there was one. LocalError if it stays.
+
+    A worker that its holder left behind is stopped as well.
+    """
+    there = is_held(lock)
+    if not _signal(_named(lock), signal.SIGTERM, only_first=there):
+        return False
+    deadline = time.monotonic() + timeout
+    while is_held(lock) or _signal(_named(lock), 0):
+        if time.monotonic() > deadline:
+            _signal(_named(lock), signal.SIGKILL)
+            deadline += 5
+            if not there:
+                raise LocalError(
+                    "gateway-stays", f"the gateway of {lock} does not end", hint="end it by hand"
+                )
+            there = False
+        time.sleep(0.02)
+    with contextlib.suppress(OSError):
+        lock.unlink()
+    return True
+
+
+def _named(lock: Path) -> list[tuple[int, str]]:
+    """Return (pid, mark) of holder and worker, as the lock file has them."""
+    with contextlib.suppress(OSError, ValueError):
+        lines = [line.split() for line in lock.read_text("ascii").splitlines()]
+        return [(int(line[0]), line[1] if len(line) > 1 else "") for line in lines if line]
+    return []
+
+
+def _signal(named: Sequence[tuple[int, str]], number: int, *, only_first: bool = False) -> int:
+    """Signal those that are still who they were; return how many."""
+    reached = 0
+    for index, (pid, mark) in enumerate(named):
+        if index and only_first:
+            break
+        # Without a mark (no /proc) only the holder can be known, by the lock that it has.
+        if mark and holder.start_mark(pid) != mark:
+            continue
+        if not mark and index:
+            continue
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+            reached += 1
+    return reached

@@ -1,0 +1,31 @@
+"""Where clients are sent while no worker can answer: a gateway's prefix, and the origin's for it.
+
+Pure. The ecosystems are asked with a name that nobody has, and where that name ends the origin's
+URL, the rest of the URL is the prefix for all names. So the core needs no knowledge of any layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headrace.hookspecs import Ecosystem
+from headrace.models import PassThrough, Request, ServeDocument
+from headrace.redact import for_files
+
+__all__ = ["redirects"]
+
+_NAME = "headrace-nobody-has-this-name"
+
+
+def redirects(ecosystems: Iterable[Ecosystem]) -> tuple[str, ...]:
+    """Return ``/prefix/=URL/`` for each prefix that has an origin's URL; never a credential."""
+    found: dict[str, str] = {}
+    for ecosystem in ecosystems:
+        for prefix in ecosystem.prefixes:
+            plan = ecosystem.plan(Request("GET", f"{prefix}{_NAME}/"))
+            if not isinstance(plan, ServeDocument | PassThrough):
+                continue
+            base, name, rest = for_files(plan.url).partition(_NAME)
+            if name and rest in ("", "/") and base.isascii() and base.isprintable():
+                found.setdefault(prefix, base)
+    return tuple(f"{prefix}={url}" for prefix, url in sorted(found.items()))

@@ -1,0 +1,120 @@
+"""A program of its own: send every client to the origin, while no worker can answer.
+
+Run by the holder as ``python -I -S responder.py --redirect /prefix/=URL/ --fd N``. What lies below
+a prefix is answered with 302 to the same place below the URL (RFC 9110 section 15.4.3); 302 and not
+301, because nobody may remember it. What has no place at an origin that is known here is, after a
+pause, sent to where it came from: the worker may be back by then, and no client gives up on that as
+it does on 404 or 503.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+
+HEAD_LIMIT = 32 << 10
+TIMEOUT = 10.0
+#: Seconds before a client is sent round; clients follow 10 to 30 redirects.
+ROUND = 1.0
+AT_A_TIME = threading.BoundedSemaphore(64)
+#: RFC 3986: what may stand in a path and query as it is; the rest is not sent back.
+SAFE = frozenset(
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/?%"
+)
+
+
+def location(target: bytes, redirects: list[tuple[str, str]]) -> str | None:
+    """Return where a request target belongs, by the longest prefix that fits.
+
+    Itself where no origin is known for it; None where it is no decent path.
+    """
+    if not target.startswith(b"/") or not SAFE.issuperset(target):
+        return None
+    text = target.decode("ascii")
+    path = text.partition("?")[0]
+    if "//" in path or "/../" in f"{path}/" or "%2f" in path.lower() or "%2e" in path.lower():
+        return None
+    fitting = [pair for pair in redirects if text.startswith(pair[0])]
+    if not fitting:
+        return text
+    prefix, url = max(fitting, key=lambda pair: len(pair[0]))
+    return url + text[len(prefix) :]
+
+
+def answer(head: bytes, redirects: list[tuple[str, str]]) -> bytes:
+    """Return the whole answer to one request's head."""
+    words = head.partition(b"\r\n")[0].split(b" ")
+    status, extra, text = "404 Not Found", "", "headrace: there is no such place\n"
+    if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
+        status, text = "400 Bad Request", "headrace: not HTTP/1.1\n"
+    elif words[0] not in (b"GET", b"HEAD"):
+        status, extra = "405 Method Not Allowed", "Allow: GET, HEAD\r\n"
+    elif words[1] == b"/healthz":
+        status, text = "200 OK", '{"headrace": "redirecting"}\n'
+        extra = "Content-Type: application/json\r\n"
+    elif place := location(words[1], redirects):
+        status, text = "302 Found", "headrace: the gateway is down, ask there\n"
+        extra = f"Location: {place}\r\n"
+    body = "" if words[0] == b"HEAD" else text
+    return (
+        f"HTTP/1.1 {status}\r\n{extra}Content-Length: {len(text)}\r\n"
+        f"Cache-Control: no-store\r\nConnection: close\r\n\r\n{body}"
+    ).encode("ascii")
+
+
+def serve(connection: socket.socket, redirects: list[tuple[str, str]]) -> None:
+    """Answer in a thread of its own, and make room for the next."""
+    try:
+        converse(connection, redirects)
+    finally:
+        AT_A_TIME.release()
+
+
+def converse(connection: socket.socket, redirects: list[tuple[str, str]]) -> None:
+    """Answer the one request of a connection."""
+    with connection, contextlib.suppress(OSError):
+        connection.settimeout(TIMEOUT)
+        head = b""
+        while b"\r\n\r\n" not in head and len(head) < HEAD_LIMIT:
+            data = connection.recv(8192)
+            if not data:
+                return
+            head += data
+        reply = answer(head, redirects)
+        if b"\r\nLocation: /" in reply:
+            time.sleep(ROUND)
+        connection.sendall(reply)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(8192):  # a reset would take the answer from the client again
+            pass
+
+
+def main() -> int:
+    """Answer until told to stop."""
+    redirects: list[tuple[str, str]] = []
+    sockets: list[socket.socket] = []
+    words = sys.argv[1:]
+    while words:
+        name, value = words.pop(0), words.pop(0)
+        if name == "--redirect":
+            prefix, _, url = value.partition("=")
+            redirects.append((prefix, url))
+        elif name == "--fd":
+            sockets.append(socket.socket(fileno=int(value)))
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    while True:
+        for sock in select.select(sockets, [], [])[0]:
+            with contextlib.suppress(BlockingIOError, ConnectionError):
+                connection, _ = sock.accept()
+                AT_A_TIME.acquire()
+                threading.Thread(target=serve, args=(connection, redirects), daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
