@@ -1,0 +1,130 @@
+"""Who gave the wrong bytes? Provenance, second opinions, and the verdict.
+
+The digest of the whole says only that something is wrong. A trial then asks, piece by piece, a
+second source for bytes that another one gave, a small piece of each suspect first. Where two
+disagree, the origin is asked for that place alone; where it cannot be asked, a third source; where
+there is none, the bytes that failed are the ones to go. The origin's word on its own file stands.
+
+A trial ends with a culprit or with nothing left to ask. Pieces on which two sources agreed are
+*vouched for* and are not asked again in a later trial of the same transfer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from headrace.transfer.extents import Extents
+
+__all__ = ["EARLIER", "Piece", "Trial"]
+
+EARLIER = ""
+"""Stands for an earlier run as the source of bytes found on the disk."""
+FIRST_PIECE = 1 << 20
+PIECE = 4 << 20
+DISPUTED = 64 << 10
+"""What the referee is asked for, from the first byte that differs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A range of one supplier's bytes that somebody else is to confirm."""
+
+    start: int
+    end: int
+    supplier: str
+    accuser: str | None = None
+    """Who disagreed; then this is the referee's piece."""
+
+
+class Trial:
+    """One search for a culprit. Pure and passive: the machine asks and tells."""
+
+    def __init__(
+        self, provenance: Mapping[str, Extents], vouched: Extents, origin: str | None
+    ) -> None:
+        """Suspect every supplier but the origin."""
+        self.origin = origin
+        self.pending: list[Piece] = []
+        self.asked: dict[int, Piece] = {}
+        """By request."""
+        queues = [
+            self._pieces(supplier, extents, vouched)
+            for supplier, extents in sorted(provenance.items())
+            if supplier != origin
+        ]
+        while queues:
+            queues = [queue for queue in queues if queue]
+            self.pending.extend(queue.pop(0) for queue in queues)
+
+    @staticmethod
+    def _pieces(supplier: str, extents: Extents, vouched: Extents) -> list[Piece]:
+        runs = [gap for run in extents for gap in vouched.gaps(*run)]
+        pieces: list[Piece] = []
+        for start, end in reversed(runs):  # the newest bytes first: who breaks, breaks midway
+            high = end
+            while high > start:
+                low = max(start, high - (PIECE if pieces else FIRST_PIECE))
+                pieces.append(Piece(low, high, supplier))
+                high = low
+        if len(pieces) > 2:
+            pieces.insert(1, pieces.pop(len(pieces) // 2))
+        return pieces
+
+    def next_for(self, source: str) -> Piece | None:
+        """Return the piece that `source` should confirm next, without taking it."""
+        for piece in self.pending:
+            if source in (piece.supplier, piece.accuser):
+                continue
+            if piece.accuser is not None and self.origin is not None and source != self.origin:
+                continue
+            return piece
+        return None
+
+    def ask(self, piece: Piece, request: int) -> None:
+        """Note that `request` is on its way to confirm a piece."""
+        self.pending.remove(piece)
+        self.asked[request] = piece
+
+    def lost(self, request: int) -> None:
+        """Put the piece of a request that failed back."""
+        piece = self.asked.pop(request, None)
+        if piece is not None:
+            self.pending.insert(0, piece)
+
+    def agreed(self, request: int) -> tuple[Piece, str | None]:
+        """Take a confirmation; the culprit is the accuser, if this was a dispute."""
+        piece = self.asked.pop(request)
+        return piece, piece.accuser
+
+    def differed(self, request: int, witness: str, offset: int) -> str | None:
+        """Take a contradiction at `offset`; return the culprit if there is no more to ask."""
+        piece = self.asked.pop(request)
+        if witness == self.origin or piece.accuser is not None:
+            return piece.supplier
+        end = min(piece.end, offset + DISPUTED)
+        self.pending.insert(0, Piece(offset, end, piece.supplier, accuser=witness))
+        return None
+
+    def deadlocked(self, usable: Iterable[str]) -> Piece | None:
+        """Return a dispute that none of the sources left can settle."""
+        sources = tuple(usable)
+        for piece in self.pending:
+            if piece.accuser is not None and not any(
+                source not in (piece.supplier, piece.accuser) for source in sources
+            ):
+                return piece
+        return None
+
+    def settled(self, usable: Iterable[str]) -> bool:
+        """Say whether nothing is left that anybody could confirm."""
+        sources = tuple(usable)
+        return not self.asked and all(self.next_for(s) is None for s in sources)
+
+    def without_origin(self) -> None:
+        """Let anybody be the referee: the origin cannot be asked."""
+        self.origin = None
+
+    def __repr__(self) -> str:
+        """Show what is open."""
+        return f"<Trial asked={list(self.asked.values())} pending={len(self.pending)}>"

@@ -1,0 +1,124 @@
+"""Byte ranges as RFC 9110 section 14 has them: parsed, checked against a length, and written.
+
+Both sides of the house use these: the gateway reads a client's `Range` and writes `Content-Range`,
+the transfer writes `Range` and checks the `Content-Range` of an upstream. Offsets here are
+half-open, ``[start, end)``; only the text of a header has the standard's inclusive last position.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["ContentRange", "RangeRequest", "Unsatisfiable"]
+
+_RANGE = re.compile(r"bytes[ \t]*=[ \t]*(?P<first>\d*)-(?P<last>\d*)[ \t]*", re.IGNORECASE)
+_CONTENT = re.compile(
+    r"[ \t]*bytes[ \t]+(?:(?P<first>\d+)-(?P<last>\d+)|\*)/(?P<total>\d+|\*)[ \t]*", re.IGNORECASE
+)
+#: Longer runs of digits are nobody's file; int() of them would cost the square of their length.
+_DIGITS = 18
+
+
+class Unsatisfiable(ValueError):  # noqa: N818 - the standard's word (section 15.5.17)
+    """The range is well-formed and lies outside the representation: answer 416."""
+
+
+@dataclass(frozen=True, slots=True)
+class RangeRequest:
+    """One byte range as a client asks for it (section 14.1.2): from a place, or the last n bytes.
+
+    Exactly one of `start` and `suffix` is set. `end` is exclusive; None: to the end.
+    """
+
+    start: int | None = None
+    end: int | None = None
+    suffix: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no header could say."""
+        if (self.start is None) == (self.suffix is None):
+            raise ValueError("a range has either a start or a suffix length")
+        if self.suffix is not None and (self.suffix < 0 or self.end is not None):
+            raise ValueError("a suffix range has a length and nothing else")
+        if self.start is not None and self.start < 0:
+            raise ValueError("a range starts at 0 or later")
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise ValueError("a range holds at least one byte")
+
+    @classmethod
+    def parse(cls, header: str | None) -> RangeRequest | None:
+        """Read a `Range` header; None when it is to be ignored and the whole be sent.
+
+        That is what section 14.2 wants for another unit and for anything ill-formed, and what it
+        allows for several ranges at once, which no client that we serve asks for.
+        """
+        match = _RANGE.fullmatch(header.strip()) if header else None
+        if match is None or max(len(match["first"]), len(match["last"])) > _DIGITS:
+            return None
+        first, last = match["first"], match["last"]
+        if not first:
+            return cls(suffix=int(last)) if last else None
+        if not last:
+            return cls(start=int(first))
+        if int(last) < int(first):
+            return None
+        return cls(start=int(first), end=int(last) + 1)
+
+    def resolve(self, size: int) -> tuple[int, int]:
+        """Return ``[start, end)`` within `size` bytes, clipped; `Unsatisfiable` when empty."""
+        if self.suffix is not None:
+            if self.suffix == 0 or size == 0:
+                raise Unsatisfiable(f"the last {self.suffix} of {size} bytes are none")
+            return max(0, size - self.suffix), size
+        assert self.start is not None
+        if self.start >= size:
+            raise Unsatisfiable(f"byte {self.start} lies behind the last of {size}")
+        return self.start, size if self.end is None else min(self.end, size)
+
+    def __str__(self) -> str:
+        """Write the header's value."""
+        if self.suffix is not None:
+            return f"bytes=-{self.suffix}"
+        return f"bytes={self.start}-{'' if self.end is None else self.end - 1}"
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRange:
+    """What a 206 or 416 says it holds (section 14.4): ``[start, end)`` of `total` bytes.
+
+    `total` None stands for ``*``, a length that the server does not know. `start` and `end` None
+    stand for the unsatisfied form of a 416, which must give the total.
+    """
+
+    start: int | None
+    end: int | None
+    total: int | None
+
+    def __post_init__(self) -> None:
+        """Refuse what section 14.4 calls invalid."""
+        if (self.start is None) != (self.end is None):
+            raise ValueError("a Content-Range has both positions or none")
+        if self.start is None or self.end is None:
+            if self.total is None:
+                raise ValueError("an unsatisfied Content-Range gives the total")
+        elif not 0 <= self.start < self.end or (self.total is not None and self.end > self.total):
+            raise ValueError(f"not a range within the file: {self.start}-{self.end}/{self.total}")
+
+    @classmethod
+    def parse(cls, header: str) -> ContentRange:
+        """Read a `Content-Range` header; ValueError when it is not one in bytes."""
+        match = _CONTENT.fullmatch(header)
+        if match is None or any(len(group or "") > _DIGITS for group in match.groups()):
+            raise ValueError(f"not a Content-Range in bytes: {header[:80]!r}")
+        total = None if match["total"] == "*" else int(match["total"])
+        if match["first"] is None:
+            return cls(None, None, total)
+        return cls(int(match["first"]), int(match["last"]) + 1, total)
+
+    def __str__(self) -> str:
+        """Write the header's value."""
+        total = "*" if self.total is None else self.total
+        if self.start is None or self.end is None:
+            return f"bytes */{total}"
+        return f"bytes {self.start}-{self.end - 1}/{total}"

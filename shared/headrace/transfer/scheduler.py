@@ -1,0 +1,199 @@
+"""Which bytes to ask a source for next. Looks at the map and the sources, changes neither.
+
+The aim is that bytes come in order, that all sources are busy until the end, and that nobody ever
+waits for a slow one:
+
+- *take*: ranges of equal time, not of equal size, shorter towards the end. A slow source works
+  ahead of the frontier, where its bytes will be done when the frontier arrives.
+- *rescue*: the range that holds the frontier up goes to somebody who is much faster.
+- *steal*: when nothing is free, the range that would end last is split so that both ends meet.
+- *hedge*: what is too small or too silent to be split is asked for twice.
+
+All times are in seconds, all rates in bytes per second.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headrace.transfer.segments import Segment, Segments
+from headrace.transfer.upstreams import Upstream
+
+__all__ = ["SMALL", "Choice", "Move", "Scheduler"]
+
+KIB = 1024
+SMALL = 1024 * KIB
+"""Up to here one source gives the whole file: latency decides, not bandwidth."""
+SMALLEST = 64 * KIB
+"""No range below this, where there is a choice."""
+PROBE = 256 * KIB
+"""What an unknown source is asked for first."""
+LARGEST = 256 << 20
+LONGEST_TURN, SHORTEST_TURN = 1.5, 0.25
+"""Limits to the time that one range of a fast source takes."""
+SLOW_TURN = 4.0
+"""The same for a slow source: an extra round trip costs it more, and nobody waits for it."""
+SPREAD = 16 << 20
+"""Distance of the unknown sources' first ranges, so that a slow one is not soon in the way."""
+PATIENCE = 0.3
+"""Seconds of data waiting behind a hole before somebody else fills it."""
+
+
+class Move(enum.Enum):
+    """How a range was come by."""
+
+    TAKE = "take"
+    RESCUE = "rescue"
+    STEAL = "steal"
+    HEDGE = "hedge"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A range to ask for, and the request that loses it, if any."""
+
+    move: Move
+    start: int
+    end: int
+    victim: int | None = None
+
+
+class Scheduler:
+    """Decides for one idle connection at a time."""
+
+    def __init__(self, segments: Segments, upstreams: Mapping[str, Upstream]) -> None:
+        """Look at these; both change under our eyes."""
+        self._segments = segments
+        self._upstreams = upstreams
+
+    # ------------------------------------------------------------------ estimates
+
+    def total_rate(self, now: float) -> float:
+        """Return the rate of all sources that work at present."""
+        return sum(u.rate(now) or 0.0 for u in self._upstreams.values() if u.active)
+
+    def eta(self, segment: Segment, now: float) -> float:
+        """Return seconds until a request ends, as far as can be told; a silent one grows late."""
+        upstream = self._upstreams[segment.source]
+        rate = segment.rate(now)
+        if rate is not None:
+            return segment.left / max(rate, 1.0)
+        waited = now - segment.asked_at
+        usual = 2 * upstream.expected_rtt()
+        rate = upstream.lane_rate(now) or PROBE / 2.0
+        late = max(0.0, waited - usual)
+        return max(0.0, usual - waited) + segment.left / rate + 4 * late
+
+    # ------------------------------------------------------------------ the choice
+
+    def choose(self, upstream: Upstream, wanted: tuple[int, ...], now: float) -> Choice | None:
+        """Return the best use of one more connection to `upstream`; None: better none."""
+        front = self._segments.front(wanted)
+        rate = upstream.lane_rate(now)
+        return (
+            self._rescue(upstream, rate, front, now)
+            or self._take(upstream, rate, front, now)
+            or self._steal(upstream, rate, now)
+        )
+
+    def _rescue(
+        self, upstream: Upstream, rate: float | None, front: int, now: float
+    ) -> Choice | None:
+        if rate is None or front >= self._segments.size:
+            return None
+        holders = list(self._segments.at(front))
+        if len(holders) != 1 or holders[0].hedged:
+            return None
+        victim = holders[0]
+        waiting = self._segments.held.total - front if front else SMALLEST
+        if waiting < PATIENCE * self.total_rate(now) and front:
+            return None
+        size = min(victim.left, self._sized(upstream, rate, now))
+        mine = upstream.expected_rtt() + size / rate
+        theirs = self.eta(victim, now) * size / max(victim.left, 1)
+        if theirs <= 2 * mine + 0.1:
+            return None
+        theirs_rate = victim.rate(now) or 0.0
+        head = int(theirs_rate * mine)
+        if victim.source != upstream.id and victim.left - head >= SMALLEST and head >= 16 * KIB:
+            return Choice(Move.RESCUE, victim.position + head, victim.end, victim.id)
+        return Choice(Move.HEDGE, victim.position, victim.position + size, victim.id)
+
+    def _take(
+        self, upstream: Upstream, rate: float | None, front: int, now: float
+    ) -> Choice | None:
+        segments = self._segments
+        if not segments.free.total:
+            return None
+        if segments.size <= SMALL or (not upstream.ranged):
+            size = segments.size
+        elif rate is None:
+            return self._probe(upstream, front)
+        else:
+            size = self._sized(upstream, rate, now)
+            total = self.total_rate(now)
+            left = segments.missing / max(total, rate)
+            most = rate * (0.9 * left - upstream.expected_rtt())
+            if size > most:  # it would be the last to end
+                size = int(most)
+                if size < SMALLEST and len(segments.flying):
+                    return None
+                size = max(size, SMALLEST)
+            lead = size / rate + upstream.expected_rtt()
+            if rate * 10 < total or lead > 1.25 * LONGEST_TURN:
+                front = min(
+                    front + int(total * max(0.0, lead - SHORTEST_TURN)), segments.size - size
+                )
+        return self._first_free(front, size)
+
+    def _probe(self, upstream: Upstream, front: int) -> Choice | None:
+        """Place an unknown source: the first at the frontier, the others well ahead of it."""
+        others = sum(1 for u in self._upstreams.values() if u.probed and u is not upstream)
+        size = self._segments.size
+        ahead = others * min(SPREAD, size // 8)
+        return self._first_free(min(front + ahead, max(front, size - PROBE)), PROBE)
+
+    def _first_free(self, at: int, size: int) -> Choice | None:
+        free = self._segments.free
+        for start, end in free.within(at, self._segments.size):
+            rest = end - start - size
+            return Choice(Move.TAKE, start, end if rest < SMALLEST else start + size)
+        for start, end in free.within(0, at):
+            rest = end - start - size
+            return Choice(Move.TAKE, start, end if rest < SMALLEST else start + size)
+        return None
+
+    def _sized(self, upstream: Upstream, rate: float, now: float) -> int:
+        """Return how many bytes fill this source's turn."""
+        total = self.total_rate(now)
+        slow = rate * 10 < total
+        left = self._segments.missing / max(2 * total, 1.0)
+        turn = SLOW_TURN if slow else min(max(left, SHORTEST_TURN), LONGEST_TURN)
+        least = max(SMALLEST, int(2 * rate * upstream.expected_rtt()))
+        return min(max(int(rate * turn), least), LARGEST)
+
+    # ------------------------------------------------------------------ the end game
+
+    def _steal(self, upstream: Upstream, rate: float | None, now: float) -> Choice | None:
+        ranked: list[tuple[float, Segment]] = [
+            (self.eta(s, now), s)
+            for s in self._segments.flying.values()
+            if not s.check and not s.hedged and s.left > 0
+        ]
+        if not ranked:
+            return None
+        theirs, victim = max(ranked, key=lambda pair: pair[0])
+        if rate is None:
+            rate = PROBE / 2.0
+        rtt = upstream.expected_rtt()
+        if self._segments.size > SMALL:
+            their_rate = victim.left / max(theirs, 1e-3)
+            split = int((victim.left - their_rate * rtt) * rate / (rate + their_rate))
+            stays = victim.left - split
+            if split >= SMALLEST and stays >= 16 * KIB and split / rate + rtt < 0.9 * theirs - 0.05:
+                return Choice(Move.STEAL, victim.end - split, victim.end, victim.id)
+        if victim.source != upstream.id and rtt + victim.left / rate < 0.6 * theirs - 0.05:
+            return Choice(Move.HEDGE, victim.position, victim.end, victim.id)
+        return None
