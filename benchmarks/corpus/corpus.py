@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.corpus.pages import write_page
 from benchmarks.corpus.wheels import Wheel, make_wheel
 
-__all__ = ["Corpus", "Wheel", "single_wheel", "standard"]
+__all__ = ["BESIDE", "Corpus", "Wheel", "single_wheel", "standard"]
 
 #: Part of the folder's name: a corpus made by other rules is another corpus.
 _RULES = 1
@@ -25,6 +25,8 @@ _TREE = 40
 #: How many packages each package of the tree asks for (a resolver finds them one by one).
 _FAN = 3
 _SPOIL_EVERY = 1 << 20
+#: The big file again, at a path that is neither a page nor a file of the index.
+BESIDE = "/simple/labbig/extra/same.bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,9 @@ def _old_files(number: int) -> int:
 def _big(tree: Path, size: int) -> Wheel:
     wheel = make_wheel(tree, "labbig", "1.0", size)
     write_page(tree, [wheel], old_files=40)
+    beside = tree / BESIDE[1:]
+    beside.parent.mkdir()
+    beside.hardlink_to(tree / wheel.path[1:])
     return wheel
 
 

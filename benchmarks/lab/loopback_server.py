@@ -87,8 +87,8 @@ class Host:
                 await asyncio.sleep(self.line["rtt"] / 1000)
                 if not await self.answer(head.decode("latin-1"), writer, own):
                     break
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # The client has gone, or the lab is coming down.
         finally:
             self.open.discard(writer)
             writer.close()

@@ -1,0 +1,54 @@
+"""``python -m benchmarks``: one table of ratios, measured in one run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import cases, report
+from benchmarks.bench import Bench, Row
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the cases; 1 when a goal is not met."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", action="append", metavar="NAME", choices=cases.NAMES)
+    parser.add_argument("--quick", action="store_true", help="smaller files, fewer contenders")
+    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="medians of N runs")
+    parser.add_argument("--list", action="store_true", help="name the cases and end")
+    asked = parser.parse_args(argv)
+    if asked.list:
+        for name in cases.NAMES:
+            print(f"{name:<16} {cases.load(name)[0]}")
+        return 0
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    results = Path(__file__).with_name("results") / f"{stamp}-{os.getpid()}"
+    bench = Bench(asked.repeat, asked.quick, results)
+    rows: list[tuple[str, Row]] = []
+    try:
+        for name in asked.only or cases.NAMES:
+            rows += _run(bench, name)
+    finally:
+        path = report.save(bench, rows)
+        print(f"\nload {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; raw figures in {path}")
+    return 1 if any(row.met is False for _, row in rows) else 0
+
+
+def _run(bench: Bench, name: str) -> list[tuple[str, Row]]:
+    bench.case, bench.lab_kind = name, ""
+    title, run = cases.load(name)
+    rows: list[tuple[str, Row]] = []
+    for row in run(bench):
+        if not rows:
+            print(report.heading(title, bench.lab_kind), flush=True)
+        print(report.line(row), flush=True)
+        rows.append((name, row))
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""What every case is handed: the options, the files, the recorder; and how contenders are run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.corpus import Corpus, standard
+from benchmarks.lab import Lab, LabFault, Topology, open_lab
+from benchmarks.stage import Outcome, Stage
+
+__all__ = ["Bench", "Contest", "Goal", "Row", "failing"]
+
+_BIG = 200_000_000
+_BIG_QUICK = 60_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A bar from the design; `most` or `least` is what a ratio may be."""
+
+    most: float | None = None
+    least: float | None = None
+
+    def __str__(self) -> str:
+        """Write it as the design does."""
+        return f"<= {self.most:g}" if self.most is not None else f">= {self.least:g}"
+
+    def met(self, got: float) -> bool:
+        """Tell whether a figure meets it."""
+        return got <= self.most if self.most is not None else got >= (self.least or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    what: str
+    got: float | None
+    """None: it did not end well; `note` says how."""
+    goal: Goal | None = None
+    """None: told for comparison, nothing hangs on it."""
+    note: str = ""
+    unit: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        """Is the goal met? None where there is none."""
+        if self.goal is None:
+            return None
+        return self.got is not None and self.goal.met(self.got)
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """All runs of the contenders of one case."""
+
+    runs: Mapping[str, list[Outcome]]
+
+    def seconds(self, contender: str) -> float:
+        """Median time of the runs that ended well; infinity when none did."""
+        good = [run.seconds for run in self.runs[contender] if run.good]
+        return statistics.median(good) if good else float("inf")
+
+    def best(self, *contenders: str) -> str:
+        """Name the fastest of these."""
+        return min(contenders, key=self.seconds)
+
+    def ratio(self, contender: str, to: str) -> float | None:
+        """Time of one over time of the other; None when either never ended well."""
+        mine, other = self.seconds(contender), self.seconds(to)
+        return mine / other if float("inf") not in (mine, other) else None
+
+    def trouble(self, contender: str) -> str:
+        """Say which of a contender's runs did not end well, and how."""
+        bad = [run for run in self.runs[contender] if not run.good]
+        if not bad:
+            return ""
+        how = "wrong bytes" if bad[0].code == 0 else f"exit {bad[0].code}"
+        return f"{len(bad)} of {len(self.runs[contender])} runs: {how}"
+
+
+@dataclass(slots=True)
+class Bench:
+    """One run of the benchmarks."""
+
+    repeat: int
+    quick: bool
+    results: Path
+    """Folder for this run's raw figures and logs."""
+    records: list[dict[str, object]] = field(default_factory=list)
+    lab_kind: str = ""
+    case: str = ""
+
+    @property
+    def corpus(self) -> Corpus:
+        """The files that labs serve."""
+        return standard(_BIG_QUICK if self.quick else _BIG)
+
+    @contextlib.contextmanager
+    def lab(self, topology: Topology) -> Iterator[tuple[Lab, Stage]]:
+        """Build a lab for as long as the context lasts."""
+        with open_lab(topology, self.corpus.root, self.corpus.wrong) as lab:
+            self.lab_kind = lab.kind
+            yield lab, Stage(lab.command)
+
+    def contest(self, contenders: Mapping[str, Callable[[], Outcome]]) -> Contest:
+        """Run all contenders `repeat` times, every second time in the opposite order."""
+        runs: dict[str, list[Outcome]] = {name: [] for name in contenders}
+        for turn in range(self.repeat):
+            order = list(contenders) if turn % 2 == 0 else list(contenders)[::-1]
+            for name in order:
+                outcome = contenders[name]()
+                runs[name].append(outcome)
+                self.record(outcome)
+        return Contest(runs)
+
+    def record(self, outcome: Outcome) -> None:
+        """Keep a raw figure."""
+        self.records.append(
+            {
+                "case": self.case,
+                "contender": outcome.contender,
+                "seconds": outcome.seconds,
+                "code": outcome.code,
+                "right": outcome.right,
+                "load": os.getloadavg()[0],
+                **outcome.detail,
+            }
+        )
+
+    def log(self, name: str) -> Path:
+        """Say where a gateway's log of this case is kept."""
+        return self.results / "logs" / f"{self.case}-{name}.log"
+
+
+@contextlib.contextmanager
+def failing(lab: Lab, host: str, fault: LabFault, after: float) -> Iterator[None]:
+    """Let a host fail `after` seconds from now; make it well at the end."""
+    timer = threading.Timer(after, lab.fail, (host, fault))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        lab.restore(host)
+        # A queue that was slow or a listener that was gone needs a moment.
+        time.sleep(0.5)

@@ -1,0 +1,95 @@
+"""One big wheel from four uneven hosts, nothing known before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from benchmarks.bench import Bench, Goal, Row
+from benchmarks.calibrate import practical_rates
+from benchmarks.lab import ORIGIN, UNEVEN, Lab
+from benchmarks.peers import aria2, curl, pip, uv
+from benchmarks.peers.headrace import Gateway
+from benchmarks.stage import Outcome, Stage
+
+TITLE = "one big wheel, four uneven hosts, nothing known before"
+
+_JSON = "application/vnd.pypi.simple.v1+json"
+
+
+def run(bench: Bench) -> Iterator[Row]:
+    """Compare headrace with the links, with clients of the best mirror, with aria2."""
+    with bench.lab(UNEVEN) as (lab, stage):
+        wheel = bench.corpus.big
+        rates = practical_rates(lab, wheel)
+        contenders = _contenders(bench, lab, stage)
+        contest = bench.contest(contenders)
+        bound = UNEVEN.bound(wheel.size)
+        practical = wheel.size / sum(rates.values())
+        mine = contest.seconds("curl, headrace")
+        trouble = contest.trouble("curl, headrace")
+        note = f"{mine:.1f} s; links {bound:.1f} s; 4 connections each {practical:.1f} s"
+        good = mine != float("inf")
+        yield Row(
+            "R = bound / time", bound / mine if good else None, Goal(least=0.8), trouble or note
+        )
+        yield Row("R, to aim for", bound / mine if good else None, Goal(least=0.9))
+        yield Row("practical bound / time", practical / mine if good else None)
+        for client in ("curl", "pip", "uv"):
+            if f"{client}, b" not in contenders:
+                continue
+            ratio = contest.ratio(f"{client}, headrace", f"{client}, b")
+            times = [contest.seconds(f"{client}, {where}") for where in ("headrace", "b")]
+            note = contest.trouble(f"{client}, headrace") or f"{times[0]:.1f} s : {times[1]:.1f} s"
+            yield Row(f"{client}: headrace / best mirror", ratio, Goal(most=0.7), note)
+        for name in [name for name in contenders if name.startswith("aria2")]:
+            ratio = contest.ratio("curl, headrace", name)
+            goal = None if name == "aria2 default" else Goal(most=0.6)
+            note = contest.trouble(name) or f"{name} {contest.seconds(name):.1f} s"
+            yield Row(f"headrace / {name}, all four", ratio, goal, note)
+
+
+def _contenders(bench: Bench, lab: Lab, stage: Stage) -> dict[str, Callable[[], Outcome]]:
+    wheel = bench.corpus.big
+    hosts = [lab.url(host) for host in lab.topology.lines]
+    best = lab.url("b")
+    contenders: dict[str, Callable[[], Outcome]] = {
+        "curl, b": lambda: curl.download(stage, "curl, b", best, wheel),
+        "curl, headrace": lambda: through_gateway(bench, lab, stage, "curl"),
+        "pip, b": lambda: pip.download(stage, "pip, b", best, [wheel]),
+        "pip, headrace": lambda: through_gateway(bench, lab, stage, "pip"),
+    }
+    if uv.program():
+        contenders["uv, b"] = lambda: uv.install(stage, "uv, b", best, [wheel])
+        contenders["uv, headrace"] = lambda: through_gateway(bench, lab, stage, "uv")
+    if aria2.available():
+        for name, settings in aria2.SETTINGS.items():
+            if bench.quick and name == "default":
+                continue
+            contenders[f"aria2 {name}"] = lambda name=name, settings=settings: aria2.download(  # type: ignore[misc]
+                stage, f"aria2 {name}", hosts, wheel, settings
+            )
+    return contenders
+
+
+def through_gateway(bench: Bench, lab: Lab, stage: Stage, client: str) -> Outcome:
+    """Download the big wheel through a gateway that has just been installed.
+
+    curl knows the file's path and asks for the page first, untimed, as any client would have;
+    pip and uv are timed from their start to their end.
+    """
+    wheel = bench.corpus.big
+    name = f"{client}, headrace"
+    mirrors = {host: lab.url(host) for host in lab.topology.mirrors}
+    before = lab.traffic()
+    with Gateway(stage, lab.url(ORIGIN), mirrors, keep=bench.log(client)) as gateway:
+        if client == "curl":
+            page = f"{gateway.url}/simple/{wheel.project}/"
+            curl.get(stage, "page", [page], accept=_JSON)
+            outcome = curl.download(stage, name, gateway.url, wheel)
+        elif client == "pip":
+            outcome = pip.download(stage, name, gateway.url, [wheel])
+        else:
+            outcome = uv.install(stage, name, gateway.url, [wheel])
+        sent = {h: t.bytes - before[h].bytes for h, t in lab.traffic().items()}
+        outcome.detail.update(cpu=gateway.cpu(), peak=gateway.resident(peak=True), sent=sent)
+    return outcome

@@ -1,0 +1,36 @@
+"""What is neither a page nor a file of the index goes through; against nginx's proxy_pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmarks.bench import Bench, Goal, Row
+from benchmarks.corpus import BESIDE
+from benchmarks.loopback import served
+from benchmarks.peers import curl
+from benchmarks.peers.headrace import Gateway
+from benchmarks.stage import Stage
+
+TITLE = "pass-through on loopback"
+
+_TURNS = 5
+
+
+def run(bench: Bench) -> Iterator[Row]:
+    """Compare the speeds of curl through both."""
+    stage, size = Stage(), bench.corpus.big.size
+    with (
+        served(bench.corpus) as origin,
+        served(bench.corpus, proxy_of=origin.url) as proxy,
+        Gateway(stage, origin.url, {}, keep=bench.log("gateway")) as gateway,
+    ):
+        urls = {"nginx": f"{proxy.url}/pass{BESIDE}", "headrace": gateway.url + BESIDE}
+        bench.repeat, asked = max(bench.repeat, _TURNS), bench.repeat
+        contest = bench.contest(
+            {name: lambda n=name, u=url: curl.get(stage, n, [u]) for name, url in urls.items()}  # type: ignore[misc]
+        )
+        bench.repeat = asked
+    speeds = {name: size / contest.seconds(name) / 1e9 for name in contest.runs}
+    note = contest.trouble("headrace") or " : ".join(f"{s:.2f} GB/s" for s in speeds.values())
+    ratio = contest.ratio("nginx", "headrace")
+    yield Row("speed, headrace / nginx proxy_pass", ratio, Goal(least=0.3), note)

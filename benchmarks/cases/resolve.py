@@ -1,0 +1,58 @@
+"""pip resolves a tree of forty packages, pages and metadata over a slow origin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from benchmarks.bench import Bench, Goal, Row
+from benchmarks.lab import ORIGIN, UNEVEN, Lab
+from benchmarks.peers import pip
+from benchmarks.peers.headrace import Gateway
+from benchmarks.stage import Outcome, Stage
+
+TITLE = "pip resolves a tree of 40 packages; origin 200 ms, 2 % loss"
+
+_COLD, _WARM, _STRICT = "headrace, cold", "headrace, warm", "headrace, origin's pages only"
+
+
+def run(bench: Bench) -> Iterator[Row]:
+    """Compare with pip on the best mirror, and with pip on the origin."""
+    with bench.lab(UNEVEN) as (lab, stage):
+        contenders = _contenders(bench, lab, stage)
+        contest = bench.contest(contenders)
+        best = contest.best("pip, a", "pip, b")
+        # A warm gateway's second answer belongs to the run that made it warm.
+        rows = [(_COLD, best, Goal(most=1.0)), (_WARM, best, Goal(most=1.0)), (_STRICT, best, None)]
+        for mine, other, goal in rows:
+            times = f"{contest.seconds(mine):.2f} s : {contest.seconds(other):.2f} s ({other})"
+            note = contest.trouble(mine) or times
+            yield Row(f"{mine} / best mirror", contest.ratio(mine, other), goal, note)
+        if "pip, origin" in contenders:
+            note = f"origin {contest.seconds('pip, origin'):.1f} s"
+            yield Row(f"{_COLD} / origin", contest.ratio(_COLD, "pip, origin"), None, note)
+
+
+def _contenders(bench: Bench, lab: Lab, stage: Stage) -> dict[str, Callable[[], Outcome]]:
+    wheel = bench.corpus.tree[0]
+    mirrors = {host: lab.url(host) for host in lab.topology.mirrors}
+
+    def through(name: str, documents: str) -> Outcome:
+        log = bench.log(name.replace(" ", "-"))
+        settings = {"documents": documents}
+        with Gateway(stage, lab.url(ORIGIN), mirrors, settings=settings, keep=log) as gateway:
+            if name == _WARM:
+                pip.resolve(stage, "warming", gateway.url, wheel)
+            return pip.resolve(stage, name, gateway.url, wheel)
+
+    contenders: dict[str, Callable[[], Outcome]] = {
+        "pip, a": lambda: pip.resolve(stage, "pip, a", lab.url("a"), wheel),
+        "pip, b": lambda: pip.resolve(stage, "pip, b", lab.url("b"), wheel),
+        _COLD: lambda: through(_COLD, "provisional"),
+        _WARM: lambda: through(_WARM, "provisional"),
+        _STRICT: lambda: through(_STRICT, "origin"),
+    }
+    if not bench.quick:
+        contenders["pip, origin"] = lambda: pip.resolve(
+            stage, "pip, origin", lab.url(ORIGIN), wheel
+        )
+    return contenders

@@ -1,0 +1,163 @@
+"""headrace: a real gateway process with nothing known, in front of the lab's origin."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from benchmarks.loopback import free_port
+from benchmarks.stage import Stage
+
+__all__ = ["Gateway"]
+
+_WAIT = """
+import http.client, sys, time
+end = time.monotonic() + 15
+while time.monotonic() < end:
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=5)
+        connection.request("GET", "/healthz")
+        if connection.getresponse().status == 200:
+            sys.exit(0)
+    except OSError:
+        pass
+    time.sleep(0.005)
+sys.exit(1)
+"""
+
+
+class Gateway:
+    """``headrace gateway`` on a stage, with a home of its own that goes when it is closed.
+
+    `mirrors` are base URLs by id. `settings` go into its ``config.toml``.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        origin: str,
+        mirrors: Mapping[str, str],
+        *,
+        settings: Mapping[str, str | int | float | bool] | None = None,
+        keep: Path | None = None,
+    ) -> None:
+        self.stage = stage
+        self.port = free_port()
+        self.keep = keep
+        """Where its log is copied at the end."""
+        self.home = Path(tempfile.mkdtemp(prefix="headrace-gateway-"))
+        self.log = self.home / "gateway.log"
+        self._configure(mirrors, settings or {})
+        words = [*_program(), "gateway"]
+        words += ["--port", str(self.port), "--origin", f"python={origin}/simple"]
+        self.started_at = time.monotonic()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                stage.command(words),
+                env=stage.environment(
+                    self.home,
+                    HEADRACE_HOME=str(self.home),
+                    HEADRACE_LOG=os.environ.get("HEADRACE_LOG", "info"),
+                    PYTHONDONTWRITEBYTECODE="",
+                    **_source_path(),
+                ),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        waiting = [sys.executable, "-S", "-E", "-c", _WAIT, str(self.port)]
+        if subprocess.run(stage.command(waiting), check=False).returncode:
+            self.close()
+            raise RuntimeError("the gateway did not start; see its log")
+
+    def _configure(
+        self, mirrors: Mapping[str, str], settings: Mapping[str, str | int | float | bool]
+    ) -> None:
+        lines = ["catalogue = false"]
+        lines += [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
+        for name, url in mirrors.items():
+            lines += ["[[mirror]]", f'id = "{name}"', f'url = "{url}"', "gives_documents = true"]
+        (self.home / "config").mkdir()
+        (self.home / "config" / "config.toml").write_text("\n".join(lines) + "\n")
+
+    @property
+    def url(self) -> str:
+        """Base URL, without a final slash."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def processes(self) -> list[int]:
+        """Give the process ids of the gateway and of what it has started."""
+        found, todo = [], [self.process.pid]
+        while todo:
+            pid = todo.pop()
+            found.append(pid)
+            with contextlib.suppress(OSError):
+                todo += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        return found
+
+    def resident(self, *, peak: bool = False) -> int:
+        """Bytes of memory that its processes hold now, or have held at most."""
+        word = "VmHWM:" if peak else "VmRSS:"
+        total = 0
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+                total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(word))
+        return total
+
+    def cpu(self) -> float:
+        """Seconds of processor time that its processes have used."""
+        ticks = 0
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+                ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def close(self) -> None:
+        """Stop it and remove its home."""
+        if self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+        if self.keep is not None:
+            self.keep.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(self.log, self.keep)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _program() -> list[str]:
+    beside = Path(sys.executable).with_name("headrace")
+    return [str(beside)] if beside.exists() else [sys.executable, "-m", "headrace.cli"]
+
+
+def _source_path() -> dict[str, str]:
+    path = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": path} if path else {}

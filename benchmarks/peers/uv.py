@@ -1,0 +1,34 @@
+"""uv, from this interpreter's environment or the search path."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.corpus import Wheel
+from benchmarks.stage import Outcome, Stage, scratch
+
+__all__ = ["install", "program"]
+
+
+def program() -> str | None:
+    """Say where uv is; None: nowhere."""
+    beside = Path(sys.executable).with_name("uv")
+    return str(beside) if beside.exists() else shutil.which("uv")
+
+
+def install(stage: Stage, contender: str, base: str, wheels: Sequence[Wheel]) -> Outcome:
+    """``uv pip install`` of these wheels into a folder, with an empty cache."""
+    uv = program()
+    assert uv is not None
+    with scratch() as folder:
+        words = [uv, "pip", "install", "--quiet", "--no-deps", "--no-cache", "--no-config"]
+        words += ["--python", sys.executable, "--target", "there"]
+        words += ["--index-url", f"{base}/simple/"]
+        names = [f"{wheel.project}=={wheel.version}" for wheel in wheels]
+        outcome = stage.run(contender, [*words, *names], folder)
+        modules = [folder / "there" / wheel.project.replace("-", "_") for wheel in wheels]
+        there = all((module / "payload.bin").exists() for module in modules)
+        return Outcome(contender, outcome.seconds, outcome.code, there, outcome.detail)

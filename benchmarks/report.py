@@ -1,0 +1,61 @@
+"""The table for people, and the raw figures for those who doubt it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.bench import Bench, Row
+
+__all__ = ["heading", "line", "save"]
+
+
+def heading(title: str, kind: str) -> str:
+    """Give the line above a case's rows."""
+    return f"\n{title}" + (f"  [{kind}]" if kind else "")
+
+
+def line(row: Row) -> str:
+    """Give one row: what, got, goal, met or not, note."""
+    got = "failed" if row.got is None else f"{row.got:.2f}{row.unit}"
+    verdict = {None: "", True: "met", False: "NOT MET"}[row.met]
+    goal = str(row.goal) + row.unit if row.goal is not None else ""
+    return f"  {row.what:<44} {got:>10}  {goal:<10} {verdict:<8} {row.note}".rstrip()
+
+
+def save(bench: Bench, rows: Sequence[tuple[str, Row]]) -> Path:
+    """Write everything that was measured, with the machine and the programs' versions."""
+    path = bench.results / "figures.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = [{"case": case, **asdict(row), "met": row.met} for case, row in rows]
+    figures = {
+        "machine": {
+            "cores": os.cpu_count(),
+            "kernel": platform.release(),
+            "python": platform.python_version(),
+            "load": os.getloadavg(),
+        },
+        "programs": {name: _version(name) for name in ("curl", "aria2c", "uv", "nginx")},
+        "lab": bench.lab_kind,
+        "repeat": bench.repeat,
+        "quick": bench.quick,
+        "rows": table,
+        "runs": bench.records,
+    }
+    path.write_text(json.dumps(figures, indent=1) + "\n")
+    return path
+
+
+def _version(name: str) -> str:
+    program = shutil.which(name)
+    if program is None:
+        return ""
+    flag = "-v" if name == "nginx" else "--version"
+    told = subprocess.run([program, flag], check=False, capture_output=True, text=True)
+    return (told.stdout or told.stderr).partition("\n")[0]

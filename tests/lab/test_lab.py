@@ -1,0 +1,223 @@
+"""The lab is what it says: rates, round trips, loss, faults, and nothing left behind."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from benchmarks.corpus import Corpus, standard
+from benchmarks.lab import ORIGIN, UNEVEN, Lab, LabFault, Line, Topology, namespaces, open_lab
+from benchmarks.lab.loopback_lab import LoopbackLab
+from benchmarks.lab.namespace_lab import NamespaceLab
+
+SOURCE = Path(__file__).parents[2]
+WHY_NOT = namespaces.missing()
+needs_namespaces = pytest.mark.skipif(bool(WHY_NOT), reason=f"no namespaces here: {WHY_NOT}")
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return standard(60_000_000)
+
+
+@pytest.fixture(scope="module")
+def lab(corpus: Corpus) -> Iterator[NamespaceLab]:
+    if WHY_NOT:
+        pytest.skip(f"no namespaces here: {WHY_NOT}")
+    with NamespaceLab(UNEVEN, corpus.root, corpus.wrong, lifetime=600) as built:
+        yield built
+
+
+def curl(lab: Lab, host: str, path: str, *more: str, patience: int = 20) -> dict[str, float]:
+    """Fetch something and give curl's figures."""
+    names = ("http_code", "time_connect", "time_total", "speed_download", "size_download")
+    form = " ".join(f"%{{{name}}}" for name in (*names, "exitcode"))
+    words = ["curl", "-s", "-m", str(patience), "-o", "/dev/null", "-w", form, *more]
+    told = subprocess.run(
+        lab.command([*words, lab.url(host) + path]), check=False, capture_output=True, text=True
+    )
+    return dict(zip((*names, "exitcode"), map(float, told.stdout.split()), strict=True))
+
+
+@pytest.mark.parametrize("host", ["a", "b"])
+def test_one_connection_of_a_clean_line_gets_its_rate(
+    lab: NamespaceLab, corpus: Corpus, host: str
+) -> None:
+    rate = UNEVEN.lines[host].rate
+    got = curl(lab, host, corpus.big.path, "-r", f"0-{int(rate * 6e5)}")["speed_download"]
+    assert 0.85 * rate < got * 8 / 1e6 < rate
+
+
+@pytest.mark.parametrize("host", list(UNEVEN.lines))
+def test_round_trip_is_the_lines(lab: NamespaceLab, corpus: Corpus, host: str) -> None:
+    rtt = UNEVEN.lines[host].rtt / 1000
+    # Loss may take a SYN: the quickest of four is the line's.
+    path = corpus.small[0].path
+    quickest = min(curl(lab, host, path)["time_connect"] for _ in range(4))
+    assert rtt <= quickest < rtt + 0.012
+
+
+def test_loss_is_the_lines_and_hurts(lab: NamespaceLab, corpus: Corpus) -> None:
+    before = lab.traffic()["c"]
+    got = curl(lab, "c", corpus.big.path, "-r", "0-3999999", patience=60)
+    after = lab.traffic()["c"]
+    sent = after.packets - before.packets + after.lost - before.lost
+    assert 0.004 < (after.lost - before.lost) / sent < 0.02
+    assert got["speed_download"] * 8 / 1e6 < 0.3 * UNEVEN.lines["c"].rate
+
+
+def test_access_link_is_shared(lab: NamespaceLab, corpus: Corpus) -> None:
+    lab.limit_access(20)
+    try:
+        words = ["curl", "-s", "-Z", "-m", "20", "-r", "0-9999999"]
+        for host in ("a", "b"):
+            words += ["-o", "/dev/null", lab.url(host) + corpus.big.path]
+        start = time.monotonic()
+        subprocess.run(lab.command(words), check=True)
+        rate = 20e6 * 8 / (time.monotonic() - start) / 1e6
+        assert 0.8 * 20 < rate < 20
+    finally:
+        lab.limit_access(UNEVEN.access)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [("403", 403), ("404", 404), ("429", 429), ("500", 500), ("503", 503), ("html", 200)],
+)
+def test_server_faults_answer_as_named(
+    lab: NamespaceLab, corpus: Corpus, fault: str, status: int
+) -> None:
+    path = corpus.small[1].path
+    lab.fail("a", LabFault(fault))
+    try:
+        assert curl(lab, "a", path, "-r", "0-99")["http_code"] == status
+    finally:
+        lab.restore("a")
+    assert curl(lab, "a", path, "-r", "0-99")["http_code"] == 206
+
+
+def test_faults_of_the_body(lab: NamespaceLab, corpus: Corpus) -> None:
+    wheel = corpus.small[2]
+
+    def fetch() -> bytes:
+        words = ["curl", "-s", "-m", "5", lab.url("a") + wheel.path]
+        return subprocess.run(lab.command(words), check=False, capture_output=True).stdout
+
+    try:
+        lab.fail("a", LabFault.NO_RANGES)
+        assert curl(lab, "a", wheel.path, "-r", "0-99")["size_download"] == wheel.size
+        lab.restore("a")
+        lab.fail("a", LabFault.TRUNCATE)
+        assert wheel.size // 2 - 1 <= len(fetch()) <= wheel.size // 2 + 1
+        lab.restore("a")
+        lab.fail("a", LabFault.CORRUPT)
+        body = fetch()
+        assert len(body) == wheel.size
+        assert hashlib.sha256(body).hexdigest() != wheel.sha256
+    finally:
+        lab.restore("a")
+    assert hashlib.sha256(fetch()).hexdigest() == wheel.sha256
+
+
+@pytest.mark.parametrize(("fault", "code"), [("dead", 28), ("slow", 28), ("refuse", 18)])
+def test_faults_of_the_line_act_in_the_middle_of_a_body(
+    lab: NamespaceLab, corpus: Corpus, fault: str, code: int
+) -> None:
+    words = ["curl", "-s", "-m", "4", "-o", "/dev/null", lab.url("a") + corpus.big.path]
+    client = subprocess.Popen(lab.command(words))
+    time.sleep(1)
+    lab.fail("a", LabFault(fault))
+    try:
+        assert client.wait(10) == code
+    finally:
+        lab.restore("a")
+        time.sleep(0.8)
+
+
+@needs_namespaces
+def test_nothing_leads_out_of_the_lab(lab: NamespaceLab) -> None:
+    told = subprocess.run(
+        lab.command(["ip", "-brief", "link"]), check=True, capture_output=True, text=True
+    )
+    assert {line.split()[0] for line in told.stdout.splitlines()} == {"lo", "line0"}
+
+
+@needs_namespaces
+def test_two_labs_stand_side_by_side_and_leave_nothing(corpus: Corpus) -> None:
+    pair = UNEVEN.only("a", ORIGIN)
+    with (
+        NamespaceLab(pair, corpus.root, corpus.wrong) as one,
+        NamespaceLab(pair, corpus.root, corpus.wrong) as two,
+    ):
+        one.fail("a", LabFault.FORBIDDEN)
+        codes = [curl(lab, "a", corpus.small[0].path)["http_code"] for lab in (one, two)]
+        names, folders = (one.name, two.name), (one.folder, two.folder)
+    assert codes == [403, 200]
+    assert [namespaces.under(name) for name in names] == [[], []]
+    assert not any(folder.exists() for folder in folders)
+    assert not any(Path(f"/etc/netns/{name}-client").exists() for name in names)
+
+
+_FORGET = """
+import sys, time
+from benchmarks.corpus import standard
+from benchmarks.lab import UNEVEN
+from benchmarks.lab.namespace_lab import NamespaceLab
+corpus = standard(60_000_000)
+lab = NamespaceLab(UNEVEN.only("a"), corpus.root, corpus.wrong, lifetime=float(sys.argv[1]))
+print(lab.name, lab.folder, flush=True)
+time.sleep(60)
+"""
+
+
+@needs_namespaces
+@pytest.mark.parametrize("how", ["killed", "too old"])
+def test_forgotten_lab_removes_itself(how: str) -> None:
+    lifetime = "600" if how == "killed" else "1"
+    with subprocess.Popen(
+        [sys.executable, "-c", _FORGET, lifetime],
+        cwd=SOURCE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as builder:
+        assert builder.stdout is not None
+        name, folder = builder.stdout.readline().split()
+        if how == "killed":
+            assert namespaces.under(name)
+            os.kill(builder.pid, signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while namespaces.under(name) or Path(folder).exists():
+            assert time.monotonic() < deadline, namespaces.under(name)
+            time.sleep(0.05)
+        builder.kill()
+
+
+def test_bounds_count_payload_and_the_access_link() -> None:
+    assert UNEVEN.bound(200_000_000) == pytest.approx(11.2, abs=0.01)
+    assert UNEVEN.behind(60).bound(200_000_000) == pytest.approx(27.6, abs=0.05)
+    assert UNEVEN.only("b").bound(200_000_000) == pytest.approx(20.7, abs=0.05)
+
+
+def test_loopback_lab_imitates_a_line(corpus: Corpus) -> None:
+    topology = Topology({"a": Line(40, 30)})
+    with LoopbackLab(topology, corpus.root, corpus.wrong, reason="a test") as lab:
+        got = curl(lab, "a", corpus.big.path, "-r", "0-9999999")
+        assert 0.85 * 40 < got["speed_download"] * 8 / 1e6 < 40
+        lab.fail("a", LabFault.TRUNCATE)
+        assert curl(lab, "a", corpus.big.path, "-r", "0-99999")["exitcode"] == 18
+        folder = lab.folder
+    assert not folder.exists()
+
+
+def test_the_best_lab_that_the_machine_allows_is_taken(corpus: Corpus) -> None:
+    with open_lab(Topology({"a": Line(40, 30)}), corpus.root, corpus.wrong) as lab:
+        assert ("loopback" in lab.kind) == bool(WHY_NOT)
+        assert curl(lab, "a", corpus.small[0].path)["http_code"] == 200
