@@ -38,6 +38,8 @@ class EnvVars:
     """Level of the log: debug, info, warning, error."""
     HEADRACE_TRACE = "HEADRACE_TRACE"
     """1: every hook call and every decision of a transfer goes to the log."""
+    HEADRACE_RUN = "HEADRACE_RUN"
+    """Set by ``headrace run`` for its command: the gateway's port. Another one inside uses it."""
     NO_COLOR = "NO_COLOR"
     """Set and not empty: no colours (no-color.org)."""
     SSL_CERT_FILE = "SSL_CERT_FILE"

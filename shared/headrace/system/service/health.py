@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import http.client
@@ -43,7 +44,11 @@ def ask(address: GatewayAddress, path: str, timeout: float = 2.0) -> Any:
     """Return the JSON that the gateway gives for a path, or None when it does not."""
     connection = http.client.HTTPConnection(address.host, address.port, timeout=timeout)
     try:
-        connection.request("GET", path, headers={"Accept": "application/json"})
+        headers = {"Accept": "application/json"}
+        if address.token:
+            proof = base64.b64encode(f"headrace:{address.token}".encode()).decode()
+            headers["Authorization"] = f"Basic {proof}"
+        connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         if answer.status != 200:
             return None

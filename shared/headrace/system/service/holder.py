@@ -9,7 +9,9 @@ left when the worker went to sleep. POSIX only; `holder_windows.py` is its broth
 The socket comes from whoever starts it: ``--fd N`` or LISTEN_FDS (sd_listen_fds(3)). The worker
 gets each socket as ``--fd N`` and a control channel as ``--control N``: it writes ``R`` when it
 answers, ``.`` as a sign of life, ``I`` before it ends for want of work. The end of the file on it
-says that the holder is gone. Times are seconds.
+says that the holder is gone. ``--owner PID``: once that process is gone and the worker went to
+sleep nobody wants us any more. ``--log`` names the file that standard error goes to, so that it can
+be kept small. Times are seconds.
 """
 
 from __future__ import annotations
@@ -61,6 +63,7 @@ class Options:
         self.grace = float(given.pop("--grace", ["20"])[-1])
         self.lock = given.pop("--lock", [""])[-1]
         self.log = given.pop("--log", [""])[-1]
+        self.owner = int(given.pop("--owner", ["0"])[-1])
         if given:
             sys.exit(f"holder: what is {', '.join(given)}?")
 
@@ -131,26 +134,14 @@ class Lock:
                 os.pwrite(self.fd, "".join(lines).encode(), 0)
 
 
-class Log:
-    """Where standard error of everybody goes, bounded."""
-
-    def __init__(self, path: str) -> None:
-        """Point descriptors 1 and 2 at the file; without a path leave them alone."""
-        self.path = path
-        if path:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            os.dup2(fd, 1)
-            os.dup2(fd, 2)
-            os.close(fd)
-
-    def bound(self) -> None:
-        """Keep the newest quarter of what grew too long; all writers append."""
-        if self.path and os.fstat(2).st_size > LOG_LIMIT:
-            with contextlib.suppress(OSError), open(self.path, "rb+") as log:  # noqa: PTH123 - as above
-                log.seek(-LOG_LIMIT // 4, os.SEEK_END)
-                newest = log.read()
-                log.truncate(0)
-                os.write(2, newest)
+def bound(log: str) -> None:
+    """Keep the newest quarter of a log that grew too long; all who write to it append."""
+    if log and os.fstat(2).st_size > LOG_LIMIT:
+        with contextlib.suppress(OSError), open(log, "rb+") as file:  # noqa: PTH123 - as above
+            file.seek(-LOG_LIMIT // 4, os.SEEK_END)
+            newest = file.read()
+            file.truncate(0)
+            os.write(2, newest)
 
 
 class Child:
@@ -187,10 +178,9 @@ class Holder:
     """The loop: one worker, a responder while it cannot answer, predecessors that finish."""
 
     def __init__(self, options: Options, sockets: list[socket.socket]) -> None:
-        """Take lock and log; start nothing yet."""
+        """Take the lock; start nothing yet."""
         self.options, self.sockets = options, sockets
         self.lock = Lock(options.lock)
-        self.log = Log(options.log)
         self.worker: Child | None = None
         self.responder: Child | None = None
         self.leaving: list[Child] = []
@@ -245,6 +235,8 @@ class Holder:
         if worker.idle and code == 0:
             self.asleep, self.failures = True, 0
             self.lock.write(0)
+            if self.options.owner not in (0, os.getppid()):
+                self.stopping_since = now
             return
         if worker.ready_at is None:
             self.false_starts += 1
@@ -368,7 +360,7 @@ class Holder:
             busy = self.worker or self.responder or self.leaving
             if self.stopping_since is not None and not busy:
                 return 0
-            self.log.bound()
+            bound(self.options.log)
             self.wait(now)
             notify("WATCHDOG=1")
 

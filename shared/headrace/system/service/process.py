@@ -50,6 +50,8 @@ class Held:
     """The copy of the holder that outlives an upgrade; None: the one of this installation."""
     grace: float = 20.0
     on_demand: bool = False
+    owner: int = 0
+    """Pid of the process that this is for; 0: for everybody."""
 
 
 def base_python() -> str:
@@ -69,6 +71,7 @@ def holder_argv(held: Held) -> list[str]:
     words += [word for mapping in held.redirects for word in ("--redirect", mapping)]
     words += ["--lock", str(held.lock)] if held.lock else []
     words += ["--log", str(held.log)] if held.log else []
+    words += ["--owner", str(held.owner)] if held.owner else []
     words += ["--on-demand"] if held.on_demand else []
     return [*words, "--", *held.worker]
 
@@ -84,11 +87,21 @@ def start_detached(
     argv[argv.index("--") : argv.index("--")] = _handed(sockets)
     identity = _identity(account)
     try:
+        log = os.open(held.log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        if identity and held.log:
+            os.chown(log, *identity)
+    except OSError as error:
+        raise LocalError(
+            "log-unwritable",
+            f"{held.log} cannot be written: {error.strerror or error}",
+            hint="check the disk and the folder's owner",
+        ) from error
+    try:
         process = subprocess.Popen(  # noqa: S603 - our own program
             argv,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL if held.log else None,
+            stdout=log,
+            stderr=log,
             env=dict(env),
             cwd="/",
             pass_fds=[sock.fileno() for sock in sockets],
@@ -103,6 +116,8 @@ def start_detached(
             f"{argv[0]} cannot be started: {error.strerror or error}",
             hint="check that installation of Python",
         ) from error
+    finally:
+        os.close(log)
     for sock in sockets:
         sock.close()
     return process

@@ -1,0 +1,247 @@
+"""``headrace run -- COMMAND``: a gateway for one command, and nothing left behind.
+
+Whatever goes wrong with the gateway, the command runs (promise 2), and what it returns is returned.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headrace.cli.context import USAGE, Context
+from headrace.config import EnvVars, Folders
+from headrace.errors import ClientError, HeadraceError, LocalError
+from headrace.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
+from headrace.models import Origin
+from headrace.system.service import command
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["add", "run"]
+
+#: Seconds that the command waits for the gateway at most.
+START_LIMIT = 10.0
+#: Minutes after which a worker with nothing to do ends; the next request starts another.
+IDLE = 10
+PREFIX = "headrace-run-"
+
+
+def add(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add the parser."""
+    parser = subparsers.add_parser(
+        "run",
+        help="run one command through a gateway of its own; nothing is configured",
+        description="Start a private gateway, point the tools at it by environment variables, run "
+        "COMMAND, and clear up. The exit code is the command's.",
+    )
+    parser.add_argument("--quiet", "-q", action="store_true", help="no summary at the end")
+    parser.add_argument("command_words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Run the command; return its exit code."""
+    words: list[str] = args.command_words
+    if words[:1] == ["--"]:
+        words = words[1:]
+    if not words:
+        _warn("which command? headrace run -- COMMAND")
+        return USAGE
+    try:
+        path = command.find(words[0], context.env)
+    except ClientError as error:
+        _warn(error.message)
+        return command.NOT_FOUND if error.reference == "not-found" else command.NOT_EXECUTABLE
+    if _inside_another(context):
+        return command.replace_by(path, words, context.env)
+    with ExitStack() as clearing_up:
+        try:
+            env, summary = _prepare(tuple(words), context, clearing_up)
+        except (HeadraceError, OSError) as error:
+            _warn(f"{getattr(error, 'message', error)}; the command runs without headrace")
+            env, summary = dict(context.env), lambda: ""
+        code = command.run(path, words, env)
+        if not args.quiet and (text := summary()):
+            _warn(text)
+    return code
+
+
+def _warn(text: str) -> None:
+    sys.stderr.write(f"headrace: {text}\n")
+    sys.stderr.flush()
+
+
+def _inside_another(context: Context) -> bool:
+    from headrace.system.service import health  # noqa: PLC0415 - start-up time
+
+    port = context.env.get(EnvVars.HEADRACE_RUN, "")
+    return port.isdigit() and health.is_up(GatewayAddress("127.0.0.1", int(port))) is not None
+
+
+def _prepare(
+    words: tuple[str, ...], context: Context, clearing_up: ExitStack
+) -> tuple[dict[str, str], Callable[[], str]]:
+    """Start (or find) a gateway; return the command's environment and how to sum up."""
+    from headrace.cli.discovery import discover  # noqa: PLC0415 - start-up time
+
+    _sweep()
+    origins = discover(context, words)
+    if not origins:
+        raise LocalError("no-origin", "no tool here has an origin that headrace knows")
+    scratch = Path(tempfile.mkdtemp(prefix=PREFIX))
+    clearing_up.callback(shutil.rmtree, scratch, ignore_errors=True)
+    address = _running(context, origins) or _start(context, origins, scratch, clearing_up)
+    env = _environment(words, context, address, [o.origin for o in origins], scratch)
+    return env, _summing_up(address)
+
+
+def _running(context: Context, origins: Sequence[DiscoveredOrigin]) -> GatewayAddress | None:
+    """Return the user's gateway, if it is up and is there for these very origins."""
+    from headrace.system.service import health  # noqa: PLC0415 - start-up time
+
+    address = context.state.gateway()
+    if address is None or _names(context.state.origins()) != _names(origins):
+        return None
+    up = health.is_up(address)
+    return address if up is not None and not up.redirecting else None
+
+
+def _names(origins: Sequence[DiscoveredOrigin]) -> set[tuple[str, str]]:
+    return {(found.origin.ecosystem, found.origin.url) for found in origins}
+
+
+def _start(
+    context: Context,
+    origins: Sequence[DiscoveredOrigin],
+    scratch: Path,
+    clearing_up: ExitStack,
+) -> GatewayAddress:
+    """Start a gateway for this command, on a free port."""
+    from headrace.network import listeners  # noqa: PLC0415 - start-up time
+    from headrace.system.service import health, process  # noqa: PLC0415 - as above
+    from headrace.system.service.redirects import redirects  # noqa: PLC0415 - as above
+    from headrace.system.state import State  # noqa: PLC0415 - as above
+
+    env = dict(context.env)
+    if not _usable(context.folders):
+        # A read-only home, as on some build machines: then nothing is kept from run to run.
+        env[EnvVars.HEADRACE_HOME] = str(scratch / "home")
+    folder = scratch / "state"
+    state = State(Folders(context.folders.config, folder, context.folders.cache), Scope.USER)
+    state.record_origins(origins)
+    if any(found.credential for found in origins):
+        state.ensure_token()
+    sock = listeners.bind("127.0.0.1", 0)
+    host, port = listeners.address_of(sock)
+    address = GatewayAddress(host, port, state.token())
+    lock = scratch / "gateway.lock"
+    held = process.Held(
+        worker=process.worker_argv(
+            "--scope", "user", "--state", str(folder), "--idle-exit", str(IDLE)
+        ),
+        redirects=redirects(context.plugins.ecosystems([found.origin for found in origins])),
+        lock=lock,
+        log=scratch / "gateway.log",
+        grace=3,
+        owner=os.getpid(),
+    )
+    process.start_detached(held, [sock], env)
+    clearing_up.callback(process.stop, lock, 5.0)
+    up = health.wait_until_up(address, START_LIMIT)
+    if up is None or up.redirecting:
+        raise LocalError("gateway-silent", f"the gateway did not start{_last_line(held.log)}")
+    return address
+
+
+def _last_line(log: Path | None) -> str:
+    try:
+        lines = log.read_text("utf-8", "replace").strip().splitlines() if log else []
+    except OSError:
+        lines = []
+    told = [line for line in lines if not line.startswith("headrace holder:")]
+    return f" ({told[-1].strip()[:200]})" if told else ""
+
+
+def _usable(folders: Folders) -> bool:
+    try:
+        for folder in (folders.state, folders.cache):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return False
+    return all(os.access(folder, os.W_OK) for folder in (folders.state, folders.cache))
+
+
+def _environment(
+    words: tuple[str, ...],
+    context: Context,
+    address: GatewayAddress,
+    origins: Sequence[Origin],
+    scratch: Path,
+) -> dict[str, str]:
+    """Ask every tool's activation for its variables, and write the files that they need."""
+    from headrace.system.journal import Journal  # noqa: PLC0415 - start-up time
+
+    env = dict(context.env)
+    place = context.place(words)
+    read = Journal(context.state.journal).pristine
+    for activation in context.plugins.activations():
+        try:
+            variables, edits = activation.environment(place, address, origins, read, scratch)
+        except HeadraceError as error:
+            _warn(f"{activation.tool} is left alone: {error}")
+            continue
+        for edit in edits:
+            if not edit.path.is_relative_to(scratch) or edit.after is None:
+                continue
+            edit.path.parent.mkdir(parents=True, exist_ok=True)
+            edit.path.write_bytes(edit.after)
+        _merge(env, variables)
+    env[EnvVars.HEADRACE_RUN] = str(address.port)
+    return env
+
+
+def _merge(env: dict[str, str], variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            env.pop(name, None)
+        else:
+            env[name] = value
+
+
+def _sweep() -> None:
+    """Remove what a run that was killed left behind: its folder holds origins and a token."""
+    from headrace.system.service import process  # noqa: PLC0415 - start-up time
+
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        try:
+            status = folder.lstat()
+            mine = not hasattr(os, "getuid") or status.st_uid == os.getuid()
+            old = time.time() - status.st_mtime > 3600
+            left = mine and old and not folder.is_symlink()
+            if left and not process.is_held(folder / "gateway.lock"):
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue
+
+
+def _summing_up(address: GatewayAddress) -> Callable[[], str]:
+    """Return what tells, once the command is done, what came through the gateway meanwhile."""
+    from headrace.cli.summary import sentence  # noqa: PLC0415 - start-up time
+    from headrace.system.service import health  # noqa: PLC0415 - as above
+
+    before = health.ask(address, "/status")
+    started = time.monotonic()
+
+    def summary() -> str:
+        after = health.ask(address, "/status")
+        return sentence(before, after, time.monotonic() - started)
+
+    return summary

@@ -1,0 +1,78 @@
+"""The one line at the end of ``headrace run``: bytes, sources, seconds, and what was saved. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["sentence"]
+
+#: More sources than this are counted, not named.
+NAMED = 4
+
+
+def sentence(before: Any, after: Any, seconds: float) -> str:
+    """Say what two answers of ``/status`` differ by; "" when nothing came through the gateway.
+
+    `seconds` is how long the command took.
+    """
+    if not isinstance(after, Mapping) or not isinstance(after.get("transfers"), Mapping):
+        return ""
+    new = after["transfers"]
+    old = before.get("transfers", {}) if isinstance(before, Mapping) else {}
+    files = _more(old, new, "finished")
+    stored = _more(old, new, "from_store")
+    size = _more(old, new, "bytes")
+    if files + stored == 0:
+        return ""
+    parts = [f"{_bytes(size)} in {_files(round(files + stored))}"]
+    sources = _sources(old.get("bytes_by_source", {}), new.get("bytes_by_source", {}))
+    if stored:
+        sources.append(f"the store ({round(stored)})")
+    if sources:
+        parts.append("from " + ", ".join(sources))
+    text = " ".join(parts) + f"; {seconds:.1f} s in all"
+    saved = _more(old, new, "saved_seconds")
+    if saved >= 0.1:
+        text += f"; about {saved:.1f} s less than from the best single source"
+    faults = _sum(after.get("faults_survived")) - _sum(
+        before.get("faults_survived") if isinstance(before, Mapping) else None
+    )
+    if faults > 0:
+        text += f"; {faults:g} {'fault' if faults == 1 else 'faults'} of sources survived"
+    return text
+
+
+def _more(old: Mapping[str, Any], new: Mapping[str, Any], name: str) -> float:
+    """Return by how much a counter grew; a worker that was replaced began at nothing."""
+    now, then = _number(new.get(name)), _number(old.get(name))
+    return now - then if now >= then else now
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _sum(table: object) -> float:
+    return sum(map(_number, table.values())) if isinstance(table, Mapping) else 0.0
+
+
+def _sources(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    grown = {name: _more(old, new, name) for name in new}
+    names = sorted((name for name in grown if grown[name] > 0), key=lambda name: -grown[name])
+    shown = [f"{name} ({_bytes(grown[name])})" for name in names[:NAMED]]
+    if rest := len(names) - len(shown):
+        shown.append(f"{rest} more")
+    return shown
+
+
+def _files(count: int) -> str:
+    return f"{count} file" if count == 1 else f"{count} files"
+
+
+def _bytes(size: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return ""
