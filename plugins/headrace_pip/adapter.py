@@ -215,8 +215,10 @@ class PythonEcosystem:
     ) -> Iterator[ServeArtifact]:
         project = _project(plan)
         file = read_ahead.newest_fitting(_parse(document, project), where)
-        path = file and paths.file_path(self._prefix(plan.origin), project, file.url, file.filename)
-        if file is None or path is None:
+        if file is None:
+            return
+        path = paths.file_path(self._prefix(plan.origin), project, file.url, file.filename)
+        if path is None:
             return
         whole = [path] if file.size is not None and file.size <= SMALL_FILE else []
         metadata = [f"{path}.metadata"] if file.core_metadata else []

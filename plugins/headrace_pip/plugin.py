@@ -1,21 +1,59 @@
-"""headrace's door for pip, uv, poetry and pdm: hooks only, imports inside them."""
+"""headrace's door for pip, uv, poetry and pdm: hooks only, with the imports inside them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
-from headrace.hookspecs import hookimpl
+from headrace.hookspecs import Activation, Ecosystem, FreshnessProbe, hookimpl
+from headrace.models import Credential, Mirror, Origin
 
-if TYPE_CHECKING:
-    from headrace.hookspecs import Ecosystem
-    from headrace.models import Origin
+# ruff: noqa: PLC0415 - whoever loads the entry point does not pay for what it does not use
 
 
 @hookimpl(trylast=True)
 def headrace_ecosystems(origins: Sequence[Origin]) -> Iterable[Ecosystem]:
-    """Python packages, when there is an index to ask."""
-    from headrace_pip.adapter import PythonEcosystem  # noqa: PLC0415 - light at start-up
+    """Python packages, where there is an index to ask."""
+    from headrace_pip.adapter import PythonEcosystem
 
     mine = [origin for origin in origins if origin.ecosystem == PythonEcosystem.name]
     return [PythonEcosystem(mine)] if mine else []
+
+
+@hookimpl(trylast=True)
+def headrace_mirrors(ecosystem: str) -> Iterable[Mirror]:
+    """The shipped catalogue."""
+    if ecosystem != "python":
+        return []
+    from headrace import catalogue
+    from headrace_pip.layouts import LAYOUTS
+
+    return list(catalogue.load(ecosystem, LAYOUTS).mirrors())
+
+
+@hookimpl(trylast=True)
+def headrace_freshness_probes(ecosystem: str) -> Iterable[FreshnessProbe]:
+    """The index's change counter."""
+    if ecosystem != "python":
+        return []
+    from headrace_pip.freshness import PROBE
+
+    return [PROBE]
+
+
+@hookimpl(trylast=True)
+def headrace_activations() -> Iterable[Activation]:
+    """The four tools, pip first: its default index is the others' too."""
+    from headrace_pip.activation_pdm import PdmActivation
+    from headrace_pip.activation_pip import PipActivation
+    from headrace_pip.activation_poetry import PoetryActivation
+    from headrace_pip.activation_uv import UvActivation
+
+    return [PipActivation(), UvActivation(), PoetryActivation(), PdmActivation()]
+
+
+@hookimpl(trylast=True)
+def headrace_credential(origin: Origin) -> Credential | None:
+    """Netrc and keyring, as pip would ask them."""
+    from headrace_pip import credentials
+
+    return credentials.credential(origin) if origin.ecosystem == "python" else None
