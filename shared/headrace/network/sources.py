@@ -1,0 +1,277 @@
+"""Where an artifact may come from, now and on this network: trust, experience, order.
+
+`choose` answers from memory and never waits. `report` takes what every request taught. `race`
+starts the first measurement in the background.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from headrace.config import Settings
+from headrace.hookspecs import Ecosystem
+from headrace.models import Artifact, Fault, Limits, Mirror, MirrorStats, Source
+from headrace.network.client import Client
+from headrace.network.prober import Candidate, run_race
+from headrace.plugins import Plugins
+from headrace.policy import selection
+from headrace.policy.freshness import Lacking
+from headrace.policy.trust import may_supply_bytes
+from headrace.system.statistics import Statistics
+
+__all__ = ["ORIGIN", "Sources"]
+
+_log = logging.getLogger("headrace.sources")
+
+#: The id of the origin in sources, statistics and logs.
+ORIGIN = "origin"
+#: Seconds between two races of one ecosystem on one network: the unmeasured rest waits for
+#: transfers of its own.
+_RACE_INTERVAL = 600.0
+#: A race is worth its requests when at least this share of the candidates is not measured.
+_MOSTLY = 0.5
+
+
+class Sources:
+    """Chooses the sources of artifacts."""
+
+    def __init__(
+        self,
+        plugins: Plugins,
+        settings: Settings,
+        statistics: Statistics,
+        client: Client,
+        network: str | Callable[[], str],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`network` is the fingerprint of the network, or what tells the one of now."""
+        self._plugins = plugins
+        self._settings = settings
+        self._statistics = statistics
+        self._client = client
+        self._network = network if callable(network) else lambda: network
+        self._clock = clock
+        self._mirrors: dict[str, tuple[Mirror, ...]] = {}
+        self._lacking = Lacking()
+        self._raced: dict[tuple[str, str], float] = {}
+        self._races: set[asyncio.Task[int]] = set()
+        self.busy: Mapping[str, int] = {}
+        """Requests that run at each source now; whoever runs them may put a live table here."""
+
+    # ------------------------------------------------------------------ choosing
+
+    def mirrors(self, ecosystem: str) -> tuple[Mirror, ...]:
+        """Return the mirrors in use: the user's own first, then the plugins' that are not off."""
+        if ecosystem not in self._mirrors:
+            own = [m for m in self._settings.mirrors if m.ecosystem == ecosystem]
+            shipped = self._plugins.mirrors(ecosystem) if self._settings.catalogue else []
+            found: dict[str, Mirror] = {}
+            for mirror in (*own, *shipped):
+                if mirror.id not in self._settings.disabled_mirrors and mirror.id != ORIGIN:
+                    found.setdefault(mirror.id, mirror)
+            self._mirrors[ecosystem] = tuple(found.values())
+        return self._mirrors[ecosystem]
+
+    def choose(self, artifact: Artifact, ecosystem: Ecosystem) -> tuple[Source, ...]:
+        """Return the sources for an artifact, best first; the origin is always in, and last.
+
+        A source whose pause has just ended is given to one request at a time, on one connection,
+        behind the others.
+        """
+        now, network = self._clock(), self._network()
+        origin = self._origin_stats(artifact, network)
+        places = self._places(artifact, ecosystem, now)
+        known = self._statistics.stats(
+            [mirror for mirror, _ in places], artifact.object_class, network, now
+        )
+        urls = {mirror.id: url for mirror, url in places}
+        trial = [s for s in known if self._on_probation(s, artifact, network, now)]
+        steady = [s for s in known if s not in trial and s.paused_until <= now]
+        chosen = self._ordered(artifact, steady, origin, now)
+        sources = [self._source(stats, urls[stats.mirror.id]) for stats in chosen]
+        if trial and (artifact.size or 0) > selection.SMALL:
+            sources.extend(self._try_one(trial, urls, artifact, network, now))
+        sources.append(
+            Source(
+                ORIGIN,
+                artifact.url,
+                is_origin=True,
+                connections=self._settings.connections_per_mirror,
+                rate=origin.rate,
+                rtt=origin.rtt,
+            )
+        )
+        return tuple(sources)
+
+    def _places(
+        self, artifact: Artifact, ecosystem: Ecosystem, now: float
+    ) -> list[tuple[Mirror, str]]:
+        """List the mirrors that may be asked and may have it, with its URL there."""
+        if artifact.origin.private or artifact.digest is None:
+            return []
+        places = []
+        for mirror in self.mirrors(artifact.ecosystem):
+            if not may_supply_bytes(artifact, mirror):
+                continue
+            if self._lacking.lacks(mirror.id, artifact.path, now):
+                continue
+            if self._lacking.stands_still(mirror.id, artifact.object_class, now):
+                continue
+            url = ecosystem.locate(artifact, mirror)
+            if url is not None:
+                places.append((mirror, url))
+        return places
+
+    def _ordered(
+        self,
+        artifact: Artifact,
+        candidates: Sequence[MirrorStats],
+        origin: MirrorStats,
+        now: float,
+    ) -> Sequence[MirrorStats]:
+        if not candidates:
+            return ()
+        by_id = {stats.mirror.id: stats for stats in candidates}
+        order = self._plugins.order_mirrors(artifact, candidates)
+        if order is not None:
+            return [by_id[mirror.id] for mirror in order if mirror.id in by_id]
+        return selection.select(candidates, origin, artifact.size, now=now, busy=self.busy)
+
+    def _on_probation(
+        self, stats: MirrorStats, artifact: Artifact, network: str, now: float
+    ) -> bool:
+        return self._statistics.is_on_probation(
+            stats.mirror.id, artifact.object_class, network, now
+        )
+
+    def _try_one(
+        self,
+        trial: Sequence[MirrorStats],
+        urls: Mapping[str, str],
+        artifact: Artifact,
+        network: str,
+        now: float,
+    ) -> list[Source]:
+        for stats in trial:
+            source_id = stats.mirror.id
+            if self._statistics.take_probation(source_id, artifact.object_class, network, now):
+                return [self._source(stats, urls[source_id], connections=1)]
+        return []
+
+    def _source(self, stats: MirrorStats, url: str, *, connections: int | None = None) -> Source:
+        most = self._settings.connections_per_mirror
+        limit = min(most, stats.mirror.limits.connections)
+        return Source(
+            stats.mirror.id,
+            url,
+            connections=max(1, limit if connections is None else connections),
+            rate=stats.rate,
+            rtt=stats.rtt,
+        )
+
+    def _origin_stats(self, artifact: Artifact, network: str) -> MirrorStats:
+        mirror = Mirror(
+            ORIGIN,
+            artifact.ecosystem,
+            artifact.origin.url,
+            "origin",
+            limits=Limits(connections=self._settings.connections_per_mirror),
+        )
+        [stats] = self._statistics.stats([mirror], artifact.object_class, network)
+        return stats
+
+    # ------------------------------------------------------------------ learning
+
+    def report(
+        self,
+        source_id: str,
+        object_class: str,
+        *,
+        bytes: int = 0,  # noqa: A002 - the word of the contract
+        seconds: float = 0.0,
+        rtt: float | None = None,
+        fault: Fault | None = None,
+        retry_after: float | None = None,
+        path: str | None = None,
+    ) -> None:
+        """Take one request that ended; `path` is the artifact's, so that what it lacks is known.
+
+        `seconds` from the request to its last byte; `fault` None: it delivered.
+        """
+        now = self._clock()
+        if path is not None and fault is Fault.MISSING:
+            self._lacking.missing(source_id, object_class, path, now)
+        elif fault is None and bytes:
+            self._lacking.found(source_id, object_class, path)
+        self._statistics.observe(
+            source_id,
+            object_class,
+            network=self._network(),
+            bytes=bytes,
+            seconds=seconds,
+            rtt=rtt,
+            fault=fault,
+            retry_after=retry_after,
+            now=now,
+        )
+
+    # ------------------------------------------------------------------ racing
+
+    def race(self, artifact: Artifact, ecosystem: Ecosystem) -> None:
+        """Start the first race in the background, where most candidates are not measured.
+
+        At most one at a time and one in ten minutes for each network and ecosystem. Must be
+        called on the event loop; returns at once.
+        """
+        now, network = self._clock(), self._network()
+        if now - self._raced.get((network, artifact.ecosystem), -_RACE_INTERVAL) < _RACE_INTERVAL:
+            return
+        candidates, all_of_them = self._unmeasured(artifact, ecosystem, network, now)
+        if not candidates or len(candidates) < _MOSTLY * all_of_them:
+            return
+        self._raced[network, artifact.ecosystem] = now
+        task = asyncio.get_running_loop().create_task(
+            run_race(
+                self._client,
+                candidates,
+                object_class=artifact.object_class,
+                path=artifact.path,
+                size=artifact.size,
+                report=self.report,
+            ),
+            name=f"race {artifact.name}",
+        )
+        self._races.add(task)
+        task.add_done_callback(self._race_ended)
+
+    def _unmeasured(
+        self, artifact: Artifact, ecosystem: Ecosystem, network: str, now: float
+    ) -> tuple[list[Candidate], int]:
+        places = self._places(artifact, ecosystem, now)
+        known = self._statistics.stats(
+            [mirror for mirror, _ in places], artifact.object_class, network, now
+        )
+        fresh = [
+            (stats.mirror.rank, position, Candidate(stats.mirror.id, places[position][1]))
+            for position, stats in enumerate(known)
+            if stats.mirror.limits.probe
+            and stats.paused_until <= now
+            and not selection.is_known(stats, now)
+            and not self._on_probation(stats, artifact, network, now)
+        ]
+        return [candidate for _, _, candidate in sorted(fresh, key=lambda f: f[:2])], len(known)
+
+    def _race_ended(self, task: asyncio.Task[int]) -> None:
+        self._races.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.warning("the race failed: %r", error)
+
+    async def aclose(self) -> None:
+        """Stop a race that is running."""
+        for task in list(self._races):
+            task.cancel()
+        await asyncio.gather(*self._races, return_exceptions=True)

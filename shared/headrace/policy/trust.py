@@ -1,0 +1,86 @@
+"""Who may supply documents, bytes and digests, and who sees credentials (promises 1 and 4).
+
+Every question has its default answer in "no": a mirror is asked only when nothing speaks against
+it, and a credential travels only when everything speaks for it.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import unquote, urlsplit
+
+from headrace.models import Artifact, Mirror, OperatorClass, Origin
+
+__all__ = ["may_see_credential", "may_supply_bytes", "may_supply_document", "needs_confirmation"]
+
+#: Those who sign with their name. A nameless mirror's page could name a version that never was.
+_NAMED = frozenset(
+    (
+        OperatorClass.OFFICIAL,
+        OperatorClass.ORGANISATION,
+        OperatorClass.UNIVERSITY,
+        OperatorClass.CLOUD,
+        OperatorClass.COMMERCIAL,
+    )
+)
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def may_supply_bytes(artifact: Artifact, mirror: Mirror) -> bool:
+    """Whether a mirror may be asked for an artifact at all.
+
+    Not for private names: the question itself would tell them to a stranger. Not without a digest:
+    nothing could tell right bytes from wrong ones.
+    """
+    return (
+        not artifact.origin.private
+        and artifact.digest is not None
+        and artifact.mirrored
+        and mirror.ecosystem == artifact.ecosystem
+    )
+
+
+def may_supply_document(origin: Origin, mirror: Mirror) -> bool:
+    """Whether a mirror's page may stand in, provisionally, for the origin's.
+
+    What such a page names is confirmed at the origin before its last bytes are given away.
+    """
+    return (
+        not origin.private
+        and mirror.gives_documents
+        and mirror.operator_class in _NAMED
+        and mirror.ecosystem == origin.ecosystem
+        # A page is not checked by a digest, so at least nobody on the way may write in it.
+        and mirror.url.startswith("https://")
+    )
+
+
+def needs_confirmation(artifact: Artifact) -> bool:
+    """Whether the digest is not the origin's word yet, so that the origin must confirm it."""
+    return artifact.provisional is not None
+
+
+def _place(url: str) -> tuple[str, str, int | None] | None:
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").rstrip(".").lower()
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    return (parts.scheme, host, port) if host and parts.scheme in _PORTS else None
+
+
+def may_see_credential(origin: Origin, url: str, *, prefix: str = "/") -> bool:
+    """Whether the origin's credential may go along with a request for `url`.
+
+    Same scheme, host and port as the origin, as clients themselves have it; below `prefix` where
+    one host serves several owners. A path that climbs is under nobody's prefix.
+    """
+    place = _place(url)
+    if place is None or place != _place(origin.url):
+        return False
+    path = unquote(urlsplit(url).path) or "/"
+    if ".." in path.replace("\\", "/").split("/"):
+        return False
+    base = prefix.rstrip("/")
+    return path == base or path.startswith(base + "/")
