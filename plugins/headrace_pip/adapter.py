@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from headrace.models import (
     Artifact,
@@ -108,7 +108,7 @@ class PythonEcosystem:
     def rewrite(self, document: Document, form: str, plan: ServeDocument) -> Response:
         """Turn the origin's page into the client's, in either form."""
         project = _project(plan)
-        link = self._link(plan.origin, project)
+        link = self._link(plan.origin, project, document)
         provisional = document.supplied_by is not None
         if form == "json" and _is_json(document):
             raw = simple_json.load(document.body)
@@ -121,10 +121,13 @@ class PythonEcosystem:
             headers["x-pypi-last-serial"] = serial
         return Response(200, headers, body)
 
-    def _link(self, origin: Origin, project: str) -> Link:
+    def _link(self, origin: Origin, project: str, document: Document) -> Link:
         prefix = self._prefix(origin)
+        own = self._is_own(document, origin)
 
         def link(url: str, filename: str) -> str | None:
+            if own:
+                self._learn(origin, url)
             path = paths.file_path(prefix, project, url, filename)
             return paths.encoded(path) if path else None
 
@@ -137,15 +140,23 @@ class PythonEcosystem:
         """List the files that a page names, each followed by its companions."""
         project = _project(plan)
         prefix = self._prefix(plan.origin)
+        own = self._is_own(document, plan.origin)
         for file in _parse(document, project).files:
             path = paths.file_path(prefix, project, file.url, file.filename)
             if path is None:
                 continue
-            if document.supplied_by is None:
+            if own:
                 self._learn(plan.origin, file.url)
+            if document.supplied_by is None:
                 yield from _trusted(file, path, plan.origin)
             elif artifact := self._provisional(file, path, plan.origin, document.supplied_by):
                 yield artifact
+
+    @staticmethod
+    def _is_own(document: Document, origin: Origin) -> bool:
+        """Whether the page came from the origin's own host, whatever is said about it."""
+        own = urlsplit(document.url).netloc == urlsplit(origin.url).netloc
+        return own and document.supplied_by is None
 
     def _learn(self, origin: Origin, url: str) -> None:
         """Remember where the origin keeps its files, so that a mirror's page can be read."""

@@ -69,6 +69,8 @@ PURE = {
     "typing",
     "urllib.parse",
     "xml",
+    "zipfile",  # over bytes in memory
+    "zlib",
     "pluggy",
 }
 #: The files that may touch the world, each with the reason why.
