@@ -34,10 +34,10 @@ def test_delay_is_added_to_every_packet_and_keeps_the_order() -> None:
 
 def test_queue_drops_its_tail_and_nothing_before() -> None:
     link = Link(_never)
-    link.shape(rate=12, delay=0, queue=100)
+    link.shape(rate=12, delay=0, queue=100.5)
     for _ in range(150):
         link.offer(PACKET, 0.0)
-    # One hundred milliseconds hold one hundred packets; the one being sent is the hundred-first.
+    # A hundred packets wait for a hundred milliseconds; a hundred-first still finds room.
     assert link.dropped == 150 - 101
     assert len(link.due(1.0)) == 101
 
