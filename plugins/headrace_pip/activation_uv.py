@@ -1,0 +1,113 @@
+"""How uv is pointed at the gateway: ``[pip] index-url``, and nothing else.
+
+That key is obeyed by ``uv pip`` alone, so project commands and uv.lock stay as they are. An
+unknown key would stop every uv command of an older uv, so nothing is added beside it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from headrace.errors import ConfigurationError
+from headrace.hookspecs import GatewayAddress, Override, Place, Reader, Scope
+from headrace_pip import toml_text
+from headrace_pip.activation_toml import TomlActivation
+
+__all__ = ["UvActivation"]
+
+
+class UvActivation(TomlActivation):
+    """Implements `headrace.hookspecs.Activation` for ``uv pip``."""
+
+    tool = "uv"
+    keys = ("pip", "index-url")
+    reason = "uv pip asks the gateway; projects and uv.lock are not touched"
+    #: Both, because uv before 0.4.23 knows only the older one.
+    variables = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
+
+    def is_mine(self, command: Sequence[str]) -> bool:
+        """Only for ``uv pip``: of other commands the index would end up in uv.lock."""
+        return super().is_mine(command) and "pip" in command[1:]
+
+    def file(self, place: Place) -> Path:
+        """Return uv.toml of the scope."""
+        env = place.environment
+        if place.platform == "win32":
+            if place.scope is Scope.SYSTEM:
+                return Path(env.get("PROGRAMDATA") or "C:\\ProgramData") / "uv" / "uv.toml"
+            roaming = env.get("APPDATA") or place.home / "AppData" / "Roaming"
+            return Path(roaming) / "uv" / "uv.toml"
+        if place.scope is Scope.SYSTEM:
+            folders = [*(env.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":"), "/etc"]
+            files = [Path(folder, "uv", "uv.toml") for folder in folders if folder]
+            return next((file for file in files if file.exists()), files[-1])
+        return Path(env.get("XDG_CONFIG_HOME") or place.home / ".config") / "uv" / "uv.toml"
+
+    def own_index(self, place: Place, read: Reader) -> tuple[str, str] | None:
+        """Return ``[pip] index-url``, else the default index for all of uv.
+
+        For ``headrace run`` the variables and the project count too, as they do for uv.
+        """
+        if place.command:
+            for name in self.variables:
+                if url := place.environment.get(name):
+                    return url, name
+            for path, settings in project_settings(place, read):
+                if url := pip_index(settings):
+                    return url, str(path)
+        if (own := super().own_index(place, read)) is not None:
+            return own
+        path = self.file(place)
+        content = read(path)
+        if content is None:
+            return None
+        default = default_index(toml_text.load(content, path))
+        return (default, str(path)) if default else None
+
+    def overrides(self, place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Override]:
+        """Find what makes ``uv pip`` go past the gateway from here."""
+        from headrace_pip import overrides  # noqa: PLC0415 - only status and doctor ask
+
+        return overrides.of_uv(place, gateway, read)
+
+
+def default_index(document: Mapping[str, Any]) -> str | None:
+    """Return the default index of a uv.toml or of ``[tool.uv]``, by uv's own two spellings."""
+    for index in document.get("index") or ():
+        if isinstance(index, dict) and index.get("default") and isinstance(index.get("url"), str):
+            return str(index["url"])
+    url = document.get("index-url")
+    return url if isinstance(url, str) else None
+
+
+def pip_index(settings: Mapping[str, Any]) -> str | None:
+    """Return the index that ``uv pip`` takes from these settings."""
+    pip = settings.get("pip")
+    url = pip.get("index-url") if isinstance(pip, dict) else None
+    return url if isinstance(url, str) else default_index(settings)
+
+
+def project_settings(place: Place, read: Reader) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Yield the project's uv settings: the nearest uv.toml, else pyproject.toml with [tool.uv]."""
+    here = place.working_directory
+    for folder in (here, *here.parents):
+        for name in ("uv.toml", "pyproject.toml"):
+            settings = _settings(folder / name, read)
+            if settings is not None:
+                yield folder / name, settings
+                return
+
+
+def _settings(path: Path, read: Reader) -> Mapping[str, Any] | None:
+    try:
+        content = read(path)
+        document = tomllib.loads(content.decode("utf-8")) if content is not None else None
+    except (ConfigurationError, ValueError):
+        return None
+    if document is None or path.name == "uv.toml":
+        return document
+    tool = document.get("tool", {}).get("uv")
+    return tool if isinstance(tool, dict) else None

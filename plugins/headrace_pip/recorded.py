@@ -1,0 +1,68 @@
+"""What `headrace on` recorded of secrets, for those who may hand them to pip or to the gateway.
+
+Only files are read, and only ours; one that is missing or unreadable is as good as empty.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from headrace.config import Folders, environment
+
+__all__ = ["lookup", "of_origin"]
+
+
+def lookup(service: str, username: str | None) -> tuple[str, str] | None:
+    """Return user and secret for a URL or ``host:port`` as pip, uv and twine ask keyring."""
+    for folder in _folders():
+        for url, user, secret in (*_gateway(folder), *_origins(folder)):
+            if _is_for(service, url) and username in (None, "", user) and secret:
+                return user, secret
+    return None
+
+
+def of_origin(url: str) -> tuple[str, str] | None:
+    """Return user and secret that stood in the URL of an origin; the secret may be empty."""
+    for folder in _folders():
+        for known, user, secret in _origins(folder):
+            if known == url:
+                return user, secret
+    return None
+
+
+def _folders() -> Iterator[Path]:
+    env = environment()
+    yield Folders.of_user(env).state
+    yield Folders.of_system().state
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _gateway(folder: Path) -> Iterator[tuple[str, str, str]]:
+    address, token = _read(folder / "gateway.json"), _read(folder / "token")
+    if isinstance(address, Mapping) and isinstance(token, str):
+        yield f"http://{address.get('host')}:{address.get('port')}", "headrace", token
+
+
+def _origins(folder: Path) -> Iterator[tuple[str, str, str]]:
+    entries = _read(folder / "origins.json")
+    for entry in entries if isinstance(entries, list) else ():
+        credential = entry.get("credential") if isinstance(entry, Mapping) else None
+        if isinstance(credential, Mapping):
+            yield str(entry["url"]), str(credential["username"]), str(credential["secret"])
+
+
+def _is_for(service: str, url: str) -> bool:
+    """Whether the service is below the URL, or is the URL's ``host[:port]`` alone."""
+    if "://" not in service:
+        return service == urlsplit(url).netloc
+    return service.rstrip("/") == url or service.startswith(f"{url}/")

@@ -1,0 +1,101 @@
+"""One key in a TOML file, set and taken back, with everything else left as it is."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import Item
+
+from headrace.errors import ConfigurationError
+
+__all__ = ["MARK", "get", "is_marked", "set_key", "unset_key"]
+
+MARK = "written by `headrace on`, taken out by `headrace off`"
+
+
+def load(content: bytes, path: Path) -> dict[str, Any]:
+    """Read the file; ConfigurationError where the tool itself could not."""
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except ValueError as error:
+        raise ConfigurationError(
+            "bad-toml", f"{path} cannot be read: {error}", hint="mend it; nothing was changed"
+        ) from error
+
+
+def get(content: bytes, keys: Sequence[str], path: Path) -> str | None:
+    """Return a string, or None where it is not set."""
+    value: Any = load(content, path)
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def is_marked(content: bytes, keys: Sequence[str], path: Path) -> bool:
+    """Whether the key stands on a line that headrace wrote."""
+    value = get(content, keys, path)
+    return value is not None and any(
+        MARK in line and value in line for line in content.decode("utf-8").splitlines()
+    )
+
+
+def set_key(content: bytes, keys: Sequence[str], value: str, path: Path) -> bytes:
+    """Set a key, making its tables where they are missing."""
+    before = load(content, path)
+    try:
+        document = tomlkit.parse(content.decode("utf-8"))
+        table: Any = document
+        for key in keys[:-1]:
+            if key not in table:
+                table[key] = tomlkit.table()
+            table = table[key]
+        item = tomlkit.string(value)
+        item.comment(MARK)
+        table[keys[-1]] = item
+    except (TOMLKitError, AttributeError, TypeError, KeyError) as error:
+        raise _not_ours(path, error) from error
+    # tomlkit writes "\n"; a file with "\r\n" stays one.
+    text = tomlkit.dumps(document)
+    if b"\r\n" in content:
+        text = text.replace("\r\n", "\n").replace("\n", "\r\n")
+    after = text.encode()
+    if _with(before, keys, value) != load(after, path):
+        raise _not_ours(path, ValueError("the edit would change more than one key"))
+    return after
+
+
+def unset_key(content: bytes, keys: Sequence[str], back: str | None, path: Path) -> bytes:
+    """Give a key its old value back, or remove it, with tables that this leaves empty."""
+    document = tomlkit.parse(content.decode("utf-8"))
+    tables: list[Any] = [document]
+    for key in keys[:-1]:
+        tables.append(tables[-1][key])
+    if back is not None:
+        tables[-1][keys[-1]] = back
+        cast("Item", tables[-1][keys[-1]]).trivia.comment = ""
+        return tomlkit.dumps(document).encode()
+    del tables[-1][keys[-1]]
+    for table, key in reversed(list(zip(tables, keys[:-1], strict=False))):
+        if not table[key]:
+            del table[key]
+    load(tomlkit.dumps(document).encode(), path)
+    return tomlkit.dumps(document).encode()
+
+
+def _with(table: dict[str, Any], keys: Sequence[str], value: str) -> dict[str, Any]:
+    if not keys:
+        return table
+    first, *rest = keys
+    inner = _with(dict(table.get(first, {})), rest, value) if rest else value
+    return {**table, first: inner}
+
+
+def _not_ours(path: Path, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        "bad-toml", f"{path} cannot be edited safely: {error}", hint="nothing was changed"
+    )
