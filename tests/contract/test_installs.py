@@ -130,8 +130,8 @@ def test_origin_that_knows_only_html(world: MakeWorld, client: Installer) -> Non
 
 
 def test_stale_mirror_lacks_the_newest_file(world: MakeWorld, client: Installer) -> None:
-    made = world(mirrors=0)
     new = wheels.wheel("thing", "2.0", size=9_000_000)
+    made = world(missing=[new.name])
     made.index.add(wheels.wheel("thing", "1.0"), new)
     install(made, client, "thing")
     assert client.environment.holds(new.files())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,22 +86,28 @@ def make_world(
     env: Mapping[str, str] | None = None,
     more: Sequence[TestMirror] = (),
     one_host: bool = False,
+    tls: ssl.SSLContext | None = None,
+    missing: Sequence[str] = (),
     **mirror_fields: Any,
 ) -> World:
-    """Start the servers. Rates are bytes per second of each server's link."""
+    """Start the servers. Rates are bytes per second of each server's link; `tls` is the origin's;
+    `missing` are names of files that no mirror has yet.
+    """
     index = Index()
-    pages = stack.enter_context(RecordingServer(name="pages"))
+    pages = stack.enter_context(RecordingServer(name="pages", tls=tls))
     pages.compress = True
     pages.cache_control = "max-age=600, public"
     files = (
-        pages if one_host else stack.enter_context(RecordingServer(name="files", rate=origin_rate))
+        pages
+        if one_host
+        else stack.enter_context(RecordingServer(name="files", rate=origin_rate, tls=tls))
     )
     origin = index.mount_origin(pages, files)
     running: list[RecordingServer] = []
     described: list[TestMirror] = []
     for number in range(mirrors):
         mirror = stack.enter_context(RecordingServer(name=f"mirror{number}", rate=mirror_rate))
-        base = index.mount_mirror(mirror)
+        base = index.mount_mirror(mirror, without=missing)
         running.append(mirror)
         described.append(TestMirror(mirror.name, base, rank=number, **mirror_fields))
     return World(
