@@ -1,0 +1,339 @@
+"""Artifacts for clients: from the store, or streamed while they arrive.
+
+A stored file is sent as it lies there. Everything else is one shared download, streamed in order.
+Before the head of an answer is out, every failure ends at the origin; after it the connection is
+cut, never ended cleanly, so that no client takes a part for the whole (RFC 9112 section 8).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from headrace.errors import IntegrityError, TransferError, UpstreamError
+from headrace.hookspecs import Ecosystem
+from headrace.models import Artifact, ServeArtifact, Source
+from headrace.network.credentials import Credentials
+from headrace.network.downloader import Download, Downloader
+from headrace.network.exchange import Exchange, Gone
+from headrace.network.negotiation import Wanted, matches, wanted_range
+from headrace.network.registry import Registry
+from headrace.network.small import SmallArtifacts
+from headrace.redact import for_files
+from headrace.system.store import Store, StoredFile
+from headrace.transfer.ranges import RangeRequest, Unsatisfiable
+
+__all__ = ["Artifacts", "Choice", "etag_of"]
+
+_log = logging.getLogger("headrace.artifacts")
+
+#: Seconds until a client has the head of an answer, and between two parts of its body (promise 2).
+HEADERS_WITHIN = 9.0
+GAP = 20.0
+#: Larger files are released while they arrive; their last part only when the digest agrees.
+LARGE = 8 * 1024 * 1024
+#: A part of a large file up to this size comes from the origin itself: installers read the
+#: directory at a wheel's end, which for us is the part that is held back longest.
+GLANCE = 2 * 1024 * 1024
+#: Files whose entity tag had to change, remembered.
+REMEMBERED = 1024
+#: Seconds that a client may keep a file: its name holds its content.
+_FOR_EVER = "max-age=365000000, immutable"
+
+
+class Choice(Protocol):
+    """What serving needs of `Sources`."""
+
+    def choose(self, artifact: Artifact, ecosystem: Ecosystem) -> tuple[Source, ...]:
+        """Order the sources of an artifact, the origin last."""
+
+    def race(self, artifact: Artifact, ecosystem: Ecosystem) -> None:
+        """Measure the unknown ones in the background."""
+
+
+def etag_of(artifact: Artifact) -> str:
+    """Return the strong entity tag of checked bytes, in `Download.etag`'s form."""
+    return f'"{artifact.digest.value[:32]}"' if artifact.digest else '""'
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """What is known before the head of an answer goes out."""
+
+    size: int
+    etag: str
+
+
+class Artifacts:
+    """Answers requests for files."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        store: Store,
+        downloader: Downloader,
+        sources: Choice,
+        credentials: Credentials,
+        small: SmallArtifacts,
+    ) -> None:
+        """All of these are shared by all requests."""
+        self._registry = registry
+        self._store = store
+        self._downloader = downloader
+        self._sources = sources
+        self._credentials = credentials
+        self._small = small
+        self._burnt: OrderedDict[str, str] = OrderedDict()
+
+    def _etag(self, artifact: Artifact) -> str:
+        """Return the entity tag of now: another one after wrong bytes may have gone out under the
+        first, so that nobody puts the right end behind them.
+        """
+        return self._burnt.get(artifact.path) or etag_of(artifact)
+
+    def _remember(self, artifact: Artifact, download: Download) -> None:
+        if artifact.digest is not None and download.etag != etag_of(artifact):
+            self._burnt[artifact.path] = download.etag
+            while len(self._burnt) > REMEMBERED:
+                self._burnt.popitem(last=False)
+
+    async def serve(
+        self, exchange: Exchange, ecosystem: Ecosystem, plan: ServeArtifact, form: str
+    ) -> Artifact | None:
+        """Answer; return the artifact when there is one, whatever the answer was."""
+        try:
+            artifact = await self._registry.find(ecosystem, plan, form)
+        except (UpstreamError, ValueError) as error:
+            await self._unknown(exchange, plan, f"the page that names it cannot be had: {error}")
+            return None
+        if artifact is None:
+            await self._unknown(exchange, plan, "no page of its origin names it")
+            return None
+        stored = self._store.find(artifact.digest, artifact.size) if artifact.digest else None
+        if stored is not None and await self._stored(exchange, artifact, stored):
+            return artifact
+        try:
+            if not artifact.mirrored:
+                await self._little(exchange, artifact)
+            elif exchange.head:
+                await self._head(exchange, artifact)
+            else:
+                await self._download(exchange, ecosystem, artifact)
+        except IntegrityError as error:
+            # The one failure that does not end at the origin: its bytes are not what it names.
+            _log.error("%s", error)
+            if not exchange.started:
+                await exchange.text(404, f"headrace: {error}")
+        except (TransferError, UpstreamError, TimeoutError) as error:
+            if exchange.started:
+                _log.warning("%s is cut: %s", artifact.path, error)
+            else:
+                await self._to_origin(exchange, artifact, str(error) or "no byte in time")
+        return artifact
+
+    # ------------------------------------------------------------------ the ways out
+
+    async def _unknown(self, exchange: Exchange, plan: ServeArtifact, why: str) -> None:
+        url = self._registry.origin_url(plan)
+        public = plan.named_by is not None and not plan.named_by.origin.private
+        if url is not None and public:
+            await exchange.redirect(url, f"headrace: {why}; the origin may know")
+        else:
+            await exchange.text(404, f"headrace: {plan.path} is not known here: {why}")
+
+    async def _to_origin(self, exchange: Exchange, artifact: Artifact, why: str) -> None:
+        """Send the client where it would have gone without us.
+
+        The URL holds no secret of ours. At a private origin the client then stands as itself,
+        with whatever credential it has of its own.
+        """
+        asked = exchange.request.headers
+        rest = RangeRequest.parse(asked.get("range"))
+        if rest is not None and rest.start and rest.end is None and "if-range" not in asked:
+            # The client would put the origin's end behind a beginning that nobody has checked.
+            await exchange.text(
+                404, f"headrace: the rest of {artifact.name} is not to be had: {why}"
+            )
+            return
+        _log.warning("%s: to the origin: %s", artifact.path, why)
+        await exchange.redirect(for_files(artifact.url), f"headrace: {why}")
+
+    # ------------------------------------------------------------------ answers
+
+    async def _stored(self, exchange: Exchange, artifact: Artifact, stored: StoredFile) -> bool:
+        """Answer from the store; False when the file has gone meanwhile."""
+        body = _Body(stored.size, self._etag(artifact))
+        wanted = await self._begin(exchange, artifact, body, send=False)
+        if wanted is None:
+            return True
+        try:
+            reading = await exchange.open_file(stored.path, wanted.start)
+        except OSError as error:
+            _log.info("%s has left the store: %s", artifact.path, error)
+            return False
+        await self._begin(exchange, artifact, body)
+        await exchange.file(reading, wanted.end - wanted.start)
+        return True
+
+    async def _little(self, exchange: Exchange, artifact: Artifact) -> None:
+        async with asyncio.timeout(HEADERS_WITHIN):
+            content = await self._small.get(artifact)
+        body = _Body(len(content), etag_of(artifact))
+        wanted = await self._begin(exchange, artifact, body)
+        if wanted is not None:
+            await exchange.end(content[wanted.start : wanted.end])
+
+    async def _head(self, exchange: Exchange, artifact: Artifact) -> None:
+        """Answer a HEAD without downloading anything."""
+        size = artifact.size
+        if size is None:
+            async with asyncio.timeout(HEADERS_WITHIN):
+                size = await self._small.size(artifact)
+        await self._begin(exchange, artifact, _Body(size, self._etag(artifact)))
+
+    async def _download(self, exchange: Exchange, ecosystem: Ecosystem, artifact: Artifact) -> None:
+        await self._credentials.load(artifact.origin)
+        if await self._glance(exchange, artifact):
+            return
+        sources = self._sources.choose(artifact, ecosystem)
+        self._sources.race(artifact, ecosystem)
+        download = await self._downloader.open(
+            artifact, sources, more=lambda: self._sources.choose(artifact, ecosystem)
+        )
+        try:
+            async with exchange.watched() as gone:
+                pump = asyncio.ensure_future(self._pump(exchange, artifact, download))
+                await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
+                if not pump.done():
+                    pump.cancel()
+                    await asyncio.wait({pump})
+                    raise Gone
+                pump.result()
+        finally:
+            self._remember(artifact, download)
+            download.release()
+
+    async def _pump(self, exchange: Exchange, artifact: Artifact, download: Download) -> None:
+        """Stream a download; TimeoutError when the client would wait too long."""
+        loop = asyncio.get_running_loop()
+        limit = loop.time() + HEADERS_WITHIN
+        async with asyncio.timeout_at(limit):
+            size = await download.size()
+        body = _Body(size, download.etag)
+        wanted = await self._begin(exchange, artifact, body, send=False)
+        if wanted is None:
+            return
+        parts = download.read(wanted.start, wanted.end)
+        first = asyncio.ensure_future(_next(parts))
+        try:
+            await asyncio.wait({first}, timeout=max(0.0, limit - loop.time()))
+            if not first.done() and not self._may_start(artifact, download):
+                raise TimeoutError("no source gave a byte in time")
+            if first.done():
+                first.result()
+            await self._begin(exchange, artifact, body)
+            async with asyncio.timeout(GAP):
+                data = await first
+        finally:
+            first.cancel()
+        left = wanted.end - wanted.start
+        while data:
+            left -= len(data)
+            if left <= 0:
+                await exchange.end(data)
+                return
+            await exchange.more(data)
+            async with asyncio.timeout(GAP):
+                data = await _next(parts)
+        if left == 0:
+            await exchange.end()
+
+    def _may_start(self, artifact: Artifact, download: Download) -> bool:
+        """Whether to promise a body that has not begun to come.
+
+        Bytes that arrive and wait for their digest are as good as there. At a private origin the
+        client has no other place to go to.
+        """
+        return artifact.origin.private or download.alive
+
+    async def _glance(self, exchange: Exchange, artifact: Artifact) -> bool:
+        """Answer a small part of a large file with the origin's own bytes; False: not that."""
+        size = artifact.size
+        asked = RangeRequest.parse(exchange.request.headers.get("range"))
+        if size is None or size <= LARGE or asked is None or artifact.path in self._burnt:
+            return False
+        if asked.suffix is None and asked.end is None:
+            # The rest of something: what the client has of it was not checked by anybody yet, and
+            # the right end behind a wrong beginning is what the hold-back is there to prevent.
+            return False
+        body = _Body(size, etag_of(artifact))
+        try:
+            wanted = wanted_range(exchange.request.headers, size, body.etag)
+        except Unsatisfiable:
+            return False
+        if not wanted.partial or wanted.end - wanted.start > GLANCE:
+            return False
+        content = await self._small.part(artifact, wanted.start, wanted.end, HEADERS_WITHIN / 2)
+        if content is None:
+            return False
+        await self._begin(exchange, artifact, body)
+        await exchange.end(content)
+        return True
+
+    def _wanted(self, artifact: Artifact, asked: Mapping[str, str], body: _Body) -> Wanted:
+        """Read the client's range; where wrong bytes went out only If-Range makes a part of it."""
+        if artifact.path in self._burnt and "if-range" not in asked:
+            return Wanted(0, body.size, partial=False)
+        return wanted_range(asked, body.size, body.etag)
+
+    async def _begin(
+        self, exchange: Exchange, artifact: Artifact, body: _Body, *, send: bool = True
+    ) -> Wanted | None:
+        """Decide on the head of an answer, and send it; None when the answer is complete with it.
+
+        With `send` False only the complete ones (304, 416, HEAD) are sent.
+        """
+        asked = exchange.request.headers
+        headers = {
+            "content-type": artifact.content_type,
+            "accept-ranges": "bytes",
+            "etag": body.etag,
+            "cache-control": _FOR_EVER if artifact.digest else "no-cache",
+        }
+        if matches(asked.get("if-none-match"), [body.etag]):
+            await exchange.whole(304, headers)
+            return None
+        try:
+            wanted = self._wanted(artifact, asked, body)
+        except Unsatisfiable:
+            await exchange.whole(416, {**headers, "content-range": f"bytes */{body.size}"})
+            return None
+        if exchange.head:
+            # RFC 9110 section 14.2: Range means something for GET alone.
+            await exchange.begin(200, {**headers, "content-length": str(body.size)})
+            await exchange.end()
+            return None
+        if send:
+            await exchange.begin(*_head_of(headers, wanted, body.size))
+        return wanted
+
+
+def _head_of(headers: Mapping[str, str], wanted: Wanted, size: int) -> tuple[int, dict[str, str]]:
+    length = {"content-length": str(wanted.end - wanted.start)}
+    if not wanted.partial:
+        return 200, {**headers, **length}
+    part = f"bytes {wanted.start}-{wanted.end - 1}/{size}"
+    return 206, {**headers, **length, "content-range": part}
+
+
+async def _next(parts: AsyncIterator[bytes]) -> bytes:
+    """Return the next part; empty at the end."""
+    async for part in parts:
+        if part:
+            return part
+    return b""

@@ -1,0 +1,149 @@
+"""The user's credential, shown to the origin that it belongs to and to nobody else (promise 4).
+
+A client's own Authorization header is for the gateway and ends there: a netrc ``default`` entry
+would otherwise travel to whoever the gateway talks to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from headrace.models import Artifact, Credential, Origin, Source
+from headrace.network.client import Answer, Client
+from headrace.plugins import Plugins
+from headrace.policy import trust
+
+__all__ = ["Credentials", "OriginClient"]
+
+_log = logging.getLogger("headrace.credentials")
+
+#: Seconds that a credential is remembered; a rotated secret is found at the latest after that,
+#: and at once when the origin answers 401.
+LIFETIME = 300.0
+#: Seconds that a plugin may take (a keyring may ask the user to unlock it).
+PATIENCE = 5.0
+#: Longest silence of an origin, seconds.
+SILENCE = 10.0
+#: Longest document, bytes after decoding.
+LARGEST = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    credential: Credential | None
+    until: float
+
+
+class Credentials:
+    """What the plugins know of each origin, remembered for a while."""
+
+    def __init__(
+        self,
+        plugins: Plugins,
+        recorded: Mapping[Origin, Credential] | None = None,
+        *,
+        lifetime: float = LIFETIME,
+        patience: float = PATIENCE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`plugins` are asked through ``headrace_credential``, in a thread; `recorded` is what
+        stood in the origins' own URLs, shown as long as the plugins know nothing.
+        """
+        self._plugins = plugins
+        self._recorded = dict(recorded or {})
+        self._lifetime = lifetime
+        self._patience = patience
+        self._clock = clock
+        self._known: dict[Origin, _Known] = {}
+        self._asking: dict[Origin, asyncio.Task[Credential | None]] = {}
+
+    async def load(self, origin: Origin) -> None:
+        """Make sure that `headers` knows. Only private origins are looked up unasked: a public
+        one is shown a credential when it has demanded one, never before.
+        """
+        if origin.private and not self._valid(origin):
+            await self.refresh(origin)
+
+    async def refresh(self, origin: Origin) -> bool:
+        """Ask the plugins again, after a 401; True when there is something new to show."""
+        before = self._known.get(origin)
+        task = self._asking.get(origin)
+        if task is None:
+            task = asyncio.ensure_future(self._look_up(origin))
+            self._asking[origin] = task
+            task.add_done_callback(lambda _: self._asking.pop(origin, None))
+        credential = await asyncio.shield(task)
+        return credential is not None and (before is None or before.credential != credential)
+
+    def headers(self, origin: Origin, url: str) -> dict[str, str]:
+        """Return the Authorization for a request at `url`, where trust allows it (RFC 7617)."""
+        known = self._known.get(origin)
+        if known is None or known.credential is None:
+            return {}
+        if not trust.may_see_credential(origin, url):
+            return {}
+        pair = f"{known.credential.username}:{known.credential.secret}".encode()
+        return {"authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
+
+    def headers_for(self, artifact: Artifact, source: Source) -> Mapping[str, str]:
+        """Return the downloader's extra headers: nothing for a mirror, ever."""
+        return self.headers(artifact.origin, source.url) if source.is_origin else {}
+
+    def _valid(self, origin: Origin) -> bool:
+        known = self._known.get(origin)
+        return known is not None and self._clock() < known.until
+
+    async def _look_up(self, origin: Origin) -> Credential | None:
+        credential: Credential | None = None
+        try:
+            async with asyncio.timeout(self._patience):
+                credential = await asyncio.to_thread(self._plugins.credential, origin)
+        except TimeoutError:
+            _log.warning("no credential for %s within %g s", origin.url, self._patience)
+        credential = credential or self._recorded.get(origin)
+        self._known[origin] = _Known(credential, self._clock() + self._lifetime)
+        return credential
+
+
+class OriginClient:
+    """Requests at an origin, with the user's credential where it has one."""
+
+    def __init__(self, client: Client, credentials: Credentials) -> None:
+        """Keep both; the client is shared with everybody else."""
+        self._client = client
+        self._credentials = credentials
+
+    async def fetch(
+        self,
+        origin: Origin,
+        url: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        limit: int = LARGEST,
+        timeout: float = SILENCE,  # noqa: ASYNC109 - one silence at a time, the client's clock
+    ) -> Answer:
+        """Ask once; after a 401 look the credential up again and, if there is another, once more.
+
+        Any status is an answer. UpstreamError when none comes. `timeout` bounds each silence,
+        in seconds.
+        """
+        await self._credentials.load(origin)
+        given = dict(headers or {})
+        shown = self._credentials.headers(origin, url)
+        answer = await self._client.fetch(
+            url, method=method, headers={**given, **shown}, limit=limit, timeout=timeout
+        )
+        if answer.status != 401 or not trust.may_see_credential(origin, url):
+            return answer
+        if not await self._credentials.refresh(origin):
+            return answer
+        shown = self._credentials.headers(origin, url)
+        return await self._client.fetch(
+            url, method=method, headers={**given, **shown}, limit=limit, timeout=timeout
+        )

@@ -1,0 +1,404 @@
+"""Documents: the origin's pages, kept, revalidated, shared by all who wait for one.
+
+A page within its lifetime comes from the store. After that one request goes to the origin,
+conditional where the origin gave a validator, however many clients wait. When the origin fails,
+the last known page is served and called stale. Where the origin is much slower than a mirror of
+a named operator, that mirror's page may stand in for it (`provisional.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from headrace.errors import OriginError, UpstreamError
+from headrace.hookspecs import Ecosystem
+from headrace.models import Document, Fault, ServeDocument
+from headrace.network.credentials import OriginClient
+from headrace.network.negotiation import directives
+from headrace.network.prober import Report
+from headrace.network.provisional import Provisional
+from headrace.network.renderings import Rendered, Renderings, version_of
+from headrace.redact import for_display
+from headrace.system.pages import Pages
+
+__all__ = ["Documents", "Page", "demand"]
+
+_log = logging.getLogger("headrace.documents")
+
+#: Seconds for which a page of an origin that names no lifetime is believed.
+DEFAULT_LIFETIME = 10.0
+#: What an origin that wants every use revalidated still grants: the client's question and the
+#: read-ahead that came just before it are one use.
+BREATH = 3.0
+#: Longest lifetime that an origin is believed for.
+LONGEST_LIFETIME = 3600.0
+#: Age in seconds that satisfies ``max-age=0``. Some clients send it with every request without
+#: meaning it; who means it sends ``no-cache`` (or the ecosystem says so in its plan).
+TOLERATED = 10.0
+#: Seconds after which a client that could have the last known page no longer waits for a new one.
+STALE_AFTER = 5.0
+#: Seconds within which a client gets an answer of some kind (promise 2).
+HEADERS_WITHIN = 9.0
+#: Seconds for which "no such page" is remembered.
+MISSING_LIFETIME = 5.0
+#: Seconds for which an origin that just failed is not asked again while a last known page exists.
+PAUSE_AFTER_FAILURE = 5.0
+#: Bytes of documents in memory, and how many facts without a body.
+MEMORY = 8 * 1024 * 1024
+REMEMBERED = 4096
+#: Headers that say something about one transport and nothing about the page.
+_PASSING = frozenset(
+    [
+        "accept-ranges",
+        "age",
+        "alt-svc",
+        "cache-control",
+        "connection",
+        "content-security-policy",
+        "content-type",
+        "date",
+        "etag",
+        "expires",
+        "keep-alive",
+        "last-modified",
+        "nel",
+        "permissions-policy",
+        "pragma",
+        "referrer-policy",
+        "report-to",
+        "server",
+        "set-cookie",
+        "strict-transport-security",
+        "vary",
+        "via",
+        "www-authenticate",
+    ]
+)
+#: Longest header that is kept, characters, and how many.
+_LONGEST_HEADER = 1024
+_MOST_HEADERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A document with what the client must be told about it."""
+
+    document: Document
+    version: str
+    stale: str = ""
+    """Why this is the last known page and not the origin's word of now; empty when it is."""
+
+
+@dataclass(slots=True)
+class _Flight:
+    """One question at the origin, and everybody who waits for it."""
+
+    task: asyncio.Task[Document]
+    began: float
+
+
+def demand(headers: Mapping[str, str]) -> float | None:
+    """Return the greatest age that the client accepts, in seconds; None: any (RFC 9111, 5.2.1)."""
+    asked = directives(headers.get("cache-control"))
+    if "no-cache" in asked or (
+        "cache-control" not in headers and "no-cache" in headers.get("pragma", "")
+    ):
+        return 0.0
+    try:
+        return max(float(asked["max-age"]), TOLERATED) if "max-age" in asked else None
+    except ValueError:
+        return TOLERATED
+
+
+class Documents:
+    """All pages, of all ecosystems."""
+
+    def __init__(
+        self,
+        origin: OriginClient,
+        pages: Pages,
+        renderings: Renderings,
+        provisional: Provisional,
+        *,
+        report: Report,
+        told: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`told` counts what happened, by a word, for the status page."""
+        self._origin = origin
+        self._pages = pages
+        self._renderings = renderings
+        self._provisional = provisional
+        self._report = report
+        self._told = told
+        self._clock = clock
+        self._memory: OrderedDict[str, tuple[Document, str]] = OrderedDict()
+        self._held = 0
+        self._flights: dict[str, _Flight] = {}
+        self._missing: OrderedDict[str, tuple[float, UpstreamError]] = OrderedDict()
+        self._failed: OrderedDict[str, tuple[float, UpstreamError]] = OrderedDict()
+
+    # ------------------------------------------------------------------ for clients
+
+    async def get(
+        self,
+        ecosystem: Ecosystem,
+        plan: ServeDocument,
+        form: str,
+        *,
+        greatest_age: float | None = None,
+    ) -> Page:
+        """Return the page within `HEADERS_WITHIN` seconds; UpstreamError when there is none.
+
+        Fault.MISSING means that the origin says so. `form` is what the page will be rewritten to,
+        `greatest_age` the client's demand (`demand`).
+        """
+        known = await self.known(plan.key)
+        wanted = 0.0 if plan.revalidate else greatest_age
+        if known is not None and self._fresh(known[0], wanted):
+            self._told("provisional" if known[0].supplied_by else "fresh")
+            return Page(*known)
+        if gone := self._remembered(self._missing, plan.key):
+            raise gone
+        if known is not None and (failed := self._remembered(self._failed, plan.key)):
+            return self._stale(known, failed)
+        flight = self._flights.get(plan.key) or self._start(ecosystem, plan, form, known)
+        try:
+            async with asyncio.timeout(STALE_AFTER if known else HEADERS_WITHIN):
+                document = await asyncio.shield(flight.task)
+        except TimeoutError:
+            where = for_display(plan.origin.url)
+            error = OriginError(Fault.SILENT, f"{where} did not give the page in time")
+            if known is None:
+                raise error from None
+            return self._stale(known, error)
+        except UpstreamError as error:
+            # A page of a company index is not for those whom it no longer lets in.
+            final = (Fault.MISSING, Fault.FORBIDDEN) if plan.origin.private else (Fault.MISSING,)
+            if known is None or error.fault in final:
+                raise
+            return self._stale(known, error)
+        self._told("provisional" if document.supplied_by else "current")
+        known = await self.known(plan.key)
+        if known is not None and known[0] is document:
+            return Page(*known)
+        return Page(document, await asyncio.to_thread(version_of, document))
+
+    async def render(
+        self, ecosystem: Ecosystem, plan: ServeDocument, page: Page, form: str
+    ) -> Rendered:
+        """Return the page as the client wants it; ValueError when it is no such page."""
+        at_hand = self._renderings.at_hand(plan.key, form, page.version)
+        if at_hand is not None:
+            return at_hand
+        return await self._renderings.get(ecosystem, page.document, page.version, form, plan)
+
+    async def known(self, key: str) -> tuple[Document, str] | None:
+        """Return the document that is here, however old, with its version."""
+        found = self._memory.get(key)
+        if found is not None:
+            self._memory.move_to_end(key)
+            return found
+        document = await asyncio.to_thread(self._pages.get, key)
+        if document is None:
+            return None
+        # Another request may have put a newer one meanwhile.
+        return self._memory.get(key) or self._remember(
+            key, document, await asyncio.to_thread(version_of, document)
+        )
+
+    # ------------------------------------------------------------------ freshness
+
+    def _fresh(self, document: Document, greatest_age: float | None) -> bool:
+        age = self._clock() - document.fetched_at
+        lifetime = DEFAULT_LIFETIME if document.max_age is None else document.max_age
+        lifetime = min(max(lifetime, BREATH), LONGEST_LIFETIME)
+        if greatest_age is not None:
+            lifetime = min(lifetime, greatest_age)
+        # A clock that was set back makes ages negative: such a page proves nothing.
+        return 0 <= age < lifetime
+
+    def _remembered(
+        self, kept: OrderedDict[str, tuple[float, UpstreamError]], key: str
+    ) -> UpstreamError | None:
+        until, error = kept.get(key, (0.0, None))
+        return error if until > self._clock() else None
+
+    def _note(
+        self,
+        kept: OrderedDict[str, tuple[float, UpstreamError]],
+        key: str,
+        seconds: float,
+        error: UpstreamError,
+    ) -> None:
+        kept.pop(key, None)
+        kept[key] = (self._clock() + seconds, error)
+        while len(kept) > REMEMBERED:
+            kept.popitem(last=False)
+
+    def _stale(self, known: tuple[Document, str], error: UpstreamError) -> Page:
+        document, version = known
+        age = max(0.0, self._clock() - document.fetched_at)
+        _log.warning(
+            "%s: the page of %.0f s ago is served: %s", for_display(document.url), age, error
+        )
+        self._told("stale")
+        return Page(document, version, stale=error.message)
+
+    # ------------------------------------------------------------------ the origin
+
+    def _start(
+        self,
+        ecosystem: Ecosystem,
+        plan: ServeDocument,
+        form: str,
+        known: tuple[Document, str] | None,
+    ) -> _Flight:
+        before = known[0] if known else None
+        own = self._provisional.pending(plan.key) or asyncio.ensure_future(
+            self._ask(ecosystem, plan, form, before)
+        )
+        task = asyncio.ensure_future(
+            self._provisional.first(ecosystem, plan, before, own, self._stand_in)
+        )
+        flight = _Flight(task, self._clock())
+        self._flights[plan.key] = flight
+        task.add_done_callback(lambda done: self._landed(plan.key, done))
+        return flight
+
+    def _landed(self, key: str, done: asyncio.Task[Document]) -> None:
+        self._flights.pop(key, None)
+        # Nobody may be waiting any more; the exception counts as seen.
+        if not done.cancelled():
+            done.exception()
+
+    async def _stand_in(self, plan: ServeDocument, document: Document) -> None:
+        """Take a mirror's page; memory only, because it is nobody's word yet."""
+        self._remember(plan.key, document, await asyncio.to_thread(version_of, document))
+
+    async def _ask(
+        self, ecosystem: Ecosystem, plan: ServeDocument, form: str, before: Document | None
+    ) -> Document:
+        """Ask the origin, check and keep what it says. Cancelled by nobody but the end."""
+        if before is not None and before.supplied_by is not None:
+            before = await asyncio.to_thread(self._pages.get, plan.key)
+        try:
+            document = await self._request(plan, before)
+            same = before is not None and document.body == before.body
+            version = await asyncio.to_thread(version_of, document)
+            if not same:
+                await self._check(ecosystem, plan, form, document, version)
+        except UpstreamError as error:
+            if error.fault is Fault.MISSING:
+                self._note(self._missing, plan.key, MISSING_LIFETIME, error)
+                self._forget(plan.key)
+                await asyncio.to_thread(self._pages.forget, plan.key)
+            else:
+                self._note(self._failed, plan.key, PAUSE_AFTER_FAILURE, error)
+            raise
+        self._failed.pop(plan.key, None)
+        self._missing.pop(plan.key, None)
+        self._remember(plan.key, document, version)
+        if "no-store" not in document.headers.get("cache-control", ""):
+            await asyncio.to_thread(self._keep, plan.key, document)
+        return document
+
+    def _keep(self, key: str, document: Document) -> None:
+        try:
+            self._pages.put(key, document)
+        except Exception as error:  # noqa: BLE001 - a full disk must not cost the page
+            _log.warning("a page could not be kept: %r", error)
+
+    async def _check(
+        self,
+        ecosystem: Ecosystem,
+        plan: ServeDocument,
+        form: str,
+        document: Document,
+        version: str,
+    ) -> None:
+        """Make sure that it is such a page at all: a captive portal also says 200."""
+        try:
+            await self._renderings.get(ecosystem, document, version, form, plan)
+        except ValueError as error:
+            where = for_display(plan.url)
+            raise OriginError(
+                Fault.NOT_THE_FILE, f"{where} answered with something else: {error}"
+            ) from error
+
+    async def _request(self, plan: ServeDocument, before: Document | None) -> Document:
+        headers = {"accept": plan.accept}
+        if before is not None and before.etag:
+            headers["if-none-match"] = before.etag
+        if before is not None and before.last_modified:
+            headers["if-modified-since"] = before.last_modified
+        began = time.perf_counter()
+        try:
+            answer = await self._origin.fetch(plan.origin, plan.url, headers=headers)
+            if error := answer.error():
+                raise error
+        except UpstreamError as error:
+            if error.fault is not Fault.MISSING:
+                self._report("origin", "document", fault=error.fault, retry_after=error.retry_after)
+            raise
+        seconds = time.perf_counter() - began
+        self._report(
+            "origin", "document", bytes=len(answer.body), seconds=seconds, rtt=answer.seconds
+        )
+        cache = directives(answer.headers.get("cache-control"))
+        life = _lifetime(cache, answer.headers)
+        if answer.status == 304 and before is not None:
+            again = life if "cache-control" in answer.headers else before.max_age
+            return replace(before, fetched_at=self._clock(), max_age=again)
+        kept = _worth_keeping(answer.headers)
+        if "no-store" in cache:
+            kept["cache-control"] = "no-store"
+        return Document(
+            url=answer.url,
+            body=answer.body,
+            content_type=answer.headers.get("content-type", ""),
+            etag=answer.headers.get("etag"),
+            last_modified=answer.headers.get("last-modified"),
+            fetched_at=self._clock(),
+            max_age=life,
+            headers=kept,
+        )
+
+    # ------------------------------------------------------------------ memory
+
+    def _forget(self, key: str) -> None:
+        before = self._memory.pop(key, None)
+        self._held -= len(before[0].body) if before else 0
+
+    def _remember(self, key: str, document: Document, version: str) -> tuple[Document, str]:
+        before = self._memory.pop(key, None)
+        self._held += len(document.body) - (len(before[0].body) if before else 0)
+        self._memory[key] = (document, version)
+        while len(self._memory) > 1 and (self._held > MEMORY or len(self._memory) > REMEMBERED):
+            _, (oldest, _) = self._memory.popitem(last=False)
+            self._held -= len(oldest.body)
+        return document, version
+
+
+def _lifetime(cache: Mapping[str, str], headers: Mapping[str, str]) -> float | None:
+    """Return the origin's lifetime in seconds, less the age that the answer already has."""
+    if "no-cache" in cache or "no-store" in cache:
+        return 0.0
+    try:
+        return max(0.0, float(cache["max-age"]) - float(headers.get("age") or 0))
+    except (KeyError, ValueError):
+        return None
+
+
+def _worth_keeping(headers: Mapping[str, str]) -> dict[str, str]:
+    fit = [
+        (name, value)
+        for name, value in headers.items()
+        if name not in _PASSING and len(value) <= _LONGEST_HEADER
+    ]
+    return dict(fit[:_MOST_HEADERS])

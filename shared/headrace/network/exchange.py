@@ -1,0 +1,129 @@
+"""One client's request and its answer over ASGI: the few shapes of answer that the gateway gives.
+
+No answer here buffers a file, and none starts before its length is known, so that a client can
+always tell a cut from an end (RFC 9112 section 6.3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import asynccontextmanager
+from io import FileIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from headrace.models import Request
+
+__all__ = ["Exchange", "Gone", "Receive", "Scope", "Send"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+#: Bytes of a stored file that are read and handed to the socket at a time.
+CHUNK = 512 * 1024
+
+
+class Gone(Exception):  # noqa: N818 - a fact, no error
+    """The client went away before its answer was complete."""
+
+
+class Exchange:
+    """A request with the means to answer it once."""
+
+    def __init__(self, request: Request, receive: Receive, send: Send) -> None:
+        """`request` is the gateway's reading of the ASGI scope."""
+        self.request = request
+        self.status: int | None = None
+        self._receive = receive
+        self._send = send
+
+    @property
+    def head(self) -> bool:
+        """Whether only the head of the answer is wanted."""
+        return self.request.method == "HEAD"
+
+    @property
+    def started(self) -> bool:
+        """Whether the status line is out, so that no other answer can be given."""
+        return self.status is not None
+
+    async def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Send the head."""
+        self.status = status
+        raw = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+
+    async def more(self, data: bytes) -> None:
+        """Send a part of the body; waits while the client does not read."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self, data: bytes = b"") -> None:
+        """Complete the answer."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": False})
+
+    async def whole(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
+        """Send an answer in one piece; its length is told to a HEAD too."""
+        length = {} if status == 304 else {"content-length": str(len(body))}
+        await self.begin(status, {**headers, **length})
+        await self.end(b"" if self.head else body)
+
+    async def text(self, status: int, words: str, headers: Mapping[str, str] | None = None) -> None:
+        """Send a sentence for people."""
+        plain = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
+        await self.whole(status, {**plain, **(headers or {})}, f"{words}\n".encode())
+
+    async def redirect(self, url: str, why: str) -> None:
+        """Send the client to the origin. Never to be kept: the next request is ours again."""
+        await self.text(302, why, {"location": quote(url, safe=":/?#[]@!$&'()*+,;=%~")})
+
+    async def open_file(self, path: Path, start: int) -> FileIO:
+        """Open a file at a place, for `file`; OSError when it cannot be."""
+        return await asyncio.get_running_loop().run_in_executor(None, _open, path, start)
+
+    async def file(self, stream: FileIO, left: int) -> None:
+        """Send `left` bytes of an open file as the body, after `begin`, and close the file.
+
+        The next chunk is read in a thread while the socket takes the last one, so neither a slow
+        disk nor a slow client holds up the others.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with self.watched() as gone:
+                data = await loop.run_in_executor(None, stream.read, min(CHUNK, left))
+                while data and not gone.done():
+                    left -= len(data)
+                    if not left:
+                        break
+                    ahead = loop.run_in_executor(None, stream.read, min(CHUNK, left))
+                    try:
+                        await self.more(data)
+                    finally:
+                        data = await ahead
+                if gone.done():
+                    raise Gone
+                if not left:
+                    await self.end(data)
+        finally:
+            stream.close()
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[asyncio.Future[None]]:
+        """Give a future that is done when the client has gone."""
+        watch = asyncio.ensure_future(self._until_gone())
+        try:
+            yield watch
+        finally:
+            watch.cancel()
+
+    async def _until_gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+def _open(path: Path, start: int) -> FileIO:
+    stream = FileIO(path)
+    stream.seek(start)
+    return stream

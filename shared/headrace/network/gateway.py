@@ -1,0 +1,299 @@
+"""The gateway: an ASGI application on loopback that answers for every ecosystem.
+
+What a path means is the ecosystem's business; this file routes, guards and, whatever goes wrong
+inside, ends at the origin (promise 2): a redirect, or the origin's own bytes, and never a 5xx.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Mount, Route
+
+from headrace.config import Folders, Settings
+from headrace.errors import UpstreamError
+from headrace.hookspecs import DiscoveredOrigin, Ecosystem
+from headrace.models import (
+    Fault,
+    PassThrough,
+    Plan,
+    Refuse,
+    Request,
+    ServeArtifact,
+    ServeDocument,
+)
+from headrace.network import negotiation, views
+from headrace.network.documents import demand
+from headrace.network.exchange import Exchange, Gone, Receive, Scope, Send
+from headrace.network.renderings import Rendered
+from headrace.network.wiring import Parts, assemble
+from headrace.plugins import Plugins
+from headrace.redact import for_files
+
+__all__ = ["build_app"]
+
+_log = logging.getLogger("headrace.gateway")
+
+#: Bytes of a page that a client that cannot read gzip may have unpacked in the event loop.
+_UNPACK_HERE = 64 * 1024
+#: Below this a page is not worth compressing.
+_SMALL = 1024
+_CHALLENGE = {"www-authenticate": 'Basic realm="headrace", charset="UTF-8"'}
+
+
+def build_app(
+    settings: Settings,
+    folders: Folders,
+    origins: Sequence[DiscoveredOrigin],
+    env: Mapping[str, str],
+    plugins: Plugins,
+    token: str | None,
+) -> Starlette:
+    """Put the gateway together. Nothing is asked, opened or started before its lifespan begins."""
+    parts = assemble(settings, folders, origins, env, plugins)
+    parts.ledger.rates = lambda event: views.rates(parts, event)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await parts.start()
+        try:
+            yield
+        finally:
+            await parts.stop()
+
+    doors: list[tuple[str, Ecosystem]] = sorted(
+        ((prefix, each) for each in parts.ecosystems for prefix in each.prefixes),
+        key=lambda door: (-len(door[0]), door[0]),
+    )
+    routes: list[BaseRoute] = [
+        Route("/healthz", _Page(parts, views.health), methods=None),
+        Route("/status", _Page(parts, views.status), methods=None),
+        Route("/metrics", _Page(parts, views.exposition), methods=None),
+        Route("/explain", _Page(parts, views.explain), methods=None),
+        *(Mount(prefix.rstrip("/"), app=_Door(parts, each)) for prefix, each in doors),
+        Mount("/", app=_Nothing()),
+    ]
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.router.redirect_slashes = False
+    app.add_middleware(_Guard, parts=parts, token=token)
+    app.state.parts = parts
+    return app
+
+
+class _Guard:
+    """Lets in what an honest client sends, and catches everything that escapes."""
+
+    def __init__(
+        self, app: Callable[..., Awaitable[None]], parts: Parts, token: str | None
+    ) -> None:
+        self._app = app
+        self._parts = parts
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = negotiation.join_headers(scope["headers"])
+        method = str(scope["method"])
+        exchange = Exchange(Request(method, "/", "", headers), receive, send)
+        try:
+            raw = scope.get("raw_path") or str(scope["path"]).encode()
+            path = negotiation.read_target(raw)
+        except negotiation.BadTarget as error:
+            await exchange.text(400, f"headrace: {error}")
+            return
+        if sum(len(k) + len(v) for k, v in scope["headers"]) > negotiation.MAX_HEADERS:
+            await exchange.text(431, "headrace: more headers than any client of ours sends")
+            return
+        server = scope.get("server")
+        if not negotiation.host_is_ours(headers.get("host"), server[1] if server else None):
+            await exchange.text(421, "headrace: this is a gateway on loopback, no proxy")
+            return
+        if method not in ("GET", "HEAD"):
+            await exchange.text(405, "headrace: only GET and HEAD", {"allow": "GET, HEAD"})
+            return
+        if path != "/healthz" and not negotiation.authorised(
+            headers.get("authorization"), self._token
+        ):
+            await exchange.text(401, "headrace: the token is missing or wrong", _CHALLENGE)
+            return
+        query = bytes(scope.get("query_string", b""))[: negotiation.MAX_TARGET].decode("latin-1")
+        # What the client proves to us is for nobody else, so it goes no further than this.
+        kept = {name: value for name, value in headers.items() if name != "authorization"}
+        scope["headrace.exchange"] = exchange
+        exchange.request = Request(method, path, query, kept)
+        scope["path"] = path
+        try:
+            await self._app(scope, receive, send)
+        except Gone:
+            pass
+        except Exception as error:  # noqa: BLE001 - the last net; the doors have their own
+            reference = self._parts.incident(error, path)
+            if not exchange.started:
+                await exchange.text(403, f"headrace failed here; its log says why at {reference}")
+
+
+class _Door:
+    """One prefix of an ecosystem."""
+
+    def __init__(self, parts: Parts, ecosystem: Ecosystem) -> None:
+        self._parts = parts
+        self._ecosystem = ecosystem
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive, send
+        exchange: Exchange = scope["headrace.exchange"]
+        plan: Plan | None = None
+        try:
+            plan = self._ecosystem.plan(exchange.request)
+            await self._perform(exchange, plan)
+        except Gone:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the origin is the answer
+            await self._rescue(exchange, plan, error)
+        finally:
+            self._parts.ledger.answered(self._ecosystem.name, exchange.status or 0)
+
+    async def _perform(self, exchange: Exchange, plan: Plan) -> None:
+        match plan:
+            case ServeDocument():
+                await self._document(exchange, plan)
+            case ServeArtifact():
+                form = self._form(exchange.request, plan)
+                await self._parts.artifacts.serve(exchange, self._ecosystem, plan, form)
+            case PassThrough():
+                await self._pass(exchange, plan)
+            case Refuse():
+                # An ecosystem's word, but not a way to a 5xx of our own making.
+                status = plan.status if 400 <= plan.status < 500 else 404
+                await exchange.text(status, f"headrace: {plan.reason}")
+
+    def _form(self, request: Request, plan: ServeArtifact) -> str:
+        return self._ecosystem.form(request, plan.named_by) if plan.named_by else ""
+
+    # ------------------------------------------------------------------ documents
+
+    async def _document(self, exchange: Exchange, plan: ServeDocument) -> None:
+        parts, request = self._parts, exchange.request
+        form = self._ecosystem.form(request, plan)
+        try:
+            page = await parts.documents.get(
+                self._ecosystem, plan, form, greatest_age=demand(request.headers)
+            )
+            rendered = await parts.documents.render(self._ecosystem, plan, page, form)
+        except UpstreamError as error:
+            await self._without(exchange, plan, error)
+            return
+        except ValueError as error:
+            await self._without(exchange, plan, UpstreamError(Fault.NOT_THE_FILE, str(error)))
+            return
+        extra = {"cache-control": "no-cache"}
+        if page.stale:
+            # RFC 7234 section 5.5 had codes for this; clients pass them over, people read them.
+            extra["warning"] = '110 headrace "Response is Stale"'
+        if page.document.supplied_by:
+            extra["x-headrace-provisional"] = page.document.supplied_by
+        await _send_page(exchange, rendered, extra)
+        parts.read_ahead.follow(self._ecosystem, plan, page.document, request)
+
+    async def _without(self, exchange: Exchange, plan: ServeDocument, error: UpstreamError) -> None:
+        """Answer when there is no page at all.
+
+        404 makes every client go on to its next index, so it is said only when the origin said
+        it; for a company's name anything else would ask a public index for it. 401 would make the
+        client ask its user for a password that is not ours to take: 403 says the same to a
+        resolver and asks for nothing. Everything else is the origin's to say.
+        """
+        ledger = self._parts.ledger
+        if error.fault is Fault.MISSING:
+            ledger.document("missing")
+            await exchange.text(404, f"headrace: the origin has no such page: {error.message}")
+        elif error.fault is Fault.FORBIDDEN and error.status is not None:
+            ledger.document("forbidden")
+            hint = "its credential (netrc, keyring, or the URL before `headrace on`) is missing or"
+            await exchange.text(
+                403, f"headrace: {plan.origin.url} refuses: {error.message}; {hint} no longer right"
+            )
+        else:
+            ledger.document("redirected")
+            _log.warning("%s: to the origin: %s", exchange.request.path, error)
+            await exchange.redirect(for_files(plan.url), f"headrace: {error.message}")
+
+    # ------------------------------------------------------------------ the rest
+
+    async def _pass(self, exchange: Exchange, plan: PassThrough) -> None:
+        """Let the origin answer for itself; with the user's credential where that is needed."""
+        if not plan.origin.private:
+            await exchange.redirect(for_files(plan.url), "headrace: the origin answers this itself")
+            return
+        accept = {"accept": exchange.request.headers.get("accept", "*/*")}
+        try:
+            answer = await self._parts.origin.fetch(plan.origin, plan.url, headers=accept)
+        except UpstreamError as error:
+            await exchange.redirect(for_files(plan.url), f"headrace: {error.message}")
+            return
+        kind = answer.headers.get("content-type", "application/octet-stream")
+        status = 403 if answer.status == 401 else answer.status
+        await exchange.whole(status, {"content-type": kind}, answer.body)
+
+    async def _rescue(self, exchange: Exchange, plan: Plan | None, error: Exception) -> None:
+        """Answer for a bug of ours, or of a plugin."""
+        reference = self._parts.incident(error, exchange.request.path)
+        if exchange.started:
+            return
+        words = f"headrace failed here; its log says why at {reference}"
+        url = self._parts.way_out(plan)
+        if url is not None:
+            await exchange.redirect(url, words)
+        else:
+            # Not 404, which would send a resolver to its next index for a name of this one.
+            await exchange.text(403, words)
+
+
+class _Page:
+    """One of the gateway's own pages."""
+
+    def __init__(self, parts: Parts, make: Callable[[Parts, Request], tuple[str, bytes]]) -> None:
+        self._parts = parts
+        self._make = make
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive, send
+        exchange: Exchange = scope["headrace.exchange"]
+        kind, body = self._make(self._parts, exchange.request)
+        await exchange.whole(200, {"content-type": kind, "cache-control": "no-store"}, body)
+
+
+class _Nothing:
+    """Everything that is nobody's."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive, send
+        exchange: Exchange = scope["headrace.exchange"]
+        await exchange.text(404, "headrace: no ecosystem here has such a path")
+
+
+async def _send_page(exchange: Exchange, rendered: Rendered, extra: Mapping[str, str]) -> None:
+    plain, packed = rendered.etags
+    squeeze = rendered.length > _SMALL and negotiation.accepts_gzip(
+        exchange.request.headers.get("accept-encoding")
+    )
+    vary = rendered.headers.get("vary", "")
+    headers = {
+        **{name.lower(): value for name, value in rendered.headers.items()},
+        **extra,
+        "etag": packed if squeeze else plain,
+        "vary": f"{vary}, accept-encoding" if vary else "accept-encoding",
+    }
+    if negotiation.matches(exchange.request.headers.get("if-none-match"), rendered.etags):
+        await exchange.whole(304, headers)
+    elif squeeze:
+        await exchange.whole(
+            rendered.status, {**headers, "content-encoding": "gzip"}, rendered.packed
+        )
+    else:
+        await exchange.whole(rendered.status, headers, await rendered.unpacked(_UNPACK_HERE))

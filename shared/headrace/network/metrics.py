@@ -1,0 +1,73 @@
+"""The ledger in Prometheus' text format, version 0.0.4."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from headrace.network.status import Ledger
+
+__all__ = ["CONTENT_TYPE", "exposition"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def exposition(ledger: Ledger, gauges: Mapping[str, float]) -> bytes:
+    """Write all counters, and `gauges` by name."""
+    lines: list[str] = []
+    _family(
+        lines,
+        "documents_total",
+        "Documents by how they were served.",
+        [({"how": how}, count) for how, count in ledger.documents.items()],
+    )
+    _family(
+        lines,
+        "answers_total",
+        "Answers by ecosystem and status.",
+        [(_pair(word, "ecosystem", "status"), count) for word, count in ledger.answers.items()],
+    )
+    _family(
+        lines,
+        "source_bytes_total",
+        "Bytes of finished transfers by source.",
+        [({"source": source}, count) for source, count in ledger.bytes_by_source.items()],
+    )
+    _family(
+        lines,
+        "source_faults_total",
+        "Faults of sources that were survived.",
+        [(_pair(word, "source", "fault"), count) for word, count in ledger.faults.items()],
+    )
+    _family(lines, "transfers_total", "Finished transfers.", [({}, ledger.transfers)])
+    _family(lines, "store_hits_total", "Files that the store had.", [({}, ledger.from_store)])
+    _family(lines, "served_bytes_total", "Bytes of artifacts.", [({}, ledger.bytes_served)])
+    _family(
+        lines,
+        "saved_seconds_total",
+        "Estimated seconds saved against the best single source.",
+        [({}, round(ledger.saved, 3))],
+    )
+    for name, value in gauges.items():
+        lines += [f"# TYPE headrace_{name} gauge", f"headrace_{name} {value:g}"]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _family(
+    lines: list[str],
+    name: str,
+    meaning: str,
+    samples: Iterable[tuple[Mapping[str, str], float]],
+) -> None:
+    lines += [f"# HELP headrace_{name} {meaning}", f"# TYPE headrace_{name} counter"]
+    for labels, value in samples:
+        inner = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
+        lines.append(f"headrace_{name}{{{inner}}} {value}" if inner else f"headrace_{name} {value}")
+
+
+def _pair(word: str, first: str, second: str) -> dict[str, str]:
+    left, _, right = word.rpartition(":")
+    return {first: left, second: right}
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

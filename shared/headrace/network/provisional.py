@@ -1,0 +1,382 @@
+"""A mirror's page in place of a slow origin's, and how each file that it names is confirmed.
+
+Such a page is nobody's word until the origin has spoken. What a client may finish is decided by
+the origin all the same: its own page, when that is here first, or one HEAD where the path of a
+file is made of the file's content. The origin's page follows in any case, and a mirror whose page
+proves stale or false loses the right to give pages (design, "Documents over a slow line").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from headrace.config import Settings
+from headrace.errors import UpstreamError
+from headrace.hookspecs import Ecosystem
+from headrace.models import Artifact, Document, Fault, Mirror, MirrorStats, ServeDocument
+from headrace.network.client import Client
+from headrace.network.credentials import OriginClient
+from headrace.network.prober import Report
+from headrace.policy import trust
+from headrace.redact import for_display
+
+__all__ = ["Candidates", "Provisional"]
+
+_log = logging.getLogger("headrace.provisional")
+
+#: Seconds that a mirror's page is served for before the origin is asked again.
+LIFETIME = 30.0
+#: Seconds without the right to give pages: after a page that lagged, after one that was false.
+LAGGED = 6 * 3600.0
+LIED = 30 * 24 * 3600.0
+#: Bytes of a page whose size nobody knows yet, for predictions.
+USUAL_PAGE = 60_000
+#: Files whose confirmation is remembered, and files handed out that may still need one.
+REMEMBERED = 4096
+#: Seconds that a confirmation may take: within the longest gap that a client is left in.
+CONFIRM_WITHIN = 18.0
+
+StandIn = Callable[[ServeDocument, Document], Awaitable[None]]
+
+
+class Candidates(Protocol):
+    """What provisional pages need to know about sources; `Sources` gives it."""
+
+    def mirrors(self, ecosystem: Ecosystem, object_class: str) -> Sequence[MirrorStats]:
+        """All mirrors of an ecosystem that may be asked now."""
+
+    def origin(self, object_class: str) -> tuple[float | None, float | None]:
+        """The origin's rate (bytes per second) and round trip (seconds), where known."""
+
+    def pause(self, mirror_id: str, object_class: str, seconds: float) -> None:
+        """Do not ask that mirror for this class for a while; survives a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A mirror's page that clients have, and the origin's page that is still to come."""
+
+    ecosystem: Ecosystem
+    plan: ServeDocument
+    document: Document
+    own: asyncio.Task[Document]
+
+
+class Provisional:
+    """The race between the origin's page and a mirror's, and its aftermath."""
+
+    def __init__(
+        self,
+        client: Client,
+        origin: OriginClient,
+        candidates: Candidates,
+        settings: Settings,
+        *,
+        report: Report,
+        told: Callable[[str, str], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`told` hears (mirror's id, what it did) for the status page."""
+        self._client = client
+        self._origin = origin
+        self._candidates = candidates
+        self._settings = settings
+        self._report = report
+        self._told = told
+        self._clock = clock
+        self._open: dict[str, _Open] = {}
+        self._expected: OrderedDict[str, tuple[Ecosystem, _Open | None]] = OrderedDict()
+        self._confirmed: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # ------------------------------------------------------------------ the race
+
+    def pending(self, key: str) -> asyncio.Task[Document] | None:
+        """Return the origin's page that is still on its way behind a mirror's."""
+        found = self._open.get(key)
+        return found.own if found and not found.own.done() else None
+
+    async def first(
+        self,
+        ecosystem: Ecosystem,
+        plan: ServeDocument,
+        before: Document | None,
+        own: asyncio.Task[Document],
+        stand_in: StandIn,
+    ) -> Document:
+        """Return the origin's page, or a mirror's when the origin is that much slower."""
+        chosen = self._choose(ecosystem, plan, before)
+        if chosen is None:
+            return await asyncio.shield(own)
+        mirror, head_start = chosen
+        done, _ = await asyncio.wait({own}, timeout=head_start)
+        if done and (document := _decided(own, before)) is not None:
+            return document
+        offer = asyncio.ensure_future(self._offer(ecosystem, plan, mirror, before))
+        try:
+            waiting = {offer} if own.done() else {own, offer}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if own.done() and (document := _decided(own, before)) is not None:
+                return document
+            offered = await offer
+        finally:
+            offer.cancel()
+        if offered is None:
+            return await asyncio.shield(own)
+        self._open[plan.key] = _Open(ecosystem, plan, offered, own)
+        self._spawn(self._follow(self._open[plan.key]))
+        await stand_in(plan, offered)
+        return offered
+
+    def _choose(
+        self, ecosystem: Ecosystem, plan: ServeDocument, before: Document | None
+    ) -> tuple[Mirror, float] | None:
+        """Choose the mirror, and the seconds that the origin gets before it is asked."""
+        if self._settings.documents == "origin" or plan.origin.private:
+            return None
+        size = len(before.body) if before else USUAL_PAGE
+        now = self._clock()
+        able = [
+            (_predict(stats.rate, stats.rtt, size), stats.mirror)
+            for stats in self._candidates.mirrors(ecosystem, "document")
+            if trust.may_supply_document(plan.origin, stats.mirror)
+            and stats.paused_until <= now
+            and ecosystem.locate_document(plan, stats.mirror) is not None
+        ]
+        if not able:
+            return None
+        known = [pair for pair in able if pair[0] is not None]
+        seconds, mirror = min(
+            known or able, key=lambda pair: (pair[0] or 0.0, pair[1].rank, pair[1].id)
+        )
+        theirs = _predict(*self._candidates.origin("document"), size)
+        after = self._settings.provisional_after
+        if seconds is not None and theirs is not None and theirs > seconds + after:
+            return mirror, 0.0
+        return mirror, after
+
+    async def _offer(
+        self,
+        ecosystem: Ecosystem,
+        plan: ServeDocument,
+        mirror: Mirror,
+        before: Document | None,
+    ) -> Document | None:
+        """Fetch a mirror's page; None when it cannot stand in."""
+        url = ecosystem.locate_document(plan, mirror)
+        if url is None:
+            return None
+        began = time.perf_counter()
+        try:
+            answer = await self._client.fetch(url, headers={"accept": plan.accept})
+            if error := answer.error():
+                raise error
+            document = Document(
+                url=answer.url,
+                body=answer.body,
+                content_type=answer.headers.get("content-type", ""),
+                fetched_at=self._clock(),
+                max_age=LIFETIME,
+                supplied_by=mirror.id,
+            )
+            if answer.status != 200 or await asyncio.to_thread(
+                _is_older, ecosystem, plan, document, before
+            ):
+                return None
+        except UpstreamError as error:
+            self._report(mirror.id, "document", fault=error.fault, retry_after=error.retry_after)
+            return None
+        except ValueError as error:
+            _log.info("%s gave no page for %s: %s", mirror.id, plan.key, error)
+            self._report(mirror.id, "document", fault=Fault.NOT_THE_FILE)
+            return None
+        self._report(
+            mirror.id,
+            "document",
+            bytes=len(answer.body),
+            seconds=time.perf_counter() - began,
+            rtt=answer.seconds,
+        )
+        return document
+
+    # ------------------------------------------------------------------ the aftermath
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _follow(self, page: _Open) -> None:
+        """Wait for the origin's page and hold the mirror's against it."""
+        try:
+            theirs = await asyncio.shield(page.own)
+            wrong = await asyncio.to_thread(
+                _compare, page.ecosystem, page.plan, page.document, theirs
+            )
+        except (UpstreamError, ValueError) as error:
+            _log.info("the page of %s stays provisional: %s", page.plan.key, error)
+            return
+        finally:
+            if self._open.get(page.plan.key) is page:
+                del self._open[page.plan.key]
+        if wrong:
+            self._disgrace(page, *wrong)
+
+    def _disgrace(self, page: _Open, seconds: float, why: str) -> None:
+        mirror = page.document.supplied_by or ""
+        what = f"gave a page for {page.plan.key} that {why}"
+        _log.warning("mirror %s %s; it gives no pages for %.0f h", mirror, what, seconds / 3600)
+        self._candidates.pause(mirror, "document", seconds)
+        self._told(mirror, what)
+
+    # ------------------------------------------------------------------ confirming
+
+    def expect(self, artifact: Artifact, ecosystem: Ecosystem, plan: ServeDocument) -> None:
+        """Remember which page named a provisional artifact, for `confirm`."""
+        self._expected.pop(artifact.path, None)
+        self._expected[artifact.path] = (ecosystem, self._open.get(plan.key))
+        while len(self._expected) > REMEMBERED:
+            self._expected.popitem(last=False)
+
+    async def confirm(self, artifact: Artifact) -> bool:
+        """Ask the origin whether it has this path with this digest; False when it does not say.
+
+        Two ways at a time, and the first that knows decides: the origin's own page that is on
+        its way, and a HEAD where the origin's path is made of the content's digest.
+        """
+        name = (artifact.path, str(artifact.digest))
+        if artifact.digest is None or artifact.path not in self._expected:
+            return False
+        if name in self._confirmed:
+            return True
+        ecosystem, page = self._expected[artifact.path]
+        ways = {
+            asyncio.ensure_future(self._by_page(artifact, page)),
+            asyncio.ensure_future(self._by_head(artifact, ecosystem)),
+        }
+        try:
+            async with asyncio.timeout(CONFIRM_WITHIN):
+                for way in asyncio.as_completed(ways):
+                    if (verdict := await way) is not None:
+                        break
+                else:
+                    verdict = False
+        except TimeoutError:
+            verdict = False
+        finally:
+            for task in ways:
+                task.cancel()
+        if verdict:
+            self._confirmed[name] = None
+            while len(self._confirmed) > REMEMBERED:
+                self._confirmed.popitem(last=False)
+        else:
+            _log.warning("%s is not confirmed by its origin", artifact.path)
+        return verdict
+
+    async def _by_page(self, artifact: Artifact, page: _Open | None) -> bool | None:
+        if page is None:
+            return None
+        try:
+            document = await asyncio.shield(page.own)
+            named = await asyncio.to_thread(_named, page.ecosystem, page.plan, document)
+        except (UpstreamError, ValueError):
+            return None
+        theirs = named.get(artifact.path)
+        return theirs is not None and _agree(page.ecosystem, artifact, theirs)
+
+    async def _by_head(self, artifact: Artifact, ecosystem: Ecosystem) -> bool | None:
+        url = _proof(ecosystem, artifact)
+        if url is None:
+            return None
+        try:
+            answer = await self._origin.fetch(artifact.origin, url, method="HEAD")
+        except UpstreamError as error:
+            _log.info("no answer to HEAD %s: %s", for_display(url), error)
+            return None
+        if answer.status == 200:
+            return True
+        return False if answer.status in (404, 410) else None
+
+
+def _decided(own: asyncio.Task[Document], before: Document | None) -> Document | None:
+    """Return the origin's page; None when it failed in a way that a mirror may make good.
+
+    With an older page at hand that one is the better answer to an origin that fails.
+    """
+    error = own.exception()
+    if not isinstance(error, UpstreamError):
+        return own.result()
+    if before is not None or error.fault in (Fault.MISSING, Fault.FORBIDDEN):
+        raise error
+    return None
+
+
+def _predict(rate: float | None, rtt: float | None, size: int) -> float | None:
+    if rtt is None:
+        return None
+    return rtt + (size / rate if rate else 0.0)
+
+
+def _named(ecosystem: Ecosystem, plan: ServeDocument, document: Document) -> dict[str, Artifact]:
+    return {a.path: a for a in ecosystem.artifacts(document, plan)}
+
+
+def _is_older(
+    ecosystem: Ecosystem, plan: ServeDocument, offered: Document, before: Document | None
+) -> bool:
+    """Whether a client would see something vanish that it was shown before."""
+    named = _named(ecosystem, plan, offered)
+    if not named:
+        return True
+    return before is not None and not _named(ecosystem, plan, before).keys() <= named.keys()
+
+
+def _agree(ecosystem: Ecosystem, ours: Artifact, theirs: Artifact) -> bool:
+    """Whether the origin's entry names the same bytes as the one that was handed out."""
+    if ours.digest is None:
+        return False
+    if theirs.digest is not None and theirs.digest.algorithm == ours.digest.algorithm:
+        return theirs.digest == ours.digest
+    # Different algorithms: the path itself must be the digest, and both have the path.
+    return _proof(ecosystem, ours) is not None
+
+
+def _proof(ecosystem: Ecosystem, artifact: Artifact) -> str | None:
+    """Return the URL whose existence at the origin proves (path, digest); None: there is none.
+
+    What the ecosystem says is checked, because everything hangs on it: the digest that the bytes
+    are held against must be spelt out by the path itself.
+    """
+    url = ecosystem.confirmation(artifact)
+    if url is None or artifact.digest is None:
+        return None
+    return url if artifact.digest.value in urlsplit(url).path.replace("/", "") else None
+
+
+def _compare(
+    ecosystem: Ecosystem, plan: ServeDocument, offered: Document, own: Document
+) -> tuple[float, str] | None:
+    """Say for how long and why a page costs its mirror the right; None when it was right.
+
+    Both are read as if the origin had given them, so that the mirror's own claims are compared
+    and not what was made of them for safety.
+    """
+    claimed = _named(ecosystem, plan, replace(offered, supplied_by=None))
+    true = _named(ecosystem, plan, own)
+    for path in claimed.keys() & true.keys():
+        ours, theirs = claimed[path], true[path]
+        sizes = {ours.size, theirs.size} - {None}
+        if ours.digest != theirs.digest or len(sizes) > 1:
+            return LIED, f"names other bytes for {ours.name}"
+    missing, surplus = true.keys() - claimed.keys(), claimed.keys() - true.keys()
+    if missing or surplus:
+        return LAGGED, f"lacks {len(missing)} files of the origin's and has {len(surplus)} more"
+    return None

@@ -1,0 +1,172 @@
+"""Read ahead: what a page leads to is fetched from the origin before the client asks.
+
+A resolver that asks for one page after the other pays a round trip for each; with this it finds
+them here. It is bounded in width, depth and number, and it stops when no client has come for a
+while or the origin asks for a pause. Nothing is ever asked of a mirror here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from headrace.errors import HeadraceError, UpstreamError
+from headrace.hookspecs import Ecosystem
+from headrace.models import Document, Fault, Request, ServeArtifact, ServeDocument
+
+__all__ = ["Fetcher", "ReadAhead"]
+
+_log = logging.getLogger("headrace.read_ahead")
+
+#: Requests at a time, plans that wait, steps away from what a client asked for.
+IN_FLIGHT = 16
+QUEUED = 256
+DEPTH = 12
+#: Seconds without a client's request after which the queue is dropped.
+PATIENCE = 10.0
+#: Seconds in which the same plan is not followed twice, and how many plans are remembered.
+AGAIN = 10.0
+REMEMBERED = 2048
+#: Seconds of silence towards an origin that answered 429 and named no time.
+PAUSE = 60.0
+
+
+class Fetcher(Protocol):
+    """How read-ahead gets at things; the gateway gives it."""
+
+    async def document(
+        self, ecosystem: Ecosystem, plan: ServeDocument, request: Request
+    ) -> Document | None:
+        """Bring a page into the store, and return it."""
+
+    async def artifact(
+        self, ecosystem: Ecosystem, plan: ServeArtifact, request: Request
+    ) -> Document | None:
+        """Bring a small artifact into the store, and return it as a document."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    ecosystem: Ecosystem
+    plan: ServeDocument | ServeArtifact
+    request: Request
+    depth: int
+
+
+class ReadAhead:
+    """A queue of what clients will probably ask for, and those who work it off."""
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        *,
+        in_flight: int = IN_FLIGHT,
+        queued: int = QUEUED,
+        depth: int = DEPTH,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """The bounds are counted over all clients."""
+        self._fetcher = fetcher
+        self._in_flight = in_flight
+        self._queued = queued
+        self._depth = depth
+        self._clock = clock
+        self._queue: deque[_Step] = deque()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._seen: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._client_came = 0.0
+        self._paused_until = 0.0
+        self.fetched = 0
+        self.dropped = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many plans wait."""
+        return len(self._queue)
+
+    def follow(
+        self,
+        ecosystem: Ecosystem,
+        plan: ServeDocument | ServeArtifact,
+        document: Document,
+        request: Request,
+    ) -> None:
+        """A client got this document; fetch what it leads to. Returns at once."""
+        self._client_came = self._clock()
+        if self._first_time("from", plan, request):
+            self._spawn(self._lead(_Step(ecosystem, plan, request, 0), document))
+
+    def _first_time(self, what: str, plan: ServeDocument | ServeArtifact, request: Request) -> bool:
+        """Whether this was not done a moment ago, for a client of the same kind."""
+        who = request.headers.get("user-agent", "")
+        key = plan.key if isinstance(plan, ServeDocument) else plan.path
+        name = (what + who, key)
+        now = self._clock()
+        if now - self._seen.pop(name, -AGAIN) < AGAIN:
+            return False
+        self._seen[name] = now
+        while len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
+        return True
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._workers.add(task)
+        task.add_done_callback(self._workers.discard)
+
+    async def _lead(self, step: _Step, document: Document) -> None:
+        """Ask the ecosystem what comes next, and queue it."""
+        if step.depth >= self._depth:
+            return
+        try:
+            plans = await asyncio.to_thread(
+                lambda: list(step.ecosystem.leads_to(step.plan, document, step.request))
+            )
+        except Exception as error:  # noqa: BLE001 - a guess that fails costs nobody anything
+            _log.info("nothing to read ahead after %s: %r", step.request.path, error)
+            return
+        for plan in plans:
+            if len(self._queue) >= self._queued:
+                self.dropped += 1
+            elif self._first_time("to", plan, step.request):
+                self._queue.append(_Step(step.ecosystem, plan, step.request, step.depth + 1))
+        self._work()
+
+    def _work(self) -> None:
+        while self._queue and len(self._workers) < self._in_flight:
+            now = self._clock()
+            if now - self._client_came > PATIENCE or now < self._paused_until:
+                self.dropped += len(self._queue)
+                self._queue.clear()
+                return
+            self._spawn(self._fetch(self._queue.popleft()))
+
+    async def _fetch(self, step: _Step) -> None:
+        try:
+            if isinstance(step.plan, ServeDocument):
+                document = await self._fetcher.document(step.ecosystem, step.plan, step.request)
+            else:
+                document = await self._fetcher.artifact(step.ecosystem, step.plan, step.request)
+        except UpstreamError as error:
+            if error.fault is Fault.RATE_LIMITED:
+                self._paused_until = self._clock() + (error.retry_after or PAUSE)
+            document = None
+        except (HeadraceError, ValueError, OSError) as error:
+            _log.info("read-ahead of %s failed: %s", step.plan, error)
+            document = None
+        self.fetched += document is not None
+        asyncio.get_running_loop().call_soon(self._work)
+        if document is not None:
+            await self._lead(step, document)
+
+    async def aclose(self) -> None:
+        """Stop everything."""
+        self._queue.clear()
+        for task in list(self._workers):
+            task.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)

@@ -1,0 +1,156 @@
+"""Which artifact hides behind a path: found in the pages that are here, or by loading the page.
+
+A page is read for its artifacts when the first of them is asked for and not before: most pages
+are only resolved from. What was read is bounded; a path tells its page, so that whatever was
+forgotten, and everything after a restart, is found again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import quote
+
+from headrace.hookspecs import Ecosystem
+from headrace.models import Artifact, Document, ServeArtifact, ServeDocument
+from headrace.network.documents import Documents
+from headrace.network.provisional import Provisional
+from headrace.redact import for_files
+
+__all__ = ["Registry"]
+
+#: Artifacts in memory, about 1 kB each; one page may be larger than that and is kept all the same.
+LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What one version of a page names."""
+
+    version: str
+    artifacts: Mapping[str, Artifact]
+
+
+class Registry:
+    """Path to artifact."""
+
+    def __init__(
+        self, documents: Documents, provisional: Provisional, *, limit: int = LIMIT
+    ) -> None:
+        """`limit` counts artifacts."""
+        self._documents = documents
+        self._provisional = provisional
+        self._limit = limit
+        self._count = 0
+        self._read: OrderedDict[str, _Read] = OrderedDict()
+        self._reading: dict[tuple[str, str], asyncio.Task[_Read]] = {}
+
+    async def find(self, ecosystem: Ecosystem, plan: ServeArtifact, form: str) -> Artifact | None:
+        """Return the artifact; None when no page names it.
+
+        The page that is here is enough, however old: a digest does not age. Only when it does not
+        name the path is a new one fetched. UpstreamError when that cannot be had; ValueError when
+        the page is none.
+        """
+        page = plan.named_by
+        if page is None:
+            return self._among_all(plan.path)
+        known = await self._documents.known(page.key)
+        if known is not None:
+            artifact = await self._in(ecosystem, page, known[0], known[1], plan.path)
+            if artifact is not None:
+                return artifact
+        fetched = await self._documents.get(ecosystem, page, form)
+        if known is not None and fetched.version == known[1]:
+            return None
+        return await self._in(ecosystem, page, fetched.document, fetched.version, plan.path)
+
+    def origin_url(self, plan: ServeArtifact) -> str | None:
+        """Guess where the origin keeps a path that no page names (any more).
+
+        Where the origin's URLs end in our paths, what stands before the path is the same for all.
+        """
+        read = self._read.get(plan.named_by.key) if plan.named_by else None
+        for artifact in read.artifacts.values() if read else ():
+            if artifact.provisional is None:
+                path = quote(artifact.path)
+                if artifact.url.endswith(path):
+                    return artifact.url.removesuffix(path) + quote(plan.path)
+                break
+        return None
+
+    def way_out(self, plan: ServeArtifact) -> str | None:
+        """Return where the origin keeps a path, as far as memory knows."""
+        artifact = self._among_all(plan.path)
+        return for_files(artifact.url) if artifact else self.origin_url(plan)
+
+    def named(self, what: str) -> list[Artifact]:
+        """Return the artifacts in memory with that path or file name, for `explain`."""
+        return [
+            artifact
+            for read in self._read.values()
+            for artifact in read.artifacts.values()
+            if what in (artifact.path, artifact.name)
+        ]
+
+    def _among_all(self, path: str) -> Artifact | None:
+        for read in reversed(self._read.values()):
+            if (artifact := read.artifacts.get(path)) is not None:
+                return artifact
+        return None
+
+    async def _in(
+        self,
+        ecosystem: Ecosystem,
+        page: ServeDocument,
+        document: Document,
+        version: str,
+        path: str,
+    ) -> Artifact | None:
+        read = self._read.get(page.key)
+        if read is None or read.version != version:
+            name = (page.key, version)
+            task = self._reading.get(name)
+            if task is None:
+                task = asyncio.ensure_future(self._list(ecosystem, page, document, version))
+                self._reading[name] = task
+                task.add_done_callback(lambda _: self._reading.pop(name, None))
+            read = await asyncio.shield(task)
+        else:
+            self._read.move_to_end(page.key)
+        artifact = read.artifacts.get(path)
+        if artifact is not None and artifact.provisional is not None:
+            self._provisional.expect(artifact, ecosystem, page)
+        return artifact
+
+    async def _list(
+        self, ecosystem: Ecosystem, page: ServeDocument, document: Document, version: str
+    ) -> _Read:
+        artifacts = await asyncio.to_thread(_artifacts, ecosystem, page, document)
+        read = _Read(version, artifacts)
+        before = self._read.pop(page.key, None)
+        self._count += len(artifacts) - (len(before.artifacts) if before else 0)
+        self._read[page.key] = read
+        while self._count > self._limit and len(self._read) > 1:
+            _, oldest = self._read.popitem(last=False)
+            self._count -= len(oldest.artifacts)
+        return read
+
+
+def _artifacts(
+    ecosystem: Ecosystem, page: ServeDocument, document: Document
+) -> dict[str, Artifact]:
+    """List what a page names; what a mirror's page names is provisional whatever it says.
+
+    What mirrors do not have comes from the origin by its own path, where a mirror's word for its
+    digest could only do harm.
+    """
+    mirror = document.supplied_by
+    if mirror is None:
+        return {a.path: a for a in ecosystem.artifacts(document, page)}
+    return {
+        a.path: replace(a, provisional=mirror, digest=a.digest if a.mirrored else None)
+        for a in ecosystem.artifacts(document, page)
+    }

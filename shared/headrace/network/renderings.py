@@ -1,0 +1,149 @@
+"""Pages as clients get them: rewritten once for each form, compressed once, then only sent.
+
+A page is kept compressed. The few clients that cannot read gzip pay for unpacking it, all others
+get the bytes as they lie there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headrace.errors import StoreError
+from headrace.hookspecs import Ecosystem
+from headrace.models import Document, ServeDocument
+from headrace.system.pages import Pages
+
+__all__ = ["Rendered", "Renderings", "version_of"]
+
+#: Bytes of compressed pages that stay in memory; numpy's is about 200 kB.
+MEMORY = 12 * 1024 * 1024
+#: A fast level: the page travels over loopback, the size matters for memory and disk only.
+_LEVEL = 4
+#: What the rewriting of pages means today; another number forgets all kept renderings.
+_EDITION = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One form of one version of a page."""
+
+    status: int
+    headers: Mapping[str, str]
+    packed: bytes
+    length: int
+    """Of the body before compression."""
+    tag: str
+
+    @property
+    def etags(self) -> tuple[str, str]:
+        """Entity tags of the plain and of the compressed body; they differ as the bytes do."""
+        return f'"{self.tag}"', f'"{self.tag}-gz"'
+
+    async def unpacked(self, here: int) -> bytes:
+        """Return the plain body; one of more than `here` bytes is unpacked in a thread."""
+        if self.length <= here:
+            return gzip.decompress(self.packed)
+        return await asyncio.to_thread(gzip.decompress, self.packed)
+
+
+def version_of(document: Document) -> str:
+    """Name the content of a document: equal for equal bytes from the same kind of supplier."""
+    state = hashlib.blake2b(document.body, digest_size=16)
+    state.update(f"{_EDITION}\0{document.url}\0{document.supplied_by or ''}".encode())
+    return state.hexdigest()
+
+
+class Renderings:
+    """Rewritten pages, in memory and in the page store."""
+
+    def __init__(self, pages: Pages, *, memory: int = MEMORY) -> None:
+        """`memory` is in bytes of compressed pages."""
+        self._pages = pages
+        self._memory = memory
+        self._held = 0
+        self._recent: OrderedDict[tuple[str, str], tuple[str, Rendered]] = OrderedDict()
+
+    def at_hand(self, key: str, form: str, version: str) -> Rendered | None:
+        """Return what memory has."""
+        found = self._recent.get((key, form))
+        if found is None or found[0] != version:
+            return None
+        self._recent.move_to_end((key, form))
+        return found[1]
+
+    async def get(
+        self,
+        ecosystem: Ecosystem,
+        document: Document,
+        version: str,
+        form: str,
+        plan: ServeDocument,
+    ) -> Rendered:
+        """Return the page in a form; ValueError when the document is none of its kind."""
+        rendered = self.at_hand(plan.key, form, version)
+        if rendered is None:
+            rendered = await asyncio.to_thread(self._make, ecosystem, document, version, form, plan)
+            self._remember(plan.key, form, version, rendered)
+        return rendered
+
+    def _make(
+        self,
+        ecosystem: Ecosystem,
+        document: Document,
+        version: str,
+        form: str,
+        plan: ServeDocument,
+    ) -> Rendered:
+        kept = self._pages.rendered(plan.key, form, version)
+        if kept is not None and (rendered := _decode(kept)) is not None:
+            return rendered
+        answer = ecosystem.rewrite(document, form, plan)
+        rendered = Rendered(
+            status=answer.status,
+            headers=dict(answer.headers),
+            packed=gzip.compress(answer.body, _LEVEL, mtime=0),
+            length=len(answer.body),
+            tag=hashlib.blake2b(answer.body, digest_size=16).hexdigest(),
+        )
+        if document.supplied_by is None:
+            # A full disk costs the next start some milliseconds, and nothing now.
+            with contextlib.suppress(StoreError):
+                self._pages.keep_rendered(plan.key, form, version, _encode(rendered))
+        return rendered
+
+    def _remember(self, key: str, form: str, version: str, rendered: Rendered) -> None:
+        before = self._recent.pop((key, form), None)
+        self._held += len(rendered.packed) - (len(before[1].packed) if before else 0)
+        self._recent[key, form] = (version, rendered)
+        while self._held > self._memory and len(self._recent) > 1:
+            _, (_, oldest) = self._recent.popitem(last=False)
+            self._held -= len(oldest.packed)
+
+
+def _encode(rendered: Rendered) -> bytes:
+    head = {
+        "status": rendered.status,
+        "headers": dict(rendered.headers),
+        "length": rendered.length,
+        "tag": rendered.tag,
+    }
+    return json.dumps(head).encode() + b"\n" + rendered.packed
+
+
+def _decode(kept: bytes) -> Rendered | None:
+    """Read `_encode`'s form; None for anything else, as after a torn disk."""
+    head, _, packed = kept.partition(b"\n")
+    try:
+        table = json.loads(head)
+        return Rendered(
+            int(table["status"]), dict(table["headers"]), packed, table["length"], table["tag"]
+        )
+    except (ValueError, KeyError, TypeError):
+        return None

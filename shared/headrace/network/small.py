@@ -1,0 +1,144 @@
+"""Small artifacts that the origin alone has (a wheel's metadata): fetched whole, checked, kept.
+
+They go over the connection that the pages use, because round trips are all that they cost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections import OrderedDict
+
+from headrace.errors import IntegrityError, OriginError, StoreError, UpstreamError
+from headrace.models import Artifact, Digest, Fault
+from headrace.network.credentials import OriginClient
+from headrace.redact import for_display
+from headrace.system.store import Store
+from headrace.transfer.ranges import ContentRange
+
+__all__ = ["SmallArtifacts"]
+
+_log = logging.getLogger("headrace.small")
+
+#: Bytes of small artifacts in memory; a METADATA file has some 10 kB.
+MEMORY = 4 * 1024 * 1024
+#: hashlib's names for the algorithms that `Digest` knows.
+_HASHES = {"blake2b_256": lambda data: hashlib.blake2b(data, digest_size=32).hexdigest()}
+
+
+class SmallArtifacts:
+    """Single flight by path, and the store by digest."""
+
+    def __init__(self, origin: OriginClient, store: Store) -> None:
+        """`store` may refuse (full disk): then nothing is kept, and nobody notices."""
+        self._origin = origin
+        self._store = store
+        self._flights: dict[str, asyncio.Task[bytes]] = {}
+        self._recent: OrderedDict[str, bytes] = OrderedDict()
+        self._held = 0
+        self._keeping: set[asyncio.Future[None]] = set()
+
+    async def get(self, artifact: Artifact) -> bytes:
+        """Return the checked content; UpstreamError or IntegrityError when it cannot be had."""
+        if artifact.digest and (content := self._recent.get(str(artifact.digest))) is not None:
+            return content
+        task = self._flights.get(artifact.path)
+        if task is None:
+            task = asyncio.ensure_future(self._get(artifact))
+            self._flights[artifact.path] = task
+            task.add_done_callback(lambda done: self._landed(artifact.path, done))
+        return await asyncio.shield(task)
+
+    def _landed(self, path: str, done: asyncio.Task[bytes]) -> None:
+        self._flights.pop(path, None)
+        if not done.cancelled():
+            done.exception()
+
+    async def size(self, artifact: Artifact) -> int:
+        """Ask the origin for the length; UpstreamError when it does not say."""
+        answer = await self._origin.fetch(
+            artifact.origin, artifact.url, method="HEAD", headers={"accept-encoding": "identity"}
+        )
+        if error := answer.error():
+            raise error
+        length = answer.headers.get("content-length", "")
+        if not length.isdecimal():
+            where = for_display(artifact.url)
+            raise OriginError(Fault.PROTOCOL, f"{where} does not tell its length")
+        return int(length)
+
+    async def part(self, artifact: Artifact, start: int, end: int, patience: float) -> bytes | None:
+        """Return a small part of a large artifact from the origin, unchecked; None when it fails.
+
+        The origin itself, over the user's own trust in it, is what the client would ask without us.
+        """
+        try:
+            async with asyncio.timeout(patience):
+                answer = await self._origin.fetch(
+                    artifact.origin,
+                    artifact.url,
+                    headers={
+                        "range": f"bytes={start}-{end - 1}",
+                        "accept-encoding": "identity",
+                    },
+                    limit=end - start,
+                )
+            there = ContentRange.parse(answer.headers.get("content-range", ""))
+        except (UpstreamError, TimeoutError, ValueError) as error:
+            _log.info("no part of %s: %s", for_display(artifact.url), error)
+            return None
+        right = (there.start, there.end) == (start, end) and there.total in (None, artifact.size)
+        if answer.status != 206 or not right or len(answer.body) != end - start:
+            return None
+        return answer.body
+
+    async def _get(self, artifact: Artifact) -> bytes:
+        if artifact.digest and (stored := self._store.find(artifact.digest, artifact.size)):
+            try:
+                return await asyncio.to_thread(stored.path.read_bytes)
+            except OSError as error:
+                _log.info("%s has left the store: %s", artifact.path, error)
+        answer = await self._origin.fetch(artifact.origin, artifact.url)
+        if failure := answer.error():
+            raise failure
+        if artifact.digest is not None:
+            self._check(artifact, artifact.digest, answer.body)
+            self._remember(artifact.digest, answer.body)
+        return answer.body
+
+    async def settle(self) -> None:
+        """Wait until everything is written down."""
+        await asyncio.gather(*self._keeping, return_exceptions=True)
+
+    def _check(self, artifact: Artifact, digest: Digest, content: bytes) -> None:
+        special = _HASHES.get(digest.algorithm)
+        found = special(content) if special else hashlib.new(digest.algorithm, content).hexdigest()
+        if found != digest.value:
+            raise IntegrityError(
+                "wrong-digest",
+                f"{for_display(artifact.url)} has not the digest that its origin's page gives",
+                hint="tell the index's operator; headrace passes on nothing else",
+            )
+
+    def _remember(self, digest: Digest, content: bytes) -> None:
+        """Have it at hand, and write it down without letting anybody wait for the disk."""
+        self._held += len(content)
+        self._recent[str(digest)] = content
+        while self._held > MEMORY:
+            _, oldest = self._recent.popitem(last=False)
+            self._held -= len(oldest)
+        keeping = asyncio.get_running_loop().run_in_executor(None, self._keep, digest, content)
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._keeping.discard)
+
+    def _keep(self, digest: Digest, content: bytes) -> None:
+        try:
+            partial = self._store.partial(str(digest), len(content))
+            try:
+                partial.write(0, content)
+                self._store.commit(partial, digest)
+            finally:
+                partial.close()
+        except (StoreError, OSError) as error:
+            _log.info("%s is not kept: %s", digest, error)

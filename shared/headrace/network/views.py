@@ -1,0 +1,141 @@
+"""The gateway's own pages: health, status, metrics, and where something would come from."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+from urllib.parse import parse_qs
+
+from headrace import __version__
+from headrace.hookspecs import Ecosystem
+from headrace.models import Artifact, Request, ServeDocument, TransferFinished
+from headrace.network import metrics
+from headrace.network.wiring import Parts
+from headrace.redact import for_display
+from headrace.system.service.identity import instance
+
+__all__ = ["explain", "exposition", "health", "rates", "status"]
+
+
+def health(parts: Parts, _: Request) -> tuple[str, bytes]:
+    """Answer a supervisor: who is this, and is it alive."""
+    return _json({"headrace": __version__, "instance": instance(parts.folders), "pid": os.getpid()})
+
+
+def status(parts: Parts, _: Request) -> tuple[str, bytes]:
+    """Answer ``headrace status``."""
+    table = {
+        "version": __version__,
+        "pid": os.getpid(),
+        "origins": [
+            {
+                "ecosystem": origin.ecosystem,
+                "name": origin.name,
+                "url": for_display(origin.url),
+                "private": origin.private,
+            }
+            for origin in parts.origins
+        ],
+        **parts.ledger.table(),
+        "read_ahead": {
+            "fetched": parts.read_ahead.fetched,
+            "dropped": parts.read_ahead.dropped,
+            "waiting": parts.read_ahead.waiting,
+        },
+        "sources": _sources(parts),
+        "store": {"limit": parts.settings.store_limit},
+        "plugins": {"in": parts.plugins.names, "left_out": parts.plugins.broken},
+    }
+    return _json(table)
+
+
+def _sources(parts: Parts) -> list[dict[str, Any]]:
+    now = time.time()
+    records = parts.statistics.snapshot(parts.network())
+    return [
+        {
+            "source": source,
+            "class": object_class,
+            "rate": record.rate,
+            "rtt": record.rtt,
+            "failures": round(record.failures, 3),
+            "paused_for": round(max(0.0, record.paused_until - now), 1),
+        }
+        for (source, object_class), record in sorted(records.items())
+    ]
+
+
+def rates(parts: Parts, event: TransferFinished) -> dict[str, float]:
+    """Return what each source gives to whole transfers of this class, bytes per second."""
+    records = parts.statistics.snapshot(parts.network())
+    return {
+        source: record.rate
+        for (source, object_class), record in records.items()
+        if object_class == event.artifact.object_class and record.rate
+    }
+
+
+def exposition(parts: Parts, _: Request) -> tuple[str, bytes]:
+    """Answer Prometheus."""
+    now = time.time()
+    gauges = {
+        "uptime_seconds": now - parts.ledger.began,
+        "read_ahead_waiting": float(parts.read_ahead.waiting),
+    }
+    return metrics.CONTENT_TYPE, metrics.exposition(parts.ledger, gauges)
+
+
+def explain(parts: Parts, request: Request) -> tuple[str, bytes]:
+    """Answer ``headrace explain WHAT``: a path of the gateway, a file's name, or a page's name."""
+    what = (parse_qs(request.query).get("what") or [""])[0][:512]
+    found: dict[str, Any] = {"what": what, "documents": [], "artifacts": []}
+    for ecosystem in parts.ecosystems:
+        path = what if what.startswith("/") else f"{ecosystem.prefixes[0]}{what}/"
+        plan = ecosystem.plan(Request("GET", path))
+        if isinstance(plan, ServeDocument):
+            found["documents"].append(_document(parts, ecosystem, plan))
+        found["artifacts"] += [
+            _artifact(parts, ecosystem, each)
+            for each in parts.registry.named(what)
+            if each.ecosystem == ecosystem.name
+        ]
+    return _json(found)
+
+
+def _document(parts: Parts, ecosystem: Ecosystem, plan: ServeDocument) -> dict[str, Any]:
+    kept = parts.pages.get(plan.key)
+    table: dict[str, Any] = {
+        "ecosystem": ecosystem.name,
+        "origin": for_display(plan.origin.url),
+        "url": for_display(plan.url),
+        "private": plan.origin.private,
+        "kept": kept is not None,
+    }
+    if kept is not None:
+        table["age"] = round(time.time() - kept.fetched_at, 1)
+        table["lifetime"] = kept.max_age
+    return table
+
+
+def _artifact(parts: Parts, ecosystem: Ecosystem, artifact: Artifact) -> dict[str, Any]:
+    stored = parts.store.find(artifact.digest) if artifact.digest else None
+    return {
+        "ecosystem": ecosystem.name,
+        "path": artifact.path,
+        "name": artifact.name,
+        "origin": for_display(artifact.url),
+        "digest": str(artifact.digest) if artifact.digest else None,
+        "size": artifact.size,
+        "provisional": artifact.provisional,
+        "stored": stored is not None,
+        "sources": [
+            {"id": s.id, "url": for_display(s.url), "rate": s.rate, "rtt": s.rtt}
+            for s in parts.sources.choose(artifact, ecosystem)
+        ],
+    }
+
+
+def _json(table: dict[str, Any]) -> tuple[str, bytes]:
+    return "application/json", json.dumps(table).encode() + b"\n"

@@ -1,0 +1,283 @@
+"""The parts of the gateway, put together in one place. No decisions here, only who knows whom."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from headrace.config import Folders, Settings
+from headrace.hookspecs import DiscoveredOrigin, Ecosystem
+from headrace.models import (
+    Artifact,
+    Document,
+    MirrorStats,
+    Origin,
+    PassThrough,
+    Plan,
+    Request,
+    ServeArtifact,
+    ServeDocument,
+    SourceFailed,
+    TransferFinished,
+)
+from headrace.network.artifacts import LARGE, Artifacts
+from headrace.network.client import Client
+from headrace.network.credentials import Credentials, OriginClient
+from headrace.network.documents import Documents
+from headrace.network.downloader import Downloader
+from headrace.network.provisional import Provisional
+from headrace.network.read_ahead import ReadAhead
+from headrace.network.registry import Registry
+from headrace.network.renderings import Renderings
+from headrace.network.small import SmallArtifacts
+from headrace.network.sources import ORIGIN, Sources
+from headrace.network.status import Ledger
+from headrace.plugins import Plugins
+from headrace.redact import for_files
+from headrace.system.fingerprint import NetworkPage
+from headrace.system.pages import Pages
+from headrace.system.statistics import Statistics
+from headrace.system.store import Store
+
+__all__ = ["Parts", "assemble"]
+
+_log = logging.getLogger("headrace.gateway")
+
+#: Seconds between two sweeps of the store.
+_SWEEP = 6 * 3600.0
+
+
+@dataclass(slots=True)
+class Parts:
+    """Everything that the gateway is made of."""
+
+    settings: Settings
+    folders: Folders
+    plugins: Plugins
+    origins: tuple[Origin, ...]
+    ecosystems: tuple[Ecosystem, ...]
+    client: Client
+    store: Store
+    pages: Pages
+    statistics: Statistics
+    network: NetworkPage
+    sources: Sources
+    credentials: Credentials
+    origin: OriginClient
+    provisional: Provisional
+    documents: Documents
+    registry: Registry
+    small: SmallArtifacts
+    downloader: Downloader
+    artifacts: Artifacts
+    ledger: Ledger
+    read_ahead: ReadAhead
+    sweeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin what runs by itself."""
+        self.sweeper = asyncio.ensure_future(self._sweep())
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self.store.sweep)
+            except Exception as error:  # noqa: BLE001 - the next sweep tries again
+                _log.warning("the store could not be swept: %r", error)
+            await asyncio.sleep(_SWEEP)
+
+    async def stop(self) -> None:
+        """End everything that was begun, and write down what was learned."""
+        if self.sweeper is not None:
+            self.sweeper.cancel()
+        await self.read_ahead.aclose()
+        await self.downloader.aclose()
+        await self.small.settle()
+        await self.sources.aclose()
+        await self.client.aclose()
+        await asyncio.to_thread(self.statistics.close)
+
+    def incident(self, error: Exception, path: str) -> str:
+        """Log an internal error with a word by which it is found again; return the word."""
+        reference = secrets.token_hex(4)
+        _log.error("incident %s at %s", reference, path, exc_info=error)
+        self.ledger.incident(f"{type(error).__name__} at {path}", reference)
+        return reference
+
+    def way_out(self, plan: Plan | None) -> str | None:
+        """Return where at the origin a client gets what was planned; None when nobody can tell."""
+        try:
+            if isinstance(plan, ServeDocument | PassThrough):
+                return for_files(plan.url)
+            if isinstance(plan, ServeArtifact):
+                return self.registry.way_out(plan)
+        except Exception as error:  # noqa: BLE001 - this is the rescue itself
+            _log.warning("no way out: %r", error)
+        return None
+
+
+class _Candidates:
+    """What provisional pages ask about sources."""
+
+    def __init__(self, sources: Sources, statistics: Statistics, network: NetworkPage) -> None:
+        self._sources = sources
+        self._statistics = statistics
+        self._network = network
+
+    def mirrors(self, ecosystem: Ecosystem, object_class: str) -> Sequence[MirrorStats]:
+        """All mirrors of an ecosystem, the user's own first."""
+        mirrors = self._sources.mirrors(ecosystem.name)
+        return self._statistics.stats(mirrors, object_class, self._network())
+
+    def origin(self, object_class: str) -> tuple[float | None, float | None]:
+        """The origin's rate and round trip."""
+        record = self._statistics.snapshot(self._network()).get((ORIGIN, object_class))
+        return (record.rate, record.rtt) if record else (None, None)
+
+    def pause(self, mirror_id: str, object_class: str, seconds: float) -> None:
+        """Take a right away, across restarts and networks."""
+        self._statistics.pause(
+            mirror_id, object_class, network=self._network(), until=time.time() + seconds
+        )
+
+
+class _Fetcher:
+    """How read-ahead gets at things."""
+
+    def __init__(
+        self,
+        documents: Documents,
+        registry: Registry,
+        small: SmallArtifacts,
+        downloader: Downloader,
+        sources: Sources,
+    ) -> None:
+        self._documents = documents
+        self._registry = registry
+        self._small = small
+        self._downloader = downloader
+        self._sources = sources
+
+    async def document(
+        self, ecosystem: Ecosystem, plan: ServeDocument, request: Request
+    ) -> Document | None:
+        """Bring a page into the store."""
+        form = ecosystem.form(request, plan)
+        return (await self._documents.get(ecosystem, plan, form)).document
+
+    async def artifact(
+        self, ecosystem: Ecosystem, plan: ServeArtifact, request: Request
+    ) -> Document | None:
+        """Bring a small artifact into the store; nothing that is large or provisional."""
+        if plan.named_by is None:
+            return None
+        form = ecosystem.form(request, plan.named_by)
+        artifact = await self._registry.find(ecosystem, plan, form)
+        if artifact is None or artifact.provisional is not None or artifact.digest is None:
+            return None
+        if not artifact.mirrored:
+            content = await self._small.get(artifact)
+        elif artifact.size is not None and artifact.size <= LARGE:
+            content = await self._whole(ecosystem, artifact)
+        else:
+            return None
+        return Document(artifact.url, content, artifact.content_type)
+
+    async def _whole(self, ecosystem: Ecosystem, artifact: Artifact) -> bytes:
+        download = await self._downloader.open(artifact, self._sources.choose(artifact, ecosystem))
+        try:
+            return b"".join([part async for part in download.read()])
+        finally:
+            download.release()
+
+
+def assemble(
+    settings: Settings,
+    folders: Folders,
+    origins: Sequence[DiscoveredOrigin],
+    env: Mapping[str, str],
+    plugins: Plugins,
+) -> Parts:
+    """Make every part. Nothing is asked of anybody yet."""
+    every = tuple(dict.fromkeys(found.origin for found in origins))
+    ledger = Ledger()
+    client = Client(env)
+    store = Store(
+        folders.cache / "store", limit=settings.store_limit, reserve=settings.disk_reserve
+    )
+    pages = Pages(folders.cache / "pages", memory=8 << 20)
+    statistics = Statistics(folders.state / "statistics.sqlite")
+    network = NetworkPage()
+    sources = Sources(plugins, settings, statistics, client, network)
+    credentials = Credentials(
+        plugins, {found.origin: found.credential for found in origins if found.credential}
+    )
+    origin = OriginClient(client, credentials)
+    candidates = _Candidates(sources, statistics, network)
+
+    def observe(event: SourceFailed | TransferFinished) -> None:
+        ledger.observe(event)
+        plugins.observe(event)
+
+    provisional = Provisional(
+        client,
+        origin,
+        candidates,
+        settings,
+        report=sources.report,
+        told=lambda mirror, what: ledger.incident(f"mirror {mirror} {what}"),
+    )
+    documents = Documents(
+        origin,
+        pages,
+        Renderings(pages),
+        provisional,
+        report=sources.report,
+        told=ledger.document,
+    )
+    registry = Registry(documents, provisional)
+    small = SmallArtifacts(origin, store)
+    downloader = Downloader(
+        client,
+        store,
+        settings,
+        report=sources.report,
+        observe=observe,
+        confirm=provisional.confirm,
+        headers_for=credentials.headers_for,
+    )
+    fetcher = _Fetcher(documents, registry, small, downloader, sources)
+    return Parts(
+        settings=settings,
+        folders=folders,
+        plugins=plugins,
+        origins=every,
+        ecosystems=tuple(plugins.ecosystems(every)),
+        client=client,
+        store=store,
+        pages=pages,
+        statistics=statistics,
+        network=network,
+        sources=sources,
+        credentials=credentials,
+        origin=origin,
+        provisional=provisional,
+        documents=documents,
+        registry=registry,
+        small=small,
+        downloader=downloader,
+        artifacts=Artifacts(
+            registry=registry,
+            store=store,
+            downloader=downloader,
+            sources=sources,
+            credentials=credentials,
+            small=small,
+        ),
+        ledger=ledger,
+        read_ahead=ReadAhead(fetcher),
+    )
