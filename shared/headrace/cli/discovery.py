@@ -15,10 +15,8 @@ _log = logging.getLogger("headrace.cli")
 
 def discover(context: Context, command: tuple[str, ...] = ()) -> list[DiscoveredOrigin]:
     """Return each origin once, as the first tool names it. A tool that fails is left out."""
-    from headrace.system.journal import Journal  # noqa: PLC0415 - start-up time
-
     place = context.place(command)
-    read = Journal(context.state.journal).pristine
+    read = context.journal.pristine
     found: dict[tuple[str, str], DiscoveredOrigin] = {}
     for activation in context.plugins.activations():
         try:

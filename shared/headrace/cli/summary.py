@@ -1,4 +1,4 @@
-"""The one line at the end of ``headrace run``: bytes, sources, seconds, and what was saved. Pure."""
+"""The one line at the end of ``headrace run``: bytes, sources, seconds, the saving. Pure."""
 
 from __future__ import annotations
 

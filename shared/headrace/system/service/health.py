@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import http.client
 import json
-import os
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.config import Folders
 from headrace.hookspecs import GatewayAddress
+from headrace.system.service.identity import instance
 
 __all__ = ["Health", "ask", "instance", "is_up", "wait_until_up"]
 
@@ -25,19 +23,9 @@ class Health:
     """What ``/healthz`` said."""
 
     instance: str
-    """See `instance`; "" from a gateway that does not say."""
+    """See `identity.instance`; "" from a gateway that does not say."""
     redirecting: bool = False
     """No worker can answer; clients are sent to the origin."""
-
-
-def instance(folders: Folders) -> str:
-    """Name the gateway that works on these folders, without telling where they are.
-
-    Two users' gateways differ, the machine's and a user's differ, and a restart changes nothing.
-    """
-    user = os.getuid() if hasattr(os, "getuid") else 0
-    text = f"{folders.state.absolute()}\0{user if folders.state.is_relative_to('/') else ''}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def ask(address: GatewayAddress, path: str, timeout: float = 2.0) -> Any:
@@ -64,7 +52,7 @@ def is_up(address: GatewayAddress, timeout: float = 2.0) -> Health | None:
     told = ask(address, "/healthz", timeout)
     if not isinstance(told, dict) or "headrace" not in told:
         return None
-    return Health(str(told.get("instance", "")), told["headrace"] == "redirecting")
+    return Health(str(told.get("")), told["headrace"] == "redirecting")
 
 
 def wait_until_up(address: GatewayAddress, timeout: float) -> Health | None:

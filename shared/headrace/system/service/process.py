@@ -16,10 +16,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from headrace.errors import LocalError
-from headrace.system.service import holder
 
 __all__ = [
     "Held",
@@ -33,6 +32,7 @@ __all__ = [
     "worker_argv",
 ]
 
+_KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
 #: Started like this, and not by the console script's path, which an upgrade may move. -P: the
 #: folder that the user happens to stand in must not supply modules.
 _MAIN = "from headrace.cli import main; raise SystemExit(main())"
@@ -66,7 +66,8 @@ def worker_argv(*words: str) -> tuple[str, ...]:
 
 def holder_argv(held: Held) -> list[str]:
     """Return the holder's command, to which ``--fd`` may be added by `start_detached`."""
-    script = held.script or Path(holder.__file__)
+    name = "holder_windows.py" if os.name == "nt" else "holder.py"
+    script = held.script or Path(__file__).with_name(name)
     words = [base_python(), "-I", "-S", str(script), "--grace", f"{held.grace:g}"]
     words += [word for mapping in held.redirects for word in ("--redirect", mapping)]
     words += ["--lock", str(held.lock)] if held.lock else []
@@ -86,6 +87,8 @@ def start_detached(
     argv = holder_argv(held)
     argv[argv.index("--") : argv.index("--")] = _handed(sockets)
     identity = _identity(account)
+    for sock in sockets:
+        sock.set_inheritable(True)
     try:
         log = os.open(held.log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         if identity and held.log:
@@ -103,12 +106,8 @@ def start_detached(
             stdout=log,
             stderr=log,
             env=dict(env),
-            cwd="/",
-            pass_fds=[sock.fileno() for sock in sockets],
-            start_new_session=True,
-            user=identity[0] if identity else None,
-            group=identity[1] if identity else None,
-            extra_groups=[] if identity else None,
+            cwd=Path.home().anchor,
+            **_apart(sockets, identity),
         )
     except OSError as error:
         raise LocalError(
@@ -132,12 +131,26 @@ def become_holder(held: Held, sockets: Sequence[socket.socket]) -> NoReturn:
     os.execv(argv[0], argv)  # noqa: S606 - our own program
 
 
+def _apart(sockets: Sequence[socket.socket], identity: tuple[int, int] | None) -> dict[str, Any]:
+    """How a process is started that has nothing to do with our terminal, account and files."""
+    if sys.platform == "win32":
+        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+        return {"creationflags": flags, "close_fds": False}
+    apart: dict[str, Any] = {
+        "pass_fds": [sock.fileno() for sock in sockets],
+        "start_new_session": True,
+    }
+    if identity is not None:
+        apart |= {"user": identity[0], "group": identity[1], "extra_groups": []}
+    return apart
+
+
 def _handed(sockets: Sequence[socket.socket]) -> list[str]:
     return [word for sock in sockets for word in ("--fd", str(sock.fileno()))]
 
 
 def _identity(account: str) -> tuple[int, int] | None:
-    if not account or os.geteuid() != 0:
+    if not account or sys.platform == "win32" or os.geteuid() != 0:
         return None
     import pwd  # noqa: PLC0415 - not on Windows
 
@@ -147,14 +160,20 @@ def _identity(account: str) -> tuple[int, int] | None:
 
 def is_held(lock: Path) -> bool:
     """Whether a holder lives that has this lock file."""
-    import fcntl  # noqa: PLC0415 - not on Windows
-
     try:
-        descriptor = os.open(lock, os.O_RDONLY)
+        descriptor = os.open(lock, os.O_RDWR)
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if sys.platform == "win32":
+            import msvcrt  # noqa: PLC0415 - on Windows alone
+
+            os.lseek(descriptor, 1 << 20, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl  # noqa: PLC0415 - not on Windows
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return True
     finally:
@@ -164,7 +183,9 @@ def is_held(lock: Path) -> bool:
 
 def reload(lock: Path) -> bool:
     """Have the holder put a new worker in the old one's place; False when there is no holder."""
-    return is_held(lock) and bool(_signal(_named(lock)[:1], signal.SIGHUP))
+    return (
+        sys.platform != "win32" and is_held(lock) and bool(_signal(_named(lock)[:1], signal.SIGHUP))
+    )
 
 
 def stop(lock: Path, timeout: float = 25.0) -> bool:
@@ -172,23 +193,33 @@ def stop(lock: Path, timeout: float = 25.0) -> bool:
 
     A worker that its holder left behind is stopped as well.
     """
-    there = is_held(lock)
-    if not _signal(_named(lock), signal.SIGTERM, only_first=there):
+    held = is_held(lock)
+    # The holder ends its worker itself, and lets it finish what it sends.
+    if not _signal(_named(lock)[: 1 if held else None], signal.SIGTERM):
         return False
     deadline = time.monotonic() + timeout
+    forced = False
     while is_held(lock) or _signal(_named(lock), 0):
         if time.monotonic() > deadline:
-            _signal(_named(lock), signal.SIGKILL)
-            deadline += 5
-            if not there:
+            if forced:
                 raise LocalError(
                     "gateway-stays", f"the gateway of {lock} does not end", hint="end it by hand"
                 )
-            there = False
+            forced = True
+            deadline += 5
+            _signal(_named(lock), _KILL)
         time.sleep(0.02)
     with contextlib.suppress(OSError):
         lock.unlink()
     return True
+
+
+def start_mark(pid: int) -> str:
+    """Return what tells this process from a later one of the same pid, as the holder writes it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19].decode()
+    except (OSError, IndexError):
+        return ""
 
 
 def _named(lock: Path) -> list[tuple[int, str]]:
@@ -199,18 +230,24 @@ def _named(lock: Path) -> list[tuple[int, str]]:
     return []
 
 
-def _signal(named: Sequence[tuple[int, str]], number: int, *, only_first: bool = False) -> int:
-    """Signal those that are still who they were; return how many."""
+def _signal(named: Sequence[tuple[int, str]], number: int) -> int:
+    """Signal those that are still who they were (0: only look); return how many."""
     reached = 0
     for index, (pid, mark) in enumerate(named):
-        if index and only_first:
-            break
         # Without a mark (no /proc) only the holder can be known, by the lock that it has.
-        if mark and holder.start_mark(pid) != mark:
+        if (mark and start_mark(pid) != mark) or (not mark and index):
             continue
-        if not mark and index:
+        if sys.platform == "win32":
+            reached += _end_tree(pid) if number else 0
             continue
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
             reached += 1
     return reached
+
+
+def _end_tree(pid: int) -> bool:
+    """End a process and its children; there is no milder word on Windows."""
+    argv = ["taskkill.exe", "/F", "/T", "/PID", str(pid)]
+    done = subprocess.run(argv, capture_output=True, timeout=60, check=False)  # noqa: S603 - the system's
+    return done.returncode == 0

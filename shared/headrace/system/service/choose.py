@@ -1,0 +1,198 @@
+"""Which keeper this machine has, and the two verbs of `on` and `off`: `ensure` and `remove`.
+
+The files are described first (`Plan.edits`), so that a dry run can show them and the journal can
+write and undo them; `Plan.start` acts when they are there.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace.config import Folders
+from headrace.errors import LocalError
+from headrace.hookspecs import FileEdit, GatewayAddress, Reader, Scope
+from headrace.system.service import health, ports, process
+from headrace.system.service.bare import Bare
+from headrace.system.service.identity import instance
+from headrace.system.service.launchd import Launchd
+from headrace.system.service.systemd import Systemd
+from headrace.system.service.task import Keeper, Task, task
+from headrace.system.service.windows import Windows
+
+__all__ = ["KeptUp", "Listen", "Plan", "by_name", "choose", "ensure", "plan", "remove"]
+
+#: Opens a listening socket: `network.listeners.bind`, handed in because the arrows point that way.
+Listen = Callable[[str, int], socket.socket]
+#: Seconds for the first worker to answer.
+START_LIMIT = 20.0
+_MANAGER_IS_THERE = {"running", "degraded", "starting", "initializing"}
+
+
+@dataclass(frozen=True, slots=True)
+class KeptUp:
+    """A gateway that answers, and what it took."""
+
+    address: GatewayAddress
+    how: str
+    """The keeper's name: ``systemd``, ``launchd``, ``task-scheduler``, ``holder``."""
+    edits: tuple[FileEdit, ...]
+    note: str
+    """What the user should know; "" when there is nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be done; nothing has been touched yet."""
+
+    address: GatewayAddress
+    keeper: Keeper
+    task: Task
+    edits: tuple[FileEdit, ...]
+    note: str
+
+    def start(self) -> KeptUp:
+        """Start the gateway, its files being there, and see it answer; else LocalError."""
+        self.keeper.start(self.task)
+        seen = health.wait_until_up(self.address, START_LIMIT)
+        if seen is None:
+            raise LocalError(
+                "gateway-silent",
+                f"{self.keeper.name} was told to start the gateway on port {self.task.port}, and "
+                "it does not answer",
+                hint="`headrace gateway` in a terminal shows what is wrong",
+            )
+        note = self.note
+        if seen.redirecting:
+            note = f"the gateway cannot start and sends everybody to the origin; {note}".rstrip(
+                "; "
+            )
+        return KeptUp(self.address, self.keeper.name, self.edits, note)
+
+
+def choose(scope: Scope, env: Mapping[str, str], listen: Listen) -> Keeper:
+    """Return the keeper of this machine and scope."""
+    if sys.platform in ("win32", "darwin") and scope is Scope.SYSTEM:
+        raise LocalError(
+            "no-system-gateway",
+            "a gateway for the whole machine is not supported on this system",
+            hint="each user can have one: `headrace on --scope user`",
+        )
+    if sys.platform == "win32":
+        return Windows()
+    if sys.platform == "darwin":
+        return Launchd()
+    return Systemd() if _systemd_runs(scope, env) else Bare(env, listen)
+
+
+def by_name(name: str, env: Mapping[str, str], listen: Listen) -> Keeper:
+    """Return the keeper that was recorded at ``on``; it may not be the one of today."""
+    keepers: Sequence[Keeper] = (Systemd(), Launchd(), Windows(), Bare(env, listen))
+    return next((keeper for keeper in keepers if keeper.name == name), keepers[-1])
+
+
+def plan(
+    folders: Folders,
+    scope: Scope,
+    env: Mapping[str, str],
+    *,
+    home: Path,
+    port: int,
+    redirects: Sequence[str],
+    read: Reader,
+    listen: Listen,
+    recorded: GatewayAddress | None = None,
+) -> Plan:
+    """Decide who keeps the gateway up and on which port.
+
+    `port` is the wanted one; when a foreign program has it, the next free one is taken and the note
+    says so. `recorded` is the address of an earlier ``on``, which is kept where it is ours.
+    """
+    keeper = choose(scope, env, listen)
+    host = "127.0.0.1"
+    wanted = recorded.port if recorded is not None else port
+    taken, note = _port(folders, host, wanted)
+    made = task(folders, scope, taken, home, redirects, host=host)
+    notes = [text for text in (note, keeper.note(made)) if text]
+    token = recorded.token if recorded is not None else None
+    return Plan(
+        GatewayAddress(host, taken, token),
+        keeper,
+        made,
+        tuple(keeper.edits(made, read)),
+        "; ".join(notes),
+    )
+
+
+def ensure(made: Plan, apply: Callable[[Sequence[FileEdit]], object]) -> KeptUp:
+    """Write the plan's files with `apply` (the journal's) and start the gateway."""
+    apply(made.edits)
+    return made.start()
+
+
+def remove(
+    folders: Folders,
+    scope: Scope,
+    env: Mapping[str, str],
+    *,
+    home: Path,
+    kept_up_by: str,
+    address: GatewayAddress,
+    listen: Listen,
+    undo: Callable[[], object],
+) -> None:
+    """Stop the gateway, take its files back with `undo` (the journal's), and tell the manager."""
+    keeper = by_name(kept_up_by, env, listen)
+    made = task(folders, scope, address.port, home, host=address.host)
+    keeper.stop(made)
+    if made.held.lock is not None:
+        # One that was started by hand meanwhile, or left behind by its keeper.
+        process.stop(made.held.lock)
+    undo()
+    keeper.forget(made)
+
+
+def _port(folders: Folders, host: str, wanted: int) -> tuple[int, str]:
+    if ports.is_free(host, wanted):
+        return wanted, ""
+    there = health.is_up(GatewayAddress(host, wanted))
+    lock = folders.state / "gateway.lock"
+    if there is not None and there.instance in ("", instance(folders)):
+        return wanted, ""
+    if there is None and process.is_held(lock):
+        return wanted, ""
+    who = "another user's gateway" if there else ports.owner(wanted) or "another program"
+    other = ports.next_free(host, wanted)
+    if other is None:
+        raise LocalError(
+            "port-taken",
+            f"port {wanted} is taken by {who}, and so are the next {ports.TRIED}",
+            hint="choose one with `port` in config.toml",
+        )
+    return other, f"port {wanted} is taken by {who}, so {other} is used"
+
+
+def _systemd_runs(scope: Scope, env: Mapping[str, str]) -> bool:
+    """Whether a manager of this scope is there to be asked."""
+    program = shutil.which("systemctl", path=env.get("PATH"))
+    if program is None:
+        return False
+    if scope is Scope.SYSTEM:
+        return Path("/run/systemd/system").is_dir()
+    try:
+        done = subprocess.run(  # noqa: S603 - systemctl
+            [program, "--user", "is-system-running"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+            env=dict(env),
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.stdout.strip() in _MANAGER_IS_THERE

@@ -1,0 +1,232 @@
+"""systemd: a socket unit that holds the port, and a service that it starts.
+
+The machine's service has a static account (sysusers.d) and not DynamicUser: the store is large and
+must keep its owner across restarts without being re-owned, root's ``headrace on`` writes state that
+the service reads, and the same account serves where there is no systemd. Never root.
+
+CA and proxy settings are not in the units: the worker reads what ``on`` recorded in the state
+folder, whoever keeps it up. ``gateway.env`` in the configuration folder is the administrator's, and
+wins.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from headrace.errors import LocalError
+from headrace.hookspecs import FileEdit, Reader, Scope
+from headrace.system.service import account
+from headrace.system.service.process import holder_argv
+from headrace.system.service.task import ACCOUNT, Task, copies
+
+__all__ = ["Systemd", "quote", "service_unit", "socket_unit", "sysusers"]
+
+SOCKET = "headrace.socket"
+SERVICE = "headrace.service"
+_TIMEOUT = 60.0
+
+#: What needs no privilege, so that a user's own manager can do it as well.
+_SANDBOX = """\
+NoNewPrivileges=yes
+LockPersonality=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+"""
+#: Device files stay visible: the worker asks the GPUs what they are.
+_SYSTEM_SANDBOX = """\
+CapabilityBoundingSet=
+AmbientCapabilities=
+PrivateTmp=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+ProtectSystem=strict
+RemoveIPC=yes
+"""
+
+
+def quote(word: str) -> str:
+    """Write one word of a command line as systemd.service(5), "Command lines", reads it."""
+    text = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{text}"' if text != word or not text or set(" \t';") & set(text) else text
+
+
+def socket_unit(task: Task) -> str:
+    """Return the socket unit. It never gives up, however often the service fails."""
+    host = f"[{task.host}]" if ":" in task.host else task.host
+    return f"""\
+# Written by `headrace on`, removed by `headrace off`.
+[Unit]
+Description=headrace gateway: the port
+
+[Socket]
+ListenStream={host}:{task.port}
+Backlog=1024
+NoDelay=yes
+TriggerLimitIntervalSec=0
+
+[Install]
+WantedBy=sockets.target
+"""
+
+
+def service_unit(task: Task) -> str:
+    """Return the service unit."""
+    system = task.scope is Scope.SYSTEM
+    command = " ".join(quote(word) for word in holder_argv(task.held))
+    after = f"{SOCKET} network.target nss-lookup.target" if system else SOCKET
+    sandbox = _SANDBOX + (_SYSTEM_SANDBOX if system else "")
+    return f"""\
+# Written by `headrace on`, removed by `headrace off`.
+[Unit]
+Description=headrace gateway: packages from the fastest sources at hand
+Requires={SOCKET}
+After={after}
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+ExecStart={command}
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=always
+RestartSec=1
+TimeoutStartSec=90
+TimeoutStopSec=30
+WatchdogSec=90
+KillMode=mixed
+OOMPolicy=continue
+EnvironmentFile=-{quote(str(task.folders.config / "gateway.env"))}
+UMask=0077
+LimitNOFILE=65536
+TasksMax=256
+MemoryMax=1G
+{_identity(task) if system else ""}{sandbox}"""
+
+
+def _identity(task: Task) -> str:
+    """The account, and where it may write."""
+    lines = [f"User={ACCOUNT}", f"Group={ACCOUNT}"]
+    if task.folders.state == Path("/var/lib/headrace"):
+        lines += ["StateDirectory=headrace", "StateDirectoryMode=0755"]
+    else:
+        lines += [f"ReadWritePaths={quote(str(task.folders.state))}"]
+    if task.folders.cache == Path("/var/cache/headrace"):
+        lines += ["CacheDirectory=headrace", "CacheDirectoryMode=0750"]
+    else:
+        lines += [f"ReadWritePaths={quote(str(task.folders.cache))}"]
+    at_home = any(
+        Path(word).is_relative_to(home)
+        for word in holder_argv(task.held)
+        for home in ("/home", "/root", "/run/user")
+    )
+    # An interpreter in somebody's home must stay readable, or the service cannot start.
+    lines += [f"ProtectHome={'read-only' if at_home else 'yes'}"]
+    return "\n".join(lines) + "\n"
+
+
+def sysusers(task: Task) -> str:
+    """Return the sysusers.d(5) entry of the account."""
+    return (
+        "# Written by `headrace on`, removed by `headrace off`; the account itself stays.\n"
+        f'u {ACCOUNT} - "headrace gateway" {task.folders.state} /usr/sbin/nologin\n'
+    )
+
+
+class Systemd:
+    """A keeper: the system's manager or the user's own."""
+
+    name = "systemd"
+
+    def __init__(self, units: Path | None = None, accounts: Path | None = None) -> None:
+        """`units` and `accounts` are the folders to write to, where not the usual ones."""
+        self._units = units
+        self._accounts = accounts or Path("/etc/sysusers.d")
+
+    def folder(self, task: Task) -> Path:
+        """Return where the units go (systemd.unit(5))."""
+        if self._units is not None:
+            return self._units
+        if task.scope is Scope.SYSTEM:
+            return Path("/etc/systemd/system")
+        return task.home / ".config/systemd/user"
+
+    def edits(self, task: Task, read: Reader) -> Sequence[FileEdit]:
+        """Units, account, and the programs."""
+        texts = {
+            self.folder(task) / SOCKET: (socket_unit(task), "holds the port"),
+            self.folder(task) / SERVICE: (service_unit(task), "runs the gateway on demand"),
+        }
+        if task.scope is Scope.SYSTEM:
+            path = self._accounts / "headrace.conf"
+            texts[path] = (sysusers(task), "the gateway's own account")
+        edits = [
+            FileEdit(path, read(path), text.encode(), reason)
+            for path, (text, reason) in texts.items()
+        ]
+        return [*edits, *copies(task, read, ("holder.py", "responder.py"))]
+
+    def start(self, task: Task) -> None:
+        """Load the units and open the port; what ran before with other settings is replaced."""
+        if task.scope is Scope.SYSTEM:
+            account.ensure(ACCOUNT, task.folders, self._accounts / "headrace.conf")
+        self._control(task, "daemon-reload")
+        # A socket whose address changed must be closed before it is opened anew.
+        self._control(task, "stop", SERVICE, check=False)
+        self._control(task, "enable", SOCKET)
+        self._control(task, "restart", SOCKET)
+
+    def stop(self, task: Task) -> None:
+        """Close the port and end the gateway."""
+        self._control(task, "disable", "--now", SOCKET, check=False)
+        self._control(task, "stop", SERVICE, check=False)
+
+    def forget(self, task: Task) -> None:
+        """Read the units anew."""
+        self._control(task, "daemon-reload", check=False)
+
+    def note(self, task: Task) -> str:
+        """A user's manager ends with the last session unless it lingers."""
+        if task.scope is Scope.SYSTEM or Path("/var/lib/systemd/linger", _user()).exists():
+            return ""
+        return (
+            "the gateway is up while you are logged in; for jobs that run without you: "
+            "loginctl enable-linger"
+        )
+
+    def _control(self, task: Task, *words: str, check: bool = True) -> None:
+        user = [] if task.scope is Scope.SYSTEM else ["--user"]
+        argv = [shutil.which("systemctl") or "systemctl", *user, *words]
+        try:
+            done = subprocess.run(  # noqa: S603 - systemctl
+                argv, capture_output=True, text=True, timeout=_TIMEOUT, check=False
+            )
+            why = done.stderr.strip() if done.returncode else ""
+        except (OSError, subprocess.TimeoutExpired) as error:
+            why = str(error)
+        if why and check:
+            raise LocalError(
+                "systemd-failed",
+                f"{' '.join(argv)} failed: {why}",
+                hint=f"`systemctl {' '.join(user)} status {SOCKET}` and the journal say more",
+            )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

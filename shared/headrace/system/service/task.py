@@ -1,0 +1,97 @@
+"""What is to be kept up, and what every keeper offers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from headrace.config import Folders
+from headrace.hookspecs import FileEdit, Reader, Scope
+from headrace.system.service.process import Held, worker_argv
+
+__all__ = ["ACCOUNT", "Keeper", "Task", "copies", "task"]
+
+#: The account that the machine's gateway runs under.
+ACCOUNT = "headrace"
+#: Minutes without a request after which the worker of a kept gateway ends; the holder, a tenth of
+#: its size, stays, and the next request starts another worker.
+IDLE = 30
+#: Programs that must outlive this installation, see `holder`.
+PROGRAMS = ("holder.py", "responder.py", "launchd_sockets.py", "holder_windows.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One gateway to keep up."""
+
+    folders: Folders
+    scope: Scope
+    host: str
+    port: int
+    home: Path
+    held: Held
+
+    @property
+    def programs(self) -> Path:
+        """Where the copies of the holder lie. The machine's are where only root can write."""
+        base = self.folders.config if self.scope is Scope.SYSTEM else self.folders.state
+        return base / "keeper"
+
+
+class Keeper(Protocol):
+    """One way to keep a gateway up."""
+
+    @property
+    def name(self) -> str:
+        """Word for `status` and the state: ``systemd``."""
+
+    def edits(self, task: Task, read: Reader) -> Sequence[FileEdit]:
+        """Describe the files that it needs."""
+
+    def start(self, task: Task) -> None:
+        """Start it, its files being there; LocalError when that fails."""
+
+    def stop(self, task: Task) -> None:
+        """Stop it, its files being there still; nothing to stop is no error."""
+
+    def forget(self, task: Task) -> None:
+        """Have whoever read the files take note that they are gone."""
+
+    def note(self, task: Task) -> str:
+        """Say what the user should know about how long this lasts; "" when it simply lasts."""
+
+
+def task(
+    folders: Folders,
+    scope: Scope,
+    port: int,
+    home: Path,
+    redirects: Sequence[str] = (),
+    *,
+    host: str = "127.0.0.1",
+) -> Task:
+    """Describe the gateway of a scope. It serves the origins that the state folder records."""
+    held = Held(
+        worker=worker_argv("--scope", str(scope), "--idle-exit", str(IDLE)),
+        redirects=tuple(redirects),
+        lock=folders.state / "gateway.lock",
+        on_demand=True,
+    )
+    made = Task(folders, scope, host, port, home, held)
+    return replace(made, held=replace(held, script=made.programs / "holder.py"))
+
+
+def copies(made: Task, read: Reader, names: Sequence[str]) -> list[FileEdit]:
+    """Describe the copies of the programs that go on when this installation is gone."""
+    here = Path(__file__).parent
+    return [
+        FileEdit(
+            made.programs / name,
+            read(made.programs / name),
+            (here / name).read_bytes(),
+            "holds the port, also while headrace is being upgraded",
+        )
+        for name in names
+    ]
