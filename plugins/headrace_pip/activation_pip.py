@@ -74,6 +74,8 @@ class PipActivation:
 
     def withdraw(self, path: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:
         """Take our values out of a file that ``pip config set`` rewrote."""
+        if before is None and after == now:
+            return strip_blocks(now)
         try:
             return pip_text.unrouted(before or b"", after, now, path)
         except ConfigurationError:

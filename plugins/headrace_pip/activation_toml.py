@@ -122,6 +122,8 @@ class TomlActivation:
     def withdraw(self, path: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:
         """Take our value out of a file that the tool itself rewrote."""
         try:
+            if before is None and after == now and not toml_text.is_marked(now, self.keys, path):
+                return now
             ours = toml_text.get(after, self.keys, path)
             if toml_text.get(now, self.keys, path) != ours or ours is None:
                 return now

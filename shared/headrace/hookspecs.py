@@ -249,7 +249,9 @@ class Activation(Protocol):
 
     def withdraw(self, path: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:
         """Take out what the edit `before` -> `after` set, from a file that was rewritten since
-        (``pip config set`` drops comments); None when that cannot be told for certain.
+        (``pip config set`` drops comments); None when that cannot be told for certain. With
+        `before` None and `after` equal to `now` no record is left: take out what carries
+        headrace's own mark.
         """
 
     def environment(

@@ -21,9 +21,19 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from headrace.plugins import Plugins
+    from headrace.system.journal import Journal
     from headrace.system.state import State
 
-__all__ = ["FAILED", "NEEDS_ATTENTION", "OK", "USAGE", "Context", "add_json", "add_scope"]
+__all__ = [
+    "FAILED",
+    "NEEDS_ATTENTION",
+    "OK",
+    "USAGE",
+    "Context",
+    "add_dry_run",
+    "add_json",
+    "add_scope",
+]
 
 OK = 0
 FAILED = 1
@@ -69,6 +79,21 @@ class Context:
         return State(self.folders, self.scope)
 
     @cached_property
+    def journal(self) -> Journal:
+        """The journal of the scope; tools take their own settings out of rewritten files."""
+        from headrace.system.journal import Journal  # noqa: PLC0415 - start-up time
+
+        return Journal(self.state.journal, withdraw=self._withdraw)
+
+    def _withdraw(
+        self, tool: str, path: Path, before: bytes | None, after: bytes, now: bytes
+    ) -> bytes | None:
+        for activation in self.plugins.activations():
+            if activation.tool == tool:
+                return activation.withdraw(path, before, after, now)
+        return None
+
+    @cached_property
     def console(self) -> Console:
         """For people, on standard output; rich itself obeys NO_COLOR."""
         from rich.console import Console  # noqa: PLC0415 - start-up time
@@ -89,6 +114,13 @@ class Context:
     def print_json(self, value: Any) -> None:
         """Write the one JSON document of a run with ``--json``."""
         sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def add_dry_run(parser: argparse.ArgumentParser) -> None:
+    """Give a command ``--dry-run``."""
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would change, and change nothing"
+    )
 
 
 def _default_scope(env: Mapping[str, str]) -> Scope:

@@ -13,7 +13,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -105,10 +105,13 @@ class Journal:
 
     # -------------------------------------------------------------- changing
 
-    def apply(self, wanted: Sequence[tuple[str, FileEdit]]) -> list[FileEdit]:
+    def apply(
+        self, wanted: Sequence[tuple[str, FileEdit]], *, of: Collection[str] | None = None
+    ) -> list[FileEdit]:
         """Make the files be as `wanted` says, and nothing else of ours in force; all or nothing.
 
-        The edits' `before` is what `pristine` gave. Returns those that changed a file.
+        The edits' `before` is what `pristine` gave. `of` are the tools that `wanted` speaks for:
+        what is in force of others stays (None: of all). Returns the edits that changed a file.
         """
         with self._lock():
             self._repair()
@@ -127,14 +130,31 @@ class Journal:
                     steps.append(step)
                     changed.append(edit)
             for path, entry in old.items():
-                if path not in new:
+                if of is not None and entry.tool not in of:
+                    new.setdefault(path, entry)
+                elif path not in new:
                     now = read_file(Path(path))
                     steps.append(_undo_step(entry, now, self._without_us(entry, now)))
             self._transaction(steps, new.values())
             return changed
 
-    def undo(self, *, force: bool = False) -> Undone:
-        """Take everything of ours out. A file whose part of ours was changed is left and reported;
+    def adopt(self, tool: str, path: Path, clean: bytes | None) -> None:
+        """Take over a file that has our lines while the journal knows nothing of it: `clean` is
+        the file without them. Changes no file.
+        """
+        with self._lock():
+            self._repair()
+            real, now, mode = target(path), read_file(path), mode_of(path)
+            entries = self.entries()
+            if now is None or mode is None or any(e.path == str(real) for e in entries):
+                return
+            entry = Entry(
+                tool, str(real), clean, now, mode, mode, (), "found without a record", self._clock()
+            )
+            self._save((*entries, entry), ())
+
+    def undo(self, *, force: bool = False, of: Collection[str] | None = None) -> Undone:
+        """Take everything of ours (`of`: of these tools) out. A file whose part of ours was changed is left and reported;
         with `force` it gets its old content, and the changed one stays beside it.
         """
         with self._lock():
@@ -145,6 +165,9 @@ class Journal:
             stay: list[Entry] = []
             steps: list[Write] = []
             for entry in self.entries():
+                if of is not None and entry.tool not in of:
+                    stay.append(entry)
+                    continue
                 now = read_file(Path(entry.path))
                 try:
                     content = self._without_us(entry, now)

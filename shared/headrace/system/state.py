@@ -100,6 +100,10 @@ class State:
         found = {name: env[name] for name in NETWORK_VARIABLES if env.get(name)}
         self._write("network.json", found, secret=True)
 
+    def forget_network(self) -> None:
+        """Forget them: a proxy's URL may hold a password."""
+        self._forget("network.json")
+
     # -------------------------------------------------------------- files
 
     def _read(self, name: str, default: Any) -> Any:

@@ -1,0 +1,125 @@
+"""``headrace off``: give every file back, then stop the gateway."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from headrace.cli.context import NEEDS_ATTENTION, OK, Context, add_dry_run, add_json, add_scope
+from headrace.errors import ConflictError, HeadraceError
+from headrace.hookspecs import FileEdit, GatewayAddress
+
+__all__ = ["add", "run"]
+
+
+def add(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add the parser."""
+    parser = subparsers.add_parser(
+        "off",
+        help="undo `headrace on`, byte for byte",
+        description="Give every file that `headrace on` wrote back as it was, and stop the "
+        "gateway. A file that was changed since keeps that change.",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="where headrace's own lines were changed: put the old file back, keep yours beside it",
+    )
+    add_dry_run(parser)
+    add_scope(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Undo, then stop."""
+    if args.dry_run:
+        return _show(args, context)
+    context.journal.repair()
+    _adopt(context)
+    tools = [activation.tool for activation in context.plugins.activations()]
+    undone = context.journal.undo(force=args.force, of=tools)
+    stopped = not undone.kept
+    if stopped:
+        # Only now: a tool that is still pointed at the gateway must find it.
+        _stop(context)
+    if context.as_json:
+        context.print_json(
+            {
+                "dry_run": False,
+                "scope": context.scope,
+                "restored": undone.restored,
+                "merged": undone.merged,
+                "kept": undone.kept,
+                "gateway_stopped": stopped,
+            }
+        )
+    else:
+        out = context.console
+        for path in undone.restored:
+            out.print(f"{path}: as it was", markup=False)
+        for path in undone.merged:
+            out.print(f"{path}: changed since; only headrace's lines were taken out", markup=False)
+        for path in undone.kept:
+            text = f"{path}: headrace's own lines were changed; left as it is"
+            out.print(text, markup=False, style="yellow")
+        if undone.kept:
+            out.print(
+                "The gateway stays up for it. `headrace off --force` puts the old file back and "
+                "keeps yours beside it."
+            )
+        elif not (undone.restored or undone.merged):
+            out.print("Nothing was routed; the gateway is off.")
+    return NEEDS_ATTENTION if undone.kept else OK
+
+
+def _stop(context: Context) -> None:
+    from headrace.system import service  # noqa: PLC0415 - start-up time
+
+    service.remove(context.state, context.folders, context.settings, context.scope, context.env)
+    context.state.forget_gateway()
+    context.state.forget_origins()
+    context.state.forget_network()
+
+
+def _adopt(context: Context) -> None:
+    """Find lines of ours that a lost state folder does not know of."""
+    from headrace.cli.discovery import discover  # noqa: PLC0415 - start-up time
+    from headrace.cli.edits_of import adopt_leftovers  # noqa: PLC0415 - as above
+
+    address = context.state.gateway() or GatewayAddress("127.0.0.1", context.settings.port)
+    try:
+        found = context.state.origins() or discover(context)
+        adopt_leftovers(context, address, [each.origin for each in found])
+    except HeadraceError:
+        return  # what the journal knows is undone all the same
+
+
+def _show(args: argparse.Namespace, context: Context) -> int:
+    from headrace.system.edits import diff  # noqa: PLC0415 - start-up time
+    from headrace.system.transaction import read_file  # noqa: PLC0415 - as above
+
+    del args
+    edits: list[FileEdit] = []
+    kept: list[str] = []
+    for entry in context.journal.entries():
+        path = Path(entry.path)
+        try:
+            edits.append(FileEdit(path, read_file(path), context.journal.pristine(path), "off"))
+        except ConflictError:
+            kept.append(entry.path)
+    if context.as_json:
+        context.print_json(
+            {
+                "dry_run": True,
+                "scope": context.scope,
+                "edits": [{"path": str(edit.path)} for edit in edits],
+                "kept": kept,
+                "diff": diff(edits),
+            }
+        )
+    else:
+        context.console.print(diff(edits), markup=False, end="")
+        for name in kept:
+            context.console.print(f"{name}: changed since in headrace's lines; it would stay")
+    return NEEDS_ATTENTION if kept else OK
