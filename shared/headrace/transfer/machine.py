@@ -73,6 +73,7 @@ class Transfer:
         """Prepare; the first `handle(Tick(), now)` starts it."""
         self.spec = spec
         self.phase = Phase.SIZING
+        self._held = spec.held
         self.failure: m.Fail | None = None
         self.upstreams: dict[str, Upstream] = {}
         self.provenance: dict[str, Extents] = {}
@@ -160,6 +161,8 @@ class Transfer:
                 self._allowed(event)
             case m.Joined():
                 self._join(event.sources, now)
+            case m.Resumed():
+                self._held = event.held if self.phase is Phase.SIZING else self._held
             case m.Wanted():
                 self._wanted = event.offsets or (0,)
             case m.Compared():
@@ -185,7 +188,7 @@ class Transfer:
                 known.rtt = source.rtt if known.rtt is None else known.rtt
 
     def _sized(self, size: int) -> None:
-        held = Extents((low, min(high, size)) for low, high in self.spec.held if low < size)
+        held = Extents((low, min(high, size)) for low, high in self._held if low < size)
         if held.total:
             self.provenance[EARLIER] = Extents(held)
         self.segments.__init__(size, held)  # type: ignore[misc]  # one map, filled in late
@@ -305,7 +308,8 @@ class Transfer:
         segment = self._find(event.request)
         if segment is None:
             return
-        if segment.left > 0 and not self.segments.held.covers(segment.position, segment.end):
+        held = self.segments.held
+        if segment.left > 0 and (segment.check or not held.covers(segment.position, segment.end)):
             detail = f"ended {segment.left} bytes early"
             self._failed(m.Failed(segment.id, Fault.CUT, detail), now, out)
             return

@@ -32,6 +32,7 @@ __all__ = [
     "Opened",
     "Received",
     "Restart",
+    "Resumed",
     "Shrink",
     "Tick",
     "Verify",
@@ -111,6 +112,13 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """An earlier run left these ranges; told before the first `Opened` where the length is new."""
+
+    held: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """Readers wait at these offsets; the first is served first. Empty: nobody reads."""
 
@@ -149,6 +157,7 @@ Event = (
     | Freed
     | Allowed
     | Joined
+    | Resumed
     | Wanted
     | Compared
     | Digested

@@ -1,0 +1,74 @@
+"""How many connections all downloads together may have: so many to a host, so many in all.
+
+Fair by turns: whoever was refused stands in a line, and a connection that comes free goes to the
+head of the line before its last holder may have it again. A holder gives one back at the end of
+each range, so a new download waits for about a range at most.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+__all__ = ["Connections", "host_of"]
+
+
+def host_of(url: str) -> str:
+    """Return what counts as one host: scheme, name and port."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
+
+
+class Connections:
+    """The accounts. For one event loop; nothing here waits."""
+
+    def __init__(self, total: int) -> None:
+        """Allow `total` connections over all hosts."""
+        self._total = total
+        self._used: Counter[str] = Counter()
+        self._line: dict[tuple[str, object], tuple[int, Callable[[], None]]] = {}
+        self._waking = False
+
+    @property
+    def used(self) -> int:
+        """Connections in use."""
+        return self._used.total()
+
+    def free(self, host: str, limit: int) -> bool:
+        """Say whether `take` would succeed."""
+        return self.used < self._total and self._used[host] < limit
+
+    def take(self, host: str, limit: int) -> bool:
+        """Take a connection to `host`, which bears `limit` of them; False: stand in line."""
+        if not self.free(host, limit):
+            return False
+        self._used[host] += 1
+        return True
+
+    def give(self, host: str) -> None:
+        """Give a connection back and offer it down the line."""
+        self._used[host] -= 1
+        if not self._used[host]:
+            del self._used[host]
+        if self._waking:  # a turn in progress goes on to the end of the line by itself
+            return
+        self._waking = True
+        try:
+            for key, (limit, wake) in list(self._line.items()):
+                if self.used >= self._total:
+                    break
+                if self._used[key[0]] < limit and key in self._line:
+                    del self._line[key]
+                    wake()
+        finally:
+            self._waking = False
+
+    def wait(self, host: str, limit: int, who: object, wake: Callable[[], None]) -> None:
+        """Stand in line once; `wake` is called when a connection may be had, and no promise."""
+        self._line.setdefault((host, who), (limit, wake))
+
+    def leave(self, who: object) -> None:
+        """Step out of every line."""
+        for key in [key for key in self._line if key[1] is who]:
+            del self._line[key]

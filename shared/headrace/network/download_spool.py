@@ -1,0 +1,143 @@
+"""Where a download's bytes lie while they come, and their digest as it grows along the front.
+
+On the disk: the store's partial file. Where the disk cannot take them and the file is small:
+memory. What was written is known here byte by byte, so nobody reads what is not there yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from typing import Any, Protocol
+
+from headrace.errors import StoreError
+from headrace.models import Digest
+from headrace.transfer.extents import Extents
+
+__all__ = ["Bytes", "Memory", "Spool", "hasher_for"]
+
+#: Bytes that one call to the thread hashes.
+_STRETCH = 4 << 20
+_PART = 1 << 20
+#: A write that takes longer than this (seconds) tells of a busy disk: then writes go to a thread,
+#: so that one slow disk does not hold up every connection.
+_BUSY = 0.02
+#: Writes after which a disk that was busy is tried without a thread again.
+_AGAIN = 512
+
+
+class Bytes(Protocol):
+    """What a spool needs of a file; the store's `Partial` has it."""
+
+    @property
+    def have(self) -> tuple[tuple[int, int], ...]:
+        """What is there already."""
+
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """Put bytes; StoreError when they cannot be taken."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Give bytes."""
+
+    def forget(self, start: int, end: int) -> None:
+        """Drop bytes."""
+
+
+class Memory:
+    """A small file's bytes while the disk cannot take them."""
+
+    def __init__(self, size: int) -> None:
+        """Hold `size` bytes."""
+        self.have: tuple[tuple[int, int], ...] = ()
+        self._bytes = bytearray(size)
+
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """Put bytes."""
+        self._bytes[offset : offset + len(data)] = data
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Give bytes."""
+        return bytes(memoryview(self._bytes)[offset : offset + length])
+
+    def forget(self, start: int, end: int) -> None:
+        """Nothing to do: the spool knows what counts."""
+
+
+def hasher_for(digest: Digest) -> Any:
+    """Return a fresh hash object of a digest's algorithm."""
+    if digest.algorithm == "blake2b_256":
+        return hashlib.blake2b(digest_size=32)
+    return hashlib.new(digest.algorithm)
+
+
+class Spool:
+    """The bytes of one file, what of them is there, and how far they are hashed."""
+
+    def __init__(self, file: Bytes, size: int, digest: Digest | None) -> None:
+        """Take over what the file has."""
+        self.file = file
+        self.size = size
+        self.written = Extents((low, min(high, size)) for low, high in file.have if low < size)
+        self._digest = digest
+        self._hasher = hasher_for(digest) if digest else None
+        self._hashed = 0
+        self._calm = 0
+
+    async def write(self, offset: int, data: memoryview) -> None:
+        """Put bytes; StoreError when the disk cannot take them."""
+        if self._calm:
+            self._calm -= 1
+            await asyncio.to_thread(self.file.write, offset, data)
+        else:
+            begun = time.perf_counter()
+            self.file.write(offset, data)
+            if time.perf_counter() - begun > _BUSY:
+                self._calm = _AGAIN
+        self.written.add(offset, offset + len(data))
+
+    def forget(self, start: int, end: int) -> None:
+        """Drop bytes; what is hashed of them counts no more."""
+        self.written.remove(start, end)
+        self.file.forget(start, end)
+        if start < self._hashed and self._digest:
+            self._hasher, self._hashed = hasher_for(self._digest), 0
+
+    def unhashed(self) -> int:
+        """Return how many bytes at the front wait to be hashed."""
+        return self.written.run_end(0) - self._hashed if self._hasher else 0
+
+    async def hash_some(self) -> None:
+        """Hash the next stretch of the front, in a thread."""
+        hasher, start = self._hasher, self._hashed
+        end = min(self.written.run_end(0), start + _STRETCH)
+        if hasher is None or start >= end:
+            return
+        await asyncio.to_thread(self._hash, hasher, start, end)
+        if self._hasher is hasher:  # else bytes were dropped meanwhile, and it began anew
+            self._hashed = end
+
+    def _hash(self, hasher: Any, start: int, end: int) -> None:
+        while start < end:
+            part = self.file.read(start, min(_PART, end - start))
+            if not part:
+                raise StoreError("spool-short", "the partial file lost bytes")
+            hasher.update(part)
+            start += len(part)
+
+    async def agrees(self) -> bool:
+        """Hash what is left and say whether the whole has its digest."""
+        while self.unhashed():
+            await self.hash_some()
+        assert self._digest is not None
+        assert self._hasher is not None
+        return self._hashed == self.size and self._hasher.hexdigest() == self._digest.value
+
+    async def front_hasher(self, offset: int) -> Any:
+        """Return a hash object that has seen ``[0, offset)``, which must be there."""
+        assert self._digest is not None
+        if self._hasher is not None and self._hashed == offset:
+            return self._hasher.copy()
+        hasher = hasher_for(self._digest)
+        await asyncio.to_thread(self._hash, hasher, 0, offset)
+        return hasher

@@ -1,0 +1,341 @@
+"""Artifacts for readers: from the store, or from one shared download that every reader follows.
+
+`Downloader.open` finds or starts the download; `Download` is one reader's handle on it. Bytes are
+given in order while they arrive; what may be given is the transfer's `horizon`, and what was given
+before a mismatch was found is taken back by ending the stream with `IntegrityError`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headrace.config import Settings
+from headrace.errors import IntegrityError, StoreError, TransferError
+from headrace.models import Artifact, Source, SourceFailed, TransferFinished
+from headrace.network.download_limits import Connections
+from headrace.network.download_plain import stream_plainly
+from headrace.network.download_run import Run, Surroundings
+from headrace.transfer.machine import GIVE_UP, WHOLE_BELOW
+
+if TYPE_CHECKING:
+    from headrace.network.client import Client
+    from headrace.system.store import Store, StoredFile
+
+__all__ = ["Download", "Downloader"]
+
+#: Bytes that a reader is given at a time; all the memory that a reader needs.
+CHUNK = 256 << 10
+STORED_CHUNK = 512 << 10
+#: Seconds in which a client must have its headers, less what the gateway itself needs.
+_HEADERS = 8.0
+#: Seconds that a large download waits in line before it goes on with one connection.
+_TURN = 4.0
+
+
+class Downloader:
+    """All downloads of a process. For one event loop."""
+
+    def __init__(
+        self,
+        client: Client,
+        store: Store,
+        settings: Settings,
+        *,
+        report: Callable[..., None],
+        observe: Callable[[SourceFailed | TransferFinished], None],
+        confirm: Callable[[Artifact], Awaitable[bool]] | None = None,
+        headers_for: Callable[[Artifact, Source], Mapping[str, str]],
+    ) -> None:
+        """`headers_for` gives a request's extra headers: the origin's credential, and to the
+        origin alone. `confirm` is asked about artifacts that a provisional page named.
+        """
+        self._store = store
+        self._around = Surroundings(
+            client,
+            store,
+            Connections(settings.connections),
+            report,
+            observe,
+            confirm,
+            headers_for,
+        )
+        self._runs: dict[str, Run] = {}
+        self._readers: dict[Run, list[Download]] = {}
+        self._turns = asyncio.Semaphore(max(1, settings.downloads))
+        self._etags: dict[str, int] = {}
+        """Generations that were burnt by wrong bytes, by key; small, for the process's life."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._per_host = settings.connections_per_mirror
+
+    @property
+    def active(self) -> int:
+        """Downloads under way."""
+        return len(self._runs)
+
+    @property
+    def connections(self) -> int:
+        """Connections in use for artifacts."""
+        return self._around.connections.used
+
+    async def open(
+        self,
+        artifact: Artifact,
+        sources: Sequence[Source],
+        *,
+        more: Callable[[], Sequence[Source]] | None = None,
+    ) -> Download:
+        """Give a handle on an artifact's bytes; returns at once, `Download.size` waits.
+
+        `sources` best first, the origin among them. `more` is asked for sources that were found
+        late, for some seconds.
+        """
+        digest = artifact.digest
+        key = str(digest) if digest else f"url:{artifact.url}"
+        run = self._runs.get(key)
+        if run is None and digest is not None:
+            stored = await asyncio.to_thread(self._store.find, digest)
+            if stored is not None:
+                return Download(artifact, None, self, stored, self._etags.get(key, 0))
+            run = self._runs.get(key)  # somebody may have begun meanwhile
+        if run is not None and run.failure is not None:
+            run = None
+        if run is None:
+            usable = [s for s in sources if s.is_origin or (digest and artifact.mirrored)]
+            run = self._runs[key] = Run(artifact, usable, self._around, more)
+            run.generation = self._etags.get(key, 0)
+            self._readers[run] = []
+            task = asyncio.ensure_future(self._drive(key, run))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        download = Download(artifact, run, self, None, run.generation)
+        self._readers[run].append(download)
+        return download
+
+    async def _drive(self, key: str, run: Run) -> None:
+        """Take a run from its start to its end, and clean up after it."""
+        turn = False
+        try:
+            large = run.artifact.size is None or run.artifact.size > WHOLE_BELOW
+            if large:
+                try:
+                    await asyncio.wait_for(self._turns.acquire(), _TURN)
+                    turn = True
+                except TimeoutError:
+                    run.limit(1)  # better one connection than a client that gives up
+            await run.start()
+            if large and not turn:
+                waiting = asyncio.ensure_future(self._turns.acquire())
+                over = asyncio.ensure_future(run.over.wait())
+                await asyncio.wait({waiting, over}, return_when=asyncio.FIRST_COMPLETED)
+                over.cancel()
+                turn = waiting.done()
+                waiting.cancel()
+                if turn:
+                    run.limit(None)
+            await run.over.wait()
+            if run.diskless:
+                await run.left.wait()
+        except asyncio.CancelledError:
+            raise
+        finally:
+            if turn:
+                self._turns.release()
+            if run.generation:
+                self._etags[key] = run.generation
+            if self._runs.get(key) is run:
+                del self._runs[key]
+        await run.left.wait()
+        await run.close()
+        self._readers.pop(run, None)
+
+    def leave(self, run: Run, download: Download) -> None:
+        """Take a reader out. The download goes on if it is half done or others read it."""
+        readers = self._readers.get(run, [])
+        if download in readers:
+            readers.remove(download)
+        if readers:
+            self.wanted(run)
+            return
+        run.left.set()
+        if not run.over.is_set() and run.share_done < 0.5:
+            run.stop()
+
+    def wanted(self, run: Run) -> None:
+        """Tell a run where its readers wait."""
+        offsets = sorted({d.position for d in self._readers.get(run, ()) if d.reading})
+        run.want(tuple(offsets))
+
+    async def aclose(self) -> None:
+        """Stop all downloads; what they hold stays for the next run."""
+        runs = list(self._readers)
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks))
+        for run in runs:
+            await run.close()
+        self._readers.clear()
+        self._runs.clear()
+
+
+class Download:
+    """One reader's handle. Call `release` when done, in any case."""
+
+    def __init__(
+        self,
+        artifact: Artifact,
+        run: Run | None,
+        downloader: Downloader,
+        stored: StoredFile | None,
+        generation: int,
+    ) -> None:
+        """Made by `Downloader.open`."""
+        self.artifact = artifact
+        self.from_store = stored is not None
+        self.position = 0
+        self.reading = False
+        self._run = run
+        self._downloader = downloader
+        self._stored = stored
+        self._generation = generation
+        self._released = False
+
+    @property
+    def path(self) -> Path | None:
+        """The whole, checked file, where it is in the store already."""
+        stored = self._stored or (self._run.stored if self._run else None)
+        return stored.path if stored else None
+
+    @property
+    def alive(self) -> bool:
+        """Whether a source has answered with bytes of it, so that a body can be promised."""
+        return self._run is None or (self._run.answered.is_set() and self._run.failure is None)
+
+    @property
+    def etag(self) -> str:
+        """Strong validator with its quotes; another one after wrong bytes may have gone out."""
+        digest = self.artifact.digest
+        base = digest.value[:32] if digest else f"{hash(self.artifact.url) & (1 << 64) - 1:016x}"
+        generation = self._run.generation if self._run else self._generation
+        return f'"{base}-{generation}"' if generation else f'"{base}"'
+
+    async def size(self) -> int:
+        """Return the file's length in bytes, once somebody has shown that he can give the file.
+
+        Small files are awaited whole, so that a failure can still become another answer. Within
+        about 8 s, where the length is known from the page; TransferError when nobody can.
+        """
+        if self._stored is not None:
+            return self._stored.size
+        run = self._run
+        assert run is not None
+        known = self.artifact.size
+        small = known is not None and known <= WHOLE_BELOW
+        with contextlib.suppress(TimeoutError):
+            patience = _HEADERS if known is not None else GIVE_UP
+            event = run.over if small and not run.diskless else run.answered
+            await asyncio.wait_for(event.wait(), patience)
+        if run.failure is not None:
+            raise run.failure
+        if run.size is None:
+            raise TransferError("no-answer", f"nobody told the length of {self.artifact.name}")
+        return run.size
+
+    async def read(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Give ``[start, end)`` in order, in chunks of at most 512 kB.
+
+        Ends with TransferError or IntegrityError rather than with less or with wrong bytes.
+        """
+        if self._stored is not None:
+            async for data in self._read_stored(self._stored, start, end):
+                yield data
+            return
+        run = self._run
+        assert run is not None
+        size = await self.size()
+        end = size if end is None else min(end, size)
+        self.position, self.reading = start, True
+        generation = run.generation
+        changed = asyncio.Event()
+        run.watch(changed.set)
+        try:
+            self._downloader.wanted(run)
+            while self.position < end:
+                changed.clear()
+                if run.generation != generation:
+                    if self.position > start:
+                        message = f"{self.artifact.name}: wrong bytes may have gone out"
+                        raise IntegrityError("restarted", message, hint="ask again")
+                    generation = run.generation
+                if run.failure is not None:
+                    raise run.failure
+                data = self._next(run, end)
+                if data:
+                    self.position += len(data)
+                    yield data
+                elif run.diskless:
+                    async for data in self._plainly(run, start, end):
+                        self.position += len(data)
+                        yield data
+                    return
+                else:
+                    await changed.wait()
+        finally:
+            run.unwatch(changed.set)
+            self.reading = False
+
+    def _next(self, run: Run, end: int) -> bytes:
+        spool = run.spool
+        if spool is None:
+            return b""
+        limit = min(spool.written.run_end(self.position), run.horizon, end)
+        if limit <= self.position:
+            return b""
+        return spool.file.read(self.position, min(limit - self.position, CHUNK))
+
+    async def _plainly(self, run: Run, start: int, end: int) -> AsyncIterator[bytes]:
+        hasher = None
+        if self.artifact.digest is not None and end == run.size and start == 0:
+            if run.spool is not None:
+                hasher = await run.spool.front_hasher(self.position)
+            elif self.position == 0:
+                from headrace.network.download_spool import hasher_for  # noqa: PLC0415
+
+                hasher = hasher_for(self.artifact.digest)
+        async for data in stream_plainly(
+            run,
+            self._downloader._around,
+            self.position,
+            end,
+            hasher,
+        ):
+            yield data
+
+    async def _read_stored(
+        self, stored: StoredFile, start: int, end: int | None
+    ) -> AsyncIterator[bytes]:
+        end = stored.size if end is None else min(end, stored.size)
+        try:
+            file = await asyncio.to_thread(stored.path.open, "rb", buffering=0)
+        except OSError as error:
+            raise StoreError("store-io", f"{stored.path}: {error.strerror}") from error
+        with file:
+            file.seek(start)
+            while start < end:
+                data = await asyncio.to_thread(file.read, min(STORED_CHUNK, end - start))
+                if not data:
+                    raise StoreError("store-short", f"{stored.path} is shorter than it was")
+                start += len(data)
+                yield data
+
+    def release(self) -> None:
+        """Say that the reader is gone. The download goes on if it is worth it."""
+        if self._released:
+            return
+        self._released = True
+        if self._run is not None:
+            self._downloader.leave(self._run, self)
