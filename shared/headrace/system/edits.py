@@ -43,9 +43,16 @@ def without(before: bytes | None, after: bytes | None, now: bytes | None) -> byt
         merged += ours[j1:j2]
         done = end
     merged += theirs[done:]
-    result = b"".join(merged)
+    result = _joined(merged)
     # A file that we made and that holds nothing of anybody else's goes away with us.
     return None if before is None and not result.strip() else result
+
+
+def _joined(lines: list[bytes]) -> bytes:
+    """Put lines together; one that was the last, without an end, gets one where it no longer is."""
+    end = next((e for e in (b"\r\n", b"\n", b"\r") for line in lines if line.endswith(e)), b"\n")
+    inner = [line if line.endswith((b"\n", b"\r")) else line + end for line in lines[:-1]]
+    return b"".join(inner + lines[-1:])
 
 
 def _lines(content: bytes) -> list[bytes]:

@@ -154,8 +154,9 @@ class Journal:
             self._save((*entries, entry), ())
 
     def undo(self, *, force: bool = False, of: Collection[str] | None = None) -> Undone:
-        """Take everything of ours (`of`: of these tools) out. A file whose part of ours was changed is left and reported;
-        with `force` it gets its old content, and the changed one stays beside it.
+        """Take everything of ours out (`of`: of these tools). A file whose part of ours was
+        changed is left and reported; with `force` it gets its old content, and the changed one
+        stays beside it.
         """
         with self._lock():
             self._repair()
