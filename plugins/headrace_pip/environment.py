@@ -158,6 +158,7 @@ def _platforms(where: Environment) -> Iterator[str]:
     elif where.system == "Linux":
         cpu = _LINUX.get(cpu, cpu)
         library, major, minor = where.libc or ("glibc", 2, 17)
+        yield f"linux_{cpu}"
         for older in range(minor, -1, -1):
             if library == "musl":
                 yield f"musllinux_{major}_{older}_{cpu}"
@@ -165,4 +166,3 @@ def _platforms(where: Environment) -> Iterator[str]:
                 yield f"manylinux_{major}_{older}_{cpu}"
                 if older in _MANYLINUX:
                     yield f"{_MANYLINUX[older]}_{cpu}"
-        yield f"linux_{cpu}"
