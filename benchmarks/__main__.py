@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import cases, report
-from benchmarks.bench import Bench, Row
+from benchmarks.bench import Bench, Goal, Row
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,11 +42,17 @@ def _run(bench: Bench, name: str) -> list[tuple[str, Row]]:
     bench.case, bench.lab_kind = name, ""
     title, run = cases.load(name)
     rows: list[tuple[str, Row]] = []
-    for row in run(bench):
-        if not rows:
-            print(report.heading(title, bench.lab_kind), flush=True)
-        print(report.line(row), flush=True)
-        rows.append((name, row))
+    try:
+        for row in run(bench):
+            if not rows:
+                print(report.heading(title, bench.lab_kind), flush=True)
+            print(report.line(row), flush=True)
+            rows.append((name, row))
+    except (RuntimeError, OSError) as error:
+        # One case that cannot run takes its rows from the table, not the table from the others.
+        failed = Row("the case did not run", None, Goal(least=1), str(error))
+        print(report.heading(title, bench.lab_kind), report.line(failed), sep="\n", flush=True)
+        rows.append((name, failed))
     return rows
 
 

@@ -130,6 +130,7 @@ class Bench:
                 "seconds": outcome.seconds,
                 "code": outcome.code,
                 "right": outcome.right,
+                "told": "" if outcome.good else outcome.told,
                 "load": os.getloadavg()[0],
                 **outcome.detail,
             }

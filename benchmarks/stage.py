@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ class Outcome:
     """The client's exit status; 124 when it was stopped because it took too long."""
     right: bool | None = None
     """Do the bytes have the right SHA-256? None: the client keeps nothing to look at."""
+    told: str = ""
+    """The end of what the client printed."""
     detail: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -81,8 +83,7 @@ class Stage:
             told, _ = process.communicate()
             code = 124
         seconds = time.monotonic() - start
-        detail = {} if code == 0 else {"told": told[-_TOLD:].decode("utf-8", "replace")}
-        return Outcome(contender, seconds, code, None, detail)
+        return Outcome(contender, seconds, code, None, told[-_TOLD:].decode("utf-8", "replace"))
 
 
 @contextlib.contextmanager
@@ -106,4 +107,4 @@ def digest_of(file: Path) -> str:
 def checked(outcome: Outcome, folder: Path, wheels: Sequence[Wheel]) -> Outcome:
     """Look whether a client's folder holds these wheels with the right bytes."""
     right = all(digest_of(folder / wheel.filename) == wheel.sha256 for wheel in wheels)
-    return Outcome(outcome.contender, outcome.seconds, outcome.code, right, outcome.detail)
+    return replace(outcome, right=right)

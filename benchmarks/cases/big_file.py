@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from benchmarks.bench import Bench, Goal, Row
 from benchmarks.calibrate import practical_rates
 from benchmarks.lab import ORIGIN, UNEVEN, Lab
+from benchmarks.lab.topology import PAYLOAD_SHARE
 from benchmarks.peers import aria2, curl, pip, uv
 from benchmarks.peers.headrace import Gateway
 from benchmarks.stage import Outcome, Stage
@@ -34,6 +36,7 @@ def run(bench: Bench) -> Iterator[Row]:
         )
         yield Row("R, to aim for", bound / mine if good else None, Goal(least=0.9))
         yield Row("practical bound / time", practical / mine if good else None)
+        yield from _price(contest.runs["curl, headrace"], wheel.size)
         for client in ("curl", "pip", "uv"):
             if f"{client}, b" not in contenders:
                 continue
@@ -46,6 +49,15 @@ def run(bench: Bench) -> Iterator[Row]:
             goal = None if name == "aria2 default" else Goal(most=0.6)
             note = contest.trouble(name) or f"{name} {contest.seconds(name):.1f} s"
             yield Row(f"headrace / {name}, all four", ratio, goal, note)
+
+
+def _price(runs: Sequence[Outcome], size: int) -> Iterator[Row]:
+    """What was paid beside time: bytes that were fetched twice, processor, memory."""
+    detail = runs[-1].detail
+    sent = sum(detail["sent"].values()) * PAYLOAD_SHARE / size
+    shares = ", ".join(f"{host} {count / 1e6:.0f}" for host, count in detail["sent"].items())
+    yield Row("bytes fetched / bytes of the file", sent, None, f"MB: {shares}")
+    yield Row("processor time", detail["cpu"], None, f"peak {detail['peak'] / 1e6:.0f} MB", " s")
 
 
 def _contenders(bench: Bench, lab: Lab, stage: Stage) -> dict[str, Callable[[], Outcome]]:
@@ -65,9 +77,8 @@ def _contenders(bench: Bench, lab: Lab, stage: Stage) -> dict[str, Callable[[], 
         for name, settings in aria2.SETTINGS.items():
             if bench.quick and name == "default":
                 continue
-            contenders[f"aria2 {name}"] = lambda name=name, settings=settings: aria2.download(  # type: ignore[misc]
-                stage, f"aria2 {name}", hosts, wheel, settings
-            )
+            title = f"aria2 {name}"
+            contenders[title] = partial(aria2.download, stage, title, hosts, wheel, settings)
     return contenders
 
 

@@ -35,7 +35,7 @@ def run(bench: Bench) -> Iterator[Row]:
         with Gateway(Stage(), origin.url, {}) as gateway:
             time.sleep(2)
             resting = gateway.resident() / _MB
-        bench.record(Outcome("idle", 0, 0, None, {"resident": resting}))
+        bench.record(Outcome("idle", 0, 0, detail={"resident": resting}))
         yield Row("idle, resident", resting, Goal(most=60), "", " MB")
     corpus = single_wheel(_HUGE_QUICK if bench.quick else _HUGE)
     stage = Stage(patience=400)

@@ -30,7 +30,7 @@ def run(bench: Bench) -> Iterator[Row]:
             nginx = sorted(_times(int(origin.url.rsplit(":", 1)[1]), path))
             middle, late = statistics.median(times), times[len(times) * 99 // 100]
             note = f"p99 {late * 1e3:.2f} ms; nginx p50 {statistics.median(nginx) * 1e3:.2f} ms"
-            bench.record(Outcome(f"page of {what}", middle, 0, None, {"p99": late}))
+            bench.record(Outcome(f"page of {what}", middle, 0, detail={"p99": late}))
             yield Row(f"page of {what}, p50", middle * 1e3, Goal(most=2.0), note, " ms")
 
 

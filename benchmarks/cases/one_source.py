@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from benchmarks.bench import Bench, Goal, Row
 from benchmarks.cases.big_file import through_gateway
@@ -20,13 +21,11 @@ def run(bench: Bench) -> Iterator[Row]:
         ("no mirror, good origin", near, ORIGIN),
     ):
         with bench.lab(topology) as (lab, stage):
-            base, wheel = lab.url(host), bench.corpus.big
+            wheel = bench.corpus.big
             contest = bench.contest(
                 {
-                    "curl": lambda s=stage, b=base, w=wheel: curl.download(s, "curl", b, w),  # type: ignore[misc]
-                    "curl, headrace": lambda lab=lab, s=stage: through_gateway(
-                        bench, lab, s, "curl"
-                    ),  # type: ignore[misc]
+                    "curl": partial(curl.download, stage, "curl", lab.url(host), wheel),
+                    "curl, headrace": partial(through_gateway, bench, lab, stage, "curl"),
                 }
             )
         times = [contest.seconds(name) for name in ("curl", "curl, headrace")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from benchmarks.bench import Bench, Goal, Row
 from benchmarks.corpus import BESIDE
@@ -27,7 +28,7 @@ def run(bench: Bench) -> Iterator[Row]:
         urls = {"nginx": f"{proxy.url}/pass{BESIDE}", "headrace": gateway.url + BESIDE}
         bench.repeat, asked = max(bench.repeat, _TURNS), bench.repeat
         contest = bench.contest(
-            {name: lambda n=name, u=url: curl.get(stage, n, [u]) for name, url in urls.items()}  # type: ignore[misc]
+            {name: partial(curl.get, stage, name, [url], size=size) for name, url in urls.items()}
         )
         bench.repeat = asked
     speeds = {name: size / contest.seconds(name) / 1e9 for name in contest.runs}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from benchmarks.bench import Bench, Goal, Row
 from benchmarks.lab import ORIGIN, UNEVEN, Lab
@@ -55,6 +56,6 @@ def _contenders(bench: Bench, lab: Lab, stage: Stage) -> dict[str, Callable[[], 
         if client == "uv" and not uv.program():
             continue
         for host in _DIRECT:
-            contenders[f"{client}, {host}"] = lambda c=client, h=host: direct(c, h)  # type: ignore[misc]
-        contenders[f"{client}, headrace"] = lambda c=client: through(c)  # type: ignore[misc]
+            contenders[f"{client}, {host}"] = partial(direct, client, host)
+        contenders[f"{client}, headrace"] = partial(through, client)
     return contenders

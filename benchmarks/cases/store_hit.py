@@ -27,8 +27,12 @@ def run(bench: Bench) -> Iterator[Row]:
         bench.repeat, asked = max(bench.repeat, _TURNS), bench.repeat
         contest = bench.contest(
             {
-                "nginx": lambda: curl.get(stage, "nginx", [nginx.url + wheel.path]),
-                "headrace": lambda: curl.get(stage, "headrace", [gateway.url + wheel.path]),
+                "nginx": lambda: curl.get(
+                    stage, "nginx", [nginx.url + wheel.path], size=wheel.size
+                ),
+                "headrace": lambda: curl.get(
+                    stage, "headrace", [gateway.url + wheel.path], size=wheel.size
+                ),
             }
         )
         bench.repeat = asked

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from benchmarks.corpus import Wheel
 from benchmarks.stage import Outcome, Stage, checked, scratch
@@ -27,11 +29,20 @@ def download_many(stage: Stage, contender: str, base: str, wheels: Sequence[Whee
         return checked(outcome, folder, wheels)
 
 
-def get(stage: Stage, contender: str, urls: Sequence[str], *, accept: str = "*/*") -> Outcome:
-    """Fetch URLs and keep nothing."""
+def get(
+    stage: Stage, contender: str, urls: Sequence[str], *, accept: str = "*/*", size: int = 0
+) -> Outcome:
+    """Fetch URLs and keep nothing; `size` is how much there must be in all, where it matters."""
     with scratch() as folder:
         words = ["curl", "--silent", "--show-error", "--fail", "--parallel", "--compressed"]
-        words += ["--header", f"Accept: {accept}"]
+        words += ["--location", "--header", f"Accept: {accept}"]
+        words += ["--write-out", "%{stderr}got %{size_download} %{num_redirects}\n"]
         for url in urls:
             words += ["--output", "/dev/null", url]
-        return stage.run(contender, words, folder)
+        outcome = stage.run(contender, words, folder)
+    if not size or outcome.code:
+        return outcome
+    # A file that came by way of a redirect did not come through the contender.
+    told = re.findall(r"got (\d+) (\d+)", outcome.told)
+    got = sum(int(count) for count, moved in told if moved == "0")
+    return replace(outcome, right=got == size)

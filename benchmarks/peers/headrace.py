@@ -79,8 +79,9 @@ class Gateway:
             )
         waiting = [sys.executable, "-S", "-E", "-c", _WAIT, str(self.port)]
         if subprocess.run(stage.command(waiting), check=False).returncode:
+            told = self.log.read_text("utf-8", "replace").strip().rpartition("\n")[2]
             self.close()
-            raise RuntimeError("the gateway did not start; see its log")
+            raise RuntimeError(f"the gateway did not start: {told}")
 
     def _configure(
         self, mirrors: Mapping[str, str], settings: Mapping[str, str | int | float | bool]

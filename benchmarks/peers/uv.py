@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.corpus import Wheel
@@ -31,4 +32,4 @@ def install(stage: Stage, contender: str, base: str, wheels: Sequence[Wheel]) ->
         outcome = stage.run(contender, [*words, *names], folder)
         modules = [folder / "there" / wheel.project.replace("-", "_") for wheel in wheels]
         there = all((module / "payload.bin").exists() for module in modules)
-        return Outcome(contender, outcome.seconds, outcome.code, there, outcome.detail)
+        return replace(outcome, right=there)
