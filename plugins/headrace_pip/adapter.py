@@ -109,7 +109,8 @@ class PythonEcosystem:
         """Turn the origin's page into the client's, in either form."""
         project = _project(plan)
         link = self._link(plan.origin, project, document)
-        provisional = document.supplied_by is not None
+        # Promised metadata that cannot be had is fatal to pip; without the promise it goes on.
+        provisional = document.supplied_by is not None or document.stale
         if form == "json" and _is_json(document):
             raw = simple_json.load(document.body)
             body = simple_json.rewrite(raw, document.url, link, provisional=provisional)

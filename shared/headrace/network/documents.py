@@ -248,7 +248,7 @@ class Documents:
             "%s: the page of %.0f s ago is served: %s", for_display(document.url), age, error
         )
         self._told("stale")
-        return Page(document, version, stale=error.message)
+        return Page(replace(document, stale=True), f"{version}-stale", stale=error.message)
 
     # ------------------------------------------------------------------ the origin
 

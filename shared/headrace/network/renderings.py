@@ -101,7 +101,7 @@ class Renderings:
         form: str,
         plan: ServeDocument,
     ) -> Rendered:
-        kept = self._pages.rendered(plan.key, form, version)
+        kept = None if document.stale else self._pages.rendered(plan.key, form, version)
         if kept is not None and (rendered := _decode(kept)) is not None:
             return rendered
         answer = ecosystem.rewrite(document, form, plan)
@@ -112,7 +112,7 @@ class Renderings:
             length=len(answer.body),
             tag=hashlib.blake2b(answer.body, digest_size=16).hexdigest(),
         )
-        if document.supplied_by is None:
+        if document.supplied_by is None and not document.stale:
             # A full disk costs the next start some milliseconds, and nothing now.
             with contextlib.suppress(StoreError):
                 self._pages.keep_rendered(plan.key, form, version, _encode(rendered))
