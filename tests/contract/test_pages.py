@@ -14,6 +14,8 @@ from lib.index import HTML, JSON
 from lib.world import MakeWorld, World
 
 PAGE = "/simple/thing/"
+BREATH = 3.2
+"""Seconds after which an origin that wants revalidation is asked again."""
 
 
 def page(world: World, accept: str = JSON, **headers: str) -> tuple[int, dict[str, str], bytes]:
@@ -25,7 +27,9 @@ def test_page_is_asked_of_the_origin_once_while_it_lives(world: MakeWorld) -> No
     made.index.add(wheels.wheel("thing", "1.0"))
     first, second = page(made), page(made, HTML)
     assert (first[0], second[0]) == (200, 200)
-    assert (first[1]["content-type"], second[1]["content-type"][: len(HTML)]) == (JSON, HTML)
+    # text/html is the other name of the HTML form (PEP 691, "Version + Format Selection").
+    assert first[1]["content-type"] == JSON
+    assert second[1]["content-type"].partition(";")[0] in (HTML, "text/html")
     assert len(made.pages.requests(PAGE)) == 1
     assert made.at_mirrors() == []
 
@@ -34,8 +38,10 @@ def test_page_is_revalidated_with_its_etag_after_its_life(world: MakeWorld) -> N
     made = world()
     made.pages.cache_control = "max-age=0"
     made.index.add(wheels.wheel("thing", "1.0"))
-    first, second = page(made), page(made)
-    assert first[2] == second[2]
+    first = page(made)
+    # A client's question and what was read ahead for it are one use, for some seconds.
+    time.sleep(BREATH)
+    assert page(made)[2] == first[2]
     assert [s.status for s in made.pages.requests(PAGE)] == [200, 304]
 
 
@@ -65,6 +71,7 @@ def test_kept_page_is_served_when_the_origin_fails(world: MakeWorld, newest: Pip
     built = wheels.wheel("thing", "1.0", size=100_000)
     made.index.add(built)
     page(made)
+    time.sleep(BREATH)
     for fault in (modes.status(503), modes.status(500), modes.cut(10), modes.HTML):
         made.pages.heal()
         made.pages.fail(fault)

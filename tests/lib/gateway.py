@@ -65,7 +65,7 @@ class Gateway:
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(home),
             "HEADRACE_HOME": str(root),
-            "HEADRACE_LOG": "debug",
+            "HEADRACE_LOG": "info",
             "PYTHONFAULTHANDLER": "1",
             "LANG": "C.UTF-8",
             **({"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}),
