@@ -153,21 +153,24 @@ def _start(
         grace=3,
         owner=os.getpid(),
     )
-    process.start_detached(held, [sock], env)
+    started = process.start_detached(held, [sock], env)
+    clearing_up.callback(started.wait)
     clearing_up.callback(process.stop, lock, 5.0)
     up = health.wait_until_up(address, START_LIMIT)
     if up is None or up.redirecting:
-        raise LocalError("gateway-silent", f"the gateway did not start{_last_line(held.log)}")
+        raise LocalError("gateway-silent", f"the gateway did not start{_why(held.log)}")
     return address
 
 
-def _last_line(log: Path | None) -> str:
+def _why(log: Path | None) -> str:
+    """Return what the worker said: its own words, else the end of a traceback."""
     try:
         lines = log.read_text("utf-8", "replace").strip().splitlines() if log else []
     except OSError:
         lines = []
     told = [line for line in lines if not line.startswith("headrace holder:")]
-    return f" ({told[-1].strip()[:200]})" if told else ""
+    own = [line.removeprefix("headrace: ") for line in told if line.startswith("headrace: ")]
+    return f" ({(own[:1] or told[-1:])[0].strip()[:300]})" if told else ""
 
 
 def _usable(folders: Folders) -> bool:
@@ -187,11 +190,9 @@ def _environment(
     scratch: Path,
 ) -> dict[str, str]:
     """Ask every tool's activation for its variables, and write the files that they need."""
-    from headrace.system.journal import Journal  # noqa: PLC0415 - start-up time
-
     env = dict(context.env)
     place = context.place(words)
-    read = Journal(context.state.journal).pristine
+    read = context.journal.pristine
     for activation in context.plugins.activations():
         try:
             variables, edits = activation.environment(place, address, origins, read, scratch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["sentence"]
+__all__ = ["bytes_text", "sentence"]
 
 #: More sources than this are counted, not named.
 NAMED = 4
@@ -25,7 +25,7 @@ def sentence(before: Any, after: Any, seconds: float) -> str:
     size = _more(old, new, "bytes")
     if files + stored == 0:
         return ""
-    parts = [f"{_bytes(size)} in {_files(round(files + stored))}"]
+    parts = [f"{bytes_text(size)} in {_files(round(files + stored))}"]
     sources = _sources(old.get("bytes_by_source", {}), new.get("bytes_by_source", {}))
     if stored:
         sources.append(f"the store ({round(stored)})")
@@ -60,7 +60,7 @@ def _sum(table: object) -> float:
 def _sources(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     grown = {name: _more(old, new, name) for name in new}
     names = sorted((name for name in grown if grown[name] > 0), key=lambda name: -grown[name])
-    shown = [f"{name} ({_bytes(grown[name])})" for name in names[:NAMED]]
+    shown = [f"{name} ({bytes_text(grown[name])})" for name in names[:NAMED]]
     if rest := len(names) - len(shown):
         shown.append(f"{rest} more")
     return shown
@@ -70,7 +70,8 @@ def _files(count: int) -> str:
     return f"{count} file" if count == 1 else f"{count} files"
 
 
-def _bytes(size: float) -> str:
+def bytes_text(size: float) -> str:
+    """Write a number of bytes for people, in decimal units."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000 or unit == "GB":
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.hookspecs import GatewayAddress
-from headrace.system.service.identity import instance
 
-__all__ = ["Health", "ask", "instance", "is_up", "wait_until_up"]
+__all__ = ["Health", "ask", "is_up", "wait_until_up"]
 
 ANSWER_LIMIT = 1 << 20
 

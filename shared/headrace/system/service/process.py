@@ -215,9 +215,13 @@ def stop(lock: Path, timeout: float = 25.0) -> bool:
 
 
 def start_mark(pid: int) -> str:
-    """Return what tells this process from a later one of the same pid, as the holder writes it."""
+    """Return what tells this process from a later one of the same pid, as the holder writes it.
+
+    "" for one that has ended, also while its parent has not taken note yet.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19].decode()
+        words = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return "" if words[0] in (b"Z", b"X") else words[19].decode()
     except (OSError, IndexError):
         return ""
 
