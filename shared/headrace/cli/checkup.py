@@ -1,0 +1,120 @@
+"""The doctor's checks of this machine: settings, plugins, files, disk, what wins over us."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from headrace.cli.context import Context
+from headrace.errors import ConflictError
+
+__all__ = ["CHECKS", "Check", "Finding"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    check: str
+    level: str
+    """``ok``, ``note``, ``warning`` or ``failure``."""
+    text: str
+    hint: str = ""
+
+    def table(self) -> dict[str, str]:
+        """Return it as plain values."""
+        return asdict(self)
+
+
+Check = Callable[[Context], Iterator[Finding]]
+
+
+def settings(context: Context) -> Iterator[Finding]:
+    """Read the settings."""
+    path = context.settings.source
+    told = f"{path} is understood" if path and path.exists() else "no file; the defaults are used"
+    yield Finding("settings", "ok", told)
+
+
+def plugins(context: Context) -> Iterator[Finding]:
+    """Load the plugins."""
+    broken = context.plugins.broken
+    for name, why in broken.items():
+        hint = "update or uninstall that plugin; everything else works without it"
+        yield Finding("plugins", "warning", f"{name} {why}", hint)
+    if not broken:
+        yield Finding("plugins", "ok", ", ".join(context.plugins.names) or "none")
+
+
+def files(context: Context) -> Iterator[Finding]:
+    """Compare each file that was edited with what was written."""
+    from headrace.system.transaction import read_file  # noqa: PLC0415 - start-up time
+
+    for entry in context.journal.entries():
+        path = Path(entry.path)
+        if read_file(path) == entry.after:
+            yield Finding("files", "ok", f"{path} is as headrace wrote it")
+            continue
+        try:
+            context.journal.pristine(path)
+        except ConflictError as error:
+            yield Finding("files", "warning", error.message, error.hint)
+            continue
+        text = f"{path} was changed since; `headrace off` keeps that change"
+        yield Finding("files", "note", text)
+
+
+def overrides(context: Context) -> Iterator[Finding]:
+    """Find what wins over what was written."""
+    from headrace.cli.edits_of import overrides as all_overrides  # noqa: PLC0415 - start-up time
+
+    address = context.state.gateway()
+    if address is None:
+        return
+    for each in all_overrides(context, address):
+        text = f"{each.tool}: {each.where} {each.what}"
+        yield Finding("overrides", "warning", text, each.hint)
+
+
+def disk(context: Context) -> Iterator[Finding]:
+    """Compare free space with what headrace leaves free."""
+    folder = context.folders.cache
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    usage = shutil.disk_usage(there)
+    free = usage.free / usage.total
+    text = f"{usage.free / 1e9:.1f} GB free ({free:.0%}) at {folder}"
+    if free <= context.settings.disk_reserve:
+        share = f"{context.settings.disk_reserve:.0%}"
+        hint = f"nothing is stored while less than {share} is free; downloads work all the same"
+        yield Finding("disk", "warning", text, hint)
+    else:
+        yield Finding("disk", "ok", text)
+
+
+def store(context: Context) -> Iterator[Finding]:
+    """See whether the folders can be written."""
+    import os  # noqa: PLC0415 - os.access alone
+
+    for folder in (context.folders.cache, context.folders.state):
+        if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+            hint = "give the folder to the user that the gateway runs under"
+            yield Finding("store", "failure", f"{folder} cannot be written", hint)
+            return
+    yield Finding("store", "ok", f"at {context.folders.cache}")
+
+
+def keyring(context: Context) -> Iterator[Finding]:
+    """See which keyring answers, where an origin needs a credential."""
+    private = [each for each in context.state.origins() if each.origin.private]
+    if not private:
+        return
+    from keyring import get_keyring  # noqa: PLC0415 - start-up time
+
+    backend = get_keyring()
+    names = [each.name for each in getattr(backend, "backends", [backend])]
+    yield Finding("keyring", "ok", "asked in this order: " + ", ".join(names))
+
+
+CHECKS: tuple[Check, ...] = (settings, plugins, files, overrides, disk, store, keyring)

@@ -1,0 +1,114 @@
+"""The doctor's checks of the gateway, and of the way from here to the origins."""
+
+from __future__ import annotations
+
+import email.utils
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from headrace.cli.checkup import Check, Finding
+from headrace.cli.context import Context
+from headrace.config import NETWORK_VARIABLES, EnvVars
+from headrace.errors import UpstreamError
+from headrace.redact import for_display
+
+__all__ = ["CHECKS"]
+
+#: Seconds of difference from which certificates and signatures begin to fail.
+_CLOCK = 300.0
+
+
+def gateway(context: Context) -> Iterator[Finding]:
+    """Ask the gateway whether it lives, and whether it is ours."""
+    from headrace.system.service import health, identity  # noqa: PLC0415 - start-up time
+
+    address = context.state.gateway()
+    if address is None:
+        yield Finding("gateway", "note", "off", "`headrace on` starts it")
+        return
+    where = f"http://{address.host}:{address.port}/"
+    up = health.is_up(address)
+    if up is None:
+        if _somebody_listens(address.host, address.port):
+            text = f"something that is not headrace answers at {where}"
+            hint = "end that program, or set another port in config.toml; then `headrace on`"
+        else:
+            text, hint = f"nobody answers at {where}", "`headrace on` starts it again"
+        yield Finding("gateway", "failure", text, hint)
+    elif up.redirecting:
+        hint = "its log in the state folder says why; installs go to the origin meanwhile"
+        yield Finding("gateway", "failure", f"at {where} it cannot start", hint)
+    elif up.instance and up.instance != identity.instance(context.folders):
+        text = f"at {where} another user's gateway answers"
+        yield Finding("gateway", "failure", text, "set another port in config.toml")
+    else:
+        yield Finding("gateway", "ok", f"up at {where}")
+
+
+def _somebody_listens(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def surroundings(context: Context) -> Iterator[Finding]:
+    """Compare the CA and proxy settings that were recorded with those of now."""
+    recorded = context.state.network()
+    if context.state.gateway() is not None:
+        now = {name: context.env[name] for name in NETWORK_VARIABLES if context.env.get(name)}
+        for name in sorted(recorded.keys() | now.keys()):
+            if recorded.get(name) != now.get(name):
+                text = f"{name} is not what it was when `headrace on` ran"
+                hint = "`headrace on` records it anew, where the change is to last"
+                yield Finding("surroundings", "warning", text, hint)
+    for name in (
+        EnvVars.SSL_CERT_FILE,
+        EnvVars.REQUESTS_CA_BUNDLE,
+        EnvVars.CURL_CA_BUNDLE,
+        EnvVars.PIP_CERT,
+    ):
+        path = {**context.env, **recorded}.get(name)
+        if path and not Path(path).exists():
+            text = f"{name} names {path}, which is not there"
+            yield Finding("surroundings", "failure", text, f"mend or unset {name}")
+
+
+def origins(context: Context) -> Iterator[Finding]:
+    """Ask each origin for something small, with the recorded settings."""
+    from headrace.network import once  # noqa: PLC0415 - start-up time
+
+    env = {**context.env, **context.state.network()}
+    for each in context.state.origins():
+        shown = for_display(each.origin.url)
+        try:
+            answer = once.ask(env, f"{each.origin.url}/")
+        except UpstreamError as error:
+            hint = error.hint or "check the network, the proxy and the certificate settings"
+            yield Finding("origin", "failure", f"{shown}: {error.message}", hint)
+            continue
+        if answer.status >= 500:
+            text = f"{shown} answers {answer.status}"
+            yield Finding("origin", "warning", text, "its fault; kept pages are served meanwhile")
+        else:
+            yield Finding("origin", "ok", f"{shown} answers")
+        yield from _clock(answer.headers.get("date"), shown)
+
+
+def _clock(date: str | None, shown: str) -> Iterator[Finding]:
+    """Compare this machine's clock with the Date of an answer (RFC 9110 section 6.6.1)."""
+    try:
+        theirs = email.utils.parsedate_to_datetime(date or "").timestamp()
+    except ValueError:
+        return
+    ahead = time.time() - theirs
+    if abs(ahead) > _CLOCK:
+        direction = "ahead of" if ahead > 0 else "behind"
+        text = f"this machine is {abs(ahead) / 60:.0f} minutes {direction} {shown}"
+        yield Finding("clock", "warning", text, "set the clock; certificates depend on it")
+
+
+CHECKS: tuple[Check, ...] = (gateway, surroundings, origins)

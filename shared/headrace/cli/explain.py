@@ -1,0 +1,94 @@
+"""``headrace explain WHAT``: which origin names it, and where its bytes would come from."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import Any
+from urllib.parse import quote
+
+from headrace.cli.context import FAILED, OK, Context, add_json, add_scope
+from headrace.cli.summary import bytes_text
+from headrace.errors import LocalError
+
+__all__ = ["add", "run"]
+
+#: Where a version, an extra or a marker begins (PEP 508).
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def add(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add the parser."""
+    parser = subparsers.add_parser(
+        "explain",
+        help="where something would come from, and why",
+        description="Show the origin that names something, and the sources of its bytes in the "
+        "order in which they would be asked.",
+    )
+    parser.add_argument("what", metavar="WHAT", help="[ECOSYSTEM:]NAME[==VERSION], or a file name")
+    add_scope(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Ask the gateway, which knows its statistics."""
+    from headrace.system.service import health  # noqa: PLC0415 - start-up time
+
+    address = context.state.gateway()
+    ecosystem, what, version = _parse(args.what)
+    told = address and health.ask(address, f"/explain?what={quote(what)}", 10.0)
+    if not isinstance(told, dict):
+        raise LocalError(
+            "gateway-silent",
+            "the gateway does not answer, and it alone knows the sources",
+            hint="`headrace on` starts it",
+        )
+    documents = [d for d in told.get("documents", []) if ecosystem in (None, d["ecosystem"])]
+    artifacts = [a for a in told.get("artifacts", []) if ecosystem in (None, a["ecosystem"])]
+    if version:
+        artifacts = [a for a in artifacts if version in a["name"]]
+    if context.as_json:
+        context.print_json({"what": args.what, "documents": documents, "artifacts": artifacts})
+    else:
+        _tell(context, documents, artifacts)
+    return OK if documents or artifacts else FAILED
+
+
+def _parse(text: str) -> tuple[str | None, str, str | None]:
+    """Split ``python:requests==2.32`` into ecosystem, name and version."""
+    ecosystem: str | None = None
+    if re.match(r"^[a-z]+:(?!//)", text):
+        ecosystem, _, text = text.partition(":")
+    if text.startswith("/"):
+        return ecosystem, text, None
+    name, _, version = text.partition("==")
+    match = _NAME.match(name.strip())
+    return ecosystem, match[0] if match else name.strip(), version.strip() or None
+
+
+def _tell(
+    context: Context, documents: list[dict[str, Any]], artifacts: list[dict[str, Any]]
+) -> None:
+    out = context.console
+    for each in documents:
+        kind = "your own index: no mirror is asked for it" if each["private"] else "public"
+        out.print(f"named by {each['origin']} ({each['ecosystem']}, {kind})", markup=False)
+        if each["kept"]:
+            lifetime = f" of {each['lifetime']:.0f}" if each.get("lifetime") else ""
+            out.print(f"         page kept, {each['age']:.0f} s{lifetime} old", markup=False)
+        else:
+            out.print("         page not here yet; the origin is asked for it")
+    for each in artifacts:
+        size = f", {bytes_text(each['size'])}" if each["size"] else ""
+        stored = ", in the store" if each["stored"] else ""
+        weaker = f", provisional: named by {each['provisional']}" if each["provisional"] else ""
+        out.print(f"file     {each['name']}{size}{stored}{weaker}", markup=False)
+        out.print(f"         {each['digest'] or 'no digest: the origin alone may supply it'}")
+        for number, source in enumerate(each["sources"], 1):
+            rate = f"{bytes_text(source['rate'])}/s" if source["rate"] else "not measured"
+            rtt = f", {source['rtt'] * 1000:.0f} ms" if source["rtt"] else ""
+            out.print(f"         {number}. {source['id']} ({rate}{rtt})", markup=False)
+    if not documents and not artifacts:
+        out.print("Nothing is known by that name.")
+    elif not artifacts:
+        out.print("         no file of it was asked for yet")

@@ -1,0 +1,203 @@
+"""``headrace status``: what is routed, by what, what wins over it, and what came through lately."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from headrace.cli.context import NEEDS_ATTENTION, OK, Context, add_json, add_scope
+from headrace.cli.summary import bytes_text
+from headrace.errors import HeadraceError
+from headrace.hookspecs import GatewayAddress, Override, Scope, Standing
+
+__all__ = ["add", "run"]
+
+
+def add(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add the parser."""
+    parser = subparsers.add_parser(
+        "status",
+        help="what is routed, and what came through",
+        description="Show each tool, what it asks now, and what the gateway did lately. Exit code "
+        "3 when something is routed and does not work as it should.",
+    )
+    add_scope(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Look, and tell."""
+    del args
+    address, state = _gateway(context)
+    table = _collect(context, address, state)
+    if context.as_json:
+        context.print_json(table)
+    else:
+        _tell(context, table)
+    return NEEDS_ATTENTION if table["attention"] else OK
+
+
+def _gateway(context: Context) -> tuple[GatewayAddress | None, Any]:
+    """The scope's own gateway, else the machine's, which serves users as well."""
+    address = context.state.gateway()
+    if address is not None or context.scope is Scope.SYSTEM:
+        return address, context.state
+    from headrace.config import EnvVars, Folders  # noqa: PLC0415 - start-up time
+    from headrace.system.state import State  # noqa: PLC0415 - as above
+
+    if context.env.get(EnvVars.HEADRACE_HOME):
+        return None, context.state
+    machine = State(Folders.of_system(), Scope.SYSTEM)
+    try:
+        return machine.gateway(), machine
+    except HeadraceError:
+        return None, context.state
+
+
+def _collect(context: Context, address: GatewayAddress | None, state: Any) -> dict[str, Any]:
+    from headrace.redact import for_display  # noqa: PLC0415 - start-up time
+    from headrace.system.service import health  # noqa: PLC0415 - as above
+
+    up = health.is_up(address) if address else None
+    told = health.ask(address, "/status") if address and up and not up.redirecting else None
+    tools = _tools(context, address)
+    routed = any(tool["state"] in ("routed", "overridden") for tool in tools)
+    trouble = routed and (up is None or up.redirecting)
+    overridden = any(tool["state"] == "overridden" for tool in tools)
+    return {
+        "scope": context.scope,
+        "gateway": address
+        and {
+            "host": address.host,
+            "port": address.port,
+            "scope": state.scope,
+            "kept_up_by": state.kept_up_by(),
+            "up": up is not None,
+            "redirecting": up is not None and up.redirecting,
+        },
+        "origins": [
+            {
+                "ecosystem": each.origin.ecosystem,
+                "name": each.origin.name,
+                "url": for_display(each.origin.url),
+                "private": each.origin.private,
+                "where": each.where,
+            }
+            for each in _origins(state)
+        ],
+        "tools": tools,
+        "transfers": (told or {}).get("transfers"),
+        "documents": (told or {}).get("documents"),
+        "faults_survived": (told or {}).get("faults_survived"),
+        "incidents": (told or {}).get("incidents"),
+        "attention": trouble or overridden,
+    }
+
+
+def _origins(state: Any) -> Any:
+    try:
+        return state.origins()
+    except HeadraceError:
+        return []  # the machine's, with a secret in it: not for this user's eyes
+
+
+def _tools(context: Context, address: GatewayAddress | None) -> list[dict[str, Any]]:
+    from headrace.system.transaction import read_file  # noqa: PLC0415 - start-up time
+
+    place = context.place()
+    files: dict[str, list[str]] = {}
+    for entry in context.journal.entries():
+        files.setdefault(entry.tool, []).append(entry.path)
+    rows = []
+    for activation in context.plugins.activations():
+        winning: list[Override] = []
+        try:
+            standing = activation.standing(place, address, read_file)
+            if address is not None and standing is not Standing.NOT_FOUND:
+                winning = list(activation.overrides(place, address, read_file))
+            state = str(standing)
+        except HeadraceError as error:
+            state = "broken"
+            winning = [Override(activation.tool, "configuration", error.message, error.hint)]
+        if state == Standing.ROUTED and winning:
+            state = "overridden"
+        rows.append(
+            {
+                "tool": activation.tool,
+                "state": state,
+                "files": files.get(activation.tool, []),
+                "overrides": [
+                    {"where": each.where, "what": each.what, "hint": each.hint} for each in winning
+                ],
+            }
+        )
+    return rows
+
+
+# ------------------------------------------------------------------ telling
+
+_STYLES = {"routed": "green", "overridden": "yellow", "broken": "red"}
+
+
+def _tell(context: Context, table: dict[str, Any]) -> None:
+    from rich.table import Table  # noqa: PLC0415 - start-up time
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    out = context.console
+    out.print(Text(_gateway_line(table["gateway"])))
+    for origin in table["origins"]:
+        kind = ", your own: no mirror is asked" if origin["private"] else ""
+        out.print(Text(f"origin   {origin['url']} ({origin['where']}{kind})"))
+    rows = Table(box=None, pad_edge=False)
+    for heading in ("tool", "state", "by"):
+        rows.add_column(heading, overflow="fold")
+    for tool in table["tools"]:
+        why = [f"{each['where']} {each['what']}" for each in tool["overrides"]] or tool["files"]
+        state = Text(tool["state"], style=_STYLES.get(tool["state"], ""))
+        rows.add_row(tool["tool"], state, Text("\n".join(why)))
+    out.print(rows)
+    for line in _lately(table):
+        out.print(Text(line))
+
+
+def _gateway_line(gateway: dict[str, Any] | None) -> str:
+    if gateway is None:
+        return "gateway  off (`headrace on` starts it)"
+    how = f", kept up by {gateway['kept_up_by']}" if gateway["kept_up_by"] else ""
+    whose = "the machine's" if gateway["scope"] == Scope.SYSTEM else "yours"
+    where = f"http://{gateway['host']}:{gateway['port']}/"
+    if not gateway["up"]:
+        return f"gateway  DOWN at {where} ({whose}{how}); `headrace doctor` says why"
+    if gateway["redirecting"]:
+        return f"gateway  sends everybody to the origin, at {where} ({whose}{how}): it cannot start"
+    return f"gateway  up at {where} ({whose}{how})"
+
+
+def _lately(table: dict[str, Any]) -> list[str]:
+    transfers = table["transfers"]
+    if not isinstance(transfers, dict):
+        return []
+    count = transfers.get("finished", 0) + transfers.get("from_store", 0)
+    lines = []
+    if count:
+        text = f"lately   {bytes_text(transfers.get('bytes', 0))} in {count} files"
+        saved = transfers.get("saved_seconds") or 0
+        text += f", about {saved:.1f} s less than from the best single source" if saved else ""
+        lines.append(text)
+        by_source = transfers.get("bytes_by_source") or {}
+        ranked = sorted(by_source.items(), key=lambda item: -item[1])
+        lines += [f"         {bytes_text(size):>10}  {source}" for source, size in ranked[:6]]
+    faults = sum((table["faults_survived"] or {}).values())
+    if faults:
+        lines.append(f"         {faults} faults of sources survived")
+    documents = table["documents"] or {}
+    # Weaker trust is said to be weaker.
+    if stale := documents.get("stale"):
+        lines.append(f"trust    {stale} pages were the last known ones: the origin did not answer")
+    if provisional := documents.get("provisional"):
+        lines.append(
+            f"trust    {provisional} pages came from a mirror first; each file that they named was "
+            "confirmed at the origin"
+        )
+    lines += [f"incident {each.get('what')}" for each in (table["incidents"] or [])[:3]]
+    return lines

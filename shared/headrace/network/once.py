@@ -1,0 +1,26 @@
+"""One request at an upstream, for commands that live no longer than that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from headrace.network.client import Answer, Client
+
+__all__ = ["ask"]
+
+
+def ask(env: Mapping[str, str], url: str, *, method: str = "HEAD", within: float = 10.0) -> Answer:
+    """Ask with the trust and proxies of `env`; UpstreamError when there is no answer in time.
+
+    `within` is in seconds, for all of it.
+    """
+    return asyncio.run(_ask(env, url, method, within))
+
+
+async def _ask(env: Mapping[str, str], url: str, method: str, within: float) -> Answer:
+    client = Client(env)
+    try:
+        return await client.fetch(url, method=method, timeout=within, deadline=within)
+    finally:
+        await client.aclose()
