@@ -175,6 +175,9 @@ class Client:
         for _ in range(_MOST_REDIRECTS + 1):
             exchange = await self._once(url, method, carried, connect, first_byte, http2=http2)
             try:
+                if exchange.response.status_code == 407:
+                    # RFC 9110 section 15.5.8: the proxy says it, never the upstream.
+                    raise exchange.translate(PermissionError("the outgoing proxy wants a password"))
                 target = _redirect(exchange)
                 if target is None:
                     yield exchange
@@ -246,7 +249,9 @@ class Client:
                 self._context = self.roots.context()
             # The transports share the context although each sets its ALPN list on it: httpcore
             # sets it and makes the connection's TLS object from it in one go, without a pause.
-            context = self._context if tls and self._context else ssl.SSLContext()
+            context = (
+                self._context if tls and self._context else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            )
             try:
                 self._transports[key] = httpx.AsyncHTTPTransport(
                     verify=context,

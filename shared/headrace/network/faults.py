@@ -78,6 +78,8 @@ def _special(causes: list[BaseException]) -> tuple[Fault, str] | None:
             return Fault.TLS, f"TLS failed: {cause.reason or cause}"
         if isinstance(cause, socket.gaierror):
             return Fault.UNREACHABLE, f"the name has no address: {cause.strerror}"
+        if isinstance(cause, PermissionError):
+            return Fault.UNREACHABLE, str(cause)
         if isinstance(cause, ConnectionRefusedError):
             return Fault.REFUSED, "connection refused"
     return None

@@ -10,10 +10,20 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from headrace.config import Settings
 from headrace.hookspecs import Ecosystem
-from headrace.models import Artifact, Fault, Limits, Mirror, MirrorStats, Source
+from headrace.models import (
+    Artifact,
+    Fault,
+    Limits,
+    Mirror,
+    MirrorStats,
+    Source,
+    SourceFailed,
+    TransferFinished,
+)
 from headrace.network.client import Client
 from headrace.network.prober import Candidate, run_race
 from headrace.plugins import Plugins
@@ -28,6 +38,8 @@ _log = logging.getLogger("headrace.sources")
 
 #: The id of the origin in sources, statistics and logs.
 ORIGIN = "origin"
+#: The object class of pages.
+DOCUMENT = "document"
 #: Seconds between two races of one ecosystem on one network: the unmeasured rest waits for
 #: transfers of its own.
 _RACE_INTERVAL = 600.0
@@ -182,7 +194,11 @@ class Sources:
             limits=Limits(connections=self._settings.connections_per_mirror),
         )
         [stats] = self._statistics.stats([mirror], artifact.object_class, network)
-        return stats
+        if stats.rtt is not None:
+            return stats
+        # The page that named the artifact came from there a moment ago: that tells the round trip.
+        [page] = self._statistics.stats([mirror], DOCUMENT, network)
+        return replace(stats, rtt=page.rtt, measured_at=max(stats.measured_at, page.measured_at))
 
     # ------------------------------------------------------------------ learning
 
@@ -218,6 +234,17 @@ class Sources:
             retry_after=retry_after,
             now=now,
         )
+
+    def notice(self, event: SourceFailed | TransferFinished) -> None:
+        """Learn from an event what concerns one artifact: who lacks it, who has it after all."""
+        artifact = event.artifact
+        if isinstance(event, TransferFinished):
+            for source_id, count in event.bytes_by_source.items():
+                if count:
+                    self._lacking.found(source_id, artifact.object_class, artifact.path)
+        elif event.fault is Fault.MISSING:
+            now = self._clock()
+            self._lacking.missing(event.source, artifact.object_class, artifact.path, now)
 
     # ------------------------------------------------------------------ racing
 

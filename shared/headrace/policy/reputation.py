@@ -101,7 +101,8 @@ def learn(record: Record, seen: Observation, now: float, *, whole: bool = False)
 
     A success ends a pause of the whole source at once: it can be reached. It does not end a pause
     of an object class before its time, because the other connections of a source that has just
-    answered 429 are still delivering what they were asked before.
+    answered 429 are still delivering what they were asked before. And an answer that brought no
+    bytes yet is a sign of life, not a success: a source that always stalls answers first.
     """
     idle = max(now - record.updated, 0.0)
     record = replace(
@@ -113,6 +114,8 @@ def learn(record: Record, seen: Observation, now: float, *, whole: bool = False)
     )
     record = _measure(record, seen, idle, now)
     if seen.fault is None:
+        if not (seen.bytes or whole):
+            return record
         record = replace(record, failures=record.failures * (1 - _FAILURE_STEP), row=0)
         if now < record.paused_until and not whole:
             return record
