@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lib import modes, wheels
-from lib.clients import PIPS, Environment, Installer, Pip
+from lib.clients import PIPS, Environment, Pip
 from lib.faults import SIZE, large
 from lib.world import MB, MakeWorld, World
 
@@ -138,32 +138,33 @@ def killed_midway(world: World) -> None:
     thread = threading.Thread(target=begin)
     thread.start()
     deadline = time.monotonic() + 20
-    while sum(world.sent().values()) < SIZE // 2 and time.monotonic() < deadline:
+    while sum(world.sent().values()) < SIZE * 0.75 and time.monotonic() < deadline:
         time.sleep(0.01)
     world.gateway.kill()
     thread.join()
     connection.close()
 
 
-def test_killed_midway_it_goes_on_where_it_was_and_nothing_is_wrong(
-    world: MakeWorld, client: Installer
-) -> None:
-    made = world(mirror_rate=6 * MB)
+def test_killed_midway_it_goes_on_where_it_was(world: MakeWorld, newest: Pip) -> None:
+    # What came in the last two seconds may be lost, so the transfer takes some more.
+    made = world(mirror_rate=2.5 * MB, origin_rate=MB)
     made.index.add(large())
     made.gateway.get("/simple/large/")
     killed_midway(made)
     before = sum(made.sent().values())
     assert before >= SIZE // 2
+    for server in made.servers:
+        server.rate = 16.0 * MB
     made.gateway.start()
-    client.point_at(made.gateway.index)
-    client.install("large").ok()
-    assert client.environment.holds(large().files())
+    newest.point_at(made.gateway.index)
+    newest.install("large").ok()
+    assert newest.environment.holds(large().files())
     again = sum(made.sent().values()) - before
-    assert again < SIZE * 0.9, f"{again} bytes were fetched again"
+    assert again < SIZE * 0.8, f"{again} bytes were fetched again"
 
 
 def test_killed_and_the_kept_part_rotten_it_still_ends_right(world: MakeWorld, newest: Pip) -> None:
-    made = world(mirror_rate=6 * MB)
+    made = world(mirror_rate=2.5 * MB, origin_rate=MB)
     made.index.add(large())
     made.gateway.get("/simple/large/")
     killed_midway(made)

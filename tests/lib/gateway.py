@@ -19,6 +19,8 @@ from typing import Any, Self
 from lib.ports import free_port
 from lib.servers import RecordingServer
 
+__all__ = ["Gateway", "TestMirror", "free_port", "headrace", "mirror_of"]
+
 
 @dataclass(frozen=True, slots=True)
 class TestMirror:
