@@ -262,7 +262,9 @@ class Run:
         self.over.set()
         self.answered.set()
         if self.spool is not None:
-            end = getattr(self.spool.file, "close" if self.artifact.digest else "discard", None)
+            # What nobody could make agree with the digest would only spoil the next run.
+            keep = self.artifact.digest and not isinstance(self.failure, IntegrityError)
+            end = getattr(self.spool.file, "close" if keep else "discard", None)
             if end is not None:
                 await asyncio.to_thread(end)
 
@@ -271,9 +273,14 @@ class Run:
     def _tell(self, event: m.Event) -> None:
         if self.transfer is None or self.diskless or self.failure:
             return
-        for action in self.transfer.handle(event, self._loop.time()):
-            self._perform(action)
-        self._arm()
+        try:
+            for action in self.transfer.handle(event, self._loop.time()):
+                self._perform(action)
+            self._arm()
+        except Exception:
+            # Our own mistake: end at once, so that the client is sent to the origin.
+            _log.exception("%s: the transfer broke at %r", self.artifact.name, event)
+            self._fail(TransferError("internal", f"{self.artifact.name}: internal error"))
 
     def _arm(self) -> None:
         assert self.transfer is not None
