@@ -69,7 +69,9 @@ def parse(body: bytes, content_type: str, url: str, project: str) -> ProjectPage
     base = absolute(url, reader.base) if reader.base else url
     links = [_file(anchor, base) for anchor in reader.anchors]
     files = tuple(file for file in links if file is not None)
-    if reader.interactive and not any(is_distribution(file.filename) for file in files):
+    empty = not reader.anchors and _VERSION not in reader.meta and "links for" not in text.lower()
+    portal = reader.interactive and not any(is_distribution(file.filename) for file in files)
+    if portal or empty:
         raise ValueError("HTML, but not a project's page of the Simple API")
     return ProjectPage(
         name=project,
