@@ -175,7 +175,8 @@ class GatewayAddress:
     def url(self, path: str = "/") -> str:
         """Return the URL of a path, with the token as ``headrace:TOKEN@`` where there is one."""
         user = f"headrace:{self.token}@" if self.token else ""
-        return f"http://{user}{self.host}:{self.port}{path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{user}{host}:{self.port}{path}"
 
 
 @dataclass(frozen=True, slots=True)
