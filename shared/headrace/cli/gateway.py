@@ -78,6 +78,7 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
     env = {**state.network(), **context.env}
     origins = _origins(args, context)
     host, port = listeners.address_of(sockets[0])
+    holder = None if args.control is None else socket.socket(fileno=args.control)
 
     def announce() -> None:
         _say(GatewayAddress(host, port).url(), origins)
@@ -88,22 +89,23 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
         ),
         sockets,
         idle_exit=args.idle_exit * 60 if args.idle_exit else None,
-        watcher=_watcher(args.control, context.env, announce),
+        watcher=_watcher(holder, context.env, announce),
     )
-    if end is server.End.IDLE and args.control is not None:
-        os.write(args.control, b"I")
+    if end is server.End.IDLE and holder is not None:
+        _tell(holder, b"I")
     return FAILED if end is server.End.FAILED else OK
 
 
-def _watcher(control: int | None, env: Mapping[str, str], announce: Callable[[], None]) -> Any:
+def _watcher(
+    holder: socket.socket | None, env: Mapping[str, str], announce: Callable[[], None]
+) -> Any:
     """Whom the worker tells: its holder, else systemd and whoever reads standard output."""
     from headrace.network.server import Watcher  # noqa: PLC0415 - start-up time
     from headrace.system.service.notify import Notifier  # noqa: PLC0415 - as above
 
-    if control is not None:
-        channel = socket.socket(fileno=control)
-        channel.setblocking(False)
-        return Watcher(ready=lambda: _tell(channel, b"R"), alive=lambda: _tell(channel, b"."))
+    if holder is not None:
+        holder.setblocking(False)
+        return Watcher(ready=lambda: _tell(holder, b"R"), alive=lambda: _tell(holder, b"."))
     notifier = Notifier(env)
 
     def ready() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import http.client
 import json
 import time
@@ -55,13 +54,13 @@ def is_up(address: GatewayAddress, timeout: float = 2.0) -> Health | None:
 
 
 def wait_until_up(address: GatewayAddress, timeout: float) -> Health | None:
-    """Wait until a worker answers, `timeout` seconds at most; return the last that was seen."""
+    """Wait until somebody answers, `timeout` seconds at most.
+
+    A gateway that sends its clients away has failed to start more than once: nobody waits for it.
+    """
     deadline = time.monotonic() + timeout
-    health = None
     while (left := deadline - time.monotonic()) > 0:
-        with contextlib.suppress(OSError):
-            health = is_up(address, left)
-        if health is not None and not health.redirecting:
+        if (health := is_up(address, left)) is not None:
             return health
         time.sleep(0.02)
-    return health
+    return None

@@ -90,7 +90,8 @@ def sockets_of(options: Options) -> list[socket.socket]:
     """Return the listening sockets that were handed over."""
     env = os.environ  # noqa: TID251 - a program without headrace.config
     fds = list(options.fds)
-    if env.get("LISTEN_PID") == str(os.getpid()):
+    # Whoever became the holder by exec has left these for us, and named the same socket by --fd.
+    if not fds and env.get("LISTEN_PID") == str(os.getpid()):
         fds += range(3, 3 + int(env.get("LISTEN_FDS", "0")))
     for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         env.pop(name, None)
