@@ -141,6 +141,36 @@ def test_a_kept_connection_that_the_server_closed_is_no_fault(server: RecordingS
     assert use(work) == DATA
 
 
+def test_a_request_that_crosses_the_servers_close_is_asked_again() -> None:
+    """The server closes a kept connection just when the next request arrives on it."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    asked = []
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    asked.append(connection.recv(65536))
+                    connection.sendall(answer)
+                    asked.append(connection.recv(65536))
+
+    async def work(client: Client) -> list[bytes]:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        return [(await client.fetch(url)).body for _ in range(3)]
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        assert use(work) == [b"ok"] * 3
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+    assert len([request for request in asked if request]) == 5
+
+
 @pytest.mark.parametrize(
     ("mode", "fault"),
     [

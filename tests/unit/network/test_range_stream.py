@@ -123,8 +123,14 @@ def test_fast_bytes_take_fewer_wake_ups_with_the_mark(monkeypatch: pytest.Monkey
                 time.sleep(0.0005)
 
     async def count(client: Client, port: int) -> int:
+        count = 0
         async with client.open_range(f"http://127.0.0.1:{port}/f.whl") as stream:
-            return len([part async for part in stream])
+            async for _ in stream:
+                count += 1
+                left = len(packet) * packets - stream.received
+                if left <= 128 << 10 and stream._gatherer is not None:
+                    assert stream._gatherer._mark == 1, "the end is waited for without a mark"
+        return count
 
     def wakes() -> int:
         with socket.create_server(("127.0.0.1", 0)) as listener:
