@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import GatewayAddress, Override, Place, Reader, Scope
+from headrace.hookspecs import FileEdit, GatewayAddress, Override, Place, Reader, Scope
+from headrace.models import Origin
 from headrace_pip import toml_text
 from headrace_pip.activation_toml import TomlActivation
 
 __all__ = ["UvActivation"]
+
+#: A uv.toml, or ``[tool.uv]`` of a pyproject.toml.
+Settings = Mapping[str, Any]
 
 
 class UvActivation(TomlActivation):
@@ -47,25 +52,43 @@ class UvActivation(TomlActivation):
         return Path(env.get("XDG_CONFIG_HOME") or place.home / ".config") / "uv" / "uv.toml"
 
     def own_index(self, place: Place, read: Reader) -> tuple[str, str] | None:
-        """Return ``[pip] index-url``, else the default index for all of uv.
+        """Return the index that ``uv pip`` takes by uv's precedence, apart from us.
 
         For ``headrace run`` the variables and the project count too, as they do for uv.
         """
+        documents = list(self.user_settings(place, read))
         if place.command:
             for name in self.variables:
                 if url := place.environment.get(name):
                     return url, name
-            for path, settings in project_settings(place, read):
-                if url := pip_index(settings):
+            documents[:0] = project_settings(place, read)
+        # Tried with uv 0.6 to 0.13: the kind of the setting decides before the level does.
+        for pick in (default_index, pip_index, old_index):
+            for path, settings in documents:
+                if url := pick(settings):
                     return url, str(path)
-        if (own := super().own_index(place, read)) is not None:
-            return own
-        path = self.file(place)
-        content = read(path)
-        if content is None:
-            return None
-        default = default_index(toml_text.load(content, path))
-        return (default, str(path)) if default else None
+        return None
+
+    def user_settings(self, place: Place, read: Reader) -> Iterator[tuple[Path, Settings]]:
+        """Yield the settings of the user and of the machine without what headrace wrote."""
+        scopes = (Scope.USER, Scope.SYSTEM) if place.scope is Scope.USER else (Scope.SYSTEM,)
+        for scope in scopes:
+            path = self.file(replace(place, scope=scope))
+            content = read(path)
+            if content is None:
+                continue
+            settings = toml_text.load(content, path)
+            if toml_text.is_marked(content, self.keys, path):
+                settings["pip"].pop("index-url")
+            yield path, settings
+
+    def enable(
+        self, place: Place, gateway: GatewayAddress, origins: Sequence[Origin], read: Reader
+    ) -> Sequence[FileEdit]:
+        """Describe the one edit, unless an ``[[index]]`` with ``default = true`` would beat it."""
+        if any(default_index(settings) for _, settings in self.user_settings(place, read)):
+            return ()
+        return super().enable(place, gateway, origins, read)
 
     def overrides(self, place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Override]:
         """Find what makes ``uv pip`` go past the gateway from here."""
@@ -74,23 +97,28 @@ class UvActivation(TomlActivation):
         return overrides.of_uv(place, gateway, read)
 
 
-def default_index(document: Mapping[str, Any]) -> str | None:
-    """Return the default index of a uv.toml or of ``[tool.uv]``, by uv's own two spellings."""
-    for index in document.get("index") or ():
+def default_index(settings: Settings) -> str | None:
+    """Return the URL of an ``[[index]]`` with ``default = true``."""
+    for index in settings.get("index") or ():
         if isinstance(index, dict) and index.get("default") and isinstance(index.get("url"), str):
             return str(index["url"])
-    url = document.get("index-url")
+    return None
+
+
+def pip_index(settings: Settings) -> str | None:
+    """Return ``[pip] index-url``."""
+    pip = settings.get("pip")
+    url = pip.get("index-url") if isinstance(pip, dict) else None
     return url if isinstance(url, str) else None
 
 
-def pip_index(settings: Mapping[str, Any]) -> str | None:
-    """Return the index that ``uv pip`` takes from these settings."""
-    pip = settings.get("pip")
-    url = pip.get("index-url") if isinstance(pip, dict) else None
-    return url if isinstance(url, str) else default_index(settings)
+def old_index(settings: Settings) -> str | None:
+    """Return ``index-url`` outside of ``[pip]``, the older spelling of the default index."""
+    url = settings.get("index-url")
+    return url if isinstance(url, str) else None
 
 
-def project_settings(place: Place, read: Reader) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+def project_settings(place: Place, read: Reader) -> Iterator[tuple[Path, Settings]]:
     """Yield the project's uv settings: the nearest uv.toml, else pyproject.toml with [tool.uv]."""
     here = place.working_directory
     for folder in (here, *here.parents):
@@ -101,7 +129,7 @@ def project_settings(place: Place, read: Reader) -> Iterator[tuple[Path, Mapping
                 return
 
 
-def _settings(path: Path, read: Reader) -> Mapping[str, Any] | None:
+def _settings(path: Path, read: Reader) -> Settings | None:
     try:
         content = read(path)
         document = tomllib.loads(content.decode("utf-8")) if content is not None else None

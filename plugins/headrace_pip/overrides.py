@@ -11,7 +11,13 @@ from headrace.hookspecs import GatewayAddress, Override, Place, Reader
 from headrace.redact import for_display
 from headrace_pip import loopback, pip_config
 from headrace_pip.activation_toml import leads_to
-from headrace_pip.activation_uv import UvActivation, pip_index, project_settings
+from headrace_pip.activation_uv import (
+    UvActivation,
+    default_index,
+    old_index,
+    pip_index,
+    project_settings,
+)
 
 __all__ = ["of_pip", "of_uv"]
 
@@ -35,7 +41,7 @@ def of_uv(place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Overr
     return [
         *_proxies(place, read, "uv"),
         *_uv_variables(place, gateway),
-        *_uv_project(place, gateway, read),
+        *_uv_files(place, gateway, read),
     ]
 
 
@@ -107,12 +113,22 @@ def _uv_variables(place: Place, gateway: GatewayAddress) -> Iterator[Override]:
             yield Override("uv", name, "makes uv skip the user's uv.toml", f"unset {name}")
 
 
-def _uv_project(place: Place, gateway: GatewayAddress, read: Reader) -> Iterator[Override]:
+def _uv_files(place: Place, gateway: GatewayAddress, read: Reader) -> Iterator[Override]:
+    for path, settings in UvActivation().user_settings(place, read):
+        if url := default_index(settings):
+            what = f"has an [[index]] with default = true, {for_display(url)}"
+            hint = "uv asks that whatever [pip] says; `headrace run -- uv pip …` goes round it"
+            yield Override("uv", str(path), what, hint)
     for path, settings in project_settings(place, read):
-        url = pip_index(settings)
+        url = default_index(settings) or pip_index(settings)
+        old = old_index(settings)
         if url and not leads_to(url, gateway):
             what = f"sets the index to {for_display(url)}"
             yield Override("uv", str(path), what, "the project's own wish; kept")
+        elif old and not leads_to(old, gateway):
+            what = f"sets index-url to {for_display(old)}, which uv pip does not obey beside ours"
+            hint = "write it as [[index]] with default = true, or use `headrace run -- uv pip …`"
+            yield Override("uv", str(path), what, hint)
         elif settings.get("index"):
             what = "names indexes that uv asks first"
             yield Override("uv", str(path), what, "the project's own wish; kept")

@@ -5,15 +5,11 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
-
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Item
+from typing import Any
 
 from headrace.errors import ConfigurationError
 
-__all__ = ["MARK", "get", "is_marked", "set_key", "unset_key"]
+__all__ = ["MARK", "get", "is_marked", "load", "set_key", "unset_key"]
 
 MARK = "written by `headrace on`, taken out by `headrace off`"
 
@@ -47,6 +43,9 @@ def is_marked(content: bytes, keys: Sequence[str], path: Path) -> bool:
 def set_key(content: bytes, keys: Sequence[str], value: str, path: Path) -> bytes:
     """Set a key, making its tables where they are missing."""
     before = load(content, path)
+    import tomlkit  # noqa: PLC0415 - `headrace status` only reads
+    from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415 - as above
+
     try:
         document = tomlkit.parse(content.decode("utf-8"))
         table: Any = document
@@ -71,13 +70,18 @@ def set_key(content: bytes, keys: Sequence[str], value: str, path: Path) -> byte
 
 def unset_key(content: bytes, keys: Sequence[str], back: str | None, path: Path) -> bytes:
     """Give a key its old value back, or remove it, with tables that this leaves empty."""
+    import tomlkit  # noqa: PLC0415 - as above
+    from tomlkit.items import Item  # noqa: PLC0415 - as above
+
     document = tomlkit.parse(content.decode("utf-8"))
     tables: list[Any] = [document]
     for key in keys[:-1]:
         tables.append(tables[-1][key])
     if back is not None:
         tables[-1][keys[-1]] = back
-        cast("Item", tables[-1][keys[-1]]).trivia.comment = ""
+        item = tables[-1][keys[-1]]
+        if isinstance(item, Item):
+            item.trivia.comment = ""
         return tomlkit.dumps(document).encode()
     del tables[-1][keys[-1]]
     for table, key in reversed(list(zip(tables, keys[:-1], strict=False))):
