@@ -260,6 +260,9 @@ class Document:
     """Other headers worth keeping, lower-case names (x-pypi-last-serial)."""
     supplied_by: str | None = None
     """None: the origin; else the id of the mirror whose page this is (provisional)."""
+    private: bool = False
+    """The origin wanted the user's credential for it: no mirror is asked for what it names, be the
+    origin called private or not."""
     stale: bool = False
     """The last known page of an origin that fails now: what only the origin could add to its
     files (metadata, signatures) must not be promised. Never kept, only shown to `rewrite`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -80,14 +80,16 @@ class Artifacts:
         sources: Choice,
         credentials: Credentials,
         small: SmallArtifacts,
+        hit: Callable[[int], None],
     ) -> None:
-        """All of these are shared by all requests."""
+        """All of these are shared by all requests; `hit` counts bytes that the store gave."""
         self._registry = registry
         self._store = store
         self._downloader = downloader
         self._sources = sources
         self._credentials = credentials
         self._small = small
+        self._hit = hit
         self._burnt: OrderedDict[str, str] = OrderedDict()
 
     def _etag(self, artifact: Artifact) -> str:
@@ -177,6 +179,7 @@ class Artifacts:
             _log.info("%s has left the store: %s", artifact.path, error)
             return False
         await self._begin(exchange, artifact, body)
+        self._hit(wanted.end - wanted.start)
         await exchange.file(reading, wanted.end - wanted.start)
         return True
 

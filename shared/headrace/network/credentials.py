@@ -11,9 +11,9 @@ import base64
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from headrace.models import Artifact, Credential, Origin, Source
+from headrace.models import Artifact, Credential, Document, Origin, Source
 from headrace.network.client import Answer, Client
 from headrace.plugins import Plugins
 from headrace.policy import trust
@@ -55,34 +55,43 @@ class Credentials:
         stood in the origins' own URLs, shown as long as the plugins know nothing.
         """
         self._plugins = plugins
-        self._recorded = dict(recorded or {})
+        self._recorded = {origin.url: each for origin, each in (recorded or {}).items()}
         self._lifetime = lifetime
         self._patience = patience
         self._clock = clock
-        self._known: dict[Origin, _Known] = {}
-        self._asking: dict[Origin, asyncio.Task[Credential | None]] = {}
+        self._known: dict[str, _Known] = {}
+        self._asking: dict[str, asyncio.Task[Credential | None]] = {}
+        self._demanded: set[str] = set()
 
     async def load(self, origin: Origin) -> None:
         """Make sure that `headers` knows. Only private origins are looked up unasked: a public
         one is shown a credential when it has demanded one, never before.
         """
-        if origin.private and not self._valid(origin):
+        if self.is_private(origin) and not self._valid(origin):
             await self.refresh(origin)
+
+    def is_private(self, origin: Origin) -> bool:
+        """Whether an origin is called private, or has wanted a credential."""
+        return origin.private or origin.url in self._demanded
+
+    def demanded(self, origin: Origin) -> None:
+        """Remember that an origin wants a credential, so that its names are nobody else's."""
+        self._demanded.add(origin.url)
 
     async def refresh(self, origin: Origin) -> bool:
         """Ask the plugins again, after a 401; True when there is something new to show."""
-        before = self._known.get(origin)
-        task = self._asking.get(origin)
+        before = self._known.get(origin.url)
+        task = self._asking.get(origin.url)
         if task is None:
             task = asyncio.ensure_future(self._look_up(origin))
-            self._asking[origin] = task
-            task.add_done_callback(lambda _: self._asking.pop(origin, None))
+            self._asking[origin.url] = task
+            task.add_done_callback(lambda _: self._asking.pop(origin.url, None))
         credential = await asyncio.shield(task)
         return credential is not None and (before is None or before.credential != credential)
 
     def headers(self, origin: Origin, url: str) -> dict[str, str]:
         """Return the Authorization for a request at `url`, where trust allows it (RFC 7617)."""
-        known = self._known.get(origin)
+        known = self._known.get(origin.url)
         if known is None or known.credential is None:
             return {}
         if not trust.may_see_credential(origin, url):
@@ -95,18 +104,20 @@ class Credentials:
         return self.headers(artifact.origin, source.url) if source.is_origin else {}
 
     def _valid(self, origin: Origin) -> bool:
-        known = self._known.get(origin)
+        known = self._known.get(origin.url)
         return known is not None and self._clock() < known.until
 
     async def _look_up(self, origin: Origin) -> Credential | None:
         credential: Credential | None = None
+        # Nobody is asked about a public origin; one that demanded a credential is not public.
+        private = replace(origin, private=True)
         try:
             async with asyncio.timeout(self._patience):
-                credential = await asyncio.to_thread(self._plugins.credential, origin)
+                credential = await asyncio.to_thread(self._plugins.credential, private)
         except TimeoutError:
             _log.warning("no credential for %s within %g s", origin.url, self._patience)
-        credential = credential or self._recorded.get(origin)
-        self._known[origin] = _Known(credential, self._clock() + self._lifetime)
+        credential = credential or self._recorded.get(origin.url)
+        self._known[origin.url] = _Known(credential, self._clock() + self._lifetime)
         return credential
 
 
@@ -117,6 +128,15 @@ class OriginClient:
         """Keep both; the client is shared with everybody else."""
         self._client = client
         self._credentials = credentials
+
+    def is_private(self, origin: Origin) -> bool:
+        """Whether an origin's names are to be kept from everybody else."""
+        return self._credentials.is_private(origin)
+
+    def learn(self, origin: Origin, document: Document) -> None:
+        """Take from a kept page what its origin wanted."""
+        if document.private:
+            self._credentials.demanded(origin)
 
     async def fetch(
         self,
@@ -141,6 +161,7 @@ class OriginClient:
         )
         if answer.status != 401 or not trust.may_see_credential(origin, url):
             return answer
+        self._credentials.demanded(origin)
         if not await self._credentials.refresh(origin):
             return answer
         shown = self._credentials.headers(origin, url)

@@ -159,6 +159,8 @@ class Documents:
         `greatest_age` the client's demand (`demand`).
         """
         known = await self.known(plan.key)
+        if known is not None:
+            self._origin.learn(plan.origin, known[0])
         wanted = 0.0 if plan.revalidate else greatest_age
         if known is not None and self._fresh(known[0], wanted):
             self._told("provisional" if known[0].supplied_by else "fresh")
@@ -179,7 +181,11 @@ class Documents:
             return self._stale(known, error)
         except UpstreamError as error:
             # A page of a company index is not for those whom it no longer lets in.
-            final = (Fault.MISSING, Fault.FORBIDDEN) if plan.origin.private else (Fault.MISSING,)
+            final = (
+                (Fault.MISSING, Fault.FORBIDDEN)
+                if self._origin.is_private(plan.origin)
+                else (Fault.MISSING,)
+            )
             if known is None or error.fault in final:
                 raise
             return self._stale(known, error)
@@ -354,7 +360,12 @@ class Documents:
         life = _lifetime(cache, answer.headers)
         if answer.status == 304 and before is not None:
             again = life if "cache-control" in answer.headers else before.max_age
-            return replace(before, fetched_at=self._clock(), max_age=again)
+            return replace(
+                before,
+                fetched_at=self._clock(),
+                max_age=again,
+                private=before.private or self._origin.is_private(plan.origin),
+            )
         kept = _worth_keeping(answer.headers)
         if "no-store" in cache:
             kept["cache-control"] = "no-store"
@@ -367,6 +378,7 @@ class Documents:
             fetched_at=self._clock(),
             max_age=life,
             headers=kept,
+            private=self._origin.is_private(plan.origin),
         )
 
     # ------------------------------------------------------------------ memory

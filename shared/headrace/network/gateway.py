@@ -44,7 +44,7 @@ _SMALL = 1024
 _CHALLENGE = {"www-authenticate": 'Basic realm="headrace", charset="UTF-8"'}
 
 
-def build_app(
+def build_app(  # noqa: PLR0917 - the seam that server, tests and benchmarks share
     settings: Settings,
     folders: Folders,
     origins: Sequence[DiscoveredOrigin],
@@ -198,7 +198,8 @@ class _Door:
         if page.document.supplied_by:
             extra["x-headrace-provisional"] = page.document.supplied_by
         await _send_page(exchange, rendered, extra)
-        parts.read_ahead.follow(self._ecosystem, plan, page.document, request)
+        if not page.stale:
+            parts.read_ahead.follow(self._ecosystem, plan, page.document, request)
 
     async def _without(self, exchange: Exchange, plan: ServeDocument, error: UpstreamError) -> None:
         """Answer when there is no page at all.
@@ -227,7 +228,7 @@ class _Door:
 
     async def _pass(self, exchange: Exchange, plan: PassThrough) -> None:
         """Let the origin answer for itself; with the user's credential where that is needed."""
-        if not plan.origin.private:
+        if not self._parts.origin.is_private(plan.origin):
             await exchange.redirect(for_files(plan.url), "headrace: the origin answers this itself")
             return
         accept = {"accept": exchange.request.headers.get("accept", "*/*")}

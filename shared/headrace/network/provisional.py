@@ -139,7 +139,7 @@ class Provisional:
         self, ecosystem: Ecosystem, plan: ServeDocument, before: Document | None
     ) -> tuple[Mirror, float] | None:
         """Choose the mirror, and the seconds that the origin gets before it is asked."""
-        if self._settings.documents == "origin" or plan.origin.private:
+        if self._settings.documents == "origin" or self._origin.is_private(plan.origin):
             return None
         size = len(before.body) if before else USUAL_PAGE
         now = self._clock()

@@ -148,9 +148,13 @@ def _artifacts(
     digest could only do harm.
     """
     mirror = document.supplied_by
+    named = {a.path: a for a in ecosystem.artifacts(document, page)}
+    if document.private:
+        own = replace(page.origin, private=True)
+        return {path: replace(a, origin=own) for path, a in named.items()}
     if mirror is None:
-        return {a.path: a for a in ecosystem.artifacts(document, page)}
+        return named
     return {
-        a.path: replace(a, provisional=mirror, digest=a.digest if a.mirrored else None)
-        for a in ecosystem.artifacts(document, page)
+        path: replace(a, provisional=mirror, digest=a.digest if a.mirrored else None)
+        for path, a in named.items()
     }

@@ -115,7 +115,8 @@ class Ledger:
         self.transfers += 1
         self.bytes_served += event.size
         for source, count in event.bytes_by_source.items():
-            _count(self.bytes_by_source, source, count)
+            if count:
+                _count(self.bytes_by_source, source, count)
         what = saving(event, self.rates(event))
         self.saved += what.seconds if what else 0.0
         self.recent.append(Finished(event, self.clock(), what))
@@ -153,7 +154,7 @@ def _finished(each: Finished) -> dict[str, Any]:
         "provisional": event.artifact.provisional,
         "size": event.size,
         "seconds": round(event.seconds, 3),
-        "bytes_by_source": dict(event.bytes_by_source),
+        "bytes_by_source": {source: n for source, n in event.bytes_by_source.items() if n},
         "faults": dict(event.faults),
         "from_store": event.from_store,
     }

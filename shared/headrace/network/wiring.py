@@ -277,6 +277,7 @@ def assemble(
             sources=sources,
             credentials=credentials,
             small=small,
+            hit=ledger.stored,
         ),
         ledger=ledger,
         read_ahead=ReadAhead(fetcher),
