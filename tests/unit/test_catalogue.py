@@ -146,7 +146,10 @@ def test_a_missing_field_and_a_second_row_are_mistakes() -> None:
         ("class=cloud", True),
     ],
 )
-def test_what_is_used_without_being_named(change: str, by_default: bool) -> None:
+def test_what_is_used_without_being_named(
+    change: str,
+    by_default: bool,  # noqa: FBT001 - a column of the table
+) -> None:
     key, equals, word = change.partition("=")
     if equals and " " not in change:
         lines = [line for line in GOOD.splitlines() if not line.startswith(f"{key} =")]

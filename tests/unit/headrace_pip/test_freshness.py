@@ -36,7 +36,9 @@ def test_the_serial_is_found_wherever_an_index_writes_it() -> None:
     ],
 )
 def test_a_mirror_is_fresh_when_its_page_is_no_older(
-    mirror: Response, origin: Response, verdict: bool | None
+    mirror: Response,
+    origin: Response,
+    verdict: bool | None,  # noqa: FBT001 - a column of the table
 ) -> None:
     assert PROBE.judge([mirror], [origin]) is verdict
 
