@@ -95,18 +95,31 @@ def test_hash_mode_takes_the_right_file_and_refuses_the_wrong_one(
     assert not client.environment.holds(other.files())
 
 
-def test_requirements_file_that_names_its_own_index_goes_there(
-    world: MakeWorld, client: Installer
-) -> None:
+def test_requirements_file_that_names_its_own_index_goes_there(world: MakeWorld, pip: Pip) -> None:
     made = world()
     built = wheels.wheel("thing", "1.0")
     made.index.add(built)
-    # It starts, so that going past it is the file's doing.
-    client.point_at(made.gateway.index)
-    file = client.environment.write("r.txt", f"-i {made.origin}\nthing\n")
-    client.install("-r", str(file)).ok()
-    assert client.environment.holds(built.files())
+    # It is started, so that going past it is the file's doing.
+    pip.point_at(made.gateway.index)
+    file = pip.environment.write("r.txt", f"-i {made.origin}\nthing\n")
+    pip.install("-r", str(file)).ok()
+    assert pip.environment.holds(built.files())
     assert not made.at_mirrors()
+
+
+def test_uv_takes_its_settings_before_the_index_of_a_requirements_file(
+    world: MakeWorld, uv: Uv
+) -> None:
+    # uv's own order, with or without headrace: settings and command line, then the file.
+    made = world()
+    built = wheels.wheel("thing", "1.0")
+    made.index.add(built)
+    uv.point_at(made.gateway.index)
+    file = uv.environment.write("r.txt", f"-i {made.origin}\nthing\n")
+    uv.install("-r", str(file)).ok()
+    assert uv.environment.holds(built.files())
+    named = uv.install("--reinstall", "--no-cache", "-i", made.origin, "-r", str(file))
+    assert made.gateway.url not in named.ok().err
 
 
 def test_source_distribution_with_build_isolation(world: MakeWorld, client: Installer) -> None:

@@ -40,19 +40,38 @@ def test_origin_whose_certificate_is_not_trusted_is_not_believed(
 
 def test_outgoing_proxy_is_used_for_every_upstream(world: MakeWorld, newest: Pip) -> None:
     with RecordingProxy() as proxy:
-        made = world(env={"HTTP_PROXY": proxy.url, "HTTPS_PROXY": proxy.url})
+        # These names mean nothing here: whoever does not ask the proxy reaches nobody.
+        made = world(domain="far.test", env={"HTTP_PROXY": proxy.url, "HTTPS_PROXY": proxy.url})
         built = wheels.wheel("thing", "1.0", size=9_000_000)
         made.index.add(built)
         newest.point_at(made.gateway.index)
         newest.install("thing").ok()
         assert newest.environment.holds(built.files())
+        assert made.at_mirrors("*.whl")
         through = {passed.target.split("/")[2] for passed in proxy.passed}
-        assert f"127.0.0.1:{made.pages.port}" in through
-        asked = [server for server in made.servers if server.seen]
-        assert {f"127.0.0.1:{server.port}" for server in asked} <= through
+        assert f"pages.far.test:{made.pages.port}" in through
+        assert {f"{s.name}.far.test:{s.port}" for s in made.servers if s.seen} <= through
 
 
-def test_no_proxy_is_honoured(world: MakeWorld, newest: Pip) -> None:
+def test_tls_goes_through_the_proxy_without_being_opened(
+    world: MakeWorld, newest: Pip, tmp_path: Path
+) -> None:
+    # The certificate is for 127.0.0.1, so a name that only the proxy knows must be refused.
+    trusted = authority(tmp_path / "ca")
+    with RecordingProxy() as proxy:
+        made = world(
+            tls=trusted.server,
+            domain="far.test",
+            env={"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(trusted.certificate)},
+        )
+        made.index.add(wheels.wheel("thing", "1.0"))
+        newest.point_at(made.gateway.index)
+        newest.install("thing").failed()
+        assert {passed.method for passed in proxy.passed} == {"CONNECT"}
+        assert made.pages.seen == []
+
+
+def test_loopback_and_no_proxy_are_reached_directly(world: MakeWorld, newest: Pip) -> None:
     with RecordingProxy() as proxy:
         made = world(env={"HTTP_PROXY": proxy.url, "NO_PROXY": "127.0.0.1,localhost"})
         made.index.add(wheels.wheel("thing", "1.0"))

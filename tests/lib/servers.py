@@ -35,8 +35,12 @@ class RecordingServer:
         rate: float | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
+        known_as: str = "",
     ) -> None:
-        """`rate` is the link's, shared by all responses; `port` 0 takes a free one."""
+        """`rate` is the link's, shared by all responses; `port` 0 takes a free one; `known_as` is
+        the host's name in URLs, for those who reach it through a proxy that knows it.
+        """
+        self.known_as = known_as or host
         self.name = name
         self.content: dict[str, bytes | Reply | Handler] = dict(content or {})
         self.mounts: dict[str, Handler] = {}
@@ -110,7 +114,7 @@ class RecordingServer:
     @property
     def url(self) -> str:
         """Base URL without a final slash."""
-        return f"{'https' if self.tls else 'http'}://{self._host}:{self._port}"
+        return f"{'https' if self.tls else 'http'}://{self.known_as}:{self._port}"
 
     # -------------------------------------------------------------- orders
 

@@ -87,26 +87,29 @@ def make_world(
     more: Sequence[TestMirror] = (),
     one_host: bool = False,
     tls: ssl.SSLContext | None = None,
+    domain: str = "",
     missing: Sequence[str] = (),
     **mirror_fields: Any,
 ) -> World:
     """Start the servers. Rates are bytes per second of each server's link; `tls` is the origin's;
-    `missing` are names of files that no mirror has yet.
+    `missing` are names of files that no mirror has yet. With a `domain` the upstreams are
+    ``pages.<domain>`` and so on, which only a proxy can reach.
     """
+
+    def server(name: str, **rest: Any) -> RecordingServer:
+        known_as = f"{name}.{domain}" if domain else ""
+        return stack.enter_context(RecordingServer(name=name, known_as=known_as, **rest))
+
     index = Index()
-    pages = stack.enter_context(RecordingServer(name="pages", tls=tls))
+    pages = server("pages", tls=tls)
     pages.compress = True
     pages.cache_control = "max-age=600, public"
-    files = (
-        pages
-        if one_host
-        else stack.enter_context(RecordingServer(name="files", rate=origin_rate, tls=tls))
-    )
+    files = pages if one_host else server("files", rate=origin_rate, tls=tls)
     origin = index.mount_origin(pages, files)
     running: list[RecordingServer] = []
     described: list[TestMirror] = []
     for number in range(mirrors):
-        mirror = stack.enter_context(RecordingServer(name=f"mirror{number}", rate=mirror_rate))
+        mirror = server(f"mirror{number}", rate=mirror_rate)
         base = index.mount_mirror(mirror, without=missing)
         running.append(mirror)
         described.append(TestMirror(mirror.name, base, rank=number, **mirror_fields))
