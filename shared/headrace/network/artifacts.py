@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from headrace.errors import IntegrityError, TransferError, UpstreamError
+from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamError
 from headrace.hookspecs import Ecosystem
 from headrace.models import Artifact, ServeArtifact, Source
 from headrace.network.credentials import Credentials
@@ -131,7 +131,7 @@ class Artifacts:
             _log.error("%s", error)
             if not exchange.started:
                 await exchange.text(404, f"headrace: {error}")
-        except (TransferError, UpstreamError, TimeoutError) as error:
+        except (TransferError, UpstreamError, StoreError, TimeoutError) as error:
             if exchange.started:
                 _log.warning("%s is cut: %s", artifact.path, error)
             else:

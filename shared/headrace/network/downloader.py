@@ -113,6 +113,7 @@ class Downloader:
             task.add_done_callback(self._tasks.discard)
         download = Download(artifact, run, self, None, run.generation)
         self._readers[run].append(download)
+        run.left.clear()  # an earlier reader may have been the last one then
         return download
 
     async def _drive(self, key: str, run: Run) -> None:
