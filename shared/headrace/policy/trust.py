@@ -82,6 +82,9 @@ def may_see_credential(origin: Origin, url: str, *, prefix: str = "/") -> bool:
     Same scheme, host and port as the origin, as clients themselves have it; below `prefix` where
     one host serves several owners. A path that climbs is under nobody's prefix.
     """
+    # Two readers of such a URL may see two hosts in it (backslash as slash, cut at a blank).
+    if "\\" in url or any(character <= " " for character in url):
+        return False
     place = _place(url)
     if place is None or place != _place(origin.url):
         return False

@@ -1,0 +1,93 @@
+"""Which sources, in which order: cases that a user would notice."""
+
+from __future__ import annotations
+
+from headrace.models import Mirror, MirrorStats
+from headrace.policy.selection import select
+
+NOW = 1_800_000_000.0
+MBIT = 125_000.0
+
+
+def one(
+    name: str,
+    *,
+    rate: float | None = None,
+    rtt: float | None = None,
+    rank: int = 100,
+    age: float = 0.0,
+    paused: float = 0.0,
+    failures: float = 0.0,
+) -> MirrorStats:
+    measured = rate is not None or rtt is not None
+    return MirrorStats(
+        Mirror(name, "python", "https://m.example", "packages", rank=rank),
+        rate=rate,
+        rtt=rtt,
+        failures=failures,
+        paused_until=paused,
+        measured_at=NOW - age if measured else 0.0,
+    )
+
+
+def names(chosen: tuple[MirrorStats, ...]) -> list[str]:
+    return [stats.mirror.id for stats in chosen]
+
+
+#: The lab of the performance study.
+A = one("a", rate=38 * MBIT, rtt=0.03)
+B = one("b", rate=75 * MBIT, rtt=0.06)
+C = one("c", rate=3.6 * MBIT, rtt=0.2)
+OFFICIAL = one("origin", rate=1.1 * MBIT, rtt=0.2)
+NOBODY = one("origin")
+
+
+def test_a_large_file_starts_with_throughput_and_a_small_one_with_round_trips() -> None:
+    assert names(select([A, B, C], OFFICIAL, 200 << 20, now=NOW)) == ["b", "a", "c"]
+    assert names(select([A, B, C], OFFICIAL, 20_000, now=NOW)) == ["a", "b"]
+
+
+def test_a_fast_origin_has_no_slower_mirror_before_it_on_a_small_file() -> None:
+    fast = one("origin", rate=500 * MBIT, rtt=0.01)
+    assert names(select([A, B, C], fast, 100_000, now=NOW)) == []
+    assert names(select([A, B, C], fast, 200 << 20, now=NOW)) == ["b", "a", "c"]
+
+
+def test_what_nobody_measured_goes_by_rank_and_beside_others() -> None:
+    unknown = [one(f"u{rank}", rank=rank) for rank in (3, 1, 2, 4, 5, 6, 7)]
+    assert names(select(unknown, OFFICIAL, 50 << 20, now=NOW)) == ["u1", "u2", "u3", "u4", "u5"]
+    assert names(select([A, B, C, *unknown], OFFICIAL, 50 << 20, now=NOW)) == [
+        "b",
+        "a",
+        "c",
+        "u1",
+        "u2",
+    ]
+
+
+def test_nothing_unknown_stands_before_a_healthy_origin_on_a_small_file() -> None:
+    unknown = [one("u", rank=1)]
+    assert names(select(unknown, OFFICIAL, 1000, now=NOW)) == []
+    assert names(select(unknown, NOBODY, 1000, now=NOW)) == ["u"]
+    paused = one("origin", rate=1.0, rtt=0.1, paused=NOW + 5)
+    assert names(select(unknown, paused, 1000, now=NOW)) == ["u"]
+
+
+def test_a_measurement_of_last_week_is_a_guess() -> None:
+    old = one("old", rate=1e9, rtt=0.001, age=7 * 86_400.0, rank=9)
+    assert names(select([old, A], OFFICIAL, 1000, now=NOW)) == ["a"]
+
+
+def test_one_that_fails_often_counts_as_slower() -> None:
+    flaky = one("flaky", rate=100 * MBIT, rtt=0.03, failures=0.5)
+    assert names(select([flaky, B], OFFICIAL, 200 << 20, now=NOW)) == ["b", "flaky"]
+
+
+def test_one_that_is_busy_counts_as_slower() -> None:
+    assert names(select([A, B], OFFICIAL, 20_000, now=NOW, busy={"a": 4})) == ["b", "a"]
+
+
+def test_four_work_and_one_is_tried() -> None:
+    known = [one(f"k{n}", rate=n * MBIT, rtt=0.1) for n in range(1, 9)]
+    chosen = names(select([*known, one("new")], OFFICIAL, 50 << 20, now=NOW))
+    assert chosen == ["k8", "k7", "k6", "k5", "new"]
