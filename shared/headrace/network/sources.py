@@ -82,8 +82,10 @@ class Sources:
             own = [m for m in self._settings.mirrors if m.ecosystem == ecosystem]
             shipped = self._plugins.mirrors(ecosystem) if self._settings.catalogue else []
             found: dict[str, Mirror] = {}
+            off, named = self._settings.disabled_mirrors, self._settings.enabled_mirrors
             for mirror in (*own, *shipped):
-                if mirror.id not in self._settings.disabled_mirrors and mirror.id != ORIGIN:
+                wanted = not mirror.opt_in or mirror.id in named
+                if wanted and mirror.id not in off and mirror.id != ORIGIN:
                     found.setdefault(mirror.id, mirror)
             self._mirrors[ecosystem] = tuple(found.values())
         return self._mirrors[ecosystem]
