@@ -16,21 +16,10 @@ import pytest
 from lib.clients import Environment, Pip, Result
 from lib.faults import large
 from lib.gateway import TestMirror, headrace
+from lib.holders import living
 from lib.world import MakeWorld, World
 
 RUN = [*headrace(), "run"]
-
-
-def processes_of(mark: str) -> list[str]:
-    """Command lines of living processes that carry `mark` in their environment."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark.encode() in (entry / "environ").read_bytes() and entry.name != str(os.getpid()):
-                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        except OSError:
-            continue
-    return found
 
 
 @pytest.fixture
@@ -44,7 +33,7 @@ def box(tmp_path: Path) -> Iterator[Environment]:
     environment.write(".config/pip/pip.conf", "[global]\nindex-url = http://127.0.0.1:9/simple\n")
     yield environment
     deadline = time.monotonic() + 5
-    while (left := processes_of(str(tmp_path))) and time.monotonic() < deadline:
+    while (left := living(str(tmp_path))) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert left == []
     assert list((environment.home / "tmp").glob("headrace-run-*")) == []

@@ -23,6 +23,7 @@ from headrace.system.service.identity import instance
 from lib.clients import Environment, Pip
 from lib.faults import SIZE, large
 from lib.gateway import Gateway, headrace
+from lib.holders import living
 from lib.ports import free_port
 from lib.world import MakeWorld, World
 
@@ -90,20 +91,6 @@ class Kept:
         while sum(self.made.sent().values()) < count:
             assert time.monotonic() < deadline, self.gateway.told()
             time.sleep(0.01)
-
-
-def living(mark: str) -> list[str]:
-    """Processes that carry `mark` in their environment, zombies of this one included."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            status = (entry / "stat").read_text("ascii", "replace").rpartition(")")[2].split()
-            ours = status[0] == "Z" and int(status[1]) == os.getpid()
-            if ours or mark.encode() in (entry / "environ").read_bytes():
-                found.append(f"{entry.name} {status[0]} {(entry / 'cmdline').read_text()}")
-        except OSError:
-            continue
-    return found
 
 
 @pytest.fixture

@@ -173,13 +173,19 @@ def _hold(args: argparse.Namespace, context: Context) -> int:
     if args.hold:
         _say(address.url(), origins)
         process.become_holder(held, sockets)
-    started = process.start_detached(held, sockets, context.env)
+    process.leave_running(held, sockets, context.env)
     seen = health.wait_until_up(address, timeout=15)
-    if seen is None or started.poll() is not None:
+    if seen is None:
         raise LocalError(
             "gateway-silent",
             f"the gateway on port {port} does not answer",
             hint=f"{held.log} says why",
+        )
+    if seen.redirecting:
+        raise LocalError(
+            "gateway-redirects",
+            "the gateway cannot start; the holder sends everybody to the origin and tries again",
+            hint=f"{held.log} says why; `headrace gateway --stop` ends it",
         )
     _say(address.url(), origins)
     return OK

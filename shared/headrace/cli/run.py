@@ -153,7 +153,7 @@ def _start(
         grace=3,
         owner=os.getpid(),
     )
-    started = process.start_detached(held, [sock], env)
+    started = process.start(held, [sock], env)
     clearing_up.callback(started.wait)
     clearing_up.callback(process.stop, lock, 5.0)
     up = health.wait_until_up(address, START_LIMIT)

@@ -45,7 +45,7 @@ class Bare:
                 f"{task.folders.state} cannot be made: {error.strerror or error}",
                 hint="HEADRACE_HOME names another place",
             ) from error
-        process.start_detached(held, [self._listen(task.host, task.port)], self._env, account=who)
+        process.leave_running(held, [self._listen(task.host, task.port)], self._env, account=who)
 
     def stop(self, task: Task) -> None:
         """Stop it."""

@@ -50,7 +50,7 @@ def is_up(address: GatewayAddress, timeout: float = 2.0) -> Health | None:
     told = ask(address, "/healthz", timeout)
     if not isinstance(told, dict) or "headrace" not in told:
         return None
-    return Health(str(told.get("")), told["headrace"] == "redirecting")
+    return Health(str(told.get("instance", "")), told["headrace"] == "redirecting")
 
 
 def wait_until_up(address: GatewayAddress, timeout: float) -> Health | None:

@@ -26,8 +26,10 @@ __all__ = [
     "become_holder",
     "holder_argv",
     "is_held",
+    "leave_running",
     "reload",
-    "start_detached",
+    "start",
+    "start_mark",
     "stop",
     "worker_argv",
 ]
@@ -65,7 +67,7 @@ def worker_argv(*words: str) -> tuple[str, ...]:
 
 
 def holder_argv(held: Held) -> list[str]:
-    """Return the holder's command, to which ``--fd`` may be added by `start_detached`."""
+    """Return the holder's command, to which ``--fd`` may be added by `start`."""
     name = "holder_windows.py" if os.name == "nt" else "holder.py"
     script = held.script or Path(__file__).with_name(name)
     words = [base_python(), "-I", "-S", str(script), "--grace", f"{held.grace:g}"]
@@ -77,15 +79,31 @@ def holder_argv(held: Held) -> list[str]:
     return [*words, "--", *held.worker]
 
 
-def start_detached(
+def leave_running(
     held: Held, sockets: Sequence[socket.socket], env: Mapping[str, str], *, account: str = ""
+) -> None:
+    """Start a holder that is nobody's child; else as `start`."""
+    shell = () if sys.platform == "win32" else ("/bin/sh", "-c", '"$0" "$@" &')
+    started = start(held, sockets, env, account=account, through=shell)
+    if shell:
+        started.wait()
+
+
+def start(
+    held: Held,
+    sockets: Sequence[socket.socket],
+    env: Mapping[str, str],
+    *,
+    account: str = "",
+    through: Sequence[str] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a holder in a session of its own, with the sockets in it, and close them here.
 
-    It outlives the caller's terminal. `account`: the user to become, where the caller is root.
+    `account`: the user to become, where the caller is root.
     """
     argv = holder_argv(held)
     argv[argv.index("--") : argv.index("--")] = _handed(sockets)
+    argv = [*through, *argv]
     identity = _identity(account)
     for sock in sockets:
         sock.set_inheritable(True)

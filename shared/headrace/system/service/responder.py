@@ -17,12 +17,14 @@ import socket
 import sys
 import threading
 import time
+from typing import NoReturn
 
 HEAD_LIMIT = 32 << 10
 TIMEOUT = 10.0
 #: Seconds before a client is sent round; clients follow 10 to 30 redirects.
 ROUND = 1.0
-AT_A_TIME = threading.BoundedSemaphore(64)
+PLACES = 64
+AT_A_TIME = threading.BoundedSemaphore(PLACES)
 #: RFC 3986: what may stand in a path and query as it is; the rest is not sent back.
 SAFE = frozenset(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/?%"
@@ -95,7 +97,14 @@ def converse(connection: socket.socket, redirects: list[tuple[str, str]]) -> Non
             pass
 
 
-def main() -> int:
+def leave() -> NoReturn:
+    """End when everybody who was let in has an answer."""
+    for _ in range(PLACES):
+        AT_A_TIME.acquire(timeout=2 * ROUND)
+    os._exit(0)
+
+
+def main() -> NoReturn:
     """Answer until told to stop."""
     redirects: list[tuple[str, str]] = []
     sockets: list[socket.socket] = []
@@ -107,9 +116,15 @@ def main() -> int:
             redirects.append((prefix, url))
         elif name == "--fd":
             sockets.append(socket.socket(fileno=int(value)))
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    wake_read, wake_write = socket.socketpair()
+    wake_write.setblocking(False)
+    signal.set_wakeup_fd(wake_write.fileno())
+    signal.signal(signal.SIGTERM, lambda *_: None)
     while True:
-        for sock in select.select(sockets, [], [])[0]:
+        readable = select.select([*sockets, wake_read], [], [])[0]
+        if wake_read in readable:
+            leave()
+        for sock in readable:
             with contextlib.suppress(BlockingIOError, ConnectionError):
                 connection, _ = sock.accept()
                 AT_A_TIME.acquire()
@@ -117,4 +132,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -59,9 +59,13 @@ RemoveIPC=yes
 """
 
 
-def quote(word: str) -> str:
-    """Write one word of a command line as systemd.service(5), "Command lines", reads it."""
-    text = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+def quote(word: str, *, command: bool = True) -> str:
+    """Write one word as systemd.syntax(7), "Quoting", reads it.
+
+    In a `command` a dollar begins a variable as well (systemd.service(5), "Command lines").
+    """
+    text = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    text = text.replace("$", "$$") if command else text
     return f'"{text}"' if text != word or not text or set(" \t';") & set(text) else text
 
 
@@ -89,6 +93,8 @@ def service_unit(task: Task) -> str:
     system = task.scope is Scope.SYSTEM
     command = " ".join(quote(word) for word in holder_argv(task.held))
     after = f"{SOCKET} network.target nss-lookup.target" if system else SOCKET
+    # This one is taken as it stands, but for the percent sign.
+    own = str(task.folders.config / "gateway.env").replace("%", "%%")
     sandbox = _SANDBOX + (_SYSTEM_SANDBOX if system else "")
     return f"""\
 # Written by `headrace on`, removed by `headrace off`.
@@ -109,7 +115,7 @@ TimeoutStopSec=30
 WatchdogSec=90
 KillMode=mixed
 OOMPolicy=continue
-EnvironmentFile=-{quote(str(task.folders.config / "gateway.env"))}
+EnvironmentFile=-{own}
 UMask=0077
 LimitNOFILE=65536
 TasksMax=256
@@ -123,11 +129,11 @@ def _identity(task: Task) -> str:
     if task.folders.state == Path("/var/lib/headrace"):
         lines += ["StateDirectory=headrace", "StateDirectoryMode=0755"]
     else:
-        lines += [f"ReadWritePaths={quote(str(task.folders.state))}"]
+        lines += [f"ReadWritePaths={quote(str(task.folders.state), command=False)}"]
     if task.folders.cache == Path("/var/cache/headrace"):
         lines += ["CacheDirectory=headrace", "CacheDirectoryMode=0750"]
     else:
-        lines += [f"ReadWritePaths={quote(str(task.folders.cache))}"]
+        lines += [f"ReadWritePaths={quote(str(task.folders.cache), command=False)}"]
     at_home = any(
         Path(word).is_relative_to(home)
         for word in holder_argv(task.held)

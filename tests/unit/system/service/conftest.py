@@ -1,0 +1,29 @@
+"""Holders for the tests of this folder."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lib.holders import Hold, Running, living
+
+
+@pytest.fixture
+def hold(tmp_path: Path) -> Iterator[Hold]:
+    """Start holders; none of their processes may be left when the test is over."""
+    with contextlib.ExitStack() as stack:
+
+        def start(mode: str = "good", *extra: str) -> Running:
+            running = Running(tmp_path, mode, *extra)
+            stack.callback(running.close)
+            return running
+
+        yield start
+    deadline = time.monotonic() + 5
+    while left := living(str(tmp_path)):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.02)

@@ -1,0 +1,134 @@
+"""The units, as systemd itself judges them."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from headrace.config import Folders
+from headrace.hookspecs import Scope
+from headrace.system.service import systemd
+from headrace.system.service.systemd import Systemd
+from headrace.system.service.task import Task, task
+
+ANALYZE = shutil.which("systemd-analyze")
+needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not here")
+
+
+def no_file(_: Path) -> None:
+    return None
+
+
+def made(tmp_path: Path, scope: Scope, *, name: str = "home") -> Task:
+    home = tmp_path / name
+    folders = Folders(home / "config", home / "state", home / "cache")
+    return task(folders, scope, 17223, home, ("/simple/=https://index.example/simple/",))
+
+
+def write(task: Task, units: Path) -> dict[str, str]:
+    for edit in Systemd(units, units).edits(task, no_file):
+        assert edit.after is not None
+        edit.path.parent.mkdir(parents=True, exist_ok=True)
+        edit.path.write_bytes(edit.after)
+    return {path.name: path.read_text("utf-8") for path in units.iterdir()}
+
+
+def options(text: str) -> configparser.RawConfigParser:
+    parser = configparser.RawConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read_string(text)
+    return parser
+
+
+@needs_systemd
+@pytest.mark.parametrize("scope", Scope)
+@pytest.mark.parametrize("name", ["home", "a home with $ % \\ and 'quotes\""])
+def test_units_pass_systemd_analyze_verify(tmp_path: Path, scope: Scope, name: str) -> None:
+    units = tmp_path / "units"
+    write(made(tmp_path, scope, name=name), units)
+    for unit in (systemd.SOCKET, systemd.SERVICE):
+        argv = [str(ANALYZE), "verify", "--man=no", *(["--user"] if scope is Scope.USER else [])]
+        done = subprocess.run(
+            [*argv, str(units / unit)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},
+        )
+        # It complains of what it finds in other units of the machine too.
+        ours = [line for line in done.stderr.splitlines() if "headrace" in line]
+        assert ours == [], done.stderr
+
+
+@needs_systemd
+def test_system_service_is_well_enclosed_in_systemds_own_judgement(tmp_path: Path) -> None:
+    units = tmp_path / "units"
+    write(made(tmp_path, Scope.SYSTEM), units)
+    argv = [str(ANALYZE), "security", "--offline=true", "--no-pager", "--threshold=25"]
+    done = subprocess.run(
+        [*argv, str(units / systemd.SERVICE)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_socket_is_on_loopback_and_never_gives_up(tmp_path: Path) -> None:
+    unit = options(write(made(tmp_path, Scope.USER), tmp_path / "units")[systemd.SOCKET])
+    assert unit["Socket"]["ListenStream"] == "127.0.0.1:17223"
+    assert unit["Socket"]["TriggerLimitIntervalSec"] == "0"
+    assert unit["Install"]["WantedBy"] == "sockets.target"
+
+
+def test_systems_gateway_is_not_root_and_a_users_has_no_account(tmp_path: Path) -> None:
+    system = options(write(made(tmp_path, Scope.SYSTEM), tmp_path / "s")[systemd.SERVICE])
+    assert system["Service"]["User"] == "headrace"
+    assert system["Service"]["NoNewPrivileges"] == "yes"
+    user = options(write(made(tmp_path, Scope.USER), tmp_path / "u")[systemd.SERVICE])
+    assert "User" not in user["Service"]
+    assert user["Service"]["NoNewPrivileges"] == "yes"
+
+
+def test_service_comes_back_whatever_happens(tmp_path: Path) -> None:
+    unit = options(write(made(tmp_path, Scope.USER), tmp_path / "units")[systemd.SERVICE])
+    assert unit["Service"]["Restart"] == "always"
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0"
+    assert unit["Service"]["Type"] == "notify"
+
+
+def test_usual_folders_become_state_and_cache_directories() -> None:
+    text = systemd.service_unit(task(Folders.of_system(), Scope.SYSTEM, 1, Path("/root")))
+    unit = options(text)["Service"]
+    assert unit["StateDirectory"] == unit["CacheDirectory"] == "headrace"
+    assert "ReadWritePaths" not in unit
+
+
+def test_programs_of_the_machine_lie_where_only_root_can_write(tmp_path: Path) -> None:
+    task = made(tmp_path, Scope.SYSTEM)
+    assert task.programs.is_relative_to(task.folders.config)
+    assert str(task.programs / "holder.py") in systemd.service_unit(task)
+
+
+def test_no_secret_stands_in_any_file(tmp_path: Path) -> None:
+    for edit in Systemd(tmp_path, tmp_path).edits(made(tmp_path, Scope.USER), no_file):
+        assert not edit.private
+        assert b"@" not in (edit.after or b"").split(b"ExecStart")[-1].split(b"\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("word", "quoted"),
+    [
+        ("plain", "plain"),
+        ("", '""'),
+        ("two words", '"two words"'),
+        ("50%", '"50%%"'),
+        ("$HOME", '"$$HOME"'),
+        ('say "x"', '"say \\"x\\""'),
+        ("back\\slash", '"back\\\\slash"'),
+    ],
+)
+def test_quoting_of_a_word(word: str, quoted: str) -> None:
+    assert systemd.quote(word) == quoted
