@@ -1,0 +1,253 @@
+"""The journal where it meets links, modes, other people's changes, and a disk that says no."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from headrace.errors import ConflictError, LocalError
+from headrace.hookspecs import FileEdit
+from headrace.system.edits import diff
+from headrace.system.journal import Journal
+from headrace.system.transaction import read_file
+
+ROOT = os.geteuid() == 0
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "state" / "journal")
+
+
+def edit(journal: Journal, path: Path, after: bytes | None, *, private: bool = False) -> FileEdit:
+    return FileEdit(path, journal.pristine(path), after, "test", private)
+
+
+def apply(journal: Journal, *edits: FileEdit) -> list[FileEdit]:
+    return journal.apply([("tool", each) for each in edits])
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_journal_is_for_its_owner_alone(tmp_path: Path, journal: Journal) -> None:
+    apply(journal, edit(journal, tmp_path / "conf", b"ours"))
+    assert mode(journal.path) == 0o600
+    assert mode(journal.path.parent) == 0o700
+
+
+def test_links_are_followed_and_stay_links(tmp_path: Path, journal: Journal) -> None:
+    real = tmp_path / "dotfiles" / "pip.conf"
+    real.parent.mkdir()
+    real.write_bytes(b"mine\n")
+    link = tmp_path / "pip.conf"
+    link.symlink_to(real)
+    apply(journal, edit(journal, link, b"mine\nours\n"))
+    assert link.is_symlink()
+    assert real.read_bytes() == b"mine\nours\n"
+    journal.undo()
+    assert link.is_symlink()
+    assert real.read_bytes() == b"mine\n"
+
+
+def test_a_link_that_leads_to_itself_is_this_machines_fault(
+    tmp_path: Path, journal: Journal
+) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(LocalError):
+        apply(journal, FileEdit(loop, None, b"ours", "test"))
+
+
+def test_mode_and_owner_are_kept(tmp_path: Path, journal: Journal) -> None:
+    path = tmp_path / "conf"
+    path.write_bytes(b"a")
+    path.chmod(0o640)
+    if ROOT:
+        os.chown(path, 1234, 2345)
+    apply(journal, edit(journal, path, b"b"))
+    assert mode(path) == 0o640
+    if ROOT:
+        assert (path.stat().st_uid, path.stat().st_gid) == (1234, 2345)
+    journal.undo()
+    assert mode(path) == 0o640
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root")
+def test_what_root_makes_in_a_home_belongs_to_its_owner(tmp_path: Path, journal: Journal) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, 1234, 2345)
+    path = home / ".config" / "pip" / "pip.conf"
+    apply(journal, edit(journal, path, b"ours"))
+    for each in (path, path.parent, path.parent.parent):
+        assert each.stat().st_uid == 1234
+
+
+def test_a_secret_makes_the_file_private_until_off(tmp_path: Path, journal: Journal) -> None:
+    path = tmp_path / "conf"
+    path.write_bytes(b"a")
+    path.chmod(0o644)
+    apply(journal, edit(journal, path, b"token", private=True))
+    assert mode(path) == 0o600
+    journal.undo()
+    assert mode(path) == 0o644
+
+
+def test_a_mode_that_the_user_set_since_stays(tmp_path: Path, journal: Journal) -> None:
+    path = tmp_path / "conf"
+    path.write_bytes(b"a")
+    path.chmod(0o644)
+    apply(journal, edit(journal, path, b"b"))
+    path.chmod(0o600)
+    journal.undo()
+    assert mode(path) == 0o600
+
+
+def test_a_folder_that_others_use_meanwhile_stays(tmp_path: Path, journal: Journal) -> None:
+    path = tmp_path / "new" / "conf"
+    apply(journal, edit(journal, path, b"ours"))
+    (path.parent / "theirs").write_bytes(b"x")
+    journal.undo()
+    assert not path.exists()
+    assert (path.parent / "theirs").exists()
+
+
+def test_writing_again_keeps_what_was_there_first(tmp_path: Path, journal: Journal) -> None:
+    path = tmp_path / "conf"
+    path.write_bytes(b"mine\n")
+    apply(journal, edit(journal, path, b"mine\nport 1\n"))
+    assert journal.pristine(path) == b"mine\n"
+    (changed,) = apply(journal, edit(journal, path, b"mine\nport 2\n"))
+    assert changed.after == b"mine\nport 2\n"
+    assert apply(journal, edit(journal, path, b"mine\nport 2\n")) == []
+    journal.undo()
+    assert path.read_bytes() == b"mine\n"
+
+
+def test_what_is_no_longer_wanted_is_taken_out(tmp_path: Path, journal: Journal) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    apply(journal, edit(journal, one, b"1"), edit(journal, two, b"2"))
+    apply(journal, edit(journal, one, b"1"))
+    assert one.exists()
+    assert not two.exists()
+
+
+def test_others_entries_are_not_touched(tmp_path: Path, journal: Journal) -> None:
+    unit, conf = tmp_path / "unit", tmp_path / "conf"
+    journal.apply([("service", edit(journal, unit, b"u"))], of=["service"])
+    journal.apply([("pip", edit(journal, conf, b"c"))], of=["pip"])
+    journal.undo(of=["pip"])
+    assert unit.exists()
+    assert not conf.exists()
+    journal.undo(of=["service"])
+    assert not unit.exists()
+    assert journal.entries() == ()
+
+
+def test_later_changes_elsewhere_in_the_file_are_kept(tmp_path: Path, journal: Journal) -> None:
+    path = tmp_path / "conf"
+    path.write_bytes(b"a\nb\n")
+    apply(journal, edit(journal, path, b"a\nours\nb\n"))
+    path.write_bytes(b"top\na\nours\nb\nbottom\n")
+    undone = journal.undo()
+    assert undone.merged == (str(path),)
+    assert path.read_bytes() == b"top\na\nb\nbottom\n"
+
+
+def test_later_changes_of_our_lines_are_not_lost(tmp_path: Path, journal: Journal) -> None:
+    path = tmp_path / "conf"
+    path.write_bytes(b"a\n")
+    apply(journal, edit(journal, path, b"a\nours\n"))
+    path.write_bytes(b"a\nours, but changed\n")
+    with pytest.raises(ConflictError, match="changed after headrace wrote it"):
+        journal.pristine(path)
+    undone = journal.undo()
+    assert undone.kept == (str(path),)
+    assert path.read_bytes() == b"a\nours, but changed\n"
+    assert len(journal.entries()) == 1
+    forced = journal.undo(force=True)
+    assert forced.restored == (str(path),)
+    assert path.read_bytes() == b"a\n"
+    assert (tmp_path / "conf.headrace-conflict").read_bytes() == b"a\nours, but changed\n"
+
+
+def test_a_file_that_the_user_removed_stays_removed(tmp_path: Path, journal: Journal) -> None:
+    path = tmp_path / "conf"
+    path.write_bytes(b"a\n")
+    apply(journal, edit(journal, path, b"b\n"))
+    path.unlink()
+    journal.undo()
+    assert not path.exists()
+    assert journal.entries() == ()
+
+
+def test_a_change_between_looking_and_writing_is_refused(tmp_path: Path, journal: Journal) -> None:
+    path = tmp_path / "conf"
+    path.write_bytes(b"a")
+    stale = edit(journal, path, b"b")
+    path.write_bytes(b"changed")
+    with pytest.raises(ConflictError, match="run the command again"):
+        apply(journal, stale)
+    assert path.read_bytes() == b"changed"
+
+
+def test_all_or_nothing(tmp_path: Path, journal: Journal) -> None:
+    good = tmp_path / "good"
+    good.write_bytes(b"a")
+    # A file where a folder would have to be.
+    (tmp_path / "file").write_bytes(b"")
+    bad = FileEdit(tmp_path / "file" / "conf", None, b"x", "test")
+    with pytest.raises(LocalError):
+        apply(journal, edit(journal, good, b"b"), bad)
+    assert good.read_bytes() == b"a"
+    assert journal.entries() == ()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_a_journal_that_cannot_be_written_stops_everything(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "file" / "journal")
+    (tmp_path / "file").write_bytes(b"")
+    path = tmp_path / "conf"
+    with pytest.raises(LocalError, match="cannot be written"):
+        journal.apply([("tool", FileEdit(path, None, b"x", "test"))])
+    assert not path.exists()
+
+
+def test_a_lost_record_is_taken_over(tmp_path: Path, journal: Journal) -> None:
+    path = tmp_path / "conf"
+    path.write_bytes(b"mine\nours\n")
+    journal.adopt("tool", path, b"mine\n")
+    assert journal.pristine(path) == b"mine\n"
+    journal.undo()
+    assert path.read_bytes() == b"mine\n"
+
+
+def test_a_broken_journal_is_not_thrown_away(tmp_path: Path, journal: Journal) -> None:
+    apply(journal, edit(journal, tmp_path / "conf", b"ours"))
+    journal.path.write_text("{")
+    with pytest.raises(LocalError, match="repair it rather than remove it"):
+        journal.undo()
+    assert journal.path.read_text() == "{"
+
+
+def test_a_diff_shows_no_secret(tmp_path: Path) -> None:
+    before = b"[global]\nindex-url = https://me:hunter2@corp.example/t/tok-en/simple\n"
+    after = (
+        b"[global]\nindex-url = http://headrace:hunter3@127.0.0.1:1/simple/\npassword: hunter4\n"
+    )
+    text = diff([FileEdit(tmp_path / "conf", before, after, "test")])
+    assert "corp.example" in text
+    assert "127.0.0.1" in text
+    assert "hunter" not in text
+    assert "tok-en" not in text
+
+
+def test_reading_what_is_not_there(tmp_path: Path) -> None:
+    assert read_file(tmp_path / "nothing") is None
+    (tmp_path / "file").write_bytes(b"")
+    assert read_file(tmp_path / "file" / "below") is None
