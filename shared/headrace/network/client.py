@@ -283,7 +283,6 @@ class Client:
         for transport in transports:
             with contextlib.suppress(Exception):
                 await transport.aclose()
-        self._names.close()
 
 
 class _Exchange:

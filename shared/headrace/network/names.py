@@ -9,10 +9,12 @@ is handed to the client.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
 
 from headrace.errors import UpstreamError
 from headrace.models import Fault
@@ -23,6 +25,9 @@ __all__ = ["Names"]
 _LIFETIME = 600.0
 #: Seconds for which a host that did not resolve is refused at once.
 _NEGATIVE_LIFETIME = 5.0
+#: Lookups at a time. Threads of an executor would be waited for when the process ends, however long
+#: the resolver takes; these are daemons and are not.
+_THREADS = 16
 #: More hosts than any catalogue holds; a bound, because redirects can name any.
 _MOST = 4096
 
@@ -34,7 +39,8 @@ class Names:
         self._known: dict[str, float] = {}
         self._unknown: dict[str, tuple[float, str]] = {}
         self._pending: dict[str, asyncio.Future[str | None]] = {}
-        self._pool: ThreadPoolExecutor | None = None
+        self._queue: deque[tuple[str, asyncio.Future[str | None]]] = deque()
+        self._threads = 0
 
     async def check(self, host: str, timeout: float) -> None:  # noqa: ASYNC109 - one clock with connecting
         """Return when the host resolves; UpstreamError when it does not, or not in time."""
@@ -44,38 +50,54 @@ class Names:
         until, why = self._unknown.get(host, (0.0, ""))
         if until > now:
             raise UpstreamError(Fault.UNREACHABLE, f"{host} has no address: {why}")
-        if host not in self._pending:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(16, thread_name_prefix="names")
-            loop = asyncio.get_running_loop()
-            future = loop.run_in_executor(self._pool, _resolve, host)
-            self._pending[host] = future
-            future.add_done_callback(lambda done: self._learn(host, done))
         try:
-            problem = await asyncio.wait_for(asyncio.shield(self._pending[host]), timeout)
+            problem = await asyncio.wait_for(asyncio.shield(self._ask(host)), timeout)
         except TimeoutError:
-            message = f"the name server did not answer for {host} within {timeout:.0f} s"
+            message = f"the name server did not answer for {host} within {timeout:g} s"
             raise UpstreamError(Fault.UNREACHABLE, message) from None
         if problem is not None:
             raise UpstreamError(Fault.UNREACHABLE, f"{host} has no address: {problem}")
 
-    def _learn(self, host: str, done: asyncio.Future[str | None]) -> None:
+    def _ask(self, host: str) -> asyncio.Future[str | None]:
+        future = self._pending.get(host)
+        if future is None:
+            loop = asyncio.get_running_loop()
+            future = self._pending[host] = loop.create_future()
+            self._queue.append((host, future))
+            if self._threads < _THREADS:
+                self._start()
+        return future
+
+    def _start(self) -> None:
+        self._threads += 1
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=self._work, args=(loop,), name="names", daemon=True).start()
+
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Resolve what is in the queue, in a thread, until it is empty or the loop is gone."""
+        with contextlib.suppress(RuntimeError, IndexError):
+            while True:
+                host, future = self._queue.popleft()
+                loop.call_soon_threadsafe(self._learn, host, future, _resolve(host))
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._ended)
+
+    def _ended(self) -> None:
+        self._threads -= 1
+        if self._queue:  # it came between the thread's last look and now
+            self._start()
+
+    def _learn(self, host: str, future: asyncio.Future[str | None], problem: str | None) -> None:
         self._pending.pop(host, None)
-        if done.cancelled() or done.exception() is not None:
-            return
         for table in (self._known, self._unknown):
             if len(table) >= _MOST:
                 table.clear()
-        problem = done.result()
         if problem is None:
             self._known[host] = time.monotonic() + _LIFETIME
         else:
             self._unknown[host] = (time.monotonic() + _NEGATIVE_LIFETIME, problem)
-
-    def close(self) -> None:
-        """Let the threads go; one that hangs in a resolver ends by itself."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        if not future.done():
+            future.set_result(problem)
 
 
 def _is_literal(host: str) -> bool:

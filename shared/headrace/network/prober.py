@@ -80,16 +80,23 @@ async def run_race(
     waiting = list(reversed(candidates))
     end = SAMPLE if size is None else min(SAMPLE, size)
     good = 0
+    promising: set[str] = set()
     if end == 0:
         return 0
 
     async def work() -> None:
         nonlocal good
-        while waiting and good < ENOUGH:
+        # Who has answered well counts at once: the next ones are not asked while it delivers.
+        while waiting and len(promising) < ENOUGH:
             candidate = waiting.pop()
+
+            def answered(source_id: str = candidate.source_id) -> None:
+                promising.add(source_id)
+
             try:
-                received, seconds, rtt = await _sample(client, candidate.url, end, clock)
+                received, seconds, rtt = await _sample(client, candidate.url, end, clock, answered)
             except UpstreamError as error:
+                promising.discard(candidate.source_id)
                 report(
                     candidate.source_id,
                     object_class,
@@ -119,13 +126,14 @@ async def run_race(
 
 
 async def _sample(
-    client: Client, url: str, end: int, clock: Callable[[], float]
+    client: Client, url: str, end: int, clock: Callable[[], float], promises: Callable[[], None]
 ) -> tuple[int, float, float]:
     """Read the first bytes of the file; return (bytes, seconds, round trip)."""
     began = clock()
     async with client.open_range(
         url, 0, end, connect_timeout=CONNECT, first_byte_timeout=FIRST_BYTE, gap_timeout=READING
     ) as stream:
+        promises()
         answered = clock()
         async for _ in stream:
             if clock() - answered >= READING or stream.received >= SAMPLE:

@@ -1,0 +1,433 @@
+"""Where an artifact may come from: trust, experience, order, and the first race."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import socket
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from headrace.config import Settings
+from headrace.hookspecs import Ecosystem, hookimpl
+from headrace.models import (
+    Artifact,
+    Digest,
+    Fault,
+    Limits,
+    Mirror,
+    MirrorStats,
+    Origin,
+    SourceFailed,
+    TransferFinished,
+)
+from headrace.network import prober
+from headrace.network.client import Client
+from headrace.network.sources import Sources
+from headrace.plugins import Plugins
+from headrace.system.statistics import Statistics
+from lib import modes, ports
+from lib.servers import RecordingServer
+
+NOW = 1_800_000_000.0
+BODY = os.urandom(600_000)
+ORIGIN = Origin("python", "https://index.example/simple")
+FILE = Artifact(
+    "python",
+    "/packages/f.whl",
+    "f.whl",
+    "https://files.example/packages/f.whl",
+    ORIGIN,
+    digest=Digest("sha256", hashlib.sha256(BODY).hexdigest()),
+    size=len(BODY),
+    object_class="wheel",
+)
+BIG = replace(FILE, size=200 << 20)
+
+
+class Below:
+    """An ecosystem whose mirrors keep everything at the origin's own path."""
+
+    def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:
+        return None if mirror.layout == "other" else mirror.url + artifact.path
+
+
+BELOW = cast("Ecosystem", Below())
+
+
+class Catalogue:
+    def __init__(self, mirrors: Iterable[Mirror]) -> None:
+        self.listed = list(mirrors)
+
+    @hookimpl
+    def headrace_mirrors(self, ecosystem: str) -> list[Mirror]:
+        return [mirror for mirror in self.listed if mirror.ecosystem == ecosystem]
+
+
+class Clock:
+    now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def mirror(name: str, url: str = "", rank: int = 100, **more: Any) -> Mirror:
+    return Mirror(name, "python", url or f"https://{name}.example", "packages", rank=rank, **more)
+
+
+def build(
+    mirrors: Sequence[Mirror],
+    *,
+    settings: Settings | None = None,
+    extra: Sequence[object] = (),
+    client: Client | None = None,
+    path: Path | None = None,
+) -> tuple[Sources, Statistics, Clock]:
+    clock = Clock()
+    statistics = Statistics(path, clock=clock)
+    plugins = Plugins([Catalogue(mirrors), *extra], entry_points=False)
+    sources = Sources(
+        plugins,
+        settings or Settings(),
+        statistics,
+        client or Client({}),
+        "home",
+        clock=clock,
+    )
+    return sources, statistics, clock
+
+
+def ids(sources: Sources, artifact: Artifact = BIG) -> list[str]:
+    return [source.id for source in sources.choose(artifact, BELOW)]
+
+
+A, B = mirror("a", rank=1), mirror("b", rank=2)
+
+
+def test_mirrors_come_by_rank_and_the_origin_last() -> None:
+    sources, _, _ = build([B, A])
+    chosen = sources.choose(BIG, BELOW)
+    assert [source.id for source in chosen] == ["a", "b", "origin"]
+    assert [source.url for source in chosen] == [
+        "https://a.example/packages/f.whl",
+        "https://b.example/packages/f.whl",
+        FILE.url,
+    ]
+    assert [source.is_origin for source in chosen] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    "artifact",
+    [
+        replace(BIG, origin=replace(ORIGIN, private=True)),
+        replace(BIG, digest=None),
+        replace(BIG, mirrored=False),
+    ],
+    ids=["private", "no digest", "not mirrored"],
+)
+def test_these_come_from_the_origin_alone_whatever_a_plugin_says(artifact: Artifact) -> None:
+    class Pushy:
+        @hookimpl
+        def headrace_order_mirrors(
+            self,
+            artifact: Artifact,  # noqa: ARG002 - the hook's
+            candidates: Sequence[MirrorStats],  # noqa: ARG002
+        ) -> list[Mirror]:
+            return [A]
+
+    sources, _, _ = build([A, B], extra=[Pushy()])
+    assert ids(sources, artifact) == ["origin"]
+
+
+def test_a_plugins_order_wins_among_those_that_may_be_asked() -> None:
+    class Order:
+        @hookimpl
+        def headrace_order_mirrors(
+            self,
+            artifact: Artifact,  # noqa: ARG002 - the hook's
+            candidates: Sequence[MirrorStats],
+        ) -> list[Mirror]:
+            return [c.mirror for c in reversed(candidates)] + [mirror("stranger")]
+
+    sources, statistics, _ = build([A, B, mirror("c")], extra=[Order()])
+    assert ids(sources) == ["c", "b", "a", "origin"]
+    statistics.pause("b", "wheel", network="home", until=NOW + 5)
+    assert ids(sources) == ["c", "a", "origin"]
+
+
+def test_the_users_own_mirrors_come_first_and_can_stand_alone() -> None:
+    own = mirror("own", rank=0)
+    sources, _, _ = build([A, B], settings=Settings(mirrors=(own,)))
+    assert ids(sources) == ["own", "a", "b", "origin"]
+    alone = Settings(mirrors=(own,), catalogue=False)
+    assert ids(build([A, B], settings=alone)[0]) == ["own", "origin"]
+    off = Settings(disabled_mirrors=frozenset(["a"]))
+    assert ids(build([A, B], settings=off)[0]) == ["b", "origin"]
+
+
+def test_a_mirror_without_a_place_for_it_is_left_out() -> None:
+    assert ids(build([A, replace(B, layout="other")])[0]) == ["a", "origin"]
+
+
+def test_limits_of_operator_and_user_hold() -> None:
+    tight = mirror("tight", limits=Limits(connections=1))
+    wide = mirror("wide", limits=Limits(connections=64))
+    sources, _, _ = build([tight, wide], settings=Settings(connections_per_mirror=3))
+    found = {source.id: source.connections for source in sources.choose(BIG, BELOW)}
+    assert found == {"tight": 1, "wide": 3, "origin": 3}
+
+
+def test_what_was_measured_decides_and_goes_along() -> None:
+    sources, _, _ = build([A, B])
+    sources.report("a", "wheel", bytes=10 << 20, seconds=10.0, rtt=0.1)
+    sources.report("b", "wheel", bytes=10 << 20, seconds=1.0, rtt=0.1)
+    first, second, _ = sources.choose(BIG, BELOW)
+    assert (first.id, second.id) == ("b", "a")
+    assert first.rate == pytest.approx(10 << 20)
+    assert first.rtt == pytest.approx(0.1)
+
+
+def test_who_lacks_a_file_is_not_asked_for_it_again_for_a_while() -> None:
+    sources, _, clock = build([A, B])
+    sources.notice(SourceFailed(BIG, "a", Fault.MISSING))
+    assert ids(sources) == ["b", "origin"]
+    assert ids(sources, replace(BIG, path="/packages/other.whl")) == ["a", "b", "origin"]
+    clock.now += 700
+    assert ids(sources) == ["a", "b", "origin"]
+    sources.report("a", "wheel", fault=Fault.MISSING, path=BIG.path)
+    sources.notice(TransferFinished(BIG, 1, 1.0, {"a": 1}, {}))
+    assert ids(sources) == ["a", "b", "origin"]
+
+
+def test_a_mirror_whose_pause_ended_gets_one_connection_of_one_download() -> None:
+    sources, _, clock = build([A, B])
+    sources.report("a", "wheel", fault=Fault.REFUSED)
+    assert ids(sources) == ["b", "origin"]
+    clock.now += 31
+    assert ids(sources, FILE) == ["b", "origin"], "a small file tries nobody"
+    chosen = sources.choose(BIG, BELOW)
+    assert [(source.id, source.connections) for source in chosen] == [
+        ("b", 4),
+        ("a", 1),
+        ("origin", 4),
+    ]
+    assert ids(sources) == ["b", "origin"], "somebody is trying already"
+    sources.report("a", "wheel", bytes=1 << 20, seconds=1.0, rtt=0.1)
+    assert ids(sources) == ["a", "b", "origin"]
+
+
+def test_the_origins_page_tells_the_origins_round_trip() -> None:
+    sources, _, _ = build([A])
+    small = replace(FILE, size=1000)
+    assert ids(sources, small) == ["a", "origin"], "nothing is known of anybody"
+    sources.report("origin", "document", bytes=5000, seconds=0.2, rtt=0.15)
+    assert ids(sources, small) == ["origin"], "a known origin before an unknown mirror"
+    assert sources.choose(small, BELOW)[0].rtt == pytest.approx(0.15)
+    sources.report("a", "wheel", bytes=1000, seconds=0.02, rtt=0.02)
+    assert ids(sources, small) == ["a", "origin"]
+
+
+# ------------------------------------------------------------------ the race
+
+
+@contextlib.contextmanager
+def running(count: int, **more: Any) -> Iterator[list[RecordingServer]]:
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(RecordingServer({FILE.path: BODY}, name=f"s{n}", **more))
+            for n in range(count)
+        ]
+
+
+async def race(sources: Sources, client: Client, artifact: Artifact = FILE) -> float:
+    """Race and wait for the end; give the seconds."""
+    began = time.perf_counter()
+    sources.race(artifact, BELOW)
+    assert time.perf_counter() - began < 0.05, "it delays nobody"
+    await asyncio.gather(*sources._races)
+    await client.aclose()
+    return time.perf_counter() - began
+
+
+def test_a_race_asks_a_few_for_the_first_part_of_the_file_and_measures_them() -> None:
+    with running(8) as servers:
+        mirrors = [mirror(f"m{n}", server.url, rank=n) for n, server in enumerate(servers)]
+
+        async def main() -> None:
+            client = Client({})
+            sources, statistics, _ = build(mirrors, client=client)
+            await race(sources, client)
+            known = statistics.stats(mirrors, "wheel", "home", NOW)
+            measured = [one for one in known if one.rate]
+            assert prober.ENOUGH <= len(measured) <= prober.WORKERS
+            assert all(one.rtt for one in measured)
+            assert known[0].rate, "the catalogue's favourite was asked"
+
+        asyncio.run(main())
+        asked = [seen for server in servers for seen in server.seen]
+        assert len(asked) <= prober.WORKERS
+        assert {seen.headers["range"] for seen in asked} == {f"bytes=0-{prober.SAMPLE - 1}"}
+
+
+def test_one_race_and_not_another_for_a_while() -> None:
+    with running(1) as [server]:
+
+        async def main() -> None:
+            client = Client({})
+            sources, _, clock = build([mirror("m", server.url), A], client=client)
+            sources.race(FILE, BELOW)
+            sources.race(FILE, BELOW)
+            await asyncio.gather(*sources._races)
+            sources.race(FILE, BELOW)
+            clock.now += 700
+            sources.race(FILE, BELOW)
+            assert not sources._races, "what is measured needs no race"
+            await sources.aclose()
+            await client.aclose()
+
+        asyncio.run(main())
+        assert len(server.seen) == 1
+
+
+def test_nobody_is_raced_who_forbids_it_or_may_not_be_asked() -> None:
+    with running(2) as servers:
+        quiet = mirror("quiet", servers[0].url, limits=Limits(probe=False))
+
+        async def main() -> None:
+            client = Client({})
+            sources, _, _ = build([quiet], client=client)
+            sources.race(FILE, BELOW)
+            assert not sources._races
+            sources, _, _ = build([mirror("m", servers[1].url)], client=client)
+            sources.race(replace(FILE, origin=replace(ORIGIN, private=True)), BELOW)
+            sources.race(replace(FILE, digest=None), BELOW)
+            assert not sources._races
+            await client.aclose()
+
+        asyncio.run(main())
+        assert not any(server.seen for server in servers)
+
+
+def test_each_answer_of_a_race_is_judged() -> None:
+    faults = [modes.status(404), modes.status(403), modes.HTML, modes.status(429)]
+    with running(5) as servers:
+        for server, mode in zip(servers, faults, strict=False):
+            server.fail(mode)
+        mirrors = [mirror(f"m{n}", server.url, rank=n) for n, server in enumerate(servers)]
+
+        async def main() -> None:
+            client = Client({})
+            sources, statistics, _ = build(mirrors, client=client)
+            await race(sources, client)
+            paused = [
+                one.paused_until > NOW for one in statistics.stats(mirrors, "wheel", "home", NOW)
+            ]
+            assert paused == [False, True, True, True, False]
+            assert ids(sources) == ["m4", "origin"], "and m0 lacks this file"
+
+        asyncio.run(main())
+
+
+def test_slow_sources_are_measured_and_silent_ones_are_not_waited_for() -> None:
+    with running(3) as servers:
+        servers[0].fail(modes.SILENT)
+        servers[1].fail(modes.slow(100_000))
+        mirrors = [mirror(f"m{n}", server.url, rank=n) for n, server in enumerate(servers)]
+
+        async def main() -> None:
+            client = Client({})
+            sources, statistics, _ = build(mirrors, client=client)
+            assert await race(sources, client) < prober.BUDGET + 0.3
+            silent, slow, good = statistics.stats(mirrors, "wheel", "home", NOW)
+            assert silent.paused_until > NOW
+            assert slow.rtt is not None
+            assert good.rate is not None
+            assert ids(sources, replace(FILE, size=100_000)) == ["m2", "m1", "origin"]
+
+        asyncio.run(main())
+
+
+def test_a_catalogue_of_thirty_that_cannot_be_reached_costs_next_to_nothing() -> None:
+    """Ten refuse, ten never answer the connection, ten have no address; only the origin is there.
+
+    The first request is decided at once and the race ends in time; after it nobody dead stands
+    before the origin, be the file small or large.
+    """
+    with contextlib.ExitStack() as stack:
+        urls = [stack.enter_context(ports.refusing()) for _ in range(10)]
+        urls += [stack.enter_context(ports.black_hole()) for _ in range(10)]
+        urls += [f"http://nobody-{n}.invalid" for n in range(10)]
+        # Mixed, so that no kind is met only after the others.
+        mirrors = [mirror(f"m{n}", urls[(n * 7) % 30], rank=n) for n in range(30)]
+        origin = stack.enter_context(RecordingServer({FILE.path: BODY}))
+        artifact = replace(FILE, url=origin.url + FILE.path)
+
+        async def main() -> None:
+            client = Client({})
+            sources, _, _ = build(mirrors, client=client)
+            sources.report("origin", "document", bytes=5000, seconds=0.02, rtt=0.01)
+            small = replace(artifact, size=900_000)
+
+            began = time.perf_counter()
+            chosen = sources.choose(small, BELOW)
+            sources.race(small, BELOW)
+            assert [source.id for source in chosen] == ["origin"]
+            async with client.open_range(chosen[0].url, 0, len(BODY)) as stream:
+                body = b"".join([part async for part in stream])
+            first = time.perf_counter() - began
+            assert body == BODY
+            assert first < 0.5, "the first request does not wait for the race"
+
+            await asyncio.gather(*sources._races)
+            assert time.perf_counter() - began < prober.BUDGET + 0.5
+
+            began = time.perf_counter()
+            sources.race(small, BELOW)
+            assert not sources._races, "the second one races nobody"
+            assert ids(sources, small) == ["origin"]
+            left = ids(sources, replace(artifact, size=200 << 20))
+            assert time.perf_counter() - began < 0.05
+            assert left[-1] == "origin"
+            # Of those that the race had no time for a few may be tried beside the origin.
+            assert len(left) <= 6
+            await sources.aclose()
+            await client.aclose()
+
+        asyncio.run(main())
+
+
+def test_names_that_hang_in_the_resolver_do_not_hold_up_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each name that is looked up may hang for seconds; the loop's own few threads stay free."""
+    real = socket.getaddrinfo
+
+    def hanging(host: Any, *rest: Any, **more: Any) -> Any:
+        if str(host).endswith(".invalid"):
+            time.sleep(1.5)
+        return real(host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    mirrors = [mirror(f"m{n}", f"http://nobody-{n}.invalid", rank=n) for n in range(12)]
+    with running(1) as [server]:
+
+        async def main() -> None:
+            client = Client({})
+            sources, _, _ = build(mirrors, client=client)
+            sources.race(FILE, BELOW)
+            await asyncio.sleep(0.05)
+            began = time.perf_counter()
+            answer = await client.fetch(f"http://localhost:{server.port}{FILE.path}")
+            assert time.perf_counter() - began < 0.5
+            assert answer.body == BODY
+            await sources.aclose()
+            await client.aclose()
+
+        asyncio.run(main())
