@@ -74,12 +74,10 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 
 def _stop(context: Context) -> None:
-    from headrace.system import service  # noqa: PLC0415 - start-up time
+    from headrace.cli import keeping  # noqa: PLC0415 - start-up time
 
-    service.remove(context.state, context.folders, context.settings, context.scope, context.env)
-    context.state.forget_gateway()
-    context.state.forget_origins()
-    context.state.forget_network()
+    address = context.state.gateway() or GatewayAddress("127.0.0.1", context.settings.port)
+    keeping.stop(context, address, context.state.kept_up_by())
 
 
 def _adopt(context: Context) -> None:

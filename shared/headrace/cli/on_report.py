@@ -1,0 +1,106 @@
+"""What ``headrace on`` says when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headrace.cli.context import NEEDS_ATTENTION, OK, Context
+from headrace.cli.edits_of import Wanted, overrides
+from headrace.hookspecs import DiscoveredOrigin, FileEdit, GatewayAddress, Override
+from headrace.redact import for_display
+from headrace.system.edits import diff
+
+__all__ = ["Report", "tell"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that there is to tell."""
+
+    found: Sequence[DiscoveredOrigin]
+    address: GatewayAddress
+    result: Wanted
+    changed: Sequence[FileEdit]
+    note: str
+    dry_run: bool
+    service: Sequence[FileEdit] = ()
+    """What whoever keeps the gateway up would need."""
+
+
+def tell(context: Context, report: Report) -> int:
+    """Tell it, and return the exit code."""
+    winning = overrides(context, report.address)
+    if context.as_json:
+        context.print_json(_table(context, report, winning))
+    else:
+        _print(context, report, winning)
+    return NEEDS_ATTENTION if report.result.left_out else OK
+
+
+def _table(context: Context, report: Report, winning: Sequence[Override]) -> dict[str, object]:
+    table: dict[str, object] = {
+        "dry_run": report.dry_run,
+        "scope": context.scope,
+        "gateway": {"host": report.address.host, "port": report.address.port},
+        "note": report.note,
+        "origins": [
+            {
+                "ecosystem": each.origin.ecosystem,
+                "name": each.origin.name,
+                "url": for_display(each.origin.url),
+                "private": each.origin.private,
+                "where": each.where,
+            }
+            for each in report.found
+        ],
+        "edits": [
+            {
+                "tool": tool,
+                "path": str(edit.path),
+                "reason": edit.reason,
+                "changed": edit in report.changed,
+            }
+            for tool, edit in report.result.edits
+        ],
+        "left_out": [
+            {"tool": tool, "why": error.message, "hint": error.hint}
+            for tool, error in report.result.left_out
+        ],
+        "overrides": [
+            {"tool": each.tool, "where": each.where, "what": each.what, "hint": each.hint}
+            for each in winning
+        ],
+    }
+    if report.dry_run:
+        table["diff"] = diff(report.changed)
+        table["service"] = [
+            {"path": str(edit.path), "reason": edit.reason} for edit in report.service
+        ]
+    return table
+
+
+def _print(context: Context, report: Report, winning: Sequence[Override]) -> None:
+    def say(text: str, style: str = "") -> None:
+        context.console.print(text, markup=False, style=style or None)
+
+    for each in report.found:
+        kind = " (your own: no mirror is asked for it)" if each.origin.private else ""
+        say(f"origin   {for_display(each.origin.url)}{kind}, from {each.where}")
+    verb = "would be at" if report.dry_run else "answers at"
+    say(f"gateway  {verb} http://{report.address.host}:{report.address.port}/")
+    if report.note:
+        say(f"         {report.note}")
+    for tool, edit in report.result.edits:
+        unchanged = "" if edit in report.changed else " (as it was)"
+        say(f"{tool:<8} {edit.path}: {edit.reason}{unchanged}")
+    for edit in report.service:
+        say(f"service  {edit.path}: {edit.reason}")
+    for tool, error in report.result.left_out:
+        say(f"{tool:<8} left out: {error.message}", "yellow")
+        say(f"         {error.hint}")
+    for one in winning:
+        say(f"{one.tool:<8} but {one.where} {one.what}", "yellow")
+        say(f"         {one.hint}")
+    if report.dry_run:
+        context.console.print(diff(report.changed), markup=False, end="")
