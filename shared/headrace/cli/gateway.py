@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.cli.context import FAILED, OK, Context, add_scope
-from headrace.config import Folders
+from headrace.config import EnvVars, Folders
 from headrace.errors import ClientError, LocalError
 from headrace.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.models import Credential, Origin
@@ -52,10 +52,17 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--fd", type=int, action="append", default=[], help=argparse.SUPPRESS)
     parser.add_argument("--control", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--state", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--folders", type=Path, nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--settings", type=Path, help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Serve until told to stop, or arrange for it."""
+    # A service does not inherit the environment that these would otherwise come from.
+    if args.settings:
+        context.env = {**context.env, EnvVars.HEADRACE_CONFIG: str(args.settings)}
+    if args.folders:
+        context.folders = Folders(*args.folders)
     if args.stop:
         return _stop(context)
     if args.hold or args.detach:
@@ -67,8 +74,9 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 
 def _serve(args: argparse.Namespace, context: Context) -> int:
-    from headrace.network import listeners, server  # noqa: PLC0415 - start-up time
+    from headrace.network import server  # noqa: PLC0415 - start-up time
     from headrace.network.gateway import build_app  # noqa: PLC0415 - as above
+    from headrace.system.service import listeners  # noqa: PLC0415 - as above
 
     sockets = listeners.take(args.fd) or listeners.inherited(context.env, os.getpid())
     if not sockets:
@@ -133,8 +141,7 @@ def _say(url: str, origins: Sequence[DiscoveredOrigin]) -> None:
 
 
 def _hold(args: argparse.Namespace, context: Context) -> int:
-    from headrace.network import listeners  # noqa: PLC0415 - start-up time
-    from headrace.system.service import health, process  # noqa: PLC0415 - as above
+    from headrace.system.service import health, listeners, process  # noqa: PLC0415 - start-up time
     from headrace.system.service.redirects import redirects  # noqa: PLC0415 - as above
 
     if os.name == "nt":

@@ -125,8 +125,7 @@ def _start(
     clearing_up: ExitStack,
 ) -> GatewayAddress:
     """Start a gateway for this command, on a free port."""
-    from headrace.network import listeners  # noqa: PLC0415 - start-up time
-    from headrace.system.service import health, process  # noqa: PLC0415 - as above
+    from headrace.system.service import health, listeners, process  # noqa: PLC0415 - start-up time
     from headrace.system.service.redirects import redirects  # noqa: PLC0415 - as above
     from headrace.system.state import State  # noqa: PLC0415 - as above
 

@@ -1,3 +1,85 @@
-"""Keeping the gateway up: who holds the port, who restarts the worker, and how both are stopped."""
+"""Keeping the gateway up: who holds the port, who restarts the worker, and how both are stopped.
+
+`ensure` and `remove` are what ``headrace on`` and ``off`` need.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headrace.config import EnvVars, Folders, Settings
+from headrace.hookspecs import GatewayAddress, Scope
+
+if TYPE_CHECKING:
+    from headrace.system.service.choose import KeptUp
+    from headrace.system.state import State
+
+__all__ = ["ensure", "remove"]
+
+#: How the journal calls the files of this room.
+TOOL = "gateway"
+
+
+def ensure(
+    state: State, folders: Folders, settings: Settings, scope: Scope, env: Mapping[str, str]
+) -> KeptUp:
+    """See that the gateway of a scope is up and stays up, for the origins that `state` records.
+
+    One that is up already takes new origins and settings without dropping a connection. LocalError
+    when it cannot be started; then no file of it is left.
+    """
+    from headrace.plugins import Plugins  # noqa: PLC0415 - start-up time
+    from headrace.system.journal import Journal  # noqa: PLC0415 - as above
+    from headrace.system.service import choose, process  # noqa: PLC0415 - as above
+    from headrace.system.service.redirects import redirects  # noqa: PLC0415 - as above
+
+    journal = Journal(state.journal)
+    ecosystems = Plugins().ecosystems([found.origin for found in state.origins()])
+    named = env.get(EnvVars.HEADRACE_CONFIG)
+    plan = choose.plan(
+        folders,
+        scope,
+        env,
+        home=Path.home(),
+        port=settings.port,
+        redirects=redirects(ecosystems),
+        read=journal.pristine,
+        recorded=state.gateway(),
+        settings=Path(named) if named else None,
+    )
+    was_up = choose.is_ours(folders, plan.address) and state.kept_up_by() == plan.keeper.name
+    changed = journal.apply([(TOOL, edit) for edit in plan.edits], of=[TOOL])
+    lock = plan.task.held.lock
+    if was_up and not changed and lock is not None and process.reload(lock):
+        kept = plan.kept()
+    else:
+        try:
+            kept = plan.start()
+        except BaseException:
+            plan.keeper.stop(plan.task)
+            journal.undo(of=[TOOL])
+            plan.keeper.forget(plan.task)
+            raise
+    state.record_gateway(kept.address, kept.how)
+    return kept
+
+
+def remove(
+    state: State, folders: Folders, settings: Settings, scope: Scope, env: Mapping[str, str]
+) -> None:
+    """Stop the gateway of a scope and take its files back. Nothing to stop is no error."""
+    from headrace.system.journal import Journal  # noqa: PLC0415 - start-up time
+    from headrace.system.service import choose  # noqa: PLC0415 - as above
+
+    journal = Journal(state.journal)
+    choose.remove(
+        folders,
+        scope,
+        env,
+        home=Path.home(),
+        kept_up_by=state.kept_up_by(),
+        address=state.gateway() or GatewayAddress("127.0.0.1", settings.port),
+        undo=lambda: journal.undo(of=[TOOL]),
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 from headrace.config import Folders
 from headrace.errors import LocalError
 
-__all__ = ["check_reachable", "ensure", "exists"]
+__all__ = ["check_reachable", "ensure", "exists", "let_read"]
 
 _NOLOGIN = "/usr/sbin/nologin"
 
@@ -44,6 +44,14 @@ def ensure(name: str, folders: Folders, sysusers: Path | None = None) -> None:
             # What root wrote before the account was there. Links are not followed.
             if path.lstat().st_uid == 0:
                 os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
+
+
+def let_read(folder: Path) -> None:
+    """Let every account read the programs in a folder of root's, whatever root's umask is."""
+    for path in (folder.parent, folder):
+        path.chmod(path.stat().st_mode | 0o055)
+    for path in folder.iterdir():
+        path.chmod(0o644)
 
 
 def _make(name: str, folders: Folders, sysusers: Path | None) -> None:

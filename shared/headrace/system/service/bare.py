@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from headrace.config import NETWORK_VARIABLES
 from headrace.errors import LocalError
 from headrace.hookspecs import FileEdit, Reader, Scope
-from headrace.system.service import account, process
+from headrace.system.service import account, listeners, process
 from headrace.system.service.task import ACCOUNT, Task, copies
 
 __all__ = ["Bare"]
+
+#: What the gateway's own account inherits of root's environment.
+INHERITED = ("PATH", "LANG", "TZ", *NETWORK_VARIABLES)
 
 
 class Bare:
@@ -20,10 +23,9 @@ class Bare:
 
     name = "holder"
 
-    def __init__(self, env: Mapping[str, str], listen: Callable[[str, int], socket.socket]) -> None:
-        """`env` is the holder's environment; `listen` opens a socket (`network.listeners.bind`)."""
+    def __init__(self, env: Mapping[str, str]) -> None:
+        """`env` is the environment of whoever wants the gateway."""
         self._env = env
-        self._listen = listen
 
     def edits(self, task: Task, read: Reader) -> Sequence[FileEdit]:
         """The programs alone."""
@@ -35,6 +37,7 @@ class Bare:
         who = ""
         if task.scope is Scope.SYSTEM and os.geteuid() == 0:
             account.ensure(ACCOUNT, task.folders)
+            account.let_read(task.programs)
             who = ACCOUNT
         held = replace(task.held, log=task.folders.state / "gateway.log")
         try:
@@ -45,7 +48,10 @@ class Bare:
                 f"{task.folders.state} cannot be made: {error.strerror or error}",
                 hint="HEADRACE_HOME names another place",
             ) from error
-        process.leave_running(held, [self._listen(task.host, task.port)], self._env, account=who)
+        env = (
+            {name: self._env[name] for name in INHERITED if name in self._env} if who else self._env
+        )
+        process.leave_running(held, [listeners.bind(task.host, task.port)], env, account=who)
 
     def stop(self, task: Task) -> None:
         """Stop it."""

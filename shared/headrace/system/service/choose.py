@@ -7,7 +7,6 @@ write and undo them; `Plan.start` acts when they are there.
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -25,10 +24,8 @@ from headrace.system.service.systemd import Systemd
 from headrace.system.service.task import Keeper, Task, task
 from headrace.system.service.windows import Windows
 
-__all__ = ["KeptUp", "Listen", "Plan", "by_name", "choose", "ensure", "plan", "remove"]
+__all__ = ["KeptUp", "Plan", "by_name", "choose", "ensure", "is_ours", "plan", "remove"]
 
-#: Opens a listening socket: `network.listeners.bind`, handed in because the arrows point that way.
-Listen = Callable[[str, int], socket.socket]
 #: Seconds for the first worker to answer.
 START_LIMIT = 20.0
 _MANAGER_IS_THERE = {"running", "degraded", "starting", "initializing"}
@@ -44,6 +41,16 @@ class KeptUp:
     edits: tuple[FileEdit, ...]
     note: str
     """What the user should know; "" when there is nothing."""
+
+    @property
+    def host(self) -> str:
+        """The address's."""
+        return self.address.host
+
+    @property
+    def port(self) -> int:
+        """The address's."""
+        return self.address.port
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +74,24 @@ class Plan:
                 "it does not answer",
                 hint="`headrace gateway` in a terminal shows what is wrong",
             )
-        note = self.note
+        kept = self.kept()
         if seen.redirecting:
-            note = f"the gateway cannot start and sends everybody to the origin; {note}".rstrip(
-                "; "
-            )
-        return KeptUp(self.address, self.keeper.name, self.edits, note)
+            told = "the gateway cannot start and sends everybody to the origin"
+            kept = replace(kept, note=f"{told}; {kept.note}".rstrip("; "))
+        return kept
+
+    def kept(self) -> KeptUp:
+        """Return what this plan comes to."""
+        return KeptUp(self.address, self.keeper.name, self.edits, self.note)
 
 
-def choose(scope: Scope, env: Mapping[str, str], listen: Listen) -> Keeper:
+def is_ours(folders: Folders, address: GatewayAddress) -> bool:
+    """Whether the gateway of these folders answers there."""
+    there = health.is_up(address)
+    return there is not None and there.instance == instance(folders)
+
+
+def choose(scope: Scope, env: Mapping[str, str]) -> Keeper:
     """Return the keeper of this machine and scope."""
     if sys.platform in ("win32", "darwin") and scope is Scope.SYSTEM:
         raise LocalError(
@@ -87,12 +103,12 @@ def choose(scope: Scope, env: Mapping[str, str], listen: Listen) -> Keeper:
         return Windows()
     if sys.platform == "darwin":
         return Launchd()
-    return Systemd() if _systemd_runs(scope, env) else Bare(env, listen)
+    return Systemd() if _systemd_runs(scope, env) else Bare(env)
 
 
-def by_name(name: str, env: Mapping[str, str], listen: Listen) -> Keeper:
+def by_name(name: str, env: Mapping[str, str]) -> Keeper:
     """Return the keeper that was recorded at ``on``; it may not be the one of today."""
-    keepers: Sequence[Keeper] = (Systemd(), Launchd(), Windows(), Bare(env, listen))
+    keepers: Sequence[Keeper] = (Systemd(), Launchd(), Windows(), Bare(env))
     return next((keeper for keeper in keepers if keeper.name == name), keepers[-1])
 
 
@@ -105,19 +121,19 @@ def plan(
     port: int,
     redirects: Sequence[str],
     read: Reader,
-    listen: Listen,
     recorded: GatewayAddress | None = None,
+    settings: Path | None = None,
 ) -> Plan:
     """Decide who keeps the gateway up and on which port.
 
     `port` is the wanted one; when a foreign program has it, the next free one is taken and the note
     says so. `recorded` is the address of an earlier ``on``, which is kept where it is ours.
     """
-    keeper = choose(scope, env, listen)
+    keeper = choose(scope, env)
     host = "127.0.0.1"
     wanted = recorded.port if recorded is not None else port
     taken, note = _port(folders, host, wanted)
-    made = task(folders, scope, taken, home, redirects, host=host)
+    made = task(folders, scope, taken, home, redirects, host=host, settings=settings)
     notes = [text for text in (note, keeper.note(made)) if text]
     token = recorded.token if recorded is not None else None
     return Plan(
@@ -143,11 +159,10 @@ def remove(
     home: Path,
     kept_up_by: str,
     address: GatewayAddress,
-    listen: Listen,
     undo: Callable[[], object],
 ) -> None:
     """Stop the gateway, take its files back with `undo` (the journal's), and tell the manager."""
-    keeper = by_name(kept_up_by, env, listen)
+    keeper = by_name(kept_up_by, env)
     made = task(folders, scope, address.port, home, host=address.host)
     keeper.stop(made)
     if made.held.lock is not None:

@@ -189,6 +189,7 @@ class Systemd:
         """Load the units and open the port; what ran before with other settings is replaced."""
         if task.scope is Scope.SYSTEM:
             account.ensure(ACCOUNT, task.folders, self._accounts / "headrace.conf")
+            account.let_read(task.programs)
         self._control(task, "daemon-reload")
         # A socket whose address changed must be closed before it is opened anew.
         self._control(task, "stop", SERVICE, check=False)

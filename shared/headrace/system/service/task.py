@@ -71,10 +71,17 @@ def task(
     redirects: Sequence[str] = (),
     *,
     host: str = "127.0.0.1",
+    settings: Path | None = None,
 ) -> Task:
-    """Describe the gateway of a scope. It serves the origins that the state folder records."""
+    """Describe the gateway of a scope. It serves the origins that the state folder records.
+
+    `settings`: the settings file, where it is not the usual one.
+    """
+    words = ["--scope", str(scope), "--idle-exit", str(IDLE), "--folders"]
+    words += [str(folder.absolute()) for folder in (folders.config, folders.state, folders.cache)]
+    words += ["--settings", str(settings.absolute())] if settings is not None else []
     held = Held(
-        worker=worker_argv("--scope", str(scope), "--idle-exit", str(IDLE)),
+        worker=worker_argv(*words),
         redirects=tuple(redirects),
         lock=folders.state / "gateway.lock",
         on_demand=True,

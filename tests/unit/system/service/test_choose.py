@@ -15,7 +15,6 @@ import pytest
 from headrace.config import Folders
 from headrace.errors import LocalError
 from headrace.hookspecs import FileEdit, GatewayAddress, Scope
-from headrace.network.listeners import bind
 from headrace.system.service import choose, ports, process
 from headrace.system.service.identity import instance
 from headrace.system.service.task import Task
@@ -66,7 +65,6 @@ def made(folders: Folders, port: int, *, recorded: GatewayAddress | None = None)
         port=port,
         redirects=(),
         read=no_file,
-        listen=bind,
         recorded=recorded,
     )
 
@@ -142,7 +140,6 @@ def test_ensure_and_remove_leave_nothing(folders: Folders) -> None:
         home=folders.state.parent,
         kept_up_by=kept.how,
         address=kept.address,
-        listen=bind,
         undo=lambda: undone.append("files"),
     )
     assert undone == ["files"]

@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from headrace.network import listeners, server
+from headrace.network import server
+from headrace.system.service import listeners
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 CHUNK = b"x" * 1000
