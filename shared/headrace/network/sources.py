@@ -125,8 +125,6 @@ class Sources:
         self, artifact: Artifact, ecosystem: Ecosystem, now: float
     ) -> list[tuple[Mirror, str]]:
         """List the mirrors that may be asked and may have it, with its URL there."""
-        if artifact.origin.private or artifact.digest is None:
-            return []
         places = []
         for mirror in self.mirrors(artifact.ecosystem):
             if not may_supply_bytes(artifact, mirror):
