@@ -6,73 +6,60 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headrace.cli.context import Context
-from headrace.hookspecs import DiscoveredOrigin, FileEdit, GatewayAddress, Scope
+from headrace.config import EnvVars
+from headrace.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
+from headrace.system import service
 from headrace.system.service import choose
 
-__all__ = ["SERVICE", "machines_gateway", "plan", "start", "stop"]
-
-#: The journal's word for the files of whoever keeps the gateway up.
-SERVICE = "service"
+__all__ = ["machines_gateway", "plan", "start", "stop"]
 
 
 def plan(context: Context, found: Sequence[DiscoveredOrigin]) -> choose.Plan:
     """Decide who keeps the gateway up, and where; touch nothing."""
-    from headrace.network import listeners  # noqa: PLC0415 - start-up time
-    from headrace.system.service.redirects import redirects  # noqa: PLC0415 - as above
+    from headrace.system.service.redirects import redirects  # noqa: PLC0415 - start-up time
 
-    ecosystems = context.plugins.ecosystems([each.origin for each in found])
+    named = context.env.get(EnvVars.HEADRACE_CONFIG)
     return choose.plan(
         context.folders,
         context.scope,
         context.env,
         home=Path.home(),
         port=context.settings.port,
-        redirects=redirects(ecosystems),
+        redirects=redirects(context.plugins.ecosystems([each.origin for each in found])),
         read=context.journal.pristine,
-        listen=listeners.bind,
         recorded=context.state.gateway(),
+        settings=Path(named) if named else None,
     )
 
 
-def start(context: Context, found: Sequence[DiscoveredOrigin], made: choose.Plan) -> str:
-    """Record what the gateway needs to know, and start it; return what the user should know.
+def start(context: Context, found: Sequence[DiscoveredOrigin]) -> tuple[GatewayAddress, str]:
+    """Record what the gateway needs to know, and start it.
 
-    When it does not start, everything is as it was.
+    Returns where it is, and what the user should know. When it does not start, everything is as
+    it was.
     """
     state = context.state
     before = state.origins()
     state.record_origins(found)
     state.record_network(context.env)
-
-    def apply(edits: Sequence[FileEdit]) -> None:
-        context.journal.apply([(SERVICE, edit) for edit in edits], of=[SERVICE])
-
     try:
-        kept = choose.ensure(made, apply)
+        kept = service.ensure(state, context.folders, context.settings, context.scope, context.env)
     except BaseException:
         if before:
             state.record_origins(before)
         else:
-            stop(context, made.address, made.keeper.name)
+            _forget(context)
         raise
-    state.record_gateway(made.address, kept.how)
-    return kept.note
+    return GatewayAddress(kept.address.host, kept.address.port, state.token()), kept.note
 
 
-def stop(context: Context, address: GatewayAddress, kept_up_by: str) -> None:
+def stop(context: Context) -> None:
     """Stop the gateway, take the files of its keeper back, forget what was recorded."""
-    from headrace.network import listeners  # noqa: PLC0415 - start-up time
+    service.remove(context.state, context.folders, context.settings, context.scope, context.env)
+    _forget(context)
 
-    choose.remove(
-        context.folders,
-        context.scope,
-        context.env,
-        home=Path.home(),
-        kept_up_by=kept_up_by,
-        address=address,
-        listen=listeners.bind,
-        undo=lambda: context.journal.undo(of=[SERVICE], force=True),
-    )
+
+def _forget(context: Context) -> None:
     context.state.forget_gateway()
     context.state.forget_origins()
     context.state.forget_network()
@@ -82,7 +69,7 @@ def machines_gateway(context: Context, found: Sequence[DiscoveredOrigin]) -> Gat
     """The machine's gateway, where it is up, fronts the same origins, and none of the user's own
     secrets are needed.
     """
-    from headrace.config import EnvVars, Folders  # noqa: PLC0415 - start-up time
+    from headrace.config import Folders  # noqa: PLC0415 - start-up time
     from headrace.system.service import health  # noqa: PLC0415 - as above
     from headrace.system.state import State  # noqa: PLC0415 - as above
 
