@@ -10,7 +10,6 @@ digest over the whole agrees.
 
 from __future__ import annotations
 
-import bisect
 import contextlib
 import errno
 import json
@@ -24,8 +23,9 @@ from pathlib import Path
 
 from headrace.errors import StoreError
 from headrace.system.locks import try_lock
+from headrace.transfer.extents import Extents
 
-__all__ = ["Extents", "Partial", "is_same"]
+__all__ = ["Partial", "is_same"]
 
 #: The map is saved when this many bytes came since the last time, or after this many seconds,
 #: whichever is first: what a crash costs at most.
@@ -33,49 +33,6 @@ _SAVE_BYTES = 32 << 20
 _SAVE_SECONDS = 2.0
 
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-
-
-class Extents:
-    """A set of bytes as sorted, disjoint, never touching ranges [start, end)."""
-
-    def __init__(self, ranges: tuple[tuple[int, int], ...] = ()) -> None:
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-        for start, end in ranges:
-            self.add(start, end)
-
-    def add(self, start: int, end: int) -> None:
-        """Put [start, end) in."""
-        if start >= end:
-            return
-        first = bisect.bisect_left(self._ends, start)
-        last = bisect.bisect_right(self._starts, end)
-        if first < last:
-            start = min(start, self._starts[first])
-            end = max(end, self._ends[last - 1])
-        self._starts[first:last] = [start]
-        self._ends[first:last] = [end]
-
-    def remove(self, start: int, end: int) -> None:
-        """Take [start, end) out."""
-        if start >= end:
-            return
-        first = bisect.bisect_right(self._ends, start)
-        last = bisect.bisect_left(self._starts, end)
-        if first >= last:
-            return
-        pieces = [(self._starts[first], start), (end, self._ends[last - 1])]
-        pieces = [(a, b) for a, b in pieces if a < b]
-        self._starts[first:last] = [a for a, _ in pieces]
-        self._ends[first:last] = [b for _, b in pieces]
-
-    def ranges(self) -> tuple[tuple[int, int], ...]:
-        """Return the ranges."""
-        return tuple(zip(self._starts, self._ends, strict=True))
-
-    def total(self) -> int:
-        """Return how many bytes are in."""
-        return sum(self._ends) - sum(self._starts)
 
 
 class Partial:
@@ -141,7 +98,7 @@ class Partial:
     def have(self) -> tuple[tuple[int, int], ...]:
         """The bytes that are there: sorted, disjoint [start, end)."""
         with self._guard:
-            return self._extents.ranges()
+            return tuple(self._extents)
 
     @property
     def complete(self) -> bool:
@@ -252,7 +209,7 @@ class Partial:
 
     def _save(self) -> None:
         with self._guard:
-            table = {"key": self.key, "size": self.size, "have": self._extents.ranges()}
+            table = {"key": self.key, "size": self.size, "have": list(self._extents)}
             self._unsaved = 0
             self._saved_at = time.monotonic()
         line = json.dumps(table, separators=(",", ":")).encode()
