@@ -36,7 +36,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
     address = context.state.gateway()
     ecosystem, what, version = _parse(args.what)
-    told = address and health.ask(address, f"/explain?what={quote(what)}", 10.0)
+    query = f"what={quote(what)}&version={quote(version or '')}"
+    told = address and health.ask(address, f"/explain?{query}", 10.0)
     if not isinstance(told, dict):
         raise LocalError(
             "gateway-silent",
@@ -45,8 +46,6 @@ def run(args: argparse.Namespace, context: Context) -> int:
         )
     documents = [d for d in told.get("documents", []) if ecosystem in (None, d["ecosystem"])]
     artifacts = [a for a in told.get("artifacts", []) if ecosystem in (None, a["ecosystem"])]
-    if version:
-        artifacts = [a for a in artifacts if version in a["name"]]
     if context.as_json:
         context.print_json({"what": args.what, "documents": documents, "artifacts": artifacts})
     else:
@@ -90,5 +89,5 @@ def _tell(
             out.print(f"         {number}. {source['id']} ({rate}{rtt})", markup=False)
     if not documents and not artifacts:
         out.print("Nothing is known by that name.")
-    elif not artifacts:
-        out.print("         no file of it was asked for yet")
+    elif not artifacts and any(each["kept"] for each in documents):
+        out.print("         no such file on that page")

@@ -76,8 +76,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
 def _stop(context: Context) -> None:
     from headrace.cli import keeping  # noqa: PLC0415 - start-up time
 
-    address = context.state.gateway() or GatewayAddress("127.0.0.1", context.settings.port)
-    keeping.stop(context, address, context.state.kept_up_by())
+    keeping.stop(context)
 
 
 def _adopt(context: Context) -> None:

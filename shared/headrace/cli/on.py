@@ -58,7 +58,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
     note = ""
     if not args.dry_run:
         edits_of.adopt_leftovers(context, address, origins)
-        note = keeping.start(context, found, made) if made else ""
+        if made:
+            address, note = keeping.start(context, found)
     result = edits_of.wanted(context, address, origins)
     if args.dry_run:
         changed = [edit for _, edit in result.edits if edit.before != edit.after]

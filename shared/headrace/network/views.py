@@ -18,6 +18,9 @@ from headrace.system.service.identity import instance
 
 __all__ = ["explain", "exposition", "health", "rates", "status"]
 
+#: Files of a page that `explain` tells.
+_FEW = 3
+
 
 def health(parts: Parts, _: Request) -> tuple[str, bytes]:
     """Answer a supervisor: who is this, and is it alive."""
@@ -88,14 +91,21 @@ def exposition(parts: Parts, _: Request) -> tuple[str, bytes]:
 
 
 def explain(parts: Parts, request: Request) -> tuple[str, bytes]:
-    """Answer ``headrace explain WHAT``: a path of the gateway, a file's name, or a page's name."""
-    what = (parse_qs(request.query).get("what") or [""])[0][:512]
+    """Answer ``headrace explain WHAT``: a path of the gateway, a file's name, or a page's name.
+
+    Of a page the last files are told, or those whose names hold ``version``.
+    """
+    query = parse_qs(request.query)
+    what = (query.get("what") or [""])[0][:512]
+    version = (query.get("version") or [""])[0][:128]
     found: dict[str, Any] = {"what": what, "documents": [], "artifacts": []}
     for ecosystem in parts.ecosystems:
         path = what if what.startswith("/") else f"{ecosystem.prefixes[0]}{what}/"
         plan = ecosystem.plan(Request("GET", path))
         if isinstance(plan, ServeDocument):
-            found["documents"].append(_document(parts, ecosystem, plan))
+            document, named = _document(parts, ecosystem, plan, version)
+            found["documents"].append(document)
+            found["artifacts"] += named
         found["artifacts"] += [
             _artifact(parts, ecosystem, each)
             for each in parts.registry.named(what)
@@ -104,7 +114,9 @@ def explain(parts: Parts, request: Request) -> tuple[str, bytes]:
     return _json(found)
 
 
-def _document(parts: Parts, ecosystem: Ecosystem, plan: ServeDocument) -> dict[str, Any]:
+def _document(
+    parts: Parts, ecosystem: Ecosystem, plan: ServeDocument, version: str
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     kept = parts.pages.get(plan.key)
     table: dict[str, Any] = {
         "ecosystem": ecosystem.name,
@@ -113,10 +125,17 @@ def _document(parts: Parts, ecosystem: Ecosystem, plan: ServeDocument) -> dict[s
         "private": plan.origin.private,
         "kept": kept is not None,
     }
-    if kept is not None:
-        table["age"] = round(time.time() - kept.fetched_at, 1)
-        table["lifetime"] = kept.max_age
-    return table
+    if kept is None:
+        return table, []
+    table["age"] = round(time.time() - kept.fetched_at, 1)
+    table["lifetime"] = kept.max_age
+    try:
+        named = [each for each in ecosystem.artifacts(kept, plan) if each.mirrored]
+    except ValueError:
+        return table, []
+    table["files"] = len(named)
+    fitting = [each for each in named if version in each.name]
+    return table, [_artifact(parts, ecosystem, each) for each in fitting[-_FEW:]]
 
 
 def _artifact(parts: Parts, ecosystem: Ecosystem, artifact: Artifact) -> dict[str, Any]:
