@@ -82,7 +82,7 @@ def _contenders(bench: Bench, lab: Lab, stage: Stage) -> dict[str, Callable[[], 
     return contenders
 
 
-def through_gateway(bench: Bench, lab: Lab, stage: Stage, client: str) -> Outcome:
+def through_gateway(bench: Bench, lab: Lab, stage: Stage, client: str, *, log: str = "") -> Outcome:
     """Download the big wheel through a gateway that has just been installed.
 
     curl knows the file's path and asks for the page first, untimed, as any client would have;
@@ -92,7 +92,7 @@ def through_gateway(bench: Bench, lab: Lab, stage: Stage, client: str) -> Outcom
     name = f"{client}, headrace"
     mirrors = {host: lab.url(host) for host in lab.topology.mirrors}
     before = lab.traffic()
-    with Gateway(stage, lab.url(ORIGIN), mirrors, keep=bench.log(client)) as gateway:
+    with Gateway(stage, lab.url(ORIGIN), mirrors, keep=bench.log(log or client)) as gateway:
         if client == "curl":
             page = f"{gateway.url}/simple/{wheel.project}/"
             curl.get(stage, "page", [page], accept=_JSON)

@@ -1,18 +1,21 @@
-"""What is neither a page nor a file of the index goes through; against nginx's proxy_pass."""
+"""A file whose page gives no digest: the origin's bytes go through; against nginx's proxy_pass."""
 
 from __future__ import annotations
 
+import re
+import subprocess
 from collections.abc import Iterator
 from functools import partial
+from urllib.parse import urljoin
 
 from benchmarks.bench import Bench, Goal, Row
-from benchmarks.corpus import BESIDE
+from benchmarks.corpus import UNCHECKED
 from benchmarks.loopback import served
 from benchmarks.peers import curl
 from benchmarks.peers.headrace import Gateway
 from benchmarks.stage import Stage
 
-TITLE = "pass-through on loopback"
+TITLE = "pass-through on loopback: a file without a digest"
 
 _TURNS = 5
 
@@ -25,7 +28,19 @@ def run(bench: Bench) -> Iterator[Row]:
         served(bench.corpus, proxy_of=origin.url) as proxy,
         Gateway(stage, origin.url, {}, keep=bench.log("gateway")) as gateway,
     ):
-        urls = {"nginx": f"{proxy.url}/pass{BESIDE}", "headrace": gateway.url + BESIDE}
+        page = subprocess.run(
+            ["curl", "--silent", "--fail", f"{gateway.url}/simple/{UNCHECKED}/"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        link = re.search(r'href="([^"#]+)"', page)
+        assert link is not None
+        name = link[1].rpartition("/")[2]
+        urls = {
+            "nginx": f"{proxy.url}/pass/files/{name}",
+            "headrace": urljoin(f"{gateway.url}/simple/{UNCHECKED}/", link[1]),
+        }
         bench.repeat, asked = max(bench.repeat, _TURNS), bench.repeat
         contest = bench.contest(
             {name: partial(curl.get, stage, name, [url], size=size) for name, url in urls.items()}

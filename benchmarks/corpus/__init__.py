@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from benchmarks.corpus.corpus import BESIDE, Corpus, Wheel, single_wheel, standard
+from benchmarks.corpus.corpus import UNCHECKED, Corpus, Wheel, single_wheel, standard
 
-__all__ = ["BESIDE", "Corpus", "Wheel", "single_wheel", "standard"]
+__all__ = ["UNCHECKED", "Corpus", "Wheel", "single_wheel", "standard"]

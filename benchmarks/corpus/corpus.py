@@ -12,21 +12,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.corpus.pages import write_page
+from benchmarks.corpus.pages import write_bare_page, write_page
 from benchmarks.corpus.wheels import Wheel, make_wheel
 
-__all__ = ["BESIDE", "Corpus", "Wheel", "single_wheel", "standard"]
+__all__ = ["UNCHECKED", "Corpus", "Wheel", "single_wheel", "standard"]
 
 #: Part of the folder's name: a corpus made by other rules is another corpus.
-_RULES = 1
+_RULES = 2
 _SMALL_FILES = 60
 _SMALL_SIZE = 100_000
 _TREE = 40
 #: How many packages each package of the tree asks for (a resolver finds them one by one).
 _FAN = 3
 _SPOIL_EVERY = 1 << 20
-#: The big file again, at a path that is neither a page nor a file of the index.
-BESIDE = "/simple/labbig/extra/same.bin"
+#: The big file again as its project's page names it for nobody to check: without a digest.
+UNCHECKED = "labplain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,10 @@ def _old_files(number: int) -> int:
 def _big(tree: Path, size: int) -> Wheel:
     wheel = make_wheel(tree, "labbig", "1.0", size)
     write_page(tree, [wheel], old_files=40)
-    beside = tree / BESIDE[1:]
-    beside.parent.mkdir()
-    beside.hardlink_to(tree / wheel.path[1:])
+    plain = tree / "files" / f"{UNCHECKED}-1.0-py3-none-any.whl"
+    plain.parent.mkdir()
+    plain.hardlink_to(tree / wheel.path[1:])
+    write_bare_page(tree, UNCHECKED, f"/files/{plain.name}")
     return wheel
 
 

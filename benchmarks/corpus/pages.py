@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.corpus.wheels import Wheel
 
-__all__ = ["write_page"]
+__all__ = ["write_bare_page", "write_page"]
 
 _TAGS = [
     f"cp3{minor}-cp3{minor}-{platform}"
@@ -59,6 +59,15 @@ def write_page(tree: Path, wheels: Sequence[Wheel], old_files: int) -> None:
         body = text.encode()
         (folder / name).write_bytes(body)
         (folder / f"{name}.gz").write_bytes(gzip.compress(body, mtime=0))
+
+
+def write_bare_page(tree: Path, project: str, path: str) -> None:
+    """Write the page of a project as simple servers do: HTML, one link, no digest."""
+    folder = tree / "simple" / project
+    folder.mkdir(parents=True)
+    name = path.rpartition("/")[2]
+    page = f'<!DOCTYPE html>\n<html><body><a href="{path}">{name}</a></body></html>\n'
+    (folder / "index.html").write_text(page)
 
 
 def _old(project: str, number: int) -> _Entry:
