@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.clients import NAMES, PIPS, UVS, Environment, Installer, Pip, Uv, chosen, make_client
+from lib.clients import ALL, NAMES, PIPS, UVS, Environment, Installer, Pip, Uv, chosen, make_client
 from lib.world import MakeWorld, make_world
 
 
@@ -23,6 +23,12 @@ def world(tmp_path: Path) -> Iterator[MakeWorld]:
 @pytest.fixture(params=NAMES)
 def client(request: pytest.FixtureRequest, tmp_path: Path) -> Installer:
     """Every client that this run is about."""
+    return make_client(tmp_path / "client", str(request.param))
+
+
+@pytest.fixture(params=NAMES if ALL else [f"pip-{PIPS[-1]}", f"uv-{UVS[-1]}"])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Installer:
+    """Return the newest of each in a fast run, every client in a full one."""
     return make_client(tmp_path / "client", str(request.param))
 
 

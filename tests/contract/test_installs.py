@@ -43,29 +43,29 @@ def test_tree_of_packages_with_an_extra(world: MakeWorld, client: Installer) -> 
     assert not made.at_mirrors("*/simple/*")
 
 
-def test_names_that_are_not_normalised(world: MakeWorld, client: Installer) -> None:
+def test_names_that_are_not_normalised(world: MakeWorld, either: Installer) -> None:
     made = world()
     built = wheels.wheel("Zope.Some_Thing", "1.0")
     made.index.add(built)
-    install(made, client, "zope-SOME.thing")
-    assert client.environment.holds(built.files())
+    install(made, either, "zope-SOME.thing")
+    assert either.environment.holds(built.files())
     assert {s.path for s in made.pages.requests("/simple/*")} == {"/simple/zope-some-thing/"}
 
 
-def test_local_version_with_a_plus_in_its_name(world: MakeWorld, client: Installer) -> None:
+def test_local_version_with_a_plus_in_its_name(world: MakeWorld, either: Installer) -> None:
     made = world()
     built = wheels.wheel("torchlike", "2.0+cu126", size=500_000)
     made.index.add(wheels.wheel("torchlike", "2.0"), built)
-    install(made, client, "torchlike")
-    assert client.environment.holds(built.files())
+    install(made, either, "torchlike")
+    assert either.environment.holds(built.files())
 
 
-def test_newest_fitting_python_is_chosen(world: MakeWorld, client: Installer) -> None:
+def test_newest_fitting_python_is_chosen(world: MakeWorld, either: Installer) -> None:
     made = world()
     fitting = wheels.wheel("thing", "1.0", requires_python=">=3.8")
     made.index.add(fitting, wheels.wheel("thing", "2.0", requires_python=">=4"))
-    install(made, client, "thing")
-    assert client.environment.holds(fitting.files())
+    install(made, either, "thing")
+    assert either.environment.holds(fitting.files())
 
 
 def test_yanked_release_is_passed_over_unless_pinned(world: MakeWorld, client: Installer) -> None:
@@ -133,28 +133,28 @@ def test_source_distribution_with_build_isolation(world: MakeWorld, client: Inst
     assert made.pages.requests("/simple/headrace-test-backend/")
 
 
-def test_origin_that_knows_only_html(world: MakeWorld, client: Installer) -> None:
+def test_origin_that_knows_only_html(world: MakeWorld, either: Installer) -> None:
     made = world()
     made.index.html_only = True
     leaf, app = wheels.wheel("leaf", "1.0", size=9_000_000), wheels.wheel("app", "1.0", ["leaf"])
     made.index.add(leaf, app)
-    install(made, client, "app")
-    assert client.environment.holds(leaf.files() | app.files())
+    install(made, either, "app")
+    assert either.environment.holds(leaf.files() | app.files())
 
 
-def test_stale_mirror_lacks_the_newest_file(world: MakeWorld, client: Installer) -> None:
+def test_stale_mirror_lacks_the_newest_file(world: MakeWorld, either: Installer) -> None:
     new = wheels.wheel("thing", "2.0", size=9_000_000)
     made = world(missing=[new.name])
     made.index.add(wheels.wheel("thing", "1.0"), new)
-    install(made, client, "thing")
-    assert client.environment.holds(new.files())
+    install(made, either, "thing")
+    assert either.environment.holds(new.files())
 
 
 def test_unknown_project_is_not_found_and_no_mirror_hears_of_it(
-    world: MakeWorld, client: Installer
+    world: MakeWorld, either: Installer
 ) -> None:
     made = world()
-    told = install(made, client, "our-secret-project", fails=True)
+    told = install(made, either, "our-secret-project", fails=True)
     assert made.at_mirrors() == []
     assert "500" not in told
     assert "502" not in told
@@ -181,14 +181,14 @@ def test_without_core_metadata_ranged_reads_serve(world: MakeWorld, uv: Uv) -> N
     assert uv.environment.holds(app.files() | leaf.files())
 
 
-def test_project_of_many_files(world: MakeWorld, client: Installer) -> None:
+def test_project_of_many_files(world: MakeWorld, either: Installer) -> None:
     made = world()
     for number in range(1200):
         made.index.add(wheels.wheel("many", f"0.{number}"))
     last = wheels.wheel("many", "1.0")
     made.index.add(last)
-    install(made, client, "many")
-    assert client.environment.holds(last.files())
+    install(made, either, "many")
+    assert either.environment.holds(last.files())
 
 
 def test_download_of_forty_packages(world: MakeWorld, newest: Pip, tmp_path: Path) -> None:
@@ -243,10 +243,10 @@ def test_pip_rests_on_its_wheel_cache_across_restarts_of_the_gateway(
     assert "Building wheel" not in told
 
 
-def test_mirror_that_lacks_ranges_still_serves(world: MakeWorld, client: Installer) -> None:
+def test_mirror_that_lacks_ranges_still_serves(world: MakeWorld, either: Installer) -> None:
     made = world(mirrors=1)
     built = wheels.wheel("thing", "1.0", size=300_000)
     made.index.add(built)
     made.mirrors[0].fail(modes.NO_RANGES)
-    install(made, client, "thing")
-    assert client.environment.holds(built.files())
+    install(made, either, "thing")
+    assert either.environment.holds(built.files())

@@ -26,11 +26,13 @@ PIPS = ("23.2.1", "24.3.1", "25.1.1", "25.3", "26.3")
 UVS = ("0.6.17", "0.9.30", "0.12.14", "0.13.9")
 
 
+ALL = os.environ.get("HEADRACE_TEST_CLIENTS", "fast") == "all"
+"""Every version is to be tried; else the oldest and the newest."""
+
+
 def chosen(versions: tuple[str, ...]) -> tuple[str, ...]:
-    """Give the versions that HEADRACE_TEST_CLIENTS asks for: the oldest and newest, or all."""
-    if os.environ.get("HEADRACE_TEST_CLIENTS", "fast") == "all":
-        return versions
-    return (versions[0], versions[-1])
+    """Give the versions that HEADRACE_TEST_CLIENTS asks for."""
+    return versions if ALL else (versions[0], versions[-1])
 
 
 def cache() -> Path:

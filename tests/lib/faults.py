@@ -70,13 +70,7 @@ FAULTS: dict[str, Fault] = {
     "gzip": _order(modes.GZIP),
     "garbage": _order(modes.GARBAGE),
 }
-#: The kinds that differ most in what a client could notice, for versions between and beside.
-TELLING = (
-    "cut-at-half-of-file",
-    "stalled-after-300kB",
-    "truncated",
-    "corrupt-last-byte",
-    "swapped-same-size",
-    "403",
-    "html200",
-)
+LIES = ("corrupt-first-byte", "corrupt-middle", "corrupt-last-byte", "swapped-same-size")
+"""What only the digest of the whole can tell: by then most of a large file has gone out."""
+TELLING = ("cut-at-half-of-file", "stalled-after-300kB", "swapped-same-size", "html200")
+"""The kinds that differ most in what a client could notice, for the other versions."""
