@@ -27,7 +27,16 @@ def server() -> Iterator[RecordingServer]:
         yield running
 
 
-def use(work: Callable[[Client], Awaitable[T]]) -> T:
+@pytest.fixture(params=["asyncio", "uvloop"])
+def loop(request: pytest.FixtureRequest) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Each loop that the gateway may run on: they hand out sockets of different kinds."""
+    if request.param == "asyncio":
+        return asyncio.new_event_loop
+    found: Callable[[], asyncio.AbstractEventLoop] = pytest.importorskip("uvloop").new_event_loop
+    return found
+
+
+def use(loop: Callable[[], asyncio.AbstractEventLoop], work: Callable[[Client], Awaitable[T]]) -> T:
     async def main() -> T:
         client = Client({})
         try:
@@ -35,10 +44,13 @@ def use(work: Callable[[Client], Awaitable[T]]) -> T:
         finally:
             await client.aclose()
 
-    return asyncio.run(main())
+    with asyncio.Runner(loop_factory=loop) as runner:
+        return runner.run(main())
 
 
-def test_gathering_never_stalls_whatever_the_rate(server: RecordingServer) -> None:
+def test_gathering_never_stalls_whatever_the_rate(
+    server: RecordingServer, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
     """The mark is raised while bytes flow fast; when they slow down the rest must still come."""
     paces = [50_000_000.0, 3_000_000.0, 400_000.0]
 
@@ -60,11 +72,13 @@ def test_gathering_never_stalls_whatever_the_rate(server: RecordingServer) -> No
             assert body == DATA[: len(body)]
             assert len(body) >= 400_000
 
-    use(work)
+    use(loop, work)
 
 
 @pytest.mark.skipif(not hasattr(socket, "SO_RCVLOWAT"), reason="this system has no mark")
-def test_a_mark_that_was_raised_is_lowered_when_bytes_stop() -> None:
+def test_a_mark_that_was_raised_is_lowered_when_bytes_stop(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
     """A fast burst raises the mark; then come 1000 bytes, and nothing for a long while."""
     total, burst = 4 << 20, 40 * 50_000
     hold = threading.Event()
@@ -98,7 +112,7 @@ def test_a_mark_that_was_raised_is_lowered_when_bytes_stop() -> None:
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        waited, marks = use(work)
+        waited, marks = use(loop, work)
     finally:
         hold.set()
         thread.join()
@@ -108,7 +122,9 @@ def test_a_mark_that_was_raised_is_lowered_when_bytes_stop() -> None:
 
 
 @pytest.mark.skipif(not hasattr(socket, "SO_RCVLOWAT"), reason="this system has no mark")
-def test_fast_bytes_take_fewer_wake_ups_with_the_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fast_bytes_take_fewer_wake_ups_with_the_mark(
+    monkeypatch: pytest.MonkeyPatch, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
     packet, packets = bytes(4096), 1024
 
     def serve(listener: socket.socket) -> None:
@@ -137,7 +153,7 @@ def test_fast_bytes_take_fewer_wake_ups_with_the_mark(monkeypatch: pytest.Monkey
             thread = threading.Thread(target=serve, args=(listener,))
             thread.start()
             try:
-                return use(lambda client: count(client, listener.getsockname()[1]))
+                return use(loop, lambda client: count(client, listener.getsockname()[1]))
             finally:
                 thread.join()
 
