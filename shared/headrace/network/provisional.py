@@ -326,7 +326,8 @@ def _predict(rate: float | None, rtt: float | None, size: int) -> float | None:
 
 
 def _named(ecosystem: Ecosystem, plan: ServeDocument, document: Document) -> dict[str, Artifact]:
-    return {a.path: a for a in ecosystem.artifacts(document, plan)}
+    """List the files of a page; not what only the origin has beside them, which no mirror names."""
+    return {a.path: a for a in ecosystem.artifacts(document, plan) if a.mirrored}
 
 
 def _is_older(

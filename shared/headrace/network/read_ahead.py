@@ -117,7 +117,12 @@ class ReadAhead:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._workers.add(task)
-        task.add_done_callback(self._workers.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._workers.discard(task)
+        if not task.cancelled():
+            self._work()
 
     async def _lead(self, step: _Step, document: Document) -> None:
         """Ask the ecosystem what comes next, and queue it."""
@@ -160,7 +165,6 @@ class ReadAhead:
             _log.info("read-ahead of %s failed: %s", step.plan, error)
             document = None
         self.fetched += document is not None
-        asyncio.get_running_loop().call_soon(self._work)
         if document is not None:
             await self._lead(step, document)
 

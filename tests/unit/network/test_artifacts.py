@@ -106,7 +106,7 @@ def test_head_downloads_nothing(app: App, index: Index, origin: RecordingServer)
         ("bytes=200000-200000", 200000, 200001),
     ],
 )
-def test_range_is_answered_with_exactly_that_part(
+def test_range_is_answered_with_exactly_that_part(  # noqa: PLR0917 - fixtures
     app: App, index: Index, when: str, text: str, start: int, end: int | None
 ) -> None:
     path = index.path(SMALL.name)
@@ -385,3 +385,16 @@ def test_store_that_cannot_be_written_costs_nothing_but_the_keeping(
         assert app.ask(index.path(SMALL.name)).body == SMALL.data
         assert app.ask(index.path(LARGE.name)).body == LARGE.data
         assert app.ask(f"{index.path(SMALL.name)}.metadata").body == SMALL.metadata
+
+
+def test_small_lie_of_a_mirror_is_not_noticed_by_the_client(
+    tmp_path: Path, index: Index, origin: RecordingServer
+) -> None:
+    evil = wheels.wheel("small", "1.0", size=300_000, seed="evil")
+    with RecordingServer(name="liar") as liar:
+        liar.fail(modes.swapped(evil.data), "*.whl")
+        base = index.mount_mirror(liar)
+        with App(tmp_path, f"{origin.url}/simple", mirrors=[mirror("liar", base)]) as app:
+            told = app.ask(index.path(SMALL.name))
+    assert (told.status, told.body) == (200, SMALL.data)
+    assert liar.requests("*.whl"), "the liar was not asked"

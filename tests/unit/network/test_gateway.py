@@ -1,0 +1,298 @@
+"""Who is let in, what the gateway says of itself, and how a bug of ours ends: at the origin."""
+
+from __future__ import annotations
+
+import base64
+import socket
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace.hookspecs import hookimpl
+from headrace.models import (
+    Artifact,
+    Document,
+    Mirror,
+    Origin,
+    PassThrough,
+    Plan,
+    Refuse,
+    Request,
+    Response,
+    ServeArtifact,
+    ServeDocument,
+    SourceFailed,
+    TransferFinished,
+)
+from lib import wheels
+from lib.app import App
+from lib.index import JSON, Index
+from lib.servers import RecordingServer
+
+SIX = wheels.wheel("six", "1.0", size=20_000)
+
+
+@pytest.fixture
+def index() -> Index:
+    made = Index()
+    made.add(SIX)
+    return made
+
+
+@pytest.fixture
+def origin(index: Index) -> Iterator[RecordingServer]:
+    with RecordingServer(name="origin") as made:
+        made.cache_control = "max-age=600"
+        index.mount_origin(made)
+        yield made
+
+
+@pytest.fixture
+def app(tmp_path: Path, origin: RecordingServer) -> Iterator[App]:
+    with App(tmp_path, f"{origin.url}/simple") as made:
+        yield made
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:17223", "127.0.0.1:1"])
+def test_foreign_host_is_misdirected(app: App, origin: RecordingServer, host: str) -> None:
+    assert app.ask("/simple/six/", host=host).status == 421
+    assert app.ask("/healthz", host=host).status == 421
+    assert origin.seen == []
+
+
+def test_name_of_loopback_is_as_good_as_its_address(app: App) -> None:
+    assert app.ask("/simple/six/", {"Accept": JSON}, host=f"localhost:{app.port}").status == 200
+
+
+def test_gateway_is_no_proxy(app: App, origin: RecordingServer) -> None:
+    host = origin.url.removeprefix("http://")
+    assert app.ask(f"{origin.url}/simple/six/", host=host).status == 421
+    with socket.create_connection(("127.0.0.1", app.port)) as live:
+        live.sendall(f"CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert live.recv(100).split()[1].startswith(b"4")
+    assert origin.seen == []
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/simple/../status",
+        "/simple/%2e%2e/status",
+        "/simple//six/",
+        "/simple/a%2fb/",
+        "/simple/%5c/",
+        "/simple/%00/",
+        "/packages/../../etc/passwd",
+    ],
+)
+def test_twisted_target_is_refused(app: App, origin: RecordingServer, target: str) -> None:
+    assert app.ask(target).status == 400
+    assert origin.seen == []
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_only_reading_is_served(app: App, method: str) -> None:
+    told = app.ask("/simple/six/", method=method)
+    assert told.status == 405
+    assert told.headers["allow"] == "GET, HEAD"
+
+
+def test_enormous_headers_are_refused(app: App) -> None:
+    told = app.ask("/healthz", {f"X-{number}": "a" * 8000 for number in range(9)})
+    assert told.status == 431
+
+
+def test_token_is_asked_for_everywhere_but_at_the_pulse(
+    tmp_path: Path, origin: RecordingServer
+) -> None:
+    right = {"Authorization": f"Basic {base64.b64encode(b'headrace:t0ken').decode()}"}
+    wrong = {"Authorization": f"Basic {base64.b64encode(b'headrace:token').decode()}"}
+    with App(tmp_path, f"{origin.url}/simple", token="t0ken") as app:
+        for path in ("/simple/six/", "/status", "/metrics", "/explain?what=six", "/nothing"):
+            for headers in ({}, wrong):
+                told = app.ask(path, headers)
+                assert told.status == 401
+                assert told.headers["www-authenticate"].startswith("Basic ")
+        assert origin.seen == []
+        assert app.ask("/healthz").status == 200
+        assert app.ask("/simple/six/", {"Accept": JSON, **right}).status == 200
+        assert app.ask("/status", right).status == 200
+
+
+def test_pulse_tells_who_it_is(app: App) -> None:
+    told = app.ask("/healthz").json()
+    assert set(told) == {"headrace", "instance", "pid"}
+    assert str(app.parts.folders.state) not in told["instance"]
+
+
+def test_status_tells_what_was_transferred_and_from_where(app: App, index: Index) -> None:
+    app.page("six")
+    app.ask(index.path(SIX.name))
+    told = app.status()
+    (origin,) = told["origins"]
+    assert (origin["ecosystem"], origin["private"]) == ("python", False)
+    (recent,) = told["transfers"]["recent"]
+    assert recent["name"] == SIX.name
+    assert recent["bytes_by_source"] == {"origin": len(SIX.data)}
+    assert told["documents"]["current"] >= 1
+    assert told["uptime"] >= 0
+
+
+def test_metrics_are_in_prometheus_text(app: App, index: Index) -> None:
+    app.page("six")
+    app.ask(index.path(SIX.name))
+    told = app.ask("/metrics")
+    assert told.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = told.body.decode().splitlines()
+    assert f'headrace_source_bytes_total{{source="origin"}} {len(SIX.data)}' in lines
+    assert "headrace_transfers_total 1" in lines
+    for line in lines:
+        assert line.startswith("#") or len(line.rsplit(" ", 1)) == 2
+
+
+def test_explain_tells_where_a_file_would_come_from(app: App, index: Index) -> None:
+    app.page("six")
+    app.ask(index.path(SIX.name), method="HEAD")
+    told = app.ask(f"/explain?what={SIX.name}").json()
+    (artifact,) = told["artifacts"]
+    assert artifact["digest"] == f"sha256:{SIX.sha256}"
+    assert [source["id"] for source in artifact["sources"]] == ["origin"]
+    (document,) = app.ask("/explain?what=six").json()["documents"]
+    assert document["kept"]
+    assert app.ask("/explain").status == 200
+
+
+def test_path_of_nobody_is_a_404(app: App) -> None:
+    assert app.ask("/").status == 404
+    assert app.ask("/v2/").status == 404
+
+
+# ------------------------------------------------------------------ bugs
+
+
+# ruff: noqa: ARG002 - a protocol decides about the arguments
+
+
+class Odd:
+    """An ecosystem that breaks where it is told to."""
+
+    name = "odd"
+    prefixes = ("/odd/", "/odd/deeper/")
+
+    def __init__(self, url: str) -> None:
+        self.origins = (Origin("odd", url),)
+        self.breaks: set[str] = set()
+        self.planned: Plan | None = None
+
+    def _maybe(self, where: str) -> None:
+        if where in self.breaks:
+            raise RuntimeError(f"a bug in {where}")
+
+    def plan(self, request: Request) -> Plan:
+        self._maybe("plan")
+        if self.planned is not None:
+            return self.planned
+        page = ServeDocument(self.origins[0], f"{self.origins[0].url}/page", "*/*", "odd")
+        return ServeArtifact(request.path, page) if request.path.endswith(".bin") else page
+
+    def form(self, request: Request, plan: ServeDocument) -> str:
+        self._maybe("form")
+        return "plain"
+
+    def rewrite(self, document: Document, form: str, plan: ServeDocument) -> Response:
+        self._maybe("rewrite")
+        return Response(200, {"content-type": "text/plain"}, document.body)
+
+    def artifacts(self, document: Document, plan: ServeDocument) -> Iterable[Artifact]:
+        self._maybe("artifacts")
+        yield Artifact("odd", "/odd/a.bin", "a.bin", f"{plan.origin.url}/a.bin", plan.origin)
+
+    def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:
+        self._maybe("locate")
+        return None
+
+    def locate_document(self, plan: ServeDocument, mirror: Mirror) -> str | None:
+        self._maybe("locate_document")
+        return None
+
+    def confirmation(self, artifact: Artifact) -> str | None:
+        return None
+
+    def leads_to(
+        self, plan: ServeDocument | ServeArtifact, document: Document, request: Request
+    ) -> Iterable[ServeDocument | ServeArtifact]:
+        self._maybe("leads_to")
+        return ()
+
+
+class OddPlugin:
+    def __init__(self, ecosystem: Odd) -> None:
+        self.ecosystem = ecosystem
+
+    @hookimpl
+    def headrace_ecosystems(self) -> Any:
+        return [self.ecosystem]
+
+    @hookimpl
+    def headrace_observe(self, event: SourceFailed | TransferFinished) -> None:
+        raise RuntimeError(f"a watcher that cannot watch {event}")
+
+
+@pytest.fixture
+def odd(origin: RecordingServer) -> Odd:
+    origin.content["/page"] = b"a page"
+    origin.content["/a.bin"] = b"an artifact"
+    return Odd(origin.url)
+
+
+@pytest.mark.parametrize("where", ["form", "rewrite", "leads_to", "locate_document", "locate"])
+def test_bug_behind_a_page_ends_at_the_origin(tmp_path: Path, odd: Odd, where: str) -> None:
+    odd.breaks.add(where)
+    with App(tmp_path, *odd.origins, plugins=[OddPlugin(odd)]) as app:
+        told = app.ask("/odd/page")
+        assert told.status in (200, 302)
+        if told.status == 302:
+            assert told.headers["location"] == f"{odd.origins[0].url}/page"
+            (incident,) = app.status()["incidents"]
+            assert incident["reference"] in told.body.decode()
+
+
+def test_bug_behind_a_file_ends_at_the_origin(tmp_path: Path, odd: Odd) -> None:
+    with App(tmp_path, *odd.origins, plugins=[OddPlugin(odd)]) as app:
+        assert app.ask("/odd/a.bin").body == b"an artifact"
+        odd.breaks.add("form")
+        told = app.ask("/odd/a.bin")
+    assert told.status == 302
+    assert told.headers["location"] == f"{odd.origins[0].url}/a.bin"
+
+
+def test_bug_before_anything_is_planned_is_no_404_that_leads_to_another_index(
+    tmp_path: Path, odd: Odd
+) -> None:
+    odd.breaks.add("plan")
+    with App(tmp_path, *odd.origins, plugins=[OddPlugin(odd)]) as app:
+        assert app.ask("/odd/page").status == 403
+
+
+def test_ecosystem_that_refuses_with_a_5xx_is_not_believed(tmp_path: Path, odd: Odd) -> None:
+    odd.planned = Refuse(503, "no idea")
+    with App(tmp_path, *odd.origins, plugins=[OddPlugin(odd)]) as app:
+        assert app.ask("/odd/page").status == 404
+
+
+def test_what_passes_through_is_the_origins_to_answer(tmp_path: Path, odd: Odd) -> None:
+    odd.planned = PassThrough(odd.origins[0], f"{odd.origins[0].url}/page")
+    with App(tmp_path, *odd.origins, plugins=[OddPlugin(odd)]) as app:
+        told = app.ask("/odd/page")
+    assert (told.status, told.headers["location"]) == (302, f"{odd.origins[0].url}/page")
+
+
+def test_file_without_a_digest_comes_from_the_origin_and_is_not_immutable(
+    tmp_path: Path, odd: Odd
+) -> None:
+    with App(tmp_path, *odd.origins, plugins=[OddPlugin(odd)]) as app:
+        told = app.ask("/odd/a.bin")
+    assert told.body == b"an artifact"
+    assert told.headers["cache-control"] == "no-cache"

@@ -1,0 +1,294 @@
+"""A mirror's page in a slow origin's place: when, how it is confirmed, and what a lie costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headrace.models import OperatorClass
+from lib import modes, wheels
+from lib.app import App, mirror
+from lib.index import Index, IndexFile
+from lib.servers import RecordingServer, Reply
+
+SLOW = 3.0
+WARM = wheels.wheel("warm", "1.0")
+THING = wheels.wheel("thing", "1.0", size=400_000)
+NEWER = wheels.wheel("thing", "1.1", size=400_000)
+EVIL = wheels.wheel("thing", "6.6.6", size=400_000)
+TWIN = wheels.wheel("thing", "1.0", size=400_000, seed="evil")
+PAGE = "/simple/thing/"
+
+
+@pytest.fixture
+def index() -> Index:
+    made = Index()
+    made.add(WARM, THING)
+    return made
+
+
+@pytest.fixture
+def pages(index: Index, files: RecordingServer) -> Iterator[RecordingServer]:
+    """The origin's host for pages, which is the slow one."""
+    with RecordingServer(name="pages") as made:
+        made.cache_control = "max-age=600"
+        index.mount_origin(made, files)
+        yield made
+
+
+@pytest.fixture
+def files() -> Iterator[RecordingServer]:
+    with RecordingServer(name="files") as made:
+        yield made
+
+
+@pytest.fixture
+def theirs() -> Index:
+    """What the mirror names; each test decides how it differs."""
+    made = Index()
+    made.add(WARM, THING)
+    return made
+
+
+@pytest.fixture
+def there(theirs: Index) -> Iterator[RecordingServer]:
+    with RecordingServer(name="mirror") as made:
+        theirs.mount_mirror(made)
+        yield made
+
+
+def start(
+    root: Path,
+    pages: RecordingServer,
+    there: RecordingServer,
+    *,
+    provisional_after: float = 0.2,
+    documents: str = "provisional",
+    operator_class: OperatorClass = OperatorClass.ORGANISATION,
+) -> App:
+    described = mirror("m", there.url, gives_documents=True, operator_class=operator_class)
+    return App(
+        root,
+        f"{pages.url}/simple",
+        mirrors=[described],
+        provisional_after=provisional_after,
+        documents=documents,
+    )
+
+
+def warm_up(app: App, pages: RecordingServer) -> None:
+    """Let the gateway learn where the origin has its files; then the origin's pages get slow."""
+    page = app.page("warm")
+    assert app.ask(page.json()["files"][0]["url"]).status == 200
+    pages.delay = SLOW
+
+
+def first_path(app: App) -> str:
+    return str(app.page("thing").json()["files"][0]["url"])
+
+
+def test_slow_origins_page_is_given_by_the_mirror_and_says_so(
+    tmp_path: Path, pages: RecordingServer, there: RecordingServer
+) -> None:
+    with start(tmp_path, pages, there) as app:
+        warm_up(app, pages)
+        began = time.monotonic()
+        told = app.page("thing")
+        assert time.monotonic() - began < SLOW - 1
+        assert told.headers["x-headrace-provisional"] == "m"
+        assert app.status()["documents"]["provisional"] == 1
+
+
+def test_origins_page_follows_and_takes_its_place(
+    tmp_path: Path, pages: RecordingServer, there: RecordingServer
+) -> None:
+    with start(tmp_path, pages, there) as app:
+        warm_up(app, pages)
+        app.page("thing")
+        time.sleep(SLOW + 0.5)
+        assert "x-headrace-provisional" not in app.page("thing").headers
+        assert len(pages.requests(PAGE)) == 1
+        assert app.status()["incidents"] == []
+
+
+def test_fast_origin_needs_no_stand_in(
+    tmp_path: Path, pages: RecordingServer, there: RecordingServer
+) -> None:
+    with start(tmp_path, pages, there, provisional_after=1.0) as app:
+        app.page("warm")
+        assert "x-headrace-provisional" not in app.page("thing").headers
+    assert there.requests("/simple/*") == []
+
+
+def test_origin_known_to_be_slow_is_not_waited_for(
+    tmp_path: Path, pages: RecordingServer, there: RecordingServer
+) -> None:
+    with start(tmp_path, pages, there, provisional_after=1.0) as app:
+        pages.delay = SLOW
+        app.page("warm")
+        # The mirror's pages have been measured too.
+        app.parts.sources.report("m", "document", bytes=1000, seconds=0.05, rtt=0.02)
+        began = time.monotonic()
+        assert app.page("thing").headers["x-headrace-provisional"] == "m"
+        assert time.monotonic() - began < 0.8
+
+
+def test_each_file_of_it_costs_the_origin_one_head(
+    tmp_path: Path, pages: RecordingServer, files: RecordingServer, there: RecordingServer
+) -> None:
+    with start(tmp_path, pages, there) as app:
+        warm_up(app, pages)
+        path = first_path(app)
+        files.forget()
+        assert app.ask(path).body == THING.data
+        assert [seen.status for seen in files.requests(path, "HEAD")] == [200]
+
+
+def test_file_that_the_origin_does_not_have_is_never_given_whole(
+    tmp_path: Path,
+    pages: RecordingServer,
+    files: RecordingServer,
+    there: RecordingServer,
+    theirs: Index,
+) -> None:
+    theirs.files.clear()
+    theirs.add(EVIL)
+    with start(tmp_path, pages, there) as app:
+        warm_up(app, pages)
+        path = first_path(app)
+        assert "6.6.6" in path
+        told = app.ask(path)
+        assert told.body != EVIL.data
+        assert files.requests(path, "HEAD")
+
+
+def test_lie_about_a_files_digest_gives_nobody_other_bytes(
+    tmp_path: Path, pages: RecordingServer, there: RecordingServer, theirs: Index
+) -> None:
+    """The mirror names the evil file's sha256 under the true file's path, and serves the evil."""
+    theirs.files.clear()
+    theirs.files.append(IndexFile(THING, claimed_sha256=TWIN.sha256))
+    there.fail(modes.swapped(TWIN.data), "*.whl")
+    with start(tmp_path, pages, there) as app:
+        warm_up(app, pages)
+        entry = app.page("thing").json()["files"][0]
+        assert entry["hashes"]["sha256"] == TWIN.sha256
+        # The path is the content's own digest: what comes is the true file.
+        assert app.ask(entry["url"]).body == THING.data
+        time.sleep(SLOW + 0.5)
+        (incident,) = app.status()["incidents"]
+        assert "names other bytes" in incident["what"]
+
+
+def test_lie_about_a_files_length_ends_at_the_origin(
+    tmp_path: Path, pages: RecordingServer, files: RecordingServer, there: RecordingServer
+) -> None:
+    """A mirror's page tells no sizes, so that the liar is the first to say one."""
+    there.fail(modes.swapped(EVIL.data), "*.whl")
+    with start(tmp_path, pages, there) as app:
+        warm_up(app, pages)
+        path = first_path(app)
+        told = app.ask(path)
+        if told.status == 302:
+            assert told.headers["location"] == files.url + path
+        else:
+            assert told.body == THING.data
+
+
+def test_false_page_costs_the_mirror_its_right_across_restarts(
+    tmp_path: Path, pages: RecordingServer, there: RecordingServer, theirs: Index
+) -> None:
+    theirs.add(EVIL)
+    with start(tmp_path, pages, there) as app:
+        warm_up(app, pages)
+        app.page("thing")
+        time.sleep(SLOW + 0.5)
+        (incident,) = app.status()["incidents"]
+        assert incident["what"].startswith("mirror m gave a page for")
+    there.forget()
+    with start(tmp_path, pages, there) as app:
+        pages.delay = 0
+        app.page("warm", Cache_Control="no-cache")
+        pages.delay = 1.0
+        assert app.page("thing", Cache_Control="no-cache").status == 200
+    assert there.requests(PAGE) == []
+
+
+def test_page_that_lacks_what_was_served_before_is_not_shown(
+    tmp_path: Path,
+    pages: RecordingServer,
+    there: RecordingServer,
+    index: Index,
+) -> None:
+    index.add(NEWER)
+    with start(tmp_path, pages, there) as app:
+        warm_up(app, pages)
+        pages.delay = 0
+        versions = app.page("thing").json()["versions"]
+        pages.delay = 1.0
+        again = app.page("thing", Cache_Control="no-cache")
+        assert again.json()["versions"] == versions == ["1.0", "1.1"]
+        assert "x-headrace-provisional" not in again.headers
+
+
+def test_page_of_a_nameless_operator_is_not_asked_for(
+    tmp_path: Path, pages: RecordingServer, there: RecordingServer
+) -> None:
+    with start(tmp_path, pages, there, operator_class=OperatorClass.COMMUNITY) as app:
+        warm_up(app, pages)
+        pages.delay = 1.0
+        app.page("thing")
+    assert there.requests("/simple/*") == []
+
+
+def test_setting_forbids_it(tmp_path: Path, pages: RecordingServer, there: RecordingServer) -> None:
+    with start(tmp_path, pages, there, documents="origin") as app:
+        warm_up(app, pages)
+        pages.delay = 1.0
+        app.page("thing")
+    assert there.requests("/simple/*") == []
+
+
+def test_mirrors_page_that_is_none_waits_for_the_origin(
+    tmp_path: Path, pages: RecordingServer, there: RecordingServer
+) -> None:
+    there.content[PAGE] = Reply(b"<html><form>sign in</form></html>", 200, "text/html")
+    with start(tmp_path, pages, there) as app:
+        warm_up(app, pages)
+        pages.delay = 1.0
+        told = app.page("thing")
+    assert (told.status, "x-headrace-provisional" in told.headers) == (200, False)
+
+
+def test_origin_that_says_no_such_page_wins_over_a_mirror(
+    tmp_path: Path, pages: RecordingServer, there: RecordingServer, index: Index
+) -> None:
+    index.files.pop()
+    with start(tmp_path, pages, there) as app:
+        app.page("warm")
+        assert app.page("thing").status == 404
+    assert there.requests("/simple/*") == []
+
+
+def test_dead_origin_of_pages_leaves_the_confirmed_word_of_a_mirror(
+    tmp_path: Path, pages: RecordingServer, files: RecordingServer, there: RecordingServer
+) -> None:
+    with start(tmp_path, pages, there) as app:
+        warm_up(app, pages)
+        pages.close()
+        told = app.page("thing")
+        assert told.headers["x-headrace-provisional"] == "m"
+        path = told.json()["files"][0]["url"]
+        assert app.ask(path).body == THING.data
+        assert files.requests(path, "HEAD")
+
+
+def test_mirrors_page_promises_no_metadata(
+    tmp_path: Path, pages: RecordingServer, there: RecordingServer
+) -> None:
+    with start(tmp_path, pages, there) as app:
+        warm_up(app, pages)
+        assert not app.page("thing").json()["files"][0].get("core-metadata")

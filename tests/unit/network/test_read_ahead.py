@@ -1,0 +1,219 @@
+"""What a client asks for next is here before it asks; bounded, dropped when nobody comes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from headrace.errors import UpstreamError
+from headrace.hookspecs import Ecosystem
+from headrace.models import (
+    Document,
+    Fault,
+    Origin,
+    Request,
+    ServeArtifact,
+    ServeDocument,
+)
+from headrace.network.read_ahead import DEPTH, IN_FLIGHT, PATIENCE, QUEUED, ReadAhead
+from lib import wheels
+from lib.app import App
+from lib.index import Index
+from lib.servers import RecordingServer
+
+PIP = "pip/26.3 " + json.dumps(
+    {
+        "cpu": "x86_64",
+        "implementation": {"name": "CPython", "version": "3.11.7"},
+        "python": "3.11.7",
+        "system": {"name": "Linux", "release": "6.1"},
+        "distro": {"libc": {"lib": "glibc", "version": "2.36"}},
+    }
+)
+RTT = 0.2
+TREE = 40
+
+
+@pytest.fixture
+def tree() -> Index:
+    """Forty packages; number n requires numbers 3n+1 to 3n+3."""
+    made = Index()
+    for number in range(TREE):
+        below = [f"p{child}" for child in range(3 * number + 1, 3 * number + 4) if child < TREE]
+        made.add(wheels.wheel(f"p{number}", "1.0", requires=below))
+    return made
+
+
+@pytest.fixture
+def origin(tree: Index) -> Iterator[RecordingServer]:
+    with RecordingServer(name="origin") as made:
+        made.cache_control = "max-age=600"
+        tree.mount_origin(made)
+        made.delay = RTT
+        yield made
+
+
+def resolve(app: App, first: str = "p0") -> int:
+    """Do what a serial resolver does: a page, its metadata, then each thing that it requires."""
+    seen, waiting = set(), [first]
+    while waiting:
+        name = waiting.pop(0)
+        if name in seen:
+            continue
+        seen.add(name)
+        page = app.page(name, User_Agent=PIP)
+        assert page.status == 200
+        url = page.json()["files"][0]["url"]
+        metadata = app.ask(f"{url}.metadata", {"User-Agent": PIP})
+        assert metadata.status == 200
+        waiting += re.findall(r"(?m)^Requires-Dist: (\S+)", metadata.body.decode())
+    return len(seen)
+
+
+def test_serial_resolver_finds_the_tree_read_ahead(tmp_path: Path, origin: RecordingServer) -> None:
+    with App(tmp_path, f"{origin.url}/simple") as app:
+        began = time.monotonic()
+        assert resolve(app) == TREE
+        took = time.monotonic() - began
+        assert app.status()["read_ahead"]["fetched"] >= TREE
+    # Without it: two round trips for each of forty packages, 16 s.
+    assert took < 0.4 * (2 * TREE * RTT)
+    assert max(len(origin.requests(f"/simple/p{n}/")) for n in range(TREE)) == 1
+
+
+def test_page_from_the_store_leads_to_the_same(tmp_path: Path, origin: RecordingServer) -> None:
+    with App(tmp_path, f"{origin.url}/simple") as app:
+        app.page("p0", User_Agent=PIP)
+        deadline = time.monotonic() + 10
+        while len(origin.requests("*.metadata")) < TREE and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(2 * RTT)
+    origin.close()
+    with App(tmp_path, f"{origin.url}/simple") as app:
+        assert resolve(app) == TREE
+
+
+# ------------------------------------------------------------------ the bounds
+
+
+class Endless:
+    """A world where every page leads to ten more."""
+
+    name = "endless"
+
+    def leads_to(
+        self, plan: ServeDocument | ServeArtifact, document: Document, request: Request
+    ) -> Iterable[ServeDocument]:
+        del document, request
+        assert isinstance(plan, ServeDocument)
+        return [page(f"{plan.key}.{number}") for number in range(10)]
+
+
+def page(key: str) -> ServeDocument:
+    return ServeDocument(Origin("endless", "http://127.0.0.1:9"), key, "*/*", key)
+
+
+class Fetcher:
+    """Counts, and waits for nothing longer than it is told."""
+
+    def __init__(self, error: UpstreamError | None = None, seconds: float = 0.001) -> None:
+        self.error = error
+        self.seconds = seconds
+        self.now = 0
+        self.most = 0
+        self.keys: list[str] = []
+
+    async def document(
+        self, ecosystem: Ecosystem, plan: ServeDocument, request: Request
+    ) -> Document | None:
+        del ecosystem, request
+        self.now += 1
+        self.most = max(self.most, self.now)
+        self.keys.append(plan.key)
+        await asyncio.sleep(self.seconds)
+        self.now -= 1
+        if self.error is not None:
+            raise self.error
+        return Document(plan.url, b"", "text/plain")
+
+    async def artifact(
+        self, ecosystem: Ecosystem, plan: ServeArtifact, request: Request
+    ) -> Document | None:
+        del ecosystem, plan, request
+        raise AssertionError("nothing leads to an artifact here")
+
+
+def follow(
+    fetcher: Fetcher, *, in_flight: int = IN_FLIGHT, queued: int = QUEUED, depth: int = DEPTH
+) -> ReadAhead:
+    async def run() -> ReadAhead:
+        ahead = ReadAhead(fetcher, in_flight=in_flight, queued=queued, depth=depth)
+        document = Document("http://127.0.0.1:9", b"", "text/plain")
+        ahead.follow(Endless(), page("0"), document, Request("GET", "/"))  # type: ignore[arg-type]
+        await asyncio.sleep(0.5)
+        assert ahead.waiting <= queued
+        await ahead.aclose()
+        return ahead
+
+    return asyncio.run(run())
+
+
+def test_so_many_at_a_time_and_no_more() -> None:
+    fetcher = Fetcher(seconds=0.01)
+    follow(fetcher)
+    assert 0 < fetcher.most <= IN_FLIGHT
+    assert len(set(fetcher.keys)) == len(fetcher.keys)
+
+
+def test_queue_is_bounded_and_drops_what_does_not_fit() -> None:
+    assert follow(Fetcher(), queued=20).dropped > 0
+
+
+def test_depth_is_bounded() -> None:
+    fetcher = Fetcher()
+    follow(fetcher, depth=2)
+    assert max(key.count(".") for key in fetcher.keys) == 2
+    assert len(fetcher.keys) == 110
+    assert DEPTH < 20
+
+
+def test_origin_that_asks_for_a_pause_gets_one() -> None:
+    fetcher = Fetcher(UpstreamError(Fault.RATE_LIMITED, "slow down", retry_after=30.0))
+    ahead = follow(fetcher, in_flight=2)
+    assert len(fetcher.keys) <= 3
+    assert ahead.dropped >= 7
+
+
+def test_queue_is_dropped_when_no_client_comes_any_more() -> None:
+    async def run() -> tuple[int, int]:
+        now = 0.0
+        fetcher = Fetcher(seconds=0.02)
+        ahead = ReadAhead(fetcher, in_flight=1, clock=lambda: now)
+        document = Document("http://127.0.0.1:9", b"", "text/plain")
+        ahead.follow(Endless(), page("0"), document, Request("GET", "/"))  # type: ignore[arg-type]
+        await asyncio.sleep(0.1)
+        now = PATIENCE + 1
+        await asyncio.sleep(0.1)
+        before = len(fetcher.keys)
+        await asyncio.sleep(0.1)
+        after = len(fetcher.keys)
+        assert ahead.waiting == 0
+        await ahead.aclose()
+        return before, after
+
+    before, after = asyncio.run(run())
+    assert 0 < before == after
+
+
+def test_guess_that_fails_is_felt_by_nobody(tmp_path: Path, origin: RecordingServer) -> None:
+    origin.delay = 0
+    with App(tmp_path, f"{origin.url}/simple") as app:
+        app.page("p0", User_Agent="pip/26.3 {broken")
+        assert app.page("p1", User_Agent="pip/26.3 []").status == 200
+        assert app.status()["incidents"] == []
