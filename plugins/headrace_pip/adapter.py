@@ -6,6 +6,7 @@ mirror is asked only for a file of an origin that is not private, by the rules o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -39,6 +40,8 @@ from headrace_pip.wheel_metadata import metadata_of_wheel
 
 __all__ = ["SMALL_FILE", "PythonEcosystem"]
 
+_NO_BRANCH = re.compile(r"[^A-Za-z0-9._-]")
+
 #: Bytes of a file that is read ahead as a whole: most releases of pure Python, none of those whose
 #: transfer takes longer than the question for it.
 SMALL_FILE = 2 * 1024 * 1024
@@ -63,7 +66,7 @@ class PythonEcosystem:
         by_name: dict[str, Origin] = {}
         for origin in origins:
             if origin.ecosystem == self.name:
-                by_name.setdefault(origin.name, replace(origin, url=origin.url.rstrip("/")))
+                by_name.setdefault(_branch(origin), replace(origin, url=origin.url.rstrip("/")))
         self._origins = by_name
         self._default = "default" if "default" in by_name else next(iter(by_name), "")
         self._file_bases: dict[str, str] = {}
@@ -135,7 +138,8 @@ class PythonEcosystem:
         return link
 
     def _prefix(self, origin: Origin) -> str:
-        return "" if origin.name == self._default else f"/index/{origin.name}"
+        branch = _branch(origin)
+        return "" if branch == self._default else f"/index/{branch}"
 
     def artifacts(self, document: Document, plan: ServeDocument) -> Iterator[Artifact]:
         """List the files that a page names, each followed by its companions."""
@@ -242,6 +246,11 @@ def _metadata(path: str, body: bytes) -> str:
     if path.endswith(".metadata"):
         return body.decode("utf-8", "replace")
     return (metadata_of_wheel(body) if path.endswith(".whl") else None) or ""
+
+
+def _branch(origin: Origin) -> str:
+    """Return the origin's name as a path can hold it."""
+    return _NO_BRANCH.sub("-", origin.name)
 
 
 def _project(plan: ServeDocument) -> str:

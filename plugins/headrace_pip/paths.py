@@ -101,8 +101,10 @@ def file_path(prefix: str, project: str, url: str, filename: str) -> str | None:
         return None
     if _CONTROL.search(filename) or filename in ("", ".", "..") or normalised(project) != project:
         return None
-    # Without the query: where that is a signature it changes with each page.
-    url_hash = hashlib.sha256(url.partition("?")[0].encode()).hexdigest()[:16]
+    # Without the host where the path is the content's, so that a mirror's page gives the same; and
+    # without the query: where that is a signature it changes with each page.
+    place = found[1] + found[5] if found else url.partition("?")[0]
+    url_hash = hashlib.sha256(place.encode()).hexdigest()[:16]
     return f"{prefix}/files/{project}/{url_hash}/{filename}"
 
 

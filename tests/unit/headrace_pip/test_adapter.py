@@ -130,6 +130,15 @@ def test_the_only_index_has_the_short_paths_whatever_its_name() -> None:
     assert page_plan("/simple/foo/", world).origin.name == "corp"
 
 
+def test_a_branch_is_named_as_a_path_can_hold_it() -> None:
+    world = PythonEcosystem([INDEX, replace(CORP, name="my corp/x")])
+    plan = page_plan("/index/my-corp-x/simple/foo/", world)
+    assert plan.origin.name == "my corp/x"
+    (artifact,) = world.artifacts(document(wheel()), plan)
+    assert artifact.path == f"/index/my-corp-x{PATH}"
+    assert ask(artifact.path, world) == ServeArtifact(artifact.path, plan)
+
+
 @pytest.mark.parametrize(
     ("agent", "control", "meant"),
     [

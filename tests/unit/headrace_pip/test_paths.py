@@ -52,6 +52,15 @@ def test_any_other_file_gets_a_path_that_tells_its_project(url: str, filename: s
     assert paths.parse(path) == paths.FilePath(None, "foo")
 
 
+def test_a_mirror_does_not_move_a_file() -> None:
+    hosts = (FILES, "https://mirror.example/pypi/web")
+    one, two = (
+        paths.file_path("", "foo", f"{host}/packages/{CONTENT}/foo-1.0.exe", "foo-1.0.exe")
+        for host in hosts
+    )
+    assert one == two
+
+
 def test_a_signature_in_the_query_does_not_move_a_file() -> None:
     one, two = (
         paths.file_path("", "foo", f"{FILES}/foo-1.0.zip?sig={i}", "foo-1.0.zip") for i in (1, 2)
