@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 
 from headrace.config import Folders
 from headrace.hookspecs import GatewayAddress
-from headrace.system.service import health, process
+from headrace.system.service import health, listeners, process
 from headrace.system.service.identity import instance
 from lib.clients import Environment, Pip
 from lib.faults import SIZE, large
@@ -243,6 +244,124 @@ def test_worker_sleeps_when_nobody_asks_and_wakes_when_somebody_does(keep: START
     assert len(kept.lock.read_text("ascii").splitlines()) == 1
     assert kept.gateway.get("/healthz")[0] == 200
     assert kept.worker() != worker
+
+
+# ------------------------------------------------------------------ for good
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Iterator[Environment]:
+    """A user with a home of their own and a plain pip."""
+    environment = Environment(tmp_path / "user")
+    environment.variables["PATH"] = f"{environment.scripts}:/usr/bin:/bin"
+    yield environment
+    environment.run(*headrace(), "off")
+    assert living(str(tmp_path)) == []
+
+
+def routed(made: World, user: Environment, port: int) -> Pip:
+    pip = Pip("26.3", user)
+    pip.point_at(made.origin)
+    user.variables["HEADRACE_PORT"] = str(port)
+    return pip
+
+
+def test_on_keeps_a_gateway_up_and_off_leaves_nothing(
+    world: MakeWorld, user: Environment, tmp_path: Path
+) -> None:
+    made, port = world(mirrors=0), free_port()
+    made.index.add(large())
+    pip = routed(made, user, port)
+    user.run(*headrace(), "on").ok()
+    lock = user.home / ".local/state/headrace/gateway.lock"
+    os.kill(int(lock.read_text("ascii").splitlines()[1].split()[0]), signal.SIGKILL)
+    pip.install("large").ok()
+    assert user.holds(large().files())
+    assert all(seen.headers["user-agent"].startswith("headrace/") for seen in made.files.seen)
+    user.run(*headrace(), "off").ok()
+    assert living(str(tmp_path / "user")) == []
+    left = [path.name for path in (user.home / ".local/state/headrace").rglob("*.py")]
+    assert left == []
+
+
+def test_second_on_takes_the_new_origin_and_drops_no_connection(
+    world: MakeWorld, user: Environment
+) -> None:
+    made, port = world(mirrors=0, origin_rate=6 << 20), free_port()
+    made.index.add(large())
+    pip = routed(made, user, port)
+    user.run(*headrace(), "on").ok()
+    holder = (user.home / ".local/state/headrace/gateway.lock").read_text("ascii").split()[0]
+    with user.start(*pip.command("install", "large")) as installing:
+        deadline = time.monotonic() + 20
+        while sum(made.sent().values()) < SIZE // 4:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        user.run(*headrace(), "on").ok()
+        out, _ = installing.communicate(timeout=60)
+    assert installing.returncode == 0, out
+    assert "resum" not in out.lower()
+    now = (user.home / ".local/state/headrace/gateway.lock").read_text("ascii").split()[0]
+    assert now == holder
+
+
+def test_two_users_have_a_gateway_each(world: MakeWorld, user: Environment, tmp_path: Path) -> None:
+    made, port = world(mirrors=0), free_port()
+    routed(made, user, port)
+    user.run(*headrace(), "on").ok()
+    other = Environment(tmp_path / "other")
+    other.variables["PATH"] = f"{other.scripts}:/usr/bin:/bin"
+    routed(made, other, port)
+    try:
+        said = other.run(*headrace(), "on").ok()
+        assert f"port {port} is taken by another user's gateway" in " ".join(said.out.split())
+        text = (other.home / ".config/pip/pip.conf").read_text("utf-8")
+        assert f":{port}/" not in text
+        # What one of them does leaves the other alone.
+        user.run(*headrace(), "off").ok()
+        assert "up at" in other.run(*headrace(), "status").ok().out
+    finally:
+        other.run(*headrace(), "off").ok()
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="needs root")
+def test_machines_gateway_does_not_run_as_root() -> None:
+    import pwd  # noqa: PLC0415 - not on Windows
+
+    nobody = pwd.getpwnam("nobody")
+    folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    script = folder / "worker.sh"
+    script.write_text('#!/bin/sh\nid > "$0.told"\nsleep 60\n', "ascii")
+    script.chmod(0o755)
+    for name in ("holder.py", "responder.py"):
+        shutil.copy(Path(process.__file__).with_name(name), folder)
+    held = process.Held(
+        worker=("/bin/sh", str(script)),
+        lock=folder / "lock",
+        log=folder / "log",
+        script=folder / "holder.py",
+    )
+    python = Path("/usr/bin/python3")
+    if not python.exists():
+        pytest.skip("nobody can read this interpreter")
+    try:
+        sock = listeners.bind("127.0.0.1", 0)
+        argv = process.holder_argv(held)
+        assert argv[0] == process.base_python()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(process, "base_python", lambda: str(python))
+            process.leave_running(held, [sock], {"PATH": "/usr/bin:/bin"}, account="nobody")
+        told = Path(f"{script}.told")
+        deadline = time.monotonic() + 10
+        while not told.exists() or not told.read_text("ascii"):
+            assert time.monotonic() < deadline, (folder / "log").read_text("utf-8")
+            time.sleep(0.02)
+        assert f"uid={nobody.pw_uid}" in told.read_text("ascii")
+        assert "root" not in told.read_text("ascii")
+        assert process.stop(folder / "lock")
+    finally:
+        shutil.rmtree(folder)
 
 
 # ------------------------------------------------------------------ apart from the terminal

@@ -1,4 +1,4 @@
-"""Which keeper this machine has, and the two verbs of `on` and `off`: `ensure` and `remove`.
+"""Which keeper this machine has, on which port, and how it is started and removed.
 
 The files are described first (`Plan.edits`), so that a dry run can show them and the journal can
 write and undo them; `Plan.start` acts when they are there.
@@ -24,7 +24,7 @@ from headrace.system.service.systemd import Systemd
 from headrace.system.service.task import Keeper, Task, task
 from headrace.system.service.windows import Windows
 
-__all__ = ["KeptUp", "Plan", "by_name", "choose", "ensure", "is_ours", "plan", "remove"]
+__all__ = ["KeptUp", "Plan", "by_name", "choose", "is_ours", "plan", "remove"]
 
 #: Seconds for the first worker to answer.
 START_LIMIT = 20.0
@@ -143,12 +143,6 @@ def plan(
         tuple(keeper.edits(made, read)),
         "; ".join(notes),
     )
-
-
-def ensure(made: Plan, apply: Callable[[Sequence[FileEdit]], object]) -> KeptUp:
-    """Write the plan's files with `apply` (the journal's) and start the gateway."""
-    apply(made.edits)
-    return made.start()
 
 
 def remove(

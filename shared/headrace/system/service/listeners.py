@@ -81,7 +81,11 @@ def take(descriptors: Sequence[int]) -> list[socket.socket]:
         if not listening or sock.family not in (socket.AF_INET, socket.AF_INET6):
             sock.detach()
             raise _not_ours(descriptor, "it is no listening TCP socket")
-        check_loopback(address_of(sock)[0])
+        try:
+            check_loopback(address_of(sock)[0])
+        except LocalError:
+            sock.close()
+            raise
         sock.set_inheritable(False)
         sockets.append(sock)
     return sockets

@@ -126,9 +126,10 @@ def with_test_worker(plan: choose.Plan) -> choose.Plan:
     return replace(plan, task=replace(task, held=replace(task.held, worker=worker)))
 
 
-def test_ensure_and_remove_leave_nothing(folders: Folders) -> None:
+def test_start_and_remove_leave_nothing(folders: Folders) -> None:
     plan = with_test_worker(made(folders, free_port()))
-    kept = choose.ensure(plan, write)
+    write(plan.edits)
+    kept = plan.start()
     # The worker of this test cannot start: that is said, and the origin answers.
     assert "sends everybody to the origin" in kept.note
     assert process.is_held(folders.state / "gateway.lock")
@@ -153,7 +154,8 @@ def test_gateway_whose_installation_is_gone_still_sends_clients_to_the_origin(
     plan = made(folders, free_port())
     held = replace(plan.task.held, worker=("/nowhere/python",), redirects=("/simple/=http://o/",))
     gone = replace(plan, task=replace(plan.task, held=held))
-    kept = choose.ensure(gone, write)
+    write(gone.edits)
+    kept = gone.start()
     assert "sends everybody to the origin" in kept.note
     with socket.create_connection(("127.0.0.1", kept.address.port)) as connection:
         connection.sendall(b"GET /simple/x/ HTTP/1.1\r\nHost: x\r\n\r\n")

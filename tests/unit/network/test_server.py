@@ -1,0 +1,202 @@
+"""The server under a real client: how it begins, how it ends, what it tells its watcher."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PROGRAM = """
+import sys
+from headrace.network.server import End, Watcher, serve
+from headrace.system.service import listeners
+
+async def application(scope, receive, send):
+    import asyncio
+    if scope["type"] == "lifespan":
+        await receive()
+        if mode == "broken":
+            await send({"type": "lifespan.startup.failed", "message": "on purpose"})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        print("shut down", flush=True)
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    if scope["path"] == "/slow":
+        for _ in range(20):
+            await asyncio.sleep(0.1)
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+    await send({"type": "http.response.body", "body": b"!"})
+
+mode, idle, grace = sys.argv[1], float(sys.argv[2]) or None, float(sys.argv[3])
+sock = listeners.bind("127.0.0.1", 0)
+print(listeners.address_of(sock)[1], flush=True)
+say = lambda word: (lambda: print(word, flush=True))
+watcher = Watcher(say("ready"), say("alive"), say("stopping"), every=0.5)
+end = serve(lambda: application, [sock], grace=grace, idle_exit=idle, watcher=watcher)
+print(end.value, flush=True)
+"""
+
+
+class Served:
+    """The program above."""
+
+    def __init__(self, mode: str = "good", idle: float = 0, grace: float = 10) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, mode, str(idle), str(grace)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={"PYTHONPATH": str(ROOT / "shared"), "PATH": os.defpath},
+        )
+        assert self.process.stdout is not None
+        self.out = self.process.stdout
+        self.port = int(self.out.readline())
+
+    def get(self, path: str) -> http.client.HTTPResponse:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        connection.request("GET", path, headers={"Connection": "close"})
+        return connection.getresponse()
+
+    def end(self) -> tuple[int, list[str]]:
+        """Exit code and what it said."""
+        said = self.out.read().split("\n")
+        return self.process.wait(20), [line for line in said if line]
+
+
+@pytest.fixture
+def made() -> Iterator[list[Served]]:
+    running: list[Served] = []
+    yield running
+    for each in running:
+        each.process.kill()
+        each.process.wait()
+        each.out.close()
+
+
+def start(made: list[Served], *args: object) -> Served:
+    made.append(Served(*args))  # type: ignore[arg-type]
+    return made[-1]
+
+
+def test_ready_is_told_when_requests_are_answered(made: list[Served]) -> None:
+    served = start(made)
+    assert served.out.readline() == "ready\n"
+    assert served.get("/").read() == b"!"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_it_with_code_0_and_the_running_answer_is_whole(
+    made: list[Served], number: signal.Signals
+) -> None:
+    served = start(made)
+    answer = served.get("/slow")
+    served.process.send_signal(number)
+    assert answer.read() == b"x" * 20 + b"!"
+    code, said = served.end()
+    assert code == 0
+    assert said[-1] == "told"
+    assert said.index("stopping") < said.index("shut down")
+
+
+def test_new_connections_are_refused_while_it_ends(made: list[Served]) -> None:
+    served = start(made)
+    answer = served.get("/slow")
+    served.process.terminate()
+    time.sleep(0.5)
+    with pytest.raises(OSError, match="refused"):
+        served.get("/")
+    answer.read()
+
+
+def test_second_signal_does_not_wait(made: list[Served]) -> None:
+    served = start(made)
+    answer = served.get("/slow")
+    began = time.monotonic()
+    served.process.terminate()
+    time.sleep(0.3)
+    served.process.terminate()
+    served.process.wait(10)
+    assert time.monotonic() - began < 1.5
+    answer.close()
+
+
+def test_grace_is_the_limit_of_waiting(made: list[Served]) -> None:
+    served = start(made, "good", 0, 1)
+    answer = served.get("/slow")
+    began = time.monotonic()
+    served.process.terminate()
+    served.process.wait(10)
+    assert time.monotonic() - began < 1.9
+    answer.close()
+
+
+def test_signs_of_life_are_given_while_nothing_happens(made: list[Served]) -> None:
+    served = start(made)
+    time.sleep(2.2)
+    served.process.terminate()
+    _, said = served.end()
+    assert said.count("alive") >= 2
+
+
+def test_idle_server_ends_and_says_why(made: list[Served]) -> None:
+    served = start(made, "good", 0.5)
+    code, said = served.end()
+    assert (code, said[-1]) == (0, "idle")
+
+
+def test_server_is_not_idle_while_it_answers(made: list[Served]) -> None:
+    served = start(made, "good", 0.5)
+    assert served.get("/slow").read() == b"x" * 20 + b"!"
+
+
+def test_application_that_cannot_start_is_a_failure_and_never_ready(made: list[Served]) -> None:
+    served = start(made, "broken")
+    _, said = served.end()
+    assert said == ["failed"]
+
+
+def test_idle_server_costs_no_processor_time(made: list[Served]) -> None:
+    served = start(made)
+    assert served.get("/").read() == b"!"
+    stat = Path(f"/proc/{served.process.pid}/stat")
+    if not stat.exists():
+        pytest.skip("needs /proc")
+
+    def ticks() -> int:
+        words = stat.read_text("ascii").rpartition(")")[2].split()
+        return int(words[11]) + int(words[12])
+
+    before = ticks()
+    time.sleep(3)
+    assert ticks() - before <= 3  # hundredths of a second
+
+
+def test_answer_has_a_date_and_no_server_name(made: list[Served]) -> None:
+    served = start(made)
+    answer = served.get("/")
+    assert answer.headers["date"]
+    assert answer.headers["server"] is None
+    answer.read()
+
+
+def test_connection_stays_open_between_two_requests(made: list[Served]) -> None:
+    served = start(made)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=15)
+    for _ in range(2):
+        connection.request("GET", "/")
+        assert connection.getresponse().read() == b"!"
+        assert isinstance(connection.sock, socket.socket)
+        time.sleep(0.2)
+    connection.close()
