@@ -1,5 +1,10 @@
 """Where a mirror keeps what: the closed list of layouts. Data only picks one by its name.
 
+The catalogue's mirrors copy the official index, whose address stands nowhere in this project. That
+an origin is it, or a copy of it, shows in two things together: discovery found it to be pip's own
+default or a mirror of the catalogue, so it is not private; and the path of the file is the digest
+of its content. A public index of another kind has no such paths and its files stay with it.
+
 Each function gets the mirror's base URL and the artifact, and gives the artifact's URL there or
 None. Nothing here speaks to anybody; a wrong guess costs a 404, the digest decides about bytes.
 """
