@@ -76,6 +76,12 @@ def _pip_settings(place: Place, gateway: GatewayAddress, read: Reader) -> Iterat
     elif own and Path(own).exists():
         what = "makes pip skip the user's file"
         yield Override("pip", "PIP_CONFIG_FILE", what, "unset it, or use `headrace run`")
+    extra = pip_config.effective(place, read, ("extra-index-url",))
+    if extra is not None:
+        shown = " ".join(for_display(url) for url in extra.value.split())
+        what = f"adds the index {shown}, which pip asks as well"
+        hint = "left alone; what is found there is not fetched through the gateway"
+        yield Override("pip", extra.where, what, hint, wins=False)
     no_index = pip_config.effective(place, read, ("no-index",))
     if no_index and no_index.value.strip().lower() not in ("0", "no", "false", "off"):
         yield Override("pip", no_index.where, "no-index: pip asks no index at all", "as you wish")
@@ -107,7 +113,8 @@ def _uv_variables(place: Place, gateway: GatewayAddress) -> Iterator[Override]:
             break
     if value := env.get("UV_INDEX"):
         shown = " ".join(for_display(url) for url in value.split())
-        yield Override("uv", "UV_INDEX", f"asks {shown} first", "unset UV_INDEX")
+        hint = "what is found there is not fetched through the gateway"
+        yield Override("uv", "UV_INDEX", f"has uv ask {shown} first", hint, wins=False)
     for name in ("UV_NO_CONFIG", "UV_CONFIG_FILE"):
         if env.get(name) not in (None, "", "0", "false"):
             yield Override("uv", name, "makes uv skip the user's uv.toml", f"unset {name}")
@@ -131,4 +138,4 @@ def _uv_files(place: Place, gateway: GatewayAddress, read: Reader) -> Iterator[O
             yield Override("uv", str(path), what, hint)
         elif settings.get("index"):
             what = "names indexes that uv asks first"
-            yield Override("uv", str(path), what, "the project's own wish; kept")
+            yield Override("uv", str(path), what, "the project's own wish; kept", wins=False)

@@ -202,6 +202,8 @@ class Override:
     """A path with line, or an environment variable."""
     what: str
     hint: str
+    wins: bool = True
+    """False: it stands beside our setting, and only some requests go past the gateway."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def overrides(context: Context) -> Iterator[Finding]:
         return
     for each in all_overrides(context, address):
         text = f"{each.tool}: {each.where} {each.what}"
-        yield Finding("overrides", "warning", text, each.hint)
+        yield Finding("overrides", "warning" if each.wins else "note", text, each.hint)
 
 
 def disk(context: Context) -> Iterator[Finding]:

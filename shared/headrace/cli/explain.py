@@ -32,9 +32,10 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Ask the gateway, which knows its statistics."""
-    from headrace.system.service import health  # noqa: PLC0415 - start-up time
+    from headrace.cli.status import gateway_of  # noqa: PLC0415 - start-up time
+    from headrace.system.service import health  # noqa: PLC0415 - as above
 
-    address = context.state.gateway()
+    address, _ = gateway_of(context)
     ecosystem, what, version = _parse(args.what)
     query = f"what={quote(what)}&version={quote(version or '')}"
     told = address and health.ask(address, f"/explain?{query}", 10.0)

@@ -100,7 +100,7 @@ def _print(context: Context, report: Report, winning: Sequence[Override]) -> Non
         say(f"{tool:<8} left out: {error.message}", "yellow")
         say(f"         {error.hint}")
     for one in winning:
-        say(f"{one.tool:<8} but {one.where} {one.what}", "yellow")
+        say(f"{one.tool:<8} but {one.where} {one.what}", "yellow" if one.wins else "")
         say(f"         {one.hint}")
     if report.dry_run:
         context.console.print(diff(report.changed), markup=False, end="")

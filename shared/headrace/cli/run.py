@@ -136,7 +136,8 @@ def _start(
     folder = scratch / "state"
     state = State(Folders(context.folders.config, folder, context.folders.cache), Scope.USER)
     state.record_origins(origins)
-    if any(found.credential for found in origins):
+    # Also without one in the URL: netrc or keyring may have it, and the port is open to all users.
+    if any(found.origin.private for found in origins):
         state.ensure_token()
     sock = listeners.bind("127.0.0.1", 0)
     host, port = listeners.address_of(sock)

@@ -10,7 +10,7 @@ from headrace.cli.summary import bytes_text
 from headrace.errors import HeadraceError
 from headrace.hookspecs import GatewayAddress, Override, Scope, Standing
 
-__all__ = ["add", "run"]
+__all__ = ["add", "gateway_of", "run"]
 
 
 def add(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -28,7 +28,7 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Look, and tell."""
     del args
-    address, state = _gateway(context)
+    address, state = gateway_of(context)
     table = _collect(context, address, state)
     if context.as_json:
         context.print_json(table)
@@ -37,8 +37,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
     return NEEDS_ATTENTION if table["attention"] else OK
 
 
-def _gateway(context: Context) -> tuple[GatewayAddress | None, Any]:
-    """The scope's own gateway, else the machine's, which serves users as well."""
+def gateway_of(context: Context) -> tuple[GatewayAddress | None, Any]:
+    """Return the scope's own gateway, else the machine's, which serves users as well."""
     address = context.state.gateway()
     if address is not None or context.scope is Scope.SYSTEM:
         return address, context.state
@@ -119,7 +119,7 @@ def _tools(context: Context, address: GatewayAddress | None) -> list[dict[str, A
         except HeadraceError as error:
             state = "broken"
             winning = [Override(activation.tool, "configuration", error.message, error.hint)]
-        if state == Standing.ROUTED and winning:
+        if state == Standing.ROUTED and any(each.wins for each in winning):
             state = "overridden"
         rows.append(
             {
@@ -127,7 +127,13 @@ def _tools(context: Context, address: GatewayAddress | None) -> list[dict[str, A
                 "state": state,
                 "files": files.get(activation.tool, []),
                 "overrides": [
-                    {"where": each.where, "what": each.what, "hint": each.hint} for each in winning
+                    {
+                        "where": each.where,
+                        "what": each.what,
+                        "hint": each.hint,
+                        "wins": each.wins,
+                    }
+                    for each in winning
                 ],
             }
         )
@@ -152,7 +158,8 @@ def _tell(context: Context, table: dict[str, Any]) -> None:
     for heading in ("tool", "state", "by"):
         rows.add_column(heading, overflow="fold")
     for tool in table["tools"]:
-        why = [f"{each['where']} {each['what']}" for each in tool["overrides"]] or tool["files"]
+        why = [] if tool["state"] == "overridden" else list(tool["files"])
+        why += [f"{each['where']} {each['what']}" for each in tool["overrides"]]
         state = Text(tool["state"], style=_STYLES.get(tool["state"], ""))
         rows.add_row(tool["tool"], state, Text("\n".join(why)))
     out.print(rows)

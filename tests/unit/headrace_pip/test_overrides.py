@@ -112,3 +112,14 @@ def test_projects_of_uv(tmp_path: Path, name: str, text: str, what: str) -> None
     (found,) = of_uv(place(tmp_path), GATEWAY, reader)
     assert found.where == str(file)
     assert what in found.what
+
+
+def test_an_extra_index_is_told_and_does_not_win(tmp_path: Path) -> None:
+    conf = put(
+        tmp_path / "home/.config/pip/pip.conf",
+        f"[global]\nindex-url = {INDEX}\nextra-index-url = https://u:pw@x.example/simple\n",
+    )
+    (found,) = of_pip(place(tmp_path), GATEWAY, reader)
+    assert (found.where, found.wins) == (str(conf), False)
+    assert "x.example" in found.what
+    assert "pw" not in found.what
