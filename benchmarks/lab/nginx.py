@@ -61,7 +61,7 @@ http {{
       gzip_static on;
       add_header Cache-Control "max-age=600";
       rewrite ^(/simple/[^/]+)$ $1/ permanent;
-      try_files $uri$page ${uri}index.html =404;
+      try_files $uri$page ${{uri}}index.html =404;
     }}
     location / {{
       root $docs;
