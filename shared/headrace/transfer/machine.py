@@ -230,7 +230,7 @@ class Transfer:
         upstream = self.upstreams[segment.source]
         segment.opened_at = segment.last = now
         segment.meter.restart(now)
-        upstream.opened(segment.id, now - segment.asked_at)
+        upstream.opened(segment.id, now - segment.asked_at, alone=self._alone())
         if event.total is None or (self.size not in (None, event.total)):
             detail = f"gives {event.total} bytes instead of {self.size}"
             self._reject(segment, Fault.NOT_THE_FILE, detail, now, out)
@@ -357,7 +357,7 @@ class Transfer:
                 self._reject(segment, Fault.STALLED, detail, now, out)
         everybody = self._scheduler.total_rate(now)
         for upstream in self.upstreams.values():
-            upstream.tune(now, everybody)
+            upstream.tune(now, everybody, alone=alternatives == 1)
 
     # ------------------------------------------------------------------ what next?
 
@@ -464,8 +464,11 @@ class Transfer:
         upstream.started(self._requests, now)
         return Segment(self._requests, upstream.id, start, end, now)
 
+    def _alone(self) -> bool:
+        return sum(1 for u in self.upstreams.values() if not u.out) == 1
+
     def _fetch(self, upstream: Upstream, segment: Segment) -> m.Fetch:
-        alone = sum(1 for u in self.upstreams.values() if not u.out) == 1
+        alone = self._alone()
         return m.Fetch(
             segment.id,
             upstream.id,

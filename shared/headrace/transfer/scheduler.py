@@ -35,8 +35,12 @@ LONGEST_TURN, SHORTEST_TURN = 1.5, 0.25
 """Limits to the time that one range of a fast source takes."""
 SLOW_TURN = 4.0
 """The same for a slow source: an extra round trip costs it more, and nobody waits for it."""
+LONELY_TURN = 10.0
+"""The same for the only source: nobody could take over, so nothing is gained by asking often."""
 SPREAD = 16 << 20
 """Distance of the unknown sources' first ranges, so that a slow one is not soon in the way."""
+MOST_COPIES = 3
+"""Requests for the same bytes at a time, where all earlier ones proved slow."""
 PATIENCE = 0.3
 """Seconds of data waiting behind a hole before somebody else fills it."""
 
@@ -104,9 +108,10 @@ class Scheduler:
         if rate is None or front >= self._segments.size:
             return None
         holders = list(self._segments.at(front))
-        if len(holders) != 1 or holders[0].hedged:
+        if not 1 <= len(holders) < MOST_COPIES:
             return None
-        victim = holders[0]
+        victim = min(holders, key=lambda segment: self.eta(segment, now))
+        alone = len(holders) == 1
         waiting = self._segments.held.total - front if front else SMALLEST
         if waiting < PATIENCE * self.total_rate(now) and front:
             return None
@@ -115,11 +120,13 @@ class Scheduler:
         theirs = self.eta(victim, now) * size / max(victim.left, 1)
         if theirs <= 2 * mine + 0.1:
             return None
-        theirs_rate = victim.rate(now) or 0.0
-        head = int(theirs_rate * mine)
-        if victim.source != upstream.id and victim.left - head >= SMALLEST and head >= 16 * KIB:
+        head = int((victim.rate(now) or 0.0) * mine)
+        elsewhere = all(segment.source != upstream.id for segment in holders)
+        if alone and elsewhere and victim.left - head >= SMALLEST and head >= 16 * KIB:
             return Choice(Move.RESCUE, victim.position + head, victim.end, victim.id)
-        return Choice(Move.HEDGE, victim.position, victim.position + size, victim.id)
+        if elsewhere:
+            return Choice(Move.HEDGE, victim.position, victim.position + size, victim.id)
+        return None
 
     def _take(
         self, upstream: Upstream, rate: float | None, front: int, now: float
@@ -135,12 +142,11 @@ class Scheduler:
             size = self._sized(upstream, rate, now)
             total = self.total_rate(now)
             left = segments.missing / max(total, rate)
-            most = rate * (0.9 * left - upstream.expected_rtt())
-            if size > most:  # it would be the last to end
-                size = int(most)
-                if size < SMALLEST and len(segments.flying):
+            most = int(rate * (0.9 * left - upstream.expected_rtt()))
+            if size > most and self._others_are_quicker(upstream, rate, now):
+                if most < SMALLEST:  # it would be the last to end
                     return None
-                size = max(size, SMALLEST)
+                size = most
             lead = size / rate + upstream.expected_rtt()
             if rate * 10 < total or lead > 1.25 * LONGEST_TURN:
                 front = min(
@@ -148,12 +154,24 @@ class Scheduler:
                 )
         return self._first_free(front, size)
 
+    def _others_are_quicker(self, upstream: Upstream, rate: float, now: float) -> bool:
+        mine = upstream.expected_rtt() + SMALLEST / rate
+        return any(
+            1.5 * (u.expected_rtt() + SMALLEST / (u.lane_rate(now) or 1.0)) < mine
+            for u in self._upstreams.values()
+            if u.delivering and u is not upstream
+        )
+
     def _probe(self, upstream: Upstream, front: int) -> Choice | None:
         """Place an unknown source: the first at the frontier, the others well ahead of it."""
         others = sum(1 for u in self._upstreams.values() if u.probed and u is not upstream)
         size = self._segments.size
         ahead = others * min(SPREAD, size // 8)
-        return self._first_free(min(front + ahead, max(front, size - PROBE)), PROBE)
+        length = 16 * PROBE if self._alone(upstream) else PROBE
+        return self._first_free(min(front + ahead, max(front, size - PROBE)), length)
+
+    def _alone(self, upstream: Upstream) -> bool:
+        return all(u.out or u is upstream for u in self._upstreams.values())
 
     def _first_free(self, at: int, size: int) -> Choice | None:
         free = self._segments.free
@@ -170,30 +188,43 @@ class Scheduler:
         total = self.total_rate(now)
         slow = rate * 10 < total
         left = self._segments.missing / max(2 * total, 1.0)
-        turn = SLOW_TURN if slow else min(max(left, SHORTEST_TURN), LONGEST_TURN)
+        longest = max(LONGEST_TURN, 10 * upstream.expected_rtt())
+        if self._alone(upstream):
+            longest = LONELY_TURN
+        turn = SLOW_TURN if slow else min(max(left, SHORTEST_TURN), longest)
         least = max(SMALLEST, int(2 * rate * upstream.expected_rtt()))
         return min(max(int(rate * turn), least), LARGEST)
 
     # ------------------------------------------------------------------ the end game
 
     def _steal(self, upstream: Upstream, rate: float | None, now: float) -> Choice | None:
-        ranked: list[tuple[float, Segment]] = [
-            (self.eta(s, now), s)
-            for s in self._segments.flying.values()
-            if not s.check and not s.hedged and s.left > 0
-        ]
-        if not ranked:
-            return None
-        theirs, victim = max(ranked, key=lambda pair: pair[0])
-        if rate is None:
-            rate = PROBE / 2.0
+        rate = PROBE / 2.0 if rate is None else rate
         rtt = upstream.expected_rtt()
-        if self._segments.size > SMALL:
-            their_rate = victim.left / max(theirs, 1e-3)
-            split = int((victim.left - their_rate * rtt) * rate / (rate + their_rate))
-            stays = victim.left - split
-            if split >= SMALLEST and stays >= 16 * KIB and split / rate + rtt < 0.9 * theirs - 0.05:
-                return Choice(Move.STEAL, victim.end - split, victim.end, victim.id)
-        if victim.source != upstream.id and rtt + victim.left / rate < 0.6 * theirs - 0.05:
-            return Choice(Move.HEDGE, victim.position, victim.end, victim.id)
+        best: tuple[float, Choice] | None = None
+        for victim in self._segments.flying.values():
+            if victim.check or victim.left <= 0:
+                continue
+            copies = self._segments.copies(victim)
+            theirs = min(self.eta(copy, now) for copy in copies)
+            if best is not None and theirs <= best[0]:
+                continue
+            choice = self._split(victim, theirs, rate, rtt) if len(copies) == 1 else None
+            if choice is None and len(copies) < MOST_COPIES:
+                elsewhere = all(copy.source != upstream.id for copy in copies)
+                if elsewhere and rtt + victim.left / rate < 0.6 * theirs - 0.05:
+                    choice = Choice(Move.HEDGE, victim.position, victim.end, victim.id)
+            if choice is not None:
+                best = theirs, choice
+        return best[1] if best else None
+
+    def _split(self, victim: Segment, theirs: float, rate: float, rtt: float) -> Choice | None:
+        """Share the rest of a range so that both ends meet."""
+        if self._segments.size <= SMALL:
+            return None
+        their_rate = victim.left / max(theirs, 1e-3)
+        split = int((victim.left - their_rate * rtt) * rate / (rate + their_rate))
+        stays = victim.left - split
+        worth = split / rate + rtt < 0.9 * theirs - 0.05
+        if worth and split >= SMALLEST and stays >= 16 * KIB:
+            return Choice(Move.STEAL, victim.end - split, victim.end, victim.id)
         return None

@@ -137,6 +137,15 @@ class Segments:
             if not segment.check and segment.position <= offset < segment.end:
                 yield segment
 
+    def copies(self, segment: Segment) -> list[Segment]:
+        """Return the requests that are to bring any of the same bytes, itself among them."""
+        low, high = segment.position, segment.end
+        return [
+            other
+            for other in self.flying.values()
+            if not other.check and other.position < high and low < other.end
+        ]
+
     def front(self, wanted: tuple[int, ...]) -> int:
         """Return the first missing offset for the first reader that lacks one, else the lowest."""
         for offset in wanted:

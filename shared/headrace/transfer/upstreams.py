@@ -2,9 +2,10 @@
 
 Three rules live here, and nowhere else:
 
-1. *Growth.* A source starts with one connection, gets a second with its first bytes, and another
-   each `STEP` for as long as its own rate and the sum over all sources grow with it. What brought
-   nothing is taken back and not tried again for `HOLD`.
+1. *Growth.* A source starts with one connection, gets a second with its first answer if others
+   work beside it, and more each `STEP`: up to `FLOOR` untried, beyond it for as long as its own
+   rate and the sum over all sources grow. What brought nothing is taken back, and not tried again
+   for `HOLD`, then twice that.
 2. *Penalty.* A refusal of this file (403, 404, another file's bytes) ends the source for this
    download. What may pass (reset, silence, 5xx) pauses it for 1, 2, 4, 8 s, with one connection
    as a probe afterwards. 429 costs it a connection while others of it deliver, else the pause
@@ -20,8 +21,10 @@ from headrace.transfer.rates import Meter
 
 __all__ = ["HOLD", "STEP", "Upstream"]
 
-STEP = 1.2
+STEP = 1.0
 """Seconds that a new connection has to show what it brings."""
+FLOOR = 3
+"""Connections that a source may have without having shown that they bring something."""
 HOLD = 6.0
 """Seconds without growth after one that brought nothing."""
 GROWTH = 1.08
@@ -62,6 +65,8 @@ class Upstream:
         self._step_total = 0
         self._grown_from: tuple[float, float] | None = None
         """This source's and all sources' rate before the newest connection was added."""
+        self._step_rate = 0.0
+        self._hold = HOLD
         self._hold_until = 0.0
 
     # ------------------------------------------------------------------ may it be asked?
@@ -89,7 +94,7 @@ class Upstream:
             return None
         if not self.meter.total:
             return rate / max(1, min(self.limit, 4))
-        return rate / max(1, len(self.delivering), min(self.lanes, len(self.active)))
+        return rate / max(1, min(self.lanes, len(self.active) + 1))
 
     def expected_rtt(self) -> float:
         """Return seconds to the first byte of an answer, a guess where nothing is known."""
@@ -104,16 +109,18 @@ class Upstream:
         self.active.add(request)
         self.probed = True
 
-    def opened(self, request: int, waited: float) -> None:
+    def opened(self, request: int, waited: float, *, alone: bool) -> None:
         """Count an answer; `waited` since the request may hold a handshake, so keep the least."""
+        if not alone:
+            self.lanes = max(self.lanes, min(2, self.limit))
         self.delivering.add(request)
         self.rtt = waited if self.rtt is None else min(self.rtt, waited)
 
     def received(self, length: int, now: float) -> None:
-        """Count bytes; the first ones earn the second connection and wipe out old failures."""
+        """Count bytes; they wipe out old failures."""
         if not self.meter.total:
             self._step_at = now
-            self.lanes = max(self.lanes, min(2, self.limit))
+            self.meter.restart(now)
         self.meter.add(length, now)
         self.strikes = 0
 
@@ -147,25 +154,36 @@ class Upstream:
 
     # ------------------------------------------------------------------ growth
 
-    def tune(self, now: float, everybody: float) -> None:
-        """Add or take back a connection; `everybody` is the sum of all sources' rates."""
+    def tune(self, now: float, everybody: float, *, alone: bool) -> None:
+        """Add or take back a connection; `everybody` is the sum of all sources' rates.
+
+        Up to `FLOOR` nothing is proved: they fill each other's round trips. A source that gives
+        little of the whole is not judged either, its rate says less than its noise. One that is
+        alone is judged from the second on: it has no round trips of others to fill.
+        """
         if now - self._step_at < STEP or not self.meter.total:
             return
         rate = (self.meter.total - self._step_total) / (now - self._step_at)
-        self._step_at, self._step_total = now, self.meter.total
+        settled = rate < 1.3 * self._step_rate
+        self._step_at, self._step_total, self._step_rate = now, self.meter.total, rate
+        most = min(self.limit, self.share)
+        slow = rate * 10 < everybody
         if self._grown_from is not None:
             before, sum_before = self._grown_from
             self._grown_from = None
             gain = rate - before
-            own = rate >= GROWTH * before
-            shared = gain > 0.05 * sum_before and everybody - sum_before < gain / 2
-            if not own or shared:
+            wanted = before * (GROWTH - 1)
+            if gain < wanted or (gain > 0.05 * sum_before and everybody - sum_before < gain / 2):
                 self.lanes = max(1, self.lanes - 1)
-                self._hold_until = now + HOLD
-        most = min(self.limit, self.share)
-        if now >= self._hold_until and self.lanes < most and len(self.active) >= self.lanes:
+                self._hold_until = now + self._hold
+                self._hold *= 2
+        judged = self.lanes >= (1 if alone else FLOOR) and not slow
+        if judged and not settled:  # it still grows by itself, which would be taken for a gain
+            return
+        if now >= self._hold_until and len(self.active) >= self.lanes < most:
             self.lanes += 1
-            self._grown_from = (rate, everybody)
+            if judged:
+                self._grown_from = (rate, everybody)
 
     def shift(self, seconds: float) -> None:
         """Leave out seconds in which this process itself slept."""
