@@ -69,7 +69,7 @@ def test_holder_is_small(hold: Hold) -> None:
 
 def test_worker_that_never_starts_leaves_a_redirect_to_the_origin(hold: Hold) -> None:
     running = hold("crash")
-    until("clients are sent to the origin", running)
+    until("clients are sent to the origin", running, seconds=2)
     assert running.get("/simple/numpy/") == (
         302,
         f"{ORIGIN}numpy/",
@@ -162,6 +162,8 @@ def test_idle_worker_ends_and_the_next_connection_starts_one(hold: Hold) -> None
     while len(running.lock.read_text("ascii").splitlines()) > 1:
         assert time.monotonic() < deadline, running.told()
         time.sleep(0.02)
+    time.sleep(0.7)
+    assert len(running.lock.read_text("ascii").splitlines()) == 1
     assert running.worker() != first
     assert "clients" not in running.told()
 
