@@ -12,8 +12,9 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from headrace.errors import OriginError, UpstreamError
 from headrace.hookspecs import Ecosystem
@@ -94,14 +95,6 @@ class Page:
     """Why this is the last known page and not the origin's word of now; empty when it is."""
 
 
-@dataclass(slots=True)
-class _Flight:
-    """One question at the origin, and everybody who waits for it."""
-
-    task: asyncio.Task[Document]
-    began: float
-
-
 def demand(headers: Mapping[str, str]) -> float | None:
     """Return the greatest age that the client accepts, in seconds; None: any (RFC 9111, 5.2.1)."""
     asked = directives(headers.get("cache-control"))
@@ -139,7 +132,8 @@ class Documents:
         self._clock = clock
         self._memory: OrderedDict[str, tuple[Document, str]] = OrderedDict()
         self._held = 0
-        self._flights: dict[str, _Flight] = {}
+        self._flights: dict[str, asyncio.Task[Document]] = {}
+        self._running: set[asyncio.Task[Document]] = set()
         self._missing: OrderedDict[str, tuple[float, UpstreamError]] = OrderedDict()
         self._failed: OrderedDict[str, tuple[float, UpstreamError]] = OrderedDict()
 
@@ -172,7 +166,7 @@ class Documents:
         flight = self._flights.get(plan.key) or self._start(ecosystem, plan, form, known)
         try:
             async with asyncio.timeout(STALE_AFTER if known else HEADERS_WITHIN):
-                document = await asyncio.shield(flight.task)
+                document = await asyncio.shield(flight)
         except TimeoutError:
             where = for_display(plan.origin.url)
             error = OriginError(Fault.SILENT, f"{where} did not give the page in time")
@@ -264,28 +258,41 @@ class Documents:
         plan: ServeDocument,
         form: str,
         known: tuple[Document, str] | None,
-    ) -> _Flight:
+    ) -> asyncio.Task[Document]:
         before = known[0] if known else None
-        own = self._provisional.pending(plan.key) or asyncio.ensure_future(
-            self._ask(ecosystem, plan, form, before)
-        )
-        task = asyncio.ensure_future(
-            self._provisional.first(ecosystem, plan, before, own, self._stand_in)
-        )
-        flight = _Flight(task, self._clock())
-        self._flights[plan.key] = flight
-        task.add_done_callback(lambda done: self._landed(plan.key, done))
-        return flight
+        own = self._provisional.pending(plan.key)
+        if own is None:
+            own = self._begin(self._ask(ecosystem, plan, form, before))
+        task = self._begin(self._provisional.first(ecosystem, plan, before, own, self._stand_in))
+        self._flights[plan.key] = task
+        task.add_done_callback(lambda _: self._flights.pop(plan.key, None))
+        return task
 
-    def _landed(self, key: str, done: asyncio.Task[Document]) -> None:
-        self._flights.pop(key, None)
+    def _begin(self, work: Coroutine[Any, Any, Document]) -> asyncio.Task[Document]:
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Document]) -> None:
+        self._running.discard(task)
         # Nobody may be waiting any more; the exception counts as seen.
-        if not done.cancelled():
-            done.exception()
+        if not task.cancelled():
+            task.exception()
+
+    async def aclose(self) -> None:
+        """Stop every question that is under way."""
+        tasks = list(self._running)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _stand_in(self, plan: ServeDocument, document: Document) -> None:
         """Take a mirror's page; memory only, because it is nobody's word yet."""
-        self._remember(plan.key, document, await asyncio.to_thread(version_of, document))
+        version = await asyncio.to_thread(version_of, document)
+        newest = self._memory.get(plan.key)
+        if newest is None or newest[0].supplied_by or newest[0].fetched_at < document.fetched_at:
+            self._remember(plan.key, document, version)
 
     async def _ask(
         self, ecosystem: Ecosystem, plan: ServeDocument, form: str, before: Document | None

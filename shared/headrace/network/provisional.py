@@ -213,6 +213,13 @@ class Provisional:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def aclose(self) -> None:
+        """Stop waiting for origins."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def _follow(self, page: _Open) -> None:
         """Wait for the origin's page and hold the mirror's against it."""
         try:

@@ -107,8 +107,11 @@ class SmallArtifacts:
             self._remember(artifact.digest, answer.body)
         return answer.body
 
-    async def settle(self) -> None:
-        """Wait until everything is written down."""
+    async def aclose(self) -> None:
+        """Stop asking, and wait until everything is written down."""
+        for task in list(self._flights.values()):
+            task.cancel()
+        await asyncio.gather(*self._flights.values(), return_exceptions=True)
         await asyncio.gather(*self._keeping, return_exceptions=True)
 
     def _check(self, artifact: Artifact, digest: Digest, content: bytes) -> None:
