@@ -231,9 +231,7 @@ class Activation(Protocol):
         """Name of the tool: ``pip``."""
 
     def discover(self, place: Place, read: Reader) -> Sequence[DiscoveredOrigin]:
-        """Say which origins the tool uses now, leaving out what headrace wrote. May run the tool
-        to ask for its own default.
-        """
+        """Say which origins the tool uses now, without what we wrote. May run the tool to ask."""
 
     def enable(
         self,
