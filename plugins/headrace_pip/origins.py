@@ -10,10 +10,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from headrace.config import EnvVars
 from headrace.errors import ConfigurationError, LocalError
 from headrace.hookspecs import DiscoveredOrigin, Place, Reader
 from headrace.models import Credential, Origin
@@ -36,9 +38,15 @@ _PATIENCE = 15.0
 
 def discover(place: Place, read: Reader) -> list[DiscoveredOrigin]:
     """Return the origin of plain pip commands, with the credential that its URL carried."""
+    found = _discover(place, read)
+    cert = pip_config.effective(place, read, ("cert",))
+    return [replace(found, surroundings={EnvVars.PIP_CERT: cert.value} if cert else {})]
+
+
+def _discover(place: Place, read: Reader) -> DiscoveredOrigin:
     setting = configured(place, read)
     if setting is None:
-        return [DiscoveredOrigin(Origin("python", default_index(place)), PIP_DEFAULT)]
+        return DiscoveredOrigin(Origin("python", default_index(place)), PIP_DEFAULT)
     url, credential = split_credential(setting.value)
     url = url.rstrip("/")
     parts = urlsplit(url)
@@ -49,14 +57,9 @@ def discover(place: Place, read: Reader) -> list[DiscoveredOrigin]:
             hint="only http and https indexes can be fronted; leave pip as it is",
         )
     if is_public(url, place):
-        return [DiscoveredOrigin(Origin("python", default_index(place)), setting.where)]
-    return [
-        DiscoveredOrigin(
-            Origin("python", url, private=True),
-            setting.where,
-            credential and Credential(*credential),
-        )
-    ]
+        return DiscoveredOrigin(Origin("python", default_index(place)), setting.where)
+    origin = Origin("python", url, private=True)
+    return DiscoveredOrigin(origin, setting.where, credential and Credential(*credential))
 
 
 def configured(place: Place, read: Reader) -> pip_config.Setting | None:

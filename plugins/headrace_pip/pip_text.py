@@ -106,7 +106,6 @@ def unrouted(before: bytes, after: bytes, now: bytes, path: Path) -> bytes:
     ours = {(o.section, o.value) for o in options(after.splitlines()) if o.name in INDEX_URL}
     old_lines = before.splitlines(keepends=True)
     old = {o.section: o for o in options(old_lines) if o.name in INDEX_URL}
-    ours -= {(section, option.value) for section, option in old.items()}
     parse(now, path)
     lines = [line for line in now.splitlines(keepends=True) if not _is_mark(line)]
     end = newline(lines)

@@ -215,6 +215,9 @@ class DiscoveredOrigin:
     """A path, an environment variable, or ``pip's own default``."""
     credential: Credential | None = None
     """From the URL itself; netrc and keyring are asked when the origin is used."""
+    surroundings: Mapping[str, str] = field(default_factory=dict)
+    """What the tool itself was told about the way there (a certificate file of its own), as the
+    environment variables that the gateway obeys."""
 
 
 #: Gives a file's bytes, or None where there is none; ConfigurationError when it cannot be read.

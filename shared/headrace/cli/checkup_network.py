@@ -61,7 +61,8 @@ def surroundings(context: Context) -> Iterator[Finding]:
     if context.state.gateway() is not None:
         now = {name: context.env[name] for name in NETWORK_VARIABLES if context.env.get(name)}
         for name in sorted(recorded.keys() | now.keys()):
-            if recorded.get(name) != now.get(name):
+            # PIP_CERT may have come from a tool's own file; then nothing of now contradicts it.
+            if recorded.get(name) != now.get(name) and (name in now or name != EnvVars.PIP_CERT):
                 text = f"{name} is not what it was when `headrace on` ran"
                 hint = "`headrace on` records it anew, where the change is to last"
                 yield Finding("surroundings", "warning", text, hint)

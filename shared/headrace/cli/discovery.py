@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from headrace.cli.context import Context
 from headrace.errors import HeadraceError
 from headrace.hookspecs import DiscoveredOrigin
 
-__all__ = ["discover"]
+__all__ = ["discover", "network_of"]
 
 _log = logging.getLogger("headrace.cli")
 
@@ -27,3 +28,11 @@ def discover(context: Context, command: tuple[str, ...] = ()) -> list[Discovered
         for origin in origins:
             found.setdefault((origin.origin.ecosystem, origin.origin.url), origin)
     return list(found.values())
+
+
+def network_of(context: Context, found: Sequence[DiscoveredOrigin]) -> dict[str, str]:
+    """Return the CA and proxy variables for the gateway: the environment's, else the tools' own."""
+    told: dict[str, str] = {}
+    for each in reversed(found):
+        told |= each.surroundings
+    return told | dict(context.env)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headrace.cli.context import Context
+from headrace.cli.discovery import network_of
 from headrace.config import EnvVars
 from headrace.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.system import service
@@ -41,7 +42,7 @@ def start(context: Context, found: Sequence[DiscoveredOrigin]) -> tuple[GatewayA
     state = context.state
     before = state.origins()
     state.record_origins(found)
-    state.record_network(context.env)
+    state.record_network(network_of(context, found))
     try:
         kept = service.ensure(state, context.folders, context.settings, context.scope, context.env)
     except BaseException:

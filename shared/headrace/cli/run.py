@@ -125,7 +125,8 @@ def _start(
     clearing_up: ExitStack,
 ) -> GatewayAddress:
     """Start a gateway for this command, on a free port."""
-    from headrace.system.service import health, listeners, process  # noqa: PLC0415 - start-up time
+    from headrace.cli.discovery import network_of  # noqa: PLC0415 - start-up time
+    from headrace.system.service import health, listeners, process  # noqa: PLC0415 - as above
     from headrace.system.service.redirects import redirects  # noqa: PLC0415 - as above
     from headrace.system.state import State  # noqa: PLC0415 - as above
 
@@ -136,6 +137,7 @@ def _start(
     folder = scratch / "state"
     state = State(Folders(context.folders.config, folder, context.folders.cache), Scope.USER)
     state.record_origins(origins)
+    state.record_network(network_of(context, origins))
     # Also without one in the URL: netrc or keyring may have it, and the port is open to all users.
     if any(found.origin.private for found in origins):
         state.ensure_token()

@@ -216,6 +216,31 @@ def test_what_headrace_wrote_is_not_taken_for_an_origin(tmp_path: Path) -> None:
     assert found.origin.url == OFFICIAL
 
 
+def test_pips_own_certificate_file_goes_to_the_gateway(tmp_path: Path) -> None:
+    put(tmp_path / "xdg/pip/pip.conf", "[global]\ncert = /etc/corp.pem\n")
+    (found,) = PipActivation().discover(place(tmp_path), reader)
+    assert found.surroundings == {"PIP_CERT": "/etc/corp.pem"}
+
+
+def test_on_takes_its_origin_from_the_files_of_its_own_scope_and_weaker_ones(
+    tmp_path: Path,
+) -> None:
+    """What is stronger goes on winning, so it must not become everybody's origin."""
+    put(tmp_path / "xdg/pip/pip.conf", "[global]\nindex-url = https://machine.example/simple\n")
+    put(tmp_path / "venv/pip.conf", "[global]\nindex-url = https://venv.example/simple\n")
+    env = {"VIRTUAL_ENV": str(tmp_path / "venv"), "PIP_INDEX_URL": "https://env.example/simple"}
+    (found,) = PipActivation().discover(place(tmp_path, env), reader)
+    assert found.origin.url == "https://machine.example/simple"
+    put(
+        tmp_path / "home/.config/pip/pip.conf",
+        "[global]\nindex-url = https://user.example/simple\n",
+    )
+    (found,) = PipActivation().discover(place(tmp_path, env), reader)
+    assert found.origin.url == "https://user.example/simple"
+    (found,) = PipActivation().discover(place(tmp_path, env, scope=Scope.SYSTEM), reader)
+    assert found.origin.url == "https://machine.example/simple"
+
+
 def test_the_official_index_written_out_is_not_private(tmp_path: Path) -> None:
     put(tmp_path / "home/.config/pip/pip.conf", f"[global]\nindex-url = {OFFICIAL}/\n")
     (found,) = PipActivation().discover(place(tmp_path), reader)
