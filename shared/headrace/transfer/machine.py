@@ -386,10 +386,16 @@ class Transfer:
 
     def _candidates(self, now: float) -> list[Upstream]:
         """Those that may be asked now: known ones by speed, then unknown ones as selection has it."""
+        # One that ignores ranges would take the frontier, lose it at its 200, and take it again.
+        ranges = any(
+            u.ranged and not u.out and u.paused_until <= now for u in self.upstreams.values()
+        )
         asked = [
             u
             for u in self.upstreams.values()
-            if u.room(now) and (u.source.is_origin or not self._origin_alone)
+            if u.room(now)
+            and (u.ranged or not ranges)
+            and (u.source.is_origin or not self._origin_alone)
         ]
         if not asked and not any(u.active for u in self.upstreams.values()):
             resting = [
