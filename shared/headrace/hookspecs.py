@@ -216,8 +216,7 @@ class DiscoveredOrigin:
     credential: Credential | None = None
     """From the URL itself; netrc and keyring are asked when the origin is used."""
     surroundings: Mapping[str, str] = field(default_factory=dict)
-    """What the tool itself was told about the way there (a certificate file of its own), as the
-    environment variables that the gateway obeys."""
+    """What the tool's own files say of the way there (its CA file), as variables we obey."""
 
 
 #: Gives a file's bytes, or None where there is none; ConfigurationError when it cannot be read.
@@ -252,10 +251,8 @@ class Activation(Protocol):
         """Find what wins over our edits from where the user stands."""
 
     def withdraw(self, path: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:
-        """Take out what the edit `before` -> `after` set, from a file that was rewritten since
-        (``pip config set`` drops comments); None when that cannot be told for certain. With
-        `before` None and `after` equal to `now` no record is left: take out what carries
-        headrace's own mark.
+        """Take the edit `before` -> `after` out of a file that the tool rewrote since; None when
+        that is uncertain. `after` equal to `now`: no record is left, take out what we marked.
         """
 
     def environment(
