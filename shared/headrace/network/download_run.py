@@ -36,6 +36,8 @@ _DRAIN = 64 << 10
 _WORTH_HASHING = 1 << 20
 #: Seconds in which late sources are asked for, and how often.
 _LATE, _LATE_EVERY = 4.0, 0.4
+#: Seconds after which a small file is released as a large one is; less than any client waits.
+_LATE_SMALL = 7.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +125,24 @@ class Run:
         """Offset below which what is held may be given to readers."""
         if self.transfer is None or self.failure:
             return 0
+        size = self.size or 0
+        if self._is_late() and self.transfer.phase in (Phase.FETCHING, Phase.VERIFYING):
+            return max(self.transfer.horizon, size - HOLD_BACK)
         if self.transfer.phase is not Phase.DONE or self.confirmed:
             return self.transfer.horizon
-        size = self.transfer.segments.size
-        return 0 if size <= WHOLE_BELOW else size - HOLD_BACK
+        return 0 if size <= WHOLE_BELOW and not self._is_late() else size - HOLD_BACK
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was begun."""
+        return self._loop.time() - self._begun
+
+    def _is_late(self) -> bool:
+        """Whether a small file takes so long that its reader would take us for dead.
+
+        Then it is released as a large one is: without its end until the digest agrees.
+        """
+        return self.age > _LATE_SMALL
 
     @property
     def share_done(self) -> float:

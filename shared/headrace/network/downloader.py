@@ -239,7 +239,8 @@ class Download:
         with contextlib.suppress(TimeoutError):
             patience = _HEADERS if known is not None else GIVE_UP
             event = run.over if small and not run.diskless else run.answered
-            await asyncio.wait_for(event.wait(), patience)
+            # Counted from the download's start: who asks again, or comes late, waits no longer.
+            await asyncio.wait_for(event.wait(), max(0.0, patience - run.age))
         if run.failure is not None:
             raise run.failure
         if run.size is None:

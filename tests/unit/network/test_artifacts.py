@@ -398,3 +398,28 @@ def test_small_lie_of_a_mirror_is_not_noticed_by_the_client(
             told = app.ask(index.path(SMALL.name))
     assert (told.status, told.body) == (200, SMALL.data)
     assert liar.requests("*.whl"), "the liar was not asked"
+
+
+def test_small_file_over_a_slow_line_keeps_its_client(
+    tmp_path: Path, origin: RecordingServer, index: Index
+) -> None:
+    """Held back whole for its digest it would be silent for longer than pip waits (15 s)."""
+    built = wheels.wheel("slow", "1.0", size=2 * MB)
+    index.add(built)
+    gaps = []
+    with App(tmp_path, f"{origin.url}/simple") as app:
+        app.page("slow")
+        origin.rate = 110_000.0
+        connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=15)
+        last = time.monotonic()
+        connection.request("GET", index.path(built.name))
+        answer = connection.getresponse()
+        assert answer.status == 200
+        body = b""
+        while part := answer.read1(65536):
+            gaps.append(time.monotonic() - last)
+            last = time.monotonic()
+            body += part
+        connection.close()
+    assert body == built.data
+    assert max(gaps) < 12
