@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -21,20 +22,8 @@ from benchmarks.stage import Stage
 
 __all__ = ["Gateway"]
 
-_WAIT = """
-import http.client, sys, time
-end = time.monotonic() + 15
-while time.monotonic() < end:
-    try:
-        connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=5)
-        connection.request("GET", "/healthz")
-        if connection.getresponse().status == 200:
-            sys.exit(0)
-    except OSError:
-        pass
-    time.sleep(0.005)
-sys.exit(1)
-"""
+_SOURCE = Path(__file__).parents[2]
+_PATIENCE = 15.0
 
 
 class Gateway:
@@ -77,11 +66,17 @@ class Gateway:
                 stderr=log,
                 start_new_session=True,
             )
-        waiting = [sys.executable, "-S", "-E", "-c", _WAIT, str(self.port)]
-        if subprocess.run(stage.command(waiting), check=False).returncode:
+        if not self._awaited():
             told = self.log.read_text("utf-8", "replace").strip().rpartition("\n")[2]
             self.close()
             raise RuntimeError(f"the gateway did not start: {told}")
+
+    def _awaited(self) -> bool:
+        """Ask until it answers; from the stage itself, where that is another host."""
+        if self.stage.command is list:
+            return answers(self.port)
+        waiting = [sys.executable, "-m", "benchmarks.peers.headrace", str(self.port)]
+        return subprocess.run(self.stage.command(waiting), check=False, cwd=_SOURCE).returncode == 0
 
     def _configure(
         self, mirrors: Mapping[str, str], settings: Mapping[str, str | int | float | bool]
@@ -159,6 +154,26 @@ def _program() -> list[str]:
     return [str(beside)] if beside.exists() else [sys.executable, "-m", "headrace.cli"]
 
 
+def answers(port: int) -> bool:
+    """Ask a gateway for its health every few milliseconds; False when it never answers."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", "/healthz")
+            if connection.getresponse().status == 200:
+                return True
+        except OSError:
+            time.sleep(0.005)
+        finally:
+            connection.close()
+    return False
+
+
 def _source_path() -> dict[str, str]:
     path = os.environ.get("PYTHONPATH")
     return {"PYTHONPATH": path} if path else {}
+
+
+if __name__ == "__main__":
+    sys.exit(0 if answers(int(sys.argv[1])) else 1)
