@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,27 +20,17 @@ from headrace.errors import OriginError, UpstreamError
 from headrace.hookspecs import Ecosystem
 from headrace.models import Document, Fault, ServeDocument
 from headrace.network.credentials import OriginClient
-from headrace.network.negotiation import directives
 from headrace.network.prober import Report
 from headrace.network.provisional import Provisional
 from headrace.network.renderings import Rendered, Renderings, version_of
+from headrace.policy.lifetimes import directives, is_fresh, lifetime, worth_keeping
 from headrace.redact import for_display
 from headrace.system.pages import Pages
 
-__all__ = ["Documents", "Page", "demand"]
+__all__ = ["Documents", "Page"]
 
 _log = logging.getLogger("headrace.documents")
 
-#: Seconds for which a page of an origin that names no lifetime is believed.
-DEFAULT_LIFETIME = 10.0
-#: What an origin that wants every use revalidated still grants: the client's question and the
-#: read-ahead that came just before it are one use.
-BREATH = 3.0
-#: Longest lifetime that an origin is believed for.
-LONGEST_LIFETIME = 3600.0
-#: Age in seconds that satisfies ``max-age=0``. Some clients send it with every request without
-#: meaning it; who means it sends ``no-cache`` (or the ecosystem says so in its plan).
-TOLERATED = 10.0
 #: Seconds after which a client that could have the last known page no longer waits for a new one.
 STALE_AFTER = 5.0
 #: Seconds within which a client gets an answer of some kind (promise 2).
@@ -52,37 +42,6 @@ PAUSE_AFTER_FAILURE = 5.0
 #: Bytes of documents in memory, and how many facts without a body.
 MEMORY = 8 * 1024 * 1024
 REMEMBERED = 4096
-#: Headers that say something about one transport and nothing about the page.
-_PASSING = frozenset(
-    [
-        "accept-ranges",
-        "age",
-        "alt-svc",
-        "cache-control",
-        "connection",
-        "content-security-policy",
-        "content-type",
-        "date",
-        "etag",
-        "expires",
-        "keep-alive",
-        "last-modified",
-        "nel",
-        "permissions-policy",
-        "pragma",
-        "referrer-policy",
-        "report-to",
-        "server",
-        "set-cookie",
-        "strict-transport-security",
-        "vary",
-        "via",
-        "www-authenticate",
-    ]
-)
-#: Longest header that is kept, characters, and how many.
-_LONGEST_HEADER = 1024
-_MOST_HEADERS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +52,6 @@ class Page:
     version: str
     stale: str = ""
     """Why this is the last known page and not the origin's word of now; empty when it is."""
-
-
-def demand(headers: Mapping[str, str]) -> float | None:
-    """Return the greatest age that the client accepts, in seconds; None: any (RFC 9111, 5.2.1)."""
-    asked = directives(headers.get("cache-control"))
-    if "no-cache" in asked or (
-        "cache-control" not in headers and "no-cache" in headers.get("pragma", "")
-    ):
-        return 0.0
-    try:
-        return max(float(asked["max-age"]), TOLERATED) if "max-age" in asked else None
-    except ValueError:
-        return TOLERATED
 
 
 class Documents:
@@ -156,7 +102,7 @@ class Documents:
         if known is not None:
             self._origin.learn(plan.origin, known[0])
         wanted = 0.0 if plan.revalidate else greatest_age
-        if known is not None and self._fresh(known[0], wanted):
+        if known is not None and is_fresh(known[0], wanted, self._clock()):
             self._told("provisional" if known[0].supplied_by else "fresh")
             return Page(*known)
         if gone := self._remembered(self._missing, plan.key):
@@ -212,16 +158,7 @@ class Documents:
             key, document, await asyncio.to_thread(version_of, document)
         )
 
-    # ------------------------------------------------------------------ freshness
-
-    def _fresh(self, document: Document, greatest_age: float | None) -> bool:
-        age = self._clock() - document.fetched_at
-        lifetime = DEFAULT_LIFETIME if document.max_age is None else document.max_age
-        lifetime = min(max(lifetime, BREATH), LONGEST_LIFETIME)
-        if greatest_age is not None:
-            lifetime = min(lifetime, greatest_age)
-        # A clock that was set back makes ages negative: such a page proves nothing.
-        return 0 <= age < lifetime
+    # ------------------------------------------------------------------ failures
 
     def _remembered(
         self, kept: OrderedDict[str, tuple[float, UpstreamError]], key: str
@@ -364,7 +301,7 @@ class Documents:
             "origin", "document", bytes=len(answer.body), seconds=seconds, rtt=answer.seconds
         )
         cache = directives(answer.headers.get("cache-control"))
-        life = _lifetime(cache, answer.headers)
+        life = lifetime(answer.headers)
         if answer.status == 304 and before is not None:
             again = life if "cache-control" in answer.headers else before.max_age
             return replace(
@@ -373,7 +310,7 @@ class Documents:
                 max_age=again,
                 private=before.private or self._origin.is_private(plan.origin),
             )
-        kept = _worth_keeping(answer.headers)
+        kept = worth_keeping(answer.headers)
         if "no-store" in cache:
             kept["cache-control"] = "no-store"
         return Document(
@@ -402,22 +339,3 @@ class Documents:
             _, (oldest, _) = self._memory.popitem(last=False)
             self._held -= len(oldest.body)
         return document, version
-
-
-def _lifetime(cache: Mapping[str, str], headers: Mapping[str, str]) -> float | None:
-    """Return the origin's lifetime in seconds, less the age that the answer already has."""
-    if "no-cache" in cache or "no-store" in cache:
-        return 0.0
-    try:
-        return max(0.0, float(cache["max-age"]) - float(headers.get("age") or 0))
-    except (KeyError, ValueError):
-        return None
-
-
-def _worth_keeping(headers: Mapping[str, str]) -> dict[str, str]:
-    fit = [
-        (name, value)
-        for name, value in headers.items()
-        if name not in _PASSING and len(value) <= _LONGEST_HEADER
-    ]
-    return dict(fit[:_MOST_HEADERS])

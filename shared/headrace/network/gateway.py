@@ -26,11 +26,11 @@ from headrace.models import (
     ServeDocument,
 )
 from headrace.network import negotiation, views
-from headrace.network.documents import demand
 from headrace.network.exchange import Exchange, Gone, Receive, Scope, Send
 from headrace.network.renderings import Rendered
 from headrace.network.wiring import Parts, assemble
 from headrace.plugins import Plugins
+from headrace.policy.lifetimes import demand
 from headrace.redact import for_files
 
 __all__ = ["build_app"]

@@ -21,7 +21,6 @@ __all__ = [
     "Wanted",
     "accepts_gzip",
     "authorised",
-    "directives",
     "host_is_ours",
     "join_headers",
     "matches",
@@ -114,16 +113,6 @@ def authorised(header: str | None, token: str | None) -> bool:
     except (binascii.Error, ValueError):
         return False
     return hmac.compare_digest(password, token.encode())
-
-
-def directives(header: str | None) -> dict[str, str]:
-    """Read a Cache-Control header into lower-case directives (RFC 9111 section 5.2)."""
-    found: dict[str, str] = {}
-    for part in (header or "").split(","):
-        name, _, value = part.strip().partition("=")
-        if name:
-            found.setdefault(name.lower(), value.strip().strip('"'))
-    return found
 
 
 def _quality(parameters: str) -> float:

@@ -1,0 +1,106 @@
+"""How long a page is believed, and what of an answer is worth keeping (RFC 9111). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from headrace.models import Document
+
+__all__ = ["BREATH", "TOLERATED", "demand", "directives", "is_fresh", "lifetime", "worth_keeping"]
+
+#: Seconds for which a page of an origin that names no lifetime is believed.
+DEFAULT_LIFETIME = 10.0
+#: What an origin that wants every use revalidated still grants: the client's question and the
+#: read-ahead that came just before it are one use.
+BREATH = 3.0
+#: Longest lifetime that an origin is believed for.
+LONGEST_LIFETIME = 3600.0
+#: Age in seconds that satisfies ``max-age=0``. Some clients send it with every request without
+#: meaning it; who means it sends ``no-cache`` (or the ecosystem says so in its plan).
+TOLERATED = 10.0
+#: Headers that say something about one transport and nothing about the page.
+_PASSING = frozenset(
+    [
+        "accept-ranges",
+        "age",
+        "alt-svc",
+        "cache-control",
+        "connection",
+        "content-security-policy",
+        "content-type",
+        "date",
+        "etag",
+        "expires",
+        "keep-alive",
+        "last-modified",
+        "nel",
+        "permissions-policy",
+        "pragma",
+        "referrer-policy",
+        "report-to",
+        "server",
+        "set-cookie",
+        "strict-transport-security",
+        "vary",
+        "via",
+        "www-authenticate",
+    ]
+)
+#: Longest header that is kept, characters, and how many.
+_LONGEST_HEADER = 1024
+_MOST_HEADERS = 32
+
+
+def directives(header: str | None) -> dict[str, str]:
+    """Read a Cache-Control header into lower-case directives (RFC 9111 section 5.2)."""
+    found: dict[str, str] = {}
+    for part in (header or "").split(","):
+        name, _, value = part.strip().partition("=")
+        if name:
+            found.setdefault(name.lower(), value.strip().strip('"'))
+    return found
+
+
+def demand(headers: Mapping[str, str]) -> float | None:
+    """Return the greatest age that the client accepts, in seconds; None: any (RFC 9111, 5.2.1)."""
+    asked = directives(headers.get("cache-control"))
+    if "no-cache" in asked or (
+        "cache-control" not in headers and "no-cache" in headers.get("pragma", "")
+    ):
+        return 0.0
+    try:
+        return max(float(asked["max-age"]), TOLERATED) if "max-age" in asked else None
+    except ValueError:
+        return TOLERATED
+
+
+def lifetime(headers: Mapping[str, str]) -> float | None:
+    """Return the origin's lifetime in seconds, less the age that the answer already has."""
+    cache = directives(headers.get("cache-control"))
+    if "no-cache" in cache or "no-store" in cache:
+        return 0.0
+    try:
+        return max(0.0, float(cache["max-age"]) - float(headers.get("age") or 0))
+    except (KeyError, ValueError):
+        return None
+
+
+def is_fresh(document: Document, greatest_age: float | None, now: float) -> bool:
+    """Whether a kept page answers a client that accepts `greatest_age` seconds (None: any)."""
+    age = now - document.fetched_at
+    believed = DEFAULT_LIFETIME if document.max_age is None else document.max_age
+    believed = min(max(believed, BREATH), LONGEST_LIFETIME)
+    if greatest_age is not None:
+        believed = min(believed, greatest_age)
+    # A clock that was set back makes ages negative: such a page proves nothing.
+    return 0 <= age < believed
+
+
+def worth_keeping(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that say something about the page."""
+    fit = [
+        (name, value)
+        for name, value in headers.items()
+        if name not in _PASSING and len(value) <= _LONGEST_HEADER
+    ]
+    return dict(fit[:_MOST_HEADERS])
