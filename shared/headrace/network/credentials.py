@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -119,6 +121,32 @@ class Credentials:
         credential = credential or self._recorded.get(origin.url)
         self._known[origin.url] = _Known(credential, self._clock() + self._lifetime)
         return credential
+
+
+async def _in_a_thread(call: Callable[[], Credential | None]) -> Credential | None:
+    """Call in a thread of its own, which nobody waits for at the end.
+
+    A keyring that waits for its user to unlock it would keep a thread of the shared pool, and
+    this process, for as long as that takes.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Credential | None] = loop.create_future()
+
+    def tell(credential: Credential | None) -> None:
+        if not answer.done():
+            answer.set_result(credential)
+
+    def run() -> None:
+        credential = None
+        try:
+            credential = call()
+        except Exception as error:  # noqa: BLE001 - any error of a foreign function
+            _log.warning("no credential: %r", error)
+        with contextlib.suppress(RuntimeError):  # the loop may have ended meanwhile
+            loop.call_soon_threadsafe(tell, credential)
+
+    threading.Thread(target=run, name="credential", daemon=True).start()
+    return await answer
 
 
 class OriginClient:

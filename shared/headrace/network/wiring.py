@@ -7,6 +7,7 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from headrace.config import Folders, Settings
@@ -47,6 +48,8 @@ __all__ = ["Parts", "assemble"]
 
 _log = logging.getLogger("headrace.gateway")
 
+#: Threads for disks and for large pages.
+_THREADS = 16
 #: Seconds between two sweeps of the store.
 _SWEEP = 6 * 3600.0
 
@@ -80,6 +83,9 @@ class Parts:
 
     async def start(self) -> None:
         """Begin what runs by itself."""
+        # Python's own default is six threads on two cores: too few for fifty clients and a disk.
+        pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="headrace")
+        asyncio.get_running_loop().set_default_executor(pool)
         self.sweeper = asyncio.ensure_future(self._sweep())
 
     async def _sweep(self) -> None:

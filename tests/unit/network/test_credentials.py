@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,6 +143,33 @@ def test_broken_keyring_is_a_missing_credential(tmp_path: Path, company: Recordi
 
     with App(tmp_path, f"{company.url}/simple", plugins=[Broken()]) as app:
         assert app.page("thing").status == 403
+
+
+def test_keyring_that_waits_for_its_user_holds_up_nobody_else(
+    tmp_path: Path, company: RecordingServer
+) -> None:
+    unlocked = threading.Event()
+
+    class Locked:
+        @hookimpl
+        def headrace_credential(self, origin: Origin) -> Credential | None:
+            unlocked.wait(30)
+            return Credential("late", origin.name)
+
+    with App(tmp_path, f"{company.url}/simple", plugins=[Locked()]) as app:
+        told: list[int] = []
+        asking = threading.Thread(target=lambda: told.append(app.page("thing").status))
+        asking.start()
+        began = time.monotonic()
+        assert app.ask("/healthz").status == 200
+        assert time.monotonic() - began < 1
+        asking.join()
+        assert told == [403]
+        assert time.monotonic() - began < 10
+        # The next one does not wait for the same keyring again at once.
+        company.credential = None
+        assert app.page("thing").status == 200
+        unlocked.set()
 
 
 def test_secret_is_in_no_page_of_the_gateway_and_no_log(
