@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from headrace.models import OperatorClass
+from headrace.hookspecs import Ecosystem
+from headrace.models import Artifact, Digest, OperatorClass, Origin
+from headrace.network import provisional
 from lib import modes, wheels
 from lib.app import App, mirror
 from lib.index import Index, IndexFile
@@ -292,3 +296,24 @@ def test_mirrors_page_promises_no_metadata(
     with start(tmp_path, pages, there) as app:
         warm_up(app, pages)
         assert not app.page("thing").json()["files"][0].get("core-metadata")
+
+
+class Careless:
+    """An ecosystem that takes any URL for a proof."""
+
+    def confirmation(self, artifact: Artifact) -> str | None:
+        return artifact.url
+
+
+def test_head_proves_nothing_where_the_path_is_not_the_digest() -> None:
+    origin = Origin("python", "http://127.0.0.1:9/simple")
+    path = f"/packages/{THING.blake2b[:2]}/{THING.blake2b[2:4]}/{THING.blake2b[4:]}/{THING.name}"
+    url = f"http://127.0.0.1:9{path}"
+    named = Artifact("python", path, THING.name, url, origin, provisional="m")
+    right = replace(named, digest=Digest("blake2b_256", THING.blake2b))
+    # A mirror's page may name any sha256 beside a path that the origin has.
+    wrong = replace(named, digest=Digest("sha256", TWIN.sha256))
+    careless = cast("Ecosystem", Careless())
+    assert provisional._proof(careless, right) == url
+    assert provisional._proof(careless, wrong) is None
+    assert provisional._proof(careless, named) is None
