@@ -46,7 +46,7 @@ def run(bench: Bench) -> Iterator[Row]:
             yield Row(f"{client}: headrace / best mirror", ratio, Goal(most=0.7), note)
         for name in [name for name in contenders if name.startswith("aria2")]:
             ratio = contest.ratio("curl, headrace", name)
-            goal = None if name == "aria2 default" else Goal(most=0.6)
+            goal = Goal(most=0.6) if name == "aria2 tuned" else None
             note = contest.trouble(name) or f"{name} {contest.seconds(name):.1f} s"
             yield Row(f"headrace / {name}, all four", ratio, goal, note)
 
