@@ -27,6 +27,7 @@ def install(world: World, client: Installer, *what: str, fails: bool = False) ->
 
 def test_tree_of_packages_with_an_extra(world: MakeWorld, client: Installer) -> None:
     made = world()
+    made.files.delay = 0.1  # far away
     parts = [
         wheels.wheel("app", "2.0", ["lib-a>=1", "Lib_B[fast]"], modules=30),
         wheels.wheel("app", "1.0"),

@@ -89,7 +89,7 @@ def test_large_page_and_a_compiled_wheel(real_client: Installer) -> None:
 
 
 def test_project_with_over_a_thousand_files(real_client: Installer) -> None:
-    real_client.install("--no-deps", "grpcio", timeout=180).ok()
+    real_client.install("grpcio", timeout=180).ok()
     imports(real_client, "grpc")
 
 

@@ -184,11 +184,11 @@ def test_gateway_is_no_open_proxy(world: MakeWorld) -> None:
     assert made.at_mirrors() == []
 
 
-def test_corrupt_bytes_cost_the_mirror_its_place(world: MakeWorld, newest: Pip) -> None:
+def test_lie_costs_the_mirror_its_place(world: MakeWorld, newest: Pip) -> None:
     made = world()
     second = wheels.wheel("second", "1.0", size=SIZE)
     made.index.add(large(), second)
-    made.mirrors[0].fail(modes.corrupt(SIZE // 2), "*.whl")
+    made.mirrors[0].fail(modes.swapped(large("evil").data), "*.whl")
     newest.point_at(made.gateway.index)
     newest.install("large").ok()
     assert made.mirrors[0].bytes_sent("*.whl") > 0, "the liar was not used"

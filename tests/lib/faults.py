@@ -74,3 +74,25 @@ LIES = ("corrupt-first-byte", "corrupt-middle", "corrupt-last-byte", "swapped-sa
 """What only the digest of the whole can tell: by then most of a large file has gone out."""
 TELLING = ("cut-at-half-of-file", "stalled-after-300kB", "swapped-same-size", "html200")
 """The kinds that differ most in what a client could notice, for the other versions."""
+DISTINCT = (
+    "refused",
+    "silent",
+    "slow",
+    "reset-after-300kB",
+    "cut-at-half-of-file",
+    "stalled-after-300kB",
+    "truncated",
+    "wrong-length",
+    "corrupt-middle",
+    "corrupt-last-byte",
+    "swapped-other-size",
+    "403",
+    "404",
+    "429-retry-after",
+    "503",
+    "html200",
+    "norange",
+    "gzip",
+    "garbage",
+)
+"""One of each kind, where a fast run does not go through all."""
