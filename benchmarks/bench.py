@@ -108,7 +108,7 @@ class Bench:
         """Build a lab for as long as the context lasts."""
         with open_lab(topology, self.corpus.root, self.corpus.wrong) as lab:
             self.lab_kind = lab.kind
-            yield lab, Stage(lab.command)
+            yield lab, Stage(lab.command, lab.authority)
 
     def contest(self, contenders: Mapping[str, Callable[[], Outcome]]) -> Contest:
         """Run all contenders `repeat` times, every second time in the opposite order."""

@@ -20,6 +20,8 @@ from benchmarks.corpus import Wheel
 __all__ = ["Outcome", "Stage", "checked", "digest_of", "scratch"]
 
 _TOLD = 2000
+#: Where curl, uv and headrace look for certificate authorities.
+_TRUST = ("CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Stage:
     """A place to run clients: on this machine, or on the client's host of a lab."""
 
     command: Callable[[Sequence[str]], list[str]] = list
+    authority: Path | None = None
+    """The certificate authority to trust for https; None: the stage has no https."""
     patience: float = 180.0
     """Seconds after which a client is stopped."""
 
@@ -57,6 +61,7 @@ class Stage:
             "HOME": str(home),
             "LANG": "C.UTF-8",
             "PYTHONDONTWRITEBYTECODE": "1",
+            **{name: str(self.authority) for name in _TRUST if self.authority},
             **more,
         }
 

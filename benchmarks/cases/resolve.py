@@ -10,7 +10,7 @@ from benchmarks.peers import pip
 from benchmarks.peers.headrace import Gateway
 from benchmarks.stage import Outcome, Stage
 
-TITLE = "pip resolves a tree of 40 packages; origin 200 ms, 2 % loss"
+TITLE = "pip resolves a tree of 40 packages; origin 200 ms, 2 % loss, https"
 
 _COLD, _WARM, _STRICT = "headrace, cold", "headrace, warm", "headrace, origin's pages only"
 
@@ -34,25 +34,27 @@ def run(bench: Bench) -> Iterator[Row]:
 
 def _contenders(bench: Bench, lab: Lab, stage: Stage) -> dict[str, Callable[[], Outcome]]:
     wheel = bench.corpus.tree[0]
-    mirrors = {host: lab.url(host) for host in lab.topology.mirrors}
+    mirrors = {host: lab.url(host, secure=True) for host in lab.topology.mirrors}
 
     def through(name: str, documents: str) -> Outcome:
         log = bench.log(name.replace(" ", "-"))
         settings = {"documents": documents}
-        with Gateway(stage, lab.url(ORIGIN), mirrors, settings=settings, keep=log) as gateway:
+        with Gateway(
+            stage, lab.url(ORIGIN, secure=True), mirrors, settings=settings, keep=log
+        ) as gateway:
             if name == _WARM:
                 pip.resolve(stage, "warming", gateway.url, wheel)
             return pip.resolve(stage, name, gateway.url, wheel)
 
     contenders: dict[str, Callable[[], Outcome]] = {
-        "pip, a": lambda: pip.resolve(stage, "pip, a", lab.url("a"), wheel),
-        "pip, b": lambda: pip.resolve(stage, "pip, b", lab.url("b"), wheel),
+        "pip, a": lambda: pip.resolve(stage, "pip, a", lab.url("a", secure=True), wheel),
+        "pip, b": lambda: pip.resolve(stage, "pip, b", lab.url("b", secure=True), wheel),
         _COLD: lambda: through(_COLD, "provisional"),
         _WARM: lambda: through(_WARM, "provisional"),
         _STRICT: lambda: through(_STRICT, "origin"),
     }
     if not bench.quick:
         contenders["pip, origin"] = lambda: pip.resolve(
-            stage, "pip, origin", lab.url(ORIGIN), wheel
+            stage, "pip, origin", lab.url(ORIGIN, secure=True), wheel
         )
     return contenders

@@ -11,7 +11,7 @@ from benchmarks.peers import curl, pip, uv
 from benchmarks.peers.headrace import Gateway
 from benchmarks.stage import Outcome, Stage
 
-TITLE = "60 wheels of 100 kB, nothing known before"
+TITLE = "60 wheels of 100 kB, nothing known before, https"
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 _DIRECT = ("a", "b")
@@ -38,12 +38,14 @@ def _contenders(bench: Bench, lab: Lab, stage: Stage) -> dict[str, Callable[[], 
 
     def direct(client: str, host: str) -> Outcome:
         fetch = {"pip": pip.download, "uv": uv.install, "curl": curl.download_many}[client]
-        return fetch(stage, f"{client}, {host}", lab.url(host), wheels)
+        return fetch(stage, f"{client}, {host}", lab.url(host, secure=True), wheels)
 
     def through(client: str) -> Outcome:
         name = f"{client}, headrace"
-        mirrors = {host: lab.url(host) for host in lab.topology.mirrors}
-        with Gateway(stage, lab.url(ORIGIN), mirrors, keep=bench.log(client)) as gateway:
+        mirrors = {host: lab.url(host, secure=True) for host in lab.topology.mirrors}
+        with Gateway(
+            stage, lab.url(ORIGIN, secure=True), mirrors, keep=bench.log(client)
+        ) as gateway:
             if client == "curl":
                 # Whoever asks for files has read their pages.
                 pages = [f"{gateway.url}/simple/{wheel.project}/" for wheel in wheels]

@@ -35,10 +35,15 @@ class Lab(ABC):
     kind: str
     """How it is built, for the table."""
     topology: Topology
+    authority: Path | None = None
+    """The certificate authority that clients must trust for https; None: there is no https."""
 
     @abstractmethod
-    def url(self, host: str) -> str:
-        """Give a host's base URL as its client sees it, without a final slash."""
+    def url(self, host: str, *, secure: bool = False) -> str:
+        """Give a host's base URL as its client sees it, without a final slash.
+
+        `secure` asks for https where the lab has it.
+        """
 
     @abstractmethod
     def command(self, words: Sequence[str]) -> list[str]:

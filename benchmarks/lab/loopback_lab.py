@@ -53,7 +53,7 @@ class LoopbackLab(Lab):
         result: dict[str, Any] = json.loads(self._orders.recv(1 << 16))
         return result
 
-    def url(self, host: str) -> str:
+    def url(self, host: str, *, secure: bool = False) -> str:  # noqa: ARG002 - there is no https
         """Give a host's base URL."""
         return f"http://127.0.0.1:{self.ports[host]}"
 

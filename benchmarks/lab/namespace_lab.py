@@ -14,6 +14,7 @@ from benchmarks.lab import namespaces
 from benchmarks.lab.base import Lab, Traffic, workroom
 from benchmarks.lab.faults import LabFault
 from benchmarks.lab.nginx import Nginx
+from benchmarks.lab.tls import issue
 from benchmarks.lab.topology import Line, Topology
 
 __all__ = ["NamespaceLab"]
@@ -57,9 +58,13 @@ class NamespaceLab(Lab):
             self._order(**plan, access=topology.access, lifetime=lifetime)
             control = {host: line.congestion for host, line in topology.lines.items()}
             namespaces.configure(self.name, self.hosts, control)
+            certificate = issue(self.folder / "tls", self.hosts)
+            self.authority = certificate.authority if certificate else None
             for host in self.hosts:
                 prefix = namespaces.inside(f"{self.name}-{host}")
-                self.servers[host] = Nginx(self.folder / host, root, wrong, prefix=prefix)
+                self.servers[host] = Nginx(
+                    self.folder / host, root, wrong, prefix=prefix, certificate=certificate
+                )
         except BaseException:
             self.close()
             raise
@@ -72,9 +77,9 @@ class NamespaceLab(Lab):
         result: dict[str, Any] = json.loads(answer)
         return result
 
-    def url(self, host: str) -> str:
+    def url(self, host: str, *, secure: bool = False) -> str:
         """Give a host's base URL; names are known inside the lab only."""
-        return f"http://{host}"
+        return f"{'https' if secure and self.authority else 'http'}://{host}"
 
     def command(self, words: Sequence[str]) -> list[str]:
         """Give the words that run a command on the client's host."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.lab.faults import HTTP_FAULTS, LabFault
+from benchmarks.lab.tls import Certificate
 
 __all__ = ["Nginx", "available"]
 
@@ -42,6 +43,7 @@ http {{
   }}
   server {{
     listen {listen} backlog=1024;
+    {secure}
     {extra}
     set $docs {root};
     if (-f {flags}/corrupt) {{ set $docs {wrong}; }}
@@ -81,6 +83,13 @@ http {{
 }}
 """
 
+_SECURE = """\
+listen 443 ssl http2 backlog=1024;
+    ssl_certificate {0.chain};
+    ssl_certificate_key {0.key};
+    ssl_session_cache shared:sessions:1m;
+"""
+
 
 def available() -> bool:
     """Tell whether nginx is installed."""
@@ -92,7 +101,8 @@ class Nginx:
 
     `wrong` is a tree like `root` whose files are not right. `prefix` are the words that run a
     command where the server is to live (a namespace). `rate` limits each connection, in bytes
-    per second; `extra` goes into the server's block.
+    per second; with a `certificate` it listens for TLS on port 443 too; `extra` goes into the
+    server's block.
     """
 
     def __init__(
@@ -105,6 +115,7 @@ class Nginx:
         prefix: Sequence[str] = (),
         rate: int = 0,
         extra: str = "",
+        certificate: Certificate | None = None,
     ) -> None:
         self.state = state
         self.root = root
@@ -128,6 +139,7 @@ class Nginx:
             rate=f"limit_rate {rate};" if rate else "",
             truncating=_TRUNCATING_PORT,
             extra=extra,
+            secure=_SECURE.format(certificate) if certificate else "",
         )
         self.configuration = state / "nginx.conf"
         self.configuration.write_text(text)
