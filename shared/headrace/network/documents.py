@@ -327,6 +327,12 @@ class Documents:
 
     # ------------------------------------------------------------------ memory
 
+    def shrink(self) -> None:
+        """Forget what the page store has, too."""
+        kept = [(key, each) for key, each in self._memory.items() if each[0].supplied_by]
+        self._memory = OrderedDict(kept)
+        self._held = sum(len(document.body) for _, (document, _) in kept)
+
     def _forget(self, key: str) -> None:
         before = self._memory.pop(key, None)
         self._held -= len(before[0].body) if before else 0

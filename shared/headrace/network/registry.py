@@ -86,6 +86,11 @@ class Registry:
         artifact = self._among_all(plan.path)
         return for_files(artifact.url) if artifact else self.origin_url(plan)
 
+    def shrink(self) -> None:
+        """Forget what can be read again."""
+        self._read.clear()
+        self._count = 0
+
     def named(self, what: str) -> list[Artifact]:
         """Return the artifacts in memory with that path or file name, for `explain`."""
         return [

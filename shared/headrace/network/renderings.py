@@ -78,6 +78,11 @@ class Renderings:
         self._recent.move_to_end((key, form))
         return found[1]
 
+    def shrink(self) -> None:
+        """Forget what the page store has, too."""
+        self._recent.clear()
+        self._held = 0
+
     async def get(
         self,
         ecosystem: Ecosystem,

@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from headrace.config import Folders, Settings
 from headrace.hookspecs import DiscoveredOrigin, Ecosystem
@@ -40,6 +40,7 @@ from headrace.network.status import Ledger
 from headrace.plugins import Plugins
 from headrace.redact import for_files
 from headrace.system.fingerprint import NetworkPage
+from headrace.system.memory import give_back, keep_small
 from headrace.system.pages import Pages
 from headrace.system.statistics import Statistics
 from headrace.system.store import Store
@@ -52,6 +53,8 @@ _log = logging.getLogger("headrace.gateway")
 _THREADS = 16
 #: Seconds between two sweeps of the store.
 _SWEEP = 6 * 3600.0
+#: Seconds without a request after which memory is given back.
+_REST = 20.0
 
 
 @dataclass(slots=True)
@@ -79,14 +82,16 @@ class Parts:
     artifacts: Artifacts
     ledger: Ledger
     read_ahead: ReadAhead
-    sweeper: asyncio.Task[None] | None = None
+    renderings: Renderings
+    chores: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
         """Begin what runs by itself."""
+        keep_small()
         # Python's own default is six threads on two cores: too few for fifty clients and a disk.
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="headrace")
         asyncio.get_running_loop().set_default_executor(pool)
-        self.sweeper = asyncio.ensure_future(self._sweep())
+        self.chores = [asyncio.ensure_future(self._sweep()), asyncio.ensure_future(self._rest())]
 
     async def _sweep(self) -> None:
         while True:
@@ -96,10 +101,24 @@ class Parts:
                 _log.warning("the store could not be swept: %r", error)
             await asyncio.sleep(_SWEEP)
 
+    async def _rest(self) -> None:
+        """Hold little memory while nobody comes."""
+        seen, rested = 0, True
+        while True:
+            await asyncio.sleep(_REST)
+            now = self.ledger.answers.total()
+            if now != seen or self.downloader.active:
+                seen, rested = now, False
+            elif not rested:
+                rested = True
+                for part in (self.documents, self.renderings, self.registry):
+                    part.shrink()
+                await asyncio.to_thread(give_back)
+
     async def stop(self) -> None:
         """End everything that was begun, and write down what was learned."""
-        if self.sweeper is not None:
-            self.sweeper.cancel()
+        for chore in self.chores:
+            chore.cancel()
         await self.read_ahead.aclose()
         await self.downloader.aclose()
         await self.documents.aclose()
@@ -190,13 +209,21 @@ class _Fetcher:
         if not artifact.mirrored:
             content = await self._small.get(artifact)
         elif artifact.size is not None and artifact.size <= LARGE:
-            content = await self._whole(ecosystem, artifact)
+            whole = await self._whole(ecosystem, artifact)
+            if whole is None:
+                return None
+            content = whole
         else:
             return None
         return Document(artifact.url, content, artifact.content_type)
 
-    async def _whole(self, ecosystem: Ecosystem, artifact: Artifact) -> bytes:
-        download = await self._downloader.open(artifact, self._sources.choose(artifact, ecosystem))
+    async def _whole(self, ecosystem: Ecosystem, artifact: Artifact) -> bytes | None:
+        """Bring a small file from a mirror that was measured; the origin's line is for pages."""
+        self._sources.race(artifact, ecosystem)
+        sources = self._sources.choose(artifact, ecosystem)
+        if sources[0].is_origin and len(self._sources.mirrors(ecosystem.name)):
+            return None
+        download = await self._downloader.open(artifact, sources)
         try:
             return b"".join([part async for part in download.read()])
         finally:
@@ -217,7 +244,8 @@ def assemble(
     store = Store(
         folders.cache / "store", limit=settings.store_limit, reserve=settings.disk_reserve
     )
-    pages = Pages(folders.cache / "pages", memory=8 << 20)
+    # Documents has a memory of its own, with the version of each page in it.
+    pages = Pages(folders.cache / "pages", memory=0)
     statistics = Statistics(folders.state / "statistics.sqlite")
     network = NetworkPage()
     sources = Sources(plugins, settings, statistics, client, network)
@@ -239,10 +267,11 @@ def assemble(
         report=sources.report,
         told=lambda mirror, what: ledger.incident(f"mirror {mirror} {what}"),
     )
+    renderings = Renderings(pages)
     documents = Documents(
         origin,
         pages,
-        Renderings(pages),
+        renderings,
         provisional,
         report=sources.report,
         told=ledger.document,
@@ -289,4 +318,5 @@ def assemble(
         ),
         ledger=ledger,
         read_ahead=ReadAhead(fetcher),
+        renderings=renderings,
     )

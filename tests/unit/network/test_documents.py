@@ -328,3 +328,17 @@ def test_rewritten_page_names_no_host(tmp_path: Path, url: str) -> None:
     with App(tmp_path, url) as app:
         files = json.loads(app.page("six").body)["files"]
     assert all(entry["url"].startswith("/packages/") for entry in files)
+
+
+def test_what_rests_forgets_nothing_that_the_store_has(
+    tmp_path: Path, url: str, server: RecordingServer, index: Index
+) -> None:
+    with App(tmp_path, url) as app:
+        before = app.page("six").body
+        assert app.ask(index.path(SIX.name)).body == SIX.data
+        server.forget()
+        for part in (app.parts.documents, app.parts.renderings, app.parts.registry):
+            part.shrink()
+        assert app.page("six").body == before
+        assert app.ask(index.path(SIX.name)).body == SIX.data
+    assert server.requests("/simple/*") == []
