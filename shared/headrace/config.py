@@ -124,7 +124,7 @@ class Settings:
     store_limit: int = 20 * 1024**3
     """Bytes that the content store may hold."""
     disk_reserve: float = 0.10
-    """Share of the disk that stays free whatever the limit says."""
+    """Share of the disk that stays free whatever the limit says; 10 GiB of it at most."""
     connections_per_mirror: int = 4
     connections: int = 32
     """Over all downloads."""

@@ -257,6 +257,7 @@ def assemble(
 
     def observe(event: SourceFailed | TransferFinished) -> None:
         ledger.observe(event)
+        sources.notice(event)
         plugins.observe(event)
 
     provisional = Provisional(

@@ -40,6 +40,9 @@ _log = logging.getLogger("headrace.store")
 _TOUCH = 60.0
 #: Seconds after which a partial file is given up that nobody came back for.
 _ABANDONED = 3 * 24 * 3600.0
+#: The reserve's share of a large disk is more than anybody misses: a store on a disk that is nine
+#: tenths full would else keep nothing although tens of gigabytes are free.
+_MOST_RESERVED = 10 << 30
 #: Bytes that stay free beside a file on its way. The share that the settings reserve is kept free
 #: of what is *kept*; a transfer of the moment may dip into it, else a disk that is 91 % full would
 #: have no parallel downloads at all.
@@ -255,7 +258,8 @@ class Store:
     def _excess(self, free: int) -> int:
         """Return how many bytes are too many."""
         here, total = self._free()
-        wanted = max(free, int(total * min(self.reserve, 0.9)))
+        share = min(int(total * min(self.reserve, 0.9)), _MOST_RESERVED)
+        wanted = max(free, share)
         return max(self.usage() - self.limit, wanted - here)
 
     def _remove(self, entry: _Entry) -> bool:

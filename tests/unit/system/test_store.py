@@ -276,6 +276,17 @@ def test_the_reserve_of_the_disk_is_kept(
     assert store.find(second) is not None
 
 
+def test_a_large_disk_that_is_nearly_full_still_lets_the_store_keep_something(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.reserve = 0.10
+    kept = put(store, b"a" * 1000)
+    # 8 % of 1 TB: below the share, and yet 80 GB.
+    monkeypatch.setattr(store, "_free", lambda: (80 << 30, 1000 << 30))
+    assert store.evict() == 0
+    assert store.find(kept) is not None
+
+
 def test_a_disk_without_room_is_said_before_the_transfer(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
