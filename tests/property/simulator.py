@@ -84,6 +84,7 @@ class Outcome:
     half: float | None
     fetched: dict[str, int]
     released_wrong: bool
+    last_byte: float = 0.0
     actions: list[tuple[float, m.Action]] = field(default_factory=list)
 
 
@@ -147,14 +148,8 @@ class Simulator:
         new = active > self.warm.get(server.id, 0)
         self.warm[server.id] = max(self.warm.get(server.id, 0), active)
         end = min(self.size, self.size if fetch.end is None else fetch.end)
-        stream = Stream(
-            fetch,
-            server,
-            self.now + server.rtt * (2 if new else 1),
-            fetch.start,
-            end,
-            fetch.end if fetch.end is not None else self.size,
-        )
+        begins = self.now + server.rtt * (2 if new else 1)
+        stream = Stream(fetch, server, begins, fetch.start, end, 1 << 62)
         self._afflict(stream)
         self.streams[fetch.request] = stream
 
@@ -284,6 +279,7 @@ class Simulator:
             self.out.fetched[stream.server.id] = self.out.fetched.get(stream.server.id, 0) + length
             start = stream.position
             stream.position += length
+            self.out.last_byte = self.now
             lies = stream.lies or self._active(stream.server) == "lie"
             for action in self.transfer.handle(m.Received(ident, length), self.now):
                 if isinstance(action, m.Write):

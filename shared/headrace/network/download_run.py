@@ -11,9 +11,9 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any
 
 from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamError
 from headrace.models import Artifact, Fault, Source, SourceFailed, TransferFinished
@@ -99,6 +99,7 @@ class Run:
         self._tasks: set[asyncio.Task[None]] = set()
         self._watchers: set[Callable[[], None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._confirming: asyncio.Task[None] | None = None
         self._hashing = False
         self._verifying = False
         self._begun = self._loop.time()
@@ -107,6 +108,17 @@ class Run:
         self._faults: Counter[str] = Counter()
         self._most = 1 << 30
         self._sizing = asyncio.Lock()
+        self._performers: dict[type, Callable[[Any], object]] = {
+            m.Fetch: self._fetch,
+            m.Shrink: self._shrink,
+            m.Cancel: lambda action: self._cancel(action.request),
+            m.Forget: self._forget,
+            m.Verify: lambda _: self._spawn(self._verify()),
+            m.Restart: self._restart,
+            m.Blame: lambda action: self.blame(action.source, action.fault, action.detail),
+            m.Finish: lambda _: self._finish(),
+            m.Fail: self._give_up,
+        }
 
     # ------------------------------------------------------------------ what readers see
 
@@ -182,12 +194,12 @@ class Run:
         held = tuple(self.spool.written) if self.spool else ()
         spec = Spec(size, self.artifact.digest is not None, held)
         self._begun = self._loop.time()
+        if not self.confirmed:
+            self._confirming = self._spawn(self._confirm())
         self.transfer = Transfer(spec, list(self.sources.values()), self._begun)
         if self.diskless:
             self.answered.set()
             return
-        if not self.confirmed:
-            self._spawn(self._confirm())
         if self._more is not None:
             self._spawn(self._ask_for_more(self._more))
         self._tell(m.Allowed(None, self._most))
@@ -227,8 +239,8 @@ class Run:
             if close:
                 close()
 
-    def _spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(work)
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -244,7 +256,11 @@ class Run:
 
     async def _confirm(self) -> None:
         confirm = self._around.confirm
-        agreed = confirm is not None and await confirm(self.artifact)
+        try:
+            agreed = confirm is not None and await confirm(self.artifact)
+        except Exception:  # noqa: BLE001
+            _log.exception("%s: asking for the origin's word failed", self.artifact.name)
+            agreed = False
         self.confirmed = agreed
         if not agreed:
             message = f"the origin does not confirm {self.artifact.name}"
@@ -255,10 +271,10 @@ class Run:
 
     async def wait_confirmed(self) -> None:
         """Return once the origin's word is there; TransferError when it is not to be had."""
-        while not self.confirmed:
-            if self.failure is not None:
-                raise self.failure
-            await asyncio.sleep(0.02)
+        if self._confirming is not None:
+            await asyncio.shield(self._confirming)
+        if not self.confirmed:
+            raise self.failure or TransferError("not-confirmed", "the origin was not asked")
 
     def stop(self) -> None:
         """Give up: nobody waits, and not enough is done to go on."""
@@ -293,7 +309,7 @@ class Run:
             for action in self.transfer.handle(event, self._loop.time()):
                 self._perform(action)
             self._arm()
-        except Exception:
+        except Exception:  # noqa: BLE001
             # Our own mistake: end at once, so that the client is sent to the origin.
             _log.exception("%s: the transfer broke at %r", self.artifact.name, event)
             self._fail(TransferError("internal", f"{self.artifact.name}: internal error"))
@@ -313,36 +329,27 @@ class Run:
         self._tell(m.Tick())
 
     def _perform(self, action: m.Action) -> None:
-        match action:
-            case m.Fetch():
-                self._fetch(action)
-            case m.Shrink():
-                if pull := self._pulls.get(action.request):
-                    pull.stop = action.end
-            case m.Cancel():
-                self._cancel(action.request)
-            case m.Forget():
-                assert self.spool is not None
-                with contextlib.suppress(StoreError):
-                    self.spool.forget(action.start, action.end)
-            case m.Verify():
-                self._spawn(self._verify())
-            case m.Restart():
-                self.generation += 1
-                self._changed()
-            case m.Blame():
-                self.blame(action.source, action.fault, action.detail)
-            case m.Finish():
-                self._finish()
-            case m.Fail():
-                kind = IntegrityError if action.integrity else TransferError
-                message = f"{self.artifact.name}: {action.reason}"
-                hint = "the client's own retry, or the origin directly, is the way on"
-                self._fail(kind("transfer-failed", message, hint=hint))
-            case m.Write() | m.Compare():
-                raise AssertionError(action)  # answers to Received alone
-            case _:
-                assert_never(action)
+        """Do one action. `Write` and `Compare` belong to a buffer; `_flow` does them."""
+        self._performers[type(action)](action)
+
+    def _shrink(self, action: m.Shrink) -> None:
+        if pull := self._pulls.get(action.request):
+            pull.stop = action.end
+
+    def _forget(self, action: m.Forget) -> None:
+        assert self.spool is not None
+        with contextlib.suppress(StoreError):
+            self.spool.forget(action.start, action.end)
+
+    def _restart(self, _: m.Restart) -> None:
+        self.generation += 1
+        self._changed()
+
+    def _give_up(self, action: m.Fail) -> None:
+        kind = IntegrityError if action.integrity else TransferError
+        message = f"{self.artifact.name}: {action.reason}"
+        hint = "the client's own retry, or the origin directly, is the way on"
+        self._fail(kind("transfer-failed", message, hint=hint))
 
     def _cancel(self, request: int) -> None:
         pull = self._pulls.pop(request, None)
@@ -398,7 +405,7 @@ class Run:
             _log.warning("%s goes on without the disk: %s", self.artifact.name, error)
             self._without_disk(self.size or 0)
             event = m.Failed(fetch.request, Fault.CUT, "the disk was lost")
-        except Exception:
+        except Exception:  # noqa: BLE001
             # A mistake of ours must look like a failed request, not like a silent source.
             _log.exception("%s: a request to %s broke", self.artifact.name, source.id)
             event = m.Failed(fetch.request, Fault.PROTOCOL, "internal error")

@@ -54,7 +54,7 @@ class Downloader:
         origin alone. `confirm` is asked about artifacts that a provisional page named.
         """
         self._store = store
-        self._around = Surroundings(
+        self.around = Surroundings(
             client,
             store,
             Connections(settings.connections),
@@ -79,7 +79,7 @@ class Downloader:
     @property
     def connections(self) -> int:
         """Connections in use for artifacts."""
-        return self._around.connections.used
+        return self.around.connections.used
 
     async def open(
         self,
@@ -105,7 +105,7 @@ class Downloader:
             run = None
         if run is None:
             usable = [s for s in sources if s.is_origin or (digest and artifact.mirrored)]
-            run = self._runs[key] = Run(artifact, usable, self._around, more)
+            run = self._runs[key] = Run(artifact, usable, self.around, more)
             run.generation = self._etags.get(key, 0)
             self._readers[run] = []
             task = asyncio.ensure_future(self._drive(key, run))
@@ -140,8 +140,6 @@ class Downloader:
             await run.over.wait()
             if run.diskless:
                 await run.left.wait()
-        except asyncio.CancelledError:
-            raise
         finally:
             if turn:
                 self._turns.release()
@@ -310,7 +308,7 @@ class Download:
                 hasher = hasher_for(self.artifact.digest)
         async for data in stream_plainly(
             run,
-            self._downloader._around,
+            self._downloader.around,
             self.position,
             end,
             hasher,

@@ -35,12 +35,12 @@ LONGEST_TURN, SHORTEST_TURN = 1.5, 0.25
 """Limits to the time that one range of a fast source takes."""
 SLOW_TURN = 4.0
 """The same for a slow source: an extra round trip costs it more, and nobody waits for it."""
-LONELY_TURN = 10.0
-"""The same for the only source: nobody could take over, so nothing is gained by asking often."""
+LONELY_TURN = 3.0
+"""What a second connection to the only source is given, from the end of the first one's range."""
 SPREAD = 16 << 20
 """Distance of the unknown sources' first ranges, so that a slow one is not soon in the way."""
-MOST_COPIES = 3
-"""Requests for the same bytes at a time, where all earlier ones proved slow."""
+MOST_COPIES = 6
+"""Requests for the same bytes at a time; each must be much quicker than all before it."""
 PATIENCE = 0.3
 """Seconds of data waiting behind a hole before somebody else fills it."""
 
@@ -105,28 +105,29 @@ class Scheduler:
     def _rescue(
         self, upstream: Upstream, rate: float | None, front: int, now: float
     ) -> Choice | None:
-        if rate is None or front >= self._segments.size:
-            return None
-        holders = list(self._segments.at(front))
-        if not 1 <= len(holders) < MOST_COPIES:
-            return None
-        victim = min(holders, key=lambda segment: self.eta(segment, now))
-        alone = len(holders) == 1
-        waiting = self._segments.held.total - front if front else SMALLEST
-        if waiting < PATIENCE * self.total_rate(now) and front:
+        victim = self._holder(front, now)
+        if rate is None or victim is None:
             return None
         size = min(victim.left, self._sized(upstream, rate, now))
         mine = upstream.expected_rtt() + size / rate
         theirs = self.eta(victim, now) * size / max(victim.left, 1)
-        if theirs <= 2 * mine + 0.1:
+        copies = self._segments.copies(victim)
+        if theirs <= 2 * mine + 0.1 or any(copy.source == upstream.id for copy in copies):
             return None
         head = int((victim.rate(now) or 0.0) * mine)
-        elsewhere = all(segment.source != upstream.id for segment in holders)
-        if alone and elsewhere and victim.left - head >= SMALLEST and head >= 16 * KIB:
+        if len(copies) == 1 and victim.left - head >= SMALLEST and head >= 16 * KIB:
             return Choice(Move.RESCUE, victim.position + head, victim.end, victim.id)
-        if elsewhere:
-            return Choice(Move.HEDGE, victim.position, victim.position + size, victim.id)
-        return None
+        return Choice(Move.HEDGE, victim.position, victim.position + size, victim.id)
+
+    def _holder(self, front: int, now: float) -> Segment | None:
+        """Return the request that everything waits for, where others would be allowed to help."""
+        waiting = self._segments.held.total - front
+        if front and waiting < PATIENCE * self.total_rate(now):
+            return None
+        holders = self._segments.at(front)
+        if not 1 <= len(holders) < MOST_COPIES:
+            return None
+        return min(holders, key=lambda segment: self.eta(segment, now))
 
     def _take(
         self, upstream: Upstream, rate: float | None, front: int, now: float
@@ -134,10 +135,10 @@ class Scheduler:
         segments = self._segments
         if not segments.free.total:
             return None
-        if segments.size <= SMALL or (not upstream.ranged):
+        if segments.size <= SMALL or not upstream.ranged or self._lonely(upstream):
             size = segments.size
-        elif rate is None:
-            return self._probe(upstream, front)
+        elif rate is None:  # one probe is enough to learn it
+            return None if upstream.active else self._probe(upstream, front)
         else:
             size = self._sized(upstream, rate, now)
             total = self.total_rate(now)
@@ -167,8 +168,11 @@ class Scheduler:
         others = sum(1 for u in self._upstreams.values() if u.probed and u is not upstream)
         size = self._segments.size
         ahead = others * min(SPREAD, size // 8)
-        length = 16 * PROBE if self._alone(upstream) else PROBE
-        return self._first_free(min(front + ahead, max(front, size - PROBE)), length)
+        return self._first_free(min(front + ahead, max(front, size - PROBE)), PROBE)
+
+    def _lonely(self, upstream: Upstream) -> bool:
+        """The only source, on its only connection, is asked as a plain client would: once."""
+        return not upstream.active and self._alone(upstream)
 
     def _alone(self, upstream: Upstream) -> bool:
         return all(u.out or u is upstream for u in self._upstreams.values())
@@ -189,8 +193,6 @@ class Scheduler:
         slow = rate * 10 < total
         left = self._segments.missing / max(2 * total, 1.0)
         longest = max(LONGEST_TURN, 10 * upstream.expected_rtt())
-        if self._alone(upstream):
-            longest = LONELY_TURN
         turn = SLOW_TURN if slow else min(max(left, SHORTEST_TURN), longest)
         least = max(SMALLEST, int(2 * rate * upstream.expected_rtt()))
         return min(max(int(rate * turn), least), LARGEST)
@@ -208,7 +210,8 @@ class Scheduler:
             theirs = min(self.eta(copy, now) for copy in copies)
             if best is not None and theirs <= best[0]:
                 continue
-            choice = self._split(victim, theirs, rate, rtt) if len(copies) == 1 else None
+            most = int(rate * LONELY_TURN) if self._alone(upstream) else LARGEST
+            choice = self._split(victim, theirs, rate, rtt, most) if len(copies) == 1 else None
             if choice is None and len(copies) < MOST_COPIES:
                 elsewhere = all(copy.source != upstream.id for copy in copies)
                 if elsewhere and rtt + victim.left / rate < 0.6 * theirs - 0.05:
@@ -217,12 +220,15 @@ class Scheduler:
                 best = theirs, choice
         return best[1] if best else None
 
-    def _split(self, victim: Segment, theirs: float, rate: float, rtt: float) -> Choice | None:
+    def _split(
+        self, victim: Segment, theirs: float, rate: float, rtt: float, most: int
+    ) -> Choice | None:
         """Share the rest of a range so that both ends meet."""
         if self._segments.size <= SMALL:
             return None
         their_rate = victim.left / max(theirs, 1e-3)
         split = int((victim.left - their_rate * rtt) * rate / (rate + their_rate))
+        split = min(split, most)
         stays = victim.left - split
         worth = split / rate + rtt < 0.9 * theirs - 0.05
         if worth and split >= SMALLEST and stays >= 16 * KIB:

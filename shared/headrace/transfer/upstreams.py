@@ -23,6 +23,9 @@ __all__ = ["HOLD", "STEP", "Upstream"]
 
 STEP = 1.0
 """Seconds that a new connection has to show what it brings."""
+CUTS = 3
+"""Bodies cut short in a row after which a source gets one connection and short pauses."""
+CUT_PAUSE = 0.5
 FLOOR = 3
 """Connections that a source may have without having shown that they bring something."""
 HOLD = 6.0
@@ -56,6 +59,9 @@ class Upstream:
         self.out: Fault | None = None
         self.paused_until = 0.0
         self.strikes = 0
+        """Failures since it was last useful."""
+        self.cuts = 0
+        """Bodies in a row that ended early although bytes came."""
         self.denied = False
         self.ranged = True
         self.etag: str | None = None
@@ -75,7 +81,8 @@ class Upstream:
         """Count the requests that may be started at it now."""
         if self.out or self.denied or now < self.paused_until:
             return 0
-        most = min(self.limit, self.share, 1 if self.strikes or not self.ranged else self.lanes)
+        shaky = self.strikes or self.cuts >= CUTS or not self.ranged
+        most = min(self.limit, self.share, 1 if shaky else self.lanes)
         return max(0, most - len(self.active))
 
     def known(self) -> bool:
@@ -99,6 +106,12 @@ class Upstream:
     def expected_rtt(self) -> float:
         """Return seconds to the first byte of an answer, a guess where nothing is known."""
         return 0.2 if self.rtt is None else self.rtt
+
+    def learn(self, source: Source) -> None:
+        """Take what selection knows better by now."""
+        self.source = source
+        if self.rtt is None:
+            self.rtt = source.rtt
 
     # ------------------------------------------------------------------ what happens to it
 
@@ -124,6 +137,10 @@ class Upstream:
         self.meter.add(length, now)
         self.strikes = 0
 
+    def completed(self) -> None:
+        """Count a request that brought all it was asked for."""
+        self.strikes = self.cuts = 0
+
     def ended(self, request: int) -> None:
         """Forget a request."""
         self.active.discard(request)
@@ -139,12 +156,14 @@ class Upstream:
             self.limit = max(1, min(self.limit, len(self.active) + 1) - 1)
             wait = RATE_LIMIT_PAUSE if retry_after is None else max(1.0, retry_after)
             self.paused_until = now + (1.0 if self.delivering else wait)
-        elif now >= self.paused_until and not (bytes_came and self.strikes == 0):
+        elif bytes_came:
+            self.cuts += 1
+            if self.cuts > CUTS:  # it gives something each time: tried soon, but singly
+                self.paused_until = max(self.paused_until, now + CUT_PAUSE)
+        elif now >= self.paused_until:
             self.strikes += 1
             pause = min(LONGEST_PAUSE, 2.0 ** (self.strikes - 1))
             self.paused_until = now + max(pause, retry_after or 0.0)
-        elif bytes_came:
-            self.strikes += 1
         if fault not in FINAL:
             self.meter.scale(0.3 if not bytes_came else 0.7)
 
@@ -172,8 +191,9 @@ class Upstream:
             before, sum_before = self._grown_from
             self._grown_from = None
             gain = rate - before
-            wanted = before * (GROWTH - 1)
-            if gain < wanted or (gain > 0.05 * sum_before and everybody - sum_before < gain / 2):
+            # The sum is an average that lags behind, hence a quarter and not the whole gain.
+            taken = gain > 0.05 * sum_before and everybody - sum_before < gain / 4
+            if gain < before * (GROWTH - 1) or (taken and not alone):
                 self.lanes = max(1, self.lanes - 1)
                 self._hold_until = now + self._hold
                 self._hold *= 2
