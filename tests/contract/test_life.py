@@ -184,6 +184,43 @@ def test_killed_and_the_kept_part_rotten_it_still_ends_right(world: MakeWorld, n
     assert newest.environment.holds(large().files())
 
 
+def longest_silence(world: World, path: str) -> tuple[float, int]:
+    """Read a file; return the longest wait for headers or for the next byte, and the bytes."""
+    connection = http.client.HTTPConnection("127.0.0.1", world.gateway.port, timeout=60)
+    before, longest, got = time.monotonic(), 0.0, 0
+    with contextlib.suppress(http.client.HTTPException, ConnectionError):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        while True:
+            now = time.monotonic()
+            longest, before = max(longest, now - before), now
+            part = answer.read1(1 << 20)
+            if not part:
+                break
+            got += len(part)
+    connection.close()
+    return max(longest, time.monotonic() - before), got
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [modes.stall(SIZE // 2, of_file=True), modes.SILENT, modes.swapped(large("evil").data)],
+    ids=["stalled", "silent", "lies"],
+)
+def test_no_client_is_left_waiting_when_nobody_at_all_can_help(
+    world: MakeWorld, mode: modes.Mode
+) -> None:
+    made = world(origin_rate=None)
+    file = made.index.add(large())
+    made.gateway.get("/simple/large/")
+    for server in (made.files, *made.mirrors):
+        server.fail(mode, "*.whl")
+    for _ in range(3 if mode.body else 1):
+        silence, got = longest_silence(made, file.path)
+        assert silence < 20.5  # twenty seconds, and the time to notice
+        assert got < len(large().data)
+
+
 def test_status_and_metrics_tell_what_happened(world: MakeWorld, newest: Pip) -> None:
     made = world()
     made.index.add(large())
