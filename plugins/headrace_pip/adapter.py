@@ -192,7 +192,7 @@ class PythonEcosystem:
 
     def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:
         """Give the file's URL at a mirror; None for what no mirror is to hear of."""
-        if artifact.origin.private or not artifact.mirrored:
+        if artifact.origin.private:
             return None
         return layouts.locate(mirror.layout, mirror.url, artifact)
 
@@ -317,7 +317,7 @@ def _trusted(file: FileLink, path: str, origin: Origin) -> Iterator[Artifact]:
 
 
 def _companion(main: Artifact, suffix: str, kind: str, hashes: Mapping[str, str]) -> Artifact:
-    """Make what lies beside a file; mirrors are known to lack it, so the origin alone is asked."""
+    """Make what lies beside a file. Most mirrors lack it: none is asked instead of the origin."""
     return replace(
         main,
         path=main.path + suffix,

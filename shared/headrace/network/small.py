@@ -1,6 +1,7 @@
-"""Small artifacts that the origin alone has (a wheel's metadata): fetched whole, checked, kept.
+"""Small artifacts that most mirrors lack (a wheel's metadata): fetched whole, checked, kept.
 
-They go over the connection that the pages use, because round trips are all that they cost.
+Round trips are all that they cost, so the origin is asked at once, over the connection that the
+pages use; and beside it the nearest mirror, where one is much nearer. The digest decides.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
+from collections.abc import Callable
 
 from headrace.errors import IntegrityError, OriginError, StoreError, UpstreamError
 from headrace.models import Artifact, Digest, Fault
+from headrace.network.client import Client
 from headrace.network.credentials import OriginClient
 from headrace.redact import for_display
 from headrace.system.store import Store
@@ -30,8 +33,22 @@ _HASHES = {"blake2b_256": lambda data: hashlib.blake2b(data, digest_size=32).hex
 class SmallArtifacts:
     """Single flight by path, and the store by digest."""
 
-    def __init__(self, origin: OriginClient, store: Store) -> None:
-        """`store` may refuse (full disk): then nothing is kept, and nobody notices."""
+    def __init__(
+        self,
+        origin: OriginClient,
+        store: Store,
+        *,
+        client: Client | None = None,
+        beside: Callable[[Artifact], tuple[str, str] | None] = lambda _: None,
+        report: Callable[..., None] = lambda *_, **__: None,
+    ) -> None:
+        """`store` may refuse (full disk): then nothing is kept, and nobody notices.
+
+        `beside` names the mirror (id, URL) that `client` asks too; `report` hears how it did.
+        """
+        self._client = client
+        self._beside = beside
+        self._report = report
         self._origin = origin
         self._store = store
         self._flights: dict[str, asyncio.Task[bytes]] = {}
@@ -99,13 +116,59 @@ class SmallArtifacts:
                 return await asyncio.to_thread(stored.path.read_bytes)
             except OSError as error:
                 _log.info("%s has left the store: %s", artifact.path, error)
+        content = await self._nearest(artifact)
+        if artifact.digest is not None:
+            self._remember(artifact.digest, content)
+        return content
+
+    async def _nearest(self, artifact: Artifact) -> bytes:
+        """Ask the origin, and the mirror beside it where there is one; the first right one wins."""
+        place = self._beside(artifact) if artifact.digest is not None else None
+        if self._client is None or place is None:
+            return await self._from_origin(artifact)
+        own = asyncio.ensure_future(self._from_origin(artifact))
+        other = asyncio.ensure_future(self._from_mirror(artifact, self._client, *place))
+        try:
+            await asyncio.wait({own, other}, return_when=asyncio.FIRST_COMPLETED)
+            if not own.done() and (content := await other) is not None:
+                return content
+            return await own
+        finally:
+            for task in (own, other):
+                task.cancel()
+            # Whoever lost may have failed as well; that counts as seen.
+            await asyncio.gather(own, other, return_exceptions=True)
+
+    async def _from_origin(self, artifact: Artifact) -> bytes:
         answer = await self._origin.fetch(artifact.origin, artifact.url)
         if failure := answer.error():
             raise failure
         if artifact.digest is not None:
             self._check(artifact, artifact.digest, answer.body)
-            self._remember(artifact.digest, answer.body)
         return answer.body
+
+    async def _from_mirror(
+        self, artifact: Artifact, client: Client, mirror: str, url: str
+    ) -> bytes | None:
+        """Return the checked content; None when the mirror has not that."""
+        fault: Fault | None = None
+        content = None
+        seen: dict[str, object] = {}
+        try:
+            answer = await client.fetch(url, limit=MEMORY)
+            if failure := answer.error():
+                raise failure
+            if artifact.digest is not None:
+                self._check(artifact, artifact.digest, answer.body)
+            content = answer.body
+            seen = {"bytes": len(content), "seconds": answer.seconds, "rtt": answer.seconds}
+        except IntegrityError:
+            fault = Fault.WRONG_BYTES
+        except UpstreamError as error:
+            fault = error.fault
+            seen = {"retry_after": error.retry_after}
+        self._report(mirror, artifact.object_class, fault=fault, path=artifact.path, **seen)
+        return content
 
     async def aclose(self) -> None:
         """Stop asking, and wait until everything is written down."""
@@ -126,7 +189,7 @@ class SmallArtifacts:
 
     def _remember(self, digest: Digest, content: bytes) -> None:
         """Have it at hand, and write it down without letting anybody wait for the disk."""
-        self._held += len(content)
+        self._held += len(content) - len(self._recent.pop(str(digest), b""))
         self._recent[str(digest)] = content
         while self._held > MEMORY:
             _, oldest = self._recent.popitem(last=False)

@@ -29,7 +29,7 @@ from headrace.network.prober import Candidate, run_race
 from headrace.plugins import Plugins
 from headrace.policy import selection
 from headrace.policy.freshness import Lacking
-from headrace.policy.trust import may_supply_bytes
+from headrace.policy.trust import may_be_asked_beside, may_supply_bytes
 from headrace.system.statistics import Statistics
 
 __all__ = ["ORIGIN", "Sources"]
@@ -43,6 +43,8 @@ DOCUMENT = "document"
 #: Seconds between two races of one ecosystem on one network: the unmeasured rest waits for
 #: transfers of its own.
 _RACE_INTERVAL = 600.0
+#: A mirror is asked beside the origin when its round trip is at most this share of the origin's.
+_MUCH_NEARER = 0.5
 #: A race is worth its requests when at least this share of the candidates is not measured.
 _MOSTLY = 0.5
 
@@ -121,6 +123,34 @@ class Sources:
         )
         return tuple(sources)
 
+    def beside(self, artifact: Artifact, ecosystem: Ecosystem) -> tuple[str, str] | None:
+        """Return (id, URL) of the mirror worth asking while the origin is asked for a small thing.
+
+        That is the nearest one, if it is much nearer than the origin; None: the origin is enough.
+        What was learned of a source with any kind of object tells how near it is.
+        """
+        now, network = self._clock(), self._network()
+        near: dict[str, float] = {}
+        for (source, _), record in self._statistics.snapshot(network).items():
+            if record.rtt is not None:
+                near[source] = min(record.rtt, near.get(source, record.rtt))
+        limit = near.get(ORIGIN, 0.0) * _MUCH_NEARER
+        for mirror in sorted(self.mirrors(artifact.ecosystem), key=lambda m: near.get(m.id, 1e9)):
+            if near.get(mirror.id, limit) >= limit:
+                return None
+            if not may_be_asked_beside(artifact, mirror) or self._lacks(mirror, artifact, now):
+                continue
+            [stats] = self._statistics.stats([mirror], artifact.object_class, network, now)
+            url = ecosystem.locate(artifact, mirror)
+            if url is not None and stats.paused_until <= now:
+                return mirror.id, url
+        return None
+
+    def _lacks(self, mirror: Mirror, artifact: Artifact, now: float) -> bool:
+        return self._lacking.lacks(mirror.id, artifact.path, now) or self._lacking.stands_still(
+            mirror.id, artifact.object_class, now
+        )
+
     def _places(
         self, artifact: Artifact, ecosystem: Ecosystem, now: float
     ) -> list[tuple[Mirror, str]]:
@@ -129,9 +159,7 @@ class Sources:
         for mirror in self.mirrors(artifact.ecosystem):
             if not may_supply_bytes(artifact, mirror):
                 continue
-            if self._lacking.lacks(mirror.id, artifact.path, now):
-                continue
-            if self._lacking.stands_still(mirror.id, artifact.object_class, now):
+            if self._lacks(mirror, artifact, now):
                 continue
             url = ecosystem.locate(artifact, mirror)
             if url is not None:

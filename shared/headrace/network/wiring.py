@@ -278,7 +278,15 @@ def assemble(
         told=ledger.document,
     )
     registry = Registry(documents, provisional)
-    small = SmallArtifacts(origin, store)
+    ecosystems = tuple(plugins.ecosystems(every))
+    by_name = {ecosystem.name: ecosystem for ecosystem in ecosystems}
+    small = SmallArtifacts(
+        origin,
+        store,
+        client=client,
+        beside=lambda artifact: sources.beside(artifact, by_name[artifact.ecosystem]),
+        report=sources.report,
+    )
     downloader = Downloader(
         client,
         store,
@@ -294,7 +302,7 @@ def assemble(
         folders=folders,
         plugins=plugins,
         origins=every,
-        ecosystems=tuple(plugins.ecosystems(every)),
+        ecosystems=ecosystems,
         client=client,
         store=store,
         pages=pages,

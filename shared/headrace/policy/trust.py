@@ -10,7 +10,13 @@ from urllib.parse import unquote, urlsplit
 
 from headrace.models import Artifact, Mirror, OperatorClass, Origin
 
-__all__ = ["may_see_credential", "may_supply_bytes", "may_supply_document", "needs_confirmation"]
+__all__ = [
+    "may_be_asked_beside",
+    "may_see_credential",
+    "may_supply_bytes",
+    "may_supply_document",
+    "needs_confirmation",
+]
 
 #: Those who sign with their name. A nameless mirror's page could name a version that never was.
 _NAMED = frozenset(
@@ -33,10 +39,14 @@ def may_supply_bytes(artifact: Artifact, mirror: Mirror) -> bool:
     Not for private names: the question itself would tell them to a stranger. Not without a digest:
     nothing could tell right bytes from wrong ones.
     """
+    return artifact.mirrored and may_be_asked_beside(artifact, mirror)
+
+
+def may_be_asked_beside(artifact: Artifact, mirror: Mirror) -> bool:
+    """Whether a mirror may be asked while the origin is asked too: for what most mirrors lack."""
     return (
         not artifact.origin.private
         and artifact.digest is not None
-        and artifact.mirrored
         and mirror.ecosystem == artifact.ecosystem
     )
 
