@@ -153,7 +153,7 @@ def test_one_good_mirror_is_enough_when_the_origin_is_gone(
 def test_a_liar_is_found_and_dropped_and_nobody_else_is(
     size: int,
     honest: int,
-    origin_slow: bool,
+    origin_slow: bool,  # noqa: FBT001 - given by name
     at: float,
 ) -> None:
     servers = [Server("liar", 80 * MBIT, 0.03, fault="lie", at=at)]
@@ -169,6 +169,20 @@ def test_a_liar_is_found_and_dropped_and_nobody_else_is(
     assert outcome.transfer.court.mismatches <= 1
     if outcome.transfer.court.mismatches:
         assert blamed == {"liar"}
+
+
+@LAWS
+@given(st.sampled_from([3_000_000, 9_000_000]), st.integers(2, 3), st.booleans())
+def test_liars_that_agree_with_each_other_are_found_by_the_origin(
+    size: int,
+    liars: int,
+    honest: bool,  # noqa: FBT001 - given by name
+) -> None:
+    servers = [Server(f"liar{i}", 80 * MBIT, 0.03, fault="lie") for i in range(liars)]
+    servers += [Server("honest", 40 * MBIT, 0.05)] * honest
+    outcome = run(size, [*servers, origin(8)])
+    assert outcome.done
+    assert outcome.wrong == 0
 
 
 @LAWS

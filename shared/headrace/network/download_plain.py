@@ -7,7 +7,7 @@ from the spool before is hashed from there.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import IntegrityError, TransferError, UpstreamError
@@ -15,7 +15,8 @@ from headrace.models import Fault, Source
 from headrace.transfer.machine import HOLD_BACK
 
 if TYPE_CHECKING:
-    from headrace.network.download_run import Run, Surroundings
+    from headrace.network.download_run import Run
+    from headrace.network.download_surroundings import Surroundings
 
 __all__ = ["stream_plainly"]
 
@@ -29,45 +30,57 @@ async def stream_plainly(
     """Give ``[start, end)``. `hasher` has seen ``[0, start)``; None: this cannot be checked, so
     the origin alone is asked and nothing is held back.
     """
-    sources = [s for s in run.sources.values() if s.id not in run.distrusted]
-    if hasher is None:
-        sources = [s for s in sources if s.is_origin]
+    sources = [
+        source
+        for source in run.sources.values()
+        if source.id not in run.ledger.liars and (hasher is not None or source.is_origin)
+    ]
     sources.sort(key=lambda s: (s.is_origin and s.rate is None, -(s.rate or 0.0)))
-    tail = bytearray()
     used: set[str] = set()
-    position = start
-    for source in sources * _ROUNDS:
-        if source.id in run.distrusted:
+    tail = bytearray()
+    async for data in _continued(run, around, sources, (start, end), used):
+        if hasher is None:
+            yield data
             continue
+        hasher.update(data)
+        tail += data
+        if len(tail) > HOLD_BACK:
+            out = bytes(memoryview(tail)[:-HOLD_BACK])
+            del tail[:-HOLD_BACK]
+            yield out
+    if hasher is None:
+        return
+    digest = run.artifact.digest
+    if digest is None or hasher.hexdigest() != digest.value:
+        for source_id in used:  # not all of them lied, but none can be told from the liar
+            run.ledger.blame(source_id, Fault.WRONG_BYTES, "the digest does not agree")
+        run.generation += 1
+        raise IntegrityError("wrong-bytes", f"{run.artifact.name} came with wrong bytes")
+    await run.wait_confirmed()
+    yield bytes(tail)
+
+
+async def _continued(
+    run: Run,
+    around: Surroundings,
+    sources: Sequence[Source],
+    span: tuple[int, int],
+    used: set[str],
+) -> AsyncIterator[bytes]:
+    """Give the bytes of `span`, from the next source wherever one fails."""
+    position, end = span
+    for source in [*sources] * _ROUNDS:
         try:
             async for data in _bytes_of(run, around, source, position, end):
                 position += len(data)
                 used.add(source.id)
-                if hasher is None:
-                    yield data
-                    continue
-                hasher.update(data)
-                tail += data
-                if len(tail) > HOLD_BACK:
-                    out = bytes(memoryview(tail)[:-HOLD_BACK])
-                    del tail[:-HOLD_BACK]
-                    yield out
+                yield data
         except UpstreamError as error:
-            run.blame(source.id, error.fault, str(error), error.retry_after)
+            run.ledger.blame(source.id, error.fault, str(error), error.retry_after)
         if position >= end:
-            break
-    if position < end:
-        message = f"{run.artifact.name}: no source could give it from byte {position} on"
-        raise TransferError("transfer-failed", message, hint="try again")
-    if hasher is not None:
-        digest = run.artifact.digest
-        if digest is None or hasher.hexdigest() != digest.value:
-            for source_id in used:  # not all of them lied, but none can be told from the liar
-                run.blame(source_id, Fault.WRONG_BYTES, "the digest does not agree")
-            run.generation += 1
-            raise IntegrityError("wrong-bytes", f"{run.artifact.name} came with wrong bytes")
-        await run.wait_confirmed()
-        yield bytes(tail)
+            return
+    message = f"{run.artifact.name}: no source could give it from byte {position} on"
+    raise TransferError("transfer-failed", message, hint="try again")
 
 
 async def _bytes_of(
@@ -77,7 +90,6 @@ async def _bytes_of(
     async with around.client.open_range(
         source.url, start, end, headers=headers, connect_timeout=3.0, first_byte_timeout=6.0
     ) as stream:
-        run.answered.set()
         size = run.size
         if size is not None and stream.total not in (None, size):
             message = f"{source.id} gives {stream.total} bytes instead of {size}"

@@ -83,6 +83,13 @@ class Spool:
         self._hasher = hasher_for(digest) if digest else None
         self._hashed = 0
         self._calm = 0
+        self._full = asyncio.Event()
+
+    async def filled(self) -> None:
+        """Return once every byte is written: some may still be in the thread's hands."""
+        while self.written.total < self.size:
+            self._full.clear()
+            await self._full.wait()
 
     async def write(self, offset: int, data: memoryview) -> None:
         """Put bytes; StoreError when the disk cannot take them."""
@@ -95,6 +102,8 @@ class Spool:
             if time.perf_counter() - begun > _BUSY:
                 self._calm = _AGAIN
         self.written.add(offset, offset + len(data))
+        if self.written.total == self.size:
+            self._full.set()
 
     def forget(self, start: int, end: int) -> None:
         """Drop bytes; what is hashed of them counts no more."""
@@ -102,6 +111,20 @@ class Spool:
         self.file.forget(start, end)
         if start < self._hashed and self._digest:
             self._hasher, self._hashed = hasher_for(self._digest), 0
+
+    @property
+    def share(self) -> float:
+        """How much of the file is here, 0 to 1."""
+        return self.written.total / self.size if self.size else 1.0
+
+    def worth_hashing(self) -> bool:
+        """Say whether enough waits at the front for a call to the thread."""
+        return self.unhashed() >= _PART
+
+    async def follow(self) -> None:
+        """Hash along the front until little is left."""
+        while self.worth_hashing():
+            await self.hash_some()
 
     def unhashed(self) -> int:
         """Return how many bytes at the front wait to be hashed."""

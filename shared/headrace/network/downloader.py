@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,8 @@ from headrace.errors import IntegrityError, StoreError, TransferError
 from headrace.models import Artifact, Source, SourceFailed, TransferFinished
 from headrace.network.download_limits import Connections
 from headrace.network.download_plain import stream_plainly
-from headrace.network.download_run import Run, Surroundings
+from headrace.network.download_run import Run
+from headrace.network.download_surroundings import Surroundings
 from headrace.transfer.machine import GIVE_UP, WHOLE_BELOW
 
 if TYPE_CHECKING:
@@ -68,6 +70,8 @@ class Downloader:
         self._turns = asyncio.Semaphore(max(1, settings.downloads))
         self._etags: dict[str, int] = {}
         """Generations that were burnt by wrong bytes, by key; small, for the process's life."""
+        self._liars: dict[str, set[str]] = {}
+        """Sources that gave wrong bytes, by key: the statistics may forget sooner."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._per_host = settings.connections_per_mirror
 
@@ -104,9 +108,15 @@ class Downloader:
         if run is not None and run.failure is not None:
             run = None
         if run is None:
-            usable = [s for s in sources if s.is_origin or (digest and artifact.mirrored)]
+            liars = self._liars.get(key, set())
+            usable = [
+                s
+                for s in sources
+                if s.is_origin or (digest and artifact.mirrored and s.id not in liars)
+            ]
             run = self._runs[key] = Run(artifact, usable, self.around, more)
             run.generation = self._etags.get(key, 0)
+            run.ledger.liars |= liars
             self._readers[run] = []
             task = asyncio.ensure_future(self._drive(key, run))
             self._tasks.add(task)
@@ -145,6 +155,8 @@ class Downloader:
                 self._turns.release()
             if run.generation:
                 self._etags[key] = run.generation
+            if run.ledger.liars:
+                self._liars[key] = run.ledger.liars
             if self._runs.get(key) is run:
                 del self._runs[key]
         await run.left.wait()
@@ -160,7 +172,7 @@ class Downloader:
             self.wanted(run)
             return
         run.left.set()
-        if not run.over.is_set() and run.share_done < 0.5:
+        if not run.over.is_set() and (run.spool is None or run.spool.share < 0.5):
             run.stop()
 
     def wanted(self, run: Run) -> None:
@@ -218,7 +230,8 @@ class Download:
     def etag(self) -> str:
         """Strong validator with its quotes; another one after wrong bytes may have gone out."""
         digest = self.artifact.digest
-        base = digest.value[:32] if digest else f"{hash(self.artifact.url) & (1 << 64) - 1:016x}"
+        base = digest.value if digest else hashlib.sha256(self.artifact.url.encode()).hexdigest()
+        base = base[:32]
         generation = self._run.generation if self._run else self._generation
         return f'"{base}-{generation}"' if generation else f'"{base}"'
 
@@ -259,18 +272,18 @@ class Download:
         size = await self.size()
         end = size if end is None else min(end, size)
         self.position, self.reading = start, True
-        generation = run.generation
+        seen = len(run.spoilt)
         changed = asyncio.Event()
         run.watch(changed.set)
         try:
             self._downloader.wanted(run)
             while self.position < end:
                 changed.clear()
-                if run.generation != generation:
-                    if self.position > start:
-                        message = f"{self.artifact.name}: wrong bytes may have gone out"
+                for low, high in run.spoilt[seen:]:
+                    if low < self.position and start < high:
+                        message = f"{self.artifact.name}: wrong bytes went out"
                         raise IntegrityError("restarted", message, hint="ask again")
-                    generation = run.generation
+                seen = len(run.spoilt)
                 if run.failure is not None:
                     raise run.failure
                 data = self._next(run, end)
@@ -295,7 +308,9 @@ class Download:
         limit = min(spool.written.run_end(self.position), run.horizon, end)
         if limit <= self.position:
             return b""
-        return spool.file.read(self.position, min(limit - self.position, CHUNK))
+        data = spool.file.read(self.position, min(limit - self.position, CHUNK))
+        run.given.add(self.position, self.position + len(data))
+        return data
 
     async def _plainly(self, run: Run, start: int, end: int) -> AsyncIterator[bytes]:
         hasher = None

@@ -6,7 +6,8 @@ disagree, the origin is asked for that place alone; where it cannot be asked, a 
 there is none, the bytes that failed are the ones to go. The origin's word on its own file stands.
 
 A trial ends with a culprit or with nothing left to ask. Pieces on which two sources agreed are
-*vouched for* and are not asked again in a later trial of the same transfer.
+*vouched for* and are not asked again in a later trial of the same transfer. Where nobody disagrees
+and the digest still does, liars agree with each other: then a strict trial hears the origin alone.
 """
 
 from __future__ import annotations
@@ -41,10 +42,16 @@ class Trial:
     """One search for a culprit. Pure and passive: the machine asks and tells."""
 
     def __init__(
-        self, provenance: Mapping[str, Extents], vouched: Extents, origin: str | None
+        self,
+        provenance: Mapping[str, Extents],
+        vouched: Extents,
+        origin: str | None,
+        *,
+        strict: bool = False,
     ) -> None:
-        """Suspect every supplier but the origin."""
+        """Suspect every supplier but the origin. `strict`: hear nobody but the origin."""
         self.origin = origin
+        self._strict = strict
         self.pending: list[Piece] = []
         self.asked: dict[int, Piece] = {}
         """By request."""
@@ -73,6 +80,8 @@ class Trial:
 
     def next_for(self, source: str) -> Piece | None:
         """Return the piece that `source` should confirm next, without taking it."""
+        if self._strict and source != self.origin:
+            return None
         for piece in self.pending:
             if source in (piece.supplier, piece.accuser):
                 continue

@@ -296,7 +296,6 @@ class Transfer:
             self.phase = Phase.DONE
             out.append(m.Finish())
             return
-        out.append(m.Restart())
         self.court.open()
         self.phase = Phase.TRIAL
 

@@ -31,7 +31,6 @@ __all__ = [
     "Joined",
     "Opened",
     "Received",
-    "Restart",
     "Resumed",
     "Shrink",
     "Tick",
@@ -231,11 +230,6 @@ class Verify:
 
 
 @dataclass(frozen=True, slots=True)
-class Restart:
-    """Wrong bytes may have gone out: cut every reader that has been given some, change the ETag."""
-
-
-@dataclass(frozen=True, slots=True)
 class Blame:
     """A source failed in a way that only the machine can see; `request` was its part in it."""
 
@@ -258,6 +252,4 @@ class Fail:
     integrity: bool = False
 
 
-Action = (
-    Fetch | Shrink | Cancel | Write | Compare | Forget | Verify | Restart | Blame | Finish | Fail
-)
+Action = Fetch | Shrink | Cancel | Write | Compare | Forget | Verify | Blame | Finish | Fail

@@ -37,6 +37,8 @@ SLOW_TURN = 4.0
 """The same for a slow source: an extra round trip costs it more, and nobody waits for it."""
 LONELY_TURN = 3.0
 """What a second connection to the only source is given, from the end of the first one's range."""
+AUDITION = 1.0
+"""Seconds that a range must still need before an unknown source is tried on its end."""
 SPREAD = 16 << 20
 """Distance of the unknown sources' first ranges, so that a slow one is not soon in the way."""
 MOST_COPIES = 6
@@ -200,7 +202,10 @@ class Scheduler:
     # ------------------------------------------------------------------ the end game
 
     def _steal(self, upstream: Upstream, rate: float | None, now: float) -> Choice | None:
-        rate = PROBE / 2.0 if rate is None else rate
+        if rate is None and (upstream.active or self._segments.size <= SMALL):
+            rate = PROBE / 2.0
+        elif rate is None:
+            return self._audition(now)
         rtt = upstream.expected_rtt()
         best: tuple[float, Choice] | None = None
         for victim in self._segments.flying.values():
@@ -219,6 +224,14 @@ class Scheduler:
             if choice is not None:
                 best = theirs, choice
         return best[1] if best else None
+
+    def _audition(self, now: float) -> Choice | None:
+        """Give an unknown source the last bytes of the longest range, to learn what it can do."""
+        ranges = [s for s in self._segments.flying.values() if not s.check and not s.hedged]
+        victim = max(ranges, key=lambda segment: self.eta(segment, now), default=None)
+        if victim is None or victim.left < 2 * PROBE or self.eta(victim, now) < AUDITION:
+            return None
+        return Choice(Move.STEAL, victim.end - PROBE, victim.end, victim.id)
 
     def _split(
         self, victim: Segment, theirs: float, rate: float, rtt: float, most: int

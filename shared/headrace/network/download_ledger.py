@@ -1,0 +1,89 @@
+"""What one download tells statistics, plugins and the log: bytes, times, faults by source."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from headrace.models import Artifact, Fault, Source, SourceFailed, TransferFinished
+
+__all__ = ["Ledger"]
+
+_log = logging.getLogger("headrace.transfer")
+
+
+@dataclass(slots=True)
+class _Account:
+    """One source's: the time in which it worked at all is what its rate is reckoned by."""
+
+    bytes: int = 0
+    busy: float = 0.0
+    requests: int = 0
+    since: float = 0.0
+
+
+class Ledger:
+    """Kept for one download; `sources` may grow meanwhile."""
+
+    def __init__(
+        self,
+        artifact: Artifact,
+        sources: dict[str, Source],
+        report: Callable[..., None],
+        observe: Callable[[SourceFailed | TransferFinished], None],
+    ) -> None:
+        """`report` goes to the statistics, `observe` to the plugins."""
+        self._artifact = artifact
+        self._sources = sources
+        self._report = report
+        self._observe = observe
+        self._accounts: dict[str, _Account] = {}
+        self._faults: Counter[str] = Counter()
+        self.liars: set[str] = set()
+        """Sources that gave wrong bytes."""
+
+    def began(self, source: str, now: float) -> None:
+        """A request to `source` begins."""
+        account = self._accounts.setdefault(source, _Account())
+        if not account.requests:
+            account.since = now
+        account.requests += 1
+
+    def answered(self, source: Source, rtt: float) -> None:
+        """The head of an answer is here, `rtt` seconds after the request."""
+        self._tell(source, rtt=rtt)
+
+    def ended(self, source: str, received: int, now: float) -> None:
+        """A request ended, well or not, after `received` bytes."""
+        account = self._accounts[source]
+        account.bytes += received
+        account.requests -= 1
+        if not account.requests:
+            account.busy += now - account.since
+
+    def blame(
+        self, source: str, fault: Fault, detail: str, retry_after: float | None = None
+    ) -> None:
+        """Tell everybody about a failure."""
+        _log.info("%s: %s: %s %s", self._artifact.name, source, fault.value, detail)
+        self._faults[f"{source}:{fault.value}"] += 1
+        if fault is Fault.WRONG_BYTES:
+            self.liars.add(source)
+        self._observe(SourceFailed(self._artifact, source, fault, detail))
+        if known := self._sources.get(source):
+            self._tell(known, fault=fault, retry_after=retry_after)
+
+    def finished(self, size: int, seconds: float) -> None:
+        """The file is whole and right."""
+        for source, account in self._accounts.items():
+            # What a liar gave says nothing about what it is worth.
+            if account.bytes and account.busy > 0 and source not in self.liars:
+                self._tell(self._sources[source], bytes=account.bytes, seconds=account.busy)
+        given = {source: account.bytes for source, account in self._accounts.items()}
+        self._observe(TransferFinished(self._artifact, size, seconds, given, dict(self._faults)))
+
+    def _tell(self, source: Source, **observation: object) -> None:
+        artifact = self._artifact
+        self._report(source.id, artifact.object_class, path=artifact.path, **observation)

@@ -1,0 +1,139 @@
+"""One request of a download on its way: from the connection to the last byte, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from headrace.errors import StoreError, UpstreamError
+from headrace.models import Fault, Source
+from headrace.transfer import messages as m
+
+if TYPE_CHECKING:
+    from headrace.network.client import RangeStream
+    from headrace.network.download_run import Run
+
+__all__ = ["Pull"]
+
+_log = logging.getLogger("headrace.transfer")
+
+#: Bytes of an answer that are read to its end rather than its connection be lost.
+_DRAIN = 64 << 10
+
+
+class Pull:
+    """Performs one `Fetch` for a run and tells the machine how it goes."""
+
+    def __init__(self, run: Run, fetch: m.Fetch, source: Source, host: str) -> None:
+        """Begin at once; the connection to `host` is taken already and given back at the end."""
+        self._run = run
+        self._fetch = fetch
+        self._source = source
+        self._host = host
+        self.wanted = True
+        """False once the machine gave the request up."""
+        self.stop = 1 << 62
+        """What comes from this offset on is not needed."""
+        self._received = 0
+        self.task = asyncio.create_task(self._perform())
+
+    def cancel(self) -> None:
+        """End it; the connection is closed."""
+        self.wanted = False
+        if self.task is not asyncio.current_task():  # else it ends by itself
+            self.task.cancel()
+
+    async def _perform(self) -> None:
+        run, request = self._run, self._fetch.request
+        run.ledger.began(self._source.id, run.now())
+        event: m.Event = m.Ended(request)
+        try:
+            await self._ask()
+        except UpstreamError as error:
+            event = m.Failed(request, error.fault, str(error), error.retry_after)
+        except Exception:  # noqa: BLE001
+            # A mistake of ours must look like a failed request, not like a silent source.
+            _log.exception("%s: a request to %s broke", run.artifact.name, self._source.id)
+            event = m.Failed(request, Fault.PROTOCOL, "internal error")
+        finally:
+            run.forget_pull(request, self)
+            run.ledger.ended(self._source.id, self._received, run.now())
+            run.around.connections.give(self._host)
+        if self.wanted:
+            if isinstance(event, m.Failed):
+                run.ledger.blame(self._source.id, event.fault, event.detail, event.retry_after)
+            run.tell(event)
+
+    async def _ask(self) -> None:
+        run, fetch, source = self._run, self._fetch, self._source
+        headers = dict(run.around.headers_for(run.artifact, source))
+        if fetch.etag and fetch.start and not fetch.etag.startswith("W/"):
+            headers["if-range"] = fetch.etag
+        async with run.around.client.open_range(
+            source.url,
+            fetch.start,
+            fetch.end,
+            headers=headers,
+            connect_timeout=fetch.connect_timeout,
+            first_byte_timeout=fetch.first_byte_timeout,
+        ) as stream:
+            run.ledger.answered(source, stream.rtt)
+            if stream.total is not None:
+                await run.prepare(stream.total)
+            run.tell(m.Opened(fetch.request, stream.total, stream.ranged, stream.etag))
+            run.answered.set()
+            if self.wanted:
+                await self._flow(stream)
+
+    async def _flow(self, stream: RangeStream) -> None:
+        run, request = self._run, self._fetch.request
+        transfer, now = run.transfer, run.now
+        assert transfer is not None
+        offset = stream.start
+        async for data in stream:
+            self._received += len(data)
+            offset += len(data)
+            written = False
+            for action in transfer.handle(m.Received(request, len(data)), now()):
+                if type(action) is m.Write:
+                    part = memoryview(data)[action.low : action.high]
+                    await self._write(action.offset, part)
+                    written = True
+                elif type(action) is m.Compare:
+                    await self._compare(action, data)
+                else:
+                    run.perform(action)
+            if written:
+                run.wrote()
+            if not self.wanted:
+                return
+            if offset >= self.stop:
+                await stream.drain(_DRAIN)
+                return
+
+    async def _write(self, offset: int, data: memoryview) -> None:
+        run = self._run
+        assert run.spool is not None
+        try:
+            await run.spool.write(offset, data)
+        except StoreError as error:
+            run.lose_disk(error)
+            if not run.diskless:  # it is in memory from now on, these bytes too
+                await run.spool.write(offset, data)
+
+    async def _compare(self, action: m.Compare, data: bytes) -> None:
+        run = self._run
+        assert run.spool is not None
+        length = action.high - action.low
+        given = data[action.low : action.high]
+        try:
+            kept = run.spool.file.read(action.offset, length)
+        except StoreError as error:
+            run.lose_disk(error)
+            return
+        differs: int | None = None
+        if kept != given:
+            pairs = enumerate(zip(kept, given, strict=False))
+            differs = action.offset + next((i for i, (a, b) in pairs if a != b), 0)
+        run.tell(m.Compared(action.request, action.offset, action.offset + length, differs))

@@ -1,0 +1,640 @@
+"""The downloader against real servers: every fault at a mirror, and what readers see of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace.config import Settings
+from headrace.errors import IntegrityError, StoreError, TransferError
+from headrace.models import (
+    Artifact,
+    Digest,
+    Fault,
+    Origin,
+    Source,
+    SourceFailed,
+    TransferFinished,
+)
+from headrace.network.client import Client
+from headrace.network.downloader import Download, Downloader
+from headrace.system.store import Store
+from headrace.transfer.machine import HOLD_BACK
+from lib import modes
+from lib.servers import RecordingServer
+
+MB = 1 << 20
+LARGE = random.Random(1).randbytes(24 * MB)
+MEDIUM = random.Random(2).randbytes(3 * MB)
+SMALL = random.Random(3).randbytes(100_000)
+RATE = 40e6
+
+
+@dataclass
+class Place:
+    """A store, a client, an origin and mirrors that all serve ``/f``."""
+
+    folder: Path
+    origin: RecordingServer
+    mirrors: list[RecordingServer]
+    data: bytes = LARGE
+    events: list[SourceFailed | TransferFinished] = field(default_factory=list)
+    reports: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def artifact(self) -> Artifact:
+        digest = Digest("sha256", hashlib.sha256(self.data).hexdigest())
+        origin = Origin("python", self.origin.url)
+        url = f"{self.origin.url}/f"
+        return Artifact("python", "/packages/f", "f", url, origin, digest, len(self.data))
+
+    def sources(self, *, known: bool = False) -> list[Source]:
+        rate, rtt = (RATE, 0.001) if known else (None, None)
+        mirrors = [
+            Source(server.name, f"{server.url}/f", rate=rate, rtt=rtt) for server in self.mirrors
+        ]
+        return [*mirrors, Source("origin", f"{self.origin.url}/f", is_origin=True)]
+
+    def faults(self, source: str) -> set[Fault]:
+        return {e.fault for e in self.events if isinstance(e, SourceFailed) and e.source == source}
+
+    def finished(self) -> TransferFinished:
+        (event,) = [e for e in self.events if isinstance(e, TransferFinished)]
+        return event
+
+    def run(self, journey: Callable[[Downloader], Awaitable[None]], **options: Any) -> None:
+        asyncio.run(self._run(journey, options))
+
+    async def _run(
+        self, journey: Callable[[Downloader], Awaitable[None]], options: dict[str, Any]
+    ) -> None:
+        client = Client({})
+        store = options.pop("store", None) or Store(self.folder, limit=1 << 34, reserve=0.0)
+        downloader = Downloader(
+            client,
+            store,
+            options.pop("settings", Settings()),
+            report=lambda source, _, **seen: self.reports.append((source, seen)),
+            observe=self.events.append,
+            headers_for=lambda _, source: {"x-secret": "yes"} if source.is_origin else {},
+            **options,
+        )
+        try:
+            await journey(downloader)
+        finally:
+            await downloader.aclose()
+            await client.aclose()
+        assert downloader.active == 0
+        assert downloader.connections == 0
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with contextlib.ExitStack() as stack:
+        content = {"/f": LARGE}
+        origin = stack.enter_context(RecordingServer(content, name="origin", rate=RATE))
+        mirrors = [
+            stack.enter_context(RecordingServer(content, name=name, rate=RATE))
+            for name in ("one", "two")
+        ]
+        yield Place(tmp_path, origin, mirrors)
+
+
+def serve(place: Place, data: bytes) -> None:
+    place.data = data
+    for server in [place.origin, *place.mirrors]:
+        server.content["/f"] = data
+
+
+async def take(download: Download, start: int = 0, end: int | None = None) -> bytes:
+    out = bytearray()
+    async for data in download.read(start, end):
+        out += data
+    return bytes(out)
+
+
+async def until(what: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not what():  # noqa: ASYNC110 - what happens in the code under test sets no event
+            await asyncio.sleep(0.01)
+
+
+async def settle(downloader: Downloader) -> None:
+    await until(lambda: not downloader.active)
+
+
+async def cut(download: Download) -> int:
+    """Read to an error that is expected, and return how many bytes came before it."""
+    got = 0
+    try:
+        async for data in download.read():
+            got += len(data)
+    except TransferError:
+        return got
+    raise AssertionError("the whole file was given")
+
+
+# ------------------------------------------------------------------------ plain journeys
+
+
+@pytest.mark.parametrize("data", [LARGE, MEDIUM, SMALL, b"x"], ids=["24M", "3M", "100k", "1"])
+@pytest.mark.parametrize("size_known", [True, False])
+def test_file_comes_whole_and_from_the_store_the_second_time(
+    place: Place,
+    data: bytes,
+    size_known: bool,  # noqa: FBT001 - given by name
+) -> None:
+    serve(place, data)
+    artifact = place.artifact if size_known else replace(place.artifact, size=None)
+
+    async def journey(downloader: Downloader) -> None:
+        download = await downloader.open(artifact, place.sources())
+        assert not download.from_store
+        assert await download.size() == len(data)
+        assert await take(download) == data
+        download.release()
+        await settle(downloader)
+        for server in [place.origin, *place.mirrors]:
+            server.forget()
+        again = await downloader.open(artifact, place.sources())
+        assert again.from_store
+        assert again.path is not None
+        assert again.path.read_bytes() == data
+        assert again.etag == download.etag
+        assert await take(again) == data
+        assert await take(again, 5, 50) == data[5:50]
+        again.release()
+
+    place.run(journey)
+    assert all(not server.seen for server in [place.origin, *place.mirrors])
+    assert sum(place.finished().bytes_by_source.values()) >= len(data)
+
+
+def test_several_sources_work_and_only_the_origin_sees_the_secret(place: Place) -> None:
+    async def journey(downloader: Downloader) -> None:
+        download = await downloader.open(place.artifact, place.sources())
+        assert await take(download) == LARGE
+        download.release()
+
+    place.run(journey)
+    for server in place.mirrors:
+        assert server.bytes_sent() > MB
+        assert all("x-secret" not in seen.headers for seen in server.seen)
+    assert all("x-secret" in seen.headers for seen in place.origin.seen)
+
+
+def test_concurrent_readers_share_one_download(place: Place) -> None:
+    async def journey(downloader: Downloader) -> None:
+        async def reader(start: int) -> None:
+            download = await downloader.open(place.artifact, place.sources())
+            assert await take(download, start) == LARGE[start:]
+            download.release()
+
+        await asyncio.gather(*(reader(start) for start in (0, 0, 0, 9 * MB, 20 * MB)))
+        await settle(downloader)
+
+    place.run(journey)
+    sent = sum(s.bytes_sent() for s in [place.origin, *place.mirrors])
+    assert sent <= 1.2 * len(LARGE)
+    place.finished()
+
+
+def test_rates_round_trips_and_faults_are_reported(place: Place) -> None:
+    place.mirrors[0].fail(modes.status(404))
+
+    async def journey(downloader: Downloader) -> None:
+        download = await downloader.open(place.artifact, place.sources())
+        await take(download)
+        download.release()
+        await settle(downloader)
+
+    place.run(journey)
+    assert any("rtt" in seen for source, seen in place.reports if source == "two")
+    rates = [seen for source, seen in place.reports if source == "two" and "bytes" in seen]
+    assert len(rates) == 1
+    assert rates[0]["bytes"] / rates[0]["seconds"] > 1e6
+    faults = [seen for source, seen in place.reports if source == "one" and "fault" in seen]
+    assert [seen["fault"] for seen in faults] == [Fault.MISSING]
+    assert faults[0]["path"] == "/packages/f"
+
+
+# ------------------------------------------------------------------------ faults
+
+FAULTS = {
+    "cut": modes.cut(300_000),
+    "cut-reset": modes.cut(70_000, reset=True),
+    "stall": modes.stall(300_000),
+    "silent": modes.SILENT,
+    "truncate": modes.TRUNCATE,
+    "wrong-length": modes.wrong_length(10),
+    "403": modes.status(403),
+    "404": modes.status(404),
+    "429": modes.status(429, retry_after="30"),
+    "500": modes.status(500),
+    "503": modes.status(503),
+    "html": modes.HTML,
+    "gzip": modes.GZIP,
+    "garbage": modes.GARBAGE,
+    "slow": modes.slow(20_000),
+    "no-ranges": modes.NO_RANGES,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("data", [LARGE, SMALL], ids=["24M", "100k"])
+def test_one_bad_mirror_is_not_noticed(place: Place, fault: str, data: bytes) -> None:
+    serve(place, data)
+    place.mirrors[0].fail(FAULTS[fault])
+
+    async def journey(downloader: Downloader) -> None:
+        begun = time.monotonic()
+        download = await downloader.open(place.artifact, place.sources(known=True))
+        assert await take(download) == data
+        download.release()
+        assert time.monotonic() - begun < 6.0
+
+    place.run(journey)
+
+
+@pytest.mark.parametrize("fault", [f for f in FAULTS if f not in ("slow", "no-ranges")])
+def test_all_mirrors_bad_and_the_origin_gives_it(place: Place, fault: str) -> None:
+    for mirror in place.mirrors:
+        mirror.fail(FAULTS[fault])
+
+    async def journey(downloader: Downloader) -> None:
+        download = await downloader.open(place.artifact, place.sources())
+        assert await take(download) == LARGE
+        download.release()
+
+    place.run(journey)
+
+
+def test_mirror_that_dies_midway_is_replaced(place: Place) -> None:
+    async def journey(downloader: Downloader) -> None:
+        download = await downloader.open(place.artifact, place.sources())
+        out = bytearray()
+        async for data in download.read():
+            if len(out) < 4 * MB <= len(out) + len(data):
+                await asyncio.to_thread(place.mirrors[0].close)
+            out += data
+        assert bytes(out) == LARGE
+        download.release()
+
+    place.run(journey)
+    assert place.faults("one")
+
+
+def test_nobody_has_it_and_the_reader_is_told_at_once(place: Place) -> None:
+    for server in [place.origin, *place.mirrors]:
+        server.fail(modes.status(404))
+
+    async def journey(downloader: Downloader) -> None:
+        download = await downloader.open(place.artifact, place.sources())
+        begun = time.monotonic()
+        with pytest.raises(TransferError, match="missing"):
+            await download.size()
+        assert time.monotonic() - begun < 2.0
+        with pytest.raises(TransferError):
+            await take(download)
+        download.release()
+
+    place.run(journey)
+
+
+# ------------------------------------------------------------------------ lies
+
+
+def test_liar_in_a_small_file_is_found_before_the_first_byte(place: Place) -> None:
+    serve(place, MEDIUM)
+    place.mirrors[0].fail(modes.corrupt(7))
+    place.mirrors[1].fail(modes.corrupt(7))
+
+    async def journey(downloader: Downloader) -> None:
+        download = await downloader.open(place.artifact, place.sources(known=True))
+        etag = download.etag
+        assert await take(download) == MEDIUM
+        assert download.etag == etag
+        download.release()
+
+    place.run(journey)
+    assert Fault.WRONG_BYTES in place.faults("one") | place.faults("two")
+
+
+def test_liar_in_a_large_file_costs_one_cut_and_another_etag(place: Place) -> None:
+    evil = random.Random(9).randbytes(len(LARGE))
+    place.mirrors[0].fail(modes.swapped(evil))
+
+    async def journey(downloader: Downloader) -> None:
+        download = await downloader.open(place.artifact, place.sources(known=True))
+        etag = download.etag
+        assert await cut(download) <= len(LARGE) - HOLD_BACK
+        assert download.etag != etag
+        again = await downloader.open(place.artifact, place.sources(known=True))
+        assert again.etag == download.etag
+        download.release()
+        assert await take(again) == LARGE
+        again.release()
+        await settle(downloader)
+        third = await downloader.open(place.artifact, place.sources(known=True))
+        assert third.from_store
+        assert third.etag == download.etag
+        third.release()
+
+    place.run(journey)
+    assert Fault.WRONG_BYTES in place.faults("one")
+    assert Fault.WRONG_BYTES not in place.faults("two") | place.faults("origin")
+    assert not [seen for source, seen in place.reports if source == "one" and "bytes" in seen]
+
+
+def test_liar_whose_bytes_nobody_was_given_is_not_noticed(place: Place) -> None:
+    place.mirrors[0].fail(modes.corrupt(-9))
+
+    async def journey(downloader: Downloader) -> None:
+        first = await downloader.open(place.artifact, place.sources(known=True))
+        # This reader waits at the end, which is held back until the digest agrees.
+        assert await take(first, len(LARGE) - 1000) == LARGE[-1000:]
+        first.release()
+
+    place.run(journey)
+
+
+def test_origin_that_contradicts_its_own_digest_ends_in_an_integrity_error(place: Place) -> None:
+    for server in [place.origin, *place.mirrors]:
+        server.fail(modes.corrupt(5))
+
+    async def journey(downloader: Downloader) -> None:
+        download = await downloader.open(place.artifact, place.sources())
+        etag = download.etag
+        assert await cut(download) <= len(LARGE) - HOLD_BACK
+        assert download.etag != etag
+        last = ""
+        while last != "transfer-failed":  # each try may be cut once more while there is hope
+            again = await downloader.open(place.artifact, place.sources())
+            with pytest.raises(IntegrityError) as caught:
+                await take(again)
+            last = caught.value.reference
+            again.release()
+        download.release()
+        await until(lambda: not list((place.folder / "partial").glob("*")))
+
+    place.run(journey)
+
+
+def test_artifact_without_a_digest_comes_from_the_origin_alone(place: Place) -> None:
+    async def journey(downloader: Downloader) -> None:
+        artifact = replace(place.artifact, digest=None, size=None)
+        place.origin.fail(modes.cut(5 * MB), times=1)
+        download = await downloader.open(artifact, place.sources())
+        assert await take(download) == LARGE
+        download.release()
+
+    place.run(journey)
+    assert all(not mirror.seen for mirror in place.mirrors)
+
+
+# ------------------------------------------------------------------------ the origin's word
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_provisional_file_keeps_its_end_until_the_origin_confirms(
+    place: Place,
+    agrees: bool,  # noqa: FBT001 - given by name
+) -> None:
+    asked: list[float] = []
+
+    async def confirm(_: Artifact) -> bool:
+        asked.append(time.monotonic())
+        await asyncio.sleep(2.0)
+        return agrees
+
+    async def journey(downloader: Downloader) -> None:
+        artifact = replace(place.artifact, provisional="one")
+        download = await downloader.open(artifact, place.sources())
+        if agrees:
+            assert await take(download) == LARGE
+            assert time.monotonic() - asked[0] >= 1.9
+        else:
+            assert await cut(download) <= len(LARGE) - HOLD_BACK
+        download.release()
+        await settle(downloader)
+        digest = artifact.digest
+        assert digest is not None
+        assert (Store(place.folder, limit=1 << 34, reserve=0.0).find(digest) is not None) == agrees
+
+    place.run(journey, confirm=confirm)
+    assert len(asked) == 1
+
+
+# ------------------------------------------------------------------------ leaving, coming back
+
+
+def test_download_goes_on_from_the_disk_after_a_restart(place: Place) -> None:
+    for server in [place.origin, *place.mirrors]:
+        server.rate = 6e6
+
+    async def first(downloader: Downloader) -> None:
+        download = await downloader.open(place.artifact, place.sources())
+        async for _ in download.read():
+            if download.position > 8 * MB:
+                break
+
+    async def second(downloader: Downloader) -> None:
+        download = await downloader.open(place.artifact, place.sources())
+        assert await take(download) == LARGE
+        download.release()
+
+    place.run(first)
+    for server in [place.origin, *place.mirrors]:
+        server.forget()
+        server.rate = RATE
+    place.run(second)
+    assert sum(s.bytes_sent() for s in [place.origin, *place.mirrors]) < len(LARGE) - 7 * MB
+
+
+def test_reader_who_leaves_early_ends_the_download_and_a_late_leaver_does_not(place: Place) -> None:
+    for server in [place.origin, *place.mirrors]:
+        server.rate = 5e6
+
+    async def journey(downloader: Downloader) -> None:
+        for share, goes_on in ((0.0, False), (0.7, True)):
+            download = await downloader.open(place.artifact, place.sources())
+            async for _ in download.read():
+                if download.position > share * len(LARGE):
+                    break
+            download.release()
+            download.release()
+            await settle(downloader)
+            again = await downloader.open(place.artifact, place.sources())
+            assert again.from_store == goes_on
+            again.release()
+            await asyncio.sleep(0.1)
+
+    place.run(journey)
+
+
+# ------------------------------------------------------------------------ limits
+
+
+def test_no_host_sees_more_connections_than_its_limit_over_all_downloads(place: Place) -> None:
+    place.data = MEDIUM
+    names = [f"/{n}" for n in range(12)]
+    for server in [place.origin, *place.mirrors]:
+        server.content.update(dict.fromkeys(names, MEDIUM))
+        server.delay = 0.02
+    most = dict.fromkeys(("origin", "one", "two"), 0)
+
+    async def journey(downloader: Downloader) -> None:
+        async def watch() -> None:
+            while True:
+                for server in [place.origin, *place.mirrors]:
+                    most[server.name] = max(most[server.name], server.live)
+                await asyncio.sleep(0.005)
+
+        async def fetch(name: str) -> None:
+            # Same bytes under the same digest would be one download.
+            artifact = replace(place.artifact, digest=None, url=f"{place.origin.url}{name}")
+            sources = [Source("origin", artifact.url, is_origin=True, connections=2)]
+            download = await downloader.open(artifact, sources)
+            assert await take(download) == MEDIUM
+            download.release()
+
+        watcher = asyncio.ensure_future(watch())
+        await asyncio.gather(*(fetch(name) for name in names))
+        watcher.cancel()
+
+    place.run(journey)
+    assert most["origin"] <= 2
+
+
+def test_more_large_downloads_than_turns_all_end(place: Place) -> None:
+    files = [random.Random(n).randbytes(9 * MB) for n in range(5)]
+    for server in [place.origin, *place.mirrors]:
+        server.content.update({f"/{n}": data for n, data in enumerate(files)})
+
+    async def journey(downloader: Downloader) -> None:
+        async def fetch(number: int) -> None:
+            data = files[number]
+            artifact = replace(
+                place.artifact,
+                digest=Digest("sha256", hashlib.sha256(data).hexdigest()),
+                size=len(data),
+                url=f"{place.origin.url}/{number}",
+            )
+            sources = [
+                Source("one", f"{place.mirrors[0].url}/{number}"),
+                Source("origin", artifact.url, is_origin=True),
+            ]
+            download = await downloader.open(artifact, sources)
+            assert await take(download) == data
+            download.release()
+
+        await asyncio.gather(*(fetch(number) for number in range(5)))
+
+    place.run(journey, settings=Settings(downloads=2, connections=3))
+
+
+# ------------------------------------------------------------------------ the disk
+
+
+class Full(Store):
+    """A store on a disk that takes `room` bytes of partial files and no more."""
+
+    room = 0
+
+    def partial(self, key: str, size: int) -> Any:
+        if self.room == 0:
+            raise StoreError("disk-full", "no room")
+        partial = super().partial(key, size)
+        left, write = [self.room], partial.write
+
+        def full(offset: int, data: bytes | memoryview) -> None:
+            left[0] -= len(data)
+            if left[0] < 0:
+                raise StoreError("disk-full", "no room")
+            write(offset, data)
+
+        partial.write = full  # type: ignore[method-assign]
+        return partial
+
+
+@pytest.mark.parametrize("room", [0, 2 * MB])
+@pytest.mark.parametrize("data", [LARGE, MEDIUM], ids=["24M", "3M"])
+def test_full_disk_does_not_stop_the_bytes(place: Place, room: int, data: bytes) -> None:
+    serve(place, data)
+    store = Full(place.folder, limit=1 << 34, reserve=0.0)
+    store.room = room
+
+    async def journey(downloader: Downloader) -> None:
+        async def reader() -> None:
+            download = await downloader.open(place.artifact, place.sources())
+            assert await download.size() == len(data)
+            assert await take(download) == data
+            download.release()
+
+        await asyncio.gather(reader(), reader())
+
+    place.run(journey, store=store)
+
+
+def test_full_disk_and_a_liar_still_give_no_whole_wrong_file(place: Place) -> None:
+    place.mirrors[0].fail(modes.corrupt(5))
+    store = Full(place.folder, limit=1 << 34, reserve=0.0)
+
+    async def journey(downloader: Downloader) -> None:
+        download = await downloader.open(place.artifact, place.sources(known=True))
+        etag = download.etag
+        assert await cut(download) <= len(LARGE) - HOLD_BACK
+        assert download.etag != etag
+        download.release()
+        await settle(downloader)
+        again = await downloader.open(place.artifact, place.sources(known=True))
+        assert await take(again) == LARGE
+        again.release()
+
+    place.run(journey, store=store)
+
+
+# ------------------------------------------------------------------------ late sources
+
+
+def test_sources_that_selection_finds_late_are_used(place: Place) -> None:
+    place.origin.rate = 4e6
+
+    async def journey(downloader: Downloader) -> None:
+        only: Sequence[Source] = [place.sources()[-1]]
+        download = await downloader.open(place.artifact, only, more=place.sources)
+        assert await take(download) == LARGE
+        download.release()
+
+    place.run(journey)
+    assert place.mirrors[0].bytes_sent() > MB
+
+
+@contextlib.asynccontextmanager
+async def no_leaks() -> AsyncIterator[None]:
+    before = asyncio.all_tasks()
+    yield
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
+
+
+def test_nothing_is_left_behind_when_it_is_closed_midway(place: Place) -> None:
+    place.origin.rate = place.mirrors[0].rate = place.mirrors[1].rate = 2e6
+
+    async def journey(downloader: Downloader) -> None:
+        async with no_leaks():
+            download = await downloader.open(place.artifact, place.sources())
+            async for _ in download.read():
+                break
+            await downloader.aclose()
+
+    place.run(journey)
