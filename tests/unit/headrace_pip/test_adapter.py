@@ -264,7 +264,7 @@ def test_only_a_strong_digest_decides(hashes: dict[str, str], digest: str | None
     assert (str(artifact.digest) if artifact.digest else None) == digest
 
 
-def test_companions_come_from_the_origin_alone() -> None:
+def test_companions_lie_beside_their_file() -> None:
     told = {"core-metadata": {"sha256": META}, "gpg-sig": True}
     _, metadata, signature = WORLD.artifacts(document(wheel(**told)), page_plan())
     assert metadata.path == PATH + ".metadata"
@@ -274,8 +274,7 @@ def test_companions_come_from_the_origin_alone() -> None:
     assert signature.path == PATH + ".asc"
     assert signature.digest is None
     for companion in (metadata, signature):
-        assert not companion.mirrored
-        assert WORLD.locate(companion, MIRROR) is None
+        assert not companion.mirrored  # no mirror is asked instead of the origin
 
 
 def test_every_link_of_a_page_leads_to_an_artifact_of_it() -> None:

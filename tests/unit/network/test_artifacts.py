@@ -194,7 +194,7 @@ def test_metadata_that_disagrees_with_its_page_is_not_passed_on(
     assert b"6.6.6" not in told.body
 
 
-def test_metadata_is_never_asked_of_a_mirror(
+def test_metadata_is_not_asked_of_a_mirror_that_is_not_known_to_be_near(
     tmp_path: Path, index: Index, origin: RecordingServer
 ) -> None:
     with RecordingServer(name="mirror") as there:
