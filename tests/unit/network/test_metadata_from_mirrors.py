@@ -1,4 +1,4 @@
-"""A wheel's metadata may come from a near mirror: what it says is checked, what it lacks is known."""
+"""A wheel's metadata may come from a near mirror: what it says is checked, and what it lacks."""
 
 from __future__ import annotations
 

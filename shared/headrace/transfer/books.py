@@ -1,0 +1,135 @@
+"""The books of one transfer: sources, requests in flight, and who gave which bytes.
+
+Everything that must stay consistent when a request begins or ends is done here, in one place.
+The methods that end a request append what the driver has to do to `out`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headrace.models import Fault
+from headrace.transfer import messages as m
+from headrace.transfer.extents import Extents
+from headrace.transfer.segments import Segment, Segments
+from headrace.transfer.upstreams import Upstream
+
+__all__ = ["Books"]
+
+
+class Books:
+    """Mutable; shared by the machine, the dispatcher and the court."""
+
+    def __init__(self) -> None:
+        """Open empty books."""
+        self.upstreams: dict[str, Upstream] = {}
+        """In the order in which selection gave them."""
+        self.segments = Segments()
+        self.provenance: dict[str, Extents] = {}
+        """By source, or `EARLIER` for an earlier run."""
+        self.checked = True
+        """There is a digest to check the whole against."""
+        self.origin_alone = False
+        """No other source is asked any more."""
+        self.most = 1 << 30
+        """Requests at a time."""
+        self._requests = 0
+
+    # ------------------------------------------------------------------ sources
+
+    def eligible(self) -> list[Upstream]:
+        """Return the sources that may be asked for this file at all, now or later."""
+        return [
+            u
+            for u in self.upstreams.values()
+            if not u.out and (u.source.is_origin or not self.origin_alone)
+        ]
+
+    def origin(self) -> str | None:
+        """Return the id of the origin while it can be asked."""
+        for upstream in self.upstreams.values():
+            if upstream.source.is_origin and not upstream.out:
+                return upstream.id
+        return None
+
+    def alone(self) -> bool:
+        """Say whether only one source is left."""
+        return len(self.eligible()) == 1
+
+    # ------------------------------------------------------------------ requests
+
+    def launch(
+        self, upstream: Upstream, start: int, end: int, now: float, out: list[m.Action]
+    ) -> Segment:
+        """Ask `upstream` for ``[start, end)``."""
+        self._requests += 1
+        segment = Segment(self._requests, upstream.id, start, end, now)
+        upstream.started(segment.id, now)
+        segment.whole = not upstream.ranged
+        if segment.whole:
+            segment.cursor = 0
+        alone = self.alone()
+        out.append(
+            m.Fetch(
+                segment.id,
+                upstream.id,
+                0 if segment.whole else start,
+                None if segment.whole else end,
+                connect_timeout=8.0 if alone else 3.0,
+                first_byte_timeout=9.0 if alone else 5.0,
+                etag=None if self.checked else upstream.etag,
+            )
+        )
+        return segment
+
+    def drop(self, request: int) -> Segment | None:
+        """Take a request out of the air; what it did not bring is free again."""
+        segment = self.segments.flying.get(request)
+        if segment is None:
+            return None
+        self.segments.land(segment)
+        self.upstreams[segment.source].ended(request)
+        return segment
+
+    def cancel(self, segments: Iterable[Segment], out: list[m.Action]) -> None:
+        """End requests that nobody needs any more."""
+        for segment in list(segments):
+            out.append(m.Cancel(segment.id))
+            self.drop(segment.id)
+
+    def shorten(self, victim: Segment, end: int, out: list[m.Action]) -> None:
+        """Ask a request for less than before."""
+        self.segments.shorten(victim, end)
+        out.append(m.Shrink(victim.id, victim.end))
+
+    def fail(self, segment: Segment, event: m.Failed, now: float) -> None:
+        """End a request that failed, with the consequences for its source."""
+        self.drop(segment.id)
+        came = segment.cursor > (0 if segment.whole else segment.start)
+        upstream = self.upstreams[segment.source]
+        upstream.failed(event.fault, now, event.retry_after, bytes_came=came)
+
+    def reject(
+        self, segment: Segment, fault: Fault, detail: str, now: float, out: list[m.Action]
+    ) -> None:
+        """End a request for a fault that only we can see."""
+        out.append(m.Cancel(segment.id))
+        out.append(m.Blame(segment.source, fault, detail, segment.id))
+        self.fail(segment, m.Failed(segment.id, fault, detail), now)
+
+    # ------------------------------------------------------------------ bytes
+
+    def credit(self, source: str, start: int, end: int) -> None:
+        """Note who gave ``[start, end)``."""
+        extents = self.provenance.get(source)
+        if extents is None:
+            extents = self.provenance[source] = Extents()
+        extents.add(start, end)
+
+    def forget(self, runs: Iterable[tuple[int, int]], out: list[m.Action]) -> None:
+        """Drop bytes that are worthless."""
+        for start, end in list(runs):
+            self.segments.forget(start, end)
+            for extents in self.provenance.values():
+                extents.remove(start, end)
+            out.append(m.Forget(start, end))

@@ -1,0 +1,151 @@
+"""What follows a digest that does not agree: second opinions, verdict, last resort.
+
+Each mismatch either drops a source, or goes over to the origin alone, or is its second try;
+so there are never more of them than sources and three.
+"""
+
+from __future__ import annotations
+
+from headrace.models import Fault
+from headrace.transfer import messages as m
+from headrace.transfer.blame import Trial
+from headrace.transfer.books import Books
+from headrace.transfer.extents import Extents
+from headrace.transfer.upstreams import Upstream
+
+__all__ = ["Court"]
+
+SOON = 5.0
+"""Seconds for which a trial waits for a witness that is paused."""
+FEEBLE = 5.0
+"""A witness so many times slower than the best is heard only where no other can be."""
+
+
+class Court:
+    """Conducts trials on the books. `trial` is None between them."""
+
+    def __init__(self, books: Books) -> None:
+        """Work on these books."""
+        self._books = books
+        self._vouched = Extents()
+        """Bytes on which two sources agreed, one of them the origin where trials are strict."""
+        self._strict = False
+        """The origin alone is heard: sources that agree with each other were wrong."""
+        self._tried_twice = False
+        self.trial: Trial | None = None
+        self.mismatches = 0
+
+    def open(self) -> None:
+        """The digest does not agree: begin."""
+        self.mismatches += 1
+        self._begin()
+
+    def _begin(self) -> None:
+        self.trial = Trial(
+            self._books.provenance, self._vouched, self._books.origin(), strict=self._strict
+        )
+
+    def hear(self, now: float, out: list[m.Action]) -> m.Fail | None:
+        """Ask for opinions; end the trial when there are none to be had. Fail: all is lost."""
+        assert self.trial is not None
+        witnesses = [u for u in self._books.eligible() if u.ranged and u.paused_until - now < SOON]
+        ids = [u.id for u in witnesses]
+        if self.trial.origin not in ids:
+            self.trial.without_origin()
+        if stuck := self.trial.deadlocked(ids):
+            self._condemn(stuck.supplier, "its bytes do not have the digest", out)
+        elif self.trial.settled(ids):
+            return self._last_resort(out)
+        else:
+            self._ask(witnesses, now, out)
+        return None
+
+    def _ask(self, witnesses: list[Upstream], now: float, out: list[m.Action]) -> None:
+        assert self.trial is not None
+        books = self._books
+        ids = [u.id for u in witnesses]
+        witnesses.sort(key=lambda u: -(u.lane_rate(now) or 0.0))
+        best = max((u.lane_rate(now) or 0.0 for u in witnesses), default=0.0)
+        feeble = {u.id for u in witnesses if u.strikes or _feeble(u.lane_rate(now), best)}
+        for upstream in witnesses:
+            while upstream.room(now) and len(books.segments.flying) < books.most:
+                piece = self.trial.next_for(upstream.id)
+                if piece is None or (
+                    upstream.id in feeble
+                    and piece.accuser is None
+                    and any(i not in feeble and i != piece.supplier for i in ids)
+                ):
+                    break
+                segment = books.launch(upstream, piece.start, piece.end, now, out)
+                segment.check = True
+                self.trial.ask(piece, segment.id)
+                books.segments.launch(segment)
+
+    def lost(self, request: int) -> None:
+        """A request ended without its opinion."""
+        if self.trial:
+            self.trial.lost(request)
+
+    def compared(self, event: m.Compared, out: list[m.Action]) -> None:
+        """Take an opinion, or a part of one."""
+        segment = self._books.segments.flying.get(event.request)
+        if segment is None or self.trial is None:
+            return
+        if event.differs_at is not None:
+            culprit = self.trial.differed(segment.id, segment.source, event.differs_at)
+            self._books.cancel([segment], out)
+        elif event.end < segment.end:
+            return
+        else:
+            piece, culprit = self.trial.agreed(segment.id)
+            self._vouched.add(piece.start, piece.end)
+        if culprit is not None:
+            self._condemn(culprit, "another source contradicts it", out)
+
+    def _condemn(self, culprit: str, why: str, out: list[m.Action]) -> None:
+        """Drop a liar and all of its bytes that nobody else vouches for."""
+        if upstream := self._books.upstreams.get(culprit):
+            upstream.out = Fault.WRONG_BYTES
+            out.append(m.Blame(culprit, Fault.WRONG_BYTES, why))
+        self._close(out)
+        given = self._books.provenance.get(culprit, Extents())
+        self._books.forget([gap for run in given for gap in self._vouched.gaps(*run)], out)
+        if not self._books.segments.missing:  # it had only accused others
+            self._begin()
+
+    def _last_resort(self, out: list[m.Action]) -> m.Fail | None:
+        """Nobody contradicts anybody, and still the digest does not agree: liars may agree."""
+        self._close(out)
+        books = self._books
+        origin = books.origin()
+        if origin is None:
+            return m.Fail("the bytes of every source that is left do not have the digest")
+        if not self._strict and books.upstreams[origin].ranged:
+            self._strict = True
+            self._vouched = Extents()
+            self._begin()
+            return None
+        foreign = [
+            gap
+            for who, runs in books.provenance.items()
+            if who != origin
+            for run in runs
+            for gap in self._vouched.gaps(*run)
+        ]
+        if foreign and not books.origin_alone:
+            books.forget(foreign, out)
+        elif not self._tried_twice:
+            self._tried_twice = True
+            books.forget([(0, books.segments.size)], out)
+        else:
+            return m.Fail("the origin's own bytes do not have its digest", integrity=True)
+        books.origin_alone = True
+        return None
+
+    def _close(self, out: list[m.Action]) -> None:
+        self.trial = None
+        self._books.cancel(self._books.segments.flying.values(), out)
+
+
+def _feeble(rate: float | None, best: float) -> bool:
+    return rate is not None and rate * FEEBLE < best

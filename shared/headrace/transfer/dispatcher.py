@@ -1,0 +1,121 @@
+"""Puts idle connections to work: whose turn it is, and whether one more request is polite.
+
+What a connection is asked for is the scheduler's business.
+"""
+
+from __future__ import annotations
+
+from headrace.transfer import messages as m
+from headrace.transfer.books import Books
+from headrace.transfer.scheduler import PROBE, SMALL, Choice, Move, Scheduler
+from headrace.transfer.upstreams import Upstream
+
+__all__ = ["Dispatcher"]
+
+HEDGE_AFTER = 0.3
+"""Seconds, at least, until a small file is asked for a second time elsewhere."""
+HEDGE_AT_LAST = 3.0
+"""The same, at most."""
+SIZING_HEDGE = 1.0
+"""Seconds until a third source is asked while the length is not known."""
+WAIT_FOR_BETTER = 0.5
+"""Seconds that a small file waits for a busy source that is much better than the free ones."""
+BRIEF = 1.0
+"""A pause of up to this many seconds is cut short when nobody else is there."""
+
+
+class Dispatcher:
+    """Starts requests. Looks at the books and writes into them."""
+
+    def __init__(self, books: Books, now: float) -> None:
+        """Work on these books."""
+        self._books = books
+        self._begun = now
+        self.scheduler = Scheduler(books.segments, books.upstreams)
+        self.wanted: tuple[int, ...] = (0,)
+
+    def fill(self, now: float, out: list[m.Action]) -> None:
+        """Give every source that has room the best thing to do, the fastest first."""
+        books = self._books
+        for segment, end in books.segments.stale():
+            books.shorten(segment, end, out)
+        for upstream in self._candidates(now):
+            while upstream.room(now) and len(books.segments.flying) < books.most:
+                if self._enough(now):
+                    return
+                choice = self._choose(upstream, now)
+                if choice is None:
+                    break
+                self._launch(upstream, choice, now, out)
+
+    def _candidates(self, now: float) -> list[Upstream]:
+        eligible = self._books.eligible()
+        able = [u for u in eligible if u.room(now)]
+        if not able and not any(u.active for u in eligible):
+            for upstream in eligible:
+                if not upstream.denied and upstream.paused_until - now <= BRIEF:
+                    upstream.release(now)
+                    able = [upstream]
+                    break
+        # A source without ranges gives all or nothing: it begins a file, or is the last resort.
+        if self._books.segments.held.total or self._books.segments.flying:
+            ranged = [u for u in able if u.ranged]
+            hope = any(u.ranged and u.paused_until - now <= BRIEF for u in eligible)
+            able = ranged if ranged or hope else able
+        segments = self._books.segments
+        if segments.known and segments.size <= SMALL:
+            return able  # in selection's order: round trips decide, which rates do not tell
+        return sorted(able, key=lambda u: -(u.lane_rate(now) or 0.0))
+
+    # ------------------------------------------------------------------ politeness
+
+    def _enough(self, now: float) -> bool:
+        """Say whether one more request would be impolite: a small file needs one, later a hedge."""
+        segments = self._books.segments
+        flying = segments.flying.values()
+        if not segments.known:
+            return len(flying) > 1 and now - min(s.asked_at for s in flying) < SIZING_HEDGE
+        if segments.size > SMALL:
+            return not self._books.checked and len(flying) > 0
+        if not flying:
+            return self._better_is_busy(now)
+        newest = max(flying, key=lambda s: s.asked_at)
+        upstream = self._books.upstreams[newest.source]
+        usual = 3 * upstream.expected_rtt() + segments.size / (upstream.source.rate or 1e7)
+        return now - newest.asked_at < min(max(HEDGE_AFTER, 2 * usual), HEDGE_AT_LAST)
+
+    def _better_is_busy(self, now: float) -> bool:
+        """Say whether a small file does better to wait for a source that others use just now."""
+        if now - self._begun > WAIT_FOR_BETTER:
+            return False
+        size = self._books.segments.size
+        busy = [self._cost(u, size, now) for u in self._books.eligible() if u.denied]
+        free = [self._cost(u, size, now) for u in self._books.eligible() if u.room(now)]
+        return bool(busy) and (not free or 3 * min(busy) < min(free))
+
+    @staticmethod
+    def _cost(upstream: Upstream, size: int, now: float) -> float:
+        return 2 * upstream.expected_rtt() + size / (upstream.rate(now) or 1e6)
+
+    # ------------------------------------------------------------------ the request
+
+    def _choose(self, upstream: Upstream, now: float) -> Choice | None:
+        segments = self._books.segments
+        if not segments.known:
+            return None if upstream.active else Choice(Move.HEDGE, 0, PROBE)
+        if len(segments.flying) == 1 and upstream.source.is_origin and not upstream.probed:
+            # Nothing is known of the first choice: whoever is quicker gives the first byte.
+            only = next(iter(segments.flying.values()))
+            unknown = not self._books.upstreams[only.source].known()
+            if unknown and only.opened_at is None and segments.size > SMALL:
+                return Choice(Move.HEDGE, only.start, only.end, only.id)
+        return self.scheduler.choose(upstream, self.wanted, now)
+
+    def _launch(self, upstream: Upstream, choice: Choice, now: float, out: list[m.Action]) -> None:
+        segments = self._books.segments
+        victim = segments.flying.get(choice.victim) if choice.victim is not None else None
+        if victim is not None and choice.move is not Move.HEDGE:
+            self._books.shorten(victim, choice.start, out)
+        elif victim is not None and choice.end < victim.end:
+            self._books.shorten(victim, choice.end, out)
+        segments.launch(self._books.launch(upstream, choice.start, choice.end, now, out))
