@@ -54,6 +54,6 @@ def headrace_activations() -> Iterable[Activation]:
 @hookimpl(trylast=True)
 def headrace_credential(origin: Origin) -> Credential | None:
     """Netrc and keyring, as pip would ask them."""
-    from headrace_pip import credentials
+    from headrace_pip.credentials import credential
 
-    return credentials.credential(origin) if origin.ecosystem == "python" else None
+    return credential(origin) if origin.ecosystem == "python" else None

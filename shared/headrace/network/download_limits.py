@@ -27,6 +27,8 @@ class Connections:
         """Allow `total` connections over all hosts."""
         self._total = total
         self._used: Counter[str] = Counter()
+        self.busy: Counter[str] = Counter()
+        """Requests that run now, by the source's id: selection weighs it."""
         self._line: dict[tuple[str, object], tuple[int, Callable[[], None]]] = {}
         self._waking = False
 
@@ -39,15 +41,17 @@ class Connections:
         """Say whether `take` would succeed."""
         return self.used < self._total and self._used[host] < limit
 
-    def take(self, host: str, limit: int) -> bool:
+    def take(self, host: str, limit: int, source: str = "") -> bool:
         """Take a connection to `host`, which bears `limit` of them; False: stand in line."""
         if not self.free(host, limit):
             return False
         self._used[host] += 1
+        self.busy[source] += 1
         return True
 
-    def give(self, host: str) -> None:
+    def give(self, host: str, source: str = "") -> None:
         """Give a connection back and offer it down the line."""
+        self.busy[source] -= 1
         self._used[host] -= 1
         if not self._used[host]:
             del self._used[host]

@@ -36,7 +36,11 @@ class Pull:
         self.stop = 1 << 62
         """What comes from this offset on is not needed."""
         self._received = 0
+        self._closed = False
+        run.ledger.began(source.id, run.now())
         self.task = asyncio.create_task(self._perform())
+        # A task that is cancelled before its first step never gets to its `finally`.
+        self.task.add_done_callback(lambda _: self._close())
 
     def cancel(self) -> None:
         """End it; the connection is closed."""
@@ -46,7 +50,6 @@ class Pull:
 
     async def _perform(self) -> None:
         run, request = self._run, self._fetch.request
-        run.ledger.began(self._source.id, run.now())
         event: m.Event = m.Ended(request)
         try:
             await self._ask()
@@ -59,11 +62,21 @@ class Pull:
         finally:
             run.forget_pull(request, self)
             run.ledger.ended(self._source.id, self._received, run.now())
-            run.around.connections.give(self._host)
+            run.around.connections.give(self._host, self._source.id)
         if self.wanted:
             if isinstance(event, m.Failed):
                 run.ledger.blame(self._source.id, event.fault, event.detail, event.retry_after)
             run.tell(event)
+
+    def _close(self) -> None:
+        """Give everything back, once."""
+        if self._closed:
+            return
+        self._closed = True
+        run = self._run
+        run.forget_pull(self._fetch.request, self)
+        run.ledger.ended(self._source.id, self._received, run.now())
+        run.around.connections.give(self._host)
 
     async def _ask(self) -> None:
         run, fetch, source = self._run, self._fetch, self._source

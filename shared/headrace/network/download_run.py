@@ -129,6 +129,16 @@ class Run:
         """
         return self.age > _LATE_SMALL
 
+    @property
+    def share(self) -> float:
+        """How much of the file is here, 0 to 1."""
+        return self.spool.share if self.spool else 0.0
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether the digest has not agreed before."""
+        return self.transfer is not None and self.transfer.court.mismatches > 0
+
     def watch(self, call: Callable[[], None]) -> None:
         """Call when bytes came or something else changed for readers."""
         self._watchers.add(call)
@@ -326,7 +336,7 @@ class Run:
     def _fetch(self, fetch: m.Fetch) -> None:
         source = self.sources[fetch.source]
         host = host_of(source.url)
-        if self.around.connections.take(host, source.connections):
+        if self.around.connections.take(host, source.connections, source.id):
             self._pulls[fetch.request] = Pull(self, fetch, source, host)
         else:
             self._loop.call_soon(self._denied, fetch, source, host)

@@ -85,6 +85,11 @@ class Downloader:
         """Connections in use for artifacts."""
         return self.around.connections.used
 
+    @property
+    def busy(self) -> Mapping[str, int]:
+        """Requests that run now, by the source's id; a live table."""
+        return self.around.connections.busy
+
     async def open(
         self,
         artifact: Artifact,
@@ -164,7 +169,9 @@ class Downloader:
         self._readers.pop(run, None)
 
     def leave(self, run: Run, download: Download) -> None:
-        """Take a reader out. The download goes on if it is half done or others read it."""
+        """Take a reader out. The download goes on if others read it, if it is half done, or if
+        somebody lied in it: who did is worth knowing, and the reader comes back.
+        """
         readers = self._readers.get(run, [])
         if download in readers:
             readers.remove(download)
@@ -172,7 +179,7 @@ class Downloader:
             self.wanted(run)
             return
         run.left.set()
-        if not run.over.is_set() and (run.spool is None or run.spool.share < 0.5):
+        if not run.over.is_set() and not run.suspicious and run.share < 0.5:
             run.stop()
 
     def wanted(self, run: Run) -> None:

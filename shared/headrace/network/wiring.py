@@ -296,6 +296,7 @@ def assemble(
         confirm=provisional.confirm,
         headers_for=credentials.headers_for,
     )
+    sources.busy = downloader.busy
     fetcher = _Fetcher(documents, registry, small, downloader, sources)
     return Parts(
         settings=settings,
