@@ -22,6 +22,7 @@ from headrace.errors import ConfigurationError, HeadraceError, UpstreamError
 from headrace.models import Fault
 from headrace.network.answers import Answer, judge_artifact
 from headrace.network.faults import diagnose, is_stale
+from headrace.network.lanes import Lanes
 from headrace.network.names import Names
 from headrace.network.outgoing import Proxies
 from headrace.network.range_stream import RangeStream
@@ -58,8 +59,9 @@ class Client:
         self.user_agent = user_agent or f"headrace/{__version__}"
         self._keep = connections
         self._context: ssl.SSLContext | None = None
-        self._transports: dict[tuple[str, bool, str | None], httpx.AsyncHTTPTransport] = {}
+        self._transports: dict[tuple[str, int | None, str | None], httpx.AsyncHTTPTransport] = {}
         self._names = Names()
+        self._lanes = Lanes()
 
     # ------------------------------------------------------------------ documents
 
@@ -89,7 +91,20 @@ class Client:
         self, url: str, method: str, headers: Mapping[str, str], limit: int, patience: float
     ) -> Answer:
         asked = {"accept": "*/*", "accept-encoding": "gzip, deflate", **_lower(headers)}
-        async with self._send(url, method, asked, patience, patience, http2=True) as exchange:
+        with self._lanes.take(urlsplit(url).netloc) as lane:
+            return await self._whole(url, method, asked, limit, patience, lane=lane)
+
+    async def _whole(
+        self,
+        url: str,
+        method: str,
+        asked: Mapping[str, str],
+        limit: int,
+        patience: float,
+        *,
+        lane: int,
+    ) -> Answer:
+        async with self._send(url, method, asked, patience, patience, lane=lane) as exchange:
             answer = exchange.response
             body = bytearray()
             exchange.silence(patience)
@@ -135,7 +150,7 @@ class Client:
         if wanted is not None:
             asked["range"] = f"bytes={start}-{'' if end is None else end - 1}"
         async with self._send(
-            url, "GET", asked, connect_timeout, first_byte_timeout, http2=False
+            url, "GET", asked, connect_timeout, first_byte_timeout, lane=None
         ) as exchange:
             answer = exchange.response
             span = judge_artifact(answer.status_code, exchange.headers, exchange.url, wanted)
@@ -168,12 +183,12 @@ class Client:
         connect: float,
         first_byte: float,
         *,
-        http2: bool,
+        lane: int | None,
     ) -> AsyncIterator[_Exchange]:
         """Follow redirects to an answer; it is closed at the end of the context."""
         carried = {"user-agent": self.user_agent, **headers}
         for _ in range(_MOST_REDIRECTS + 1):
-            exchange = await self._once(url, method, carried, connect, first_byte, http2=http2)
+            exchange = await self._once(url, method, carried, connect, first_byte, lane=lane)
             try:
                 if exchange.response.status_code == 407:
                     # RFC 9110 section 15.5.8: the proxy says it, never the upstream.
@@ -198,7 +213,7 @@ class Client:
         connect: float,
         first_byte: float,
         *,
-        http2: bool,
+        lane: int | None,
     ) -> _Exchange:
         """Ask once; ask again where a kept connection turned out to be closed by the server."""
         import httpx  # noqa: PLC0415 - 60 ms that the command line need not pay
@@ -212,7 +227,7 @@ class Client:
             timeouts = {"connect": connect, "read": first_byte, "write": first_byte}
             exchange.timeouts = {**timeouts, "pool": connect}
             try:
-                transport = self._transport(urlsplit(url).scheme, proxy, http2=http2)
+                transport = self._transport(urlsplit(url).scheme, proxy, lane)
                 request = httpx.Request(
                     method,
                     url,
@@ -234,15 +249,15 @@ class Client:
         raise AssertionError  # pragma: no cover - the second turn returns or raises
 
     def _transport(
-        self, scheme: str, proxy: str | None, *, http2: bool
+        self, scheme: str, proxy: str | None, lane: int | None
     ) -> httpx.AsyncHTTPTransport:
         import httpx  # noqa: PLC0415
 
         if scheme not in ("http", "https"):
             raise UpstreamError(Fault.PROTOCOL, f"no way to ask an upstream by {scheme!r}")
         # HTTP/2 is agreed on inside TLS only.
-        http2 = http2 and scheme == "https"
-        key = (scheme, http2, proxy)
+        lane = lane if scheme == "https" else None
+        key = (scheme, lane, proxy)
         if key not in self._transports:
             tls = scheme == "https" or (proxy or "").startswith("https:")
             if tls and self._context is None:
@@ -257,7 +272,7 @@ class Client:
                     verify=context,
                     trust_env=False,
                     http1=True,
-                    http2=http2,
+                    http2=lane is not None,
                     proxy=httpx.Proxy(
                         proxy, ssl_context=context if proxy.startswith("https:") else None
                     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from headrace.network.client import Client
+from headrace.network.lanes import LANES, STREAMS, Lanes
 from lib import ports
 from lib.certificates import authority
 
@@ -36,7 +38,7 @@ def nginx(tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         daemon off; master_process off; pid {tmp_path}/pid; error_log {tmp_path}/error.log;
         events {{ }}
         http {{
-          log_format proto '$server_protocol $request_method $uri $status';
+          log_format proto '$server_protocol $request_method $uri $status $connection';
           access_log {tmp_path}/access.log proto;
           client_body_temp_path {tmp_path}; proxy_temp_path {tmp_path};
           fastcgi_temp_path {tmp_path}; uwsgi_temp_path {tmp_path}; scgi_temp_path {tmp_path};
@@ -66,7 +68,7 @@ def nginx(tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         process.wait()
 
 
-def test_documents_share_one_connection_and_ranges_have_their_own(
+def test_documents_share_few_connections_and_ranges_have_their_own(
     nginx: tuple[str, dict[str, str]], tmp_path: Path
 ) -> None:
     url, env = nginx
@@ -90,5 +92,38 @@ def test_documents_share_one_connection_and_ranges_have_their_own(
         await client.aclose()
 
     asyncio.run(main())
-    seen = (tmp_path / "access.log").read_text().splitlines()
-    assert sorted(seen) == ["HTTP/1.1 GET /f.whl 206"] * 4 + ["HTTP/2.0 GET /page.json 200"] * 8
+    seen = [line.rsplit(" ", 1) for line in (tmp_path / "access.log").read_text().splitlines()]
+    asked = sorted(what for what, _ in seen)
+    assert asked == ["HTTP/1.1 GET /f.whl 206"] * 4 + ["HTTP/2.0 GET /page.json 200"] * 8
+    by_page = {connection for what, connection in seen if "HTTP/2.0" in what}
+    assert len(by_page) == -(-8 // STREAMS)
+    assert by_page.isdisjoint(connection for what, connection in seen if "HTTP/1.1" in what)
+
+
+def test_documents_that_follow_each_other_keep_to_one_connection(
+    nginx: tuple[str, dict[str, str]], tmp_path: Path
+) -> None:
+    url, env = nginx
+
+    async def main() -> None:
+        client = Client(env)
+        for _ in range(5):
+            await client.fetch(f"{url}/page.json")
+        await client.aclose()
+
+    asyncio.run(main())
+    log = (tmp_path / "access.log").read_text().splitlines()
+    assert len(log) == 5
+    assert len({line.rsplit(" ", 1)[1] for line in log}) == 1
+
+
+def test_burst_fills_the_first_lanes_and_then_shares_all() -> None:
+    lanes = Lanes()
+    with contextlib.ExitStack() as stack:
+        taken = [stack.enter_context(lanes.take("a:443")) for _ in range(LANES * STREAMS + 2)]
+        other = stack.enter_context(lanes.take("b:443"))
+    evenly = [lane for lane in range(LANES) for _ in range(STREAMS)]
+    assert taken == [*evenly, 0, 1]
+    assert other == 0
+    with lanes.take("a:443") as again:
+        assert again == 0
