@@ -74,9 +74,14 @@ class Gateway:
     def _awaited(self) -> bool:
         """Ask until it answers; from the stage itself, where that is another host."""
         if self.stage.command is list:
-            return answers(self.port)
-        waiting = [sys.executable, "-m", "benchmarks.peers.headrace", str(self.port)]
-        return subprocess.run(self.stage.command(waiting), check=False, cwd=_SOURCE).returncode == 0
+            return answers(self.port, self.process)
+        words = [sys.executable, "-m", "benchmarks.peers.headrace", str(self.port)]
+        with subprocess.Popen(self.stage.command(words), cwd=_SOURCE) as asking:
+            while asking.poll() is None:
+                if self.process.poll() is not None:
+                    asking.kill()
+                time.sleep(0.01)
+            return asking.returncode == 0
 
     def _configure(
         self, mirrors: Mapping[str, str], settings: Mapping[str, str | int | float | bool]
@@ -154,10 +159,10 @@ def _program() -> list[str]:
     return [str(beside)] if beside.exists() else [sys.executable, "-m", "headrace.cli"]
 
 
-def answers(port: int) -> bool:
-    """Ask a gateway for its health every few milliseconds; False when it never answers."""
+def answers(port: int, process: subprocess.Popen[bytes] | None = None) -> bool:
+    """Ask a gateway for its health every few milliseconds; False when it ends or never answers."""
     deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and (process is None or process.poll() is None):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
             connection.request("GET", "/healthz")

@@ -129,6 +129,21 @@ def test_faults_of_the_body(lab: NamespaceLab, corpus: Corpus) -> None:
     assert hashlib.sha256(fetch()).hexdigest() == wheel.sha256
 
 
+def test_hosts_speak_tls_under_the_labs_own_authority(lab: NamespaceLab, corpus: Corpus) -> None:
+    url = lab.url("a", secure=True) + f"/simple/{corpus.tree[0].project}/"
+    words = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{http_version} %{content_type}"]
+    words += ["-H", "Accept: application/vnd.pypi.simple.v1+json", url]
+    assert lab.authority is not None
+    trusting = subprocess.run(
+        lab.command([*words, "--cacert", str(lab.authority)]),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert trusting.stdout == "200 2 application/vnd.pypi.simple.v1+json"
+    assert subprocess.run(lab.command(words), check=False, capture_output=True).returncode == 60
+
+
 @pytest.mark.parametrize(("fault", "code"), [("dead", 28), ("slow", 28), ("refuse", 18)])
 def test_faults_of_the_line_act_in_the_middle_of_a_body(
     lab: NamespaceLab, corpus: Corpus, fault: str, code: int
