@@ -60,9 +60,7 @@ class Pull:
             _log.exception("%s: a request to %s broke", run.artifact.name, self._source.id)
             event = m.Failed(request, Fault.PROTOCOL, "internal error")
         finally:
-            run.forget_pull(request, self)
-            run.ledger.ended(self._source.id, self._received, run.now())
-            run.around.connections.give(self._host, self._source.id)
+            self._close()
         if self.wanted:
             if isinstance(event, m.Failed):
                 run.ledger.blame(self._source.id, event.fault, event.detail, event.retry_after)
@@ -76,7 +74,7 @@ class Pull:
         run = self._run
         run.forget_pull(self._fetch.request, self)
         run.ledger.ended(self._source.id, self._received, run.now())
-        run.around.connections.give(self._host)
+        run.around.connections.give(self._host, self._source.id)
 
     async def _ask(self) -> None:
         run, fetch, source = self._run, self._fetch, self._source
