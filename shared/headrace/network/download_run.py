@@ -384,6 +384,7 @@ class Run:
         kind = IntegrityError if action.integrity else TransferError
         if action.integrity:
             self._spoil(0, self.size or 0)
+        _log.debug("%r", self.transfer)
         message = f"{self.artifact.name}: {action.reason}"
         hint = "the client's own retry, or the origin directly, is the way on"
         self._fail(kind("transfer-failed", message, hint=hint))

@@ -286,13 +286,13 @@ class Download:
             self._downloader.wanted(run)
             while self.position < end:
                 changed.clear()
+                if run.failure is not None:
+                    raise run.failure
                 for low, high in run.spoilt[seen:]:
                     if low < self.position and start < high:
                         message = f"{self.artifact.name}: wrong bytes went out"
                         raise IntegrityError("restarted", message, hint="ask again")
                 seen = len(run.spoilt)
-                if run.failure is not None:
-                    raise run.failure
                 data = self._next(run, end)
                 if data:
                     self.position += len(data)

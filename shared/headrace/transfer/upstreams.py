@@ -30,7 +30,7 @@ FLOOR = 3
 """Connections that a source may have without having shown that they bring something."""
 HOLD = 6.0
 """Seconds without growth after one that brought nothing."""
-GROWTH = 1.08
+GROWTH = 1.12
 """What a new connection must bring to stay."""
 RATE_LIMIT_PAUSE = 30.0
 """Seconds after a 429 that names no time (RFC 6585 section 4)."""
@@ -183,7 +183,7 @@ class Upstream:
         if now - self._step_at < STEP or not self.meter.total:
             return
         rate = (self.meter.total - self._step_total) / (now - self._step_at)
-        settled = rate < 1.3 * self._step_rate
+        settled = rate < 1.1 * self._step_rate
         self._step_at, self._step_total, self._step_rate = now, self.meter.total, rate
         most = min(self.limit, self.share)
         slow = rate * 10 < everybody
