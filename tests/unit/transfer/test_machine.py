@@ -1,0 +1,302 @@
+"""The transfer's transitions, one event at a time: what comes in, what goes out."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from headrace.models import Fault, Source
+from headrace.transfer import messages as m
+from headrace.transfer.machine import GIVE_UP, HOLD_BACK, WHOLE_BELOW, Phase, Spec, Transfer
+
+MB = 1 << 20
+SIZE = 20 * MB
+MIRROR = Source("mirror", "http://mirror/f", rate=5e6, rtt=0.03)
+ORIGIN = Source("origin", "http://origin/f", is_origin=True, rate=1e6, rtt=0.1)
+
+
+def begin(
+    size: int | None = SIZE, *sources: Source, checked: bool = True
+) -> tuple[Transfer, list[m.Fetch]]:
+    transfer = Transfer(Spec(size, checked), sources or (MIRROR, ORIGIN), 0.0)
+    return transfer, fetches(transfer.handle(m.Tick(), 0.0))
+
+
+def fetches(actions: list[m.Action]) -> list[m.Fetch]:
+    return [a for a in actions if isinstance(a, m.Fetch)]
+
+
+def of(actions: list[m.Action], kind: type[m.Action]) -> list[m.Action]:
+    return [a for a in actions if isinstance(a, kind)]
+
+
+def at(transfer: Transfer) -> Phase:
+    """Return the phase; a call, so that the type checker does not remember the last one."""
+    return transfer.phase
+
+
+def deliver(transfer: Transfer, fetch: m.Fetch, now: float = 1.0) -> list[m.Action]:
+    """Let a request bring all that it was asked for."""
+    out = transfer.handle(m.Opened(fetch.request, SIZE), now)
+    assert fetch.end is not None
+    out += transfer.handle(m.Received(fetch.request, fetch.end - fetch.start), now)
+    out += transfer.handle(m.Ended(fetch.request), now)
+    return out
+
+
+def complete(transfer: Transfer, open_: list[m.Fetch]) -> list[m.Action]:
+    """Deliver everything that is asked for until the digest is."""
+    now, actions = 1.0, list[m.Action]()
+    while not of(actions, m.Verify):
+        now += 0.01
+        actions = deliver(transfer, open_.pop(0), now)
+        open_ += fetches(actions)
+    return actions
+
+
+def test_everybody_is_asked_at_once_and_nobody_for_the_same() -> None:
+    transfer, first = begin()
+    assert {f.source for f in first} == {"mirror", "origin"}
+    runs = sorted((f.start, f.end or 0) for f in first)
+    assert runs[0][0] == 0
+    assert all(a[1] <= b[0] for a, b in pairwise(runs))
+    assert at(transfer) is Phase.FETCHING
+    assert transfer.horizon == SIZE - HOLD_BACK
+
+
+def test_unknown_first_choice_is_hedged_by_the_origin_at_offset_0() -> None:
+    mirror = Source("mirror", "http://mirror/f")
+    origin = Source("origin", "http://origin/f", is_origin=True)
+    _, first = begin(SIZE, mirror, origin)
+    assert [(f.source, f.start) for f in first] == [("mirror", 0), ("origin", 0)]
+
+
+def test_length_comes_from_the_first_good_answer() -> None:
+    transfer, first = begin(None)
+    assert at(transfer) is Phase.SIZING
+    assert transfer.size is None
+    assert transfer.horizon == 0
+    assert all(f.start == 0 for f in first)
+    actions = transfer.handle(m.Opened(first[0].request, SIZE), 0.1)
+    assert transfer.size == SIZE
+    assert at(transfer) is Phase.FETCHING
+    assert fetches(actions)
+
+
+def test_bytes_are_written_where_they_belong() -> None:
+    transfer, first = begin()
+    (front,) = [f for f in first if f.start == 0]
+    transfer.handle(m.Opened(front.request, SIZE), 0.1)
+    assert transfer.handle(m.Received(front.request, 1000), 0.1) == [
+        m.Write(front.request, 0, 0, 1000)
+    ]
+    assert transfer.handle(m.Received(front.request, 24), 0.1) == [
+        m.Write(front.request, 1000, 0, 24)
+    ]
+
+
+def test_whole_file_is_verified_then_finished() -> None:
+    transfer, first = begin()
+    actions = complete(transfer, first)
+    assert at(transfer) is Phase.VERIFYING
+    assert actions[-1] == m.Verify()
+    assert transfer.horizon == SIZE - HOLD_BACK
+    assert transfer.next_wake(2.0) is not None
+    assert transfer.handle(m.Digested(agrees=True), 2.0) == [m.Finish()]
+    assert at(transfer) is Phase.DONE
+    assert transfer.horizon == SIZE
+    assert transfer.over
+    assert transfer.next_wake(2.0) is None
+    assert transfer.handle(m.Tick(), 3.0) == []
+
+
+def test_mismatch_opens_a_trial_and_closes_the_horizon() -> None:
+    transfer, first = begin()
+    complete(transfer, first)
+    actions = transfer.handle(m.Digested(agrees=False), 2.0)
+    assert at(transfer) is Phase.TRIAL
+    assert transfer.horizon == 0
+    (check,) = [f for f in fetches(actions) if f.source == "origin"][:1]
+    transfer.handle(m.Opened(check.request, SIZE), 2.1)
+    actions = transfer.handle(m.Received(check.request, 100), 2.1)
+    assert actions == [m.Compare(check.request, check.start, 0, 100)]
+    actions = transfer.handle(
+        m.Compared(check.request, check.start, check.start + 100, check.start + 7), 2.1
+    )
+    assert of(actions, m.Blame) == [
+        m.Blame("mirror", Fault.WRONG_BYTES, "another source contradicts it")
+    ]
+    assert of(actions, m.Forget)
+    assert at(transfer) is Phase.FETCHING
+    assert {f.source for f in fetches(actions)} == {"origin"}
+    assert transfer.upstreams["mirror"].out is Fault.WRONG_BYTES
+
+
+@pytest.mark.parametrize(
+    ("size", "horizon"),
+    [(1, 0), (WHOLE_BELOW, 0), (WHOLE_BELOW + 1, WHOLE_BELOW + 1 - HOLD_BACK)],
+)
+def test_hold_back_rule(size: int, horizon: int) -> None:
+    assert begin(size)[0].horizon == horizon
+
+
+def test_without_a_digest_the_origin_alone_is_asked_and_nothing_is_held_back() -> None:
+    transfer, first = begin(SIZE, MIRROR, ORIGIN, checked=False)
+    assert [f.source for f in first] == ["origin"]
+    assert transfer.horizon == SIZE
+    transfer.handle(m.Opened(first[0].request, SIZE, etag='"1"'), 0.1)
+    transfer.handle(m.Received(first[0].request, 5 * MB), 0.2)
+    actions = transfer.handle(m.Failed(first[0].request, Fault.CUT), 0.3)
+    assert [(f.start, f.etag) for f in fetches(actions)] == [(5 * MB, '"1"')]
+    again = fetches(actions)[0]
+    actions = transfer.handle(m.Opened(again.request, SIZE, etag='"2"'), 0.4)
+    assert transfer.failure is not None
+    assert "not-the-file" in transfer.failure.reason
+
+
+@pytest.mark.parametrize(
+    ("fault", "out"),
+    [
+        (Fault.FORBIDDEN, True),
+        (Fault.MISSING, True),
+        (Fault.NOT_THE_FILE, True),
+        (Fault.RATE_LIMITED, False),
+        (Fault.REFUSED, False),
+        (Fault.SERVER_ERROR, False),
+        (Fault.SILENT, False),
+        (Fault.CUT, False),
+        (Fault.TLS, False),
+    ],
+)
+def test_faults_move_the_work_to_others(fault: Fault, out: bool) -> None:  # noqa: FBT001
+    transfer, first = begin()
+    (lost,) = [f for f in first if f.source == "mirror"][:1]
+    transfer.handle(m.Failed(lost.request, fault, "told"), 0.1)
+    mirror = transfer.upstreams["mirror"]
+    assert (mirror.out is fault) == out
+    assert mirror.room(0.2) == 0
+    assert not transfer.over
+
+
+def test_all_sources_gone_is_the_end_with_the_reasons() -> None:
+    transfer, first = begin()
+    for fetch in first:
+        transfer.handle(m.Failed(fetch.request, Fault.MISSING), 0.1)
+    assert transfer.failure == m.Fail(
+        "no source is left (mirror: missing, origin: missing)", integrity=False
+    )
+    assert transfer.horizon == 0
+
+
+def test_no_source_at_all_is_the_end() -> None:
+    transfer = Transfer(Spec(10), (), 0.0)
+    assert transfer.handle(m.Tick(), 0.0) == [m.Fail("no source is left (there was none)")]
+
+
+def test_silence_of_all_sources_is_given_up() -> None:
+    transfer, _ = begin()
+    now = 0.0
+    while not transfer.over:
+        due = transfer.next_wake(now)
+        assert due is not None
+        now = due
+        transfer.handle(m.Tick(), now)
+    assert GIVE_UP <= now <= GIVE_UP + 0.5
+    assert at(transfer) is Phase.FAILED
+
+
+def test_another_length_is_another_file() -> None:
+    transfer, first = begin()
+    (fetch,) = [f for f in first if f.source == "mirror"][:1]
+    actions = transfer.handle(m.Opened(fetch.request, SIZE + 1), 0.1)
+    assert m.Cancel(fetch.request) in actions
+    assert transfer.upstreams["mirror"].out is Fault.NOT_THE_FILE
+
+
+def test_source_without_ranges_gives_the_file_from_its_start() -> None:
+    transfer, first = begin(SIZE, MIRROR)
+    actions = transfer.handle(m.Opened(first[0].request, SIZE, ranged=False), 0.1)
+    assert of(actions, m.Blame) == [
+        m.Blame("mirror", Fault.NO_RANGES, "ignores Range", first[0].request)
+    ]
+    actions = transfer.handle(m.Received(first[0].request, SIZE), 0.5)
+    assert actions[0] == m.Write(first[0].request, 0, 0, SIZE)
+    assert at(transfer) is Phase.VERIFYING
+
+
+def test_source_without_ranges_is_not_used_in_the_middle_while_others_work() -> None:
+    transfer, first = begin()
+    (later,) = [f for f in first if f.start > 0][:1]
+    actions = transfer.handle(m.Opened(later.request, SIZE, ranged=False), 0.1)
+    assert m.Cancel(later.request) in actions
+    assert later.source not in {f.source for f in fetches(actions)}
+
+
+def test_denied_source_is_asked_again_when_a_connection_is_free() -> None:
+    transfer, first = begin(SIZE, MIRROR)
+    assert not fetches(transfer.handle(m.Denied(first[0].request), 0.0))
+    assert not fetches(transfer.handle(m.Tick(), 0.1))
+    assert fetches(transfer.handle(m.Freed("mirror"), 0.2))
+
+
+def test_fewer_connections_are_used_when_others_need_them() -> None:
+    transfer, first = begin()
+    assert len(first) == 2
+    transfer, _ = begin()
+    transfer = Transfer(Spec(SIZE), (MIRROR, ORIGIN), 0.0)
+    actions = transfer.handle(m.Allowed(None, 1), 0.0)
+    assert len(fetches(actions)) == 1
+    assert len(fetches(transfer.handle(m.Allowed(None, 8), 0.0))) == 1
+
+
+def test_reader_in_the_middle_is_served_first() -> None:
+    transfer = Transfer(Spec(SIZE), (MIRROR,), 0.0)
+    actions = transfer.handle(m.Wanted((10 * MB,)), 0.0)
+    # The only source is asked once; a second one goes where the reader waits.
+    actions += transfer.handle(m.Joined((ORIGIN,)), 0.0)
+    assert fetches(actions)[0].start == 10 * MB
+
+
+def test_stalled_body_is_given_to_others() -> None:
+    transfer, first = begin()
+    for fetch in first:
+        transfer.handle(m.Opened(fetch.request, SIZE), 0.1)
+    (stalled,) = [f for f in first if f.source == "mirror"][:1]
+    (fine,) = [f for f in first if f.source == "origin"][:1]
+    now, actions = 0.1, list[m.Action]()
+    while not of(actions, m.Blame):
+        now = transfer.next_wake(now) or now
+        assert now < 3.0
+        transfer.handle(m.Received(fine.request, 1000), now)
+        actions = transfer.handle(m.Tick(), now)
+    blame = actions[[isinstance(a, m.Blame) for a in actions].index(True)]
+    assert isinstance(blame, m.Blame)
+    assert blame.request == stalled.request
+    assert blame.fault is Fault.STALLED
+
+
+def test_unknown_events_change_nothing() -> None:
+    transfer, _ = begin()
+    before = repr(transfer.segments)
+    events: list[m.Event] = [
+        m.Opened(99, SIZE),
+        m.Received(99, 10),
+        m.Ended(99),
+        m.Failed(99, Fault.CUT),
+        m.Denied(99),
+        m.Freed("nobody"),
+        m.Compared(99, 0, 1, None),
+        m.Digested(agrees=False),
+        m.Resumed(((0, 5),)),
+    ]
+    for event in events:
+        transfer.handle(event, 0.0)
+    assert repr(transfer.segments) == before
+
+
+def test_repr_tells_the_state() -> None:
+    transfer, _ = begin()
+    text = repr(transfer)
+    assert text.startswith("<Transfer fetching <0/20971520 held")
+    assert "<mirror 1/1/4 strikes=0>" in text

@@ -1,0 +1,170 @@
+"""Growth, penalties and pauses of one source."""
+
+from __future__ import annotations
+
+import pytest
+
+from headrace.models import Fault, Source
+from headrace.transfer.rates import Meter
+from headrace.transfer.upstreams import CUTS, STEP, Upstream
+
+
+def source(**known: float) -> Source:
+    return Source("m", "http://m/f", connections=4, rate=known.get("rate"), rtt=known.get("rtt"))
+
+
+def flow(
+    upstream: Upstream,
+    rates: list[float],
+    *,
+    alone: bool = False,
+    others: float = 0.0,
+    start: float = 0.0,
+) -> list[int]:
+    """Let it give `rates[lanes - 1]` bytes per second; return how many lanes it has each step."""
+    now, lanes = start, []
+    for step in range(12):
+        while len(upstream.active) < upstream.lanes:
+            request = 100 * step + len(upstream.active)
+            upstream.started(request, now)
+            upstream.opened(request, 0.05, alone=alone)
+        while len(upstream.active) > upstream.lanes:
+            upstream.ended(next(iter(upstream.active)))
+        rate = rates[min(len(upstream.active), len(rates)) - 1]
+        for _ in range(13):
+            now += 0.1
+            upstream.received(int(rate / 10), now)
+        upstream.tune(now, rate + others, alone=alone)
+        lanes.append(upstream.lanes)
+    return lanes
+
+
+def test_source_that_gives_more_on_each_connection_gets_all_it_allows() -> None:
+    assert flow(Upstream(source(), 0.0), [1e6, 2e6, 3e6, 4e6])[-1] == 4
+
+
+def test_source_alone_that_is_full_with_one_connection_keeps_one() -> None:
+    lanes = flow(Upstream(source(), 0.0), [4e6], alone=True)
+    assert lanes.count(1) > len(lanes) / 2
+    assert max(lanes) <= 2
+
+
+def test_source_beside_others_that_is_full_keeps_the_floor() -> None:
+    lanes = flow(Upstream(source(), 0.0), [4e6], others=4e6)
+    assert lanes.count(3) > len(lanes) / 2
+
+
+def test_slow_source_is_not_judged() -> None:
+    assert flow(Upstream(source(), 0.0), [1e5], others=9e6)[-1] == 4
+
+
+def test_pauses_grow_and_one_probe_follows() -> None:
+    upstream = Upstream(source(), 0.0)
+    pauses, now = [], 0.0
+    for _ in range(5):
+        upstream.started(1, now)
+        upstream.ended(1)
+        upstream.failed(Fault.REFUSED, now, None, bytes_came=False)
+        pauses.append(upstream.paused_until - now)
+        assert upstream.room(now) == 0
+        now = upstream.paused_until
+        upstream.lanes = 4
+        assert upstream.room(now) == 1
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 8.0]
+    upstream.received(1, now)
+    assert upstream.strikes == 0
+
+
+def test_failures_of_one_moment_are_one() -> None:
+    upstream = Upstream(source(), 0.0)
+    for _ in range(4):
+        upstream.failed(Fault.SILENT, 1.0, None, bytes_came=False)
+    assert upstream.strikes == 1
+    assert upstream.paused_until == 2.0
+
+
+def test_rate_limit_costs_a_connection_while_others_deliver_else_its_pause() -> None:
+    upstream = Upstream(source(), 0.0)
+    upstream.lanes = 4
+    for request in (1, 2, 3):
+        upstream.started(request, 0.0)
+        upstream.opened(request, 0.1, alone=False)
+    upstream.failed(Fault.RATE_LIMITED, 1.0, 60.0, bytes_came=False)
+    assert upstream.limit == 3
+    assert upstream.paused_until == 2.0
+    for request in (1, 2, 3):
+        upstream.ended(request)
+    upstream.failed(Fault.RATE_LIMITED, 1.0, None, bytes_came=False)
+    assert upstream.paused_until == 31.0
+
+
+def test_bodies_that_end_early_cost_little_while_they_bring_something() -> None:
+    upstream = Upstream(source(), 0.0)
+    upstream.lanes = 4
+    for _ in range(CUTS):
+        upstream.failed(Fault.CUT, 1.0, None, bytes_came=True)
+        assert upstream.paused_until == 0.0
+    upstream.failed(Fault.CUT, 1.0, None, bytes_came=True)
+    assert 1.0 < upstream.paused_until < 2.0
+    assert upstream.room(2.0) == 1
+    upstream.completed()
+    assert upstream.room(2.0) == 4
+
+
+@pytest.mark.parametrize("fault", [Fault.FORBIDDEN, Fault.MISSING, Fault.WRONG_BYTES])
+def test_refusals_of_the_file_are_final(fault: Fault) -> None:
+    upstream = Upstream(source(), 0.0)
+    upstream.failed(fault, 0.0, None, bytes_came=False)
+    upstream.release(0.0)
+    assert upstream.out is fault
+    assert upstream.room(1e9) == 0
+    assert fault.value in repr(upstream)
+
+
+def test_what_selection_knows_counts_until_something_is_measured() -> None:
+    upstream = Upstream(source(rate=8e6, rtt=0.1), 0.0)
+    assert upstream.known()
+    assert upstream.lane_rate(0.0) == 2e6
+    assert upstream.expected_rtt() == 0.1
+    upstream.started(1, 0.0)
+    upstream.received(1000, 0.1)
+    upstream.received(100_000, 1.2)
+    assert upstream.lane_rate(1.2) == pytest.approx(101_000 / 1.1, rel=0.01)
+    unknown = Upstream(source(), 0.0)
+    assert unknown.lane_rate(0.0) is None
+    unknown.learn(source(rate=1.0, rtt=0.3))
+    assert unknown.expected_rtt() == 0.3
+
+
+# ------------------------------------------------------------------------- rates
+
+
+def test_meter_counts_from_the_first_bytes_and_then_by_windows() -> None:
+    meter = Meter(0.0, window=1.0)
+    assert meter.rate(0.0) is None
+    meter.add(500, 0.5)
+    assert meter.rate(0.5) == 1000.0
+    meter.add(500, 1.0)
+    assert meter.rate(1.0) == 1000.0
+    meter.add(2000, 2.0)
+    assert meter.rate(2.0) == pytest.approx(1400.0)
+    assert meter.total == 3000
+
+
+def test_meter_fades_in_silence_and_not_in_our_own_sleep() -> None:
+    meter = Meter(0.0, window=1.0)
+    meter.add(1000, 1.0)
+    assert meter.rate(2.0) == 1000.0
+    faded = meter.rate(4.0)
+    assert faded is not None
+    assert faded < 300.0
+    meter.shift(3.0)
+    assert meter.rate(4.0) == 1000.0
+    meter.scale(0.5)
+    assert meter.rate(4.0) == 500.0
+    meter.restart(9.0)
+    assert meter.rate(9.5) == 500.0
+
+
+def test_steps_are_long_enough_to_see_something() -> None:
+    assert STEP >= 0.5
