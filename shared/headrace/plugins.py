@@ -87,6 +87,7 @@ class Plugins:
         caller = getattr(self._manager.hook, hook)
         for implementation in reversed(caller.get_hookimpls()):
             wanted = {name: arguments[name] for name in implementation.argnames}
+            _log.debug("%s is asked of plugin %s", hook, implementation.plugin_name)
             try:
                 result = implementation.function(**wanted)
                 if result is not None and not caller.spec.opts.get("firstresult"):

@@ -81,9 +81,14 @@ def _set_up_log(level: str) -> None:
     known = {"debug", "info", "warning", "error"}
     logging.basicConfig(
         level=(level if level in known else "warning").upper(),
-        format="headrace: %(levelname)s: %(message)s",
+        format="%(asctime)s %(name)s: %(levelname)s: %(message)s"
+        if level in ("debug", "info")
+        else "headrace: %(levelname)s: %(message)s",
         stream=sys.stderr,
     )
+    # Their debug lines hold whole header blocks, credentials included.
+    for library in ("hpack", "httpcore", "httpx", "urllib3", "asyncio"):
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def _tell(error: HeadraceError, context: Context) -> None:

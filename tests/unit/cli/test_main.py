@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -95,3 +96,19 @@ def test_the_scope_is_the_machines_only_under_sudo() -> None:
     assert Context({"SUDO_UID": "1000"}).scope is expected
     assert Context({"SUDO_UID": "1000"}, Scope.USER).scope is Scope.USER
     assert Context({}, Scope.SYSTEM).folders == Folders.of_system()
+
+
+def test_debug_log_leaves_the_libraries_header_blocks_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HEADRACE_LOG", "debug")
+    libraries = [logging.getLogger(name) for name in ("hpack", "httpcore")]
+    before = [library.level for library in libraries]
+    for library in libraries:
+        library.setLevel(logging.DEBUG)
+    try:
+        main(["status", "--json"])
+        assert all(library.getEffectiveLevel() >= logging.WARNING for library in libraries)
+    finally:
+        for library, level in zip(libraries, before, strict=True):
+            library.setLevel(level)
