@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name in cases.NAMES:
             print(f"{name:<16} {cases.load(name)[0]}")
         return 0
+    # End as after Ctrl-C: gateways, labs and folders go on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     stamp = time.strftime("%Y%m%d-%H%M%S")
     results = Path(__file__).with_name("results") / f"{stamp}-{os.getpid()}"
     bench = Bench(asked.repeat, asked.quick, results)
