@@ -72,7 +72,7 @@ class Pull:
             return
         self._closed = True
         run = self._run
-        run.forget_pull(self._fetch.request, self)
+        run.pulls.forget(self._fetch.request, self)
         run.ledger.ended(self._source.id, self._received, run.now())
         run.around.connections.give(self._host, self._source.id)
 

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.errors import IntegrityError, StoreError, TransferError
 from headrace.models import Artifact, Source
 from headrace.network.download_ledger import Ledger
-from headrace.network.download_limits import host_of
-from headrace.network.download_pull import Pull
+from headrace.network.download_pulls import Pulls
 from headrace.network.download_spool import Memory, Spool
 from headrace.transfer import messages as m
 from headrace.transfer.extents import Extents
@@ -73,7 +72,7 @@ class Run:
         self._more = more
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
-        self._pulls: dict[int, Pull] = {}
+        self.pulls = Pulls(self)
         self._tasks: set[asyncio.Task[None]] = set()
         self._watchers: set[Callable[[], None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -83,9 +82,9 @@ class Run:
         self._most = 1 << 30
         self._preparing = asyncio.Lock()
         self._performers: dict[type, Callable[[Any], object]] = {
-            m.Fetch: self._fetch,
-            m.Shrink: self._shrink,
-            m.Cancel: self._cancel,
+            m.Fetch: self.pulls.fetch,
+            m.Shrink: self.pulls.shrink,
+            m.Cancel: self.pulls.cancel,
             m.Forget: self._forget,
             m.Verify: lambda _: self._spawn(self._verify()),
             m.Blame: lambda blame: self.ledger.blame(blame.source, blame.fault, blame.detail),
@@ -182,13 +181,11 @@ class Run:
 
     def stop(self) -> None:
         """Give up: nobody waits, and not enough is done to go on."""
-        message = f"{self.artifact.name}: the last reader left"
-        self._fail(TransferError("abandoned", message), loud=False)
+        self._fail(TransferError("abandoned", f"{self.artifact.name}: all left"), loud=False)
 
     async def close(self) -> None:
         """Stop; what is held stays on the disk for a later run."""
-        self._halt()
-        tasks = [*self._tasks, *(pull.task for pull in self._pulls.values())]
+        tasks = [*self._halt(), *self._tasks]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -202,14 +199,13 @@ class Run:
             if end is not None:
                 await asyncio.to_thread(end)
 
-    def _halt(self) -> None:
-        """Stop the machine's hands: no request, no tick."""
-        for pull in list(self._pulls.values()):
-            pull.cancel()
+    def _halt(self) -> list[asyncio.Task[None]]:
+        """Stop the machine's hands: no request, no tick. Return what is still ending."""
         if self._timer:
             self._timer.cancel()
             self._timer = None
         self.around.connections.leave(self)
+        return self.pulls.cancel_all()
 
     def _fail(self, error: TransferError, *, loud: bool = True) -> None:
         if self.failure is not None:
@@ -239,14 +235,8 @@ class Run:
     # ------------------------------------------------------------------ the origin's word
 
     async def _confirm(self) -> None:
-        confirm = self.around.confirm
-        try:
-            agreed = confirm is not None and await confirm(self.artifact)
-        except Exception:  # noqa: BLE001 - a plugin's mistake is a no
-            _log.exception("%s: asking for the origin's word failed", self.artifact.name)
-            agreed = False
-        self.confirmed = agreed
-        if not agreed:
+        self.confirmed = await self.around.confirmed(self.artifact)
+        if not self.confirmed:
             self._spoil(0, self.size or 0)
             message = f"the origin does not confirm {self.artifact.name}"
             self._fail(TransferError("not-confirmed", message, hint="try again; its page follows"))
@@ -333,37 +323,6 @@ class Run:
         """Do one action. `Write` and `Compare` belong to a buffer: the pull does them."""
         self._performers[type(action)](action)
 
-    def _fetch(self, fetch: m.Fetch) -> None:
-        source = self.sources[fetch.source]
-        host = host_of(source.url)
-        if self.around.connections.take(host, source.connections, source.id):
-            self._pulls[fetch.request] = Pull(self, fetch, source, host)
-        else:
-            self._loop.call_soon(self._denied, fetch, source, host)
-
-    def _denied(self, fetch: m.Fetch, source: Source, host: str) -> None:
-        def wake() -> None:
-            self.tell(m.Freed(source.id))
-
-        self.tell(m.Denied(fetch.request))
-        if self.around.connections.free(host, source.connections):
-            wake()
-        else:
-            self.around.connections.wait(host, source.connections, self, wake)
-
-    def forget_pull(self, request: int, pull: Pull) -> None:
-        """A request ended."""
-        if self._pulls.get(request) is pull:
-            del self._pulls[request]
-
-    def _shrink(self, action: m.Shrink) -> None:
-        if pull := self._pulls.get(action.request):
-            pull.stop = action.end
-
-    def _cancel(self, action: m.Cancel) -> None:
-        if pull := self._pulls.pop(action.request, None):
-            pull.cancel()
-
     def _forget(self, action: m.Forget) -> None:
         assert self.spool is not None
         self._spoil(action.start, action.end)
@@ -385,9 +344,8 @@ class Run:
         if action.integrity:
             self._spoil(0, self.size or 0)
         _log.debug("%r", self.transfer)
-        message = f"{self.artifact.name}: {action.reason}"
         hint = "the client's own retry, or the origin directly, is the way on"
-        self._fail(kind("transfer-failed", message, hint=hint))
+        self._fail(kind("transfer-failed", f"{self.artifact.name}: {action.reason}", hint=hint))
 
     # ------------------------------------------------------------------ hashing and the end
 

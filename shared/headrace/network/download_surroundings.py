@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Surroundings"]
 
+_log = logging.getLogger("headrace.transfer")
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -27,3 +30,11 @@ class Surroundings:
     observe: Callable[[SourceFailed | TransferFinished], None]
     confirm: Callable[[Artifact], Awaitable[bool]] | None
     headers_for: Callable[[Artifact, Source], Mapping[str, str]]
+
+    async def confirmed(self, artifact: Artifact) -> bool:
+        """Ask for the origin's word on what a provisional page named."""
+        try:
+            return self.confirm is not None and await self.confirm(artifact)
+        except Exception:  # noqa: BLE001 - a plugin's mistake is a no
+            _log.exception("%s: asking for the origin's word failed", artifact.name)
+            return False
