@@ -62,12 +62,11 @@ class World:
         return {server.name: server.bytes_sent(match) for server in self.servers}
 
     def assert_polite(self) -> None:
-        """What holds for every mirror in every test: files only, nothing that tells of the user,
-        an honest name, no content coding.
+        """What holds for every mirror in every test: files and what lies beside them, nothing that
+        tells of the user, an honest name, no content coding.
         """
         for seen in self.at_mirrors():
             assert "/packages/" in seen.path, seen
-            assert not seen.path.endswith(".metadata"), seen
             assert not {"authorization", "cookie", "proxy-authorization", "referer"} & set(
                 seen.headers
             ), seen

@@ -155,7 +155,7 @@ class SmallArtifacts:
         content = None
         seen: dict[str, object] = {}
         try:
-            answer = await client.fetch(url, limit=MEMORY)
+            answer = await client.fetch(url, headers={"accept-encoding": "identity"}, limit=MEMORY)
             if failure := answer.error():
                 raise failure
             if artifact.digest is not None:
