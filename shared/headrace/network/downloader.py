@@ -36,6 +36,8 @@ STORED_CHUNK = 512 << 10
 _HEADERS = 8.0
 #: Seconds that a large download waits in line before it goes on with one connection.
 _TURN = 4.0
+#: Seconds that a download waits for the last one of the same file to put its bytes down.
+_HANDOVER = 1.0
 
 
 class Downloader:
@@ -73,6 +75,8 @@ class Downloader:
         self._liars: dict[str, set[str]] = {}
         """Sources that gave wrong bytes, by key: the statistics may forget sooner."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ending: dict[str, asyncio.Task[None]] = {}
+        """By key: the last run, which may still hold the partial file."""
         self._per_host = settings.connections_per_mirror
 
     @property
@@ -123,35 +127,31 @@ class Downloader:
             run.generation = self._etags.get(key, 0)
             run.ledger.liars |= liars
             self._readers[run] = []
-            task = asyncio.ensure_future(self._drive(key, run))
+            task = asyncio.ensure_future(self._drive(key, run, self._ending.get(key)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+            self._ending[key] = task
         download = Download(artifact, run, self, None, run.generation)
         self._readers[run].append(download)
         run.left.clear()  # an earlier reader may have been the last one then
         return download
 
-    async def _drive(self, key: str, run: Run) -> None:
-        """Take a run from its start to its end, and clean up after it."""
+    async def _drive(self, key: str, run: Run, before: asyncio.Task[None] | None) -> None:
+        """Take a run from its start to its end, and clean up after it.
+
+        `before` is the last run for the same file. Where it is about to end it is waited for: what
+        it leaves on the disk is not fetched again.
+        """
         turn = False
         try:
+            if before is not None:
+                await asyncio.wait({before}, timeout=_HANDOVER)
             large = run.artifact.size is None or run.artifact.size > WHOLE_BELOW
             if large:
-                try:
-                    await asyncio.wait_for(self._turns.acquire(), _TURN)
-                    turn = True
-                except TimeoutError:
-                    run.limit(1)  # better one connection than a client that gives up
+                turn = await self._take_turn(run)
             await run.start()
             if large and not turn:
-                waiting = asyncio.ensure_future(self._turns.acquire())
-                over = asyncio.ensure_future(run.over.wait())
-                await asyncio.wait({waiting, over}, return_when=asyncio.FIRST_COMPLETED)
-                over.cancel()
-                turn = waiting.done()
-                waiting.cancel()
-                if turn:
-                    run.limit(None)
+                turn = await self._wait_for_turn(run)
             await run.over.wait()
             if run.diskless:
                 await run.left.wait()
@@ -167,6 +167,32 @@ class Downloader:
         await run.left.wait()
         await run.close()
         self._readers.pop(run, None)
+        if self._ending.get(key) is asyncio.current_task():
+            del self._ending[key]
+
+    async def _take_turn(self, run: Run) -> bool:
+        """Wait in line for a while; False: the line is long, and the run begins with little."""
+        try:
+            await asyncio.wait_for(self._turns.acquire(), _TURN)
+        except TimeoutError:
+            run.limit(1)  # better one connection than a client that gives up
+            return False
+        return True
+
+    async def _wait_for_turn(self, run: Run) -> bool:
+        """Let a run that has begun on one connection use more when its turn comes; True: it came.
+
+        False when the run was over first.
+        """
+        waiting = asyncio.ensure_future(self._turns.acquire())
+        over = asyncio.ensure_future(run.over.wait())
+        await asyncio.wait({waiting, over}, return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+        came = waiting.done()
+        waiting.cancel()
+        if came:
+            run.limit(None)
+        return came
 
     def leave(self, run: Run, download: Download) -> None:
         """Take a reader out. The download goes on if others read it, if it is half done, or if
