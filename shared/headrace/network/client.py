@@ -12,16 +12,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-import time
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from headrace import __version__
 from headrace.errors import ConfigurationError, HeadraceError, UpstreamError
 from headrace.models import Fault
 from headrace.network.answers import Answer, judge_artifact
-from headrace.network.faults import diagnose, is_stale
+from headrace.network.client_exchange import SentRequest, close_quietly, place_of, redirect_of
+from headrace.network.document_stream import DocumentStream
+from headrace.network.faults import is_stale
 from headrace.network.lanes import Lanes
 from headrace.network.names import Names
 from headrace.network.outgoing import Proxies
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Client", "RangeStream"]
 
-_REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 #: Never carried to another scheme, host or port.
 _SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
@@ -172,6 +172,33 @@ class Client:
             finally:
                 stream.close()
 
+    @contextlib.asynccontextmanager
+    async def open_document(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 10.0,  # noqa: ASYNC109 - one silence at a time
+    ) -> AsyncIterator[DocumentStream]:
+        """Open a document whose size nobody knows; any status is an answer, redirects are followed.
+
+        `timeout` bounds connecting and every silence, in seconds. What the body raises is
+        `UpstreamError`.
+        """
+        asked = {"accept": "*/*", "accept-encoding": "gzip, deflate", **_lower(headers or {})}
+        async with self._send(url, "GET", asked, timeout, timeout, lane=None) as exchange:
+            exchange.silence(timeout)
+            coding = exchange.headers.get("content-encoding", "identity").strip().lower()
+            yield DocumentStream(
+                exchange.response.status_code,
+                exchange.url,
+                exchange.headers,
+                rtt=exchange.rtt,
+                body=exchange.response.aiter_bytes(),
+                translate=exchange.translate,
+                coded=coding not in ("", "identity"),
+            )
+
     # ------------------------------------------------------------------ one request
 
     @contextlib.asynccontextmanager
@@ -184,7 +211,7 @@ class Client:
         first_byte: float,
         *,
         lane: int | None,
-    ) -> AsyncIterator[_Exchange]:
+    ) -> AsyncIterator[SentRequest]:
         """Follow redirects to an answer; it is closed at the end of the context."""
         carried = {"user-agent": self.user_agent, **headers}
         for _ in range(_MOST_REDIRECTS + 1):
@@ -193,13 +220,13 @@ class Client:
                 if exchange.response.status_code == 407:
                     # RFC 9110 section 15.5.8: the proxy says it, never the upstream.
                     raise exchange.translate(PermissionError("the outgoing proxy wants a password"))
-                target = _redirect(exchange)
+                target = redirect_of(exchange)
                 if target is None:
                     yield exchange
                     return
             finally:
-                await _close(exchange.response)
-            if _place(target) != _place(url):
+                await close_quietly(exchange.response)
+            if place_of(target) != place_of(url):
                 carried = {k: v for k, v in carried.items() if k not in _SECRET_HEADERS}
             url = target
         message = f"{for_display(url)}: more than {_MOST_REDIRECTS} redirects"
@@ -214,7 +241,7 @@ class Client:
         first_byte: float,
         *,
         lane: int | None,
-    ) -> _Exchange:
+    ) -> SentRequest:
         """Ask once; ask again where a kept connection turned out to be closed by the server."""
         import httpx  # noqa: PLC0415 - 60 ms that the command line need not pay
 
@@ -223,7 +250,7 @@ class Client:
         if proxy is None:
             await self._names.check(host, connect)
         for last in (False, True):
-            exchange = _Exchange(url, proxy, self.roots)
+            exchange = SentRequest(url, proxy, self.roots)
             timeouts = {"connect": connect, "read": first_byte, "write": first_byte}
             exchange.timeouts = {**timeouts, "pool": connect}
             try:
@@ -300,76 +327,5 @@ class Client:
                 await transport.aclose()
 
 
-class _Exchange:
-    """One request and its answer, with what the connection did meanwhile."""
-
-    response: httpx.Response
-
-    def __init__(self, url: str, proxy: str | None, roots: Roots) -> None:
-        self.url = url
-        self.headers: Mapping[str, str] = {}
-        self.timeouts: dict[str, float] = {}
-        self.fresh = False
-        self.rtt = 0.0
-        self._proxy = proxy
-        self._roots = roots
-        self._sent = 0.0
-        self._answered = False
-
-    async def trace(self, name: str, _: Mapping[str, Any]) -> None:
-        """Hear from httpcore what the connection does."""
-        if name.endswith("connect_tcp.started"):
-            self.fresh = True
-        elif name.endswith("send_request_headers.started"):
-            self._sent = time.perf_counter()
-        elif name.endswith("receive_response_headers.complete"):
-            self._answered = True
-            self.rtt = time.perf_counter() - self._sent
-
-    def silence(self, seconds: float) -> None:
-        """Set the longest silence inside the body: httpcore reads this table when it starts it."""
-        self.timeouts["read"] = seconds
-
-    def translate(self, error: Exception) -> UpstreamError:
-        """Say in our words what went wrong."""
-        where = urlsplit(self.url).netloc.rpartition("@")[2]
-        fault, what = diagnose(error, answered=self._answered)
-        hint = ""
-        if fault is Fault.TLS:
-            hint = f"trusted roots: {self._roots.describe()}; a company's own goes in SSL_CERT_FILE"
-        elif self._proxy:
-            hint = f"asked through the proxy {for_display(self._proxy)}"
-        return UpstreamError(fault, f"{where}: {what}", hint=hint)
-
-
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
-
-
-def _place(url: str) -> tuple[str, str | None, int]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
-
-
-def _redirect(exchange: _Exchange) -> str | None:
-    location = exchange.headers.get("location")
-    if exchange.response.status_code not in _REDIRECTS or not location:
-        return None
-    try:
-        target = urljoin(exchange.url, location)
-        scheme, host, _ = _place(target)
-    except ValueError:
-        scheme, host = "", None
-    if not host or scheme not in ("http", "https"):
-        message = f"{for_display(exchange.url)} redirects to no place that can be asked"
-        raise UpstreamError(Fault.PROTOCOL, message)
-    if scheme == "http" and exchange.url.startswith("https:"):
-        message = f"{for_display(exchange.url)} redirects from https to http, which is refused"
-        raise UpstreamError(Fault.PROTOCOL, message)
-    return target
-
-
-async def _close(response: httpx.Response) -> None:
-    # What closing raises (a peer that resets) no longer matters to anybody.
-    with contextlib.suppress(Exception):
-        await response.aclose()

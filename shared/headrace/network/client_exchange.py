@@ -1,0 +1,94 @@
+"""One request to an upstream and its answer, with what the connection did meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from headrace.errors import UpstreamError
+from headrace.models import Fault
+from headrace.network.faults import diagnose
+from headrace.network.roots import Roots
+from headrace.redact import for_display
+
+__all__ = ["SentRequest", "close_quietly", "place_of", "redirect_of"]
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class SentRequest:
+    """One request and its answer, with what the connection did meanwhile."""
+
+    response: Any
+    """The transport's own answer."""
+
+    def __init__(self, url: str, proxy: str | None, roots: Roots) -> None:
+        self.url = url
+        self.headers: Mapping[str, str] = {}
+        self.timeouts: dict[str, float] = {}
+        self.fresh = False
+        self.rtt = 0.0
+        self._proxy = proxy
+        self._roots = roots
+        self._sent = 0.0
+        self._answered = False
+
+    async def trace(self, name: str, _: Mapping[str, Any]) -> None:
+        """Hear from httpcore what the connection does."""
+        if name.endswith("connect_tcp.started"):
+            self.fresh = True
+        elif name.endswith("send_request_headers.started"):
+            self._sent = time.perf_counter()
+        elif name.endswith("receive_response_headers.complete"):
+            self._answered = True
+            self.rtt = time.perf_counter() - self._sent
+
+    def silence(self, seconds: float) -> None:
+        """Set the longest silence inside the body: httpcore reads this table when it starts it."""
+        self.timeouts["read"] = seconds
+
+    def translate(self, error: Exception) -> UpstreamError:
+        """Say in our words what went wrong."""
+        where = urlsplit(self.url).netloc.rpartition("@")[2]
+        fault, what = diagnose(error, answered=self._answered)
+        hint = ""
+        if fault is Fault.TLS:
+            hint = f"trusted roots: {self._roots.describe()}; a company's own goes in SSL_CERT_FILE"
+        elif self._proxy:
+            hint = f"asked through the proxy {for_display(self._proxy)}"
+        return UpstreamError(fault, f"{where}: {what}", hint=hint)
+
+
+def place_of(url: str) -> tuple[str, str | None, int]:
+    """Return scheme, host and port: what a secret may not leave."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def redirect_of(exchange: SentRequest) -> str | None:
+    """Return where an answer sends us; None: nowhere. UpstreamError for where nobody may go."""
+    location = exchange.headers.get("location")
+    if exchange.response.status_code not in _REDIRECTS or not location:
+        return None
+    try:
+        target = urljoin(exchange.url, location)
+        scheme, host, _ = place_of(target)
+    except ValueError:
+        scheme, host = "", None
+    if not host or scheme not in ("http", "https"):
+        message = f"{for_display(exchange.url)} redirects to no place that can be asked"
+        raise UpstreamError(Fault.PROTOCOL, message)
+    if scheme == "http" and exchange.url.startswith("https:"):
+        message = f"{for_display(exchange.url)} redirects from https to http, which is refused"
+        raise UpstreamError(Fault.PROTOCOL, message)
+    return target
+
+
+async def close_quietly(response: Any) -> None:
+    """Close an answer."""
+    # What closing raises (a peer that resets) no longer matters to anybody.
+    with contextlib.suppress(Exception):
+        await response.aclose()
