@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from headrace.editing import loopback
 from headrace.errors import ConfigurationError
 from headrace.hookspecs import (
     DiscoveredOrigin,
@@ -17,7 +18,7 @@ from headrace.hookspecs import (
     Standing,
 )
 from headrace.models import Origin
-from headrace_pip import loopback, origins, pip_config, pip_text
+from headrace_pip import origins, pip_config, pip_text
 from headrace_pip.activation_toml import leads_to
 from headrace_pip.ini_lines import strip_blocks
 

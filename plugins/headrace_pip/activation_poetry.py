@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from headrace.editing import presence, toml_text
 from headrace.hookspecs import FileEdit, GatewayAddress, Override, Place, Reader, Scope
 from headrace.models import Origin
-from headrace_pip import presence, toml_text
 from headrace_pip.activation_toml import TomlActivation, leads_to
 
 __all__ = ["PoetryActivation"]

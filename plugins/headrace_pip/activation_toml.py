@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from headrace.editing import loopback, presence, toml_text
 from headrace.errors import ConfigurationError
 from headrace.hookspecs import (
     DiscoveredOrigin,
@@ -17,7 +18,7 @@ from headrace.hookspecs import (
 )
 from headrace.models import Credential, Origin
 from headrace.redact import split_credential
-from headrace_pip import loopback, origins, presence, toml_text
+from headrace_pip import origins
 
 __all__ = ["TomlActivation", "leads_to"]
 

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from headrace.editing import toml_text
 from headrace.errors import ConfigurationError
 from headrace.hookspecs import FileEdit, GatewayAddress, Override, Place, Reader, Scope
 from headrace.models import Origin
-from headrace_pip import toml_text
 from headrace_pip.activation_toml import TomlActivation
 
 __all__ = ["UvActivation"]

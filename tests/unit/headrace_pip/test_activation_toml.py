@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from headrace.editing import toml_text
 from headrace.errors import ConfigurationError
 from headrace.hookspecs import GatewayAddress, Place, Scope, Standing
 from headrace.models import Origin
 from headrace_pip import origins as origins_module
-from headrace_pip import toml_text
 from headrace_pip.activation_pdm import PdmActivation
 from headrace_pip.activation_poetry import PoetryActivation
 from headrace_pip.activation_toml import TomlActivation

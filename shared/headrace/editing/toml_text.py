@@ -1,4 +1,7 @@
-"""One key in a TOML file, set and taken back, with everything else left as it is."""
+"""One key in a TOML file, set and taken back, with everything else left as it is.
+
+A value is a string, or a list of strings on one line.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 
 from headrace.errors import ConfigurationError
 
-__all__ = ["MARK", "get", "is_marked", "load", "set_key", "unset_key"]
+__all__ = ["MARK", "get", "get_list", "is_marked", "load", "set_key", "unset_key"]
 
 MARK = "written by `headrace on`, taken out by `headrace off`"
 
@@ -26,26 +29,35 @@ def load(content: bytes, path: Path) -> dict[str, Any]:
 
 def get(content: bytes, keys: Sequence[str], path: Path) -> str | None:
     """Return a string, or None where it is not set."""
-    value: Any = load(content, path)
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
+    value = _value(content, keys, path)
     return value if isinstance(value, str) else None
+
+
+def get_list(content: bytes, keys: Sequence[str], path: Path) -> list[str] | None:
+    """Return a list of strings, or None where it is not set."""
+    value = _value(content, keys, path)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return value
+    return None
 
 
 def is_marked(content: bytes, keys: Sequence[str], path: Path) -> bool:
     """Whether the key stands on a line that headrace wrote."""
     value = get(content, keys, path)
-    return value is not None and any(
-        MARK in line and value in line for line in content.decode("utf-8").splitlines()
+    items = get_list(content, keys, path) or [] if value is None else [value]
+    return bool(items) and any(
+        MARK in line and all(item in line for item in items)
+        for line in content.decode("utf-8").splitlines()
     )
 
 
-def set_key(content: bytes, keys: Sequence[str], value: str, path: Path) -> bytes:
+def set_key(content: bytes, keys: Sequence[str], value: str | Sequence[str], path: Path) -> bytes:
     """Set a key, making its tables where they are missing."""
     before = load(content, path)
     import tomlkit  # noqa: PLC0415 - `headrace status` only reads
     from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415 - as above
 
+    plain = value if isinstance(value, str) else list(value)
     try:
         document = tomlkit.parse(content.decode("utf-8"))
         table: Any = document
@@ -53,22 +65,28 @@ def set_key(content: bytes, keys: Sequence[str], value: str, path: Path) -> byte
             if key not in table:
                 table[key] = tomlkit.table()
             table = table[key]
-        item = tomlkit.string(value)
+        item = tomlkit.item(plain)
         item.comment(MARK)
         table[keys[-1]] = item
-    except (TOMLKitError, AttributeError, TypeError, KeyError) as error:
+    except (TOMLKitError, AttributeError, TypeError, KeyError, ValueError) as error:
         raise _not_ours(path, error) from error
     # tomlkit writes "\n"; a file with "\r\n" stays one.
     text = tomlkit.dumps(document)
     if b"\r\n" in content:
         text = text.replace("\r\n", "\n").replace("\n", "\r\n")
     after = text.encode()
-    if _with(before, keys, value) != load(after, path):
+    try:
+        as_it_would_be = load(after, path)
+    except ConfigurationError as error:
+        raise _not_ours(path, error) from error
+    if _with(before, keys, plain) != as_it_would_be:
         raise _not_ours(path, ValueError("the edit would change more than one key"))
     return after
 
 
-def unset_key(content: bytes, keys: Sequence[str], back: str | None, path: Path) -> bytes:
+def unset_key(
+    content: bytes, keys: Sequence[str], back: str | Sequence[str] | None, path: Path
+) -> bytes:
     """Give a key its old value back, or remove it, with tables that this leaves empty."""
     import tomlkit  # noqa: PLC0415 - as above
     from tomlkit.items import Item  # noqa: PLC0415 - as above
@@ -78,7 +96,7 @@ def unset_key(content: bytes, keys: Sequence[str], back: str | None, path: Path)
     for key in keys[:-1]:
         tables.append(tables[-1][key])
     if back is not None:
-        tables[-1][keys[-1]] = back
+        tables[-1][keys[-1]] = back if isinstance(back, str) else list(back)
         item = tables[-1][keys[-1]]
         if isinstance(item, Item):
             item.trivia.comment = ""
@@ -91,7 +109,14 @@ def unset_key(content: bytes, keys: Sequence[str], back: str | None, path: Path)
     return tomlkit.dumps(document).encode()
 
 
-def _with(table: dict[str, Any], keys: Sequence[str], value: str) -> dict[str, Any]:
+def _value(content: bytes, keys: Sequence[str], path: Path) -> Any:
+    value: Any = load(content, path)
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _with(table: dict[str, Any], keys: Sequence[str], value: str | list[str]) -> dict[str, Any]:
     if not keys:
         return table
     first, *rest = keys
