@@ -2,11 +2,13 @@
 
 One file per ecosystem, ``data/<ecosystem>.toml``. `parse` is pure and names every mistake; `load`
 is the only place that reads the package's data. What is dead or was never there stays in the file
-as a fact, so that nobody adds it again, and is never offered.
+as a fact, so that nobody adds it again, and is never offered; nor is what no code can read yet
+(layout ``none``).
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import enum
 import importlib.resources
@@ -19,7 +21,16 @@ from urllib.parse import urlsplit
 from headrace.errors import ConfigurationError
 from headrace.models import Limits, Mirror, OperatorClass
 
-__all__ = ["Catalogue", "Confidence", "Evidence", "Row", "Status", "load", "parse"]
+__all__ = [
+    "Catalogue",
+    "Confidence",
+    "Evidence",
+    "KnownOrigin",
+    "Row",
+    "Status",
+    "load",
+    "parse",
+]
 
 
 class Status(enum.StrEnum):
@@ -58,9 +69,13 @@ class Evidence(enum.StrEnum):
 
 #: Days for which evidence holds. After that it is no less a fact, only to be measured before use.
 _HOLDS = {Evidence.OPERATOR: 90, Evidence.LIST: 30, Evidence.COMMUNITY: 7}
-_OFFERED = {Status.OK, Status.DEGRADED, Status.RESTRICTED, Status.UNKNOWN}
-_CAPABILITIES = ("pep691", "pep658", "range", "ipv6")
+_SERVES = {Status.OK, Status.DEGRADED, Status.RESTRICTED}
+_OFFERED = {*_SERVES, Status.UNKNOWN}
+#: What any server can or cannot do. A file adds its ecosystem's own words (`capabilities`).
+_CAPABILITIES = ("range", "ipv6")
 _YES_NO = ("yes", "no", "unknown")
+#: The layout of what no code can read.
+_NO_LAYOUT = "none"
 
 #: A mirror's place before anything was measured: what is certain first, whose operator is bound by
 #: more than goodwill next. The user's own mirrors have 0.
@@ -96,6 +111,8 @@ class Row:
     """Other names of the same service; never a second source."""
     layout: str
     capabilities: Mapping[str, str]
+    carries: tuple[str, ...]
+    """As `Mirror.carries`."""
     limits: Limits
     gives_documents: bool
     account: bool
@@ -114,7 +131,7 @@ class Row:
     @property
     def offered(self) -> bool:
         """Whether it can be selected at all."""
-        return self.status in _OFFERED
+        return self.status in _OFFERED and self.layout != _NO_LAYOUT
 
     @property
     def by_default(self) -> bool:
@@ -149,7 +166,26 @@ class Row:
             gives_documents=self.gives_documents,
             rank=self.rank,
             opt_in=not self.by_default,
+            carries=self.carries,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOrigin:
+    """A public place that names things, and how its names stand in the words of mirrors."""
+
+    url: str
+    family: str
+    """A word of the layouts: how its own paths are made."""
+    own_names: bool
+    """What it names is not what mirrors have under that name, except where `public` says so."""
+    public: tuple[str, ...]
+    """Patterns, in its ecosystem's words, of what everybody may have without an account."""
+    unmirrored: tuple[str, ...]
+    """Patterns of what no mirror is known to have."""
+    evidence_date: dt.date
+    notes: tuple[str, ...]
+    sources: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +194,7 @@ class Catalogue:
 
     ecosystem: str
     rows: tuple[Row, ...]
+    origins: tuple[KnownOrigin, ...] = ()
 
     def mirrors(self) -> Iterator[Mirror]:
         """Yield what can be selected, best guess first; `Mirror.opt_in` marks the rest."""
@@ -175,44 +212,102 @@ def load(ecosystem: str, layouts: Collection[str]) -> Catalogue:
 def parse(ecosystem: str, text: str, layouts: Collection[str]) -> Catalogue:
     """Check the whole file; ConfigurationError names the row and the field that is wrong."""
     try:
-        tables = tomllib.loads(text).get("mirror", [])
-    except tomllib.TOMLDecodeError as error:
+        file = tomllib.loads(text)
+        _only(file, _TABLES)
+        words = (*_CAPABILITIES, *_strings(file, "capabilities"))
+    except ValueError as error:
         raise _bad(ecosystem, "file", str(error)) from error
     rows: dict[str, Row] = {}
-    for table in tables:
+    for table in file.get("mirror", ()):
         name = str(table.get("id", f"number {len(rows) + 1}"))
-        try:
-            row = _row(table, layouts)
-        except KeyError as error:
-            raise _bad(ecosystem, name, f"has no {error.args[0]}") from error
-        except (ValueError, TypeError, AttributeError) as error:
-            raise _bad(ecosystem, name, str(error)) from error
+        with _named(ecosystem, name):
+            row = _row(table, layouts, words)
         if row.id in rows:
             raise _bad(ecosystem, name, "is there twice")
         rows[row.id] = row
-    return Catalogue(ecosystem, tuple(rows.values()))
+    origins: dict[str, KnownOrigin] = {}
+    for table in file.get("origin", ()):
+        name = str(table.get("url", f"origin number {len(origins) + 1}"))
+        with _named(ecosystem, name):
+            origin = _origin(table, layouts)
+        if origin.url in origins:
+            raise _bad(ecosystem, name, "is there twice")
+        origins[origin.url] = origin
+    return Catalogue(ecosystem, tuple(rows.values()), tuple(origins.values()))
 
 
-def _row(table: Mapping[str, Any], layouts: Collection[str]) -> Row:
-    if unknown := table.keys() - _FIELDS:
+@contextlib.contextmanager
+def _named(ecosystem: str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except KeyError as error:
+        raise _bad(ecosystem, name, f"has no {error.args[0]}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _bad(ecosystem, name, str(error)) from error
+
+
+def _only(table: Mapping[str, Any], fields: Collection[str]) -> None:
+    if unknown := table.keys() - set(fields):
         raise ValueError(f"has fields that mean nothing: {', '.join(sorted(unknown))}")
-    status = Status(table["status"])
-    layout = table["layout"]
-    if layout not in layouts and (status in _OFFERED or layout != "none"):
-        raise ValueError(f"layout {layout!r} is none of {', '.join(sorted(layouts))}")
-    can = {name: str(table.get("can", {}).get(name, "unknown")) for name in _CAPABILITIES}
-    if wrong := [name for name, word in can.items() if word not in _YES_NO]:
-        raise ValueError(f"capability {wrong[0]} is none of {', '.join(_YES_NO)}")
-    urls = (table["url"], *table.get("other_urls", ()))
-    for url in urls:
-        parts = urlsplit(url)
-        if parts.scheme != "https" or not parts.hostname or parts.query or "@" in parts.netloc:
-            raise ValueError(f"{url!r} is not a plain https URL")
+
+
+def _strings(table: Mapping[str, Any], field: str) -> tuple[str, ...]:
+    value = table.get(field, [])
+    if not isinstance(value, list) or not all(isinstance(word, str) and word for word in value):
+        raise ValueError(f"{field} is not a list of words")
+    return tuple(value)
+
+
+def _url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname or parts.query or "@" in parts.netloc:
+        raise ValueError(f"{url!r} is not a plain https URL")
+    return url.rstrip("/")
+
+
+def _date(table: Mapping[str, Any]) -> dt.date | None:
     date = table.get("evidence_date")
-    if date is not None and (not isinstance(date, dt.date) or isinstance(date, dt.datetime)):
-        raise ValueError("evidence_date is not a date")
+    if date is None or (isinstance(date, dt.date) and not isinstance(date, dt.datetime)):
+        return date
+    raise ValueError("evidence_date is not a date")
+
+
+def _sources(table: Mapping[str, Any]) -> tuple[str, ...]:
     if not table["sources"]:
         raise ValueError("has no source")
+    return _strings(table, "sources")
+
+
+def _origin(table: Mapping[str, Any], layouts: Collection[str]) -> KnownOrigin:
+    _only(table, _ORIGIN_FIELDS)
+    if table["family"] not in layouts:
+        raise ValueError(f"family {table['family']!r} is none of {', '.join(sorted(layouts))}")
+    date = _date(table)
+    if date is None:
+        raise KeyError("evidence_date")
+    return KnownOrigin(
+        url=_url(table["url"]),
+        family=table["family"],
+        own_names=bool(table.get("own_names", False)),
+        public=_strings(table, "public"),
+        unmirrored=_strings(table, "unmirrored"),
+        evidence_date=date,
+        notes=_strings(table, "notes"),
+        sources=_sources(table),
+    )
+
+
+def _row(table: Mapping[str, Any], layouts: Collection[str], words: Collection[str]) -> Row:
+    _only(table, _FIELDS)
+    status = Status(table["status"])
+    layout = table["layout"]
+    known = layout in layouts or (layout == _NO_LAYOUT and status not in _SERVES)
+    if not known:
+        raise ValueError(f"layout {layout!r} is none of {', '.join(sorted(layouts))}")
+    _only(table.get("can", {}), words)
+    can = {name: str(table.get("can", {}).get(name, "unknown")) for name in words}
+    if wrong := [name for name, word in can.items() if word not in _YES_NO]:
+        raise ValueError(f"capability {wrong[0]} is none of {', '.join(_YES_NO)}")
     return Row(
         id=table["id"],
         name=table["name"],
@@ -222,19 +317,20 @@ def _row(table: Mapping[str, Any], layouts: Collection[str]) -> Row:
         status=status,
         confidence=Confidence(table["confidence"]),
         evidence=Evidence(table["evidence"]),
-        evidence_date=date,
-        url=urls[0].rstrip("/"),
-        other_urls=tuple(url.rstrip("/") for url in urls[1:]),
+        evidence_date=_date(table),
+        url=_url(table["url"]),
+        other_urls=tuple(map(_url, _strings(table, "other_urls"))),
         layout=layout,
         capabilities=can,
+        carries=_strings(table, "carries"),
         limits=Limits(
             connections=int(table.get("connections", Limits().connections)),
             probe=bool(table.get("probe", True)),
         ),
         gives_documents=bool(table.get("documents", False)),
         account=bool(table.get("account", False)),
-        notes=tuple(table.get("notes", ())),
-        sources=tuple(table["sources"]),
+        notes=_strings(table, "notes"),
+        sources=_sources(table),
     )
 
 
@@ -242,9 +338,16 @@ _FIELDS = frozenset(
     {
         *("id", "name", "operator", "class", "countries", "status", "confidence", "evidence"),
         *("evidence_date", "url", "other_urls", "layout", "can", "connections", "probe"),
-        *("documents", "account", "notes", "sources"),
+        *("documents", "account", "carries", "notes", "sources"),
     }
 )
+_ORIGIN_FIELDS = frozenset(
+    {
+        *("url", "family", "own_names", "public", "unmirrored"),
+        *("evidence_date", "notes", "sources"),
+    }
+)
+_TABLES = frozenset({"capabilities", "mirror", "origin"})
 
 
 def _bad(ecosystem: str, row: str, what: str) -> ConfigurationError:

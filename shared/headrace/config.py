@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import platformdirs
 
+from headrace import redact
 from headrace.errors import ConfigurationError
 from headrace.models import Limits, Mirror, OperatorClass
 
@@ -135,6 +137,9 @@ class Settings:
     """Ids of catalogue mirrors that are used only when named here: degraded, little known."""
     catalogue: bool = True
     """False: the shipped catalogue is not used, only own mirrors and the origin."""
+    public_origins: frozenset[str] = frozenset()
+    """URLs of origins that the user calls public although the catalogue does not know them: their
+    names are no secret, so mirrors may be asked."""
     source: Path | None = field(default=None, compare=False)
     """The file that this came from."""
 
@@ -170,6 +175,9 @@ class Settings:
             raise _bad(path, "documents", "is neither 'origin' nor 'provisional'")
         if not 0 <= values.get("port", 1) <= 65535:
             raise _bad(path, "port", "is not a port")
+        if "public_origins" in values:
+            urls = values["public_origins"]
+            values["public_origins"] = frozenset(_public_origin(url, path) for url in urls)
         return cls(**values, source=path)
 
 
@@ -187,6 +195,26 @@ def _typed(path: Path, key: str, value: object, default: object) -> object:
     return value
 
 
+def _public_origin(url: str, path: Path) -> str:
+    """Check one address; what might be a secret in it is not repeated in the message."""
+    try:
+        parts = urlsplit(url)
+        plain = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        plain = False
+    if not plain or redact.has_secret(url) or parts.query or parts.fragment:
+        shown = redact.for_display(url)
+        what = f"must be http or https addresses without user or token: {shown}"
+        raise _bad(path, "public_origins", what)
+    return url.rstrip("/")
+
+
+def _carries(value: object) -> tuple[str, ...]:
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+        return tuple(value)
+    raise TypeError("carries must be a list of strings")
+
+
 def _mirror(entry: Mapping[str, Any], path: Path) -> Mirror:
     try:
         return Mirror(
@@ -199,6 +227,7 @@ def _mirror(entry: Mapping[str, Any], path: Path) -> Mirror:
             limits=Limits(connections=int(entry.get("connections", 4))),
             gives_documents=bool(entry.get("gives_documents", False)),
             rank=int(entry.get("rank", 0)),
+            carries=_carries(entry.get("carries", [])),
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise _bad(path, "mirror", f"has a wrong or missing field: {error}") from error

@@ -7,8 +7,9 @@ where a field says *epoch*, else seconds of a monotonic clock that the caller ow
 from __future__ import annotations
 
 import enum
+import fnmatch
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "TransferFinished",
     "Variant",
     "VariantRequest",
+    "fits",
 ]
 
 _HEX = re.compile(r"[0-9a-f]+")
@@ -109,6 +111,17 @@ class Limits:
     """False where the operator forbids requests that no user waits for."""
 
 
+def fits(patterns: Iterable[str], word: str) -> bool:
+    """Whether a word is meant by shell patterns, where the last one that fits decides and one that
+    begins with ``!`` takes out again.
+    """
+    found = False
+    for pattern in patterns:
+        if fnmatch.fnmatchcase(word, pattern.removeprefix("!")):
+            found = not pattern.startswith("!")
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Mirror:
     """A source of bytes that names nothing."""
@@ -130,6 +143,13 @@ class Mirror:
     """The catalogue's guess before anything was measured; lower is tried first."""
     opt_in: bool = False
     """Used only when the user names it in the settings (`enabled_mirrors`)."""
+    carries: tuple[str, ...] = ()
+    """Shell patterns, in its ecosystem's words, of what it carries. One that begins with ``!``
+    takes out again; the last one that fits decides. Empty: everything."""
+
+    def has(self, word: str) -> bool:
+        """Whether it carries what the word names."""
+        return not self.carries or fits(self.carries, word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +301,11 @@ class ServeDocument:
     revalidate: bool = False
     """The client means it: only the origin's word of now will do. For clients whose Cache-Control
     says so in a way that others use without meaning it; ``no-cache`` needs no such help."""
+    begins: tuple[bytes, ...] = ()
+    """Not empty: the client gets the origin's bytes as they are, while they arrive, with the
+    origin's validators. Such a document begins with one of these; a login page does not."""
+    table: bool = False
+    """Of such a document: it names artifacts by the thousand; they are looked up by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +315,10 @@ class ServeArtifact:
     path: str
     """Artifact.path."""
     named_by: ServeDocument | None
-    """The document to load when the artifact is not known yet; None: cannot be told."""
+    """The document to load when the artifact is not known yet; None: cannot be told, or
+    `Ecosystem.look_up` tells."""
+    url: str | None = None
+    """Where the origin keeps it, where the path alone tells and the origin is public."""
 
 
 @dataclass(frozen=True, slots=True)

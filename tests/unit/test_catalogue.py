@@ -7,13 +7,16 @@ from urllib.parse import urlsplit
 import pytest
 
 from headrace import catalogue
-from headrace.catalogue import Row, Status
+from headrace.catalogue import KnownOrigin, Row, Status
 from headrace.errors import ConfigurationError
-from headrace.models import OperatorClass
+from headrace.models import Mirror, OperatorClass
+from headrace_conda.layouts import LAYOUTS as CONDA_LAYOUTS
 from headrace_pip import layouts
 
 TEXT = (importlib.resources.files("headrace") / "data" / "python.toml").read_text("utf-8")
 SHIPPED = catalogue.load("python", layouts.LAYOUTS)
+CONDA = catalogue.load("conda", CONDA_LAYOUTS)
+ROWS = [*SHIPPED.rows, *CONDA.rows]
 
 GOOD = """
 [[mirror]]
@@ -31,6 +34,15 @@ sources = ["its own page"]
 """
 
 
+ORIGIN = """
+[[origin]]
+url = "https://o.example/"
+family = "packages"
+evidence_date = 2026-01-01
+sources = ["its own page"]
+"""
+
+
 def parse(text: str) -> Row:
     return catalogue.parse("python", text, layouts.LAYOUTS).rows[0]
 
@@ -38,10 +50,11 @@ def parse(text: str) -> Row:
 # ---------------------------------------------------------------- the shipped rows
 
 
-@pytest.mark.parametrize("row", SHIPPED.rows, ids=lambda row: row.id)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
 def test_a_row_says_who_where_and_since_when(row: Row) -> None:
     assert row.name
     assert row.operator
+    assert row.sources
     assert row.url == row.url.strip("/ ")
     assert all(len(country) == 2 and country.isupper() for country in row.countries)
     assert all(len(note) < 110 and not note.endswith(".") for note in row.notes)
@@ -80,8 +93,67 @@ def test_the_default_set_is_certain_and_the_best_guess_comes_first() -> None:
 
 
 def test_no_address_is_there_twice() -> None:
-    urls = [url for row in SHIPPED.rows for url in (row.url, *row.other_urls)]
+    urls = [url for row in ROWS for url in (row.url, *row.other_urls)]
     assert len(urls) == len(set(urls))
+
+
+def test_a_name_is_one_mirrors_in_all_files() -> None:
+    ids = [row.id for row in ROWS]
+    assert len(ids) == len(set(ids))
+
+
+# ---------------------------------------------------------------- the shipped rows of conda
+
+
+@pytest.mark.parametrize("row", CONDA.rows, ids=lambda row: row.id)
+def test_a_row_of_conda_has_a_date_and_says_what_it_carries(row: Row) -> None:
+    assert row.evidence_date
+    assert bool(row.carries) is row.offered
+    assert set(row.capabilities) == {"sharded", "zst", "range", "ipv6"}
+    if row.offered:
+        assert row.layout in CONDA_LAYOUTS
+        assert row.mirror("conda").carries == row.carries
+    patterns = [pattern.removeprefix("!") for pattern in row.carries]
+    assert all(pattern.startswith(("cloud/", "pkgs/", "*/")) for pattern in patterns)
+    assert all(pattern.count("/") in (1, 2) for pattern in patterns)
+
+
+def test_the_set_of_conda_is_certain_and_needs_no_licence() -> None:
+    default = {m.id for m in CONDA.mirrors() if not m.opt_in}
+    assert {"tuna-conda", "ustc-conda", "anaconda-org", "prefix-dev", "sustech-extra"} <= default
+    asked_for = {m.id for m in CONDA.mirrors() if m.opt_in}
+    assert {"cernet-conda", "cernet-extra", "aliyun-conda", "anaconda-defaults"} <= asked_for
+    assert not {"ghcr-conda-forge", "huawei-conda"} & {m.id for m in CONDA.mirrors()}
+    assert {"ghcr-conda-forge", "huawei-conda"} <= {row.id for row in CONDA.rows}
+
+
+@pytest.mark.parametrize("origin", CONDA.origins, ids=lambda origin: origin.url)
+def test_an_origin_says_what_is_public_there_and_who_says_so(origin: KnownOrigin) -> None:
+    assert origin.family in CONDA_LAYOUTS
+    assert origin.sources
+    assert origin.evidence_date <= dt.date(2026, 12, 31)
+    assert origin.public
+    words = (*origin.public, *origin.unmirrored)
+    assert all(word.startswith(("cloud/", "pkgs/")) and word.count("/") == 1 for word in words)
+    assert all(len(note) < 110 and not note.endswith(".") for note in origin.notes)
+
+
+def test_a_channel_that_a_mirror_names_is_public_at_its_origin() -> None:
+    public = {word for origin in CONDA.origins for word in origin.public}
+    for row in CONDA.rows:
+        named = {
+            pattern.rpartition("/")[0]
+            for pattern in row.carries
+            if pattern.count("/") == 2 and not pattern.startswith("!")
+        }
+        assert named <= public, row.id
+
+
+def test_no_mirror_carries_what_none_is_said_to_have() -> None:
+    for word in {word for origin in CONDA.origins for word in origin.unmirrored}:
+        folder = f"{word.replace('*', 'x')}/linux-64"
+        sources = {m.id for m in CONDA.mirrors() if not m.opt_in and m.has(folder)}
+        assert sources <= {"anaconda-org"}, word
 
 
 # ---------------------------------------------------------------- the loader
@@ -112,6 +184,11 @@ def test_a_row_becomes_a_mirror() -> None:
         (("sources", "[]"), "source"),
         (("evidence_date", '"2026"'), "date"),
         (("can", '{ range = "maybe" }'), "range"),
+        (("can", '{ flight = "yes" }'), "flight"),
+        (("carries", '"cloud/*"'), "carries"),
+        (("carries", "[1]"), "carries"),
+        (("carries", '[""]'), "carries"),
+        (("notes", '"one"'), "notes"),
         (("colour", '"blue"'), "colour"),
         (("name", "1 ]"), "file"),
     ],
@@ -123,6 +200,76 @@ def test_a_mistake_is_named_with_its_row(change: tuple[str, str], complaint: str
         parse("\n".join([*lines, f"{key} = {value}"]))
     assert complaint in str(caught.value)
     assert "python, m" in str(caught.value) or complaint == "file"
+
+
+def test_what_it_carries_and_what_it_can_do_come_along() -> None:
+    lines = 'carries = ["a/*", "!a/b"]\ncan = { flight = "yes" }'
+    row = parse(f'capabilities = ["flight"]\n{GOOD}{lines}')
+    assert row.capabilities == {"range": "unknown", "ipv6": "unknown", "flight": "yes"}
+    assert row.mirror("python").carries == ("a/*", "!a/b")
+    assert parse(GOOD).mirror("python").carries == ()
+
+
+def test_what_no_code_can_read_stays_as_a_fact_and_is_not_offered() -> None:
+    text = GOOD.replace('"ok"', '"unknown"').replace('"packages"', '"none"')
+    assert not parse(text).offered
+    assert not list(catalogue.parse("python", text, layouts.LAYOUTS).mirrors())
+
+
+def test_an_origin_is_read_with_the_mirrors() -> None:
+    more = 'public = ["a"]\nunmirrored = ["b"]\nown_names = true\nnotes = ["n"]\n'
+    (origin,) = catalogue.parse("python", GOOD + ORIGIN + more, layouts.LAYOUTS).origins
+    assert origin == KnownOrigin(
+        url="https://o.example",
+        family="packages",
+        own_names=True,
+        public=("a",),
+        unmirrored=("b",),
+        evidence_date=dt.date(2026, 1, 1),
+        notes=("n",),
+        sources=("its own page",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('"packages"', '"flat"', "flat"),
+        ("https:", "http:", "plain https"),
+        ("evidence_date =", "#", "has no evidence_date"),
+        ("2026-01-01", "1", "not a date"),
+        ('["its own page"]', "[]", "has no source"),
+        ("family =", "colour =", "colour"),
+        ("[[origin]]", "[[place]]", "place"),
+        (ORIGIN, ORIGIN + ORIGIN, "twice"),
+    ],
+)
+def test_a_mistake_in_an_origin_is_named(old: str, new: str, complaint: str) -> None:
+    with pytest.raises(ConfigurationError, match=complaint) as caught:
+        catalogue.parse("python", GOOD + ORIGIN.replace(old, new), layouts.LAYOUTS)
+    assert "o.example" in str(caught.value) or complaint == "place"
+
+
+@pytest.mark.parametrize(
+    ("carries", "has"),
+    [
+        ((), True),
+        (("cloud/conda-forge/*",), True),
+        (("cloud/*",), True),
+        (("cloud/bioconda/*",), False),
+        (("cloud/Conda-Forge/*",), False),
+        (("cloud/*", "!*/linux-64"), False),
+        (("cloud/*", "!*/linux-64", "cloud/conda-forge/*"), True),
+        (("!*/linux-64", "cloud/*"), True),
+        (("!pkgs/*",), False),
+    ],
+)
+def test_the_last_pattern_that_fits_decides(
+    carries: tuple[str, ...],
+    has: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    mirror = Mirror("m", "python", "https://m.example", "packages", carries=carries)
+    assert mirror.has("cloud/conda-forge/linux-64") is has
 
 
 def test_a_missing_field_and_a_second_row_are_mistakes() -> None:

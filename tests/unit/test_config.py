@@ -34,6 +34,38 @@ def test_an_own_mirror_has_the_organisations_standing(tmp_path: Path) -> None:
     assert not mirror.gives_documents
 
 
+def test_an_own_mirror_may_carry_only_some(tmp_path: Path) -> None:
+    text = "[[mirror]]\nid = 'campus'\nurl = 'https://m.example'\ncarries = ['a/*', '!a/b']\n"
+    (mirror,) = load(tmp_path, text).mirrors
+    assert mirror.carries == ("a/*", "!a/b")
+
+
+def test_an_origin_can_be_called_public(tmp_path: Path) -> None:
+    text = 'public_origins = ["https://a.example/x/", "http://b.example:81"]\n'
+    assert load(tmp_path, text).public_origins == {"https://a.example/x", "http://b.example:81"}
+    assert load(tmp_path, "").public_origins == frozenset()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "a.example",
+        "ftp://a.example",
+        "https:///x",
+        "https://a.example:port",
+        "https://[a",
+        "https://user:hunter2@a.example",
+        "https://hunter2@a.example",
+        "https://a.example/t/hunter2/x",
+        "https://a.example/?token=hunter2",
+    ],
+)
+def test_a_public_origin_is_an_address_without_secrets(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="public_origins must be") as caught:
+        load(tmp_path, f"public_origins = ['{url}']\n")
+    assert "hunter2" not in str(caught.value)
+
+
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert load(tmp_path, "port = 4000\n", HEADRACE_PORT="5000").port == 5000
 
@@ -49,6 +81,9 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ('disabled_mirrors = "a"\n', "disabled_mirrors must be a list"),
         ("unknown = 1\n", "unknown is not a setting"),
         ("[[mirror]]\nid = 'x'\n", "mirror has a wrong or missing field"),
+        ("[[mirror]]\nid='x'\nurl='u'\ncarries='a'\n", "carries must be a list of strings"),
+        ("[[mirror]]\nid='x'\nurl='u'\ncarries=[1]\n", "carries must be a list of strings"),
+        ('public_origins = "https://a.example"\n', "public_origins must be a list"),
         ("[[mirror]]\nid='x'\nurl='u'\noperator_class='king'\n", "mirror has a wrong"),
         ("port = \n", "cannot be read"),
     ],

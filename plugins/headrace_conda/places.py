@@ -1,0 +1,91 @@
+"""Where a channel's URL stands on the gateway, and back: ``/conda/<authority>/<path>``.
+
+The authority is the origin's host and port; one that is asked by plain http says so
+(``http+host:port``), because host and port alone do not. The path is the origin's own, unchanged,
+so that a tool's mirror setting is one prefix put for another. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+__all__ = ["PREFIX", "Place", "authority", "gateway_path", "origin_url", "parse"]
+
+PREFIX = "/conda/"
+
+_AUTHORITY = re.compile(r"(?:http\+)?(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+#: What a channel and a file may be called: conda's own alphabet, and no way up.
+_SEGMENT = re.compile(r"[A-Za-z0-9_.+!~@=%-][A-Za-z0-9_.+!~@=% -]*")
+#: How a token stands in a URL: ``/t/<token>/`` before the channel.
+_TOKEN = re.compile(r"/t/[^/]+/")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One file at one origin."""
+
+    authority: str
+    folder: str
+    """Path of the folder, with a leading and without a final slash: ``/conda-forge/noarch``."""
+    name: str
+
+    @property
+    def path(self) -> str:
+        """The gateway's path, decoded."""
+        return f"{PREFIX}{self.authority}{self.folder}/{self.name}"
+
+    @property
+    def url(self) -> str:
+        """Where the origin keeps it."""
+        return f"{origin_url(self.authority)}{quote(self.folder)}/{quote(self.name, safe='+!=@~')}"
+
+
+def authority(url: str) -> str | None:
+    """Return how paths call the origin of a URL; None: nothing that could be an origin.
+
+    A user or a token in the URL makes it somebody's own: that is no origin of ours.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or "@" in parts.netloc or _TOKEN.search(parts.path):
+        return None
+    host = f"[{host}]" if ":" in host else host
+    text = "http+" * (parts.scheme == "http") + host + (f":{port}" if port else "")
+    return text if host and _AUTHORITY.fullmatch(text) else None
+
+
+def origin_url(named: str) -> str:
+    """Return the base URL of an authority, without a final slash."""
+    scheme, _, rest = named.rpartition("+")
+    return f"{scheme or 'https'}://{rest}"
+
+
+def gateway_path(url: str) -> str | None:
+    """Return the gateway's path for a URL of an origin, as it stands in requests (encoded)."""
+    named = authority(url)
+    parts = urlsplit(url)
+    if named is None or parts.query or parts.fragment:
+        return None
+    return f"{PREFIX}{named}{parts.path or '/'}"
+
+
+def parse(path: str) -> Place | None:
+    """Read a decoded path of the gateway; None: it is none of an origin's.
+
+    A path that ends in a slash has an empty `Place.name`.
+    """
+    if not path.startswith(PREFIX):
+        return None
+    named, _, rest = path.removeprefix(PREFIX).partition("/")
+    *folders, name = rest.split("/")
+    parts = (*folders, name) if name else folders
+    if not _AUTHORITY.fullmatch(named) or not all(
+        _SEGMENT.fullmatch(part) and part not in (".", "..") for part in parts
+    ):
+        return None
+    return Place(named, "".join(f"/{part}" for part in folders), name)
