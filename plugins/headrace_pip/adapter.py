@@ -7,11 +7,12 @@ mirror is asked only for a file of an origin that is not private, by the rules o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
+from headrace.lookups import Entry, LookUp
 from headrace.models import (
     Artifact,
     Document,
@@ -187,6 +188,15 @@ class PythonEcosystem:
             object_class=_object_class(file.filename),
             provisional=mirror,
         )
+
+    def look_up(self, plan: ServeArtifact) -> LookUp | None:  # noqa: ARG002 - its page says it
+        """Nothing to find out: the page that a path names says it."""
+        return None
+
+    def entries(self, plan: ServeDocument, parts: Iterable[bytes]) -> Iterable[tuple[str, Entry]]:
+        """No page of an index is a table."""
+        del plan, parts
+        return ()
 
     # ------------------------------------------------------------ places
 

@@ -8,14 +8,24 @@ that it needs. What a plugin returns is a description: the core performs it.
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import pluggy
 
+from headrace.activations import (
+    Activation,
+    DiscoveredOrigin,
+    FileEdit,
+    GatewayAddress,
+    Override,
+    Place,
+    Reader,
+    Scope,
+    Standing,
+)
+from headrace.lookups import Entry, LookUp
 from headrace.models import (
     Accelerator,
     Artifact,
@@ -90,6 +100,16 @@ class Ecosystem(Protocol):
     def artifacts(self, document: Document, plan: ServeDocument) -> Iterable[Artifact]:
         """List what the document names; ValueError when it is no such document."""
 
+    def look_up(self, plan: ServeArtifact) -> LookUp | None:
+        """Find out what an artifact's digest is, step by step; None: its page says it
+        (`ServeArtifact.named_by`, `artifacts`).
+        """
+
+    def entries(self, plan: ServeDocument, parts: Iterable[bytes]) -> Iterable[tuple[str, Entry]]:
+        """Read a table (`ServeDocument.table`) that is too large for memory: names and what it
+        says of them. ValueError when it is no such document.
+        """
+
     def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:
         """Give the artifact's URL at a mirror; None: its layout has no place for it."""
 
@@ -128,144 +148,6 @@ class AcceleratorDetector:
     name: str
     detect: Callable[[], Sequence[Accelerator]]
     timeout: float = 5.0
-
-
-# ------------------------------------------------------------------ activation
-
-
-class Scope(enum.StrEnum):
-    """Whose configuration is written."""
-
-    USER = "user"
-    SYSTEM = "system"
-
-
-class Standing(enum.StrEnum):
-    """How a tool stands to the gateway, before anything overrides its files."""
-
-    ROUTED = "routed"
-    NOT_ROUTED = "not routed"
-    NOT_FOUND = "not found"
-    """The tool is not on this machine."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The machine and user that an activation describes edits for. All facts, no look-ups."""
-
-    scope: Scope
-    home: Path
-    environment: Mapping[str, str]
-    platform: str
-    """``linux``, ``darwin`` or ``win32``, as `sys.platform`."""
-    working_directory: Path
-    command: tuple[str, ...] = ()
-    """For ``headrace run``: the command that is about to start; else empty."""
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayAddress:
-    """Where clients reach the gateway."""
-
-    host: str
-    port: int
-    token: str | None = field(default=None, repr=False)
-    """Needed in URLs where the gateway fronts an origin that has the user's credential."""
-
-    def url(self, path: str = "/") -> str:
-        """Return the URL of a path, with the token as ``headrace:TOKEN@`` where there is one."""
-        user = f"headrace:{self.token}@" if self.token else ""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{user}{host}:{self.port}{path}"
-
-
-@dataclass(frozen=True, slots=True)
-class FileEdit:
-    """One file, before and after. None means: no such file."""
-
-    path: Path
-    before: bytes | None
-    after: bytes | None
-    reason: str
-    private: bool = False
-    """Write with mode 0600, because the content holds a token."""
-    reload: tuple[str, ...] = ()
-    """What must be told about the change, in the tool's own words (``pid-file:…:SIGHUP``)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Override:
-    """Something that wins over what we wrote, so that this tool goes past the gateway."""
-
-    tool: str
-    where: str
-    """A path with line, or an environment variable."""
-    what: str
-    hint: str
-    wins: bool = True
-    """False: it stands beside our setting, and only some requests go past the gateway."""
-
-
-@dataclass(frozen=True, slots=True)
-class DiscoveredOrigin:
-    """An origin as a tool's configuration names it today."""
-
-    origin: Origin
-    where: str
-    """A path, an environment variable, or ``pip's own default``."""
-    credential: Credential | None = None
-    """From the URL itself; netrc and keyring are asked when the origin is used."""
-    surroundings: Mapping[str, str] = field(default_factory=dict)
-    """What the tool's own files say of the way there (its CA file), as variables we obey."""
-
-
-#: Gives a file's bytes, or None where there is none; ConfigurationError when it cannot be read.
-Reader = Callable[[Path], bytes | None]
-
-
-class Activation(Protocol):
-    """How one tool is pointed at the gateway. Descriptions only: dry run, diff, backup and undo
-    are written once, in the core.
-    """
-
-    @property
-    def tool(self) -> str:
-        """Name of the tool: ``pip``."""
-
-    def discover(self, place: Place, read: Reader) -> Sequence[DiscoveredOrigin]:
-        """Say which origins the tool uses now, without what we wrote. May run the tool to ask."""
-
-    def enable(
-        self,
-        place: Place,
-        gateway: GatewayAddress,
-        origins: Sequence[Origin],
-        read: Reader,
-    ) -> Sequence[FileEdit]:
-        """Describe the edits; ConfigurationError when a file cannot be understood."""
-
-    def standing(self, place: Place, gateway: GatewayAddress | None, read: Reader) -> Standing:
-        """Say whether the tool's own files lead to the gateway as they are now."""
-
-    def overrides(self, place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Override]:
-        """Find what wins over our edits from where the user stands."""
-
-    def withdraw(self, path: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:
-        """Take the edit `before` -> `after` out of a file that the tool rewrote since; None when
-        that is uncertain. `after` equal to `now`: no record is left, take out what we marked.
-        """
-
-    def environment(
-        self,
-        place: Place,
-        gateway: GatewayAddress,
-        origins: Sequence[Origin],
-        read: Reader,
-        scratch: Path,
-    ) -> tuple[Mapping[str, str | None], Sequence[FileEdit]]:
-        """For ``headrace run``: variables to set (None: to unset) and files to write below
-        `scratch`, a private folder that is removed afterwards.
-        """
 
 
 # ------------------------------------------------------------------ the hooks

@@ -142,7 +142,9 @@ class Artifacts:
 
     async def _unknown(self, exchange: Exchange, plan: ServeArtifact, why: str) -> None:
         url = self._registry.origin_url(plan)
-        public = plan.named_by is not None and not plan.named_by.origin.private
+        public = plan.url is not None or (
+            plan.named_by is not None and not plan.named_by.origin.private
+        )
         if url is not None and public:
             await exchange.redirect(url, f"headrace: {why}; the origin may know")
         else:

@@ -20,6 +20,7 @@ from headrace.errors import OriginError, UpstreamError
 from headrace.hookspecs import Ecosystem
 from headrace.models import Document, Fault, ServeDocument
 from headrace.network.credentials import OriginClient
+from headrace.network.error_memory import ErrorMemory
 from headrace.network.prober import Report
 from headrace.network.provisional import Provisional
 from headrace.network.renderings import Rendered, Renderings, version_of
@@ -27,7 +28,14 @@ from headrace.policy.lifetimes import directives, is_fresh, lifetime, worth_keep
 from headrace.redact import for_display
 from headrace.system.pages import Pages
 
-__all__ = ["Documents", "Page"]
+__all__ = [
+    "HEADERS_WITHIN",
+    "MISSING_LIFETIME",
+    "PAUSE_AFTER_FAILURE",
+    "STALE_AFTER",
+    "Documents",
+    "Page",
+]
 
 _log = logging.getLogger("headrace.documents")
 
@@ -80,8 +88,8 @@ class Documents:
         self._held = 0
         self._flights: dict[str, asyncio.Task[Document]] = {}
         self._running: set[asyncio.Task[Document]] = set()
-        self._missing: OrderedDict[str, tuple[float, UpstreamError]] = OrderedDict()
-        self._failed: OrderedDict[str, tuple[float, UpstreamError]] = OrderedDict()
+        self._missing = ErrorMemory(MISSING_LIFETIME, clock)
+        self._failed = ErrorMemory(PAUSE_AFTER_FAILURE, clock)
 
     # ------------------------------------------------------------------ for clients
 
@@ -105,9 +113,9 @@ class Documents:
         if known is not None and is_fresh(known[0], wanted, self._clock()):
             self._told("provisional" if known[0].supplied_by else "fresh")
             return Page(*known)
-        if gone := self._remembered(self._missing, plan.key):
+        if gone := self._missing.get(plan.key):
             raise gone
-        if known is not None and (failed := self._remembered(self._failed, plan.key)):
+        if known is not None and (failed := self._failed.get(plan.key)):
             return self._stale(known, failed)
         flight = self._flights.get(plan.key) or self._start(ecosystem, plan, form, known)
         try:
@@ -159,24 +167,6 @@ class Documents:
         )
 
     # ------------------------------------------------------------------ failures
-
-    def _remembered(
-        self, kept: OrderedDict[str, tuple[float, UpstreamError]], key: str
-    ) -> UpstreamError | None:
-        until, error = kept.get(key, (0.0, None))
-        return error if until > self._clock() else None
-
-    def _note(
-        self,
-        kept: OrderedDict[str, tuple[float, UpstreamError]],
-        key: str,
-        seconds: float,
-        error: UpstreamError,
-    ) -> None:
-        kept.pop(key, None)
-        kept[key] = (self._clock() + seconds, error)
-        while len(kept) > REMEMBERED:
-            kept.popitem(last=False)
 
     def _stale(self, known: tuple[Document, str], error: UpstreamError) -> Page:
         document, version = known
@@ -245,14 +235,14 @@ class Documents:
                 await self._check(ecosystem, plan, form, document, version)
         except UpstreamError as error:
             if error.fault is Fault.MISSING:
-                self._note(self._missing, plan.key, MISSING_LIFETIME, error)
+                self._missing.note(plan.key, error)
                 self._forget(plan.key)
                 await asyncio.to_thread(self._pages.forget, plan.key)
             else:
-                self._note(self._failed, plan.key, PAUSE_AFTER_FAILURE, error)
+                self._failed.note(plan.key, error)
             raise
-        self._failed.pop(plan.key, None)
-        self._missing.pop(plan.key, None)
+        self._failed.forget(plan.key)
+        self._missing.forget(plan.key)
         self._remember(plan.key, document, version)
         if "no-store" not in document.headers.get("cache-control", ""):
             await asyncio.to_thread(self._keep, plan.key, document)

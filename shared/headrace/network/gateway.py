@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route
 
 from headrace.config import Folders, Settings
-from headrace.errors import UpstreamError
+from headrace.errors import StoreError, UpstreamError
 from headrace.hookspecs import DiscoveredOrigin, Ecosystem
 from headrace.models import (
     Fault,
@@ -179,6 +179,9 @@ class _Door:
 
     async def _document(self, exchange: Exchange, plan: ServeDocument) -> None:
         parts, request = self._parts, exchange.request
+        if plan.begins:
+            await self._verbatim(exchange, plan)
+            return
         form = self._ecosystem.form(request, plan)
         try:
             page = await parts.documents.get(
@@ -200,6 +203,18 @@ class _Door:
         await _send_page(exchange, rendered, extra)
         if not page.stale:
             parts.read_ahead.follow(self._ecosystem, plan, page.document, request)
+
+    async def _verbatim(self, exchange: Exchange, plan: ServeDocument) -> None:
+        try:
+            await self._parts.verbatim.serve(exchange, plan, demand(exchange.request.headers))
+        except StoreError as error:
+            await exchange.redirect(for_files(plan.url), f"headrace: {error.message}")
+        except UpstreamError as error:
+            if error.fault is Fault.FORBIDDEN and not plan.origin.private:
+                # Its own words, to somebody who may have a credential of his own for it.
+                await exchange.redirect(for_files(plan.url), f"headrace: {error.message}")
+                return
+            await self._without(exchange, plan, error)
 
     async def _without(self, exchange: Exchange, plan: ServeDocument, error: UpstreamError) -> None:
         """Answer when there is no page at all.

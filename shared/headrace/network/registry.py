@@ -16,6 +16,7 @@ from urllib.parse import quote
 from headrace.hookspecs import Ecosystem
 from headrace.models import Artifact, Document, ServeArtifact, ServeDocument
 from headrace.network.documents import Documents
+from headrace.network.lookups import LookUps
 from headrace.network.provisional import Provisional
 from headrace.redact import for_files
 
@@ -37,11 +38,17 @@ class Registry:
     """Path to artifact."""
 
     def __init__(
-        self, documents: Documents, provisional: Provisional, *, limit: int = LIMIT
+        self,
+        documents: Documents,
+        provisional: Provisional,
+        look_ups: LookUps,
+        *,
+        limit: int = LIMIT,
     ) -> None:
         """`limit` counts artifacts."""
         self._documents = documents
         self._provisional = provisional
+        self._look_ups = look_ups
         self._limit = limit
         self._count = 0
         self._read: OrderedDict[str, _Read] = OrderedDict()
@@ -54,6 +61,9 @@ class Registry:
         name the path is a new one fetched. UpstreamError when that cannot be had; ValueError when
         the page is none.
         """
+        look_up = ecosystem.look_up(plan)
+        if look_up is not None:
+            return await self._look_ups.run(ecosystem, look_up)
         page = plan.named_by
         if page is None:
             return self._among_all(plan.path)
@@ -72,6 +82,8 @@ class Registry:
 
         Where the origin's URLs end in our paths, what stands before the path is the same for all.
         """
+        if plan.url is not None:
+            return plan.url
         read = self._read.get(plan.named_by.key) if plan.named_by else None
         for artifact in read.artifacts.values() if read else ():
             if artifact.provisional is None:

@@ -67,6 +67,12 @@ class SmallArtifacts:
             task.add_done_callback(lambda done: self._landed(artifact.path, done))
         return await asyncio.shield(task)
 
+    async def at_hand(self, artifact: Artifact) -> bytes | None:
+        """Return the content where it is here already."""
+        if artifact.digest is None:
+            return None
+        return self._recent.get(str(artifact.digest)) or await self._from_store(artifact)
+
     def _landed(self, path: str, done: asyncio.Task[bytes]) -> None:
         self._flights.pop(path, None)
         if not done.cancelled():
@@ -111,15 +117,20 @@ class SmallArtifacts:
         return answer.body
 
     async def _get(self, artifact: Artifact) -> bytes:
+        if (content := await self._from_store(artifact)) is not None:
+            return content
+        content = await self._nearest(artifact)
+        if artifact.digest is not None:
+            self._remember(artifact.digest, content)
+        return content
+
+    async def _from_store(self, artifact: Artifact) -> bytes | None:
         if artifact.digest and (stored := self._store.find(artifact.digest, artifact.size)):
             try:
                 return await asyncio.to_thread(stored.path.read_bytes)
             except OSError as error:
                 _log.info("%s has left the store: %s", artifact.path, error)
-        content = await self._nearest(artifact)
-        if artifact.digest is not None:
-            self._remember(artifact.digest, content)
-        return content
+        return None
 
     async def _nearest(self, artifact: Artifact) -> bytes:
         """Ask the origin, and the mirror beside it where there is one; the first right one wins."""

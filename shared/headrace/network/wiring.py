@@ -30,6 +30,7 @@ from headrace.network.client import Client
 from headrace.network.credentials import Credentials, OriginClient
 from headrace.network.documents import Documents
 from headrace.network.downloader import Downloader
+from headrace.network.lookups import LookUps
 from headrace.network.provisional import Provisional
 from headrace.network.read_ahead import ReadAhead
 from headrace.network.registry import Registry
@@ -37,8 +38,10 @@ from headrace.network.renderings import Renderings
 from headrace.network.small import SmallArtifacts
 from headrace.network.sources import ORIGIN, Sources
 from headrace.network.status import Ledger
+from headrace.network.verbatim import Verbatim
 from headrace.plugins import Plugins
 from headrace.redact import for_files
+from headrace.system.copies import Copies
 from headrace.system.fingerprint import NetworkPage
 from headrace.system.memory import give_back, keep_small
 from headrace.system.pages import Pages
@@ -76,6 +79,8 @@ class Parts:
     origin: OriginClient
     provisional: Provisional
     documents: Documents
+    verbatim: Verbatim
+    look_ups: LookUps
     registry: Registry
     small: SmallArtifacts
     downloader: Downloader
@@ -122,6 +127,7 @@ class Parts:
         await self.read_ahead.aclose()
         await self.downloader.aclose()
         await self.documents.aclose()
+        await self.verbatim.aclose()
         await self.provisional.aclose()
         await self.small.aclose()
         await self.sources.aclose()
@@ -277,7 +283,6 @@ def assemble(
         report=sources.report,
         told=ledger.document,
     )
-    registry = Registry(documents, provisional)
     ecosystems = tuple(plugins.ecosystems(every))
     by_name = {ecosystem.name: ecosystem for ecosystem in ecosystems}
     small = SmallArtifacts(
@@ -287,6 +292,11 @@ def assemble(
         beside=lambda artifact: sources.beside(artifact, by_name[artifact.ecosystem]),
         report=sources.report,
     )
+    verbatim = Verbatim(
+        client, Copies(folders.cache / "copies"), report=sources.report, told=ledger.document
+    )
+    look_ups = LookUps(verbatim, small, by_name)
+    registry = Registry(documents, provisional, look_ups)
     downloader = Downloader(
         client,
         store,
@@ -314,6 +324,8 @@ def assemble(
         origin=origin,
         provisional=provisional,
         documents=documents,
+        verbatim=verbatim,
+        look_ups=look_ups,
         registry=registry,
         small=small,
         downloader=downloader,

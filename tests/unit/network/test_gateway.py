@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from headrace.hookspecs import hookimpl
+from headrace.lookups import Entry, LookUp
 from headrace.models import (
     Artifact,
     Document,
@@ -219,6 +220,12 @@ class Odd:
 
     def confirmation(self, artifact: Artifact) -> str | None:
         return None
+
+    def look_up(self, plan: ServeArtifact) -> LookUp | None:
+        return None
+
+    def entries(self, plan: ServeDocument, parts: Iterable[bytes]) -> Iterable[tuple[str, Entry]]:
+        return ()
 
     def leads_to(
         self, plan: ServeDocument | ServeArtifact, document: Document, request: Request

@@ -1,0 +1,39 @@
+"""What an origin answered a moment ago, so that it is not asked the same thing over and over."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+from headrace.errors import UpstreamError
+
+__all__ = ["ErrorMemory"]
+
+#: Keys that are remembered.
+REMEMBERED = 4096
+
+
+class ErrorMemory:
+    """Errors by key, each for some seconds."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+        """`clock` gives epochs."""
+        self._seconds = seconds
+        self._clock = clock
+        self._kept: OrderedDict[str, tuple[float, UpstreamError]] = OrderedDict()
+
+    def get(self, key: str) -> UpstreamError | None:
+        """Return what was answered, while it still counts."""
+        until, error = self._kept.get(key, (0.0, None))
+        return error if until > self._clock() else None
+
+    def note(self, key: str, error: UpstreamError) -> None:
+        """Remember an answer."""
+        self._kept.pop(key, None)
+        self._kept[key] = (self._clock() + self._seconds, error)
+        while len(self._kept) > REMEMBERED:
+            self._kept.popitem(last=False)
+
+    def forget(self, key: str) -> None:
+        """Ask again next time."""
+        self._kept.pop(key, None)
