@@ -167,7 +167,7 @@ class Answering(BaseHTTPRequestHandler):
         extra.setdefault("Content-Type", reply.content_type)
         if mode.kind is Kind.GZIP or (
             owner.compress
-            and re.match(r"text/|application/vnd\.pypi", reply.content_type)
+            and re.match(r"text/|application/(vnd\.pypi|json$)", reply.content_type)
             and "gzip" in headers.get("accept-encoding", "")
         ):
             body = gzip.compress(body, 1, mtime=0)
@@ -178,7 +178,7 @@ class Answering(BaseHTTPRequestHandler):
                 extra.setdefault("Cache-Control", owner.cache_control)
             if owner.etags:
                 extra.setdefault("ETag", _etag(body))
-            if headers.get("if-none-match") == extra.get("ETag", ""):
+            if _unchanged(headers, extra):
                 code, body = 304, b""
             elif owner.ranges and mode.kind not in (Kind.NO_RANGES, Kind.HTML, Kind.GZIP):
                 extra["Accept-Ranges"] = "bytes"
@@ -236,6 +236,13 @@ def _single(header: str | None) -> tuple[int | None, int | None] | None:
     if not match or match[0] == "bytes=-":
         return None
     return (int(match[1]) if match[1] else None, int(match[2]) if match[2] else None)
+
+
+def _unchanged(headers: Mapping[str, str], extra: Mapping[str, str]) -> bool:
+    """Say whether the client has it already; the ETag counts where both are asked for."""
+    if "if-none-match" in headers:
+        return headers["if-none-match"] == extra.get("ETag", "")
+    return "Last-Modified" in extra and headers.get("if-modified-since") == extra["Last-Modified"]
 
 
 def _ranged(

@@ -34,6 +34,7 @@ class TestMirror:
     gives_documents: bool = False
     connections: int = 4
     rank: int = 0
+    ecosystem: str = "python"
 
 
 def headrace() -> list[str]:
@@ -89,6 +90,7 @@ class Gateway:
             lines += [f"url = {json.dumps(mirror.url)}", f"layout = {json.dumps(mirror.layout)}"]
             lines += [f"gives_documents = {json.dumps(mirror.gives_documents)}"]
             lines += [f"connections = {mirror.connections}", f"rank = {mirror.rank}"]
+            lines += [f"ecosystem = {json.dumps(mirror.ecosystem)}"]
         path = self.root / "config" / "config.toml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(lines) + "\n", "utf-8")

@@ -1,0 +1,35 @@
+"""headrace's door for conda, mamba, pixi: hooks only, with the imports inside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from headrace.hookspecs import Activation, Ecosystem, hookimpl
+from headrace.models import Mirror, Origin
+
+# ruff: noqa: PLC0415 - whoever loads the entry point does not pay for what it does not use
+
+
+@hookimpl(trylast=True)
+def headrace_ecosystems(origins: Sequence[Origin]) -> Iterable[Ecosystem]:
+    """Channels, where there is a host to ask."""
+    from headrace_conda.adapter import CondaEcosystem
+
+    mine = [origin for origin in origins if origin.ecosystem == CondaEcosystem.name]
+    return [CondaEcosystem(mine)] if mine else []
+
+
+@hookimpl(trylast=True)
+def headrace_mirrors(ecosystem: str) -> Iterable[Mirror]:
+    """The shipped catalogue."""
+    if ecosystem != "conda":
+        return []
+    from headrace_conda.known import mirrors
+
+    return mirrors()
+
+
+@hookimpl(trylast=True)
+def headrace_activations() -> Iterable[Activation]:
+    """Conda first: its channels are what the others fall back to."""
+    return []

@@ -1,0 +1,79 @@
+"""Where the gateway is and how headrace is called: conda's settings, the environment, the state."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+
+__all__ = ["Gateway", "command", "gateway"]
+
+#: Set by `headrace run` for its command.
+RUN_VARIABLE = "HEADRACE_CONDA_GATEWAY"
+
+
+class Gateway:
+    """An address on loopback, with the token that it wants, if any."""
+
+    def __init__(self, url: str) -> None:
+        """Read ``http://[user:token@]host:port``; ValueError when it is anything else."""
+        from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - conda's start-up time
+
+        parts = urlsplit(url)
+        if parts.scheme != "http" or not parts.hostname or not parts.port:
+            raise ValueError("not a gateway's address")
+        self.host = parts.hostname
+        self.port = parts.port
+        self.token = unquote(parts.password) if parts.password else None
+
+    @property
+    def url(self) -> str:
+        """The base URL, without the token and without a final slash."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+def _setting(name: str) -> object:
+    from conda.base.context import context  # noqa: PLC0415 - conda's start-up time
+
+    return getattr(getattr(context, "plugins", None), name, None)
+
+
+def gateway() -> Gateway | None:
+    """Return where the gateway is, up or not; None: none was ever set up."""
+    text = os.environ.get(RUN_VARIABLE) or _setting("headrace_gateway") or _recorded()  # noqa: TID251
+    try:
+        return Gateway(str(text)) if text else None
+    except ValueError:
+        return None
+
+
+def _recorded() -> str:
+    """Read the records of the headrace that is installed beside conda: the user's, the machine's."""
+    if find_spec("headrace") is None:
+        return ""
+    import json  # noqa: PLC0415 - conda's start-up time
+
+    from headrace.config import Folders, environment  # noqa: PLC0415 - as above
+
+    env = environment()
+    for folders in (Folders.of_user(env), Folders.of_system()):
+        try:
+            entry = json.loads((folders.state / "gateway.json").read_text("utf-8"))
+            address = f"{entry['host']}:{int(entry['port'])}"
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        try:
+            token = json.loads((folders.state / "token").read_text("utf-8"))
+        except (OSError, ValueError):
+            token = ""
+        return f"http://headrace:{token}@{address}" if token else f"http://{address}"
+    return ""
+
+
+def command() -> list[str]:
+    """Return how headrace is called; empty: it cannot be."""
+    words = _setting("headrace_command")
+    if isinstance(words, (list, tuple)) and words:
+        return [str(word) for word in words]
+    return [sys.executable, "-m", "headrace.cli"] if find_spec("headrace") else []
