@@ -69,7 +69,7 @@ class MambaActivation:
             return ()
         what = "a mirror would be recorded in conda-meta and in `list --explicit`"
         hint = "nothing to do: mamba asks the origin as before"
-        return [Override(self.tool, "mirrored_channels", what, hint)]
+        return [Override(self.tool, "mirrored_channels", what, hint, wins=False)]
 
     def withdraw(self, path: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:
         """Nothing of ours is in any file."""

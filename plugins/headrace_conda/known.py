@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 
 # ruff: noqa: PLC0415 - the catalogue is read when something is asked of it, and once
 
-__all__ = ["Root", "below", "is_public", "mirrors", "needs_no_token", "place", "same_service"]
+__all__ = [
+    "Root",
+    "below",
+    "is_mirror",
+    "is_public",
+    "mirrors",
+    "needs_no_token",
+    "origin_names",
+    "place",
+    "same_service",
+]
 
 _PORTS = {"http": 80, "https": 443}
 _TOKEN = "t"  # noqa: S105 - the folder that a token follows: /t/<token>/<channel>
@@ -76,6 +86,22 @@ def below(url: str) -> tuple[Root, tuple[str, ...]] | None:
 def is_public(url: str) -> bool:
     """Whether what lies there is no secret: a host of a known origin, or a known mirror's root."""
     return below(url) is not None
+
+
+def is_mirror(url: str) -> bool:
+    """Whether the URL lies at a mirror of the catalogue and not at an origin."""
+    found = below(url)
+    return found is not None and found[0].place not in {
+        place(origin.url) for origin in _catalogue().origins
+    }
+
+
+def origin_names() -> list[str]:
+    """List the authorities of the catalogue's origins."""
+    from headrace_conda.places import authority
+
+    names = [authority(origin.url) for origin in _catalogue().origins]
+    return [name for name in names if name is not None]
 
 
 def needs_no_token(url: str) -> bool:

@@ -32,4 +32,9 @@ def headrace_mirrors(ecosystem: str) -> Iterable[Mirror]:
 @hookimpl(trylast=True)
 def headrace_activations() -> Iterable[Activation]:
     """Conda first: its channels are what the others fall back to."""
-    return []
+    from headrace_conda.activation_conda import CondaActivation
+    from headrace_conda.activation_mamba import MambaActivation
+    from headrace_conda.activation_pixi import PixiActivation
+    from headrace_conda.activation_rattler import RattlerActivation
+
+    return [CondaActivation(), MambaActivation(), PixiActivation(), RattlerActivation()]

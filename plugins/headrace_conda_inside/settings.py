@@ -49,7 +49,7 @@ def gateway() -> Gateway | None:
 
 
 def _recorded() -> str:
-    """Read the records of the headrace that is installed beside conda: the user's, the machine's."""
+    """Read the records of a headrace that is installed beside conda, the user's first."""
     if find_spec("headrace") is None:
         return ""
     import json  # noqa: PLC0415 - conda's start-up time

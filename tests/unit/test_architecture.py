@@ -91,6 +91,8 @@ IMPURE = {
     "shared/headrace/system": "files and processes",
     "shared/headrace/network": "sockets",
     "shared/headrace/cli": "the edge",
+    "plugins/headrace_conda/bases.py": "asks the condas of this machine",
+    "plugins/headrace_conda/bridge.py": "reads the plugin's own source",
     "plugins/headrace_conda_inside": "runs inside conda, with conda's own modules",
     "plugins/headrace_pip/plugin.py": "entry file, imports inside its hooks",
     "plugins/headrace_pip/keyring_backend.py": "entry file, asks the recorded state",

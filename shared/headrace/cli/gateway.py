@@ -194,6 +194,9 @@ def _hold(args: argparse.Namespace, context: Context) -> int:
             "the gateway cannot start; the holder sends everybody to the origin and tries again",
             hint=f"{held.log} says why; `headrace gateway --stop` ends it",
         )
+    if not args.origin and context.state.gateway() is None:
+        # Nobody ran `on`: whoever looks for the gateway finds it, and `off` stops it.
+        context.state.record_gateway(address, "holder")
     _say(address.url(), origins)
     return OK
 

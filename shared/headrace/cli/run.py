@@ -104,11 +104,11 @@ def _prepare(
 
 
 def _running(context: Context, origins: Sequence[DiscoveredOrigin]) -> GatewayAddress | None:
-    """Return the user's gateway, if it is up and is there for these very origins."""
+    """Return the user's gateway, if it is up and fronts these origins."""
     from headrace.system.service import health  # noqa: PLC0415 - start-up time
 
     address = context.state.gateway()
-    if address is None or _names(context.state.origins()) != _names(origins):
+    if address is None or not _names(origins) <= _names(context.state.origins()):
         return None
     up = health.is_up(address)
     return address if up is not None and not up.redirecting else None

@@ -96,6 +96,9 @@ def diff(edits: Iterable[FileEdit]) -> str:
     """Return a unified diff of the edits for people, without secrets."""
     parts: list[str] = []
     for edit in edits:
+        if any(b"\0" in (content or b"") for content in (edit.before, edit.after)):
+            parts.append(f"{edit.path}: {len(edit.after or b'')} bytes, not text")
+            continue
         old = _text(edit.before)
         new = _text(edit.after)
         parts += difflib.unified_diff(

@@ -1,0 +1,170 @@
+"""How conda is pointed at the gateway: a drop-in condarc, and our plugin where conda finds it.
+
+The plugin changes the requests of public channels and nothing else, so channel names, conda-meta,
+explicit lists and exported environments stay as they are. No file of the user's is edited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from headrace.editing import loopback
+from headrace.errors import ConfigurationError
+from headrace.hookspecs import (
+    DiscoveredOrigin,
+    FileEdit,
+    GatewayAddress,
+    Override,
+    Place,
+    Reader,
+    Scope,
+    Standing,
+)
+from headrace.models import Origin
+from headrace_conda import bases, bridge, condarc
+from headrace_conda.bases import Base
+
+__all__ = ["CondaActivation"]
+
+#: The first conda whose auth handlers can do it, and the first that matches URLs by patterns.
+OLDEST = (23, 7)
+WITH_PATTERNS = (24, 5)
+
+
+class CondaActivation:
+    """Implements `headrace.hookspecs.Activation` for conda."""
+
+    tool = "conda"
+
+    def discover(self, place: Place, read: Reader) -> Sequence[DiscoveredOrigin]:
+        """Return the hosts of the channels that conda uses, and those that everybody's are on.
+
+        A host that is not publicly known is somebody's own: it is told, and conda goes there by
+        itself.
+        """
+        del read
+        from headrace_conda import channels  # noqa: PLC0415 - other commands need not pay
+
+        found = bases.find(place)
+        if not found:
+            return ()
+        if place.command and Path(place.command[0]).stem not in channels.PROGRAMS:
+            # Some other program, which may still run conda: its own words are not waited for.
+            return channels.known_origins()
+        return channels.origins(bases.configuration(found[0], place))
+
+    def enable(
+        self, place: Place, gateway: GatewayAddress, origins: Sequence[Origin], read: Reader
+    ) -> Sequence[FileEdit]:
+        """Describe the drop-in, and the way to the plugin for each base that lacks it."""
+        found = [base for base in bases.find(place) if base.version >= OLDEST]
+        mine = [origin for origin in origins if origin.ecosystem == "conda"]
+        if not found or not mine:
+            return ()
+        able = [base for base in found if base.has_headrace or base.writable]
+        if not able:
+            raise ConfigurationError(
+                "conda-base-read-only",
+                f"the plugin cannot be put into {found[0].prefix}, where you may not write",
+                hint=f"`{found[0].prefix}/bin/python -m pip install headrace` by whoever owns it, "
+                "or `sudo headrace on`; conda goes on as before",
+            )
+        edits = [self._drop_in(place, gateway, mine, able, read)]
+        without = [base for base in able if not base.has_headrace]
+        if without:
+            packed = bridge.archive(place)
+            ways = [bridge.pth(base, packed) for base in without]
+            for path, content in ((packed, bridge.content()), *ways):
+                edits.append(FileEdit(path, read(path), content, "the plugin, for conda's base"))
+        return edits
+
+    def _drop_in(
+        self,
+        place: Place,
+        gateway: GatewayAddress,
+        origins: Sequence[Origin],
+        able: Sequence[Base],
+        read: Reader,
+    ) -> FileEdit:
+        path = condarc.file(place)
+        by_name = any(base.version < WITH_PATTERNS for base in able)
+        content = condarc.render(origins, gateway, bases.command(), by_name=by_name)
+        return FileEdit(
+            path,
+            read(path),
+            content,
+            "conda's requests for public channels go to the gateway",
+            private=gateway.token is not None,
+        )
+
+    def standing(self, place: Place, gateway: GatewayAddress | None, read: Reader) -> Standing:
+        """Look for the drop-in and for a base that has the plugin."""
+        found = bases.find(place)
+        if not found:
+            return Standing.NOT_FOUND
+        files = [condarc.file(replace(place, scope=scope)) for scope in (Scope.SYSTEM, place.scope)]
+        if gateway is None or not any(condarc.leads_to(read(file), gateway) for file in files):
+            return Standing.NOT_ROUTED
+        there = any(
+            base.has_headrace or _has_plugin(base, scope, read)
+            for base in found
+            for scope in (replace(place, scope=Scope.SYSTEM), place)
+        )
+        return Standing.ROUTED if there else Standing.NOT_ROUTED
+
+    def overrides(self, place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Override]:
+        """Find what takes conda past the gateway from here."""
+        from headrace_conda import conda_overrides  # noqa: PLC0415 - only status asks
+
+        del gateway, read
+        return conda_overrides.of(place)
+
+    def withdraw(self, path: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:
+        """All files are ours alone; one that somebody else wrote in is left to him."""
+        del path
+        if now in (after, before) or now.startswith(condarc.MARK.encode()):
+            return before or b""
+        return None
+
+    def environment(
+        self,
+        place: Place,
+        gateway: GatewayAddress,
+        origins: Sequence[Origin],
+        read: Reader,
+        scratch: Path,
+    ) -> tuple[Mapping[str, str | None], Sequence[FileEdit]]:
+        """Give any conda that the command runs a condarc more, and the plugin by PYTHONPATH."""
+        found = bases.find(place)
+        mine = [origin for origin in origins if origin.ecosystem == "conda"]
+        if not found or not mine:
+            return {}, ()
+        env, folder = place.environment, scratch / "condarc.d"
+        by_name = any(base.version < WITH_PATTERNS for base in found)
+        content = condarc.render(mine, None, (), by_name=by_name)
+        edits = [FileEdit(folder / "headrace.yml", None, content, "for this command alone")]
+        if named := env.get("CONDARC"):
+            # The variable names one place: the user's own file comes along, and goes last.
+            users = read(Path(named))
+            if users is not None:
+                edits.append(FileEdit(folder / "users.yml", None, users, "as it is"))
+        variables: dict[str, str | None] = {
+            "CONDARC": str(folder),
+            "HEADRACE_CONDA_GATEWAY": gateway.url("").rstrip("/"),
+            **loopback.no_proxy_additions(env),
+        }
+        if not all(base.has_headrace for base in found):
+            packed = scratch / "conda-plugin.zip"
+            edits.append(FileEdit(packed, None, bridge.content(), "the plugin"))
+            separator = ";" if place.platform == "win32" else ":"
+            known = [part for part in env.get("PYTHONPATH", "").split(separator) if part]
+            variables["PYTHONPATH"] = separator.join([*known, str(packed)])
+        return variables, edits
+
+
+def _has_plugin(base: Base, place: Place, read: Reader) -> bool:
+    packed = bridge.archive(place)
+    path, line = bridge.pth(base, packed)
+    return read(path) == line and read(packed) is not None
