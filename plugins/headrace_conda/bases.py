@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from headrace.editing import presence
 from headrace.errors import LocalError
 from headrace.hookspecs import Place
 
-__all__ = ["Base", "command", "configuration", "find"]
+__all__ = ["Base", "ask_conda", "command", "configuration", "find"]
 
 #: Folders that the installers propose, below the home folder and elsewhere.
 _NAMES = ("miniforge3", "miniconda3", "anaconda3", "mambaforge", "miniforge", "miniconda")
@@ -114,9 +114,7 @@ def _ask(prefix: Path, place: Place) -> Base | None:
 
 def configuration(base: Base, place: Place) -> Mapping[str, Any]:
     """Return what conda says of its channels; LocalError when it cannot say."""
-    python = _python(base.prefix)
-    words = [str(python), "-m", "conda", "config", "--json", "--show", *_SHOWN]
-    told = _run(words, place.environment)
+    told = ask_conda(base, ["config", "--json", "--show", *_SHOWN], place)
     if not isinstance(told, dict) or "channels" not in told:
         raise LocalError(
             "conda-silent",
@@ -126,18 +124,34 @@ def configuration(base: Base, place: Place) -> Mapping[str, Any]:
     return told
 
 
-def _run(words: list[str], env: Mapping[str, str]) -> Any:
-    # A plugin of the user's must not be able to keep conda from answering, nor may ours wake us.
-    quiet = {**env, "CONDA_NO_PLUGINS": "true"}
+def ask_conda(
+    base: Base,
+    words: Sequence[str],
+    place: Place,
+    *,
+    patience: float = _PATIENCE,
+    plugins: bool = False,
+) -> Any:
+    """Return the JSON that a conda command prints, of an error too; None when there is none.
+
+    Without `plugins` nobody's plugin can keep conda from answering, nor does ours wake a gateway.
+    """
+    env = place.environment if plugins else {**place.environment, "CONDA_NO_PLUGINS": "true"}
+    return _run([str(_python(base.prefix)), "-m", "conda", *words], env, patience, check=False)
+
+
+def _run(
+    words: list[str], env: Mapping[str, str], patience: float = _PATIENCE, *, check: bool = True
+) -> Any:
     try:
         answer = subprocess.run(  # noqa: S603 - the base's own interpreter, our own words
             words,
             capture_output=True,
             text=True,
-            timeout=_PATIENCE,
-            check=True,
+            timeout=patience,
+            check=check,
             stdin=subprocess.DEVNULL,
-            env=quiet,
+            env=env,
         )
         return json.loads(answer.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from headrace.hookspecs import DiscoveredOrigin
+from headrace.hookspecs import CATALOGUE, DiscoveredOrigin
 from headrace.models import Origin
 from headrace_conda import known, places
 
@@ -76,9 +76,7 @@ def origins(settings: Mapping[str, Any]) -> Sequence[DiscoveredOrigin]:
 def known_origins() -> Sequence[DiscoveredOrigin]:
     """Return the origins of the catalogue."""
     return [
-        DiscoveredOrigin(
-            Origin("conda", places.origin_url(named), name=named), where="the catalogue"
-        )
+        DiscoveredOrigin(Origin("conda", places.origin_url(named), name=named), where=CATALOGUE)
         for named in known.origin_names()
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from headrace.hookspecs import Activation, Ecosystem, hookimpl
+from headrace.hookspecs import Activation, Ecosystem, Explanation, Place, hookimpl
 from headrace.models import Mirror, Origin
 
 # ruff: noqa: PLC0415 - whoever loads the entry point does not pay for what it does not use
@@ -27,6 +27,18 @@ def headrace_mirrors(ecosystem: str) -> Iterable[Mirror]:
     from headrace_conda.known import mirrors
 
     return mirrors()
+
+
+@hookimpl(trylast=True)
+def headrace_explanations(
+    what: str, version: str | None, ecosystem: str | None, place: Place
+) -> Iterable[Explanation]:
+    """Builds and GPU as conda itself sees them; only where conda is named, for it takes seconds."""
+    if ecosystem != "conda" or what.startswith("/"):
+        return []
+    from headrace_conda.explaining import explain
+
+    return explain(what, version, place)
 
 
 @hookimpl(trylast=True)

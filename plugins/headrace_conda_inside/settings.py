@@ -6,7 +6,7 @@ import os
 import sys
 from importlib.util import find_spec
 
-__all__ = ["Gateway", "command", "gateway"]
+__all__ = ["Gateway", "command", "gateway", "turned_off"]
 
 #: Set by `headrace run` for its command.
 RUN_VARIABLE = "HEADRACE_CONDA_GATEWAY"
@@ -46,6 +46,15 @@ def gateway() -> Gateway | None:
         return Gateway(str(text)) if text else None
     except ValueError:
         return None
+
+
+def turned_off() -> bool:
+    """Whether the user said `headrace off` to the headrace that is installed beside conda."""
+    if find_spec("headrace") is None:
+        return False
+    from headrace.config import Folders, environment  # noqa: PLC0415 - conda's start-up time
+
+    return (Folders.of_user(environment()).state / "off").exists()
 
 
 def _recorded() -> str:

@@ -46,6 +46,8 @@ def wake(command: str) -> None:
     gateway = settings.gateway()
     if gateway is not None and answers(gateway):
         return
+    if gateway is None and settings.turned_off():
+        return
     words = settings.command()
     if words:
         words = [*words, "gateway", "--detach", *(["--port", str(gateway.port)] if gateway else [])]

@@ -14,6 +14,7 @@ from typing import Protocol
 from headrace.models import Credential, Origin
 
 __all__ = [
+    "CATALOGUE",
     "Activation",
     "DiscoveredOrigin",
     "FileEdit",
@@ -97,6 +98,10 @@ class Override:
     hint: str
     wins: bool = True
     """False: it stands beside our setting, and only some requests go past the gateway."""
+
+
+#: `DiscoveredOrigin.where` of an origin that no tool names today and that everybody may name.
+CATALOGUE = "the catalogue"
 
 
 @dataclass(frozen=True, slots=True)

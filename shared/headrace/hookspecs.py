@@ -8,13 +8,14 @@ that it needs. What a plugin returns is a description: the core performs it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pluggy
 
 from headrace.activations import (
+    CATALOGUE,
     Activation,
     DiscoveredOrigin,
     FileEdit,
@@ -46,10 +47,12 @@ from headrace.models import (
 )
 
 __all__ = [
+    "CATALOGUE",
     "AcceleratorDetector",
     "Activation",
     "DiscoveredOrigin",
     "Ecosystem",
+    "Explanation",
     "FileEdit",
     "FreshnessProbe",
     "GatewayAddress",
@@ -148,6 +151,19 @@ class AcceleratorDetector:
     name: str
     detect: Callable[[], Sequence[Accelerator]]
     timeout: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a tool itself makes of a request, for ``headrace explain``."""
+
+    tool: str
+    lines: tuple[str, ...]
+    """Sentences for people, the reason first."""
+    paths: tuple[str, ...] = ()
+    """Paths of the gateway whose sources are worth telling too."""
+    table: Mapping[str, object] = field(default_factory=dict)
+    """The same as values, for ``--json``."""
 
 
 # ------------------------------------------------------------------ the hooks
@@ -250,6 +266,22 @@ def headrace_credential(origin: Origin) -> Credential | None:
         def headrace_credential(origin):
             if origin.url.startswith("https://index.corp.example/"):
                 return Credential("ci", read_vault("index"))
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def headrace_explanations(
+    what: str, version: str | None, ecosystem: str | None, place: Place
+) -> Iterable[Explanation]:
+    """Add to ``headrace explain``: what a tool itself makes of a request on this machine.
+
+    Example::
+
+        @hookimpl
+        def headrace_explanations(what, ecosystem):
+            if ecosystem == "crates":
+                yield Explanation("cargo", (ask_cargo(what),))
     """
     raise NotImplementedError
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
         AcceleratorDetector,
         Activation,
         Ecosystem,
+        Explanation,
         FreshnessProbe,
+        Place,
     )
     from headrace.models import (
         Accelerator,
@@ -150,6 +152,14 @@ class Plugins:
         """Return the user's credential for an origin, where a plugin knows one."""
         credential: Credential | None = self._first("headrace_credential", origin=origin)
         return credential
+
+    def explanations(
+        self, what: str, version: str | None, ecosystem: str | None, place: Place
+    ) -> list[Explanation]:
+        """Everything that tools themselves say of a request."""
+        return self._all(
+            "headrace_explanations", what=what, version=version, ecosystem=ecosystem, place=place
+        )
 
     def activations(self) -> list[Activation]:
         """Every tool that can be pointed at the gateway."""

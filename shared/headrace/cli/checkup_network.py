@@ -12,6 +12,7 @@ from headrace.cli.checkup import Check, Finding
 from headrace.cli.context import Context
 from headrace.config import NETWORK_VARIABLES, EnvVars
 from headrace.errors import UpstreamError
+from headrace.hookspecs import CATALOGUE
 from headrace.redact import for_display
 
 __all__ = ["CHECKS"]
@@ -89,7 +90,9 @@ def origins(context: Context) -> Iterator[Finding]:
             answer = once.ask(env, f"{each.origin.url}/")
         except UpstreamError as error:
             hint = error.hint or "check the network, the proxy and the certificate settings"
-            yield Finding("origin", "failure", f"{shown}: {error.message}", hint)
+            # One that no tool names, but that every user could, may well be out of reach.
+            level = "note" if each.where == CATALOGUE else "failure"
+            yield Finding("origin", level, f"{shown}: {error.message}", hint)
             continue
         if answer.status >= 500:
             text = f"{shown} answers {answer.status}"

@@ -47,11 +47,26 @@ def run(args: argparse.Namespace, context: Context) -> int:
         )
     documents = [d for d in told.get("documents", []) if ecosystem in (None, d["ecosystem"])]
     artifacts = [a for a in told.get("artifacts", []) if ecosystem in (None, a["ecosystem"])]
+    explanations = context.plugins.explanations(what, version, ecosystem, context.place())
+    for path in (path for each in explanations for path in each.paths):
+        more = health.ask(address, f"/explain?what={quote(path)}", 10.0) if address else None
+        artifacts += more.get("artifacts", []) if isinstance(more, dict) else []
     if context.as_json:
-        context.print_json({"what": args.what, "documents": documents, "artifacts": artifacts})
+        context.print_json(
+            {
+                "what": args.what,
+                "documents": documents,
+                "artifacts": artifacts,
+                "tools": {each.tool: each.table for each in explanations},
+            }
+        )
     else:
-        _tell(context, documents, artifacts)
-    return OK if documents or artifacts else FAILED
+        for each in explanations:
+            for number, line in enumerate(each.lines):
+                start = each.tool if number == 0 else ""
+                context.console.print(f"{start:<8} {line}", markup=False)
+        _tell(context, documents, artifacts, quiet=bool(explanations))
+    return OK if documents or artifacts or explanations else FAILED
 
 
 def _parse(text: str) -> tuple[str | None, str, str | None]:
@@ -67,7 +82,11 @@ def _parse(text: str) -> tuple[str | None, str, str | None]:
 
 
 def _tell(
-    context: Context, documents: list[dict[str, Any]], artifacts: list[dict[str, Any]]
+    context: Context,
+    documents: list[dict[str, Any]],
+    artifacts: list[dict[str, Any]],
+    *,
+    quiet: bool,
 ) -> None:
     out = context.console
     for each in documents:
@@ -88,7 +107,7 @@ def _tell(
             rate = f"{bytes_text(source['rate'])}/s" if source["rate"] else "not measured"
             rtt = f", {source['rtt'] * 1000:.0f} ms" if source["rtt"] else ""
             out.print(f"         {number}. {source['id']} ({rate}{rtt})", markup=False)
-    if not documents and not artifacts:
+    if not documents and not artifacts and not quiet:
         out.print("Nothing is known by that name.")
     elif not artifacts and any(each["kept"] for each in documents):
         out.print("         no such file on that page")

@@ -43,6 +43,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     if stopped:
         # Only now: a tool that is still pointed at the gateway must find it.
         _stop(context)
+        context.state.turn_off()
     if context.as_json:
         context.print_json(
             {

@@ -41,6 +41,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     context.plugins  # noqa: B018 - as above
     if not args.dry_run:
         context.journal.repair()
+        context.state.turn_on()
     found = discover(context)
     if not found:
         raise LocalError(

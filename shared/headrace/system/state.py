@@ -89,6 +89,16 @@ class State:
             self._write("token", token, secret=True)
         return token
 
+    # -------------------------------------------------------------- off
+
+    def turn_off(self) -> None:
+        """Remember that ``off`` was said, for tools that carry headrace in themselves."""
+        self._write("off", True)
+
+    def turn_on(self) -> None:
+        """Forget that."""
+        self._forget("off")
+
     # -------------------------------------------------------------- network
 
     def network(self) -> dict[str, str]:

@@ -1,0 +1,123 @@
+"""What conda itself makes of a request here: which builds, and what it sees of the GPU.
+
+conda is asked, with the user's own environment, so CONDA_OVERRIDE_CUDA counts as it does for conda.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from headrace.hookspecs import Explanation, Place
+from headrace_conda import bases, places
+
+__all__ = ["explain"]
+
+#: Newest builds that are told, and the longest that conda's search is waited for, seconds.
+_FEW = 6
+_SEARCH = 60.0
+#: How a record says that it needs a CUDA driver: ``__cuda >=12.9``.
+_CUDA = re.compile(r"__cuda\s*(.*)")
+
+
+def explain(what: str, version: str | None, place: Place) -> list[Explanation]:
+    """Ask the first conda; nothing where there is none."""
+    found = bases.find(place)
+    if not found:
+        return []
+    told = bases.ask_conda(found[0], ["info", "--json"], place)
+    seen = _cuda_of(told if isinstance(told, dict) else {})
+    lines = [_why(seen, place.environment)]
+    spec = f"{what}={version}" if version else what
+    searched = bases.ask_conda(
+        found[0], ["search", "--json", spec], place, patience=_SEARCH, plugins=True
+    )
+    records = _records(searched, what)
+    if not records:
+        lines.append(f"conda knows no {spec} in its channels")
+    builds = [_build(record, seen) for record in records]
+    lines += [build["line"] for build in builds]
+    if builds and not any(build["fits"] for build in builds):
+        lines.append("none of these can be solved for here; an older release, or a CPU build, may")
+    paths = tuple(build["path"] for build in builds[:1] if build["path"])
+    table = {"base": str(found[0].prefix), "__cuda": seen, "builds": builds}
+    return [Explanation("conda", tuple(lines), paths, table)]
+
+
+def _cuda_of(info: Mapping[str, Any]) -> str | None:
+    for entry in info.get("virtual_pkgs") or ():
+        if isinstance(entry, Sequence) and entry[:1] == ["__cuda"]:
+            return str(entry[1])
+    return None
+
+
+def _why(seen: str | None, env: Mapping[str, str]) -> str:
+    override = env.get("CONDA_OVERRIDE_CUDA")
+    if override is not None and seen is not None:
+        return f"__cuda is {seen}, because CONDA_OVERRIDE_CUDA says so"
+    if override is not None:
+        return "no __cuda, because CONDA_OVERRIDE_CUDA is set to nothing: solves take CPU builds"
+    if seen is not None:
+        return f"__cuda is {seen}: the newest CUDA that the driver of this host runs"
+    return (
+        "no __cuda: conda finds no CUDA driver here, so solves take CPU builds "
+        "(CONDA_OVERRIDE_CUDA=12.4 solves for a host that has one)"
+    )
+
+
+def _records(searched: Any, what: str) -> list[Mapping[str, Any]]:
+    """Return the newest builds, newest first, of each version and build once."""
+    listed = searched.get(what.lower()) if isinstance(searched, dict) else None
+    records = [each for each in listed or () if isinstance(each, dict)]
+    records.sort(key=lambda r: (_number(r.get("version")), r.get("timestamp") or 0), reverse=True)
+    unique: dict[tuple[Any, Any], Mapping[str, Any]] = {}
+    for record in records:
+        unique.setdefault((record.get("version"), record.get("build")), record)
+    return list(unique.values())[:_FEW]
+
+
+def _number(text: Any) -> Version:
+    try:
+        return Version(str(text))
+    except InvalidVersion:
+        return Version("0")
+
+
+def _build(record: Mapping[str, Any], seen: str | None) -> dict[str, Any]:
+    needs = next(_needs(record.get("depends")), None)
+    fits, words = True, ""
+    if needs is not None:
+        fits = seen is not None and _satisfies(seen, needs)
+        words = f"; needs __cuda {needs}".rstrip() + ("" if fits else ": out")
+    size = record.get("size")
+    shown = f", {size / 1e6:.1f} MB" if isinstance(size, int) else ""
+    url = str(record.get("url") or "")
+    return {
+        "line": f"{record.get('version')} {record.get('build')}{shown}{words}",
+        "version": record.get("version"),
+        "build": record.get("build"),
+        "size": size,
+        "needs": needs,
+        "fits": fits,
+        "url": url,
+        "path": places.gateway_path(url),
+    }
+
+
+def _needs(depends: Any) -> Iterator[str]:
+    for each in depends if isinstance(depends, list) else ():
+        if match := _CUDA.fullmatch(str(each).strip()):
+            yield match[1].strip()
+
+
+def _satisfies(seen: str, needs: str) -> bool:
+    """Whether a version satisfies a condition as conda writes it; one that cannot be read does."""
+    try:
+        wanted = SpecifierSet(needs.partition(" ")[0].replace("|", ","))
+        return wanted.contains(Version(seen), prereleases=True)
+    except (InvalidSpecifier, InvalidVersion):
+        return True
