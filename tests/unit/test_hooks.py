@@ -17,7 +17,10 @@ from headrace.hookspecs import (
     AcceleratorDetector,
     Activation,
     Ecosystem,
+    Explanation,
     FreshnessProbe,
+    Place,
+    Scope,
     hookimpl,
 )
 from headrace.models import (
@@ -123,6 +126,19 @@ def test_headrace_credential_is_for_origins_and_its_secret_is_not_shown() -> Non
 def test_headrace_activations_are_collected() -> None:
     made = SimpleNamespace(tool="cargo")
     assert plugins(headrace_activations=lambda: [made]).activations() == [cast(Activation, made)]
+
+
+def test_headrace_explanations_are_told_what_is_asked_for(tmp_path: Path) -> None:
+    here = Place(Scope.USER, tmp_path, {}, "linux", tmp_path)
+    seen: list[object] = []
+
+    def hook(what: str, version: str | None, ecosystem: str | None) -> list[Explanation]:
+        seen.append((what, version, ecosystem))
+        return [Explanation("cargo", ("because",))]
+
+    made = plugins(headrace_explanations=hook)
+    assert made.explanations("serde", "1.0", "crates", here) == [Explanation("cargo", ("because",))]
+    assert seen == [("serde", "1.0", "crates")]
 
 
 def test_headrace_observe_is_never_felt(caplog: pytest.LogCaptureFixture) -> None:
