@@ -174,6 +174,8 @@ class Artifact:
     """Id of the mirror whose page named it while the origin's own page is not here yet."""
     mirrored: bool = True
     """False for what mirrors are known to lack (PEP 658 metadata): the origin alone is asked."""
+    etag: str | None = None
+    """Strong validator of the version that is meant, where there is no digest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,7 +168,7 @@ class Run:
         if size is not None:
             await self._open_spool(size)
         held = tuple(self.spool.written) if self.spool else ()
-        spec = Spec(size, self.artifact.digest is not None, held)
+        spec = Spec(size, self.artifact.digest is not None, held, self.artifact.etag)
         if not self.confirmed:
             self._confirming = self._spawn(self._confirm())
         self.transfer = Transfer(spec, list(self.sources.values()), self.now())

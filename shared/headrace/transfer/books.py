@@ -28,6 +28,8 @@ class Books:
         self.provenance: dict[str, Extents] = {}
         """By source, or `EARLIER` for an earlier run."""
         self.checked = True
+        self.etag: str | None = None
+        """`Spec.etag`."""
         """There is a digest to check the whole against."""
         self.origin_alone = False
         """No other source is asked any more."""
@@ -77,7 +79,7 @@ class Books:
                 None if segment.whole else end,
                 connect_timeout=8.0 if alone else 3.0,
                 first_byte_timeout=9.0 if alone else 5.0,
-                etag=None if self.checked else upstream.etag,
+                etag=None if self.checked else self.etag or upstream.etag,
             )
         )
         return segment

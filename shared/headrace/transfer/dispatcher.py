@@ -76,7 +76,8 @@ class Dispatcher:
         if not segments.known:
             return len(flying) > 1 and now - min(s.asked_at for s in flying) < SIZING_HEDGE
         if segments.size > SMALL:
-            return not self._books.checked and len(flying) > 0
+            in_one_piece = not self._books.checked and self._books.etag is None
+            return in_one_piece and len(flying) > 0
         if not flying:
             return self._better_is_busy(now)
         newest = max(flying, key=lambda s: s.asked_at)

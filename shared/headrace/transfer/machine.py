@@ -70,6 +70,9 @@ class Spec:
     """There is a digest. Without one only the origin is asked, in one piece."""
     held: tuple[tuple[int, int], ...] = ()
     """What an earlier run left on the disk; unproven until the digest agrees."""
+    etag: str | None = None
+    """Where there is no digest: the strong validator of the one version that is wanted. With it
+    parts may be asked for side by side (RFC 9110 section 13.1.5)."""
 
 
 class Transfer:
@@ -83,6 +86,7 @@ class Transfer:
         self.books = Books()
         self.books.checked = spec.checked
         self.books.origin_alone = not spec.checked
+        self.books.etag = spec.etag
         self.court = Court(self.books)
         self.dispatcher = Dispatcher(self.books, now)
         self._held = spec.held
@@ -219,7 +223,10 @@ class Transfer:
             detail = f"gives {event.total} bytes instead of {self.size}"
             self.books.reject(segment, Fault.NOT_THE_FILE, detail, now, out)
             return
-        changed = upstream.etag != event.etag and self.segments.held.total
+        if self.spec.etag is not None:
+            changed = event.etag != self.spec.etag
+        else:
+            changed = bool(upstream.etag != event.etag and self.segments.held.total)
         if not self.spec.checked and changed:
             detail = "the file changed meanwhile"
             self.books.reject(segment, Fault.NOT_THE_FILE, detail, now, out)

@@ -72,6 +72,29 @@ def test_unknown_first_choice_is_hedged_by_the_origin_at_offset_0() -> None:
     assert [(f.source, f.start) for f in first] == [("mirror", 0), ("origin", 0)]
 
 
+def test_an_unchecked_file_of_a_known_version_comes_in_parts_side_by_side() -> None:
+    one = Source("origin", "http://origin/f", is_origin=True, rate=1e6, rtt=0.1)
+    in_one_piece = fetches(Transfer(Spec(SIZE, checked=False), [one], 0.0).handle(m.Tick(), 0.0))
+    assert len(in_one_piece) == 1
+    transfer = Transfer(Spec(SIZE, checked=False, etag='"v1"'), [one], 0.0)
+    asked = fetches(transfer.handle(m.Tick(), 0.0))
+    assert all(fetch.etag == '"v1"' for fetch in asked)
+    transfer.handle(m.Opened(asked[0].request, SIZE, ranged=True, etag='"v1"'), 0.1)
+    transfer.handle(m.Received(asked[0].request, 200_000), 0.2)
+    for tick in range(3, 40):
+        asked += fetches(transfer.handle(m.Tick(), tick / 10))
+    assert len(asked) > 1
+
+
+def test_a_part_of_another_version_is_no_part_of_this_file() -> None:
+    one = Source("origin", "http://origin/f", is_origin=True, rate=1e6, rtt=0.1)
+    transfer = Transfer(Spec(SIZE, checked=False, etag='"v1"'), [one], 0.0)
+    [first, *_] = fetches(transfer.handle(m.Tick(), 0.0))
+    out = transfer.handle(m.Opened(first.request, SIZE, ranged=True, etag='"v2"'), 0.1)
+    blame = [each for each in out if isinstance(each, m.Blame)]
+    assert [each.fault for each in blame] == [Fault.NOT_THE_FILE]
+
+
 def test_length_comes_from_the_first_good_answer() -> None:
     transfer, first = begin(None)
     assert at(transfer) is Phase.SIZING
