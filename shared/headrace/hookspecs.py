@@ -26,9 +26,9 @@ from headrace.activations import (
     Scope,
     Standing,
 )
+from headrace.hosts import Accelerator, Variant, VariantRequest
 from headrace.lookups import Entry, LookUp
 from headrace.models import (
-    Accelerator,
     Artifact,
     Credential,
     Document,
@@ -42,8 +42,6 @@ from headrace.models import (
     ServeDocument,
     SourceFailed,
     TransferFinished,
-    Variant,
-    VariantRequest,
 )
 
 __all__ = [

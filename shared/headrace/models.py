@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 __all__ = [
-    "Accelerator",
     "Artifact",
     "Credential",
     "Digest",
@@ -34,8 +33,6 @@ __all__ = [
     "Source",
     "SourceFailed",
     "TransferFinished",
-    "Variant",
-    "VariantRequest",
     "fits",
 ]
 
@@ -340,40 +337,6 @@ class Refuse:
 
 
 Plan = ServeDocument | ServeArtifact | PassThrough | Refuse
-
-
-@dataclass(frozen=True, slots=True)
-class Accelerator:
-    """A GPU as found. `capability` is CUDA's (major, minor); other makers name an architecture."""
-
-    maker: str
-    name: str
-    capability: tuple[int, int] | None = None
-    architecture: str | None = None
-    driver: str | None = None
-    runtime: str | None = None
-    """Highest CUDA or ROCm version that the driver reports."""
-    memory: int | None = None
-    method: str = ""
-    """Which way of asking answered."""
-
-
-@dataclass(frozen=True, slots=True)
-class VariantRequest:
-    """What an installer asks a package for, as far as it bears on builds for accelerators."""
-
-    project: str
-    python: str | None = None
-    platform: str | None = None
-    specifier: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """A build of a package for accelerators, with the reason why it was chosen."""
-
-    label: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

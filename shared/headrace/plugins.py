@@ -25,8 +25,8 @@ if TYPE_CHECKING:
         FreshnessProbe,
         Place,
     )
+    from headrace.hosts import Accelerator, Variant, VariantRequest
     from headrace.models import (
-        Accelerator,
         Artifact,
         Credential,
         Mirror,
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
         Origin,
         SourceFailed,
         TransferFinished,
-        Variant,
-        VariantRequest,
     )
 
 __all__ = ["Plugins"]

@@ -18,6 +18,7 @@ PLUGINS = ROOT / "plugins"
 #: An import may only point to a room with a smaller number.
 ROOMS = {
     "models": 0,
+    "hosts": 0,
     "redact": 0,
     "errors": 1,
     "lookups": 1,
@@ -37,7 +38,7 @@ ROOMS = {
 #: Of the same room: files may import each other. policy and transfer do not know each other.
 #: What plugins may see of the core; everything else is behind hooks.
 OPEN_TO_PLUGINS = {
-    *("models", "errors", "redact", "lookups", "hookspecs", "config", "catalogue", "data"),
+    *("models", "hosts", "errors", "redact", "lookups", "hookspecs", "config", "catalogue", "data"),
     "editing",
 }
 #: What a pure file may import. Everything is pure but the files below.
@@ -47,6 +48,7 @@ PURE = {
     "base64",
     "bisect",
     "bz2",
+    "codecs",
     "collections",
     "configparser",
     "copy",

@@ -23,8 +23,8 @@ from headrace.hookspecs import (
     Scope,
     hookimpl,
 )
+from headrace.hosts import Accelerator, Variant, VariantRequest
 from headrace.models import (
-    Accelerator,
     Artifact,
     Credential,
     Fault,
@@ -33,8 +33,6 @@ from headrace.models import (
     Origin,
     SourceFailed,
     TransferFinished,
-    Variant,
-    VariantRequest,
 )
 from headrace.plugins import Plugins
 
