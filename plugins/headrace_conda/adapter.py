@@ -8,6 +8,7 @@ origin's own documents give.
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import lru_cache
 from urllib.parse import urljoin, urlsplit
@@ -54,6 +55,9 @@ _DOCUMENT = re.compile(
 )
 _SHARD = re.compile(r"([0-9a-f]{64})\.msgpack\.zst")
 _PACKAGE = re.compile(r".+-[^-]+-[^-]+\.(?:conda|tar\.bz2)")
+#: Folders that are remembered: whose packages are elsewhere, and whose index was asked for.
+_MOST_ELSEWHERE = 1000
+_MOST_ASKED = 64
 
 
 class CondaEcosystem:
@@ -70,6 +74,8 @@ class CondaEcosystem:
                 self._origins.setdefault(named, origin)
         self._named_in: dict[str, str] = {}
         """Folders whose packages are named in another one (CEP 15's base_url), by their URLs."""
+        self._indexed: OrderedDict[str, Place] = OrderedDict()
+        """Indexes of shards that clients asked for lately, by their URLs."""
 
     @property
     def prefixes(self) -> tuple[str, ...]:
@@ -91,13 +97,16 @@ class CondaEcosystem:
         origin = self._origins.get(place.authority) if place else None
         if place is None or origin is None:
             return Refuse(404, "no such origin; paths are /conda/<host>/<channel>/<subdir>/<file>")
-        if not place.name:
-            return PassThrough(origin, place.url)
         if _SHARD.fullmatch(place.name) or _PACKAGE.fullmatch(place.name):
             return ServeArtifact(request.path, None, None if origin.private else place.url)
         if _DOCUMENT.fullmatch(place.name):
+            if place.name == _SHARDS:
+                self._indexed[place.url] = place
+                self._indexed.move_to_end(place.url)
+                while len(self._indexed) > _MOST_ASKED:
+                    self._indexed.popitem(last=False)
             return self._document(origin, place)
-        return PassThrough(origin, place.url)
+        return PassThrough(origin, f"{place.url}?{request.query}" if request.query else place.url)
 
     def _document(self, origin: Origin, place: Place) -> ServeDocument:
         return ServeDocument(
@@ -137,12 +146,17 @@ class CondaEcosystem:
 
     def entries(self, plan: ServeDocument, parts: Iterable[bytes]) -> Iterable[tuple[str, Entry]]:
         """Read flat repodata, packed in whichever way."""
-        yield from formats.flat_entries(formats.unpacked(parts, _kind(plan.url)))
+        yield from formats.flat_entries(
+            formats.unpacked(parts, _kind(plan.url)), lambda base: self._learn(plan.url, base)
+        )
 
     def _package(self, origin: Origin, place: Place) -> LookUp:
-        folder = self._folder_that_names(place)
+        folder = yield from self._folder_that_names(place)
+        authority = self._origins.get(folder.authority)
+        if authority is None:
+            folder, authority = place, origin
         documents = {
-            name: self._document(origin, Place(folder.authority, folder.folder, name))
+            name: self._document(authority, Place(folder.authority, folder.folder, name))
             for name in (_SHARDS, *_FLAT)
         }
         index = yield Want(documents[_SHARDS], effort=Effort.AT_HAND)
@@ -153,18 +167,18 @@ class CondaEcosystem:
                 here.append((seen.at, seen.entry))
         at, entry = max(here, key=lambda pair: pair[0], default=(-1.0, None))
         if index is not None and index.at >= at:
-            sharded = yield from self._in_shard(origin, place, documents[_SHARDS], index)
+            sharded = yield from self._in_shard(place, documents[_SHARDS], index)
             entry = sharded or entry
         if entry is None:
             # Nothing that is here names it: the client knows more than we do.
-            entry = yield from self._asked(origin, place, documents)
+            entry = yield from self._asked(place, documents)
         return _artifact(origin, place, entry) if entry is not None else None
 
-    def _asked(self, origin: Origin, place: Place, documents: Mapping[str, ServeDocument]) -> Step:
+    def _asked(self, place: Place, documents: Mapping[str, ServeDocument]) -> Step:
         """Ask the origin's newest documents, the smallest first."""
         index = yield Want(documents[_SHARDS], effort=Effort.RENEW)
         if index is not None:
-            entry = yield from self._in_shard(origin, place, documents[_SHARDS], index)
+            entry = yield from self._in_shard(place, documents[_SHARDS], index)
             if entry is not None:
                 return entry
         for name in _ASKED:
@@ -173,18 +187,16 @@ class CondaEcosystem:
                 return seen.entry
         return None
 
-    def _in_shard(self, origin: Origin, place: Place, document: ServeDocument, seen: Seen) -> Step:
+    def _in_shard(self, place: Place, document: ServeDocument, seen: Seen) -> Step:
         """Read the index, then the shard; returns what that says of the file."""
         name = formats.package_name(place.name)
         try:
-            index = _index(seen.body)
+            found = _index(seen.body).shard_url(document.url, name) if name else None
         except ValueError:
             return None
-        self._learn(document.url, index.base_url)
-        found = index.shard_url(document.url, name) if name else None
-        path = places.gateway_path(found[0]) if found else None
-        shard = places.parse(path) if path else None
-        if found is None or shard is None or shard.authority not in self._origins:
+        shard = places.place_of(found[0]) if found else None
+        origin = self._origins.get(shard.authority) if shard else None
+        if found is None or shard is None or origin is None:
             return None
         content = yield Want(_shard(origin, shard, found[1]))
         if content is None:
@@ -197,15 +209,32 @@ class CondaEcosystem:
     def _learn(self, document: str, base_url: str) -> None:
         """Remember where a document's packages are when they are not beside it."""
         here = document.rpartition("/")[0]
-        there = urljoin(document, base_url).rstrip("/") if base_url else here
-        if there != here and len(self._named_in) < 1000:
-            self._named_in[there] = here
+        try:
+            there = places.place_of(urljoin(f"{here}/", base_url).rstrip("/") + "/x")
+        except ValueError:
+            return
+        if there is None or len(self._named_in) >= _MOST_ELSEWHERE:
+            return
+        folder = there.url.rpartition("/")[0]
+        if folder != here:
+            self._named_in[folder] = here
 
-    def _folder_that_names(self, place: Place) -> Place:
-        here = place.url.rpartition("/")[0]
-        there = self._named_in.get(here)
-        path = places.gateway_path(f"{there}/x") if there else None
-        return (places.parse(path) if path else None) or place
+    def _folder_that_names(self, place: Place) -> Generator[Want, Seen | None, Place]:
+        """Find the folder whose documents name the packages of this one: mostly itself."""
+        folder = place.url.rpartition("/")[0]
+        if folder not in self._named_in and f"{folder}/{_SHARDS}" not in self._indexed:
+            # Packages of an index that stands elsewhere: one that was asked for in this hour.
+            for each in reversed(self._indexed.copy().values()):
+                if each.folder.rpartition("/")[2] != place.folder.rpartition("/")[2]:
+                    continue
+                document = self._document(self._origins[each.authority], each)
+                seen = yield Want(document, effort=Effort.AT_HAND)
+                if seen is not None:
+                    self._learn(document.url, _base_url(seen.body))
+        # What its own channel says of it goes before what another one does.
+        own = f"{folder}/{_SHARDS}" in self._indexed
+        there = None if own else self._named_in.get(folder)
+        return (places.place_of(f"{there}/x") if there else None) or place
 
     # ------------------------------------------------------------ places
 
@@ -281,6 +310,13 @@ def _artifact(origin: Origin, place: Place, entry: Entry) -> Artifact:
 @lru_cache(maxsize=4)
 def _index(body: bytes) -> formats.ShardIndex:
     return formats.read_index(body)
+
+
+def _base_url(body: bytes) -> str:
+    try:
+        return _index(body).base_url
+    except ValueError:
+        return ""
 
 
 @lru_cache(maxsize=16)

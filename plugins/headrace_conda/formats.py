@@ -1,18 +1,19 @@
 """The documents of a channel, read for what they say of each package. Pure.
 
 `repodata.json` and its kin (CEP 16's predecessors) may hold half a million records in 250 MB, so
-they are never parsed as a whole: a record begins at its file name, and its digest stands before
-the next one. The index of shards and a shard (CEP 16) are small and are parsed.
+they are never parsed as a whole, but record by record as they come. The index of shards and a
+shard (CEP 16) are small and are parsed.
 """
 
 from __future__ import annotations
 
 import bz2
+import codecs
+import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 from urllib.parse import urljoin
 
@@ -45,20 +46,21 @@ BZIP2 = b"BZh"
 
 #: Bytes that an index of shards, or a shard, may have unpacked: some tens of thousands of names.
 LARGEST = 64 << 20
-#: A record is far shorter; more without a next one is no repodata.
-_LONGEST_RECORD = 4 << 20
-#: Of a file, in bytes, with what surrounds it.
-_LONGEST_NAME = 512
+#: Bytes that flat repodata may have unpacked: more is a trap that few packed bytes can set.
+_MOST = 4 << 30
+#: Bytes that are unpacked at a time, from this many packed ones.
+_PIECE = 1 << 20
+_PACKED = 128 << 10
+#: Characters of one value below a table; a record is far shorter, more is no repodata.
+_LONGEST = 4 << 20
 
-#: The end of a key that is a package's file name, and the start of its record. Within a JSON string
-#: a quote is escaped, so this can stand nowhere else. (Found by its end: that is where a search for
-#: fixed bytes is quick.)
-_RECORDS = (
-    (".conda", re.compile(rb'\.conda"\s*:\s*\{')),
-    (".tar.bz2", re.compile(rb'\.tar\.bz2"\s*:\s*\{')),
-)
-_SHA256 = re.compile(rb'"sha256"\s*:\s*"([0-9a-fA-F]{64})"')
-_SIZE = re.compile(rb'"size"\s*:\s*(\d{1,15})\b')
+_DECODER = json.JSONDecoder()
+#: JSON's own white space, which is less than Python's.
+_SPACE = re.compile(r"[ \t\n\r]*")
+_KEY = re.compile(r'[ \t\n\r]*"([^"\\]*(?:\\.[^"\\]*)*)"[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
+_BEHIND = re.compile(r"[ \t\n\r]*([,}\]])")
+#: Tables of repodata that name packages.
+_RECORDS = frozenset({"packages", "packages.conda"})
 
 
 def package_name(file: str) -> str | None:
@@ -68,77 +70,223 @@ def package_name(file: str) -> str | None:
     return name if name and rest and stem != file else None
 
 
+# ------------------------------------------------------------ packed
+
+
 def unpacked(parts: Iterable[bytes], kind: bytes) -> Iterator[bytes]:
-    """Unpack a stream of one of the three kinds; ValueError when it is damaged or cut."""
+    """Unpack a stream of one of the three kinds, in pieces of bounded size whatever was packed.
+
+    ValueError when it is damaged or cut.
+    """
     if kind == JSON:
         yield from parts
         return
-    stream: Any = zstd.ZstdDecompressor() if kind == ZSTD else bz2.BZ2Decompressor()
+    stream = _unpacker(kind)
     for part in parts:
-        data = part
-        while data:
-            try:
+        for start in range(0, len(part), _PACKED):
+            data = part[start : start + _PACKED]
+            while data or not (stream.eof or stream.needs_input):
                 if stream.eof:  # several frames, one behind the other, are one stream
-                    stream = zstd.ZstdDecompressor() if kind == ZSTD else bz2.BZ2Decompressor()
-                yield stream.decompress(data)
-            except (zstd.ZstdError, OSError) as error:
-                raise ValueError(f"damaged: {error}") from error
-            data = stream.unused_data if stream.eof else b""
+                    stream = _unpacker(kind)
+                try:
+                    yield stream.decompress(data, max_length=_PIECE)
+                except (zstd.ZstdError, OSError) as error:
+                    raise ValueError(f"damaged: {error}") from error
+                data = stream.unused_data if stream.eof else b""
     if not stream.eof:
         raise ValueError("the end is missing")
 
 
-def flat_entries(parts: Iterable[bytes]) -> Iterator[tuple[str, Entry]]:
+def _unpacker(kind: bytes) -> Any:
+    return zstd.ZstdDecompressor() if kind == ZSTD else bz2.BZ2Decompressor()
+
+
+# ------------------------------------------------------------ flat
+
+
+def flat_entries(
+    parts: Iterable[bytes], told: Callable[[str], None] = lambda _: None
+) -> Iterator[tuple[str, Entry]]:
     """Give file name and entry of every record, from unpacked JSON in parts of any size.
 
-    ValueError where it is no such document.
+    `told` hears where the document says that its packages are (CEP 15). ValueError where it is no
+    such document.
     """
-    rest = b""
-    begun = False
-    for part in parts:
-        text = rest + part
-        if not begun:
-            if not text.lstrip():
-                rest = text
-                continue
-            if not text.lstrip().startswith(JSON):
-                raise ValueError("repodata begins with a brace")
-            begun = True
-        found = _records(text)
-        for (_, begin, name), (end, _, _) in pairwise(found):
-            if entry := _entry(text, begin, end):
-                yield name, entry
-        # The last record may go on in the next part, and a name may be cut in two.
-        rest = text[found[-1][0] :] if found else text[-_LONGEST_NAME:]
-        if len(rest) > _LONGEST_RECORD:
-            raise ValueError("a record of more than 4 MiB")
-    for _, begin, name in _records(rest):
-        if entry := _entry(rest, begin, len(rest)):
-            yield name, entry
+    for table, members in _Reader(parts).tables():
+        if table in _RECORDS:
+            for name, record in members.items():
+                if type(record) is dict:
+                    yield name, _entry(record)
+        elif table == "info" and isinstance(base := members.get("base_url"), str):
+            told(base)
 
 
-def _records(text: bytes) -> list[tuple[int, int, str]]:
-    """Find the records in a text: where the key begins, where the record does, the file name."""
-    found = []
-    for suffix, pattern in _RECORDS:
-        for match in pattern.finditer(text):
-            quote = text.rfind(b'"', max(0, match.start() - _LONGEST_NAME), match.start())
-            if quote >= 0:
-                name = text[quote + 1 : match.start()].decode("utf-8", "replace") + suffix
-                found.append((quote, match.end(), name))
-    found.sort()
-    return found
+def _entry(record: Mapping[str, Any]) -> Entry:
+    digest, size = record.get("sha256"), record.get("size")
+    try:
+        known = Digest("sha256", digest.lower()) if isinstance(digest, str) else None
+    except ValueError:
+        known = None
+    return Entry(known, size if type(size) is int and size >= 0 else None)
 
 
-def _entry(text: bytes, start: int, end: int) -> Entry | None:
-    digest = _SHA256.search(text, start, end)
-    size = _SIZE.search(text, start, end)
-    if digest is None and size is None:
-        return None  # a signature, or another table that is kept by file names
-    return Entry(
-        Digest("sha256", digest[1].decode().lower()) if digest else None,
-        int(size[1]) if size else None,
-    )
+class _Reader:
+    """JSON of any length, of which only a part is in memory at a time."""
+
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        self._parts = iter(parts)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogatepass")
+        self._text = ""
+        self._at = 0
+        self._read = 0
+        self._new = True
+        """Whether nobody tried yet to take all that is in the text in one go."""
+
+    def tables(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Give the names and members, some at a time, of all objects in the outermost one."""
+        if self._next() != "{":
+            raise ValueError("repodata begins with a brace")
+        self._at += 1
+        closed = self._closed("}")
+        while not closed:
+            while not (key := _KEY.match(self._text, self._at)):
+                self._more()
+            self._at = key.end()
+            kind = self._next()
+            if kind == "{":
+                name = _name(key)
+                for members in self._object():
+                    yield name, members
+                mark = self._mark()
+            elif kind == "[":
+                self._pass_array()
+                mark = self._mark()
+            else:
+                mark = self._one(_SPACE)[2]
+            closed = _ends(mark, "}")
+        self._finish()
+
+    def _object(self) -> Iterator[dict[str, Any]]:
+        self._at += 1
+        closed = self._closed("}")
+        while not closed:
+            members, closed = self._many()
+            if members:
+                yield members
+            if not closed:
+                name, value, mark = self._one(_KEY)
+                yield {name: value}
+                closed = _ends(mark, "}")
+
+    def _pass_array(self) -> None:
+        self._at += 1
+        closed = self._closed("]")
+        while not closed:
+            closed = _ends(self._one(_SPACE)[2], "]")
+
+    def _one(self, before: re.Pattern[str]) -> tuple[str, Any, str]:
+        """Take one value with its name, if it has one, and with the mark behind it."""
+        while True:
+            # What goes on in the next part cannot be told from what is no JSON: the end tells.
+            if key := before.match(self._text, self._at):
+                try:
+                    value, end = _DECODER.raw_decode(self._text, key.end())
+                except RecursionError:
+                    raise ValueError("too deep") from None
+                except ValueError:
+                    pass
+                else:
+                    # A number may go on, too: so the mark must be seen.
+                    if mark := _BEHIND.match(self._text, end):
+                        self._at = mark.end()
+                        return (_name(key) if before is _KEY else ""), value, mark[1]
+            self._more()
+
+    def _many(self) -> tuple[dict[str, Any], bool]:
+        """Take as many members as end with a brace in the text, and whether they are the last.
+
+        All that is in the text in one go costs half of one by one. Where the last brace is not
+        the end of a member (but in a string, or within one), nothing is taken.
+        """
+        cut = self._text.rfind("}", self._at) + 1
+        if not self._new or cut <= self._at:
+            return {}, False
+        self._new = False
+        text = f"{{{self._text[self._at : cut]}}}"
+        try:
+            found, end = _DECODER.raw_decode(text)
+        except (ValueError, RecursionError):
+            return {}, False
+        if end < len(text):
+            self._at += end - 1
+            return found, True
+        mark = _BEHIND.match(self._text, cut)
+        if mark is None or mark[1] != ",":
+            return {}, False
+        self._at = mark.end()
+        return found, False
+
+    def _mark(self) -> str:
+        mark = self._next()
+        self._at += 1
+        return mark
+
+    def _next(self) -> str:
+        while True:
+            space = _SPACE.match(self._text, self._at)
+            assert space is not None
+            self._at = space.end()
+            if self._at < len(self._text):
+                return self._text[self._at]
+            self._more()
+
+    def _closed(self, end: str) -> bool:
+        closed = self._next() == end
+        self._at += closed
+        return closed
+
+    def _more(self) -> None:
+        """Read on: at least as much as waits for its end, so that nothing is read over and over."""
+        rest = self._text[self._at :]
+        if len(rest) > _LONGEST:
+            raise ValueError("no JSON, or a record of more than 4 MiB")
+        found, size = [rest], 0
+        while size <= len(rest):
+            part = next(self._parts, None)
+            if part is None:
+                found.append(self._decoder.decode(b"", final=True))
+                if not size:
+                    raise ValueError("the end is missing")
+                break
+            self._read += len(part)
+            if self._read > _MOST:
+                raise ValueError("larger than any repodata")
+            found.append(self._decoder.decode(part))
+            size += len(found[-1])
+        self._text, self._at, self._new = "".join(found), 0, True
+
+    def _finish(self) -> None:
+        rest = self._text[self._at :]
+        for part in self._parts:
+            if rest.strip(" \t\n\r"):
+                break
+            rest = self._decoder.decode(part)
+        if rest.strip(" \t\n\r"):
+            raise ValueError("something stands behind the end")
+
+
+def _name(key: re.Match[str]) -> str:
+    text = key[1]
+    return str(json.loads(f'"{text}"')) if "\\" in text else text
+
+
+def _ends(mark: str, end: str) -> bool:
+    if mark not in (",", end):
+        raise ValueError("brackets do not fit")
+    return mark == end
+
+
+# ------------------------------------------------------------ sharded
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +305,7 @@ class ShardIndex:
             return None
         base = self.shards_base_url
         base = f"{base}/" if base and not base.endswith("/") else base
-        return f"{urljoin(index_url, base)}{digest.hex()}.msgpack.zst", digest.hex()
+        return urljoin(index_url, f"{base}{digest.hex()}.msgpack.zst"), digest.hex()
 
 
 def read_index(body: bytes) -> ShardIndex:
@@ -186,24 +334,22 @@ def read_shard(body: bytes) -> dict[str, Entry]:
         if not isinstance(records, dict):
             raise ValueError("a shard's packages are a table")  # noqa: TRY004 - a bad document
         for file, record in records.items():
-            digest, size = record.get("sha256"), record.get("size")
-            text = digest.hex() if isinstance(digest, bytes) else str(digest or "").lower()
-            try:
-                known: Digest | None = Digest("sha256", text)
-            except ValueError:
-                known = None
-            found[str(file)] = Entry(known, size if isinstance(size, int) else None)
+            if isinstance(record, dict):
+                digest = record.get("sha256")
+                text = digest.hex() if isinstance(digest, bytes) else digest
+                found[str(file)] = _entry({**record, "sha256": text})
     return found
 
 
 def _packed(body: bytes) -> dict[str, Any]:
     try:
-        stream = zstd.ZstdDecompressor()
-        plain = stream.decompress(body, max_length=LARGEST)
-        if not stream.eof:
-            raise ValueError("larger than any index, or cut")
+        plain = bytearray()
+        for piece in unpacked([body], ZSTD):
+            plain += piece
+            if len(plain) > LARGEST:
+                raise ValueError("larger than any index")
         table = msgpack.unpackb(plain, strict_map_key=False)
-    except (zstd.ZstdError, msgpack.exceptions.UnpackException, UnicodeDecodeError) as error:
+    except (msgpack.exceptions.UnpackException, TypeError) as error:  # TypeError: a list as a key
         raise ValueError(f"damaged: {error}") from error
     if not isinstance(table, dict):
         raise ValueError("not a table")  # noqa: TRY004 - a bad document

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
-__all__ = ["PREFIX", "Place", "authority", "gateway_path", "origin_url", "parse"]
+__all__ = ["PREFIX", "Place", "authority", "gateway_path", "origin_url", "parse", "place_of"]
 
 PREFIX = "/conda/"
 
@@ -20,6 +20,8 @@ _AUTHORITY = re.compile(r"(?:http\+)?(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1
 _SEGMENT = re.compile(r"[A-Za-z0-9_.+!~@=%-][A-Za-z0-9_.+!~@=% -]*")
 #: How a token stands in a URL: ``/t/<token>/`` before the channel.
 _TOKEN = re.compile(r"/t/[^/]+/")
+#: What stays as clients write it.
+_SAFE = "/+!=@~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Place:
     @property
     def url(self) -> str:
         """Where the origin keeps it."""
-        return f"{origin_url(self.authority)}{quote(self.folder)}/{quote(self.name, safe='+!=@~')}"
+        return f"{origin_url(self.authority)}{quote(f'{self.folder}/{self.name}', safe=_SAFE)}"
 
 
 def authority(url: str) -> str | None:
@@ -68,14 +70,14 @@ def origin_url(named: str) -> str:
 def gateway_path(url: str) -> str | None:
     """Return the gateway's path for a URL of an origin, as it stands in requests (encoded)."""
     named = authority(url)
-    parts = urlsplit(url)
-    if named is None or parts.query or parts.fragment:
+    if named is None or "?" in url or "#" in url:
         return None
+    parts = urlsplit(url)
     return f"{PREFIX}{named}{parts.path or '/'}"
 
 
 def parse(path: str) -> Place | None:
-    """Read a decoded path of the gateway; None: it is none of an origin's.
+    """Read a decoded path of the gateway; None: it is none of an origin's, or holds a token.
 
     A path that ends in a slash has an empty `Place.name`.
     """
@@ -84,8 +86,17 @@ def parse(path: str) -> Place | None:
     named, _, rest = path.removeprefix(PREFIX).partition("/")
     *folders, name = rest.split("/")
     parts = (*folders, name) if name else folders
-    if not _AUTHORITY.fullmatch(named) or not all(
-        _SEGMENT.fullmatch(part) and part not in (".", "..") for part in parts
+    if (
+        not _AUTHORITY.fullmatch(named)
+        or _TOKEN.search(f"/{rest}")
+        or not all(_SEGMENT.fullmatch(part) and part not in (".", "..") for part in parts)
     ):
         return None
     return Place(named, "".join(f"/{part}" for part in folders), name)
+
+
+def place_of(url: str) -> Place | None:
+    """Return the place that a URL of an origin names; None: none that could be asked for."""
+    path = gateway_path(url)
+    # An encoded slash would be a folder to us and a name to others.
+    return parse(unquote(path)) if path and "%2f" not in path.lower() else None

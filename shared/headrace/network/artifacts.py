@@ -108,6 +108,7 @@ class Artifacts:
         self, exchange: Exchange, ecosystem: Ecosystem, plan: ServeArtifact, form: str
     ) -> Artifact | None:
         """Answer; return the artifact when there is one, whatever the answer was."""
+        until = asyncio.get_running_loop().time() + HEADERS_WITHIN
         try:
             artifact = await self._registry.find(ecosystem, plan, form)
         except (UpstreamError, ValueError) as error:
@@ -116,27 +117,61 @@ class Artifacts:
         if artifact is None:
             await self._unknown(exchange, plan, "no page of its origin names it")
             return None
+        wrong = await self._answer(exchange, ecosystem, artifact, until)
+        if wrong is not None:
+            newer = await self._renewed(exchange, ecosystem, plan, artifact, until)
+            if newer is not None:
+                artifact = newer
+                wrong = await self._answer(exchange, ecosystem, newer, until)
+        if wrong is not None:
+            # The one failure that does not end at the origin: its bytes are not what it names.
+            _log.error("%s", wrong)
+            if not exchange.started:
+                await exchange.text(404, f"headrace: {wrong}")
+        return artifact
+
+    async def _answer(
+        self, exchange: Exchange, ecosystem: Ecosystem, artifact: Artifact, until: float
+    ) -> IntegrityError | None:
+        """Answer; the error when its bytes are not what its origin names."""
         stored = self._store.find(artifact.digest, artifact.size) if artifact.digest else None
         if stored is not None and await self._stored(exchange, artifact, stored):
-            return artifact
+            return None
         try:
             if not artifact.mirrored:
-                await self._little(exchange, artifact)
+                await self._little(exchange, artifact, until)
             elif exchange.head:
-                await self._head(exchange, artifact)
+                await self._head(exchange, artifact, until)
             else:
-                await self._download(exchange, ecosystem, artifact)
+                await self._download(exchange, ecosystem, artifact, until)
         except IntegrityError as error:
-            # The one failure that does not end at the origin: its bytes are not what it names.
-            _log.error("%s", error)
-            if not exchange.started:
-                await exchange.text(404, f"headrace: {error}")
+            return error
         except (TransferError, UpstreamError, StoreError, TimeoutError) as error:
             if exchange.started:
                 _log.warning("%s is cut: %s", artifact.path, error)
             else:
                 await self._to_origin(exchange, artifact, str(error) or "no byte in time")
-        return artifact
+        return None
+
+    async def _renewed(
+        self,
+        exchange: Exchange,
+        ecosystem: Ecosystem,
+        plan: ServeArtifact,
+        artifact: Artifact,
+        until: float,
+    ) -> Artifact | None:
+        """Look up once more what was replaced at its origin; None: nothing to be done now."""
+        if exchange.started:
+            self._registry.renew(ecosystem, plan)
+            return None
+        try:
+            async with asyncio.timeout_at(until):
+                newer = await self._registry.renewed(ecosystem, plan)
+        except (UpstreamError, ValueError, TimeoutError) as error:
+            _log.info("%s is not looked up again: %s", artifact.path, error)
+            return None
+        return None if newer is None or newer.digest == artifact.digest else newer
 
     # ------------------------------------------------------------------ the ways out
 
@@ -185,23 +220,25 @@ class Artifacts:
         await exchange.file(reading, wanted.end - wanted.start)
         return True
 
-    async def _little(self, exchange: Exchange, artifact: Artifact) -> None:
-        async with asyncio.timeout(HEADERS_WITHIN):
+    async def _little(self, exchange: Exchange, artifact: Artifact, until: float) -> None:
+        async with asyncio.timeout_at(until):
             content = await self._small.get(artifact)
         body = _Body(len(content), etag_of(artifact))
         wanted = await self._begin(exchange, artifact, body)
         if wanted is not None:
             await exchange.end(content[wanted.start : wanted.end])
 
-    async def _head(self, exchange: Exchange, artifact: Artifact) -> None:
+    async def _head(self, exchange: Exchange, artifact: Artifact, until: float) -> None:
         """Answer a HEAD without downloading anything."""
         size = artifact.size
         if size is None:
-            async with asyncio.timeout(HEADERS_WITHIN):
+            async with asyncio.timeout_at(until):
                 size = await self._small.size(artifact)
         await self._begin(exchange, artifact, _Body(size, self._etag(artifact)))
 
-    async def _download(self, exchange: Exchange, ecosystem: Ecosystem, artifact: Artifact) -> None:
+    async def _download(
+        self, exchange: Exchange, ecosystem: Ecosystem, artifact: Artifact, until: float
+    ) -> None:
         await self._credentials.load(artifact.origin)
         if await self._glance(exchange, artifact):
             return
@@ -212,7 +249,7 @@ class Artifacts:
         )
         try:
             async with exchange.watched() as gone:
-                pump = asyncio.ensure_future(self._pump(exchange, artifact, download))
+                pump = asyncio.ensure_future(self._pump(exchange, artifact, download, until))
                 await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
                 if not pump.done():
                     pump.cancel()
@@ -223,11 +260,12 @@ class Artifacts:
             self._remember(artifact, download)
             download.release()
 
-    async def _pump(self, exchange: Exchange, artifact: Artifact, download: Download) -> None:
+    async def _pump(
+        self, exchange: Exchange, artifact: Artifact, download: Download, until: float
+    ) -> None:
         """Stream a download; TimeoutError when the client would wait too long."""
         loop = asyncio.get_running_loop()
-        limit = loop.time() + HEADERS_WITHIN
-        async with asyncio.timeout_at(limit):
+        async with asyncio.timeout_at(until):
             size = await download.size()
         body = _Body(size, download.etag)
         wanted = await self._begin(exchange, artifact, body, send=False)
@@ -236,7 +274,7 @@ class Artifacts:
         parts = download.read(wanted.start, wanted.end)
         first = asyncio.ensure_future(_next(parts))
         try:
-            await asyncio.wait({first}, timeout=max(0.0, limit - loop.time()))
+            await asyncio.wait({first}, timeout=max(0.0, until - loop.time()))
             if not first.done() and not self._may_start(artifact, download):
                 raise TimeoutError("no source gave a byte in time")
             if first.done():

@@ -188,15 +188,13 @@ class Client:
         asked = {"accept": "*/*", "accept-encoding": "gzip, deflate", **_lower(headers or {})}
         async with self._send(url, "GET", asked, timeout, timeout, lane=None) as exchange:
             exchange.silence(timeout)
-            coding = exchange.headers.get("content-encoding", "identity").strip().lower()
             yield DocumentStream(
                 exchange.response.status_code,
                 exchange.url,
                 exchange.headers,
                 rtt=exchange.rtt,
-                body=exchange.response.aiter_bytes(),
+                body=exchange.response.aiter_raw(),
                 translate=exchange.translate,
-                coded=coding not in ("", "identity"),
             )
 
     # ------------------------------------------------------------------ one request

@@ -24,16 +24,31 @@ class ErrorMemory:
 
     def get(self, key: str) -> UpstreamError | None:
         """Return what was answered, while it still counts."""
-        until, error = self._kept.get(key, (0.0, None))
-        return error if until > self._clock() else None
+        noted, error = self._kept.get(key, (0.0, None))
+        # A clock that was set back makes ages negative: what was noted then proves nothing.
+        if error is None or not 0 <= self._clock() - noted < self._seconds:
+            self._kept.pop(key, None)
+            return None
+        return _again(error)
 
     def note(self, key: str, error: UpstreamError) -> None:
         """Remember an answer."""
         self._kept.pop(key, None)
-        self._kept[key] = (self._clock() + self._seconds, error)
+        self._kept[key] = (self._clock(), _again(error))
         while len(self._kept) > REMEMBERED:
             self._kept.popitem(last=False)
 
     def forget(self, key: str) -> None:
         """Ask again next time."""
         self._kept.pop(key, None)
+
+
+def _again(error: UpstreamError) -> UpstreamError:
+    """Say it anew: an exception that was raised holds all that was going on at that time."""
+    return type(error)(
+        error.fault,
+        error.message,
+        status=error.status,
+        retry_after=error.retry_after,
+        hint=error.hint,
+    )

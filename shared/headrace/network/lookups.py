@@ -1,22 +1,25 @@
 """Performs an ecosystem's look-ups: brings the documents and entries that it asks for.
 
 What a large document names is put into a table once for each version, in a thread, as soon as the
-document is here; after that a name costs a score of short reads.
+document is here; after that a name costs a score of short reads. A look-up that takes longer than
+a client can wait goes on by itself, so that the next one finds what it brought.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, OriginError
 from headrace.hookspecs import Ecosystem
 from headrace.lookups import Effort, LookUp, Seen, Want
-from headrace.models import Artifact, ServeDocument
+from headrace.models import Artifact, Fault, ServeArtifact, ServeDocument
+from headrace.network.documents import HEADERS_WITHIN
 from headrace.network.small import SmallArtifacts
 from headrace.network.verbatim import Verbatim
+from headrace.policy.lifetimes import BREATH, TOLERATED
 from headrace.system import tables
 from headrace.system.copies import Copy
 
@@ -40,9 +43,46 @@ class LookUps:
         self._small = small
         self._ecosystems = ecosystems
         verbatim.kept = self._kept
-        self._making: dict[str, asyncio.Future[bool]] = {}
+        self._running: dict[tuple[str, str, bool], asyncio.Task[Artifact | None]] = {}
+        self._making: dict[str, asyncio.Task[bool]] = {}
+        self._closed = False
 
-    async def run(self, ecosystem: Ecosystem, look_up: LookUp) -> Artifact | None:
+    async def find(
+        self, ecosystem: Ecosystem, plan: ServeArtifact, look_up: LookUp, *, renew: bool = False
+    ) -> Artifact | None:
+        """Return what a look-up finds within `HEADERS_WITHIN` seconds, else OriginError.
+
+        One for all who ask for the same at a time. With `renew` nothing that is here is believed
+        unless the origin says that it is current.
+        """
+        task = self.begin(ecosystem, plan, look_up, renew=renew)
+        done, _ = await asyncio.wait({task}, timeout=HEADERS_WITHIN)
+        if not done:
+            message = f"what names {plan.path} did not come in time"
+            raise OriginError(Fault.SILENT, message)
+        return task.result()
+
+    def begin(
+        self, ecosystem: Ecosystem, plan: ServeArtifact, look_up: LookUp, *, renew: bool = False
+    ) -> asyncio.Task[Artifact | None]:
+        """Look something up in the background."""
+        key = (ecosystem.name, plan.path, renew)
+        task = self._running.get(key)
+        if task is None:
+            task = asyncio.ensure_future(self.run(ecosystem, look_up, renew=renew))
+            self._running[key] = task
+            task.add_done_callback(lambda done: self._ended(key, done))
+        return task
+
+    def _ended(self, key: tuple[str, str, bool], task: asyncio.Task[Artifact | None]) -> None:
+        self._running.pop(key, None)
+        # Nobody may be waiting any more; the exception counts as seen.
+        if not task.cancelled() and (error := task.exception()):
+            _log.info("the look-up of %s failed: %r", key[1], error)
+
+    async def run(
+        self, ecosystem: Ecosystem, look_up: LookUp, *, renew: bool = False
+    ) -> Artifact | None:
         """Take a look-up to its end; UpstreamError and the like count as "cannot be had"."""
         seen: Seen | None = None
         begun = False
@@ -53,12 +93,12 @@ class LookUps:
                 return found.artifact
             begun = True
             try:
-                seen = await self._bring(ecosystem, want)
+                seen = await self._bring(ecosystem, want, renew=renew)
             except (HeadraceError, OSError) as error:
                 _log.info("a look-up goes on without a document: %s", error)
                 seen = None
 
-    async def _bring(self, ecosystem: Ecosystem, want: Want) -> Seen | None:
+    async def _bring(self, ecosystem: Ecosystem, want: Want, *, renew: bool) -> Seen | None:
         if isinstance(want.what, Artifact):
             if want.effort is Effort.AT_HAND:
                 content = await self._small.at_hand(want.what)
@@ -66,10 +106,7 @@ class LookUps:
                 content = await self._small.get(want.what)
             return None if content is None else Seen(str(want.what.digest), 0.0, content)
         plan = want.what
-        if want.effort is Effort.AT_HAND:
-            copy = await self._verbatim.at_hand(plan)
-        else:
-            copy = await self._verbatim.whole(plan, renew=want.effort is Effort.RENEW)
+        copy = await self._copy(plan, want.effort, renew=renew)
         if copy is None:
             return None
         at = copy.document.fetched_at
@@ -82,21 +119,45 @@ class LookUps:
             return None
         return Seen(copy.version, at, await asyncio.to_thread(copy.path.read_bytes))
 
+    async def _copy(self, plan: ServeDocument, effort: Effort, *, renew: bool) -> Copy | None:
+        if effort is Effort.AT_HAND:
+            copy = await self._verbatim.at_hand(plan)
+            if copy is None or not renew:
+                return copy
+        if renew:
+            # What an earlier step of this look-up has asked is not asked again.
+            return await self._verbatim.whole(plan, greatest_age=BREATH)
+        age = TOLERATED if effort is Effort.RENEW else None
+        return await self._verbatim.whole(plan, greatest_age=age)
+
+    # ------------------------------------------------------------------ tables
+
     def _kept(self, plan: ServeDocument, copy: Copy) -> None:
         """Make the table of a new document while its client still reads it."""
-        if plan.table:
-            ecosystem = self._ecosystems[plan.origin.ecosystem]
-            asyncio.ensure_future(self.prepare(ecosystem, plan, copy))  # noqa: RUF006 - `_making`
+        ecosystem = self._ecosystems.get(plan.origin.ecosystem)
+        if plan.table and ecosystem is not None and not self._closed:
+            self._make(ecosystem, plan, copy)
 
     async def prepare(self, ecosystem: Ecosystem, plan: ServeDocument, copy: Copy) -> bool:
         """Make sure that a copy's table is there; False: the document is no table."""
+        return await asyncio.shield(self._make(ecosystem, plan, copy))
+
+    def _make(self, ecosystem: Ecosystem, plan: ServeDocument, copy: Copy) -> asyncio.Task[bool]:
         key = str(copy.table)
         making = self._making.get(key)
         if making is None:
-            making = asyncio.ensure_future(asyncio.to_thread(_make, ecosystem, plan, copy))
-            self._making[key] = making
+            work = asyncio.to_thread(_make, ecosystem, plan, copy, lambda: self._closed)
+            making = self._making[key] = asyncio.ensure_future(work)
             making.add_done_callback(lambda _: self._making.pop(key, None))
-        return await asyncio.shield(making)
+        return making
+
+    async def aclose(self) -> None:
+        """Stop everything that is under way."""
+        self._closed = True
+        tasks = [*self._running.values(), *self._making.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Found(Exception):  # noqa: N818 - the end of a look-up; StopIteration cannot leave a thread
@@ -111,19 +172,23 @@ def _step(look_up: LookUp, seen: Seen | None, *, begun: bool) -> Want:
         raise _Found(end.value) from None
 
 
-def _make(ecosystem: Ecosystem, plan: ServeDocument, copy: Copy) -> bool:
-    if copy.table.exists():
+def _make(
+    ecosystem: Ecosystem, plan: ServeDocument, copy: Copy, stopped: Callable[[], bool]
+) -> bool:
+    if tables.usable(copy.table):
         return True
     try:
-        count = tables.write(copy.table, ecosystem.entries(plan, _parts(copy.path)))
-    except (OSError, ValueError) as error:
-        _log.warning("%s cannot be read for its names: %s", plan.key, error)
+        count = tables.write(copy.table, ecosystem.entries(plan, _parts(copy.path, stopped)))
+    except Exception as error:  # noqa: BLE001 - a document, a disk or a plugin: there is no table
+        _log.warning("%s cannot be read for its names: %r", plan.key, error)
         return False
     _log.info("%s names %d artifacts", plan.key, count)
     return True
 
 
-def _parts(path: Path) -> Iterator[bytes]:
+def _parts(path: Path, stopped: Callable[[], bool]) -> Iterator[bytes]:
     with path.open("rb", 0) as file:
         while part := file.read(_PART):
+            if stopped():
+                raise InterruptedError("the gateway ends")
             yield part

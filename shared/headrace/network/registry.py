@@ -63,7 +63,7 @@ class Registry:
         """
         look_up = ecosystem.look_up(plan)
         if look_up is not None:
-            return await self._look_ups.run(ecosystem, look_up)
+            return await self._look_ups.find(ecosystem, plan, look_up)
         page = plan.named_by
         if page is None:
             return self._among_all(plan.path)
@@ -76,6 +76,22 @@ class Registry:
         if known is not None and fetched.version == known[1]:
             return None
         return await self._in(ecosystem, page, fetched.document, fetched.version, plan.path)
+
+    async def renewed(self, ecosystem: Ecosystem, plan: ServeArtifact) -> Artifact | None:
+        """Return what the origin says now of an artifact that is looked up; None: nothing else.
+
+        For one whose digest is not that of its bytes: it may have been replaced at its origin.
+        """
+        look_up = ecosystem.look_up(plan)
+        if look_up is None:
+            return None
+        return await self._look_ups.find(ecosystem, plan, look_up, renew=True)
+
+    def renew(self, ecosystem: Ecosystem, plan: ServeArtifact) -> None:
+        """Do the same for the next one who asks."""
+        look_up = ecosystem.look_up(plan)
+        if look_up is not None:
+            self._look_ups.begin(ecosystem, plan, look_up, renew=True)
 
     def origin_url(self, plan: ServeArtifact) -> str | None:
         """Guess where the origin keeps a path that no page names (any more).

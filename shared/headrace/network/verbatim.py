@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from headrace.errors import OriginError, StoreError, UpstreamError
@@ -24,10 +25,10 @@ from headrace.network.documents import (
     STALE_AFTER,
 )
 from headrace.network.error_memory import ErrorMemory
-from headrace.network.exchange import Exchange
-from headrace.network.negotiation import matches
+from headrace.network.exchange import Exchange, Gone
 from headrace.network.prober import Report
-from headrace.network.verbatim_flight import Flight, follow, read
+from headrace.network.verbatim_flight import Changed, Flight, follow, read
+from headrace.network.verbatim_head import document_of, head_for, is_known, not_to_be_kept
 from headrace.policy.lifetimes import is_fresh
 from headrace.redact import for_display
 from headrace.system.copies import Copies, Copy
@@ -38,6 +39,10 @@ _log = logging.getLogger("headrace.documents")
 
 #: Longest silence inside a body that a client is left in, seconds (promise 2).
 _GAP = 20.0
+#: Seconds for the first bytes of what is on the disk already.
+_AT_ONCE = 1.0
+#: Seconds for which a document that did not fit on the disk is the origin's to give.
+_NO_ROOM = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class Given:
     stale: str = ""
     """Why this is the last known copy and not the origin's word of now."""
 
-    def body(self) -> AsyncIterator[bytes]:
+    def body(self) -> AsyncGenerator[bytes, None]:
         """Give the bytes; UpstreamError or StoreError where they break off."""
         if self.copy is not None:
             return read(self.copy)
@@ -83,6 +88,7 @@ class Verbatim:
         self._tasks: set[asyncio.Task[None]] = set()
         self._missing = ErrorMemory(MISSING_LIFETIME, clock)
         self._failed = ErrorMemory(PAUSE_AFTER_FAILURE, clock)
+        self._no_room: dict[str, float] = {}
 
     # ------------------------------------------------------------------ for clients
 
@@ -90,30 +96,33 @@ class Verbatim:
         self, exchange: Exchange, plan: ServeDocument, greatest_age: float | None
     ) -> None:
         """Answer; UpstreamError or StoreError when there is nothing to answer with."""
-        if exchange.head and await self._head(exchange, plan, greatest_age):
+        if exchange.head:
+            await self._head(exchange, plan, greatest_age)
             return
         given = await self.get(plan, greatest_age=greatest_age)
-        headers = _headers(given, self._clock())
-        asked = exchange.request.headers
-        if _is_known(asked, given.document):
+        headers = head_for(given.document, self._clock(), stale=bool(given.stale))
+        if is_known(exchange.request.headers, given.document):
             await exchange.whole(304, headers)
             return
         if given.size is not None:
             headers["content-length"] = str(given.size)
-        if exchange.head:
-            await exchange.begin(200, headers)
-            await exchange.end()
-            return
-        await self._send(exchange, given, headers)
+        async with exchange.watched() as gone, aclosing(given.body()) as parts:
+            await self._send(exchange, given, headers, parts, gone)
 
-    async def _send(self, exchange: Exchange, given: Given, headers: Mapping[str, str]) -> None:
+    async def _send(
+        self,
+        exchange: Exchange,
+        given: Given,
+        headers: Mapping[str, str],
+        parts: AsyncGenerator[bytes, None],
+        gone: asyncio.Future[None],
+    ) -> None:
         """Stream; what breaks off is cut, never ended cleanly (RFC 9112 section 8)."""
-        parts = given.body()
         try:
-            async with asyncio.timeout(_GAP):
+            async with asyncio.timeout(_AT_ONCE):
                 data = await anext(parts, b"")
             await exchange.begin(200, headers)
-            while data:
+            while data and not gone.done():
                 await exchange.more(data)
                 async with asyncio.timeout(_GAP):
                     data = await anext(parts, b"")
@@ -122,36 +131,60 @@ class Verbatim:
                 raise UpstreamError(Fault.SILENT, str(error) or "no byte in time") from error
             _log.warning("%s is cut: %s", for_display(given.document.url), error)
             return
+        if gone.done():
+            raise Gone
         await exchange.end()
 
     async def _head(
         self, exchange: Exchange, plan: ServeDocument, greatest_age: float | None
-    ) -> bool:
-        """Answer a HEAD without fetching the document; False: `get` has it here."""
-        copy = await asyncio.to_thread(self._copies.get, plan.key)
-        if copy is not None and is_fresh(copy.document, greatest_age, self._clock()):
-            return False
-        if plan.key in self._flights or self._missing.get(plan.key):
-            return False
+    ) -> None:
+        """Answer a HEAD without fetching the document."""
+        copy = await self._copy_for_clients(plan)
+        wanted = 0.0 if plan.revalidate else greatest_age
+        stale = False
+        if copy is None or not is_fresh(copy.document, wanted, self._clock()):
+            if gone := self._missing.get(plan.key):
+                raise gone
+            try:
+                document, size = await self._ask_head(plan, STALE_AFTER if copy else HEADERS_WITHIN)
+            except UpstreamError as error:
+                if copy is None or error.fault in _final(plan):
+                    raise
+                stale = True
+            else:
+                copy = None
+        if copy is not None:
+            document, size = copy.document, str(copy.size)
+        headers = head_for(document, self._clock(), stale=stale)
+        if is_known(exchange.request.headers, document):
+            await exchange.whole(304, headers)
+            return
+        await exchange.begin(200, {**headers, **({"content-length": size} if size else {})})
+        await exchange.end()
+
+    async def _ask_head(self, plan: ServeDocument, within: float) -> tuple[Document, str]:
+        """Return what the origin says of the document, and its length in digits if it does."""
+        flight = self._flights.get(plan.key)
+        if flight is not None and flight.head.done() and not flight.head.exception():
+            length = flight.length
+            return flight.head.result(), "" if length is None else str(length)
         answer = await self._client.fetch(
             plan.url,
             method="HEAD",
             headers={"accept": plan.accept, "accept-encoding": "identity"},
-            timeout=HEADERS_WITHIN / 2,
-            deadline=HEADERS_WITHIN,
+            timeout=within,
+            deadline=within,
         )
         if error := answer.error():
             raise error
-        names = ("content-type", "etag", "last-modified", "cache-control")
-        await exchange.whole(200, {n: answer.headers[n] for n in names if n in answer.headers})
-        return True
+        return document_of(answer.url, answer.headers, self._clock()), ""
 
     async def get(self, plan: ServeDocument, *, greatest_age: float | None = None) -> Given:
         """Return the document within `HEADERS_WITHIN` seconds; UpstreamError when there is none.
 
         Fault.MISSING means that the origin says so; StoreError that the disk cannot take it.
         """
-        copy = await asyncio.to_thread(self._copies.get, plan.key)
+        copy = await self._copy_for_clients(plan)
         wanted = 0.0 if plan.revalidate else greatest_age
         if copy is not None and is_fresh(copy.document, wanted, self._clock()):
             self._told("fresh")
@@ -160,7 +193,7 @@ class Verbatim:
             raise gone
         if copy is not None and (failed := self._failed.get(plan.key)):
             return self._stale(copy, failed)
-        flight = self._flights.get(plan.key) or self._start(plan, copy)
+        flight = self._join(plan, copy)
         try:
             async with asyncio.timeout(STALE_AFTER if copy else HEADERS_WITHIN):
                 document = await asyncio.shield(flight.head)
@@ -171,48 +204,61 @@ class Verbatim:
                 raise error from None
             return self._stale(copy, error)
         except UpstreamError as error:
-            if copy is None or error.fault is Fault.MISSING:
+            if copy is None or error.fault in _final(plan):
                 raise
             return self._stale(copy, error)
         self._told("current")
         if flight.draft is None:
-            copy = await flight.done
+            copy = flight.done.result()
             return Given(document, copy.size, copy=copy)
         return Given(document, flight.length, flight=flight)
 
     # ------------------------------------------------------------------ for look-ups
 
+    async def _copy_for_clients(self, plan: ServeDocument) -> Copy | None:
+        copy = await self.at_hand(plan)
+        return None if copy is None or not_to_be_kept(copy.document) else copy
+
     async def at_hand(self, plan: ServeDocument) -> Copy | None:
-        """Return the copy that is here, however old; where there is none, the one on its way."""
-        copy = await asyncio.to_thread(self._copies.get, plan.key)
+        """Return the copy that is here, however old. One that is just being kept is here."""
         flight = self._flights.get(plan.key)
-        if copy is None and flight is not None:
+        if flight is not None and flight.whole:
             try:
                 return await asyncio.shield(flight.done)
             except (UpstreamError, StoreError):
-                return None
-        return copy
+                pass
+        return await asyncio.to_thread(self._copies.get, plan.key)
 
-    async def whole(self, plan: ServeDocument, *, renew: bool) -> Copy | None:
-        """Return a whole copy: the one that is here, or with `renew` the origin's of now.
+    async def whole(self, plan: ServeDocument, *, greatest_age: float | None = None) -> Copy | None:
+        """Return a whole copy: the one that is here, if the origin said within so many seconds
+        that it is current (None: however old), else the origin's.
 
-        None when it cannot be had.
+        What is here if that cannot be had; None when nothing is.
         """
         copy = await self.at_hand(plan)
         if copy is not None and (
-            not renew or is_fresh(copy.document, 0.0 if plan.revalidate else None, self._clock())
+            greatest_age is None
+            or is_fresh(copy.document, 0.0 if plan.revalidate else greatest_age, self._clock())
         ):
             return copy
-        if self._missing.get(plan.key):
-            return None
-        flight = self._flights.get(plan.key) or self._start(plan, copy)
+        if self._missing.get(plan.key) or self._failed.get(plan.key):
+            return copy
         try:
-            return await asyncio.shield(flight.done)
-        except (UpstreamError, StoreError) as error:
+            return await asyncio.shield(self._join(plan, copy).done)
+        except UpstreamError as error:
             _log.info("%s cannot be had: %s", for_display(plan.url), error)
+            return None if error.fault is Fault.MISSING else copy
+        except StoreError:
             return copy
 
     # ------------------------------------------------------------------ the origin
+
+    def _join(self, plan: ServeDocument, copy: Copy | None) -> Flight:
+        """Return the flight that is under way, else a new one; StoreError where it cannot land."""
+        if self._no_room.get(plan.key, 0.0) > time.monotonic():
+            raise StoreError("no-room", f"{for_display(plan.url)} did not fit on the disk just now")
+        flight = self._flights.get(plan.key)
+        return flight if flight is not None and flight.open else self._start(plan, copy)
 
     def _start(self, plan: ServeDocument, before: Copy | None) -> Flight:
         flight = self._flights[plan.key] = Flight(plan, before)
@@ -226,28 +272,33 @@ class Verbatim:
         plan = flight.plan
         try:
             copy = await flight.run(self._client, self._copies, self._report, self._clock)
-        except BaseException as error:
-            if flight.draft is not None:
-                flight.draft.discard()
-            if isinstance(error, UpstreamError):
+        except asyncio.CancelledError:
+            flight.end(UpstreamError(Fault.CUT, "the gateway ends"))
+            raise
+        except UpstreamError as error:
+            if not isinstance(error, Changed):
                 await self._note(plan.key, error)
-                flight.end(error)
-            elif isinstance(error, StoreError):
-                _log.warning("%s", error)
-                flight.end(error)
-            else:
-                flight.end(UpstreamError(Fault.PROTOCOL, f"internal error: {error!r}"))
-                raise
+            flight.end(error)
+        except StoreError as error:
+            _log.warning("%s", error)
+            if flight.draft is not None:
+                self._no_room[plan.key] = time.monotonic() + _NO_ROOM
+            flight.end(error)
+        except Exception as error:  # noqa: BLE001 - nobody awaits this task
+            _log.exception("%s could not be fetched", for_display(plan.url))
+            flight.end(UpstreamError(Fault.PROTOCOL, f"internal error: {error!r}"))
         else:
             self._failed.forget(plan.key)
             self._missing.forget(plan.key)
+            self._no_room.pop(plan.key, None)
             flight.end(copy)
             self.kept(plan, copy)
         finally:
-            if flight.draft is not None:
-                flight.draft.end()
             if self._flights.get(plan.key) is flight:
                 del self._flights[plan.key]
+            if flight.draft is not None and not flight.kept:
+                # In the loop, because this may be the end of all; closing is quick.
+                flight.draft.discard()
 
     async def _note(self, key: str, error: UpstreamError) -> None:
         if error.fault is Fault.MISSING:
@@ -271,27 +322,6 @@ class Verbatim:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _headers(given: Given, now: float) -> dict[str, str]:
-    """Return the head of an answer: the origin's own, as far as it speaks of the document."""
-    document = given.document
-    headers = {"content-type": document.content_type}
-    if document.etag:
-        headers["etag"] = document.etag
-    if document.last_modified:
-        headers["last-modified"] = document.last_modified
-    if cache := document.headers.get("cache-control"):
-        headers["cache-control"] = cache
-    if given.stale:
-        headers["cache-control"] = "no-cache"
-        headers["warning"] = '110 headrace "Response is Stale"'
-    elif (age := int(now - document.fetched_at)) > 0:
-        headers["age"] = str(age)
-    return headers
-
-
-def _is_known(asked: Mapping[str, str], document: Document) -> bool:
-    """Whether the client has this very version (RFC 9110 sections 13.1.2 and 13.1.3)."""
-    if "if-none-match" in asked:
-        return document.etag is not None and matches(asked["if-none-match"], [document.etag])
-    since = asked.get("if-modified-since")
-    return since is not None and since == document.last_modified
+def _final(plan: ServeDocument) -> tuple[Fault, ...]:
+    """Return the faults after which nobody gets a copy: a company's is for those it lets in."""
+    return (Fault.MISSING, Fault.FORBIDDEN) if plan.origin.private else (Fault.MISSING,)

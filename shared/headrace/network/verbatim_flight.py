@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -19,24 +19,44 @@ from headrace.models import Document, Fault, ServeDocument
 from headrace.network.client import Client
 from headrace.network.document_stream import DocumentStream
 from headrace.network.prober import Report
-from headrace.policy.lifetimes import directives, lifetime, worth_keeping
+from headrace.network.verbatim_head import about_caches, document_of, not_to_be_kept, strong
+from headrace.policy.lifetimes import lifetime
 from headrace.redact import for_display
 from headrace.system.copies import Copies, Copy, Draft
 from headrace.transfer.ranges import ContentRange
 
-__all__ = ["Flight", "follow"]
+__all__ = ["Changed", "Flight", "follow", "read"]
 
 _log = logging.getLogger("headrace.documents")
 
-#: Times that a body is continued, and seconds before each.
+#: Times that a body is continued without any progress, times at all, and seconds before each.
 _CONTINUED = 6
+_MOST_CONTINUED = 100
 _PAUSE = 0.3
 #: Longest silence of the origin, seconds: below the gap that a client may be left in.
 _SILENCE = 9.0
 #: Bytes that a reader is given at a time.
 _CHUNK = 256 << 10
+#: Bytes of white space before a document that are waited for.
+_MOST_SPACE = 4096
 #: Names of what is compressed by itself: nothing is gained by another coding on the way.
 _COMPRESSED = (".zst", ".bz2", ".gz")
+#: After these the rest of a body may still be had.
+_PASSING = frozenset(
+    {
+        Fault.CUT,
+        Fault.STALLED,
+        Fault.SILENT,
+        Fault.REFUSED,
+        Fault.UNREACHABLE,
+        Fault.SERVER_ERROR,
+        Fault.RATE_LIMITED,
+    }
+)
+
+
+class Changed(OriginError):  # noqa: N818 - a fact about the document
+    """The document became another one while it came: whoever asks again gets that."""
 
 
 class Flight:
@@ -50,9 +70,19 @@ class Flight:
         self.head: asyncio.Future[Document] = loop.create_future()
         """What the origin says of the document, once its first bytes look like one."""
         self.done: asyncio.Future[Copy] = loop.create_future()
+        """The copy, once it has its name."""
+        self.whole = False
+        """Whether all bytes are here: readers need no more, be it kept or not."""
+        self.kept = False
+        """Whether the draft has its name, or is gone in another way."""
         self.length: int | None = None
         self.draft: Draft | None = None
         self._changed = asyncio.Event()
+
+    @property
+    def open(self) -> bool:
+        """Whether one who comes now may share it: not what the origin wants kept by nobody."""
+        return not (self.head.done() and not_to_be_kept(self.head.result()))
 
     def progress(self) -> None:
         """Wake the readers."""
@@ -82,8 +112,9 @@ class Flight:
         self, client: Client, copies: Copies, report: Report, clock: Callable[[], float]
     ) -> Copy:
         """Bring the document; UpstreamError or StoreError when it cannot be had."""
-        for attempt in range(_CONTINUED + 1):
-            begun, had = time.perf_counter(), self.draft.size if self.draft else 0
+        in_vain = 0
+        for _ in range(_MOST_CONTINUED):
+            begun, had = time.perf_counter(), self._have
             try:
                 async with client.open_document(
                     self.plan.url, headers=self._asked(), timeout=_SILENCE
@@ -91,33 +122,39 @@ class Flight:
                     if stream.status == 304 and self.before is not None and self.draft is None:
                         return await self._unchanged(self.before, stream, copies, clock)
                     await self._take(stream, copies, clock)
-                assert self.draft is not None
+                seconds = time.perf_counter() - begun
                 report(
-                    "origin",
-                    "document",
-                    bytes=self.draft.size - had,
-                    seconds=time.perf_counter() - begun,
-                    rtt=stream.rtt,
+                    "origin", "document", bytes=self._have - had, seconds=seconds, rtt=stream.rtt
                 )
                 break
             except UpstreamError as error:
                 if error.fault is not Fault.MISSING:
                     report("origin", "document", fault=error.fault, retry_after=error.retry_after)
-                if attempt == _CONTINUED or not self._can_go_on(error):
+                in_vain = 0 if self._have > had else in_vain + 1
+                if in_vain > _CONTINUED or not self._can_go_on(error):
                     raise
                 _log.info("%s is continued: %s", for_display(self.plan.url), error)
                 await asyncio.sleep(_PAUSE)
+        else:
+            raise self._strange("its document in too many pieces")
         assert self.draft is not None
-        document = await self.head
-        return await asyncio.to_thread(copies.commit, self.plan.key, self.draft, document)
+        self.whole = True
+        self.progress()
+        copy = await asyncio.to_thread(copies.commit, self.plan.key, self.draft, self.head.result())
+        self.kept = True
+        return copy
+
+    @property
+    def _have(self) -> int:
+        return self.draft.size if self.draft else 0
 
     def _asked(self) -> dict[str, str]:
-        coding = "identity" if self.plan.url.endswith(_COMPRESSED) else "gzip"
+        coding = "identity" if self.plan.url.endswith(_COMPRESSED) or self._have else "gzip"
         asked = {"accept": self.plan.accept, "accept-encoding": coding}
-        if self.draft is not None and self.head.done():
+        if self._have:
             document = self.head.result()
-            asked["range"] = f"bytes={self.draft.size}-"
-            asked["if-range"] = document.etag or document.last_modified or ""
+            asked["range"] = f"bytes={self._have}-"
+            asked["if-range"] = strong(document.etag) or document.last_modified or ""
         elif self.before is not None:
             if self.before.document.etag:
                 asked["if-none-match"] = self.before.document.etag
@@ -127,24 +164,29 @@ class Flight:
 
     def _can_go_on(self, error: UpstreamError) -> bool:
         """Whether the rest can be asked for: what came is of a version that can be named."""
-        if error.fault not in (Fault.CUT, Fault.STALLED, Fault.SILENT, Fault.REFUSED):
-            return False
-        if self.draft is None or not self.draft.size or not self.head.done():
+        if error.fault not in _PASSING or isinstance(error, Changed) or not self._have:
             return False
         document = self.head.result()
-        strong = bool(document.etag) and not (document.etag or "").startswith("W/")
-        return self.length is not None and (strong or bool(document.last_modified))
+        named = bool(strong(document.etag)) or bool(document.last_modified)
+        return self.length is not None and named
 
     async def _unchanged(
         self, before: Copy, stream: DocumentStream, copies: Copies, clock: Callable[[], float]
     ) -> Copy:
-        life = lifetime(stream.headers)
-        document = replace(
-            before.document,
-            fetched_at=clock(),
-            max_age=life if "cache-control" in stream.headers else before.document.max_age,
-        )
-        return await asyncio.to_thread(copies.renew, self.plan.key, before, document)
+        document = before.document
+        if "cache-control" in stream.headers:
+            document = replace(
+                document,
+                max_age=lifetime(stream.headers),
+                headers={**document.headers, **about_caches(stream.headers)},
+            )
+        document = replace(document, fetched_at=clock())
+        try:
+            return await asyncio.to_thread(copies.renew, self.plan.key, before, document)
+        except StoreError as error:
+            # Its body is here and right; it is asked for again the next time.
+            _log.warning("%s", error)
+            return replace(before, document=document)
 
     async def _take(
         self, stream: DocumentStream, copies: Copies, clock: Callable[[], float]
@@ -152,87 +194,94 @@ class Flight:
         """Write a body, or the rest of one, to the disk."""
         if error := stream.error():
             raise error
-        if self.draft is not None and self.draft.size:
-            self._check_rest(stream, self.draft.size)
-        elif stream.status != 200:
-            raise self._strange(f"status {stream.status}")
-        else:
-            self.length = stream.length
-            self.draft = await asyncio.to_thread(copies.begin, self.plan.key)
+        skip = self._place_of_rest(stream) if self._have else await self._begin(stream, copies)
         first = b""
         async for chunk in stream:
-            data = chunk
+            data = chunk[skip:]
+            skip = max(0, skip - len(chunk))
             if not self.head.done():
-                first += chunk
+                first += data
                 if not self._looks_right(first):
                     continue
                 data = first
-                self.head.set_result(self._document(stream, clock()))
-            self.draft.write(data)
+            await self._write(data)
+            if not self.head.done():
+                self.head.set_result(document_of(stream.url, stream.headers, clock()))
             self.progress()
         if not self.head.done():
             raise self._strange("too few bytes")
+        if self.length is not None and self._have < self.length:
+            raise UpstreamError(Fault.CUT, f"{for_display(self.plan.url)} gave less than the rest")
+
+    async def _begin(self, stream: DocumentStream, copies: Copies) -> int:
+        if stream.status != 200:
+            raise self._strange(f"status {stream.status}")
+        self.length = stream.length
+        self.draft = await asyncio.to_thread(copies.begin, self.plan.key, self.length)
+        return 0
+
+    async def _write(self, data: bytes) -> None:
+        assert self.draft is not None
+        if self.length is not None and self.draft.size + len(data) > self.length:
+            raise self._strange("more than it had said")
+        if data:
+            await asyncio.to_thread(self.draft.write, data)
 
     def _looks_right(self, first: bytes) -> bool:
         """Whether the first bytes are those of such a document; False: too few to tell."""
-        if any(first.startswith(begin) for begin in self.plan.begins):
-            return True
         # White space may stand before JSON.
         bare = first.lstrip(b" \t\r\n")
-        if any(bare.startswith(begin) for begin in self.plan.begins):
+        if any(first.startswith(begin) or bare.startswith(begin) for begin in self.plan.begins):
             return True
-        if not bare or any(begin.startswith(bare) for begin in self.plan.begins):
+        few = not bare or any(begin.startswith(bare) for begin in self.plan.begins)
+        if few and len(first) <= _MOST_SPACE:
             return False
         raise self._strange("something else, a login page perhaps")
 
     def _strange(self, what: str) -> OriginError:
         return OriginError(Fault.NOT_THE_FILE, f"{for_display(self.plan.url)} gave {what}")
 
-    def _check_rest(self, stream: DocumentStream, offset: int) -> None:
-        try:
-            part = ContentRange.parse(stream.headers.get("content-range", ""))
-        except ValueError:
-            part = None
-        if stream.status != 206 or part is None or part.start != offset:
-            raise self._strange("another version in the middle of this one")
-
-    def _document(self, stream: DocumentStream, now: float) -> Document:
-        kept = worth_keeping(stream.headers)
-        for name in ("content-encoding", "content-length", "transfer-encoding", "content-range"):
-            kept.pop(name, None)
-        # Clients keep their own caches by it: told as it came.
-        kept["cache-control"] = stream.headers.get("cache-control", "")
-        life = lifetime(stream.headers)
-        if "no-store" in directives(kept["cache-control"]):
-            life = 0.0
-        return Document(
-            url=stream.url,
-            body=b"",
-            content_type=stream.headers.get("content-type", "application/octet-stream"),
-            etag=stream.headers.get("etag"),
-            last_modified=stream.headers.get("last-modified"),
-            fetched_at=now,
-            max_age=life,
-            headers=kept,
+    def _place_of_rest(self, stream: DocumentStream) -> int:
+        """Return how many bytes of an answer are here already; `Changed` when it is no rest."""
+        document = self.head.result()
+        etag = stream.headers.get("etag", document.etag)
+        modified = stream.headers.get("last-modified", document.last_modified)
+        same = (etag, modified) == (document.etag, document.last_modified) and not stream.coded
+        if same and stream.status == 200 and stream.length == self.length:
+            return self._have
+        if same and stream.status == 206:
+            with contextlib.suppress(ValueError):
+                part = ContentRange.parse(stream.headers.get("content-range", ""))
+                if part.start == self._have and part.total in (None, self.length):
+                    return 0
+        raise Changed(
+            Fault.NOT_THE_FILE, f"{for_display(self.plan.url)} became another one while it came"
         )
 
 
-async def follow(flight: Flight) -> AsyncIterator[bytes]:
+async def follow(flight: Flight) -> AsyncGenerator[bytes, None]:
     """Give a flight's bytes from the first on; UpstreamError where it breaks off for good."""
-    await flight.head
-    if flight.draft is None or flight.done.done():
-        copy = await asyncio.shield(flight.done)
-        async for data in read(copy):
+    draft = None if flight.done.done() else flight.draft
+    if draft is not None:
+        try:
+            await asyncio.to_thread(draft.enter)
+        except StoreError:
+            draft = None  # it got its name just now
+    if draft is None:
+        async for data in read(await asyncio.shield(flight.done)):
             yield data
         return
-    draft, given = flight.draft, 0
-    draft.enter()
+    given = 0
     try:
         while True:
             if given < draft.size:
-                data = draft.read(given, _CHUNK)
+                data = await asyncio.to_thread(draft.read, given, _CHUNK)
+                if not data:
+                    raise StoreError("draft-short", f"{draft.path} is shorter than it was")
                 given += len(data)
                 yield data
+            elif flight.whole:
+                return
             elif flight.done.done():
                 flight.done.result()
                 return
@@ -242,7 +291,7 @@ async def follow(flight: Flight) -> AsyncIterator[bytes]:
         draft.leave()
 
 
-async def read(copy: Copy) -> AsyncIterator[bytes]:
+async def read(copy: Copy) -> AsyncGenerator[bytes, None]:
     """Give a copy's bytes."""
     try:
         file: BinaryIO = await asyncio.to_thread(copy.path.open, "rb", 0)
@@ -250,8 +299,11 @@ async def read(copy: Copy) -> AsyncIterator[bytes]:
         raise StoreError("copy-gone", f"{copy.path}: {error.strerror}") from error
     with contextlib.closing(file):
         left = copy.size
-        while left and (data := await asyncio.to_thread(file.read, min(_CHUNK, left))):
-            left -= len(data)
-            yield data
+        try:
+            while left and (data := await asyncio.to_thread(file.read, min(_CHUNK, left))):
+                left -= len(data)
+                yield data
+        except OSError as error:
+            raise StoreError("copy-unreadable", f"{copy.path}: {error.strerror}") from error
     if left:
         raise StoreError("copy-short", f"{copy.path} is shorter than it was")

@@ -100,7 +100,9 @@ def explain(parts: Parts, request: Request) -> tuple[str, bytes]:
     version = (query.get("version") or [""])[0][:128]
     found: dict[str, Any] = {"what": what, "documents": [], "artifacts": []}
     for ecosystem in parts.ecosystems:
-        path = what if what.startswith("/") else f"{ecosystem.prefixes[0]}{what}/"
+        # An ecosystem without an origin has no place of its own.
+        within = next(iter(ecosystem.prefixes), "/")
+        path = what if what.startswith("/") else f"{within}{what}/"
         plan = ecosystem.plan(Request("GET", path))
         if isinstance(plan, ServeDocument):
             document, named = _document(parts, ecosystem, plan, version)

@@ -127,6 +127,7 @@ class Parts:
         await self.read_ahead.aclose()
         await self.downloader.aclose()
         await self.documents.aclose()
+        await self.look_ups.aclose()
         await self.verbatim.aclose()
         await self.provisional.aclose()
         await self.small.aclose()

@@ -8,15 +8,17 @@ that is not there. Nothing here waits for the disk: what a power failure takes i
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from headrace.errors import StoreError
 from headrace.models import Document
@@ -26,6 +28,8 @@ __all__ = ["Copies", "Copy", "Draft"]
 #: Seconds after which a use is written down again, and after which a draft is nobody's any more.
 _TOUCH = 300.0
 _ABANDONED = 24 * 3600.0
+#: Bytes that stay free on the disk beside a body on its way.
+_SLACK = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +50,29 @@ class Copy:
 
 
 class Draft:
-    """A body on its way. Readers may follow it, also when it has got its name meanwhile."""
+    """A body on its way. Readers may follow it, also when it has got its name meanwhile.
+
+    Usable from any thread.
+    """
 
     def __init__(self, path: Path) -> None:
         """Make an empty file; OSError when the disk cannot."""
         self.path = path
         self.size = 0
         self._file = path.open("xb", buffering=0)
-        self._reading = path.open("rb", buffering=0)
+        self._reading: BinaryIO | None = None
         self._readers = 0
-        self._over = False
+        self._unwanted = False
         self._hasher = hashlib.sha256()
+        self._guard = threading.Lock()
 
     def write(self, data: bytes) -> None:
         """Add bytes; StoreError when the disk cannot take them."""
         try:
-            view = memoryview(data)
-            while view:
-                view = view[self._file.write(view) or 0 :]
+            with self._guard:
+                view = memoryview(data)
+                while view:
+                    view = view[self._file.write(view) or 0 :]
         except OSError as error:
             raise _unusable(self.path.parent, error) from error
         self._hasher.update(data)
@@ -74,38 +83,57 @@ class Draft:
         """Name of what was written so far."""
         return self._hasher.hexdigest()[:40]
 
-    def read(self, offset: int, length: int) -> bytes:
-        """Give bytes that were written; between `enter` and `leave`, from one thread."""
-        self._reading.seek(offset)
-        return self._reading.read(min(length, self.size - offset))
-
     def enter(self) -> None:
-        """A reader comes."""
-        self._readers += 1
+        """A reader comes, while this still has its own name; StoreError when it cannot read."""
+        with self._guard:
+            try:
+                # Only while somebody reads: Windows renames no file that is open.
+                self._reading = self._reading or self.path.open("rb", buffering=0)
+            except OSError as error:
+                raise _unusable(self.path.parent, error) from error
+            self._readers += 1
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Give bytes that were written; between `enter` and `leave`."""
+        with self._guard:
+            assert self._reading is not None
+            self._reading.seek(offset)
+            return self._reading.read(min(length, self.size - offset))
 
     def leave(self) -> None:
         """A reader goes."""
-        self._readers -= 1
-        self._close_reading()
-
-    def _close_reading(self) -> None:
-        if self._over and not self._readers:
-            self._reading.close()
+        with self._guard:
+            self._readers -= 1
+            if not self._readers and self._reading is not None:
+                self._reading.close()
+                self._reading = None
+                if self._unwanted:
+                    self._remove()
 
     def close(self) -> None:
         """End writing."""
-        self._file.close()
-
-    def end(self) -> None:
-        """Nobody will come to read it under this name any more; those who do go on."""
-        self._over = True
-        self._close_reading()
+        with self._guard:
+            self._file.close()
 
     def discard(self) -> None:
-        """Remove it."""
+        """Remove it; where the system minds its readers, when the last of them goes."""
         self.close()
+        with self._guard:
+            self._unwanted = True
+            self._remove()
+
+    def _remove(self) -> None:
         with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """All files of one document."""
+
+    used: float = 0.0
+    size: int = 0
+    paths: list[Path] = field(default_factory=list)
 
 
 class Copies:
@@ -141,11 +169,13 @@ class Copies:
                     os.utime(each, (now, now))
         return Copy(document, path, size, version)
 
-    def begin(self, key: str) -> Draft:
-        """Begin a new body; StoreError when the disk cannot take it."""
+    def begin(self, key: str, size: int | None = None) -> Draft:
+        """Begin a new body of so many bytes; StoreError when the disk cannot take it."""
         note = self._note(key)
         try:
             note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if size is not None and shutil.disk_usage(note.parent).free < size + _SLACK:
+                raise _unusable(self.root, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
             return Draft(note.with_suffix(f".{os.getpid()}-{time.monotonic_ns()}.draft"))
         except OSError as error:
             raise _unusable(self.root, error) from error
@@ -160,7 +190,7 @@ class Copies:
             if path.exists() and path.stat().st_size == draft.size:
                 draft.discard()
             else:
-                _take_name(draft.path, path)
+                _take_name(draft, path)
         except OSError as error:
             draft.discard()
             raise _unusable(self.root, error) from error
@@ -190,24 +220,28 @@ class Copies:
 
     def trim(self) -> int:
         """Remove the longest unused until the limit holds; return the bytes that stay."""
-        found: list[tuple[float, int, Path]] = []
+        # What belongs to one document goes at once.
+        found: dict[str, _Kept] = {}
         for path, status in self._files():
-            if path.suffix in (".draft", ".tmp") and self._clock() - status.st_mtime > _ABANDONED:
-                with contextlib.suppress(OSError):
-                    path.unlink()
-            else:
-                found.append((status.st_mtime, status.st_size, path))
-        used = sum(size for _, size, _ in found)
+            if path.suffix in (".draft", ".tmp"):
+                if self._clock() - status.st_mtime > _ABANDONED:
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+                continue
+            kept = found.setdefault(path.name.partition(".")[0], _Kept())
+            kept.used = max(kept.used, status.st_mtime)
+            kept.size += status.st_size
+            kept.paths.append(path)
+        used = sum(kept.size for kept in found.values())
         if used <= self.limit:
             return used
-        for _, size, path in sorted(found):
+        for kept in sorted(found.values(), key=lambda kept: kept.used):
             if used <= self.limit * 0.9:
                 break
-            if path.suffix == ".draft":
-                continue
-            with contextlib.suppress(OSError):
-                path.unlink()
-                used -= size
+            for path in kept.paths:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            used -= kept.size
         return used
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
@@ -238,12 +272,13 @@ class Copies:
         return note.with_suffix(f".{version}.body")
 
 
-def _take_name(draft: Path, path: Path) -> None:
+def _take_name(draft: Draft, path: Path) -> None:
     try:
-        draft.replace(path)
+        draft.path.replace(path)
     except PermissionError:
-        # Windows: a reader has it open. The draft stays until it is swept.
-        shutil.copyfile(draft, path)
+        # Windows: a reader has it open. The draft goes with its last reader.
+        shutil.copyfile(draft.path, path)
+        draft.discard()
 
 
 def _unusable(root: Path, error: OSError) -> StoreError:
