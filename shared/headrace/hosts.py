@@ -30,6 +30,10 @@ class Accelerator:
     """Bytes."""
     method: str = ""
     """Which way of asking answered."""
+    integrated: bool = False
+    """Part of the processor: it must not decide where there is a card."""
+    mig: bool = False
+    """NVIDIA: it is split into instances (MIG), which have its capability."""
 
 
 class Situation(enum.StrEnum):
@@ -77,6 +81,8 @@ class Host:
     """Each way that was tried before, and what it said."""
     target: bool = False
     """Described by the user (an override, ``--for``), not found."""
+    python: str | None = None
+    """Of a described host: its Python, which counts before the request's."""
     extra: tuple[tuple[str, str], ...] = field(default=())
     """More facts for `explain` (``NVIDIA_REQUIRE_CUDA`` of the image, the batch system's name)."""
 
@@ -89,6 +95,12 @@ class VariantRequest:
     python: str | None = None
     platform: str | None = None
     specifier: str = ""
+    companions: tuple[tuple[str, str], ...] = ()
+    """Other projects that are asked for at the same time, each with its specifier."""
+    installed: str | None = None
+    """Version of the family's lead that is there already, with its local part."""
+    explicit: str = ""
+    """Not empty: the user has chosen the very build, and how (``hashes``, ``a URL``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,59 @@
+"""What one way of asking said, in the same words for all of them."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from headrace.hosts import Accelerator
+
+__all__ = ["Answer", "Finding", "Outcome"]
+
+
+class Outcome(enum.Enum):
+    """How asking ended."""
+
+    ANSWERED = enum.auto()
+    REFUSED = enum.auto()
+    """The library or program answered with an error of its own."""
+    SILENT = enum.auto()
+    """No answer within the time limit."""
+    CRASHED = enum.auto()
+    """Its process ended without an answer, or with nonsense."""
+    ABSENT = enum.auto()
+    """There is nothing to ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer of one way, whole or as far as it came."""
+
+    way: str
+    outcome: Outcome
+    said: str
+    """For people, in `Host.tried`."""
+    code: int | None = None
+    """The maker's number of the error, where it gave one."""
+    driver: str | None = None
+    cuda: tuple[int, int] | None = None
+    accelerators: tuple[Accelerator, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is known of one maker's accelerators, all ways together."""
+
+    accelerators: tuple[Accelerator, ...] = ()
+    driver: str | None = None
+    cuda: tuple[int, int] | None = None
+    method: str = ""
+    tried: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    unreadable: bool = False
+    """A driver is loaded, and it did not say what it drives."""
+    driver_missing: bool = False
+    """There is a device, and nothing drives it."""
+    passing: bool = False
+    """The answer may be another in a few minutes (a time limit, a crash): not to be kept long."""
+    extra: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,105 @@
+"""What the error numbers of NVIDIA's libraries mean, and what to do about each."""
+
+from __future__ import annotations
+
+import enum
+
+from headrace.system.accelerators.answers import Answer, Outcome
+
+__all__ = ["Meaning", "advice", "of_libcuda", "of_nvml"]
+
+
+class Meaning(enum.Enum):
+    """What follows from an answer."""
+
+    ANSWERED = enum.auto()
+    """What it lists is there."""
+    NO_GPU = enum.auto()
+    """The driver answers and has no GPU for us."""
+    NO_LIBRARY = enum.auto()
+    """No user-space driver, or one that is too old: ask the next."""
+    NO_DRIVER = enum.auto()
+    """A library without a kernel module: nobody else can know more."""
+    MISMATCH = enum.auto()
+    """The driver was updated and the old module still runs: the kernel's version counts."""
+    CLOSED = enum.auto()
+    """The device nodes may not be opened: the kernel's version is all there is."""
+    HUNG = enum.auto()
+    """Whoever starts the driver waits: only the kernel's files can be read."""
+    BROKEN = enum.auto()
+    """It says nothing that helps: ask the next."""
+
+
+_NVML = {
+    4: Meaning.CLOSED,
+    6: Meaning.NO_GPU,
+    9: Meaning.NO_DRIVER,
+    12: Meaning.NO_LIBRARY,
+    13: Meaning.NO_LIBRARY,
+    17: Meaning.CLOSED,
+    18: Meaning.MISMATCH,
+    28: Meaning.NO_GPU,
+}
+_LIBCUDA = {
+    100: Meaning.NO_GPU,
+    101: Meaning.NO_GPU,
+    803: Meaning.MISMATCH,
+}
+_LIBCUDA_ADVICE = {
+    34: "the libcuda.so.1 found first is the toolkit's stub: take its folder out of"
+    " LD_LIBRARY_PATH",
+    802: "the GPUs are not ready: start NVIDIA's fabric manager (nvidia-fabricmanager)",
+    804: "libcuda comes from a cuda-compat package, which works on data-centre GPUs only: take its"
+    " folder out of LD_LIBRARY_PATH",
+}
+_ENDED = {
+    Outcome.ANSWERED: Meaning.ANSWERED,
+    Outcome.SILENT: Meaning.HUNG,
+    Outcome.CRASHED: Meaning.BROKEN,
+    Outcome.ABSENT: Meaning.NO_LIBRARY,
+}
+
+
+def of_nvml(answer: Answer) -> Meaning:
+    """Read an answer of NVML, or of nvidia-smi, whose exit status is NVML's error."""
+    if answer.outcome is Outcome.REFUSED:
+        return _NVML.get(answer.code or 0, Meaning.BROKEN)
+    return _ended(answer)
+
+
+def of_libcuda(answer: Answer) -> Meaning:
+    """Read an answer of libcuda."""
+    if answer.outcome is Outcome.REFUSED:
+        return _LIBCUDA.get(answer.code or 0, Meaning.BROKEN)
+    return _ended(answer)
+
+
+def _ended(answer: Answer) -> Meaning:
+    if answer.outcome is Outcome.ANSWERED and not answer.accelerators:
+        return Meaning.NO_GPU
+    return _ENDED[answer.outcome]
+
+
+def advice(
+    meaning: Meaning, *, contained: bool, driver: str | None, code: int | None = None
+) -> str:
+    """Return a sentence for people, empty where there is nothing to do."""
+    if code in _LIBCUDA_ADVICE:
+        return _LIBCUDA_ADVICE[code]
+    if meaning is Meaning.MISMATCH:
+        running = f" ({driver})" if driver else ""
+        return f"NVIDIA's driver was updated and the old kernel module{running} still runs: reboot"
+    if meaning is Meaning.CLOSED:
+        return (
+            "this container may not open the GPU's device nodes: start it anew with its GPUs"
+            " (--gpus all)"
+            if contained
+            else "this user may not open /dev/nvidia*: check its groups (video, render) and, in a"
+            " batch job, whether it was given a GPU"
+        )
+    if meaning is Meaning.HUNG:
+        return (
+            "NVIDIA's driver did not answer in time; nvidia-persistenced keeps it awake, and a"
+            " reboot helps where it never answers"
+        )
+    return ""

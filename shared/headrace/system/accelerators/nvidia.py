@@ -1,0 +1,176 @@
+"""NVIDIA's GPUs: which way is asked after which, and what the answers come to together.
+
+NVML, then libcuda, then nvidia-smi, then the kernel's own files. An answer that nobody after it
+could better ends the search early: a module that is not loaded, a driver that waits to be rebooted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from headrace.hosts import Accelerator
+from headrace.system.accelerators import nvidia_smi
+from headrace.system.accelerators.answers import Answer, Finding, Outcome
+from headrace.system.accelerators.asking import ask_libcuda, ask_nvml
+from headrace.system.accelerators.kernel import View
+from headrace.system.accelerators.meanings import Meaning, advice, of_libcuda, of_nvml
+from headrace.system.accelerators.surroundings import Surroundings
+
+__all__ = ["look"]
+
+#: After these the next way is asked.
+_NEXT = (Meaning.NO_LIBRARY, Meaning.BROKEN)
+
+
+def look(surroundings: Surroundings, seen: View, *, contained: bool, tegra: bool) -> Finding:
+    """Find NVIDIA's GPUs. `contained`: what the kernel lists may belong to others."""
+    if surroundings.is_linux and not seen.traces and not tegra:
+        return Finding(tried=(("nvml", "not asked: no trace of an NVIDIA device or driver"),))
+    return _Search(surroundings, seen, contained=contained, tegra=tegra).run()
+
+
+class _Search:
+    def __init__(
+        self, surroundings: Surroundings, seen: View, *, contained: bool, tegra: bool
+    ) -> None:
+        self._surroundings = surroundings
+        self._seen = seen
+        self._contained = contained
+        self._tegra = tegra
+        self._tried: list[tuple[str, str]] = []
+        self._notes: list[str] = []
+        self._answers: list[Answer] = []
+
+    def run(self) -> Finding:
+        answer, meaning = self._ask(ask_nvml, of_nvml)
+        if meaning is Meaning.ANSWERED and self._tegra:
+            answer = self._with_capabilities(answer)
+        if meaning in _NEXT or (meaning is Meaning.HUNG and not self._seen.version):
+            answer, meaning = self._after_nvml(answer, meaning)
+        if meaning is Meaning.ANSWERED:
+            return self._found(answer)
+        best = max(self._answers, key=lambda a: len(a.accelerators))
+        if best.accelerators:  # it told of some before it hung or crashed
+            self._notes.append(f"{best.way} did not finish: there may be more GPUs than these")
+            return self._found(best)
+        return self._kernel(meaning)
+
+    def _ask(
+        self, ask: Callable[[Surroundings], Answer], read: Callable[[Answer], Meaning]
+    ) -> tuple[Answer, Meaning]:
+        answer = ask(self._surroundings)
+        meaning = read(answer)
+        self._answers.append(answer)
+        self._tried.append((answer.way, answer.said))
+        self._note(
+            advice(
+                meaning,
+                contained=self._contained,
+                driver=self._seen.version,
+                code=answer.code if read is of_libcuda else None,
+            )
+        )
+        for note in answer.notes:
+            self._note(note)
+        return answer, meaning
+
+    def _note(self, note: str) -> None:
+        if note and note not in self._notes:
+            self._notes.append(note)
+
+    def _after_nvml(self, first: Answer, before: Meaning) -> tuple[Answer, Meaning]:
+        answer, meaning = self._ask(ask_libcuda, of_libcuda)
+        if meaning not in _NEXT or before is Meaning.HUNG:
+            return answer, meaning
+        answer, last = self._ask(nvidia_smi.ask, of_nvml)
+        if answer.outcome is Outcome.ABSENT:  # says nothing about the driver
+            return first, meaning if meaning is not Meaning.NO_LIBRARY else before
+        return answer, last
+
+    def _with_capabilities(self, answer: Answer) -> Answer:
+        """On NVIDIA's boards NVML lists a GPU without its capability; libcuda knows it."""
+        if all(found.capability for found in answer.accelerators):
+            return answer
+        other, meaning = self._ask(ask_libcuda, of_libcuda)
+        if meaning is not Meaning.ANSWERED:
+            return answer
+        self._notes = [n for n in self._notes if n not in answer.notes]
+        return replace(answer, accelerators=other.accelerators, cuda=other.cuda or answer.cuda)
+
+    @property
+    def _driver(self) -> str | None:
+        return next((a.driver for a in self._answers if a.driver), None) or self._seen.version
+
+    @property
+    def _cuda(self) -> tuple[int, int] | None:
+        """CUDA that a library reported, unless it is not the one that will run."""
+        if any(a.code in (803, 804) for a in self._answers if a.way == "libcuda"):
+            return None
+        return next((a.cuda for a in self._answers if a.cuda), None)
+
+    def _found(self, answer: Answer) -> Finding:
+        driver = self._driver
+        found = tuple(
+            replace(gpu, driver=gpu.driver or driver, runtime=gpu.runtime or _dotted(self._cuda))
+            for gpu in answer.accelerators
+        )
+        split = [gpu.name for gpu in found if gpu.mig]
+        return Finding(
+            found,
+            driver,
+            self._cuda,
+            answer.way,
+            tuple(self._tried),
+            tuple(self._notes),
+            passing=self._passing,
+            extra=(("MIG", ", ".join(split)),) if split else (),
+        )
+
+    @property
+    def _passing(self) -> bool:
+        return any(a.outcome in (Outcome.SILENT, Outcome.CRASHED) for a in self._answers)
+
+    def _kernel(self, meaning: Meaning) -> Finding:
+        """Say what the kernel's files tell, where nobody answered or nobody has a GPU for us."""
+        seen, driver = self._seen, self._driver
+        # NVML answers only where the module is loaded, wherever its version can be read.
+        loaded = driver is not None and meaning is not Meaning.NO_DRIVER
+        ours = seen.has_gpu_node or not self._contained
+        listed: tuple[Accelerator, ...] = seen.accelerators() if ours and loaded else ()
+        if seen.version:
+            self._tried.append((seen.method, f"driver {seen.version}"))
+        if listed:
+            self._tried.append((listed[0].method, f"{len(listed)} GPUs by name"))
+        if meaning is Meaning.NO_GPU and listed and not self._contained:
+            self._note(
+                f"the driver has {len(listed)} GPU{'s' if len(listed) > 1 else ''} and gives none"
+                " to this process: in a batch job ask for one"
+            )
+        nothing = meaning is Meaning.NO_GPU and not listed
+        missing = not loaded and bool(seen.on_the_bus)
+        if missing and not self._contained:
+            self._note(_missing(seen))
+        return Finding(
+            tuple(replace(gpu, driver=driver) for gpu in listed),
+            driver if loaded else seen.version,
+            self._cuda if loaded else None,
+            (listed[0].method if listed else seen.method) or ("pci" if missing else ""),
+            tuple(self._tried),
+            tuple(self._notes),
+            unreadable=loaded and ours and not nothing,
+            driver_missing=missing,
+            passing=self._passing or meaning is Meaning.BROKEN,
+        )
+
+
+def _dotted(version: tuple[int, int] | None) -> str | None:
+    return version and f"{version[0]}.{version[1]}"
+
+
+def _missing(seen: View) -> str:
+    other = next((d.driver for d in seen.on_the_bus if d.driver not in (None, "nvidia")), None)
+    if other == "vfio-pci":
+        return "an NVIDIA GPU is on the bus and was given to a virtual machine (vfio-pci)"
+    held = f" ({other} has it)" if other else ""
+    return f"an NVIDIA GPU is on the bus{held} without NVIDIA's driver: install it, then reboot"

@@ -1,0 +1,98 @@
+"""NVIDIA's own program, where its libraries cannot be asked directly."""
+
+from __future__ import annotations
+
+import csv
+import re
+
+from headrace.config import EnvVars
+from headrace.hosts import Accelerator
+from headrace.system.accelerators import limited
+from headrace.system.accelerators.answers import Answer, Outcome
+from headrace.system.accelerators.kernel import VERSION
+from headrace.system.accelerators.records import text_of, version_of
+from headrace.system.accelerators.surroundings import Surroundings
+
+__all__ = ["WAY", "ask", "find"]
+
+WAY = "nvidia-smi"
+_FIELDS = "name,compute_cap,driver_version,memory.total"
+#: Drivers before about 470 know no compute_cap.
+_OLD_FIELDS = "name,driver_version,memory.total"
+_MISMATCH = re.compile(r"driver/library version mismatch", re.IGNORECASE)
+_NONE_FOUND = re.compile(r"no devices were found", re.IGNORECASE)
+_UNKNOWN_FIELD = re.compile(r"not a valid field", re.IGNORECASE)
+_CAPABILITY = re.compile(r"(\d{1,2})\.(\d{1,2})")
+_MEMORY = re.compile(r"(\d{1,9}) MiB")
+_MISMATCH_CODE = 18
+
+
+def find(surroundings: Surroundings) -> str | None:
+    """Return the program's path."""
+    if found := surroundings.which("nvidia-smi"):
+        return found
+    if surroundings.platform == "win32":
+        windows = surroundings.env.get(EnvVars.WINDIR, "C:/Windows")
+        programs = surroundings.env.get(EnvVars.PROGRAMFILES, "C:/Program Files")
+        places = (f"{windows}/System32", f"{programs}/NVIDIA Corporation/NVSMI")
+        return next((f"{p}/nvidia-smi.exe" for p in places if surroundings.exists(p)), None)
+    for folder in ("/usr/lib/wsl/lib", "/run/opengl-driver/bin", "/run/current-system/sw/bin"):
+        if surroundings.exists(f"{folder}/nvidia-smi"):
+            return str(surroundings.path(f"{folder}/nvidia-smi"))
+    return None
+
+
+def ask(surroundings: Surroundings) -> Answer:
+    """Run it; once more without the field that old ones do not know."""
+    program = find(surroundings)
+    if program is None:
+        return Answer(WAY, Outcome.ABSENT, "there is no such program")
+    ran = _run(program, _FIELDS, surroundings)
+    fields = _FIELDS
+    if _UNKNOWN_FIELD.search(ran.output):
+        fields = _OLD_FIELDS
+        ran = _run(program, fields, surroundings)
+    if ran.late:
+        return Answer(WAY, Outcome.SILENT, ran.trouble)
+    if _MISMATCH.search(ran.output):
+        return Answer(WAY, Outcome.REFUSED, "driver/library version mismatch", _MISMATCH_CODE)
+    if _NONE_FOUND.search(ran.output):
+        return Answer(WAY, Outcome.ANSWERED, "no devices")
+    if ran.trouble:
+        first = text_of(ran.output.strip().partition("\n")[0])
+        outcome = Outcome.REFUSED if ran.code and ran.code > 0 else Outcome.CRASHED
+        return Answer(WAY, outcome, ran.trouble + (f": {first}" if first else ""), ran.code)
+    return _read(ran.output, fields.split(","))
+
+
+def _run(program: str, fields: str, surroundings: Surroundings) -> limited.Ran:
+    argv = (program, f"--query-gpu={fields}", "--format=csv,noheader")
+    return limited.run(argv, surroundings.env, surroundings.timeout)
+
+
+def _read(output: str, fields: list[str]) -> Answer:
+    found = []
+    for row in csv.reader(output.splitlines(), skipinitialspace=True):
+        if len(row) != len(fields):
+            continue
+        line = dict(zip(fields, (cell.strip() for cell in row), strict=True))
+        driver = VERSION.fullmatch(line["driver_version"])
+        name = text_of(line["name"])
+        if not driver or not name:
+            continue
+        capability = _CAPABILITY.fullmatch(line.get("compute_cap", ""))
+        memory = _MEMORY.fullmatch(line["memory.total"])
+        found.append(
+            Accelerator(
+                "nvidia",
+                name,
+                version_of([int(n) for n in capability.groups()]) if capability else None,
+                driver=driver.group(),
+                memory=int(memory.group(1)) << 20 if memory else None,
+                method=WAY,
+            )
+        )
+    if not found:
+        return Answer(WAY, Outcome.CRASHED, "its output makes no sense")
+    said = f"{len(found)} GPU{'s' if len(found) > 1 else ''}"
+    return Answer(WAY, Outcome.ANSWERED, said, driver=found[0].driver, accelerators=tuple(found))

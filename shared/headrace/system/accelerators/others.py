@@ -1,0 +1,51 @@
+"""Accelerators that a file or the kind of machine gives away: Ascend, Apple."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Sequence
+
+from headrace.hosts import Accelerator
+from headrace.system.accelerators.answers import Finding
+from headrace.system.accelerators.pci import HUAWEI, Device
+from headrace.system.accelerators.surroundings import Surroundings
+
+__all__ = ["apple", "ascend", "macos_version"]
+
+_DAVINCI = re.compile(r"davinci\d+")
+_DRIVER = "/usr/local/Ascend/driver/version.info"
+
+
+def ascend(surroundings: Surroundings, bus: Sequence[Device], *, contained: bool) -> Finding:
+    """Find Huawei's NPUs by the device nodes of their driver."""
+    nodes = [name for name in surroundings.names("/dev") if _DAVINCI.fullmatch(name)]
+    listed = [d for d in bus if d.vendor == HUAWEI and not d.display]
+    if not nodes:
+        if not listed or contained:
+            return Finding()
+        note = "an Ascend NPU is on the bus without its driver (/dev/davinci*): install it"
+        return Finding(tried=(("ascend", "no /dev/davinci*"),), notes=(note,))
+    told = re.search(r"^Version=(\S{1,40})", surroundings.text(_DRIVER) or "", re.MULTILINE)
+    driver = told.group(1) if told else None
+    notes: tuple[str, ...] = ()
+    if not any(surroundings.may_use(f"/dev/{node}") for node in nodes):
+        notes = ("this user may not open /dev/davinci*: add it to the group HwHiAiUser",)
+    found = tuple(Accelerator("huawei", "Ascend NPU", driver=driver, method="dev") for _ in nodes)
+    return Finding(found, method="dev", notes=notes)
+
+
+def apple(surroundings: Surroundings) -> Finding:
+    """Apple's own processors all have a GPU."""
+    if surroundings.platform != "darwin" or surroundings.machine != "aarch64":
+        return Finding()
+    return Finding(
+        (Accelerator("apple", "Apple silicon", method="platform", integrated=True),),
+        method="platform",
+    )
+
+
+def macos_version() -> tuple[int, int] | None:
+    """Return the version of the macOS that this process runs on."""
+    numbers = re.match(r"(\d+)\.(\d+)", platform.mac_ver()[0])
+    return (int(numbers.group(1)), int(numbers.group(2))) if numbers else None

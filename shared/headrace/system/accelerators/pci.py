@@ -1,0 +1,59 @@
+"""Devices on the bus that can compute or show pictures, as the kernel lists them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from headrace.system.accelerators.surroundings import Surroundings
+
+__all__ = ["AMD", "HUAWEI", "INTEL", "NVIDIA", "Device", "devices"]
+
+NVIDIA = 0x10DE
+AMD = 0x1002
+INTEL = 0x8086
+HUAWEI = 0x19E5
+_FOLDER = "/sys/bus/pci/devices"
+_NUMBER = re.compile(r"(?:0x)?[0-9a-fA-F]{1,6}")
+#: Display controllers, and processing accelerators.
+_CLASSES = (0x03, 0x12)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One function of a card."""
+
+    slot: str
+    vendor: int
+    device: int
+    display: bool
+    """False: a processing accelerator."""
+    driver: str | None = None
+    """The kernel's driver that has it (``nouveau``, ``vfio-pci``); None: nothing has."""
+
+
+def devices(surroundings: Surroundings) -> tuple[Device, ...]:
+    """List display controllers and processing accelerators; nothing where there is no /sys."""
+    found = []
+    for slot in surroundings.names(_FOLDER):
+        place = f"{_FOLDER}/{slot}"
+        kind = _number(surroundings.text(f"{place}/class"))
+        if kind is None or kind >> 16 not in _CLASSES:
+            continue
+        vendor = _number(surroundings.text(f"{place}/vendor"))
+        device = _number(surroundings.text(f"{place}/device"))
+        if vendor is not None and device is not None:
+            driver = _driver(surroundings, f"{place}/driver")
+            found.append(Device(slot, vendor, device, kind >> 16 == _CLASSES[0], driver))
+    return tuple(found)
+
+
+def _number(text: str | None) -> int | None:
+    return int(text, 16) if text is not None and _NUMBER.fullmatch(text) else None
+
+
+def _driver(surroundings: Surroundings, link: str) -> str | None:
+    try:
+        return surroundings.path(link).readlink().name
+    except OSError:
+        return None

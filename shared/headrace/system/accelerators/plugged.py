@@ -1,0 +1,53 @@
+"""Detectors of plugins, each in a child process with its own time limit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from headrace.hookspecs import AcceleratorDetector
+from headrace.hosts import Accelerator
+from headrace.system.accelerators.answers import Finding, Outcome
+from headrace.system.accelerators.asking import ask_plugin
+from headrace.system.accelerators.child import resolve
+from headrace.system.accelerators.surroundings import Surroundings
+
+__all__ = ["ask"]
+
+_CUDA = re.compile(r"(\d{1,2})\.(\d{1,2})")
+
+
+def ask(surroundings: Surroundings, detectors: Sequence[AcceleratorDetector]) -> Finding:
+    """Ask all of them in their order; of each maker the first answer counts."""
+    found: list[Accelerator] = []
+    tried: list[tuple[str, str]] = []
+    passing = False
+    for detector in detectors:
+        answer = ask_plugin(_reference(detector), surroundings, detector.timeout)
+        tried.append((detector.name, answer.said))
+        passing = passing or answer.outcome is not Outcome.ANSWERED
+        taken = {gpu.maker for gpu in found}
+        found += [gpu for gpu in answer.accelerators if gpu.maker not in taken]
+    green = next((gpu for gpu in found if gpu.maker == "nvidia"), None)
+    runtime = _CUDA.fullmatch(green.runtime or "") if green else None
+    return Finding(
+        tuple(found),
+        driver=green.driver if green else None,
+        cuda=(int(runtime.group(1)), int(runtime.group(2))) if runtime else None,
+        method=found[0].method or "plugin" if found else "",
+        tried=tuple(tried),
+        passing=passing,
+    )
+
+
+def _reference(detector: AcceleratorDetector) -> str:
+    """Name the function so that a child finds it: by its module, else by the detector's name."""
+    function = detector.detect
+    module = getattr(function, "__module__", None)
+    reference = f"{module}:{getattr(function, '__qualname__', '')}"
+    try:
+        if module != "__main__" and resolve(reference) is function:
+            return reference
+    except (ImportError, AttributeError, ValueError):
+        pass
+    return detector.name

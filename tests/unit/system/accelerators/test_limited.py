@@ -1,0 +1,56 @@
+"""A child that hangs, crashes, floods or leaves children of its own never holds us up."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import pytest
+
+from headrace.system.accelerators import limited
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+
+
+def shell(script: str, timeout: float = 10.0) -> limited.Ran:
+    return limited.run(["/bin/sh", "-c", script], {"PATH": os.environ["PATH"]}, timeout)
+
+
+def test_what_it_says_comes_back_with_its_status() -> None:
+    assert shell("echo yes") == limited.Ran("yes\n", 0)
+    ran = shell("echo no; exit 3")
+    assert (ran.output, ran.code, ran.trouble) == ("no\n", 3, "ended with status 3")
+
+
+def test_a_crash_is_named_by_its_signal() -> None:
+    assert shell("kill -ABRT $$").trouble == "crashed (SIGABRT)"
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["echo first; exec sleep 30", "echo first; sleep 30 & exec sleep 30", "echo first; sleep 30 &",
+     "trap '' TERM INT HUP; echo first; while :; do sleep 1; done",
+     "echo first; exec >&- ; exec sleep 30"],
+)  # fmt: skip
+def test_one_that_hangs_costs_its_limit_and_what_it_said_counts(script: str) -> None:
+    begun = time.monotonic()
+    ran = shell(script, 0.5)
+    assert time.monotonic() - begun < 5
+    assert (ran.late, ran.output, ran.trouble) == (True, "first\n", "no answer within 0.5 s")
+
+
+def test_one_that_left_our_session_cannot_hold_us_either() -> None:
+    program = "import os, time; os.setsid() if os.fork() == 0 else None; time.sleep(20)"
+    begun = time.monotonic()
+    assert limited.run([sys.executable, "-c", program], {}, 1.0).late
+    assert time.monotonic() - begun < 8
+
+
+def test_one_that_talks_without_end_is_cut_off() -> None:
+    ran = shell("exec yes")
+    assert (ran.output, ran.trouble) == ("", "talks without end")
+
+
+def test_a_program_that_is_not_there_is_an_answer() -> None:
+    assert "cannot be started" in limited.run(["/no/such/program"], {}, 1.0).trouble
