@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from headrace.errors import StoreError, UpstreamError
@@ -37,6 +38,8 @@ class Pull:
         """What comes from this offset on is not needed."""
         self._received = 0
         self._closed = False
+        self._writing = False
+        """What was received is being put down: the machine counts on it, so it must get there."""
         run.ledger.began(source.id, run.now())
         self.task = asyncio.create_task(self._perform())
         # A task that is cancelled before its first step never gets to its `finally`.
@@ -45,8 +48,8 @@ class Pull:
     def cancel(self) -> None:
         """End it; the connection is closed."""
         self.wanted = False
-        if self.task is not asyncio.current_task():  # else it ends by itself
-            self.task.cancel()
+        if self.task is not asyncio.current_task() and not self._writing:
+            self.task.cancel()  # else it ends by itself
 
     async def _perform(self) -> None:
         run, request = self._run, self._fetch.request
@@ -105,23 +108,30 @@ class Pull:
         async for data in stream:
             self._received += len(data)
             offset += len(data)
-            written = False
-            for action in transfer.handle(m.Received(request, len(data)), now()):
-                if type(action) is m.Write:
-                    part = memoryview(data)[action.low : action.high]
-                    await self._write(action.offset, part)
-                    written = True
-                elif type(action) is m.Compare:
-                    await self._compare(action, data)
-                else:
-                    run.perform(action)
-            if written:
-                run.wrote()
+            self._writing = True
+            try:
+                await self._obey(transfer.handle(m.Received(request, len(data)), now()), data)
+            finally:
+                self._writing = False
             if not self.wanted:
                 return
             if offset >= self.stop:
                 await stream.drain(_DRAIN)
                 return
+
+    async def _obey(self, actions: Sequence[m.Action], data: bytes) -> None:
+        """Do what the machine says about a buffer."""
+        run, written = self._run, False
+        for action in actions:
+            if type(action) is m.Write:
+                await self._write(action.offset, memoryview(data)[action.low : action.high])
+                written = True
+            elif type(action) is m.Compare:
+                await self._compare(action, data)
+            else:
+                run.perform(action)
+        if written:
+            run.wrote()
 
     async def _write(self, offset: int, data: memoryview) -> None:
         run = self._run
@@ -138,6 +148,8 @@ class Pull:
         assert run.spool is not None
         length = action.high - action.low
         given = data[action.low : action.high]
+        if not await run.spool.settled(action.offset, length):
+            return  # found worthless meanwhile
         try:
             kept = run.spool.file.read(action.offset, length)
         except StoreError as error:

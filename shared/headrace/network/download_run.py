@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from headrace.errors import IntegrityError, StoreError, TransferError
 from headrace.models import Artifact, Source
@@ -238,8 +238,8 @@ class Run:
         self.confirmed = await self.around.confirmed(self.artifact)
         if not self.confirmed:
             self._spoil(0, self.size or 0)
-            message = f"the origin does not confirm {self.artifact.name}"
-            self._fail(TransferError("not-confirmed", message, hint="try again; its page follows"))
+            what = f"the origin does not confirm {self.artifact.name}"
+            self._fail(TransferError("not-confirmed", what, hint="try again; its page follows"))
         elif self.done:
             self._spawn(self._keep())
         self._changed()
@@ -344,8 +344,8 @@ class Run:
         if action.integrity:
             self._spoil(0, self.size or 0)
         _log.debug("%r", self.transfer)
-        hint = "the client's own retry, or the origin directly, is the way on"
-        self._fail(kind("transfer-failed", f"{self.artifact.name}: {action.reason}", hint=hint))
+        message = f"{self.artifact.name}: {action.reason}"
+        self._fail(kind("transfer-failed", message, hint="a retry, or the origin, is the way on"))
 
     # ------------------------------------------------------------------ hashing and the end
 
@@ -367,9 +367,9 @@ class Run:
         spool = self.spool
         assert spool is not None
         try:
-            if self._hashing is not None:
-                await asyncio.wait({self._hashing})
             await spool.filled()
+            while self._hashing:  # the last write may have begun another one
+                await asyncio.wait({self._hashing})
             agrees = await spool.agrees()
         except StoreError as error:
             self.lose_disk(error)
@@ -378,6 +378,7 @@ class Run:
             return
         if not agrees:
             _log.warning("%s: the digest does not agree; looking for the liar", self.artifact.name)
+            await spool.doubt()
         self.tell(m.Digested(agrees))
 
     def _finish(self) -> None:
@@ -387,12 +388,11 @@ class Run:
 
     async def _keep(self) -> None:
         """Put the file in the store and tell about it. Readers are served meanwhile."""
-        digest, spool = self.artifact.digest, self.spool
+        digest, spool, store = self.artifact.digest, self.spool, self.around.store
         assert spool is not None
         if digest is not None and not isinstance(spool.file, Memory):
-            commit: Callable[..., StoredFile] = self.around.store.commit
             try:
-                self.stored = await asyncio.to_thread(commit, spool.file, digest)
+                self.stored = await asyncio.to_thread(store.commit, cast("Any", spool.file), digest)
             except StoreError as error:
                 _log.warning("%s was not kept: %s", self.artifact.name, error)
         self.ledger.finished(spool.size, self.age)

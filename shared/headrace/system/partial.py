@@ -61,6 +61,7 @@ class Partial:
         self._users = 0
         self.committed = False
         self._closing = False
+        self._doubted = False
         self._make_room = make_room
         self._guard = threading.Lock()
         self._saving = threading.Lock()
@@ -184,6 +185,14 @@ class Partial:
             self._extents.remove(start, end)
         self.save()
 
+    def doubt(self) -> None:
+        """Write down that nothing here can be used again: the digest did not agree, and whose bytes
+        were wrong is only known when this run has ended well.
+        """
+        with self._guard:
+            self._doubted = True
+        self.save()
+
     # ------------------------------------------------------------------ the map
 
     def _load(self) -> tuple[tuple[int, int], ...]:
@@ -209,7 +218,8 @@ class Partial:
 
     def _save(self) -> None:
         with self._guard:
-            table = {"key": self.key, "size": self.size, "have": list(self._extents)}
+            have = [] if self._doubted else list(self._extents)
+            table = {"key": self.key, "size": self.size, "have": have}
             self._unsaved = 0
             self._saved_at = time.monotonic()
         line = json.dumps(table, separators=(",", ":")).encode()
