@@ -9,8 +9,9 @@ from lib.servers import RecordingServer
 from lib.wheels import Built
 
 SIZE = 24 * 1024 * 1024
-"""Payload of the large wheel: enough for several segments from several sources."""
-Fault = Callable[[RecordingServer, Built], None]
+"""Payload of the large file: enough for several segments from several sources."""
+Fault = Callable[[RecordingServer, object], None]
+"""Done to a server; which file it is about, a fault that needs it knows by itself."""
 
 
 def large(seed: str = "") -> Built:
@@ -18,58 +19,62 @@ def large(seed: str = "") -> Built:
     return wheels.wheel("large", "1.0", size=SIZE, seed=seed)
 
 
-def _order(mode: modes.Mode, match: str = "*.whl") -> Fault:
-    def apply(server: RecordingServer, _: Built) -> None:
-        server.fail(mode, match)
-
-    return apply
-
-
-def _close(server: RecordingServer, _: Built) -> None:
+def _close(server: RecordingServer, _: object) -> None:
     server.close()
 
 
-def _swap_same_size(server: RecordingServer, _: Built) -> None:
-    server.fail(modes.swapped(large("evil").data), "*.whl")
+def faults_in(
+    match: str, *, same_size: Callable[[], bytes], other_size: Callable[[], bytes]
+) -> dict[str, Fault]:
+    """Return all faults for files whose paths fit `match`; the other two give well-formed files
+    that stand in a large one's place.
+    """
+
+    def order(mode: modes.Mode) -> Fault:
+        return lambda server, _: server.fail(mode, match)
+
+    def swap(content: Callable[[], bytes]) -> Fault:
+        return lambda server, _: server.fail(modes.swapped(content()), match)
+
+    return {
+        "refused": _close,
+        "silent": order(modes.SILENT),
+        "slow": order(modes.slow(20_000)),
+        "cut-after-300kB": order(modes.cut(300_000)),
+        "reset-after-300kB": order(modes.cut(300_000, reset=True)),
+        "cut-at-once": order(modes.cut(0)),
+        "cut-at-half-of-file": order(modes.cut(SIZE // 2, of_file=True)),
+        "stalled-after-300kB": order(modes.stall(300_000)),
+        "stalled-at-half-of-file": order(modes.stall(SIZE // 2, of_file=True)),
+        "truncated": order(modes.TRUNCATE),
+        "wrong-length": order(modes.wrong_length(1000)),
+        "corrupt-first-byte": order(modes.corrupt(0)),
+        "corrupt-middle": order(modes.corrupt(SIZE // 2)),
+        "corrupt-last-byte": order(modes.corrupt(-1)),
+        "swapped-same-size": swap(same_size),
+        "swapped-other-size": swap(other_size),
+        "401": order(modes.status(401)),
+        "403": order(modes.status(403)),
+        "404": order(modes.status(404)),
+        "410": order(modes.status(410)),
+        "429": order(modes.status(429)),
+        "429-retry-after": order(modes.status(429, retry_after="60")),
+        "500": order(modes.status(500)),
+        "502": order(modes.status(502)),
+        "503": order(modes.status(503)),
+        "503-retry-after": order(modes.status(503, retry_after="60")),
+        "html200": order(modes.HTML),
+        "norange": order(modes.NO_RANGES),
+        "gzip": order(modes.GZIP),
+        "garbage": order(modes.GARBAGE),
+    }
 
 
-def _swap_other_size(server: RecordingServer, _: Built) -> None:
-    other = wheels.wheel("large", "1.0", size=SIZE // 2, seed="evil")
-    server.fail(modes.swapped(other.data), "*.whl")
-
-
-FAULTS: dict[str, Fault] = {
-    "refused": _close,
-    "silent": _order(modes.SILENT),
-    "slow": _order(modes.slow(20_000)),
-    "cut-after-300kB": _order(modes.cut(300_000)),
-    "reset-after-300kB": _order(modes.cut(300_000, reset=True)),
-    "cut-at-once": _order(modes.cut(0)),
-    "cut-at-half-of-file": _order(modes.cut(SIZE // 2, of_file=True)),
-    "stalled-after-300kB": _order(modes.stall(300_000)),
-    "stalled-at-half-of-file": _order(modes.stall(SIZE // 2, of_file=True)),
-    "truncated": _order(modes.TRUNCATE),
-    "wrong-length": _order(modes.wrong_length(1000)),
-    "corrupt-first-byte": _order(modes.corrupt(0)),
-    "corrupt-middle": _order(modes.corrupt(SIZE // 2)),
-    "corrupt-last-byte": _order(modes.corrupt(-1)),
-    "swapped-same-size": _swap_same_size,
-    "swapped-other-size": _swap_other_size,
-    "401": _order(modes.status(401)),
-    "403": _order(modes.status(403)),
-    "404": _order(modes.status(404)),
-    "410": _order(modes.status(410)),
-    "429": _order(modes.status(429)),
-    "429-retry-after": _order(modes.status(429, retry_after="60")),
-    "500": _order(modes.status(500)),
-    "502": _order(modes.status(502)),
-    "503": _order(modes.status(503)),
-    "503-retry-after": _order(modes.status(503, retry_after="60")),
-    "html200": _order(modes.HTML),
-    "norange": _order(modes.NO_RANGES),
-    "gzip": _order(modes.GZIP),
-    "garbage": _order(modes.GARBAGE),
-}
+FAULTS = faults_in(
+    "*.whl",
+    same_size=lambda: large("evil").data,
+    other_size=lambda: wheels.wheel("large", "1.0", size=SIZE // 2, seed="evil").data,
+)
 LIES = ("corrupt-first-byte", "corrupt-middle", "corrupt-last-byte", "swapped-same-size")
 """What only the digest of the whole can tell: by then most of a large file has gone out."""
 TELLING = ("cut-at-half-of-file", "stalled-after-300kB", "swapped-same-size", "html200")
