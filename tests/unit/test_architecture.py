@@ -19,12 +19,14 @@ PLUGINS = ROOT / "plugins"
 ROOMS = {
     "models": 0,
     "hosts": 0,
+    "builds": 0,
     "redact": 0,
     "errors": 1,
     "lookups": 1,
     "policy": 2,
     "transfer": 2,
     "catalogue": 2,
+    "cuda_tables": 2,
     "data": 2,
     "config": 3,
     "activations": 3,
@@ -38,8 +40,8 @@ ROOMS = {
 #: Of the same room: files may import each other. policy and transfer do not know each other.
 #: What plugins may see of the core; everything else is behind hooks.
 OPEN_TO_PLUGINS = {
-    *("models", "hosts", "errors", "redact", "lookups", "hookspecs", "config", "catalogue", "data"),
-    "editing",
+    *("models", "hosts", "builds", "errors", "redact", "lookups", "hookspecs", "config"),
+    *("catalogue", "cuda_tables", "data", "editing"),
 }
 #: What a pure file may import. Everything is pure but the files below.
 PURE = {
@@ -89,6 +91,7 @@ IMPURE = {
     "shared/headrace/config.py": "the only reader of the environment and of the settings file",
     "shared/headrace/plugins.py": "loads entry points and logs",
     "shared/headrace/catalogue.py": "reads the shipped data files",
+    "shared/headrace/cuda_tables.py": "reads the shipped data files",
     "shared/headrace/editing/presence.py": "looks for tools on PATH",
     "shared/headrace/system": "files and processes",
     "shared/headrace/network": "sockets",

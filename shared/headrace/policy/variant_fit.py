@@ -1,0 +1,159 @@
+"""How well one build suits a host: a score to compare by, or why it does not. Pure.
+
+The order of preferences: all GPUs covered, the most capable one covered, more of them covered; the
+newest release; a toolkit that the driver was made for over one that it merely runs, and the nearest
+of those; the default index over others, because every mirror has it.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from packaging.version import Version
+
+from headrace.builds import DEFAULT_INDEX, Candidate, CudaTables, Pair
+from headrace.hosts import Host
+from headrace.policy.variant_coverage import covers, find_build, gpu_text, translates
+from headrace.policy.variant_drivers import cuda_of, obstacle
+from headrace.policy.variant_labels import Kind, kind_of, label_of, toolkit_of
+from headrace.policy.variant_wants import places
+
+__all__ = ["Cause", "Fit", "Misfit", "judge"]
+
+
+class Cause(enum.StrEnum):
+    """Why a build does not suit a host."""
+
+    DRIVER = "driver"
+    """It would with a newer driver."""
+    ARCHITECTURE = "architecture"
+    """It has no kernels for any of the GPUs."""
+    UNKNOWN = "unknown"
+    """Nothing is known of its kernels."""
+    KIND = "kind"
+    """It is for other hardware."""
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A build that is out, and why."""
+
+    candidate: Candidate
+    cause: Cause
+    text: str
+    """Continues "it …": ``needs driver >= 580``."""
+    toolkit: Pair = (0, 0)
+    """Of a CUDA build: how new a driver it asks for."""
+    lasting: str = ""
+    """Beside an old driver: what a new one would not mend."""
+
+    @property
+    def core(self) -> str:
+        """What is really in the way."""
+        return self.lasting or self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A build that runs."""
+
+    candidate: Candidate
+    label: str
+    covered: tuple[int, ...]
+    """Places of the accelerators that it has kernels for."""
+    coverage: tuple[int, ...]
+    """The first part of the score; larger is better."""
+    rest: tuple[int, ...]
+    """The part of the score below the version."""
+    assumed: str = ""
+    """As `KnownBuild.assumed`."""
+
+    @property
+    def version(self) -> Version:
+        """The candidate's, to compare by."""
+        return Version(self.candidate.version)
+
+    @property
+    def score(self) -> tuple[tuple[int, ...], Version, tuple[int, ...], Candidate]:
+        """To compare by; the largest is the best. The candidate itself breaks the last ties."""
+        default = int(self.candidate.index == DEFAULT_INDEX)
+        return self.coverage, self.version, (*self.rest, default), self.candidate
+
+
+def judge(candidate: Candidate, kind: Kind, host: Host, tables: CudaTables) -> Fit | Misfit:
+    """Say how well a candidate suits a host that calls for a kind of build."""
+    label = label_of(candidate, host, tables)
+    if kind_of(label) is not kind:
+        what = f"is a build for {label}" if label else "is of a kind that is not known"
+        return Misfit(candidate, Cause.KIND, what)
+    if kind is Kind.CUDA:
+        return _cuda(candidate, label, host, tables)
+    if kind is Kind.ROCM:
+        return _rocm(candidate, label, host, tables)
+    covered = places(host, kind, tables)
+    return Fit(candidate, label, covered, (len(covered),), ())
+
+
+def _cuda(candidate: Candidate, label: str, host: Host, tables: CudaTables) -> Fit | Misfit:
+    known = find_build(tables, candidate.version, label)
+    kernels = known.build.architectures.get(host.machine) if known else None
+    if known is None or kernels is None:
+        text = f"is a build for {label} of which nothing is known for {host.machine}"
+        return Misfit(candidate, Cause.UNKNOWN, text)
+    toolkit, cuda = toolkit_of(label), cuda_of(host, tables) or (0, 0)
+    jit = translates(known.build, cuda, host)
+    gpus = places(host, Kind.CUDA, tables)
+    readable = {n: c for n in gpus if (c := host.accelerators[n].capability)}
+    covered = tuple(n for n, c in readable.items() if covers(kernels, c, tables, translates=jit))
+    unreadable = len(gpus) - len(readable)
+    hopeless = bool(readable) and not covered and not unreadable
+    lacking = _no_kernels(host, readable)
+    if too_old := obstacle(toolkit, host, tables, zstd=known.build.zstd):
+        if hopeless:
+            return Misfit(candidate, Cause.ARCHITECTURE, too_old, toolkit, lacking)
+        return Misfit(candidate, Cause.DRIVER, too_old, toolkit)
+    if hopeless:
+        return Misfit(candidate, Cause.ARCHITECTURE, lacking, toolkit)
+    best = max(readable.values(), default=None)
+    covers_best = any(readable[n] == best for n in covered)
+    coverage = (int(len(covered) == len(readable)), int(covers_best), len(covered))
+    return Fit(
+        candidate,
+        label,
+        covered,
+        coverage,
+        (_breadth(kernels.sass) if unreadable or not gpus else 0, *_nearness(toolkit, cuda)),
+        known.assumed,
+    )
+
+
+def _breadth(sass: tuple[Pair, ...]) -> int:
+    return len(sass)
+
+
+def _nearness(toolkit: Pair, cuda: Pair) -> tuple[int, int, int]:
+    if toolkit <= cuda:
+        return 1, toolkit[0], toolkit[1]
+    return 0, -toolkit[0], -toolkit[1]
+
+
+def _no_kernels(host: Host, places_of: dict[int, Pair]) -> str:
+    gpus = dict.fromkeys(gpu_text(host.accelerators[n]) for n in places_of)
+    return f"has no kernels for {' or '.join(gpus)}"
+
+
+def _rocm(candidate: Candidate, label: str, host: Host, tables: CudaTables) -> Fit | Misfit:
+    version = label.removeprefix("rocm")
+    listed = tables.rocm.get(version)
+    if listed is None:
+        text = f"is a build for ROCm {version}, of which nothing is known"
+        return Misfit(candidate, Cause.ARCHITECTURE, text)
+    gpus = places(host, Kind.ROCM, tables)
+    covered = tuple(n for n in gpus if host.accelerators[n].architecture in listed)
+    if not covered:
+        names = dict.fromkeys(gpu_text(host.accelerators[n]) for n in gpus)
+        return Misfit(candidate, Cause.ARCHITECTURE, f"has no kernels for {' or '.join(names)}")
+    numbers = (*Version(version).release, 0, 0)[:3]
+    # One covered card is enough: the others must not hold the release back.
+    return Fit(candidate, label, covered, (1,), (len(covered), *numbers))

@@ -1,0 +1,179 @@
+"""Which wheels a host can install: Python, machine, glibc, macOS. Pure.
+
+Tags as in PEP 425, manylinux as in PEP 600. What is not known of the host does not exclude a wheel:
+the installer judges again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from headrace.builds import DEFAULT_INDEX, Candidate, Pair
+from headrace.hosts import Host
+
+__all__ = ["candidates_from", "misfit", "python_of"]
+
+_PYTHON = re.compile(r"(\d+)\.(\d+)(?:\.\w+)*?(t?)")
+_INTERPRETER = re.compile(r"(cp|py)(\d)(\d*)")
+_MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_(\w+)")
+_MACOS = re.compile(r"macosx_(\d+)_(\d+)_(\w+)")
+_NUMBER = re.compile(r"\d+")
+#: Names from before PEP 600.
+_LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+_MACOS_ARM = ("arm64", "universal2")
+_MACOS_INTEL = ("x86_64", "universal2", "intel")
+_WINDOWS = {"x86_64": "win_amd64", "aarch64": "win_arm64"}
+
+
+def candidates_from(
+    project: str,
+    files: Iterable[str],
+    *,
+    index: str = DEFAULT_INDEX,
+    yanked: Iterable[str] = (),
+) -> tuple[Candidate, ...]:
+    """Return the candidates that an index's file names make; what is no wheel of it is left out.
+
+    A version counts as yanked when all its wheels are.
+    """
+    gone = frozenset(yanked)
+    wheels: dict[tuple[str, str], list[str]] = defaultdict(list)
+    there: set[tuple[str, str]] = set()
+    for file in files:
+        try:
+            name, version, _, _ = parse_wheel_filename(file)
+        except InvalidWheelFilename:
+            continue
+        if name != canonicalize_name(project):
+            continue
+        build = (version.public, version.local or "")
+        # The last three parts, compressed as they are.
+        wheels[build].append("-".join(file.removesuffix(".whl").rsplit("-", 3)[1:]))
+        if file not in gone:
+            there.add(build)
+    return tuple(
+        Candidate(
+            canonicalize_name(project),
+            version,
+            label,
+            index,
+            tuple(sorted(set(tags))),
+            yanked=(version, label) not in there,
+        )
+        for (version, label), tags in sorted(wheels.items())
+    )
+
+
+def python_of(text: str | None) -> tuple[Pair, bool] | None:
+    """Read ``3.12``, ``3.12.4`` or ``3.13t``: the version, and whether it has no global lock."""
+    match = _PYTHON.fullmatch(text or "")
+    return ((int(match[1]), int(match[2])), bool(match[3])) if match else None
+
+
+def misfit(wheels: Iterable[str], host: Host, python: str | None, glibc: Pair | None) -> str:
+    """Say why none of the wheels can be installed, as "needs …"; empty when one can.
+
+    `glibc`: what wheels need whose tag does not say it (``linux_x86_64``).
+    """
+    wanted = python_of(python)
+    complaints = []
+    for wheel in wheels:
+        complaint = _complaint(wheel, host, wanted, glibc)
+        if not complaint:
+            return ""
+        complaints.append(complaint)
+    if not complaints:
+        return ""
+    # The mildest: what a newer system would mend, before what is for other machines.
+    mildest = max(order for order, _ in complaints)
+    return min((text for order, text in complaints if order == mildest), key=_numbers)
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in _NUMBER.findall(text)]
+
+
+def _complaint(
+    wheel: str, host: Host, python: tuple[Pair, bool] | None, glibc: Pair | None
+) -> tuple[int, str] | None:
+    interpreters, abis, platforms = wheel.rsplit("-", 2)
+    there = _platforms(platforms.split("."), host, glibc)
+    if there is None:
+        return 0, f"has no wheel for {host.platform} {host.machine}"
+    if python and (wrong := _python(interpreters.split("."), abis.split("."), python)):
+        return (1, wrong)
+    return (2, there) if there else None
+
+
+def _python(interpreters: list[str], abis: list[str], python: tuple[Pair, bool]) -> str:
+    version, free = python
+    least = []
+    for interpreter in interpreters:
+        match = _INTERPRETER.fullmatch(interpreter)
+        if not match:
+            continue
+        made_for = int(match[2]), int(match[3] or 0)
+        least.append(made_for)
+        stable = match[1] == "py" or ("abi3" in abis and not free)
+        if stable and made_for[0] == version[0] and made_for <= version:
+            return ""
+        if made_for == version and any(_abi(abi, free=free) for abi in abis):
+            return ""
+    newer = [made_for for made_for in least if made_for > version]
+    if newer:
+        return f"needs Python >= {min(newer)[0]}.{min(newer)[1]}"
+    return f"has no wheel for Python {version[0]}.{version[1]}{'t' if free else ''}"
+
+
+def _abi(abi: str, *, free: bool) -> bool:
+    return abi == "none" or (abi.startswith("cp") and abi.endswith("t") is free)
+
+
+def _platforms(platforms: list[str], host: Host, glibc: Pair | None) -> str | None:
+    """Say what is missing for all of them; empty: nothing; None: they are for other machines."""
+    missing = None
+    for platform in platforms:
+        lack = _platform(platform, host, glibc)
+        if lack == "":
+            return ""
+        missing = missing or lack
+    return missing
+
+
+def _platform(platform: str, host: Host, glibc: Pair | None) -> str | None:
+    if platform == "any":
+        return ""
+    if host.platform == "linux":
+        return _linux(platform, host, glibc)
+    if host.platform == "win32":
+        return "" if platform == _WINDOWS.get(host.machine) else None
+    match = _MACOS.fullmatch(platform)
+    machines = _MACOS_ARM if host.machine == "aarch64" else _MACOS_INTEL
+    if host.platform != "darwin" or not match or match[3] not in machines:
+        return None
+    needed = int(match[1]), int(match[2])
+    old = host.os_version and host.os_version < needed
+    return f"needs macOS >= {needed[0]}" if old else ""
+
+
+def _linux(platform: str, host: Host, glibc: Pair | None) -> str | None:
+    match = _MANYLINUX.fullmatch(platform)
+    name, _, machine = platform.partition("_")
+    if match:
+        needed: Pair | None = int(match[1]), int(match[2])
+        machine = match[3]
+    elif name in _LEGACY:
+        needed = _LEGACY[name]
+    elif name == "linux":
+        needed = glibc
+    else:
+        return None
+    if machine != host.machine:
+        return None
+    if needed and host.libc and host.libc < needed:
+        return f"needs glibc >= {needed[0]}.{needed[1]}"
+    return ""

@@ -1,0 +1,244 @@
+"""Which build of a package for accelerators an installer should get on a host, and why. Pure.
+
+In short: a CUDA build's major must not exceed the driver's; it must have kernels for the GPUs, all
+of them if any has; of what is left the newest release. Whatever cannot be met is said, and a GPU
+host never gets a CPU build in silence. The family's *lead* decides and its followers take the same
+build (`variant_admission`); their pages for an installer are arranged by `variant_pages`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from packaging.version import Version
+
+from headrace.builds import Candidate, CudaTables, Decision, Outcome
+from headrace.hosts import Host, VariantRequest
+from headrace.policy import variant_reasons as reasons
+from headrace.policy.variant_admission import Listing
+from headrace.policy.variant_fit import Cause, Fit, judge
+from headrace.policy.variant_labels import Kind, kind_of
+from headrace.policy.variant_settle import Settled, settle
+from headrace.policy.variant_target import NOTHING, Override
+from headrace.policy.variant_wants import Want, hands_off, image_target, want
+
+__all__ = ["decide", "kind_wanted"]
+
+
+def decide(
+    host: Host,
+    request: VariantRequest,
+    candidates: Iterable[Candidate],
+    tables: CudaTables,
+    override: Override = NOTHING,
+) -> Decision:
+    """Choose a build of a project of the family.
+
+    `candidates`: what the indexes list now, of all projects of the family that matter (the lead,
+    the project, its companions), each from every index that lists it.
+    """
+    host = image_target(override.host or host)
+    if why := hands_off(request, tables, override.build):
+        return Decision(
+            Outcome.HANDS_OFF, request.project, f"{request.project} is left alone: {why}"
+        )
+    lead = _of_lead(request, tables)
+    listing = Listing.of(candidates, host, lead, tables)
+    decision = _Choice(host, lead, listing, tables, override).decision()
+    return decision if request.project == tables.lead else _follower(decision, request, listing)
+
+
+def _of_lead(request: VariantRequest, tables: CudaTables) -> VariantRequest:
+    """Return what a request for a follower asks of the lead."""
+    if request.project == tables.lead:
+        return request
+    others = [(p, text) for p, text in request.companions if p != tables.lead]
+    return replace(
+        request,
+        project=tables.lead,
+        specifier=dict(request.companions).get(tables.lead, ""),
+        companions=((request.project, request.specifier), *others),
+    )
+
+
+def _follower(decision: Decision, request: VariantRequest, listing: Listing) -> Decision:
+    """Turn the lead's decision into that of the follower that was asked for."""
+    found = [each for each in decision.companions if each.project == request.project]
+    if decision.outcome is not Outcome.CHOSEN or not found:
+        if decision.outcome is not Outcome.CHOSEN:
+            return replace(decision, project=request.project)
+        why = f"nothing that is listed goes with {decision.project} {decision.name}"
+        reason = f"{request.project} stays as the default index has it: {why}"
+        return Decision(Outcome.UPSTREAM, request.project, reason)
+    label = listing.label(found[0])
+    reason = f"{request.project} {reasons.name(found[0], label)}: goes with {decision.reason}"
+    return replace(
+        decision, project=request.project, candidate=found[0], label=label, reason=reason
+    )
+
+
+def kind_wanted(
+    host: Host, request: VariantRequest, tables: CudaTables, override: Override
+) -> Want:
+    """Say what kind of build to look for; an override's build decides."""
+    if override.build:
+        return Want(kind_of(override.build), f"{override.source}={override.build} says so")
+    return want(host, request, tables)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """One decision on the lead, step by step."""
+
+    host: Host
+    request: VariantRequest
+    listing: Listing
+    tables: CudaTables
+    override: Override
+
+    def decision(self) -> Decision:
+        listed = self.listing.by_project.get(self.tables.lead, ())
+        refused = {
+            each: text for each in listed if (text := self.listing.refusal(each, self.request))
+        }
+        admitted = [each for each in listed if each not in refused]
+        wanted = kind_wanted(self.host, self.request, self.tables, self.override)
+        if wanted.kind is None:
+            return self._default(wanted, admitted, refused)
+        if self.override.build:
+            return self._forced(wanted, admitted, refused)
+        settled = settle(admitted, wanted, self.host, self.tables)
+        if settled.fit is None:
+            return self._upstream(wanted, admitted, refused, settled)
+        return self._chosen(settled.fit, wanted, refused, settled)
+
+    def _default(
+        self, wanted: Want, admitted: list[Candidate], refused: dict[Candidate, str]
+    ) -> Decision:
+        """Leave the default as it is: on macOS because it is right, else for want of knowledge."""
+        lead = self.tables.lead
+        plain = [each for each in admitted if not each.index]
+        settled = Settled(None)
+        if self.host.platform == "darwin" and plain:
+            best = max(plain, key=lambda each: Version(each.version))
+            newer = reasons.next_release(Fit(best, "", (), (), ()), settled, refused)
+            return Decision(
+                Outcome.CHOSEN,
+                lead,
+                f"{lead} {best.version}: {'; '.join(filter(None, (wanted.why, newer)))}",
+                best,
+                warnings=self.host.notes,
+                rejections=reasons.rejections(refused, settled, best),
+            )
+        return Decision(
+            Outcome.UPSTREAM,
+            lead,
+            f"{lead} stays as the default index has it: {wanted.why}",
+            warnings=self.host.notes,
+            rejections=reasons.rejections(refused, settled, None),
+        )
+
+    def _forced(
+        self, wanted: Want, admitted: list[Candidate], refused: dict[Candidate, str]
+    ) -> Decision:
+        """Take the override's word, and say where this host cannot run it."""
+        build = self.override.build
+        those = [each for each in admitted if self.listing.label(each) == build]
+        kind = wanted.kind or Kind.OTHER
+        if not those:
+            wrong = f"no build {build} is listed that the request admits"
+            return self._stays(wrong, refused, Settled(None))
+        best = max(those, key=lambda each: (Version(each.version), not each.index, each))
+        judged = judge(best, kind, self.host, self.tables)
+        if isinstance(judged, Fit):
+            only = Settled(judged, None, (judged,))
+            return self._chosen(judged, wanted, refused, only)
+        fit = Fit(best, build, (), (), ())
+        chosen = self._chosen(fit, wanted, refused, Settled(fit))
+        odd = f"{fit.candidate.version}+{build} {judged.text}; this is {self._here()}"
+        return replace(chosen, warnings=(*chosen.warnings, odd))
+
+    def _here(self) -> str:
+        return reasons.describe(self.host, self.tables)
+
+    def _chosen(
+        self, fit: Fit, wanted: Want, refused: dict[Candidate, str], settled: Settled
+    ) -> Decision:
+        newer = "" if settled.cause else reasons.next_release(fit, settled, refused)
+        said = reasons.warnings(
+            fit, self.host, self.tables, [project for project, _ in self.request.companions]
+        )
+        said += self._fallen_back(fit, wanted, settled)
+        companions = (
+            self.listing.partner(project, fit.candidate.version, fit.label, specifier)
+            for project, specifier in self.request.companions
+            if project in self.tables.followers
+        )
+        return Decision(
+            Outcome.CHOSEN,
+            self.tables.lead,
+            reasons.chosen(fit, wanted, self.host, self.tables, newer=newer, settled=settled),
+            fit.candidate,
+            fit.label,
+            fit.covered,
+            tuple(said),
+            reasons.rejections(refused, settled, fit.candidate),
+            tuple(each for each in companions if each),
+        )
+
+    def _fallen_back(self, fit: Fit, wanted: Want, settled: Settled) -> list[str]:
+        """Say that accelerators will not be used, and what would help."""
+        if settled.cause is None:
+            # Hardware that no build knows was told in the reason; the hint is still of use.
+            return [wanted.hint] if wanted.hint and kind_of(fit.label) is Kind.CPU else []
+        said = f"the accelerator will not be used: {reasons.obstacle_of(settled, self.tables)}"
+        better = self._remedy(wanted, [fit.candidate])
+        cure = (
+            f"ask for {better}" if better else wanted.hint or "no build that is listed does better"
+        )
+        return [f"{said}; {cure}"]
+
+    def _upstream(
+        self,
+        wanted: Want,
+        admitted: list[Candidate],
+        refused: dict[Candidate, str],
+        settled: Settled,
+    ) -> Decision:
+        why = reasons.obstacle_of(settled, self.tables)
+        if not admitted:
+            why = reasons.refusal_of_all(refused, self.request.specifier)
+        elif settled.cause is Cause.DRIVER:
+            why = f"{why}, and this is {self._here()}"
+            better = self._remedy(wanted, admitted)
+            why = f"{why}; update the driver" + (f" or ask for {better}" if better else "")
+        elif wanted.hint:
+            why = f"{why}; {wanted.hint}"
+        return self._stays(why, refused, settled)
+
+    def _stays(self, why: str, refused: dict[Candidate, str], settled: Settled) -> Decision:
+        return Decision(
+            Outcome.UPSTREAM,
+            self.tables.lead,
+            f"{self.tables.lead} stays as the default index has it: {why}",
+            warnings=self.host.notes,
+            rejections=reasons.rejections(refused, settled, None),
+        )
+
+    def _remedy(self, wanted: Want, wrong: list[Candidate]) -> str:
+        """Say which request would do instead, with nothing asked of the version."""
+        free = VariantRequest(self.tables.lead, self.request.python)
+        possible = [
+            each
+            for each in self.listing.by_project.get(self.tables.lead, ())
+            if not self.listing.refusal(each, free)
+        ]
+        fits = settle(possible, wanted, self.host, self.tables)
+        runs = () if fits.cause else fits.fits
+        best = max((fit.coverage for fit in runs), default=())
+        return reasons.remedy(
+            self.tables,
+            (Version(each.version) for each in wrong),
+            (fit for fit in runs if fit.coverage == best),
+        )

@@ -1,0 +1,177 @@
+"""What the pages of torch and its family list on a host."""
+
+from __future__ import annotations
+
+import pytest
+
+from headrace.builds import Arrangement, Candidate, Outcome
+from headrace.hosts import Accelerator, Host, Situation
+from headrace.policy.variant_pages import arrange
+from headrace.policy.variant_target import Override
+from lib.variant_listing import TABLES, listing
+
+LISTED = listing()
+
+
+def nvidia(driver: str, *gpus: tuple[str, tuple[int, int]]) -> Host:
+    return Host(
+        tuple(Accelerator("nvidia", name, capability) for name, capability in gpus),
+        driver,
+        libc=(2, 36),
+    )
+
+
+V100 = nvidia("550.54.15", ("Tesla V100", (7, 0)))
+A100 = nvidia("550.54.15", ("NVIDIA A100", (8, 0)))
+RTX5090 = nvidia("620.70.06", ("RTX 5090", (12, 0)))
+CPU = Host(libc=(2, 36))
+
+
+def pages(host: Host, *more: Candidate, override: Override | None = None) -> Arrangement:
+    return arrange(host, "3.12", [*LISTED, *more], TABLES, override or Override())
+
+
+def listed(arrangement: Arrangement, project: str) -> dict[str, str]:
+    """Return what is on a page, with the reason where it is yanked."""
+    entries = arrangement.pages[project]
+    return {entry.candidate.name: entry.yanked for entry in entries if entry.listed}
+
+
+def shown(arrangement: Arrangement, project: str, version: str) -> list[str]:
+    return [name for name in listed(arrangement, project) if name.partition("+")[0] == version]
+
+
+def test_the_build_that_suits_is_listed_beside_the_default() -> None:
+    page = pages(A100)
+    assert page.decision.name == "2.14.1+cu126"
+    assert shown(page, "torch", "2.14.1") == ["2.14.1", "2.14.1+cu126"]
+    assert shown(page, "torchvision", "0.29.1") == ["0.29.1", "0.29.1+cu126"]
+    assert shown(page, "torchaudio", "2.11.0") == ["2.11.0", "2.11.0+cu126"]
+
+
+def test_what_is_newer_and_does_not_run_is_yanked_with_a_reason() -> None:
+    page = listed(pages(A100), "torch")
+    assert {name: why for name, why in page.items() if why} == {
+        "2.15.0": "headrace: torch 2.15.0 needs driver >= 580"
+    }
+
+
+def test_a_follower_that_the_newer_release_needs_is_yanked_with_it() -> None:
+    vision = listed(pages(A100), "torchvision")
+    assert {name: why for name, why in vision.items() if why} == {
+        "0.29.2": "headrace: no torchvision 0.29.2 is built for cu126"
+    }
+    pinned = Candidate("torchvision", "0.30.0", requires="==2.15.0")
+    vision = listed(pages(A100, pinned), "torchvision")
+    assert vision["0.30.0"] == "headrace: torch 2.15.0 needs driver >= 580"
+
+
+def test_every_release_has_its_own_best_build_for_those_who_pin_it() -> None:
+    page = pages(RTX5090)
+    assert shown(page, "torch", "2.8.0") == ["2.8.0", "2.8.0+cu129"]
+    # Their followers take the same.
+    assert shown(page, "torchvision", "0.23.0") == ["0.23.0", "0.23.0+cu129"]
+    assert shown(page, "torchaudio", "2.8.0") == ["2.8.0", "2.8.0+cu129"]
+
+
+def test_an_old_release_without_kernels_is_a_cpu_build_and_is_never_yanked() -> None:
+    page = pages(RTX5090)
+    assert shown(page, "torch", "2.5.1") == ["2.5.1", "2.5.1+cpu"]
+    assert not any(listed(page, "torch").values())
+    notes = {entry.candidate.name: entry.note for entry in page.pages["torch"]}
+    assert notes["2.5.1+cpu"] == "headrace: torch 2.5.1 has no kernels for sm_120 (RTX 5090)"
+    assert shown(page, "torchvision", "0.20.1") == ["0.20.1", "0.20.1+cpu"]
+
+
+def test_a_newer_release_without_kernels_is_yanked_and_its_pin_is_a_cpu_build() -> None:
+    page = listed(pages(V100), "torch")
+    why = "headrace: torch 2.15.0 has no kernels for sm_70 (Tesla V100)"
+    assert page["2.15.0"] == page["2.15.0+cpu"] == why
+
+
+def test_a_newer_release_that_covers_fewer_gpus_does_not_win() -> None:
+    host = nvidia("580.95.05", ("Tesla V100", (7, 0)), ("RTX 5090", (12, 0)))
+    arrangement = pages(host)
+    assert arrangement.decision.name == "2.10.0+cu128"
+    page = listed(arrangement, "torch")
+    why = "headrace: torch 2.15.0 has no build that covers sm_70 (Tesla V100) too"
+    assert page["2.15.0"] == page["2.15.0+cu130"] == why
+    # 2.10.0's default is that build.
+    assert shown(arrangement, "torch", "2.10.0") == ["2.10.0"]
+    assert listed(arrangement, "torchvision")["0.25.0"] == ""
+    assert listed(arrangement, "torchvision")["0.26.0"].endswith("(Tesla V100) too")
+
+
+def test_where_the_default_suits_nothing_is_added_to_its_release() -> None:
+    page = pages(RTX5090)
+    assert page.decision.candidate
+    assert page.decision.candidate.index == ""
+    assert shown(page, "torch", "2.15.0") == ["2.15.0"]
+    assert shown(page, "torchvision", "0.29.2") == ["0.29.2"]
+
+
+def test_without_an_accelerator_plain_builds_are_added_and_nothing_is_yanked() -> None:
+    new = Candidate("torch", "2.16.0", wheels=("cp312-cp312-manylinux_2_28_x86_64",))
+    page = pages(CPU, new)
+    assert shown(page, "torch", "2.15.0") == ["2.15.0", "2.15.0+cpu"]
+    assert shown(page, "torchvision", "0.29.2") == ["0.29.2", "0.29.2+cpu"]
+    assert not any(listed(page, "torch").values())
+
+
+def test_where_an_amd_gpu_has_no_build_of_the_newest_release_that_does_not_win() -> None:
+    gpu = Accelerator("amd", "RX 7900 XTX", architecture="gfx1100")
+    page = pages(Host((gpu,), libc=(2, 36)))
+    assert page.decision.name == "2.14.1+rocm7.2"
+    assert listed(page, "torch")["2.15.0"]
+    assert listed(page, "torch")["2.14.1+rocm7.2"] == ""
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        Host(situation=Situation.CONTAINER),
+        Host(situation=Situation.LOGIN_NODE),
+        nvidia("390.10", ("Tesla K80", (3, 7))),
+        Host(platform="darwin", machine="aarch64", os_version=(15, 0)),
+    ],
+)
+def test_where_nothing_can_be_said_the_pages_stay_as_they_are(host: Host) -> None:
+    assert pages(host).pages == {}
+
+
+def test_a_vendors_torch_and_off_leave_the_pages_alone() -> None:
+    kept = arrange(V100, "3.12", LISTED, TABLES, installed="2.1.0+metax3")
+    assert kept.decision.outcome is Outcome.HANDS_OFF
+    assert kept.pages == {}
+    assert pages(V100, override=Override(build="off")).pages == {}
+
+
+def test_an_override_is_every_releases_build() -> None:
+    page = pages(V100, override=Override(build="cu130"))
+    assert page.decision.name == "2.15.0+cu130"
+    assert shown(page, "torch", "2.9.1") == ["2.9.1", "2.9.1+cu130"]
+    assert shown(page, "torchvision", "0.24.1") == ["0.24.1", "0.24.1+cu130"]
+    assert shown(page, "torch", "2.5.1") == ["2.5.1"]
+
+
+def test_a_follower_of_which_little_is_known_follows_where_it_has_the_build() -> None:
+    more = [
+        Candidate("torchcodec", "0.9.0"),
+        Candidate("torchcodec", "0.9.0", "cu126", "cu126"),
+        Candidate("torchcodec", "0.9.0", "cu130", "cu130"),
+        Candidate("torchcodec", "0.10.0"),
+    ]
+    page = pages(V100, *more)
+    assert listed(page, "torchcodec") == {"0.9.0": "", "0.9.0+cu126": "", "0.10.0": ""}
+
+
+def test_every_file_of_the_default_index_stays_on_its_page() -> None:
+    for host in (V100, A100, RTX5090, CPU):
+        arrangement = pages(host)
+        for project, entries in arrangement.pages.items():
+            there = {entry.candidate for entry in entries if entry.listed}
+            default = {c for c in LISTED if c.project == project and not c.index}
+            assert default <= there
+            # Of one version, one variant at most.
+            variants = [c.version for c in there if c.index]
+            assert len(variants) == len(set(variants))
