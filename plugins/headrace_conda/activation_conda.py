@@ -6,7 +6,8 @@ explicit lists and exported environments stay as they are. No file of the user's
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,12 +25,14 @@ from headrace.hookspecs import (
 )
 from headrace.models import Origin
 from headrace_conda import bases, bridge, condarc
-from headrace_conda.bases import Base
+from headrace_conda.bases import OLDEST, Base
 
 __all__ = ["CondaActivation"]
 
-#: The first conda whose auth handlers can do it, and the first that matches URLs by patterns.
-OLDEST = (23, 7)
+#: Programs that run no conda: `headrace run` does not wait for conda's own words before these.
+_OTHERS = re.compile(r"(pip|python|uv|uvx|pipx|poetry|pdm|pixi|rattler)[0-9.]*(-build)?")
+
+#: The first conda that matches URLs by patterns.
 WITH_PATTERNS = (24, 5)
 
 
@@ -50,8 +53,9 @@ class CondaActivation:
         found = bases.find(place)
         if not found:
             return ()
-        if place.command and Path(place.command[0]).stem not in channels.PROGRAMS:
-            # Some other program, which may still run conda: its own words are not waited for.
+        program = Path(place.command[0]).name if place.command else ""
+        if _OTHERS.fullmatch(program.removesuffix(".exe")):
+            # Should it start a conda all the same, that has the origins that everybody has.
             return channels.known_origins()
         return channels.origins(bases.configuration(found[0], place))
 
@@ -90,7 +94,7 @@ class CondaActivation:
     ) -> FileEdit:
         path = condarc.file(place)
         by_name = any(base.version < WITH_PATTERNS for base in able)
-        content = condarc.render(origins, gateway, bases.command(), by_name=by_name)
+        content = condarc.render(origins, gateway, bases.command(place), by_name=by_name)
         return FileEdit(
             path,
             read(path),
@@ -100,19 +104,21 @@ class CondaActivation:
         )
 
     def standing(self, place: Place, gateway: GatewayAddress | None, read: Reader) -> Standing:
-        """Look for the drop-in and for a base that has the plugin."""
+        """Look for the drop-in, and for the plugin in the base that comes first."""
         found = bases.find(place)
         if not found:
             return Standing.NOT_FOUND
-        files = [condarc.file(replace(place, scope=scope)) for scope in (Scope.SYSTEM, place.scope)]
-        if gateway is None or not any(condarc.leads_to(read(file), gateway) for file in files):
+        if gateway is None:
             return Standing.NOT_ROUTED
-        there = any(
-            base.has_headrace or _has_plugin(base, scope, read)
-            for base in found
-            for scope in (replace(place, scope=Scope.SYSTEM), place)
-        )
-        return Standing.ROUTED if there else Standing.NOT_ROUTED
+        first, scopes = found[0], (replace(place, scope=Scope.SYSTEM), place)
+        drop_ins = [file for scope in scopes if (file := read(condarc.file(scope))) is not None]
+        if not drop_ins and first.has_headrace:
+            # The file that is installed with headrace: the plugin reads where the gateway is.
+            led = read(first.prefix / "condarc.d" / "headrace.yml") is not None
+        else:
+            led = any(condarc.leads_to(file, gateway) for file in drop_ins)
+        there = first.has_headrace or any(_has_plugin(first, scope, read) for scope in scopes)
+        return Standing.ROUTED if led and there else Standing.NOT_ROUTED
 
     def overrides(self, place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Override]:
         """Find what takes conda past the gateway from here."""
@@ -122,11 +128,10 @@ class CondaActivation:
         return conda_overrides.of(place)
 
     def withdraw(self, path: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:
-        """All files are ours alone; one that somebody else wrote in is left to him."""
-        del path
-        if now in (after, before) or now.startswith(condarc.MARK.encode()):
-            return before or b""
-        return None
+        """All files are ours alone; one that somebody wrote in, or that is none of ours, stays."""
+        if now != after or not _is_ours(path, now):
+            return None
+        return before or b""
 
     def environment(
         self,
@@ -137,7 +142,7 @@ class CondaActivation:
         scratch: Path,
     ) -> tuple[Mapping[str, str | None], Sequence[FileEdit]]:
         """Give any conda that the command runs a condarc more, and the plugin by PYTHONPATH."""
-        found = bases.find(place)
+        found = [base for base in bases.find(place) if base.version >= OLDEST]
         mine = [origin for origin in origins if origin.ecosystem == "conda"]
         if not found or not mine:
             return {}, ()
@@ -145,18 +150,18 @@ class CondaActivation:
         by_name = any(base.version < WITH_PATTERNS for base in found)
         content = condarc.render(mine, None, (), by_name=by_name)
         edits = [FileEdit(folder / "headrace.yml", None, content, "for this command alone")]
-        if named := env.get("CONDARC"):
-            # The variable names one place: the user's own file comes along, and goes last.
-            users = read(Path(named))
+        # The variable names one place: the user's own comes along. The last one read wins.
+        for number, path in enumerate(_named(place)):
+            users = read(path)
             if users is not None:
-                edits.append(FileEdit(folder / "users.yml", None, users, "as it is"))
+                edits.append(FileEdit(folder / f"users-{number:02}.yml", None, users, "as it is"))
         variables: dict[str, str | None] = {
             "CONDARC": str(folder),
             "HEADRACE_CONDA_GATEWAY": gateway.url("").rstrip("/"),
             **loopback.no_proxy_additions(env),
         }
         if not all(base.has_headrace for base in found):
-            packed = scratch / "conda-plugin.zip"
+            packed = scratch / bridge.NAME
             edits.append(FileEdit(packed, None, bridge.content(), "the plugin"))
             separator = ";" if place.platform == "win32" else ":"
             known = [part for part in env.get("PYTHONPATH", "").split(separator) if part]
@@ -168,3 +173,21 @@ def _has_plugin(base: Base, place: Place, read: Reader) -> bool:
     packed = bridge.archive(place)
     path, line = bridge.pth(base, packed)
     return read(path) == line and read(packed) is not None
+
+
+def _is_ours(path: Path, content: bytes) -> bool:
+    if path.suffix == ".pth":
+        return content.endswith(f"{bridge.NAME}\n".encode())
+    return path.name == bridge.NAME or content.startswith(condarc.MARK.encode())
+
+
+def _named(place: Place) -> Iterator[Path]:
+    """Give the files that CONDARC means, as conda reads it: a file or a folder of them."""
+    named = place.environment.get("CONDARC", "")
+    if not named:
+        return
+    path = place.home / named[2:] if named.startswith("~/") else place.working_directory / named
+    if path.is_dir():
+        yield from sorted(p for p in path.iterdir() if p.suffix in (".yml", ".yaml"))
+    else:
+        yield path

@@ -1,7 +1,12 @@
-"""Which condas are on this machine, and what they say of themselves: they are asked."""
+"""Which condas are on this machine, and what they say of themselves.
+
+Where a base lies as installers make it, its folders tell; any other is asked. What conda makes of
+the user's configuration it is always asked, for nobody else reads that as it does.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -11,12 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headrace.config import EnvVars
 from headrace.editing import presence
 from headrace.errors import LocalError
 from headrace.hookspecs import Place
 
-__all__ = ["Base", "ask_conda", "command", "configuration", "find"]
+__all__ = ["OLDEST", "VARIABLE", "Base", "ask_conda", "command", "configuration", "find"]
 
+#: Names bases, and no other is looked for: where several condas are, or none of them is to be
+#: touched.
+VARIABLE = "HEADRACE_CONDA_BASE"
+#: The first conda whose auth handlers can lead a request.
+OLDEST = (23, 7)
 #: Folders that the installers propose, below the home folder and elsewhere.
 _NAMES = ("miniforge3", "miniconda3", "anaconda3", "mambaforge", "miniforge", "miniconda")
 _PLACES = ("/opt/conda", *(f"/opt/{name}" for name in _NAMES))
@@ -25,15 +36,14 @@ _PATIENCE = 20.0
 
 #: Asked of a base's own Python, apart from the user's packages and the working directory.
 _ASK = """\
-import importlib.metadata as m, json, os, sys, sysconfig
+import importlib.metadata as m, json, sysconfig
 def version(name):
     try:
         return m.version(name)
     except m.PackageNotFoundError:
         return ""
 site = sysconfig.get_paths()["purelib"]
-print(json.dumps({"conda": version("conda"), "headrace": version("headrace"), "site": site,
-                  "writable": os.access(site, os.W_OK)}))
+print(json.dumps({"conda": version("conda"), "headrace": version("headrace"), "site": site}))
 """
 
 #: What of conda's configuration says where its channels are, and the way there.
@@ -68,16 +78,19 @@ def find(place: Place) -> list[Base]:
     found: dict[Path, Base] = {}
     for prefix in _candidates(place):
         path = prefix.resolve()
-        if path not in found and (base := _ask(path, place)) is not None:
+        if path not in found and (base := _look(path)) is not None:
             found[path] = base
     return list(found.values())
 
 
 def _candidates(place: Place) -> Iterator[Path]:
     env = place.environment
-    for named in (env.get("HEADRACE_CONDA_BASE"), env.get("CONDA_ROOT")):
-        if named:
-            yield Path(named)
+    if env.get(VARIABLE):
+        separator = ";" if place.platform == "win32" else ":"
+        yield from (Path(named) for named in env[VARIABLE].split(separator) if named)
+        return
+    if env.get("CONDA_ROOT"):
+        yield Path(env["CONDA_ROOT"])
     program = presence.program(place, "conda")
     for path in (Path(env["CONDA_EXE"]) if env.get("CONDA_EXE") else None, program):
         if path is not None:
@@ -88,6 +101,18 @@ def _candidates(place: Place) -> Iterator[Path]:
     else:
         folders += [Path(folder) for folder in _PLACES]
     yield from folders
+    yield from _remembered(place.home)
+
+
+def _remembered(home: Path) -> Iterator[Path]:
+    """Give the bases among the environments that conda itself keeps a list of."""
+    try:
+        lines = (home / ".conda" / "environments.txt").read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return
+    for line in filter(None, map(str.strip, lines)):
+        if (Path(line) / "condabin").is_dir():
+            yield Path(line)
 
 
 def _python(prefix: Path) -> Path | None:
@@ -95,21 +120,38 @@ def _python(prefix: Path) -> Path | None:
     return next((prefix / name for name in names if (prefix / name).exists()), None)
 
 
-def _ask(prefix: Path, place: Place) -> Base | None:
-    python = _python(prefix)
-    if python is None:
+def _look(prefix: Path) -> Base | None:
+    return _seen(prefix) if _python(prefix) else None
+
+
+@functools.cache
+def _seen(prefix: Path) -> Base | None:
+    """Look at a folder; once, for a command asks many times and a start of Python is slow."""
+    return _by_its_folders(prefix) or _ask(prefix)
+
+
+def _by_its_folders(prefix: Path) -> Base | None:
+    """Read the names in site-packages; None where they leave a doubt."""
+    sites = [*prefix.glob("lib/python3*/site-packages"), *prefix.glob("Lib/site-packages")]
+    condas = [info for site in sites for info in site.glob("conda-[0-9]*.dist-info")]
+    if len(sites) != 1 or len(condas) != 1:
         return None
-    told = _run([str(python), "-I", "-c", _ASK], place.environment)
+    version = condas[0].name.removeprefix("conda-").removesuffix(".dist-info")
+    return _base(prefix, version, sites[0], has_headrace=any(sites[0].glob("headrace-[0-9]*-info")))
+
+
+def _ask(prefix: Path) -> Base | None:
+    told = _run([str(_python(prefix)), "-I", "-c", _ASK], None)
     if not isinstance(told, dict) or not told.get("conda"):
         return None
-    numbers = [part for part in str(told["conda"]).split(".") if part.isdecimal()]
-    return Base(
-        prefix,
-        tuple(int(number) for number in numbers[:3]),
-        Path(str(told["site"])),
-        bool(told["writable"]),
-        bool(told["headrace"]),
-    )
+    has_headrace = bool(told["headrace"])
+    return _base(prefix, str(told["conda"]), Path(str(told["site"])), has_headrace=has_headrace)
+
+
+def _base(prefix: Path, version: str, site: Path, *, has_headrace: bool) -> Base:
+    numbers = [part for part in version.split(".") if part.isdecimal()]
+    release = tuple(int(number) for number in numbers[:3])
+    return Base(prefix, release, site, os.access(site, os.W_OK), has_headrace)
 
 
 def configuration(base: Base, place: Place) -> Mapping[str, Any]:
@@ -141,7 +183,11 @@ def ask_conda(
 
 
 def _run(
-    words: list[str], env: Mapping[str, str], patience: float = _PATIENCE, *, check: bool = True
+    words: list[str],
+    env: Mapping[str, str] | None,
+    patience: float = _PATIENCE,
+    *,
+    check: bool = True,
 ) -> Any:
     try:
         answer = subprocess.run(  # noqa: S603 - the base's own interpreter, our own words
@@ -158,8 +204,13 @@ def _run(
         return None
 
 
-def command() -> list[str]:
-    """Return how this headrace is called, for a file that names it."""
+def command(place: Place) -> list[str]:
+    """Return how this headrace is called, for a file that names it: from any shell, for the same
+    folders.
+    """
     python = os.path.abspath(sys.executable)  # noqa: PTH100 - the link, not what it leads to
     script = Path(python).with_name("headrace.exe" if os.name == "nt" else "headrace")
-    return [str(script)] if script.exists() else [python, "-m", "headrace.cli"]
+    words = [str(script)] if script.exists() else [python, "-m", "headrace.cli"]
+    kept = (EnvVars.HEADRACE_HOME, EnvVars.HEADRACE_CONFIG)
+    told = [f"{name}={place.environment[name]}" for name in kept if place.environment.get(name)]
+    return ["/usr/bin/env", *told, *words] if told and place.platform != "win32" else words

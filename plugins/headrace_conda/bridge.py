@@ -17,7 +17,10 @@ from headrace.config import Folders
 from headrace.hookspecs import Place, Scope
 from headrace_conda.bases import Base
 
-__all__ = ["archive", "content", "pth"]
+__all__ = ["NAME", "archive", "content", "pth"]
+
+#: What the archive is called, in either scope.
+NAME = "conda-plugin.zip"
 
 _PACKAGE = "headrace_conda_inside"
 #: The oldest that the format knows: the same plugin is the same bytes at any time.
@@ -27,8 +30,8 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 def archive(place: Place) -> Path:
     """Return where it lies. Only root may write the machine's: root's conda runs what is in it."""
     if place.scope is Scope.SYSTEM and "HEADRACE_HOME" not in place.environment:
-        return Folders.of_system().config / "conda-plugin.zip"
-    return Folders.of_user(place.environment).config / "conda-plugin.zip"
+        return Folders.of_system().config / NAME
+    return Folders.of_user(place.environment).config / NAME
 
 
 def content() -> bytes:

@@ -13,10 +13,7 @@ from headrace.hookspecs import CATALOGUE, DiscoveredOrigin
 from headrace.models import Origin
 from headrace_conda import known, places
 
-__all__ = ["PROGRAMS", "known_origins", "origins", "urls"]
-
-#: Programs whose words are conda's.
-PROGRAMS = ("conda", "mamba", "micromamba")
+__all__ = ["known_origins", "origins", "urls"]
 
 
 def urls(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -45,10 +42,12 @@ def _url(channel: Any) -> str:
     """Return a channel's URL from what conda shows of it: text, or the text in its parts."""
     if not isinstance(channel, dict):
         return str(channel or "")
+    if not channel.get("location"):
+        return ""  # a name that conda could not place
     user = f"{channel['auth']}@" if channel.get("auth") else ""
     token = f"/t/{channel['token']}" if channel.get("token") else ""
-    name = f"/{channel['name']}" if channel.get("name") else ""
-    return f"{channel.get('scheme') or 'https'}://{user}{channel.get('location')}{token}{name}"
+    name = f"/{channel['name']}" if channel.get("name") else "/" * bool(token)
+    return f"{channel.get('scheme') or 'https'}://{user}{channel['location']}{token}{name}"
 
 
 def origins(settings: Mapping[str, Any]) -> Sequence[DiscoveredOrigin]:

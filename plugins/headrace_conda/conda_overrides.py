@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from headrace.errors import LocalError
 from headrace.hookspecs import Override, Place
 from headrace_conda import bases, channels, known, places
+from headrace_conda.bases import OLDEST
 
 __all__ = ["of"]
 
@@ -24,7 +26,11 @@ def of(place: Place) -> list[Override]:
         what = "conda loads no plugin, and so goes straight to its channels"
         told.append(Override("conda", "CONDA_NO_PLUGINS", what, "unset it"))
     for base in found:
-        if not base.has_headrace and not base.writable:
+        if base.version < OLDEST:
+            what = f"has conda {'.'.join(map(str, base.version))}, which no plugin can lead"
+            hint = f"`{base.prefix}/bin/conda update -n base conda`"
+            told.append(Override("conda", str(base.prefix), what, hint, wins=False))
+        elif not base.has_headrace and not base.writable:
             what = "may not be written in, so the plugin could not be put there"
             hint = f"`{base.prefix}/bin/python -m pip install headrace` by whoever owns it"
             told.append(Override("conda", str(base.prefix), what, hint, wins=False))
@@ -36,14 +42,29 @@ def of(place: Place) -> list[Override]:
 
 
 def _handlers(settings: Mapping[str, Any]) -> Iterator[Override]:
-    for entry in settings.get("channel_settings") or ():
-        if isinstance(entry, dict) and entry.get("auth") not in (None, "", "headrace"):
+    """Tell of entries beside ours. Of several that fit a URL conda takes the last."""
+    ours = False
+    for entry in reversed(settings.get("channel_settings") or ()):
+        if not isinstance(entry, dict):
+            continue
+        ours = ours or entry.get("auth") == "headrace"
+        if not entry.get("auth"):
+            what = f"{entry.get('channel')} has an entry that conda takes in place of headrace's"
+            hint = "`auth: headrace` in it, or the entry in ~/.condarc, which is read earlier"
+            if not ours:
+                yield Override("conda", "channel_settings", what, hint, wins=False)
+        elif entry["auth"] != "headrace":
             what = f"{entry.get('channel')} has an auth handler of its own, {entry['auth']}"
             hint = "nothing to do: its requests go where they went before"
             yield Override("conda", "channel_settings", what, hint, wins=False)
 
 
 def _straight(settings: Mapping[str, Any]) -> Iterator[Override]:
+    led = [
+        str(entry.get("channel"))
+        for entry in settings.get("channel_settings") or ()
+        if isinstance(entry, dict) and entry.get("auth") == "headrace"
+    ]
     told = set()
     for url, where in channels.urls(settings):
         if not url.startswith(("http://", "https://")):
@@ -52,7 +73,8 @@ def _straight(settings: Mapping[str, Any]) -> Iterator[Override]:
         if host in told:
             continue
         told.add(host)
-        if host is None or not known.is_public(url):
+        public = known.is_public(url) or any(fnmatchcase(f"{url}/", each) for each in led)
+        if host is None or not public:
             what = "a channel of your own: conda asks it itself, and no mirror hears of it"
             hint = "`public_origins` in the settings, if its names are no secret"
             yield Override("conda", f"conda's {where}", what, hint, wins=False)

@@ -59,4 +59,4 @@ def leads_to(content: bytes | None, gateway: GatewayAddress) -> bool:
     """Whether a drop-in is ours and names this gateway."""
     if content is None or not content.startswith(MARK.encode()):
         return False
-    return f"{gateway.host}:{gateway.port}" in content.decode("utf-8", "replace")
+    return f'{gateway.host}:{gateway.port}"\n' in content.decode("utf-8", "replace")

@@ -43,7 +43,8 @@ def explain(what: str, version: str | None, place: Place) -> list[Explanation]:
     lines += [build["line"] for build in builds]
     if builds and not any(build["fits"] for build in builds):
         lines.append("none of these can be solved for here; an older release, or a CPU build, may")
-    paths = tuple(build["path"] for build in builds[:1] if build["path"])
+    likely = next((build for build in builds if build["fits"]), None)
+    paths = (likely["path"],) if likely and likely["path"] else ()
     table = {"base": str(found[0].prefix), "__cuda": seen, "builds": builds}
     return [Explanation("conda", tuple(lines), paths, table)]
 
@@ -73,11 +74,18 @@ def _records(searched: Any, what: str) -> list[Mapping[str, Any]]:
     """Return the newest builds, newest first, of each version and build once."""
     listed = searched.get(what.lower()) if isinstance(searched, dict) else None
     records = [each for each in listed or () if isinstance(each, dict)]
-    records.sort(key=lambda r: (_number(r.get("version")), r.get("timestamp") or 0), reverse=True)
+    records.sort(key=_rank, reverse=True)
     unique: dict[tuple[Any, Any], Mapping[str, Any]] = {}
     for record in records:
         unique.setdefault((record.get("version"), record.get("build")), record)
     return list(unique.values())[:_FEW]
+
+
+def _rank(record: Mapping[str, Any]) -> tuple[Version, int, float, bool]:
+    """Order as conda prefers them."""
+    number, built = record.get("build_number") or 0, record.get("timestamp") or 0
+    preferred = str(record.get("url")).endswith(".conda")
+    return _number(record.get("version")), number, built, preferred
 
 
 def _number(text: Any) -> Version:
@@ -117,7 +125,16 @@ def _needs(depends: Any) -> Iterator[str]:
 def _satisfies(seen: str, needs: str) -> bool:
     """Whether a version satisfies a condition as conda writes it; one that cannot be read does."""
     try:
-        wanted = SpecifierSet(needs.partition(" ")[0].replace("|", ","))
-        return wanted.contains(Version(seen), prereleases=True)
+        # ``|`` is or, ``,`` is and; a bare version means all that begin with it, as ``=`` does.
+        return any(
+            SpecifierSet(",".join(map(_condition, part.split(",")))).contains(Version(seen), True)
+            for part in needs.partition(" ")[0].split("|")
+        )
     except (InvalidSpecifier, InvalidVersion):
         return True
+
+
+def _condition(text: str) -> str:
+    if text[:1] in "<>!~" or text.startswith("==") or not text:
+        return text
+    return f"=={text.lstrip('=').removesuffix('*').rstrip('.')}.*"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,7 +38,8 @@ def pre_command() -> object:
     def wake(command: str) -> None:
         from headrace_conda_inside.waking import wake as work
 
-        work(command)
+        with contextlib.suppress(Exception):  # whatever is wrong with us, conda goes on
+            work(command)
 
     return types.CondaPreCommand("headrace-wake", wake, set(_DOWNLOADING))
 

@@ -7,37 +7,34 @@ conda goes on knowing the channel by its own URL, and so do its caches, records 
 from __future__ import annotations
 
 import base64
-from fnmatch import fnmatch
+import contextlib
+from fnmatch import fnmatch, fnmatchcase
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from conda.base.context import context
 from conda.gateways.connection.session import CondaHttpAuth
 from conda.plugins.types import ChannelAuthBase
+from requests.utils import resolve_proxies
 
 from headrace_conda_inside.settings import Gateway, gateway
 from headrace_conda_inside.waking import answers
 
 __all__ = ["PUBLIC", "Reroute"]
 
-#: Channels that need nobody's token, by host: one that a login tool adds is left out for them.
-PUBLIC = {
-    "conda.anaconda.org": (
-        "anaconda",
-        "bioconda",
-        "conda-forge",
-        "fastai",
-        "intel",
-        "main",
-        "msys2",
-        "nvidia",
-        "pytorch",
-        "pytorch3d",
-        "r",
-        "rapidsai",
-    ),
-    "repo.anaconda.com": ("pkgs",),
+#: Channels that need nobody's token, by host, as shell patterns: one that a login tool adds is left
+#: out for them. The catalogue's own list.
+_CHANNELS = {
+    "conda.anaconda.org": "atztogo auto biobakery bioconda c4aarch64 caffe2 conda-forge "
+    "deepmodeling dglteam fastai fermi idaholab matsci menpo mordred-descriptor msys2 numba nvidia "
+    "ohmeta omnia Paddle plotly psi4 pytorch pytorch-lts pytorch-test pytorch3d pyviz qiime2 "
+    "rapidsai rdkit simpleitk soumith stackless ursky viscid-hub",
+    "conda-static.anaconda.org": "conda-forge",
+    "repo.anaconda.com": "pkgs/main pkgs/r pkgs/msys2 pkgs/free pkgs/pro",
+    "prefix.dev": "conda-forge bioconda emscripten-forge-* robostack-*",
+    "repo.prefix.dev": "conda-forge bioconda emscripten-forge-* robostack-*",
 }
+PUBLIC = {host: tuple(names.split()) for host, names in _CHANNELS.items()}
 #: What the gateway says for itself and not for the origin.
 _ITS_OWN = (401, 403, 421)
 
@@ -57,9 +54,10 @@ class Reroute(ChannelAuthBase):
         if other is not None:
             return other(request)
         request = CondaHttpAuth()(request)
-        url = _without_needless_token(asked, request)
-        way = gateway() if url and not context.offline else None
-        path = _path(url) if url else None
+        way, path = None, _path(_without_needless_token(asked, request))
+        if path and not context.offline:
+            with contextlib.suppress(Exception):  # whatever is wrong with us, conda goes on
+                way = gateway()
         if way is None or path is None or not answers(way):
             return request
         kept = dict(request.headers)
@@ -105,20 +103,22 @@ class _Back:
         """Give the answer under the channel's own name; where it is the gateway's own refusal, ask
         the origin after all.
         """
-        if not str(response.url).startswith(self._way.url):
+        if not str(response.url).startswith(f"{self._way.url}/"):
             return response
         if response.status_code not in _ITS_OWN:
             if not response.is_redirect:
                 response.url = self._url
             return response
-        again = response.request.copy()
-        again.url = self._url
-        again.headers.pop("Authorization", None)
-        again.headers.update(self._headers)
-        again.deregister_hook("response", self)
+        # The session goes by its own request if this leads elsewhere: our token must not be in it.
+        asked = response.request
+        asked.url = self._url
+        asked.headers.clear()
+        asked.headers.update(self._headers)
         response.close()
-        answer = response.connection.send(again, **kwargs)
-        answer.request = again
+        if kwargs.get("proxies") is not None:
+            kwargs["proxies"] = resolve_proxies(asked, dict(kwargs["proxies"]))
+        answer = response.connection.send(asked, **kwargs)
+        answer.request = asked
         return answer
 
 
@@ -133,13 +133,14 @@ def _without_needless_token(asked: str, request: Any) -> str | None:
         return None
     if request.url == asked and "Authorization" not in request.headers:
         return asked
-    channel = parts.path.lstrip("/").partition("/")[0]
-    return asked if channel in PUBLIC.get(parts.hostname or "", ()) else None
+    path = parts.path.lstrip("/")
+    known = PUBLIC.get(parts.hostname or "", ()) if ".." not in unquote(path) else ()
+    return asked if any(fnmatchcase(path, f"{pattern}/*") for pattern in known) else None
 
 
-def _path(url: str) -> str | None:
+def _path(url: str | None) -> str | None:
     """Return the gateway's path for a URL (``/conda/<host>/<path>``)."""
-    parts = urlsplit(url)
+    parts = urlsplit(url or "")
     if parts.scheme not in ("http", "https") or parts.query or parts.fragment:
         return None
     return f"/conda/{'http+' if parts.scheme == 'http' else ''}{parts.netloc.lower()}{parts.path}"

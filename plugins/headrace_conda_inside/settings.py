@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.util import find_spec
+from pathlib import Path
 
 __all__ = ["Gateway", "command", "gateway", "turned_off"]
 
@@ -50,30 +50,30 @@ def gateway() -> Gateway | None:
 
 def turned_off() -> bool:
     """Whether the user said `headrace off` to the headrace that is installed beside conda."""
-    if find_spec("headrace") is None:
-        return False
-    from headrace.config import Folders, environment  # noqa: PLC0415 - conda's start-up time
+    return any((folder / "off").exists() for folder in _states()[:1])
 
-    return (Folders.of_user(environment()).state / "off").exists()
+
+def _states() -> list[Path]:
+    """Return the state folders of a headrace that is installed beside conda, the user's first."""
+    try:
+        from headrace.config import Folders, environment  # noqa: PLC0415 - conda's start-up time
+    except ImportError:
+        return []  # none, or a folder that happens to be called so
+    return [Folders.of_user(environment()).state, Folders.of_system().state]
 
 
 def _recorded() -> str:
-    """Read the records of a headrace that is installed beside conda, the user's first."""
-    if find_spec("headrace") is None:
-        return ""
+    """Read where the gateway is from the records."""
     import json  # noqa: PLC0415 - conda's start-up time
 
-    from headrace.config import Folders, environment  # noqa: PLC0415 - as above
-
-    env = environment()
-    for folders in (Folders.of_user(env), Folders.of_system()):
+    for state in _states():
         try:
-            entry = json.loads((folders.state / "gateway.json").read_text("utf-8"))
+            entry = json.loads((state / "gateway.json").read_text("utf-8"))
             address = f"{entry['host']}:{int(entry['port'])}"
         except (OSError, ValueError, KeyError, TypeError):
             continue
         try:
-            token = json.loads((folders.state / "token").read_text("utf-8"))
+            token = json.loads((state / "token").read_text("utf-8"))
         except (OSError, ValueError):
             token = ""
         return f"http://headrace:{token}@{address}" if token else f"http://{address}"
@@ -85,4 +85,4 @@ def command() -> list[str]:
     words = _setting("headrace_command")
     if isinstance(words, (list, tuple)) and words:
         return [str(word) for word in words]
-    return [sys.executable, "-m", "headrace.cli"] if find_spec("headrace") else []
+    return [sys.executable, "-m", "headrace.cli"] if _states() else []

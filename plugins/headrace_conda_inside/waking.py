@@ -46,9 +46,9 @@ def wake(command: str) -> None:
     gateway = settings.gateway()
     if gateway is not None and answers(gateway):
         return
-    if gateway is None and settings.turned_off():
-        return
     words = settings.command()
+    if gateway is None and (not words or settings.turned_off()):
+        return  # another user's, in a base that several share; or somebody said `headrace off`
     if words:
         words = [*words, "gateway", "--detach", *(["--port", str(gateway.port)] if gateway else [])]
         with contextlib.suppress(OSError, subprocess.SubprocessError):
