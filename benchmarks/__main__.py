@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import cases, report
-from benchmarks.bench import Bench, Goal, Row
+from benchmarks.bench import Bench, Goal, Row, Skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     if asked.list:
         for name in cases.NAMES:
-            print(f"{name:<16} {cases.load(name)[0]}")
+            print(f"{name:<18} {cases.load(name)[0]}")
         return 0
     # End as after Ctrl-C: gateways, labs and folders go on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -51,6 +51,8 @@ def _run(bench: Bench, name: str) -> list[tuple[str, Row]]:
                 print(report.heading(title, bench.lab_kind), flush=True)
             print(report.line(row), flush=True)
             rows.append((name, row))
+    except Skip as reason:
+        print(report.heading(title, bench.lab_kind), f"  skipped: {reason}", sep="\n", flush=True)
     except (RuntimeError, OSError) as error:
         # One case that cannot run takes its rows from the table, not the table from the others.
         failed = Row("the case did not run", None, Goal(least=1), str(error))

@@ -11,14 +11,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.corpus import Corpus, standard
+from benchmarks.corpus import Channel, Corpus, Tree, environment, single_package, standard
 from benchmarks.lab import Lab, LabFault, Topology, open_lab
 from benchmarks.stage import Outcome, Stage
 
-__all__ = ["Bench", "Contest", "Goal", "Row", "failing"]
+__all__ = ["Bench", "Contest", "Goal", "Row", "Skip", "failing"]
 
 _BIG = 200_000_000
 _BIG_QUICK = 60_000_000
+_PACKAGE = 500_000_000
+_PACKAGE_QUICK = 100_000_000
+#: Share of the few large packages of an environment.
+_LARGE_QUICK = 0.25
+
+
+class Skip(Exception):  # noqa: N818 - no error
+    """A case cannot run on this machine, for the reason given, and nobody is to blame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +111,21 @@ class Bench:
         """The files that labs serve."""
         return standard(_BIG_QUICK if self.quick else _BIG)
 
+    @property
+    def package(self) -> Channel:
+        """A channel with one big conda package."""
+        return single_package(_PACKAGE_QUICK if self.quick else _PACKAGE)
+
+    @property
+    def environment(self) -> Channel:
+        """A channel with the packages of a conda environment."""
+        return environment(_LARGE_QUICK if self.quick else 1.0)
+
     @contextlib.contextmanager
-    def lab(self, topology: Topology) -> Iterator[tuple[Lab, Stage]]:
-        """Build a lab for as long as the context lasts."""
-        with open_lab(topology, self.corpus.root, self.corpus.wrong) as lab:
+    def lab(self, topology: Topology, tree: Tree | None = None) -> Iterator[tuple[Lab, Stage]]:
+        """Build a lab for as long as the context lasts; its hosts serve `tree`, else the corpus."""
+        served = tree or self.corpus
+        with open_lab(topology, served.root, served.wrong) as lab:
             self.lab_kind = lab.kind
             yield lab, Stage(lab.command, lab.authority)
 

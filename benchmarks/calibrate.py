@@ -10,7 +10,6 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmarks.corpus import Wheel
 from benchmarks.lab import Lab
 
 __all__ = ["Failure", "practical_rates"]
@@ -19,16 +18,19 @@ _CONNECTIONS = 4
 _SECONDS = 10
 
 
-def practical_rates(lab: Lab, wheel: Wheel) -> dict[str, float]:
-    """Measure bytes per second of every host, all at once, four connections each."""
-    part = wheel.size // _CONNECTIONS
+def practical_rates(lab: Lab, path: str, size: int) -> dict[str, float]:
+    """Measure bytes per second of every host, all at once, four connections each.
+
+    `path` is that of a big file of `size` bytes which every host has.
+    """
+    part = size // _CONNECTIONS
     words = ["curl", "--silent", "--max-time", str(_SECONDS), "--output", "/dev/null"]
     words += ["--write-out", "%{size_download} %{time_total}"]
     running: dict[str, list[subprocess.Popen[str]]] = {}
     for host in lab.topology.lines:
         running[host] = []
         for start in range(0, part * _CONNECTIONS, part):
-            one = [*words, "--range", f"{start}-{start + part - 1}", lab.url(host) + wheel.path]
+            one = [*words, "--range", f"{start}-{start + part - 1}", lab.url(host) + path]
             client = subprocess.Popen(lab.command(one), stdout=subprocess.PIPE, text=True)
             running[host].append(client)
     rates = {}

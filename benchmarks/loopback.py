@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.corpus import Corpus
+from benchmarks.corpus import Tree
 from benchmarks.lab.nginx import Nginx
 from benchmarks.stage import scratch
 
@@ -24,7 +24,7 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(corpus: Corpus, *, rate: int = 0, proxy_of: str = "") -> Iterator[Served]:
+def served(corpus: Tree, *, rate: int = 0, proxy_of: str = "") -> Iterator[Served]:
     """Serve a corpus; `rate` limits each connection, in bytes per second.
 
     `proxy_of` is the base URL of another server to which everything below ``/pass`` is handed on.

@@ -17,6 +17,8 @@ NAMES = (
     "fast-origin",
     "small-files",
     "resolve",
+    "conda-environment",
+    "conda-big-package",
     "store-hit",
     "pass-through",
     "index-page",

@@ -22,7 +22,7 @@ def run(bench: Bench) -> Iterator[Row]:
     """Compare headrace with the links, with clients of the best mirror, with aria2."""
     with bench.lab(UNEVEN) as (lab, stage):
         wheel = bench.corpus.big
-        rates = practical_rates(lab, wheel)
+        rates = practical_rates(lab, wheel.path, wheel.size)
         contenders = _contenders(bench, lab, stage)
         contest = bench.contest(contenders)
         bound = UNEVEN.bound(wheel.size)

@@ -37,7 +37,7 @@ def run(bench: Bench) -> Iterator[Row]:
     """Compare each run with the bound that remains, by rates measured in this run."""
     with bench.lab(UNEVEN) as (lab, stage):
         size = bench.corpus.big.size
-        rates = practical_rates(lab, bench.corpus.big)
+        rates = practical_rates(lab, bench.corpus.big.path, size)
         at = _MIDWAY * UNEVEN.bound(size)
         for fault in _QUICK if bench.quick else _ORDER:
             left = _SLOW_SHARE if fault is LabFault.SLOW else 0.0

@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+from benchmarks.corpus.channel import Channel, CondaPackage, environment, single_package
 from benchmarks.corpus.corpus import UNCHECKED, Corpus, Wheel, single_wheel, standard
+from benchmarks.corpus.kept import Tree
 
-__all__ = ["UNCHECKED", "Corpus", "Wheel", "single_wheel", "standard"]
+__all__ = [
+    "UNCHECKED",
+    "Channel",
+    "CondaPackage",
+    "Corpus",
+    "Tree",
+    "Wheel",
+    "environment",
+    "single_package",
+    "single_wheel",
+    "standard",
+]

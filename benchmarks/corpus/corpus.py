@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from benchmarks.corpus.kept import kept
 from benchmarks.corpus.pages import write_bare_page, write_page
 from benchmarks.corpus.wheels import Wheel, make_wheel
 
@@ -92,23 +91,7 @@ def _big(tree: Path, size: int) -> Wheel:
 
 
 def _keep(name: str, make: Callable[[Path], Mapping[str, Sequence[Wheel]]]) -> Corpus:
-    base = Path(tempfile.gettempdir()) / f"headrace-corpus-{os.getuid()}"
-    base.mkdir(mode=0o755, exist_ok=True)
-    folder = base / f"{name}-v{_RULES}"
-    with (base / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            draft = Path(tempfile.mkdtemp(dir=base))
-            draft.chmod(0o755)
-            root = draft / "right"
-            root.mkdir()
-            wheels = make(root)
-            for group in wheels.values():
-                for wheel in group:
-                    _spoil(root / wheel.path[1:], draft / "wrong" / wheel.path[1:])
-            table = {k: [dataclasses.asdict(w) for w in group] for k, group in wheels.items()}
-            (draft / "corpus.json").write_text(json.dumps(table))
-            draft.rename(folder)
+    folder = kept(f"{name}-v{_RULES}", partial(_fill, make))
     table = json.loads((folder / "corpus.json").read_text())
     groups = {
         key: tuple(Wheel(**entry) for entry in table.get(key, ()))
@@ -117,6 +100,17 @@ def _keep(name: str, make: Callable[[Path], Mapping[str, Sequence[Wheel]]]) -> C
     return Corpus(
         folder / "right", folder / "wrong", groups["big"][0], groups["small"], groups["tree"]
     )
+
+
+def _fill(make: Callable[[Path], Mapping[str, Sequence[Wheel]]], draft: Path) -> None:
+    root = draft / "right"
+    root.mkdir()
+    wheels = make(root)
+    for group in wheels.values():
+        for wheel in group:
+            _spoil(root / wheel.path[1:], draft / "wrong" / wheel.path[1:])
+    table = {k: [dataclasses.asdict(w) for w in group] for k, group in wheels.items()}
+    (draft / "corpus.json").write_text(json.dumps(table))
 
 
 def _spoil(right: Path, wrong: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Wheel", "make_wheel"]
+__all__ = ["Wheel", "make_wheel", "noise"]
 
 _BLOCK = 1 << 20
 #: ZIP's earliest date, so that the same content gives the same file whenever it is made.
@@ -50,7 +50,7 @@ def make_wheel(
     with zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED) as archive:
         record = [
             _add(archive, f"{module}/__init__.py", iter([b""])),
-            _add(archive, f"{module}/payload.bin", _noise(f"{project} {version}", payload)),
+            _add(archive, f"{module}/payload.bin", noise(f"{project} {version}", payload)),
             _add(archive, f"{info}/METADATA", iter([metadata])),
             _add(archive, f"{info}/WHEEL", iter([_WHEEL])),
             f"{info}/RECORD,,",
@@ -93,7 +93,8 @@ def _metadata(project: str, version: str, requires: Sequence[str]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _noise(seed: str, size: int) -> Iterator[bytes]:
+def noise(seed: str, size: int) -> Iterator[bytes]:
+    """Give bytes that look random and are the same each time."""
     for number in range(-(-size // _BLOCK)):
         length = min(_BLOCK, size - number * _BLOCK)
         yield hashlib.shake_128(f"{seed} {number}".encode()).digest(length)

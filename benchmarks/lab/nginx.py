@@ -27,7 +27,8 @@ pid {state}/pid;
 error_log {state}/error.log warn;
 {user}events {{ worker_connections 1024; }}
 http {{
-  log_format lab '$msec $request_method $uri $status $body_bytes_sent "$http_range" $request_time';
+  log_format lab '$msec $request_method $uri $status $body_bytes_sent "$http_range" $request_time'
+    ' $connection "$http_user_agent"';
   access_log {state}/access.log lab;
   client_body_temp_path {state}/body; proxy_temp_path {state}/proxy;
   fastcgi_temp_path {state}/fastcgi; uwsgi_temp_path {state}/uwsgi; scgi_temp_path {state}/scgi;
@@ -40,6 +41,12 @@ http {{
   map $http_accept $page {{
     default index.html;
     "~application/vnd\\.pypi\\.simple\\.v1\\+json" index.json;
+  }}
+  map $uri $lasting {{
+    default "";
+    "~\\.conda$" "public, max-age=31536000, immutable";
+    "~/[0-9a-f]+\\.msgpack\\.zst$" "public, max-age=31536000, immutable";
+    "~/(current_)?repodata[a-z_]*\\." "public, max-age=1200";
   }}
   server {{
     listen {listen} backlog=1024;
@@ -67,6 +74,7 @@ http {{
     }}
     location / {{
       root $docs;
+      add_header Cache-Control $lasting;
       {rate}
       error_page 418 = @whole;
       error_page 419 = @half;

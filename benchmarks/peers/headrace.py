@@ -24,12 +24,16 @@ __all__ = ["Gateway"]
 
 _SOURCE = Path(__file__).parents[2]
 _PATIENCE = 15.0
+#: By ecosystem: where below the origin the index is, and how mirrors keep files; else as is usual.
+_INDEX = {"python": "/simple"}
+_LAYOUT = {"conda": "same-path"}
 
 
 class Gateway:
     """``headrace gateway`` on a stage, with a home of its own that goes when it is closed.
 
-    `mirrors` are base URLs by id. `settings` go into its ``config.toml``.
+    `mirrors` are base URLs by id. `settings` go into its ``config.toml``. `ecosystem` is that of
+    the origin and of all mirrors.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class Gateway:
         *,
         settings: Mapping[str, str | int | float | bool] | None = None,
         keep: Path | None = None,
+        ecosystem: str = "python",
     ) -> None:
         self.stage = stage
         self.port = free_port()
@@ -47,9 +52,14 @@ class Gateway:
         """Where its log is copied at the end."""
         self.home = Path(tempfile.mkdtemp(prefix="headrace-gateway-"))
         self.log = self.home / "gateway.log"
-        self._configure(mirrors, settings or {})
+        self._configure(mirrors, settings or {}, ecosystem)
         words = [*_program(), "gateway"]
-        words += ["--port", str(self.port), "--origin", f"python={origin}/simple"]
+        words += [
+            "--port",
+            str(self.port),
+            "--origin",
+            f"{ecosystem}={origin}{_INDEX.get(ecosystem, '')}",
+        ]
         self.started_at = time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -84,12 +94,17 @@ class Gateway:
             return asking.returncode == 0
 
     def _configure(
-        self, mirrors: Mapping[str, str], settings: Mapping[str, str | int | float | bool]
+        self,
+        mirrors: Mapping[str, str],
+        settings: Mapping[str, str | int | float | bool],
+        ecosystem: str,
     ) -> None:
         lines = ["catalogue = false"]
         lines += [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
         for name, url in mirrors.items():
             lines += ["[[mirror]]", f'id = "{name}"', f'url = "{url}"', "gives_documents = true"]
+            if layout := _LAYOUT.get(ecosystem):
+                lines += [f'ecosystem = "{ecosystem}"', f'layout = "{layout}"']
         (self.home / "config").mkdir()
         (self.home / "config" / "config.toml").write_text("\n".join(lines) + "\n")
 
