@@ -239,8 +239,10 @@ class CondaEcosystem:
     # ------------------------------------------------------------ places
 
     def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:
-        """Give the package's URL at a mirror; None for what no mirror is to hear of."""
-        if artifact.origin.private or artifact.object_class != "package":
+        """Give the URL at a mirror of a package, or of repodata whose origin states its digest;
+        None for what no mirror is to hear of.
+        """
+        if artifact.origin.private or artifact.object_class == "shard":
             return None
         return layouts.locate(mirror, artifact)
 

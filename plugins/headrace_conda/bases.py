@@ -25,7 +25,7 @@ __all__ = ["OLDEST", "VARIABLE", "Base", "ask_conda", "command", "configuration"
 
 #: Names bases, and no other is looked for: where several condas are, or none of them is to be
 #: touched.
-VARIABLE = "HEADRACE_CONDA_BASE"
+VARIABLE = EnvVars.HEADRACE_CONDA_BASE
 #: The first conda whose auth handlers can lead a request.
 OLDEST = (23, 7)
 #: Folders that the installers propose, below the home folder and elsewhere.

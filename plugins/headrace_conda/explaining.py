@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -103,7 +104,8 @@ def _build(record: Mapping[str, Any], seen: str | None) -> dict[str, Any]:
         words = f"; needs __cuda {needs}".rstrip() + ("" if fits else ": out")
     size = record.get("size")
     shown = f", {size / 1e6:.1f} MB" if isinstance(size, int) else ""
-    url = str(record.get("url") or "")
+    # conda 26 shows the folder and the file, older ones the URL too.
+    url = str(record.get("url") or f"{record.get('channel')}/{record.get('fn')}")
     return {
         "line": f"{record.get('version')} {record.get('build')}{shown}{words}",
         "version": record.get("version"),
@@ -112,7 +114,7 @@ def _build(record: Mapping[str, Any], seen: str | None) -> dict[str, Any]:
         "needs": needs,
         "fits": fits,
         "url": url,
-        "path": places.gateway_path(url),
+        "path": unquote(places.gateway_path(url) or ""),
     }
 
 

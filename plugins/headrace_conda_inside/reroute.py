@@ -81,7 +81,9 @@ class Reroute(ChannelAuthBase):
             same = pattern.scheme == parts.scheme and fnmatch(
                 parts.netloc + parts.path, pattern.netloc + pattern.path
             )
-            if same or channel == self.channel_name:
+            # A channel by its URL, without a pattern, is what lies below it.
+            below = bool(pattern.scheme) and url.startswith(f"{channel.rstrip('/')}/")
+            if same or below or channel == self.channel_name:
                 name = auth
         if not name:
             return None

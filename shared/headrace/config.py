@@ -36,6 +36,8 @@ class EnvVars:
     """Path of the settings file."""
     HEADRACE_PORT = "HEADRACE_PORT"
     """Port of the gateway on loopback."""
+    HEADRACE_CONDA_BASE = "HEADRACE_CONDA_BASE"
+    """The only base environment to put the plugin of its package manager in."""
     HEADRACE_LOG = "HEADRACE_LOG"
     """Level of the log: debug (every hook call), info, warning, error."""
     HEADRACE_RUN = "HEADRACE_RUN"

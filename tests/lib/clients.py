@@ -121,6 +121,8 @@ class Environment:
             "LANG": "C.UTF-8",
             "NO_COLOR": "1",
             "VIRTUAL_ENV": str(self.root / "venv"),
+            # A conda of this machine is nobody's here: `headrace on` would put its plugin there.
+            "HEADRACE_CONDA_BASE": str(self.root / "no-conda"),
         }
 
     @property

@@ -186,16 +186,17 @@ class Client:
         `UpstreamError`.
         """
         asked = {"accept": "*/*", "accept-encoding": "gzip, deflate", **_lower(headers or {})}
-        async with self._send(url, "GET", asked, timeout, timeout, lane=None) as exchange:
-            exchange.silence(timeout)
-            yield DocumentStream(
-                exchange.response.status_code,
-                exchange.url,
-                exchange.headers,
-                rtt=exchange.rtt,
-                body=exchange.response.aiter_raw(),
-                translate=exchange.translate,
-            )
+        with self._lanes.take(urlsplit(url).netloc) as lane:
+            async with self._send(url, "GET", asked, timeout, timeout, lane=lane) as exchange:
+                exchange.silence(timeout)
+                yield DocumentStream(
+                    exchange.response.status_code,
+                    exchange.url,
+                    exchange.headers,
+                    rtt=exchange.rtt,
+                    body=exchange.response.aiter_raw(),
+                    translate=exchange.translate,
+                )
 
     # ------------------------------------------------------------------ one request
 

@@ -41,6 +41,8 @@ _log = logging.getLogger("headrace.gateway")
 _UNPACK_HERE = 64 * 1024
 #: Below this a page is not worth compressing.
 _SMALL = 1024
+#: Content type and body of a page.
+Made = tuple[str, bytes]
 _CHALLENGE = {"www-authenticate": 'Basic realm="headrace", charset="UTF-8"'}
 
 
@@ -273,14 +275,17 @@ class _Door:
 class _Page:
     """One of the gateway's own pages."""
 
-    def __init__(self, parts: Parts, make: Callable[[Parts, Request], tuple[str, bytes]]) -> None:
+    def __init__(
+        self, parts: Parts, make: Callable[[Parts, Request], Made | Awaitable[Made]]
+    ) -> None:
         self._parts = parts
         self._make = make
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del receive, send
         exchange: Exchange = scope["headrace.exchange"]
-        kind, body = self._make(self._parts, exchange.request)
+        made = self._make(self._parts, exchange.request)
+        kind, body = made if isinstance(made, tuple) else await made
         await exchange.whole(200, {"content-type": kind, "cache-control": "no-store"}, body)
 
 

@@ -27,7 +27,7 @@ from headrace.network.documents import (
 from headrace.network.error_memory import ErrorMemory
 from headrace.network.exchange import Exchange, Gone
 from headrace.network.prober import Report
-from headrace.network.verbatim_flight import Changed, Flight, follow, read
+from headrace.network.verbatim_flight import Changed, Flight, InParts, follow, read
 from headrace.network.verbatim_head import document_of, head_for, is_known, not_to_be_kept
 from headrace.policy.lifetimes import is_fresh
 from headrace.redact import for_display
@@ -74,10 +74,14 @@ class Verbatim:
         *,
         report: Report,
         told: Callable[[str], None],
+        in_parts: InParts | None = None,
         kept: Callable[[ServeDocument, Copy], None] = lambda _plan, _copy: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`told` counts what happened, by a word; `kept` hears of each new copy."""
+        """`told` counts what happened, by a word; `in_parts` brings long documents (`Flight`);
+        `kept` hears of each new copy.
+        """
+        self._in_parts = in_parts
         self._client = client
         self._copies = copies
         self._report = report
@@ -261,7 +265,7 @@ class Verbatim:
         return flight if flight is not None and flight.open else self._start(plan, copy)
 
     def _start(self, plan: ServeDocument, before: Copy | None) -> Flight:
-        flight = self._flights[plan.key] = Flight(plan, before)
+        flight = self._flights[plan.key] = Flight(plan, before, self._in_parts)
         task = asyncio.ensure_future(self._drive(flight))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -11,21 +11,28 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import replace
 from typing import BinaryIO
 
-from headrace.errors import OriginError, StoreError, UpstreamError
-from headrace.models import Document, Fault, ServeDocument
+from headrace.errors import HeadraceError, OriginError, StoreError, UpstreamError
+from headrace.models import Artifact, Document, Fault, ServeDocument
 from headrace.network.client import Client
 from headrace.network.document_stream import DocumentStream
 from headrace.network.prober import Report
-from headrace.network.verbatim_head import about_caches, document_of, not_to_be_kept, strong
+from headrace.network.verbatim_head import (
+    about_caches,
+    document_of,
+    not_to_be_kept,
+    stated_digest,
+    strong,
+)
 from headrace.policy.lifetimes import lifetime
 from headrace.redact import for_display
 from headrace.system.copies import Copies, Copy, Draft
 from headrace.transfer.ranges import ContentRange
 
-__all__ = ["Changed", "Flight", "follow", "read"]
+__all__ = ["Changed", "Flight", "InParts", "follow", "read"]
 
 _log = logging.getLogger("headrace.documents")
 
@@ -37,6 +44,9 @@ _PAUSE = 0.3
 _SILENCE = 9.0
 #: Bytes that a reader is given at a time.
 _CHUNK = 256 << 10
+#: A longer document comes in parts, over several connections: over a far and lossy line one
+#: connection carries a small part of what the line does.
+IN_PARTS = 1 << 20
 #: Bytes of white space before a document that are waited for.
 _MOST_SPACE = 4096
 #: Names of what is compressed by itself: nothing is gained by another coding on the way.
@@ -55,6 +65,10 @@ _PASSING = frozenset(
 )
 
 
+#: Gives the bytes of a document from an offset on; HeadraceError when it cannot go on.
+InParts = Callable[[Artifact, int], AsyncGenerator[bytes, None]]
+
+
 class Changed(OriginError):  # noqa: N818 - a fact about the document
     """The document became another one while it came: whoever asks again gets that."""
 
@@ -62,9 +76,14 @@ class Changed(OriginError):  # noqa: N818 - a fact about the document
 class Flight:
     """Made and driven by `Verbatim`."""
 
-    def __init__(self, plan: ServeDocument, before: Copy | None) -> None:
-        """`before` is the copy that is here."""
+    def __init__(
+        self, plan: ServeDocument, before: Copy | None, in_parts: InParts | None = None
+    ) -> None:
+        """`before` is the copy that is here; `in_parts` brings a long document from an offset on,
+        if there is somebody who can.
+        """
         loop = asyncio.get_running_loop()
+        self._in_parts = in_parts
         self.plan = plan
         self.before = before
         self.head: asyncio.Future[Document] = loop.create_future()
@@ -121,7 +140,9 @@ class Flight:
                 ) as stream:
                     if stream.status == 304 and self.before is not None and self.draft is None:
                         return await self._unchanged(self.before, stream, copies, clock)
-                    await self._take(stream, copies, clock)
+                    long = await self._take(stream, copies, clock)
+                if long is not None:
+                    await self._take_parts(long)
                 seconds = time.perf_counter() - begun
                 report(
                     "origin", "document", bytes=self._have - had, seconds=seconds, rtt=stream.rtt
@@ -190,8 +211,10 @@ class Flight:
 
     async def _take(
         self, stream: DocumentStream, copies: Copies, clock: Callable[[], float]
-    ) -> None:
-        """Write a body, or the rest of one, to the disk."""
+    ) -> Artifact | None:
+        """Write a body, or the rest of one, to the disk; a long one is returned once its first
+        bytes look right.
+        """
         if error := stream.error():
             raise error
         skip = self._place_of_rest(stream) if self._have else await self._begin(stream, copies)
@@ -207,10 +230,56 @@ class Flight:
             await self._write(data)
             if not self.head.done():
                 self.head.set_result(document_of(stream.url, stream.headers, clock()))
+                self.progress()
+                if (long := self._long(stream)) is not None:
+                    return long
             self.progress()
         if not self.head.done():
             raise self._strange("too few bytes")
         if self.length is not None and self._have < self.length:
+            raise UpstreamError(Fault.CUT, f"{for_display(self.plan.url)} gave less than the rest")
+        return None
+
+    def _long(self, stream: DocumentStream) -> Artifact | None:
+        """Return the document as an artifact, where it is long and its parts can be asked for."""
+        etag = strong(stream.headers.get("etag"))
+        ranges = stream.headers.get("accept-ranges", "").strip().lower() == "bytes"
+        if self._in_parts is None or stream.coded or etag is None or not ranges:
+            return None
+        if self.length is None or self.length - self._have < IN_PARTS:
+            return None
+        digest = stated_digest(stream.headers)
+        return Artifact(
+            ecosystem=self.plan.origin.ecosystem,
+            path=self.plan.key,
+            name=self.plan.url.rpartition("/")[2],
+            url=self.plan.url,
+            origin=self.plan.origin,
+            digest=digest,
+            size=self.length,
+            object_class="document",
+            mirrored=digest is not None,
+            etag=etag,
+        )
+
+    async def _take_parts(self, long: Artifact) -> None:
+        """Write the rest of a long document; where that fails, it is asked for as one again."""
+        assert self._in_parts is not None
+        in_parts, self._in_parts = self._in_parts, None
+        try:
+            async with aclosing(in_parts(long, self._have)) as parts:
+                while True:
+                    async with asyncio.timeout(_SILENCE):
+                        data = await anext(parts, b"")
+                    if not data:
+                        break
+                    await self._write(data)
+                    self.progress()
+        except UpstreamError:
+            raise
+        except (HeadraceError, TimeoutError) as error:
+            raise UpstreamError(Fault.CUT, str(error) or "no part came in time") from error
+        if self._have != self.length:
             raise UpstreamError(Fault.CUT, f"{for_display(self.plan.url)} gave less than the rest")
 
     async def _begin(self, stream: DocumentStream, copies: Copies) -> int:

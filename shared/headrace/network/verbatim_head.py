@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Mapping
 
-from headrace.models import Document
+from headrace.models import Digest, Document
 from headrace.network.negotiation import matches
 from headrace.policy.lifetimes import directives, lifetime, worth_keeping
 
-__all__ = ["about_caches", "document_of", "head_for", "is_known", "not_to_be_kept", "strong"]
+__all__ = [
+    "about_caches",
+    "document_of",
+    "head_for",
+    "is_known",
+    "not_to_be_kept",
+    "stated_digest",
+    "strong",
+]
 
 #: Headers of one way to carry the body, which is not ours.
 _CARRIAGE = ("content-encoding", "content-length", "transfer-encoding", "content-range")
@@ -46,6 +56,20 @@ def not_to_be_kept(document: Document) -> bool:
 def strong(etag: str | None) -> str | None:
     """Return an entity tag that stands for the very bytes."""
     return None if etag is None or etag.startswith("W/") else etag
+
+
+def stated_digest(headers: Mapping[str, str]) -> Digest | None:
+    """Return the SHA-256 of the bytes, where the origin states it: as RFC 9530 (section 3) has it,
+    or as the object stores that serve channels do.
+    """
+    fields = headers.get("repr-digest", "")
+    found = re.search(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]{44}):", fields)
+    text = found[1] if found else headers.get("x-amz-checksum-sha256", "").strip()
+    try:
+        value = base64.b64decode(text, validate=True)
+        return Digest("sha256", value.hex())  # that of a file put up in parts is longer
+    except ValueError:
+        return None
 
 
 def head_for(document: Document, now: float, *, stale: bool = False) -> dict[str, str]:

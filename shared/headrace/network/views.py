@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -9,8 +10,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from headrace import __version__
+from headrace.errors import UpstreamError
 from headrace.hookspecs import Ecosystem
-from headrace.models import Artifact, Request, ServeDocument, TransferFinished
+from headrace.models import Artifact, Request, ServeArtifact, ServeDocument, TransferFinished
 from headrace.network import metrics
 from headrace.network.wiring import Parts
 from headrace.redact import for_display
@@ -90,10 +92,11 @@ def exposition(parts: Parts, _: Request) -> tuple[str, bytes]:
     return metrics.CONTENT_TYPE, metrics.exposition(parts.ledger, gauges)
 
 
-def explain(parts: Parts, request: Request) -> tuple[str, bytes]:
+async def explain(parts: Parts, request: Request) -> tuple[str, bytes]:
     """Answer ``headrace explain WHAT``: a path of the gateway, a file's name, or a page's name.
 
-    Of a page the last files are told, or those whose names hold ``version``.
+    Of a page the last files are told, or those whose names hold ``version``. A path whose digest
+    has to be looked up is looked up, as for a client.
     """
     query = parse_qs(request.query)
     what = (query.get("what") or [""])[0][:512]
@@ -108,6 +111,11 @@ def explain(parts: Parts, request: Request) -> tuple[str, bytes]:
             document, named = _document(parts, ecosystem, plan, version)
             found["documents"].append(document)
             found["artifacts"] += named
+        elif isinstance(plan, ServeArtifact) and plan.named_by is None and what.startswith("/"):
+            with contextlib.suppress(UpstreamError):
+                artifact = await parts.registry.find(ecosystem, plan, "")
+                found["artifacts"] += [_artifact(parts, ecosystem, artifact)] if artifact else []
+            continue
         found["artifacts"] += [
             _artifact(parts, ecosystem, each)
             for each in parts.registry.named(what)

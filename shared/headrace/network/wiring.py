@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -39,6 +39,7 @@ from headrace.network.small import SmallArtifacts
 from headrace.network.sources import ORIGIN, Sources
 from headrace.network.status import Ledger
 from headrace.network.verbatim import Verbatim
+from headrace.network.verbatim_flight import InParts
 from headrace.plugins import Plugins
 from headrace.redact import for_files
 from headrace.system.copies import Copies
@@ -237,6 +238,23 @@ class _Fetcher:
             download.release()
 
 
+def _in_parts(
+    downloader: Downloader, sources: Sources, ecosystems: Mapping[str, Ecosystem]
+) -> InParts:
+    """Make what brings long documents: a download like any other."""
+
+    async def bring(artifact: Artifact, start: int) -> AsyncGenerator[bytes, None]:
+        chosen = sources.choose(artifact, ecosystems[artifact.ecosystem])
+        download = await downloader.open(artifact, chosen)
+        try:
+            async for data in download.read(start):
+                yield data
+        finally:
+            download.release()
+
+    return bring
+
+
 def assemble(
     settings: Settings,
     folders: Folders,
@@ -293,11 +311,6 @@ def assemble(
         beside=lambda artifact: sources.beside(artifact, by_name[artifact.ecosystem]),
         report=sources.report,
     )
-    verbatim = Verbatim(
-        client, Copies(folders.cache / "copies"), report=sources.report, told=ledger.document
-    )
-    look_ups = LookUps(verbatim, small, by_name)
-    registry = Registry(documents, provisional, look_ups)
     downloader = Downloader(
         client,
         store,
@@ -307,6 +320,15 @@ def assemble(
         confirm=provisional.confirm,
         headers_for=credentials.headers_for,
     )
+    verbatim = Verbatim(
+        client,
+        Copies(folders.cache / "copies"),
+        report=sources.report,
+        told=ledger.document,
+        in_parts=_in_parts(downloader, sources, by_name),
+    )
+    look_ups = LookUps(verbatim, small, by_name)
+    registry = Registry(documents, provisional, look_ups)
     sources.busy = downloader.busy
     fetcher = _Fetcher(documents, registry, small, downloader, sources)
     return Parts(

@@ -91,4 +91,8 @@ def test_explain_says_which_builds_can_be_solved_for_here(newest: User) -> None:
     table = json.loads(newest.headrace("explain", "--json", "conda:torch", env=without).ok().out)
     fits = {build["build"]: build["fits"] for build in table["tools"]["conda"]["builds"]}
     assert fits == {"cuda129_2": False, "cuda120_1": False, "cpu_0": True}
+    [file] = table["artifacts"]
+    assert file["name"] == "torch-2.9-cpu_0.conda"
+    assert file["digest"].startswith("sha256:")
+    assert file["sources"][-1]["id"] == "origin"
     assert newest.conda.run("headrace", "explain", "conda:torch").ok().out.startswith("conda ")

@@ -6,6 +6,7 @@ import bz2
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgpack
@@ -361,3 +362,22 @@ def test_documents_come_from_their_origin_alone_and_unchanged() -> None:
     assert list(WORLD.artifacts(document, plan)) == []
     assert list(WORLD.leads_to(plan, document, request)) == []
     assert WORLD.confirmation(artifact(PUBLIC)) is None
+
+
+def test_repodata_may_come_from_a_mirror_only_where_its_origin_states_its_digest() -> None:
+    plan = ask("/conda/host.example/ch/linux-64/repodata.json.zst")
+    mirror = Mirror("campus", "conda", "https://campus.example/m", "same-path")
+    stated = Artifact(
+        "conda",
+        plan.key,
+        "repodata.json.zst",
+        plan.url,
+        PUBLIC,
+        Digest("sha256", SHA),
+        object_class="document",
+    )
+    assert (
+        WORLD.locate(stated, mirror) == f"https://campus.example/m{FOLDER[20:]}/repodata.json.zst"
+    )
+    assert WORLD.locate(replace(stated, origin=COMPANY), mirror) is None
+    assert WORLD.locate(replace(stated, object_class="shard"), mirror) is None

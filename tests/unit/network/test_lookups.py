@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -81,6 +82,15 @@ def test_package_is_checked_by_its_shard(gate: ChannelApp, origin: RecordingServ
     assert (told.status, told.body) == (200, ALPHA.data)
     assert ALPHA.sha256.startswith(digest_of(told))
     assert not origin.requests("*.json*")
+
+
+def test_what_a_path_would_be_checked_by_and_come_from_can_be_asked(gate: ChannelApp) -> None:
+    told = gate.ask(f"/explain?what={quote(gate.prefix + CH + ALPHA.path)}")
+    [file] = json.loads(told.body)["artifacts"]
+    assert file["digest"] == f"sha256:{ALPHA.sha256}"
+    assert [source["id"] for source in file["sources"]] == ["origin"]
+    nothing = gate.ask(f"/explain?what={quote(gate.prefix + CH)}linux-64/none-1-0.conda")
+    assert json.loads(nothing.body)["artifacts"] == []
 
 
 def test_package_of_a_channel_that_nobody_read_is_looked_up_at_the_origin(

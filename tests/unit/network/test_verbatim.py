@@ -43,6 +43,12 @@ def until_closed(live: socket.socket) -> bytes:
     return found
 
 
+@pytest.fixture(autouse=True)
+def in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes in parts is another file's subject."""
+    monkeypatch.setattr(verbatim_flight, "IN_PARTS", 1 << 40)
+
+
 @pytest.fixture
 def origin() -> Iterator[RecordingServer]:
     with RecordingServer({PACKED: BODY, PAGE: Reply(JSON, 200, "application/json")}) as server:

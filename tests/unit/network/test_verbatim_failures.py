@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.network import verbatim_flight
 from headrace.system import copies
 from lib import modes
 from lib.channel_app import ChannelApp
@@ -38,6 +39,12 @@ def until_closed(live: socket.socket) -> bytes:
         while part := live.recv(1 << 16):
             found += part
     return found
+
+
+@pytest.fixture(autouse=True)
+def in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes in parts is another file's subject."""
+    monkeypatch.setattr(verbatim_flight, "IN_PARTS", 1 << 40)
 
 
 @pytest.fixture

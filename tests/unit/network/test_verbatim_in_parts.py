@@ -1,0 +1,137 @@
+"""Long documents come in parts over several connections, all of one version."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import random
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lib import modes
+from lib.channel_app import ChannelApp
+from lib.servers import RecordingServer, Reply
+
+MB = 1 << 20
+PACKED = "/ch/linux-64/repodata.json.zst"
+
+
+def body_of(seed: str, size: int = 6 * MB) -> bytes:
+    return b"\x28\xb5\x2f\xfd" + random.Random(seed).randbytes(size)
+
+
+BODY = body_of("one")
+
+
+@pytest.fixture
+def origin() -> Iterator[RecordingServer]:
+    with RecordingServer({PACKED: BODY}) as server:
+        # Each connection is slow, the line is not: what loss does to a far one.
+        server.fail(modes.slow(0.6 * MB))
+        yield server
+
+
+@pytest.fixture
+def gate(tmp_path: Path, origin: RecordingServer) -> Iterator[ChannelApp]:
+    with ChannelApp(tmp_path, origin) as made:
+        yield made
+
+
+def at_a_time(origin: RecordingServer) -> int:
+    """Return the most requests that ran at the same time."""
+    marks = [(s.started, 1) for s in origin.seen] + [(s.ended or 1e9, -1) for s in origin.seen]
+    running = most = 0
+    for _, step in sorted(marks):
+        running += step
+        most = max(most, running)
+    return most
+
+
+def test_long_document_comes_over_several_connections_and_is_the_origins(
+    gate: ChannelApp, origin: RecordingServer
+) -> None:
+    told = gate.get(PACKED)
+    assert (told.status, told.body) == (200, BODY)
+    assert told.headers["content-length"] == str(len(BODY))
+    assert at_a_time(origin) >= 2
+    parts = [seen for seen in origin.seen if seen.range is not None]
+    assert all(seen.headers.get("if-range") for seen in parts if seen.range and seen.range[0])
+    before = len(origin.seen)
+    assert gate.get(PACKED).body == BODY
+    assert len(origin.seen) == before
+
+
+def test_readers_follow_a_document_that_comes_in_parts(
+    gate: ChannelApp, origin: RecordingServer
+) -> None:
+    told: list[bytes] = []
+    threads = [threading.Thread(target=lambda: told.append(gate.get(PACKED).body)) for _ in "ab"]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.3)
+    for thread in threads:
+        thread.join()
+    assert told == [BODY, BODY]
+    assert sum(seen.sent for seen in origin.seen) < 1.5 * len(BODY)
+
+
+def test_parts_of_two_versions_are_never_one_document(
+    gate: ChannelApp, origin: RecordingServer
+) -> None:
+    newer = body_of("two")
+
+    def change() -> None:
+        while sum(seen.sent for seen in origin.seen) < 2 * MB:
+            time.sleep(0.01)
+        origin.content[PACKED] = newer
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    cut = gate.raw(PACKED)
+    found = b""
+    with cut:
+        while part := cut.recv(1 << 16):
+            found += part
+    thread.join()
+    body = found.partition(b"\r\n\r\n")[2]
+    assert len(body) < len(BODY)
+    assert BODY.startswith(body)
+    origin.heal()
+    assert gate.get(PACKED).body == newer
+
+
+def test_origin_without_ranges_gives_it_in_one_piece(
+    gate: ChannelApp, origin: RecordingServer
+) -> None:
+    origin.ranges = False
+    origin.heal()
+    assert gate.get(PACKED).body == BODY
+    assert [seen.status for seen in origin.seen] == [200]
+
+
+def test_parts_that_fail_are_asked_for_as_one(gate: ChannelApp, origin: RecordingServer) -> None:
+    origin.heal()
+    whole = origin.find
+
+    def find(path: str, headers: dict[str, str]) -> Reply:
+        # A cache that has no parts of it, and says so with an error.
+        ranged = headers.get("range", "")
+        broken = ranged and not ranged.endswith("-")
+        return Reply(b"", 502) if broken else whole(path, headers)
+
+    origin.find = find  # type: ignore[method-assign, assignment]
+    assert gate.get(PACKED).body == BODY
+
+
+def test_a_stated_digest_is_what_the_parts_are_checked_by(
+    gate: ChannelApp, origin: RecordingServer
+) -> None:
+    right = base64.b64encode(hashlib.sha256(BODY).digest()).decode()
+    origin.content[PACKED] = Reply(
+        BODY, 200, "application/zstd", {"Repr-Digest": f"sha-256=:{right}:"}
+    )
+    assert gate.get(PACKED).body == BODY
