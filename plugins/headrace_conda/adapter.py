@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from urllib.parse import urljoin, urlsplit
 
@@ -58,6 +58,8 @@ _PACKAGE = re.compile(r".+-[^-]+-[^-]+\.(?:conda|tar\.bz2)")
 #: Folders that are remembered: whose packages are elsewhere, and whose index was asked for.
 _MOST_ELSEWHERE = 1000
 _MOST_ASKED = 64
+#: Indexes that are kept in memory, some megabytes each: two channels with two folders.
+_MOST_INDEXES = 4
 
 
 class CondaEcosystem:
@@ -76,6 +78,8 @@ class CondaEcosystem:
         """Folders whose packages are named in another one (CEP 15's base_url), by their URLs."""
         self._indexed: OrderedDict[str, Place] = OrderedDict()
         """Indexes of shards that clients asked for lately, by their URLs."""
+        self._indexes: OrderedDict[str, formats.ShardIndex] = OrderedDict()
+        """What the newest of them say, by their URLs."""
 
     @property
     def prefixes(self) -> tuple[str, ...]:
@@ -256,12 +260,37 @@ class CondaEcosystem:
         del artifact
         return None
 
+    def learn(self, document: Document, plan: ServeDocument) -> None:
+        """Keep what an index of shards says."""
+        if plan.url.endswith(f"/{_SHARDS}"):
+            self._indexes[plan.url] = _index(document.body)
+            self._indexes.move_to_end(plan.url)
+            while len(self._indexes) > _MOST_INDEXES:
+                self._indexes.popitem(last=False)
+
     def leads_to(
         self, plan: ServeDocument | ServeArtifact, document: Document, request: Request
-    ) -> Iterable[ServeDocument | ServeArtifact]:
-        """Solvers ask for many shards at a time by themselves."""
-        del plan, document, request
-        return ()
+    ) -> Iterator[ServeArtifact]:
+        """After a shard a solver asks for those of all that its records depend on, in both folders
+        of the channel, and so on from level to level; a far origin costs a round trip for each.
+        """
+        del request
+        named = _SHARD.fullmatch(document.url.rpartition("/")[2])
+        if not isinstance(plan, ServeArtifact) or named is None:
+            return
+        indexes, digest = self._indexes.copy(), bytes.fromhex(named[1])
+        own = next((url for url in indexes if digest in indexes[url].shards.values()), None)
+        if own is None:
+            return
+        channel = own.rsplit("/", 2)[0]
+        near = [url for url in indexes if url.rsplit("/", 2)[0] == channel]
+        for name in formats.names_needed(document.body):
+            for url in near:
+                found = indexes[url].shard_url(url, name)
+                place = places.place_of(found[0]) if found else None
+                origin = self._origins.get(place.authority) if place else None
+                if place is not None and origin is not None and not origin.private:
+                    yield ServeArtifact(place.path, None, place.url)
 
 
 def _kind(name: str) -> bytes:

@@ -33,6 +33,7 @@ __all__ = [
     "ZSTD",
     "ShardIndex",
     "flat_entries",
+    "names_needed",
     "package_name",
     "read_index",
     "read_shard",
@@ -323,6 +324,24 @@ def read_index(body: bytes) -> ShardIndex:
         str(info.get("base_url") or ""),
         str(info.get("shards_base_url") or ""),
     )
+
+
+def names_needed(body: bytes) -> list[str]:
+    """Return the names that a shard's records depend on, each once; ValueError when it is none.
+
+    Virtual packages are the machine's own and have no shard.
+    """
+    found: dict[str, None] = {}
+    table = _packed(body)
+    for kind in ("packages", "packages.conda"):
+        records = table.get(kind) or {}
+        for record in records.values() if isinstance(records, dict) else ():
+            depends = record.get("depends") if isinstance(record, dict) else None
+            for each in depends if isinstance(depends, list) else ():
+                name = str(each).partition(" ")[0]
+                if name and not name.startswith("__"):
+                    found.setdefault(name)
+    return list(found)
 
 
 def read_shard(body: bytes) -> dict[str, Entry]:

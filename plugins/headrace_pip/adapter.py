@@ -198,6 +198,9 @@ class PythonEcosystem:
         del plan, parts
         return ()
 
+    def learn(self, document: Document, plan: ServeDocument) -> None:
+        """Every page is rewritten, and read then."""
+
     # ------------------------------------------------------------ places
 
     def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:

@@ -111,6 +111,11 @@ class Ecosystem(Protocol):
         says of them. ValueError when it is no such document.
         """
 
+    def learn(self, document: Document, plan: ServeDocument) -> None:
+        """Take from a document that goes as it is, and is no table, what `leads_to` and `look_up`
+        will need. ValueError when it is no such document.
+        """
+
     def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:
         """Give the artifact's URL at a mirror; None: its layout has no place for it."""
 

@@ -17,6 +17,8 @@ from headrace.config import Folders, Settings
 from headrace.errors import StoreError, UpstreamError
 from headrace.hookspecs import DiscoveredOrigin, Ecosystem
 from headrace.models import (
+    Artifact,
+    Document,
     Fault,
     PassThrough,
     Plan,
@@ -166,13 +168,22 @@ class _Door:
                 await self._document(exchange, plan)
             case ServeArtifact():
                 form = self._form(exchange.request, plan)
-                await self._parts.artifacts.serve(exchange, self._ecosystem, plan, form)
+                artifact = await self._parts.artifacts.serve(exchange, self._ecosystem, plan, form)
+                if artifact is not None and not artifact.mirrored and plan.named_by is None:
+                    await self._follow(exchange.request, plan, artifact)
             case PassThrough():
                 await self._pass(exchange, plan)
             case Refuse():
                 # An ecosystem's word, but not a way to a 5xx of our own making.
                 status = plan.status if 400 <= plan.status < 500 else 404
                 await exchange.text(status, f"headrace: {plan.reason}")
+
+    async def _follow(self, request: Request, plan: ServeArtifact, artifact: Artifact) -> None:
+        """Read ahead from a small artifact that is a page itself."""
+        content = await self._parts.small.at_hand(artifact)
+        if content is not None:
+            page = Document(artifact.url, content, artifact.content_type)
+            self._parts.read_ahead.follow(self._ecosystem, plan, page, request)
 
     def _form(self, request: Request, plan: ServeArtifact) -> str:
         return self._ecosystem.form(request, plan.named_by) if plan.named_by else ""

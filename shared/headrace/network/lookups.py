@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from headrace.errors import HeadraceError, OriginError
@@ -45,6 +46,7 @@ class LookUps:
         verbatim.kept = self._kept
         self._running: dict[tuple[str, str, bool], asyncio.Task[Artifact | None]] = {}
         self._making: dict[str, asyncio.Task[bool]] = {}
+        self._learning: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def find(
@@ -133,10 +135,16 @@ class LookUps:
     # ------------------------------------------------------------------ tables
 
     def _kept(self, plan: ServeDocument, copy: Copy) -> None:
-        """Make the table of a new document while its client still reads it."""
+        """Make the table of a new document while its client still reads it; learn from another."""
         ecosystem = self._ecosystems.get(plan.origin.ecosystem)
-        if plan.table and ecosystem is not None and not self._closed:
+        if ecosystem is None or self._closed:
+            return
+        if plan.table:
             self._make(ecosystem, plan, copy)
+        elif copy.size <= LARGEST:
+            learning = asyncio.ensure_future(asyncio.to_thread(_learn, ecosystem, plan, copy))
+            self._learning.add(learning)
+            learning.add_done_callback(self._learning.discard)
 
     async def prepare(self, ecosystem: Ecosystem, plan: ServeDocument, copy: Copy) -> bool:
         """Make sure that a copy's table is there; False: the document is no table."""
@@ -154,10 +162,17 @@ class LookUps:
     async def aclose(self) -> None:
         """Stop everything that is under way."""
         self._closed = True
-        tasks = [*self._running.values(), *self._making.values()]
+        tasks = [*self._running.values(), *self._making.values(), *self._learning]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _learn(ecosystem: Ecosystem, plan: ServeDocument, copy: Copy) -> None:
+    try:
+        ecosystem.learn(replace(copy.document, body=copy.path.read_bytes()), plan)
+    except Exception as error:  # noqa: BLE001 - what is learned only saves time
+        _log.info("nothing is learned from %s: %r", plan.key, error)
 
 
 class _Found(Exception):  # noqa: N818 - the end of a look-up; StopIteration cannot leave a thread

@@ -208,9 +208,7 @@ class _Fetcher:
         self, ecosystem: Ecosystem, plan: ServeArtifact, request: Request
     ) -> Document | None:
         """Bring a small artifact into the store; nothing that is large or provisional."""
-        if plan.named_by is None:
-            return None
-        form = ecosystem.form(request, plan.named_by)
+        form = ecosystem.form(request, plan.named_by) if plan.named_by else ""
         artifact = await self._registry.find(ecosystem, plan, form)
         if artifact is None or artifact.provisional is not None or artifact.digest is None:
             return None

@@ -381,3 +381,42 @@ def test_repodata_may_come_from_a_mirror_only_where_its_origin_states_its_digest
     )
     assert WORLD.locate(replace(stated, origin=COMPANY), mirror) is None
     assert WORLD.locate(replace(stated, object_class="shard"), mirror) is None
+
+
+def shard(*depends: str) -> bytes:
+    records = {FILE: {"sha256": SHA, "size": 1, "depends": list(depends)}}
+    return packed({"packages": {}, "packages.conda": records})
+
+
+def packed(table: Mapping[str, Any]) -> bytes:
+    return zstd.compress(msgpack.packb(table))
+
+
+def test_a_shard_leads_to_those_of_what_it_depends_on_in_both_folders_of_its_channel() -> None:
+    world = CondaEcosystem([PUBLIC, COMPANY])
+
+    def learn(folder: str, **names: str) -> None:
+        plan = world.plan(
+            Request("GET", f"/conda/host.example/{folder}/repodata_shards.msgpack.zst")
+        )
+        assert isinstance(plan, ServeDocument)
+        table = {name: bytes.fromhex(digest * 32) for name, digest in names.items()}
+        body = packed({"info": {"base_url": "", "shards_base_url": ""}, "shards": table})
+        world.learn(Document(plan.url, body, ""), plan)
+
+    learn("ch/linux-64", numpy="a1", libblas="b2")
+    learn("ch/noarch", python_abi="c3", libblas="d4")
+    learn("other/noarch", libblas="e5")
+    path = f"/conda/host.example/ch/linux-64/{'a1' * 32}.msgpack.zst"
+    plan = world.plan(Request("GET", path))
+    assert isinstance(plan, ServeArtifact)
+    body = shard("libblas >=3.9", "python_abi 3.12.* *_cp312", "__glibc >=2.17", "unknown")
+    page = Document(f"https://host.example{path.removeprefix('/conda/host.example')}", body, "")
+    ahead = list(world.leads_to(plan, page, Request("GET", path)))
+    assert [each.path.removeprefix("/conda/host.example/") for each in ahead if each.path] == [
+        f"ch/linux-64/{'b2' * 32}.msgpack.zst",
+        f"ch/noarch/{'d4' * 32}.msgpack.zst",
+        f"ch/noarch/{'c3' * 32}.msgpack.zst",
+    ]
+    stranger = Document(page.url.replace("a1" * 32, "f6" * 32), body, "")
+    assert list(world.leads_to(plan, stranger, Request("GET", path))) == []

@@ -227,6 +227,9 @@ class Odd:
     def entries(self, plan: ServeDocument, parts: Iterable[bytes]) -> Iterable[tuple[str, Entry]]:
         return ()
 
+    def learn(self, document: Document, plan: ServeDocument) -> None:
+        return None
+
     def leads_to(
         self, plan: ServeDocument | ServeArtifact, document: Document, request: Request
     ) -> Iterable[ServeDocument | ServeArtifact]:

@@ -298,3 +298,36 @@ def test_ecosystem_without_an_origin_breaks_no_page_of_ours(
     with App(tmp_path, f"{origin.url}/simple", plugins=[Plugin()]) as app:
         assert app.ask("/explain?what=alpha").status == 200
         assert app.ask("/explain?what=/conda/x/y").status == 200
+
+
+def test_shards_of_what_a_shard_depends_on_are_here_before_they_are_asked_for(
+    tmp_path: Path,
+) -> None:
+    deep = Channel("ch")
+    deep.add(
+        package("app", "1.0", depends=["lib >=1"], subdir="linux-64"),
+        package("lib", "1.0", depends=["base"], subdir="linux-64"),
+        package("base", "1.0"),
+        package("stranger", "1.0"),
+    )
+    with RecordingServer(name="origin") as server, ChannelApp(tmp_path, server) as gate:
+        deep.mount_origin(server)
+        for subdir in ("linux-64", "noarch"):
+            assert gate.get(f"{CH}{subdir}/{SHARDS}").status == 200
+        time.sleep(0.3)  # what the index says is read behind the client's back
+        shards = {
+            name: f"{CH}{path}"
+            for path, body in deep.shards().items()
+            for name in ("app", "lib", "base", "stranger")
+            if any(file.startswith(f"{name}-") for file in read_shard(body)["packages.conda"])
+        }
+        assert gate.get(shards["app"]).status == 200
+        deadline = time.monotonic() + 5
+        while len(server.requests("*.msgpack.zst")) < 5 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        asked = {seen.path for seen in server.seen}
+        assert {shards["app"], shards["lib"], shards["base"]} <= asked
+        assert shards["stranger"] not in asked
+        server.forget()
+        assert gate.get(shards["base"]).status == 200
+        assert server.seen == []
