@@ -12,7 +12,7 @@ from headrace_conda_inside.waking import answers
 
 __all__ = ["health_check", "hints", "subcommand"]
 
-_USAGE = "usage: conda headrace {status,doctor,explain,bench} ...\n"
+_USAGE = "usage: conda headrace {status,doctor,explain} ...\n"
 
 
 def subcommand(words: Any) -> int:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from headrace.cli.context import FAILED, OK, Context, add_json, add_scope
 from headrace.cli.summary import bytes_text
 from headrace.errors import LocalError
+from headrace.hookspecs import Explanation, GatewayAddress
 
 __all__ = ["add", "run"]
 
@@ -26,6 +27,12 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         "order in which they would be asked.",
     )
     parser.add_argument("what", metavar="WHAT", help="[ECOSYSTEM:]NAME[==VERSION], or a file name")
+    parser.add_argument(
+        "--for",
+        dest="described",
+        metavar="FACTS",
+        help="for another host: driver=550,gpu=V100,python=3.12",
+    )
     add_scope(parser)
     add_json(parser)
 
@@ -38,7 +45,10 @@ def run(args: argparse.Namespace, context: Context) -> int:
     address, _ = gateway_of(context)
     ecosystem, what, version = _parse(args.what)
     query = f"what={quote(what)}&version={quote(version or '')}"
+    builds = _builds(what, version, ecosystem, context, address=address, described=args.described)
     told = address and health.ask(address, f"/explain?{query}", 10.0)
+    if not isinstance(told, dict) and builds:
+        told = {}
     if not isinstance(told, dict):
         raise LocalError(
             "gateway-silent",
@@ -47,7 +57,10 @@ def run(args: argparse.Namespace, context: Context) -> int:
         )
     documents = [d for d in told.get("documents", []) if ecosystem in (None, d["ecosystem"])]
     artifacts = [a for a in told.get("artifacts", []) if ecosystem in (None, a["ecosystem"])]
-    explanations = context.plugins.explanations(what, version, ecosystem, context.place())
+    explanations = [
+        *builds,
+        *context.plugins.explanations(what, version, ecosystem, context.place()),
+    ]
     for path in (path for each in explanations for path in each.paths):
         more = health.ask(address, f"/explain?what={quote(path)}", 10.0) if address else None
         artifacts += more.get("artifacts", []) if isinstance(more, dict) else []
@@ -67,6 +80,25 @@ def run(args: argparse.Namespace, context: Context) -> int:
                 context.console.print(f"{start:<8} {line}", markup=False)
         _tell(context, documents, artifacts, quiet=bool(explanations))
     return OK if documents or artifacts or explanations else FAILED
+
+
+def _builds(
+    what: str,
+    version: str | None,
+    ecosystem: str | None,
+    context: Context,
+    *,
+    address: GatewayAddress | None,
+    described: str | None,
+) -> list[Explanation]:
+    """Say which build of a package for accelerators this host can run, where it has such builds."""
+    from headrace.cli import explain_builds  # noqa: PLC0415 - start-up time
+
+    if what.startswith("/") or ecosystem not in (None, "python"):
+        return []
+    specifier = f"=={version}" if version else ""
+    told = explain_builds.explain(what, specifier, context, address, described)
+    return [told] if told else []
 
 
 def _parse(text: str) -> tuple[str | None, str, str | None]:
