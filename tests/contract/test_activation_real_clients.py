@@ -122,7 +122,8 @@ def test_pip_config_set_in_between_loses_nothing(
     pip.point_at(f"{made.origin}/")
     user.headrace("on").ok()
     pip.run("config", "set", "global.timeout", "77").ok()
-    assert user.json("status")["tools"][0]["state"] == "routed"
+    tools = {tool["tool"]: tool["state"] for tool in user.json("status")["tools"]}
+    assert tools["pip"] == "routed"
     told = user.headrace("off").ok()
     assert "only headrace's lines were taken out" in told.out
     for _ in range(2):  # at once, and with another `on` over it
