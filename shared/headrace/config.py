@@ -192,8 +192,8 @@ class Settings:
     connections_per_mirror: int = 4
     connections: int = 32
     """Over all downloads."""
-    downloads: int = 4
-    """Large downloads at a time; more wait in turn."""
+    downloads: int = 6
+    """Large downloads at a time; more wait in turn. Clients have up to five files on their way."""
     mirrors: tuple[Mirror, ...] = ()
     """The user's own, from ``[[mirror]]`` tables."""
     disabled_mirrors: frozenset[str] = frozenset()

@@ -35,7 +35,7 @@ STORED_CHUNK = 512 << 10
 #: Seconds in which a client must have its headers, less what the gateway itself needs.
 _HEADERS = 8.0
 #: Seconds that a large download waits in line before it goes on with one connection.
-_TURN = 4.0
+_TURN = 1.5
 #: Seconds that a download waits for the last one of the same file to put its bytes down.
 _HANDOVER = 1.0
 
