@@ -21,6 +21,9 @@ _log = logging.getLogger("headrace.transfer")
 
 #: Bytes of an answer that are read to its end rather than its connection be lost.
 _DRAIN = 64 << 10
+#: Seconds between two looks at bytes that are being written, and how many looks.
+_MOMENT = 0.005
+_SETTLING = 1000
 
 
 class Pull:
@@ -143,13 +146,23 @@ class Pull:
             if not run.diskless:  # it is in memory from now on, these bytes too
                 await run.spool.write(offset, data)
 
+    async def _settled(self, start: int, end: int) -> None:
+        """Wait for bytes that the machine counts on and that another request is still writing."""
+        run = self._run
+        assert run.transfer is not None
+        assert run.spool is not None
+        for _ in range(_SETTLING):
+            held = run.transfer.segments.held.covers(start, end)
+            if not held or run.spool.written.covers(start, end):
+                return
+            await asyncio.sleep(_MOMENT)
+
     async def _compare(self, action: m.Compare, data: bytes) -> None:
         run = self._run
         assert run.spool is not None
         length = action.high - action.low
         given = data[action.low : action.high]
-        if not await run.spool.settled(action.offset, length):
-            return  # found worthless meanwhile
+        await self._settled(action.offset, action.offset + length)
         try:
             kept = run.spool.file.read(action.offset, length)
         except StoreError as error:

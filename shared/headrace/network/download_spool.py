@@ -26,8 +26,6 @@ _PART = 1 << 20
 _BUSY = 0.02
 #: Writes after which a disk that was busy is tried without a thread again.
 _AGAIN = 512
-#: Times that `settled` looks, with that pause between: a disk may take seconds.
-_SETTLING = 500
 
 
 class Bytes(Protocol):
@@ -93,14 +91,6 @@ class Spool:
         while self.written.total < self.size:
             self._full.clear()
             await self._full.wait()
-
-    async def settled(self, start: int, length: int) -> bool:
-        """Return once bytes that were received are written; False: they were dropped instead."""
-        for _ in range(_SETTLING):
-            if self.written.run_end(start) >= start + length:
-                return True
-            await asyncio.sleep(_BUSY)
-        return False
 
     async def doubt(self) -> None:
         """Some of it is wrong: what is on the disk is for no later run."""
