@@ -73,7 +73,11 @@ class Court:
                 if piece is None or (
                     upstream.id in feeble
                     and piece.accuser is None
-                    and any(i not in feeble and i != piece.supplier for i in ids)
+                    and any(
+                        # A source that this trial does not hear will never take the piece.
+                        i not in feeble and i != piece.supplier and self.trial.next_for(i)
+                        for i in ids
+                    )
                 ):
                     break
                 segment = books.launch(upstream, piece.start, piece.end, now, out)
