@@ -323,3 +323,34 @@ def test_repr_tells_the_state() -> None:
     text = repr(transfer)
     assert text.startswith("<Transfer fetching <0/20971520 held")
     assert "<mirror 1/1/4 strikes=0>" in text
+
+
+def test_a_stumbling_origin_is_still_asked_when_a_trial_hears_nobody_else() -> None:
+    """Two mirrors agree on what is wrong; the strict trial that follows must not wait for them."""
+    other = Source("other", "http://other/f", rate=5e6, rtt=0.03)
+    transfer, first = begin(SIZE, MIRROR, other, ORIGIN)
+    complete(transfer, first)
+    open_ = fetches(transfer.handle(m.Digested(agrees=False), 2.0))
+    ordinary, now, stumbled = transfer.court.trial, 2.0, 0
+    for _ in range(200):
+        now += 0.1
+        if not open_:
+            open_ = fetches(transfer.handle(m.Tick(), now))
+            continue
+        check = open_.pop(0)
+        assert check.end is not None
+        if stumbled and check.request > stumbled:
+            break  # it is asked again after its pause: nothing waits
+        if transfer.court.trial is not ordinary:
+            assert check.source == "origin"
+            stumbled = max([check.request, *(f.request for f in open_)])
+            actions = transfer.handle(m.Failed(check.request, Fault.UNREACHABLE), now)
+        else:
+            actions = transfer.handle(m.Opened(check.request, SIZE), now)
+            actions += transfer.handle(m.Received(check.request, check.end - check.start), now)
+            agreed = m.Compared(check.request, check.start, check.end, None)
+            actions += transfer.handle(agreed, now)
+            actions += transfer.handle(m.Ended(check.request), now)
+        open_ += fetches(actions)
+    else:
+        pytest.fail(f"nobody is asked any more: {transfer}")
