@@ -19,8 +19,9 @@ from headrace_conda.bases import Base
 
 __all__ = ["NAME", "archive", "content", "pth"]
 
-#: What the archive is called, in either scope.
-NAME = "conda-plugin.zip"
+#: What the archive is called, in either scope and at any version. pip passes a wheel on the path
+#: over; what lies in another archive there it lists, freezes and (before 23.3) calls an egg.
+NAME = "headrace_conda_inside-0-py3-none-any.whl"
 
 _PACKAGE = "headrace_conda_inside"
 #: The oldest that the format knows: the same plugin is the same bytes at any time.

@@ -14,6 +14,7 @@ from headrace.hookspecs import FileEdit, GatewayAddress, Override, Place, Scope,
 from headrace.models import Origin
 from headrace_conda import bases
 from headrace_conda.activation_conda import CondaActivation
+from headrace_conda.bridge import NAME
 from lib.conda_bases import at, site_of, stand_in
 from lib.places import GATEWAY, place, reader
 
@@ -55,7 +56,7 @@ def overrides(where: Place) -> list[Override]:
 
 
 def packed(tmp_path: Path) -> Path:
-    return tmp_path / "headrace" / "config" / "conda-plugin.zip"
+    return tmp_path / "headrace" / "config" / NAME
 
 
 # ------------------------------------------------------------------ on
@@ -115,7 +116,7 @@ def test_the_machines_drop_in_leads_to_the_machines_archive(tmp_path: Path, base
     where = place(tmp_path, {"HEADRACE_CONDA_BASE": str(base)}, scope=Scope.SYSTEM)
     drop_in, archive, pth = enable(where)
     assert drop_in == Path("/etc/conda/condarc.d/headrace.yml")
-    assert archive == Path("/etc/headrace/conda-plugin.zip")
+    assert archive == Path("/etc/headrace", NAME)
     assert pth.parent == site_of(base)
 
 
@@ -267,6 +268,6 @@ def test_what_somebody_wrote_since_or_named_so_before_is_his(tmp_path: Path, bas
     for path, edit in enable(at(tmp_path, base)).items():
         after = edit.after or b""
         assert CondaActivation().withdraw(path, None, after, after + b"more") is None
-        if path.suffix != ".zip":
+        if path.name != NAME:
             his = b"channels: [x]\n"
             assert CondaActivation().withdraw(path, None, his, his) is None

@@ -11,6 +11,7 @@ from headrace.hookspecs import CATALOGUE, Place
 from headrace.models import Origin
 from headrace_conda import bases, known
 from headrace_conda.activation_conda import CondaActivation
+from headrace_conda.bridge import NAME
 from lib.conda_bases import at, stand_in
 from lib.places import GATEWAY, reader
 
@@ -78,9 +79,9 @@ def test_run_sets_variables_and_writes_below_its_folder_alone(tmp_path: Path, ba
     assert variables == {
         "CONDARC": str(scratch / "condarc.d"),
         "HEADRACE_CONDA_GATEWAY": "http://127.0.0.1:17223",
-        "PYTHONPATH": str(scratch / "conda-plugin.zip"),
+        "PYTHONPATH": str(scratch / NAME),
     }
-    assert set(files) == {"condarc.d/headrace.yml", "conda-plugin.zip"}
+    assert set(files) == {"condarc.d/headrace.yml", NAME}
     assert b"headrace_gateway" not in (files["condarc.d/headrace.yml"] or b"")
 
 
@@ -90,7 +91,7 @@ def test_run_keeps_the_users_own_condarc_and_pythonpath(tmp_path: Path, base: Pa
     env = {"CONDARC": str(own), "PYTHONPATH": "/a::/b"}
     scratch = tmp_path / "scratch"
     variables, files = environment(at(tmp_path, base, env=env), scratch)
-    assert variables["PYTHONPATH"] == f"/a:/b:{scratch / 'conda-plugin.zip'}"
+    assert variables["PYTHONPATH"] == f"/a:/b:{scratch / NAME}"
     # conda reads the files of a folder in the order of their names, and the last one wins.
     assert files["condarc.d/users-00.yml"] == own.read_bytes()
     assert max(name for name in files if name.startswith("condarc.d/")) > "condarc.d/headrace.yml"
@@ -113,7 +114,7 @@ def test_run_takes_a_condarc_that_is_a_folder_and_one_below_the_home(
 
 def test_run_with_a_condarc_that_is_not_there_goes_on(tmp_path: Path, base: Path) -> None:
     _, files = environment(at(tmp_path, base, env={"CONDARC": "/no/such.yml"}), tmp_path / "s")
-    assert set(files) == {"condarc.d/headrace.yml", "conda-plugin.zip"}
+    assert set(files) == {"condarc.d/headrace.yml", NAME}
 
 
 def test_run_needs_no_archive_where_headrace_is_installed(tmp_path: Path) -> None:

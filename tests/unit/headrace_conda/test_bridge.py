@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import os
 import subprocess
 import sys
 import zipfile
@@ -56,13 +57,27 @@ def test_python_finds_the_entry_point_in_it(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [bridge.NAME]
 
 
+def test_pip_neither_lists_nor_freezes_it(tmp_path: Path) -> None:
+    packed = tmp_path / bridge.NAME
+    packed.write_bytes(bridge.content())
+    told = subprocess.run(  # noqa: PLW1510
+        [sys.executable, "-m", "pip", "list", "--no-index"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(packed)},
+    )
+    assert "pytest" in told.stdout, told.stderr
+    assert "conda-inside" not in told.stdout.replace("_", "-")
+    assert "egg" not in told.stderr
+
+
 def test_the_way_to_it_is_named_by_what_it_says(tmp_path: Path) -> None:
     base = Base(tmp_path, (26, 7), tmp_path / "site", True, False)
-    path, line = bridge.pth(base, Path("/home/a b/conda-plugin.zip"))
-    assert line == b"/home/a b/conda-plugin.zip\n"
+    path, line = bridge.pth(base, Path("/home/a b/plugin.whl"))
+    assert line == b"/home/a b/plugin.whl\n"
     assert path.parent == base.site
     assert path.suffix == ".pth"
-    other, _ = bridge.pth(base, Path("/home/c/conda-plugin.zip"))
+    other, _ = bridge.pth(base, Path("/home/c/plugin.whl"))
     assert other != path
 
 
