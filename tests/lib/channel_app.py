@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 
 import headrace_conda.plugin
-from headrace.models import Origin
+from headrace.models import Mirror, Origin
 from lib.app import App, Told
 from lib.servers import RecordingServer
 
@@ -15,7 +16,12 @@ class ChannelApp(App):
     """An `App` whose first origin is a recording server."""
 
     def __init__(
-        self, root: Path, server: RecordingServer, *others: RecordingServer, private: bool = False
+        self,
+        root: Path,
+        server: RecordingServer,
+        *others: RecordingServer,
+        private: bool = False,
+        mirrors: Iterable[Mirror] = (),
     ) -> None:
         """`others` are further hosts that may be asked; `private` speaks of the first."""
         self.prefix = f"/conda/http+127.0.0.1:{server.port}"
@@ -23,7 +29,7 @@ class ChannelApp(App):
             Origin("conda", each.url, private=private and each is server, name=each.name)
             for each in (server, *others)
         ]
-        super().__init__(root, *origins, plugins=[headrace_conda.plugin])
+        super().__init__(root, *origins, plugins=[headrace_conda.plugin], mirrors=mirrors)
 
     def get(self, path: str, method: str = "GET", **headers: str) -> Told:
         """Ask for a path of the first origin."""

@@ -27,7 +27,7 @@ from headrace.network.documents import (
 from headrace.network.error_memory import ErrorMemory
 from headrace.network.exchange import Exchange, Gone
 from headrace.network.prober import Report
-from headrace.network.verbatim_flight import Changed, Flight, InParts, follow, read
+from headrace.network.verbatim_flight import Changed, Doubtful, Flight, InParts, follow, read
 from headrace.network.verbatim_head import document_of, head_for, is_known, not_to_be_kept
 from headrace.policy.lifetimes import is_fresh
 from headrace.redact import for_display
@@ -43,6 +43,8 @@ _GAP = 20.0
 _AT_ONCE = 1.0
 #: Seconds for which a document that did not fit on the disk is the origin's to give.
 _NO_ROOM = 60.0
+#: Seconds for which a document whose parts could not be proven comes from its origin in one piece.
+_IN_ONE = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class Verbatim:
         self._missing = ErrorMemory(MISSING_LIFETIME, clock)
         self._failed = ErrorMemory(PAUSE_AFTER_FAILURE, clock)
         self._no_room: dict[str, float] = {}
+        self._in_one: dict[str, float] = {}
 
     # ------------------------------------------------------------------ for clients
 
@@ -265,7 +268,9 @@ class Verbatim:
         return flight if flight is not None and flight.open else self._start(plan, copy)
 
     def _start(self, plan: ServeDocument, before: Copy | None) -> Flight:
-        flight = self._flights[plan.key] = Flight(plan, before, self._in_parts)
+        alone = self._in_one.get(plan.key, 0.0) > time.monotonic()
+        in_parts = None if alone else self._in_parts
+        flight = self._flights[plan.key] = Flight(plan, before, in_parts)
         task = asyncio.ensure_future(self._drive(flight))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -280,7 +285,9 @@ class Verbatim:
             flight.end(UpstreamError(Fault.CUT, "the gateway ends"))
             raise
         except UpstreamError as error:
-            if not isinstance(error, Changed):
+            if isinstance(error, Doubtful):
+                self._in_one[plan.key] = time.monotonic() + _IN_ONE
+            elif not isinstance(error, Changed):
                 await self._note(plan.key, error)
             flight.end(error)
         except StoreError as error:

@@ -32,7 +32,7 @@ from headrace.redact import for_display
 from headrace.system.copies import Copies, Copy, Draft
 from headrace.transfer.ranges import ContentRange
 
-__all__ = ["Changed", "Flight", "InParts", "follow", "read"]
+__all__ = ["Changed", "Doubtful", "Flight", "InParts", "follow", "read"]
 
 _log = logging.getLogger("headrace.documents")
 
@@ -71,6 +71,12 @@ InParts = Callable[[Artifact, int], AsyncGenerator[bytes, None]]
 
 class Changed(OriginError):  # noqa: N818 - a fact about the document
     """The document became another one while it came: whoever asks again gets that."""
+
+
+class Doubtful(OriginError):  # noqa: N818 - a fact about what came
+    """A mirror's bytes went out and were not proven: nothing of the origin's may be put after them.
+    Whoever asks again gets the document from the origin alone, in one piece.
+    """
 
 
 class Flight:
@@ -149,7 +155,7 @@ class Flight:
                 )
                 break
             except UpstreamError as error:
-                if error.fault is not Fault.MISSING:
+                if error.fault is not Fault.MISSING and not isinstance(error, Doubtful):
                     report("origin", "document", fault=error.fault, retry_after=error.retry_after)
                 in_vain = 0 if self._have > had else in_vain + 1
                 if in_vain > _CONTINUED or not self._can_go_on(error):
@@ -266,8 +272,9 @@ class Flight:
         """Write the rest of a long document; where that fails, it is asked for as one again."""
         assert self._in_parts is not None
         in_parts, self._in_parts = self._in_parts, None
+        begun = self._have
         try:
-            async with aclosing(in_parts(long, self._have)) as parts:
+            async with aclosing(in_parts(long, begun)) as parts:
                 while True:
                     async with asyncio.timeout(_SILENCE):
                         data = await anext(parts, b"")
@@ -275,9 +282,12 @@ class Flight:
                         break
                     await self._write(data)
                     self.progress()
-        except UpstreamError:
-            raise
         except (HeadraceError, TimeoutError) as error:
+            if long.mirrored and self._have > begun:
+                message = f"{for_display(self.plan.url)}: not all of its parts came: {error}"
+                raise Doubtful(Fault.WRONG_BYTES, message) from error
+            if isinstance(error, UpstreamError):
+                raise
             raise UpstreamError(Fault.CUT, str(error) or "no part came in time") from error
         if self._have != self.length:
             raise UpstreamError(Fault.CUT, f"{for_display(self.plan.url)} gave less than the rest")

@@ -28,9 +28,9 @@ class Books:
         self.provenance: dict[str, Extents] = {}
         """By source, or `EARLIER` for an earlier run."""
         self.checked = True
+        """There is a digest to check the whole against."""
         self.etag: str | None = None
         """`Spec.etag`."""
-        """There is a digest to check the whole against."""
         self.origin_alone = False
         """No other source is asked any more."""
         self.most = 1 << 30

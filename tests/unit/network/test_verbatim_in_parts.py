@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.models import Mirror, OperatorClass
 from lib import modes
 from lib.channel_app import ChannelApp
 from lib.servers import RecordingServer, Reply
@@ -135,3 +136,26 @@ def test_a_stated_digest_is_what_the_parts_are_checked_by(
         BODY, 200, "application/zstd", {"Repr-Digest": f"sha-256=:{right}:"}
     )
     assert gate.get(PACKED).body == BODY
+
+
+def test_lie_of_a_mirror_is_neither_completed_nor_kept(
+    tmp_path: Path, origin: RecordingServer
+) -> None:
+    """Bytes of it may go out before the digest decides: then the client sees a cut, no document."""
+    body, lie = body_of("long", 24 * MB), body_of("a lie", 24 * MB)
+    origin.fail(modes.slow(2 * MB))
+    right = base64.b64encode(hashlib.sha256(body).digest()).decode()
+    headers = {"Repr-Digest": f"sha-256=:{right}:"}
+    origin.content[PACKED] = Reply(body, 200, "application/zstd", headers)
+    with RecordingServer({PACKED: lie}, name="liar") as liar:
+        mirror = Mirror(
+            "liar", "conda", liar.url, "same-path", operator_class=OperatorClass.ORGANISATION
+        )
+        with ChannelApp(tmp_path, origin, mirrors=[mirror]) as gate:
+            first = gate.get(PACKED)
+            assert liar.seen
+            assert not first.complete
+            assert len(first.body) < len(body)
+            again = gate.get(PACKED)
+            assert (again.complete, again.body == body) == (True, True)
+            assert gate.get(PACKED).body == body
