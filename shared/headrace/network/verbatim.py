@@ -285,10 +285,7 @@ class Verbatim:
             flight.end(UpstreamError(Fault.CUT, "the gateway ends"))
             raise
         except UpstreamError as error:
-            if isinstance(error, Doubtful):
-                self._in_one[plan.key] = time.monotonic() + _IN_ONE
-            elif not isinstance(error, Changed):
-                await self._note(plan.key, error)
+            await self._note(plan.key, error)
             flight.end(error)
         except StoreError as error:
             _log.warning("%s", error)
@@ -315,7 +312,9 @@ class Verbatim:
         if error.fault is Fault.MISSING:
             self._missing.note(key, error)
             await asyncio.to_thread(self._copies.forget, key)
-        else:
+        elif isinstance(error, Doubtful):
+            self._in_one[key] = time.monotonic() + _IN_ONE
+        elif not isinstance(error, Changed):
             self._failed.note(key, error)
 
     def _stale(self, copy: Copy, error: UpstreamError) -> Given:
