@@ -11,6 +11,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from headrace.lookups import Effort, Entry, LookUp, Seen, Want
@@ -55,7 +56,8 @@ _DOCUMENT = re.compile(
 )
 _SHARD = re.compile(r"([0-9a-f]{64})\.msgpack\.zst")
 _PACKAGE = re.compile(r".+-[^-]+-[^-]+\.(?:conda|tar\.bz2)")
-#: Folders that are remembered: whose packages are elsewhere, and whose index was asked for.
+#: Folders that are remembered: those with packages elsewhere or documents of their own, and those
+#: whose index was asked for.
 _MOST_ELSEWHERE = 1000
 _MOST_ASKED = 64
 #: Indexes that are kept in memory, some megabytes each: two channels with two folders.
@@ -78,6 +80,8 @@ class CondaEcosystem:
         """Folders whose packages are named in another one (CEP 15's base_url), by their URLs."""
         self._indexed: OrderedDict[str, Place] = OrderedDict()
         """Indexes of shards that clients asked for lately, by their URLs."""
+        self._own: OrderedDict[str, None] = OrderedDict()
+        """Folders whose own documents clients asked for lately, by their URLs."""
         self._indexes: OrderedDict[str, formats.ShardIndex] = OrderedDict()
         """What the newest of them say, by their URLs."""
 
@@ -105,10 +109,9 @@ class CondaEcosystem:
             return ServeArtifact(request.path, None, None if origin.private else place.url)
         if _DOCUMENT.fullmatch(place.name):
             if place.name == _SHARDS:
-                self._indexed[place.url] = place
-                self._indexed.move_to_end(place.url)
-                while len(self._indexed) > _MOST_ASKED:
-                    self._indexed.popitem(last=False)
+                _remember(self._indexed, place.url, place, _MOST_ASKED)
+            if place.name == _SHARDS or place.name in _TABLES:
+                _remember(self._own, place.url.rpartition("/")[0], None, _MOST_ELSEWHERE)
             return self._document(origin, place)
         return PassThrough(origin, f"{place.url}?{request.query}" if request.query else place.url)
 
@@ -226,7 +229,10 @@ class CondaEcosystem:
     def _folder_that_names(self, place: Place) -> Generator[Want, Seen | None, Place]:
         """Find the folder whose documents name the packages of this one: mostly itself."""
         folder = place.url.rpartition("/")[0]
-        if folder not in self._named_in and f"{folder}/{_SHARDS}" not in self._indexed:
+        # What its own channel says of it goes before what another one does.
+        if folder in self._own:
+            return place
+        if folder not in self._named_in:
             # Packages of an index that stands elsewhere: one that was asked for in this hour.
             for each in reversed(self._indexed.copy().values()):
                 if each.folder.rpartition("/")[2] != place.folder.rpartition("/")[2]:
@@ -235,9 +241,7 @@ class CondaEcosystem:
                 seen = yield Want(document, effort=Effort.AT_HAND)
                 if seen is not None:
                     self._learn(document.url, _base_url(seen.body))
-        # What its own channel says of it goes before what another one does.
-        own = f"{folder}/{_SHARDS}" in self._indexed
-        there = None if own else self._named_in.get(folder)
+        there = self._named_in.get(folder)
         return (places.place_of(f"{there}/x") if there else None) or place
 
     # ------------------------------------------------------------ places
@@ -263,10 +267,7 @@ class CondaEcosystem:
     def learn(self, document: Document, plan: ServeDocument) -> None:
         """Keep what an index of shards says."""
         if plan.url.endswith(f"/{_SHARDS}"):
-            self._indexes[plan.url] = _index(document.body)
-            self._indexes.move_to_end(plan.url)
-            while len(self._indexes) > _MOST_INDEXES:
-                self._indexes.popitem(last=False)
+            _remember(self._indexes, plan.url, _index(document.body), _MOST_INDEXES)
 
     def leads_to(
         self, plan: ServeDocument | ServeArtifact, document: Document, request: Request
@@ -291,6 +292,13 @@ class CondaEcosystem:
                 origin = self._origins.get(place.authority) if place else None
                 if place is not None and origin is not None and not origin.private:
                     yield ServeArtifact(place.path, None, place.url)
+
+
+def _remember(table: OrderedDict[str, Any], key: str, value: object, most: int) -> None:
+    table[key] = value
+    table.move_to_end(key)
+    while len(table) > most:
+        table.popitem(last=False)
 
 
 def _kind(name: str) -> bytes:

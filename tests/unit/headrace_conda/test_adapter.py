@@ -312,12 +312,12 @@ def test_packages_in_another_folder_are_named_where_their_channel_is(how: str) -
     assert (found.origin, found.url) == (FILES, f"{base}{FILE}")
 
 
-def test_no_channel_speaks_for_one_that_has_an_index_of_its_own() -> None:
+@pytest.mark.parametrize("document", ["repodata_shards.msgpack.zst", "repodata.json.zst"])
+def test_no_channel_speaks_for_one_that_has_an_index_of_its_own(document: str) -> None:
     world = CondaEcosystem([PUBLIC])
     library = Library(world)
     for channel in ("ch", "greedy"):
-        path = f"/conda/host.example/{channel}/linux-64/repodata_shards.msgpack.zst"
-        world.plan(Request("GET", path))
+        world.plan(Request("GET", f"/conda/host.example/{channel}/linux-64/{document}"))
     greedy = world.plan(Request("GET", "/conda/host.example/greedy/linux-64/repodata.json"))
     assert isinstance(greedy, ServeDocument)
     library.here[greedy.url] = (9.0, flat(OTHER, base_url=f"{FOLDER}/"))
