@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import random
 import threading
 import time
 from collections.abc import Iterator
@@ -15,17 +14,11 @@ import pytest
 from headrace.models import Mirror, OperatorClass
 from lib import modes
 from lib.channel_app import ChannelApp
+from lib.channel_documents import PACKED, body_of
 from lib.servers import RecordingServer, Reply
 
 MB = 1 << 20
-PACKED = "/ch/linux-64/repodata.json.zst"
-
-
-def body_of(seed: str, size: int = 6 * MB) -> bytes:
-    return b"\x28\xb5\x2f\xfd" + random.Random(seed).randbytes(size)
-
-
-BODY = body_of("one")
+BODY = body_of(6 * MB, "one")
 
 
 @pytest.fixture
@@ -34,12 +27,6 @@ def origin() -> Iterator[RecordingServer]:
         # Each connection is slow, the line is not: what loss does to a far one.
         server.fail(modes.slow(0.6 * MB))
         yield server
-
-
-@pytest.fixture
-def gate(tmp_path: Path, origin: RecordingServer) -> Iterator[ChannelApp]:
-    with ChannelApp(tmp_path, origin) as made:
-        yield made
 
 
 def at_a_time(origin: RecordingServer) -> int:
@@ -83,7 +70,7 @@ def test_readers_follow_a_document_that_comes_in_parts(
 def test_parts_of_two_versions_are_never_one_document(
     gate: ChannelApp, origin: RecordingServer
 ) -> None:
-    newer = body_of("two")
+    newer = body_of(6 * MB, "two")
 
     def change() -> None:
         while sum(seen.sent for seen in origin.seen) < 2 * MB:
@@ -142,7 +129,7 @@ def test_lie_of_a_mirror_is_neither_completed_nor_kept(
     tmp_path: Path, origin: RecordingServer
 ) -> None:
     """Bytes of it may go out before the digest decides: then the client sees a cut, no document."""
-    body, lie = body_of("long", 24 * MB), body_of("a lie", 24 * MB)
+    body, lie = body_of(24 * MB, "long"), body_of(24 * MB, "a lie")
     origin.fail(modes.slow(2 * MB))
     right = base64.b64encode(hashlib.sha256(body).digest()).decode()
     headers = {"Repr-Digest": f"sha-256=:{right}:"}

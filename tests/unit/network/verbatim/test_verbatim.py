@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import json
 import random
-import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,48 +14,11 @@ from headrace.network import verbatim_flight
 from lib import modes
 from lib.app import Told
 from lib.channel_app import ChannelApp
+from lib.channel_documents import BODY, JSON, MODIFIED, NEWER, PACKED, PAGE, body_of, until_closed
 from lib.servers import RecordingServer, Reply
 
 MB = 1 << 20
-FOLDER = "/ch/linux-64"
-PAGE = f"{FOLDER}/repodata.json"
-PACKED = f"{FOLDER}/repodata.json.zst"
-MODIFIED = "Wed, 01 Jan 2025 00:00:00 GMT"
-
-
-def body_of(size: int, seed: str = "") -> bytes:
-    return b"\x28\xb5\x2f\xfd" + random.Random(f"{seed}{size}").randbytes(size)
-
-
-BODY = body_of(3 * MB)
-NEWER = body_of(3 * MB, "newer")
-JSON = json.dumps({"info": {}, "packages": {}, "filler": "x" * 300_000}).encode()
-
-
-def until_closed(live: socket.socket) -> bytes:
-    found = b""
-    with live:
-        while part := live.recv(1 << 16):
-            found += part
-    return found
-
-
-@pytest.fixture(autouse=True)
-def in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What comes in parts is another file's subject."""
-    monkeypatch.setattr(verbatim_flight, "IN_PARTS", 1 << 40)
-
-
-@pytest.fixture
-def origin() -> Iterator[RecordingServer]:
-    with RecordingServer({PACKED: BODY, PAGE: Reply(JSON, 200, "application/json")}) as server:
-        yield server
-
-
-@pytest.fixture
-def gate(tmp_path: Path, origin: RecordingServer) -> Iterator[ChannelApp]:
-    with ChannelApp(tmp_path, origin) as made:
-        yield made
+pytestmark = pytest.mark.usefixtures("in_one_piece")
 
 
 # ------------------------------------------------------------------ as the origin gave it
