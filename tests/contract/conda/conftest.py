@@ -1,4 +1,4 @@
-"""The world of the conda tests: see `lib.conda_world`."""
+"""The world of the conda tests (`lib.conda_world`), and somebody with a conda of his own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from lib.conda_clients import chosen_bases
+from lib.conda_user import User, somebody
 from lib.conda_world import MakeWorld, maker
+from lib.servers import RecordingServer
+
+BASES = {base.version: base for base in chosen_bases()}
+NEWEST = next(iter(BASES), "")
 
 
 @pytest.fixture
@@ -16,3 +22,21 @@ def world(tmp_path: Path) -> Iterator[MakeWorld]:
     """Make worlds; `world(package, mirrors=2, …)`, see `make_world`."""
     with contextlib.ExitStack() as stack:
         yield maker(tmp_path, stack)
+
+
+@pytest.fixture
+def origin() -> Iterator[RecordingServer]:
+    with RecordingServer(name="origin") as server:
+        yield server
+
+
+@pytest.fixture(params=BASES)
+def user(request: pytest.FixtureRequest, tmp_path: Path, origin: RecordingServer) -> Iterator[User]:
+    with somebody(tmp_path, BASES[str(request.param)], origin) as made:
+        yield made
+
+
+@pytest.fixture
+def newest(tmp_path: Path, origin: RecordingServer) -> Iterator[User]:
+    with somebody(tmp_path, BASES[NEWEST], origin) as made:
+        yield made

@@ -5,38 +5,15 @@ bases are the test's own, with a real conda's packages.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lib.conda_clients import NO_BASE, Conda, chosen_bases, find_bases
-from lib.conda_user import User, somebody
-from lib.servers import RecordingServer
+from lib.conda_clients import NO_BASE, Conda, find_bases
+from lib.conda_user import User
 
 if not find_bases():
     pytest.skip(NO_BASE, allow_module_level=True)
-
-BASES = {base.version: base for base in chosen_bases()}
-NEWEST, *_ = BASES
-
-
-@pytest.fixture
-def origin() -> Iterator[RecordingServer]:
-    with RecordingServer(name="origin") as server:
-        yield server
-
-
-@pytest.fixture(params=BASES)
-def user(request: pytest.FixtureRequest, tmp_path: Path, origin: RecordingServer) -> Iterator[User]:
-    with somebody(tmp_path, BASES[str(request.param)], origin) as made:
-        yield made
-
-
-@pytest.fixture
-def newest(tmp_path: Path, origin: RecordingServer) -> Iterator[User]:
-    with somebody(tmp_path, BASES[NEWEST], origin) as made:
-        yield made
 
 
 def test_on_a_plain_conda_and_off(user: User) -> None:
