@@ -6,9 +6,6 @@ tables, and so is everything when nobody can be asked; the answer says which.
 
 from __future__ import annotations
 
-import base64
-import http.client
-import json
 import platform
 from collections.abc import Sequence
 from typing import Any
@@ -96,23 +93,14 @@ def _listed(
 
 def _page(project: str, context: Context, address: GatewayAddress) -> dict[str, Any] | None:
     """Ask the gateway for a project's page in the JSON form of the Simple API (PEP 691)."""
+    from headrace.system.service import health  # noqa: PLC0415 - start-up time
+
     origins = [found.origin for found in context.state.origins()]
     served = [each for each in context.plugins.ecosystems(origins) if each.name == "python"]
     if not served:
         return None
-    headers = {"Accept": _JSON}
-    if address.token:
-        proof = base64.b64encode(f"headrace:{address.token}".encode()).decode()
-        headers["Authorization"] = f"Basic {proof}"
-    connection = http.client.HTTPConnection(address.host, address.port, timeout=_PATIENCE)
-    try:
-        connection.request("GET", f"{served[0].prefixes[0]}{quote(project)}/", headers=headers)
-        answer = connection.getresponse()
-        table = json.loads(answer.read(_LONGEST)) if answer.status == 200 else None
-    except (OSError, http.client.HTTPException, ValueError):
-        return None
-    finally:
-        connection.close()
+    path = f"{served[0].prefixes[0]}{quote(project)}/"
+    table = health.ask(address, path, _PATIENCE, accept=_JSON, limit=_LONGEST)
     return table if isinstance(table, dict) else None
 
 

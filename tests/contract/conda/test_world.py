@@ -4,35 +4,15 @@ tests of this folder compare with, and what each client says on the wire.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lib.channels import SHARDS, Channel, Package, package, read_shard
-from lib.conda_clients import NO_BASE, Base, Conda, Rattler, chosen_bases, find_base, need_base
+from lib.conda_clients import NO_BASE, Conda, Rattler, find_base, need_base
+from lib.conda_world import CLIENTS, MB, knows_shards
 from lib.servers import RecordingServer, Seen
-
-Client = Conda | Rattler
-MB = 1 << 20
-CLIENTS: dict[str, Callable[[Path], Client]] = {"py-rattler": Rattler}
-
-
-def _conda(base: Base, solver: str) -> Callable[[Path], Client]:
-    return lambda home: Conda(base, home, solver)
-
-
-for _base in chosen_bases():
-    for _solver in _base.solvers:
-        if _solver != "libmamba":
-            CLIENTS[f"conda-{_base.version}-{_solver}"] = _conda(_base, _solver)
-
-
-def knows_shards(name: str) -> bool:
-    """Older condas with the rattler solver take flat pages; the classic solver always does."""
-    return name == "py-rattler" or bool(re.fullmatch(r"conda-2[6-9]\..*-rattler", name))
-
 
 INSTALLS = [(name, False) for name in CLIENTS] + [(n, True) for n in CLIENTS if knows_shards(n)]
 

@@ -26,11 +26,21 @@ class Health:
     """No worker can answer; clients are sent to the origin."""
 
 
-def ask(address: GatewayAddress, path: str, timeout: float = 2.0) -> Any:
-    """Return the JSON that the gateway gives for a path, or None when it does not."""
+def ask(
+    address: GatewayAddress,
+    path: str,
+    timeout: float = 2.0,
+    *,
+    accept: str = "application/json",
+    limit: int = ANSWER_LIMIT,
+) -> Any:
+    """Return the JSON that the gateway gives for a path, or None when it does not.
+
+    `timeout` is in seconds, `limit` in bytes: a longer answer is none.
+    """
     connection = http.client.HTTPConnection(address.host, address.port, timeout=timeout)
     try:
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": accept}
         if address.token:
             proof = base64.b64encode(f"headrace:{address.token}".encode()).decode()
             headers["Authorization"] = f"Basic {proof}"
@@ -38,7 +48,7 @@ def ask(address: GatewayAddress, path: str, timeout: float = 2.0) -> Any:
         answer = connection.getresponse()
         if answer.status != 200:
             return None
-        return json.loads(answer.read(ANSWER_LIMIT))
+        return json.loads(answer.read(limit))
     except (OSError, http.client.HTTPException, ValueError):
         return None
     finally:
