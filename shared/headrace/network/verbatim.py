@@ -94,8 +94,8 @@ class Verbatim:
         self._tasks: set[asyncio.Task[None]] = set()
         self._missing = ErrorMemory(MISSING_LIFETIME, clock)
         self._failed = ErrorMemory(PAUSE_AFTER_FAILURE, clock)
+        self._doubtful = ErrorMemory(_IN_ONE, clock)
         self._no_room: dict[str, float] = {}
-        self._in_one: dict[str, float] = {}
 
     # ------------------------------------------------------------------ for clients
 
@@ -268,8 +268,7 @@ class Verbatim:
         return flight if flight is not None and flight.open else self._start(plan, copy)
 
     def _start(self, plan: ServeDocument, before: Copy | None) -> Flight:
-        alone = self._in_one.get(plan.key, 0.0) > time.monotonic()
-        in_parts = None if alone else self._in_parts
+        in_parts = None if self._doubtful.get(plan.key) else self._in_parts
         flight = self._flights[plan.key] = Flight(plan, before, in_parts)
         task = asyncio.ensure_future(self._drive(flight))
         self._tasks.add(task)
@@ -313,7 +312,7 @@ class Verbatim:
             self._missing.note(key, error)
             await asyncio.to_thread(self._copies.forget, key)
         elif isinstance(error, Doubtful):
-            self._in_one[key] = time.monotonic() + _IN_ONE
+            self._doubtful.note(key, error)
         elif not isinstance(error, Changed):
             self._failed.note(key, error)
 
