@@ -159,6 +159,8 @@ def _tell(context: Context, table: dict[str, Any]) -> None:
         rows.add_column(heading, overflow="fold")
     for tool in table["tools"]:
         why = [] if tool["state"] == "overridden" else list(tool["files"])
+        if tool["state"] == "routed" and not why:
+            why = ["set up for the whole machine"]  # its journal is not this user's
         why += [f"{each['where']} {each['what']}" for each in tool["overrides"]]
         state = Text(tool["state"], style=_STYLES.get(tool["state"], ""))
         rows.add_row(tool["tool"], state, Text("\n".join(why)))
