@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from headrace.lookups import Entry, LookUp
@@ -26,15 +25,21 @@ from headrace.models import (
     ServeArtifact,
     ServeDocument,
 )
-from headrace_pip import environment, layouts, paths, read_ahead, simple_html, simple_json
+from headrace_pip import (
+    environment,
+    layouts,
+    paths,
+    read_ahead,
+    simple_html,
+    simple_json,
+    variant_index,
+)
 from headrace_pip.names import normalised
 from headrace_pip.negotiation import insists, preferred_form
+from headrace_pip.project_pages import headers_of, is_json, linked, parse, project_of_page
 from headrace_pip.simple_index import (
-    HTML_TYPE,
-    JSON_TYPE,
     FileLink,
     Link,
-    ProjectPage,
     best_digest,
 )
 from headrace_pip.wheel_metadata import metadata_of_wheel
@@ -69,7 +74,8 @@ class PythonEcosystem:
             if origin.ecosystem == self.name:
                 by_name.setdefault(_branch(origin), replace(origin, url=origin.url.rstrip("/")))
         self._origins = by_name
-        self._default = "default" if "default" in by_name else next(iter(by_name), "")
+        plain = [name for name in by_name if name != variant_index.NAME]
+        self._default = "default" if "default" in by_name else next(iter(plain), "")
         self._file_bases: dict[str, str] = {}
 
     @property
@@ -84,7 +90,7 @@ class PythonEcosystem:
         if request.method not in ("GET", "HEAD"):
             return Refuse(405, "an index is read with GET and HEAD")
         place = paths.parse(request.path)
-        origin = self._origins.get(place.origin or self._default) if place else None
+        origin = self._origin(place.origin) if place else None
         if place is None or origin is None:
             return Refuse(404, "no such path or index; pages are below /simple/")
         if isinstance(place, paths.FilePath):
@@ -99,9 +105,24 @@ class PythonEcosystem:
             return Refuse(404, "not a project's name")
         return replace(self._page(origin, project), revalidate=insists(request))
 
+    def _origin(self, name: str | None) -> Origin | None:
+        """Return an origin by the name that a path gives it; None: not on the closed list."""
+        if name is not None and name.startswith(paths.VARIANTS):
+            base = self._origins.get(variant_index.NAME)
+            label = name.removeprefix(paths.VARIANTS)
+            return variant_index.origin_of(base, label) if base is not None else None
+        return self._origins.get(name or self._default)
+
     def _page(self, origin: Origin, project: str) -> ServeDocument:
         url = f"{origin.url}/{project}/"
-        return ServeDocument(origin, url, _ACCEPT, key=url)
+        variant = bool(variant_index.label_of(origin))
+        return ServeDocument(
+            origin,
+            url,
+            _ACCEPT,
+            key=url,
+            forbidden_is_missing=variant and not origin.private,
+        )
 
     def form(self, request: Request, plan: ServeDocument) -> str:  # noqa: ARG002 - one form for all
         """Return ``json`` or ``html``, as the client prefers."""
@@ -111,20 +132,17 @@ class PythonEcosystem:
 
     def rewrite(self, document: Document, form: str, plan: ServeDocument) -> Response:
         """Turn the origin's page into the client's, in either form."""
-        project = _project(plan)
+        project = project_of_page(plan)
         link = self._link(plan.origin, project, document)
         # Promised metadata that cannot be had is fatal to pip; without the promise it goes on.
         provisional = document.supplied_by is not None or document.stale
-        if form == "json" and _is_json(document):
+        if form == "json" and is_json(document):
             raw = simple_json.load(document.body)
             body = simple_json.rewrite(raw, document.url, link, provisional=provisional)
         else:
-            page = _linked(_parse(document, project), link, provisional=provisional)
+            page = linked(parse(document, project), link, provisional=provisional)
             body = simple_json.render(page) if form == "json" else simple_html.render(page)
-        headers = {"content-type": JSON_TYPE if form == "json" else HTML_TYPE, "vary": "accept"}
-        if serial := document.headers.get("x-pypi-last-serial"):
-            headers["x-pypi-last-serial"] = serial
-        return Response(200, headers, body)
+        return Response(200, headers_of(document, form), body)
 
     def _link(self, origin: Origin, project: str, document: Document) -> Link:
         prefix = self._prefix(origin)
@@ -139,15 +157,17 @@ class PythonEcosystem:
         return link
 
     def _prefix(self, origin: Origin) -> str:
+        if variant_index.label_of(origin):
+            return f"/{origin.name}"
         branch = _branch(origin)
         return "" if branch == self._default else f"/index/{branch}"
 
     def artifacts(self, document: Document, plan: ServeDocument) -> Iterator[Artifact]:
         """List the files that a page names, each followed by its companions."""
-        project = _project(plan)
+        project = project_of_page(plan)
         prefix = self._prefix(plan.origin)
         own = self._is_own(document, plan.origin)
-        for file in _parse(document, project).files:
+        for file in parse(document, project).files:
             path = paths.file_path(prefix, project, file.url, file.filename)
             if path is None:
                 continue
@@ -213,7 +233,7 @@ class PythonEcosystem:
         """Give the page's URL at a mirror; None until the origin's own file host is known."""
         if plan.origin.private or plan.origin.name not in self._file_bases:
             return None
-        return layouts.document_url(mirror.layout, mirror.url, _project(plan))
+        return layouts.document_url(mirror.layout, mirror.url, project_of_page(plan))
 
     def confirmation(self, artifact: Artifact) -> str | None:
         """Give the origin's URL of a file whose path is the digest of its content."""
@@ -242,8 +262,8 @@ class PythonEcosystem:
     def _release_of(
         self, plan: ServeDocument, document: Document, where: environment.Environment
     ) -> Iterator[ServeArtifact]:
-        project = _project(plan)
-        file = read_ahead.newest_fitting(_parse(document, project), where)
+        project = project_of_page(plan)
+        file = read_ahead.newest_fitting(parse(document, project), where)
         if file is None:
             return
         path = paths.file_path(self._prefix(plan.origin), project, file.url, file.filename)
@@ -264,50 +284,6 @@ def _metadata(path: str, body: bytes) -> str:
 def _branch(origin: Origin) -> str:
     """Return the origin's name as a path can hold it."""
     return _NO_BRANCH.sub("-", origin.name)
-
-
-def _project(plan: ServeDocument) -> str:
-    return plan.url.rstrip("/").rpartition("/")[2]
-
-
-def _is_json(document: Document) -> bool:
-    kind = document.content_type.partition(";")[0].strip().lower()
-    return kind.endswith(("+json", "/json")) or (
-        not kind.endswith(("html", "xml")) and document.body[:1] == b"{"
-    )
-
-
-def _parse(document: Document, project: str) -> ProjectPage:
-    return _parse_cached(
-        document.body, document.content_type, document.url, project, _is_json(document)
-    )
-
-
-# A new page is read for its artifacts, for the other form and for reading ahead, within a moment.
-@lru_cache(maxsize=2)
-def _parse_cached(
-    body: bytes,
-    content_type: str,
-    url: str,
-    project: str,
-    is_json: bool,  # noqa: FBT001 - cache key
-) -> ProjectPage:
-    if is_json:
-        return simple_json.parse(simple_json.load(body), url, project)
-    return simple_html.parse(body, content_type, url, project)
-
-
-def _linked(page: ProjectPage, link: Link, *, provisional: bool) -> ProjectPage:
-    files = []
-    for file in page.files:
-        path = link(file.url, file.filename)
-        if provisional and path is None:
-            continue
-        mine = replace(file, url=path or file.url)
-        if provisional:
-            mine = replace(mine, core_metadata=False, provenance=None, gpg_sig=None)
-        files.append(mine)
-    return replace(page, files=tuple(files))
 
 
 def _trusted(file: FileLink, path: str, origin: Origin) -> Iterator[Artifact]:

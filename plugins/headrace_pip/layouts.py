@@ -22,6 +22,8 @@ __all__ = ["LAYOUTS", "document_url", "locate"]
 
 Layout = Callable[[str, Artifact], str | None]
 
+#: Where the gateway has the files of variant indexes.
+_VARIANT_FILES = "/pytorch/"
 _NVIDIA = "pypi.nvidia.com"
 
 
@@ -75,6 +77,31 @@ def _nvidia(base: str, artifact: Artifact) -> str | None:
     return f"{base}{parts.path}" if parts.hostname == _NVIDIA else None
 
 
+def _below_whl(artifact: Artifact) -> str | None:
+    """Return ``<variant>/<file>``, still encoded, of a file that PyTorch's indexes keep."""
+    tail = urlsplit(artifact.url).path.partition("/whl/")[2]
+    return tail if artifact.path.startswith(_VARIANT_FILES) and tail else None
+
+
+def _pytorch_copy(base: str, artifact: Artifact) -> str | None:
+    """The origin's tree as it is, pages and files (NJU, and PyTorch's own second host)."""
+    tail = _below_whl(artifact)
+    url = f"{base}/{tail}"
+    return url if tail and url != artifact.url else None
+
+
+def _pytorch_pages(base: str, artifact: Artifact) -> str | None:
+    """SJTU's: pages by project in a folder for each variant, and the files in that folder too."""
+    tail = _below_whl(artifact)
+    return f"{base}/{tail}" if tail else None
+
+
+def _pytorch_flat(base: str, artifact: Artifact) -> str | None:
+    """Alibaba Cloud's: one flat folder for each variant, with its wheels alone."""
+    tail = _below_whl(artifact)
+    return f"{base}/{tail}" if tail and tail.count("/") == 1 else None
+
+
 LAYOUTS: Mapping[str, Layout] = {
     "packages": _packages,
     "pypi-packages": _pypi_packages,
@@ -83,7 +110,13 @@ LAYOUTS: Mapping[str, Layout] = {
     "devpi": _devpi,
     "same-path": _same_path,
     "nvidia": _nvidia,
+    "pytorch-copy": _pytorch_copy,
+    "pytorch-pages": _pytorch_pages,
+    "pytorch-flat": _pytorch_flat,
 }
+
+#: Layouts that copy what hangs below one path, whosever that is: not the files of variant indexes.
+_OF_ONE_INDEX = frozenset({"nexus", "devpi", "same-path"})
 
 #: Layouts whose project pages can be told from the base URL.
 _PAGES = {
@@ -98,6 +131,8 @@ _PAGES = {
 def locate(layout: str, base: str, artifact: Artifact) -> str | None:
     """Give the artifact's URL at a mirror; None: no such layout, or no place in it."""
     function = LAYOUTS.get(layout)
+    if layout in _OF_ONE_INDEX and artifact.path.startswith(_VARIANT_FILES):
+        return None
     return function(base.rstrip("/"), artifact) if function else None
 
 

@@ -20,7 +20,7 @@ from headrace.errors import ConfigurationError, LocalError
 from headrace.hookspecs import DiscoveredOrigin, Place, Reader
 from headrace.models import Credential, Origin
 from headrace.redact import for_display, split_credential
-from headrace_pip import pip_config
+from headrace_pip import pip_config, variant_index
 
 __all__ = ["PIP_DEFAULT", "configured", "default_index", "discover", "is_public", "same_index"]
 
@@ -40,7 +40,10 @@ def discover(place: Place, read: Reader) -> list[DiscoveredOrigin]:
     """Return the origin of plain pip commands, with the credential that its URL carried."""
     found = _discover(place, read)
     cert = pip_config.effective(place, read, ("cert",))
-    return [replace(found, surroundings={EnvVars.PIP_CERT: cert.value} if cert else {})]
+    surroundings = {EnvVars.PIP_CERT: cert.value} if cert else {}
+    # A company's index has its own word on what comes from outside.
+    variants = () if found.origin.private else variant_index.origins()
+    return [replace(each, surroundings=surroundings) for each in (found, *variants)]
 
 
 def _discover(place: Place, read: Reader) -> DiscoveredOrigin:

@@ -5,6 +5,7 @@
 ``/packages/<aa>/<bb>/<60 hex>/<name>``           a file that the origin keeps under such a path
 ``/files/<project>/<16 hex>/<name>``              any other file; the hex is the URL's SHA-256
 ``/index/<origin>/simple/…`` (packages, files)    the same for an origin that is not the default
+``/pytorch/<variant>/simple/…`` (packages, files) the same for a variant index (``cu126``)
 ================================================  =============================================
 
 A path with ``.metadata`` or ``.asc`` behind a file's is that file's companion. Every path tells
@@ -24,6 +25,7 @@ from headrace_pip.names import normalised, project_of
 __all__ = [
     "COMPANIONS",
     "PREFIXES",
+    "VARIANTS",
     "FilePath",
     "PagePath",
     "content_path",
@@ -34,7 +36,9 @@ __all__ = [
     "with_suffix",
 ]
 
-PREFIXES = ("/simple/", "/packages/", "/files/", "/index/")
+PREFIXES = ("/simple/", "/packages/", "/files/", "/index/", "/pytorch/")
+#: Of a variant index's name, what its variant follows.
+VARIANTS = "pytorch/"
 COMPANIONS = (".metadata", ".asc")
 
 #: The path of a file at the official index is the BLAKE2b-256 of its content. A mirror of it that
@@ -44,6 +48,7 @@ _CONTENT_URL = re.compile(rf"https?://[^/?#]+(?:/[^?#]*?)?({_CONTENT})([^/?#]+)"
 _CONTENT_PATH = re.compile(rf"{_CONTENT}([^/]+)")
 _FILES_PATH = re.compile(r"/files/([a-z0-9-]+)/[0-9a-f]{16}/([^/]+)")
 _INDEX_PATH = re.compile(r"/index/([^/]+)(/(?:simple|packages|files)(?:/.*)?)")
+_VARIANT_PATH = re.compile(r"/(pytorch/[a-z0-9.]+)(/(?:simple|packages|files)(?:/.*)?)")
 _PLAIN = re.compile(r"[A-Za-z0-9._+!~-]+")
 _NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9._~/-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f/\\]")
@@ -70,7 +75,7 @@ class FilePath:
 def parse(path: str) -> PagePath | FilePath | None:
     """Read a decoded path; None: not one of ours."""
     origin: str | None = None
-    if found := _INDEX_PATH.fullmatch(path):
+    if found := _INDEX_PATH.fullmatch(path) or _VARIANT_PATH.fullmatch(path):
         origin, path = found[1], found[2]
     if path == "/simple" or path.startswith("/simple/"):
         return PagePath(origin, path.removeprefix("/simple").lstrip("/"))
@@ -90,7 +95,8 @@ def _without_suffix(name: str) -> str:
 def file_path(prefix: str, project: str, url: str, filename: str) -> str | None:
     """Give the decoded gateway path of a file; None: we do not serve it.
 
-    `prefix` is empty for the default origin, else ``/index/<name>``; `project` is normalised.
+    `prefix` is empty for the default origin, else ``/index/<name>`` or ``/pytorch/<variant>``;
+    `project` is normalised.
     """
     found = _CONTENT_URL.fullmatch(url)
     # The name's own project, not the page's, is all that the path tells after a restart.

@@ -13,10 +13,10 @@ from headrace.models import Credential, Mirror, Origin
 @hookimpl(trylast=True)
 def headrace_ecosystems(origins: Sequence[Origin]) -> Iterable[Ecosystem]:
     """Python packages, where there is an index to ask."""
-    from headrace_pip.adapter import PythonEcosystem
+    from headrace_pip.variants import PythonWithBuilds
 
-    mine = [origin for origin in origins if origin.ecosystem == PythonEcosystem.name]
-    return [PythonEcosystem(mine)] if mine else []
+    mine = [origin for origin in origins if origin.ecosystem == PythonWithBuilds.name]
+    return [PythonWithBuilds(mine)] if mine else []
 
 
 @hookimpl(trylast=True)

@@ -204,6 +204,12 @@ class Settings:
     public_origins: frozenset[str] = frozenset()
     """URLs of origins that the user calls public although the catalogue does not know them: their
     names are no secret, so mirrors may be asked."""
+    variants: str = "auto"
+    """Which builds for accelerators installers get: ``auto`` those that this host can run, ``off``
+    what the index lists, or a label (``cu126``, ``cpu``). HEADRACE_CUDA goes before it."""
+    target: str = ""
+    """The host to choose builds for, where that is not this one (``driver=550,gpu=A100``).
+    HEADRACE_TARGET goes before it."""
     source: Path | None = field(default=None, compare=False)
     """The file that this came from."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import pluggy
 
@@ -26,6 +26,7 @@ from headrace.activations import (
     Scope,
     Standing,
 )
+from headrace.builds import PageEntry
 from headrace.hosts import Accelerator, Variant, VariantRequest
 from headrace.lookups import Entry, LookUp
 from headrace.models import (
@@ -54,6 +55,7 @@ __all__ = [
     "FileEdit",
     "FreshnessProbe",
     "GatewayAddress",
+    "ListsBuilds",
     "Override",
     "Place",
     "Reader",
@@ -135,6 +137,42 @@ class Ecosystem(Protocol):
 
         For `ServeArtifact` the document's body is the artifact's content (PEP 658 metadata).
         """
+
+
+@runtime_checkable
+class ListsBuilds(Protocol):
+    """What an ecosystem has beside `Ecosystem` when some of its projects are built for several
+    kinds of accelerators, in variant indexes beside the default one. Pure, too.
+
+    Which build suits is the core's to say (`policy.variants`), what is listed the indexes'.
+    """
+
+    def asked(self, request: Request, plan: ServeDocument) -> VariantRequest | None:
+        """Say for whom a build is to be chosen; None: this client, or this index, is not one whose
+        page is arranged.
+        """
+
+    def variant_page(self, project: str, label: str) -> ServeDocument | None:
+        """Plan the page of a project in a variant index (``cu126``), or in the default one (empty
+        label); None: there is no such index here.
+        """
+
+    def page_path(self, project: str, label: str) -> str | None:
+        """Give the gateway's path of that page, for those who ask for it by name."""
+
+    def listed(self, document: Document, plan: ServeDocument) -> Iterable[tuple[str, bool]]:
+        """List the names of the files on such a page, and whether each is yanked; ValueError when
+        it is no such document.
+        """
+
+    def arranged(
+        self,
+        plan: ServeDocument,
+        form: str,
+        pages: Mapping[str, Document],
+        entries: Sequence[PageEntry],
+    ) -> Response:
+        """Write a project's page from those of several indexes, by label, as `entries` say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -305,6 +305,9 @@ class ServeDocument:
     origin's validators. Such a document begins with one of these; a login page does not."""
     table: bool = False
     """Of such a document: it names artifacts by the thousand; they are looked up by name."""
+    forbidden_is_missing: bool = False
+    """The origin says 403 of what it does not have, as an object store does that may not be
+    listed."""
 
 
 @dataclass(frozen=True, slots=True)

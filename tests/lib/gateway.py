@@ -55,11 +55,15 @@ class Gateway:
         settings: Mapping[str, str | int | float | bool] | None = None,
         env: Mapping[str, str] | None = None,
         ecosystem: str = "python",
+        named: Mapping[str, str] | None = None,
     ) -> None:
-        """`root` is its HEADRACE_HOME; `origins` are URLs; `settings` go into config.toml."""
+        """`root` is its HEADRACE_HOME; `origins` are URLs, `named` more of them by their names;
+        `settings` go into config.toml.
+        """
         self.root = root
         self.port = free_port()
         self.origins = [f"{ecosystem}={url}" for url in origins]
+        self.origins += [f"{ecosystem}/{name}={url}" for name, url in (named or {}).items()]
         self.log = root / "gateway.log"
         self.process: subprocess.Popen[bytes] | None = None
         home = root / "home"

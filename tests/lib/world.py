@@ -32,6 +32,8 @@ class World:
     stack: contextlib.ExitStack
     settings: dict[str, str | int | float | bool] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
+    named: dict[str, str] = field(default_factory=dict)
+    """More origins, by name."""
     running: Gateway | None = None
 
     @property
@@ -44,6 +46,7 @@ class World:
                 mirrors=self.described,
                 settings=self.settings,
                 env=self.env,
+                named=self.named,
             )
             self.running = self.stack.enter_context(made)
         return self.running

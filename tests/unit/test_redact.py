@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from headrace.errors import OriginError
@@ -32,6 +32,7 @@ def test_url_for_people_and_for_files(url: str, shown: str, kept: str | None) ->
 
 @given(st.text("abcXYZ012%40-_.~", min_size=1), st.text("abcXYZ!$&'()*+,;=", min_size=4))
 def test_no_password_survives(user: str, password: str) -> None:
+    assume(password not in user)  # the name is shown
     url = f"https://{user}:{password}@index.example/simple"
     assert password not in for_display(url)
     assert password not in for_files(url)

@@ -1,29 +1,20 @@
-"""Which build of a package for accelerators this host can run, and why: for ``headrace explain``.
-
-The default index is asked through the gateway. What the variant indexes list is told by the shipped
-tables, and so is everything when nobody can be asked; the answer says which.
-"""
+"""Which build of a package for accelerators this host can run, and why: what ``explain`` says."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from typing import Any
-from urllib.parse import quote
+from dataclasses import replace
 
-from headrace.builds import Candidate, CudaTables, Decision
+from headrace.builds import CudaTables, Decision
 from headrace.cli.context import Context
 from headrace.hookspecs import Explanation, GatewayAddress
 from headrace.hosts import Host, VariantRequest
 
 __all__ = ["explain"]
 
-#: Seconds for the default index's page; its longest in bytes.
-_PATIENCE = 15.0
-_LONGEST = 32 << 20
 #: Of the builds that are out, how many are told.
 _FEW = 8
-_JSON = "application/vnd.pypi.simple.v1+json"
 
 
 def explain(
@@ -37,8 +28,14 @@ def explain(
     from packaging.utils import canonicalize_name  # noqa: PLC0415 - start-up time
 
     from headrace import cuda_tables  # noqa: PLC0415 - as above
+    from headrace.cli.explain_listed import listed  # noqa: PLC0415 - as above
     from headrace.policy import variants  # noqa: PLC0415 - as above
-    from headrace.policy.variant_target import override_from, parse_target  # noqa: PLC0415
+    from headrace.policy.variant_pages import serve  # noqa: PLC0415 - as above
+    from headrace.policy.variant_target import (  # noqa: PLC0415
+        decided,
+        override_from,
+        parse_target,
+    )
 
     tables = cuda_tables.load()
     project = canonicalize_name(what)
@@ -48,10 +45,18 @@ def explain(
     host = parse_target(described, tables, found) if described else found
     python = host.python or platform.python_version()
     request = VariantRequest(project, python=python, specifier=specifier)
-    candidates, source = _listed(project, tables, context, address)
-    override = override_from({} if described else context.env, host, tables)
-    decision = variants.decide(host, request, candidates, tables, override)
-    return _told(decision, override.host or host, python, tables, source)
+    settings = context.settings
+    env = {} if described else decided(context.env, settings.variants, settings.target)
+    override = override_from(env, host, tables)
+    there = listed(project, tables, context, address, host=host, python=python, override=override)
+    decision = variants.decide(host, request, there.candidates, tables, override)
+    told = _told(decision, override.host or host, python, tables, there.source)
+    plain = serve(host, python, there.candidates, tables, override)
+    chosen = decision.candidate
+    if not specifier and not plain.pages and chosen is not None and chosen.index:
+        told = replace(told, lines=(*told.lines, f"a plain install: {plain.decision.reason}"))
+    path = there.path_of(chosen, override.host or host, python) if chosen else None
+    return replace(told, paths=(path,)) if path else told
 
 
 def _found(context: Context) -> Host:
@@ -62,46 +67,6 @@ def _found(context: Context) -> Host:
     return detection.detect(
         Surroundings(context.env), detectors=detectors, cache=context.folders.cache
     )
-
-
-# ------------------------------------------------------------------ what is listed
-
-
-def _listed(
-    project: str, tables: CudaTables, context: Context, address: GatewayAddress | None
-) -> tuple[list[Candidate], str]:
-    """Return the candidates, and where they are from."""
-    from headrace.policy import variant_listing  # noqa: PLC0415 - start-up time
-    from headrace.policy.variant_wheels import candidates_from  # noqa: PLC0415 - as above
-
-    by_tables = variant_listing.listing(tables)
-    live: list[Candidate] = []
-    for each in sorted({project, tables.lead}):
-        page = _page(each, context, address) if address else None
-        if page is None:
-            return by_tables, "what is listed is told by headrace's tables: no index answers here"
-        files = [file for file in page.get("files", []) if isinstance(file, dict)]
-        names = [str(file.get("filename", "")) for file in files]
-        yanked = [str(file.get("filename", "")) for file in files if file.get("yanked")]
-        live += candidates_from(each, names, yanked=yanked)
-    seen = {each.project for each in live}
-    others = [each for each in by_tables if each.index or each.project not in seen]
-    return [*live, *others], (
-        "the default index is as it is now; which variants there are is told by headrace's tables"
-    )
-
-
-def _page(project: str, context: Context, address: GatewayAddress) -> dict[str, Any] | None:
-    """Ask the gateway for a project's page in the JSON form of the Simple API (PEP 691)."""
-    from headrace.system.service import health  # noqa: PLC0415 - start-up time
-
-    origins = [found.origin for found in context.state.origins()]
-    served = [each for each in context.plugins.ecosystems(origins) if each.name == "python"]
-    if not served:
-        return None
-    path = f"{served[0].prefixes[0]}{quote(project)}/"
-    table = health.ask(address, path, _PATIENCE, accept=_JSON, limit=_LONGEST)
-    return table if isinstance(table, dict) else None
 
 
 # ------------------------------------------------------------------ telling

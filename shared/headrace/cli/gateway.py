@@ -262,16 +262,18 @@ def _origins(args: argparse.Namespace, context: Context) -> list[DiscoveredOrigi
 
 
 def _typed(text: str) -> DiscoveredOrigin:
-    ecosystem, _, url = text.partition("=")
+    what, _, url = text.partition("=")
+    ecosystem, _, name = what.partition("/")
     if not ecosystem or not url.startswith(("http://", "https://")):
         raise ClientError(
             "bad-origin",
-            f"{ecosystem or text} is not ECOSYSTEM=URL",
+            f"{what or text} is not ECOSYSTEM=URL, nor ECOSYSTEM/NAME=URL",
             hint="for example python=https://index.corp.example/simple",
         )
     clean, secret = split_credential(url)
+    private = secret is not None
     return DiscoveredOrigin(
-        Origin(ecosystem, clean.rstrip("/"), private=secret is not None),
+        Origin(ecosystem, clean.rstrip("/"), private=private, name=name or "default"),
         where="--origin",
         credential=Credential(*secret) if secret else None,
     )

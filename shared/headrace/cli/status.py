@@ -90,6 +90,7 @@ def _collect(context: Context, address: GatewayAddress | None, state: Any) -> di
         "documents": (told or {}).get("documents"),
         "faults_survived": (told or {}).get("faults_survived"),
         "incidents": (told or {}).get("incidents"),
+        "builds": (told or {}).get("builds"),
         "attention": trouble or overridden,
     }
 
@@ -165,7 +166,7 @@ def _tell(context: Context, table: dict[str, Any]) -> None:
         state = Text(tool["state"], style=_STYLES.get(tool["state"], ""))
         rows.add_row(tool["tool"], state, Text("\n".join(why)))
     out.print(rows)
-    for line in _lately(table):
+    for line in (*_builds(table), *_lately(table)):
         out.print(Text(line))
 
 
@@ -180,6 +181,16 @@ def _gateway_line(gateway: dict[str, Any] | None) -> str:
     if gateway["redirecting"]:
         return f"gateway  sends everybody to the origin, at {where} ({whose}{how}): it cannot start"
     return f"gateway  up at {where} ({whose}{how})"
+
+
+def _builds(table: dict[str, Any]) -> list[str]:
+    """Say which builds installers get here, and why."""
+    lines = []
+    for each in table.get("builds") or []:
+        why = each["trouble"] or each["reason"]
+        what = f"{each['project']} as the index lists it: " if each["trouble"] else ""
+        lines.append(f"builds   {what}{why}")
+    return lines
 
 
 def _lately(table: dict[str, Any]) -> list[str]:

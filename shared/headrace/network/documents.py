@@ -281,7 +281,7 @@ class Documents:
         try:
             answer = await self._origin.fetch(plan.origin, plan.url, headers=headers)
             if error := answer.error():
-                raise error
+                raise _meant(error, plan)
         except UpstreamError as error:
             if error.fault is not Fault.MISSING:
                 self._report("origin", "document", fault=error.fault, retry_after=error.retry_after)
@@ -335,3 +335,10 @@ class Documents:
             _, (oldest, _) = self._memory.popitem(last=False)
             self._held -= len(oldest.body)
         return document, version
+
+
+def _meant(error: UpstreamError, plan: ServeDocument) -> UpstreamError:
+    """Return what an answer means at this origin."""
+    if plan.forbidden_is_missing and error.fault is Fault.FORBIDDEN:
+        return UpstreamError(Fault.MISSING, error.message, status=error.status)
+    return error

@@ -200,7 +200,8 @@ class _Door:
             page = await parts.documents.get(
                 self._ecosystem, plan, form, greatest_age=demand(request.headers)
             )
-            rendered = await parts.documents.render(self._ecosystem, plan, page, form)
+            mine = await parts.arranging.page(self._ecosystem, plan, request, page, form)
+            rendered = mine or await parts.documents.render(self._ecosystem, plan, page, form)
         except UpstreamError as error:
             await self._without(exchange, plan, error)
             return
@@ -214,7 +215,7 @@ class _Door:
         if page.document.supplied_by:
             extra["x-headrace-provisional"] = page.document.supplied_by
         await _send_page(exchange, rendered, extra)
-        if not page.stale:
+        if not page.stale and mine is None:
             parts.read_ahead.follow(self._ecosystem, plan, page.document, request)
 
     async def _verbatim(self, exchange: Exchange, plan: ServeDocument) -> None:

@@ -12,12 +12,12 @@ import gzip
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from headrace.errors import StoreError
 from headrace.hookspecs import Ecosystem
-from headrace.models import Document, ServeDocument
+from headrace.models import Document, Response, ServeDocument
 from headrace.system.pages import Pages
 
 __all__ = ["Rendered", "Renderings", "version_of"]
@@ -98,6 +98,16 @@ class Renderings:
             self._remember(plan.key, form, version, rendered)
         return rendered
 
+    async def composed(
+        self, key: str, form: str, version: str, make: Callable[[], Response]
+    ) -> Rendered:
+        """Return a page that was made of several documents; `version` names all of them."""
+        rendered = self.at_hand(key, form, version)
+        if rendered is None:
+            rendered = await asyncio.to_thread(lambda: _rendered(make()))
+            self._remember(key, form, version, rendered)
+        return rendered
+
     def _make(
         self,
         ecosystem: Ecosystem,
@@ -109,14 +119,7 @@ class Renderings:
         kept = None if document.stale else self._pages.rendered(plan.key, form, version)
         if kept is not None and (rendered := _decode(kept)) is not None:
             return rendered
-        answer = ecosystem.rewrite(document, form, plan)
-        rendered = Rendered(
-            status=answer.status,
-            headers=dict(answer.headers),
-            packed=gzip.compress(answer.body, _LEVEL, mtime=0),
-            length=len(answer.body),
-            tag=hashlib.blake2b(answer.body, digest_size=16).hexdigest(),
-        )
+        rendered = _rendered(ecosystem.rewrite(document, form, plan))
         if document.supplied_by is None and not document.stale:
             # A full disk costs the next start some milliseconds, and nothing now.
             with contextlib.suppress(StoreError):
@@ -130,6 +133,16 @@ class Renderings:
         while self._held > self._memory and len(self._recent) > 1:
             _, (_, oldest) = self._recent.popitem(last=False)
             self._held -= len(oldest.packed)
+
+
+def _rendered(answer: Response) -> Rendered:
+    return Rendered(
+        status=answer.status,
+        headers=dict(answer.headers),
+        packed=gzip.compress(answer.body, _LEVEL, mtime=0),
+        length=len(answer.body),
+        tag=hashlib.blake2b(answer.body, digest_size=16).hexdigest(),
+    )
 
 
 def _encode(rendered: Rendered) -> bytes:

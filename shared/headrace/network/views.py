@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import time
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -49,6 +50,7 @@ def status(parts: Parts, _: Request) -> tuple[str, bytes]:
             "dropped": parts.read_ahead.dropped,
             "waiting": parts.read_ahead.waiting,
         },
+        "builds": [asdict(each) for each in parts.arranging.choices.values()],
         "sources": _sources(parts),
         "store": {"limit": parts.settings.store_limit},
         "plugins": {"in": parts.plugins.names, "left_out": parts.plugins.broken},

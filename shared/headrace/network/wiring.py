@@ -25,6 +25,7 @@ from headrace.models import (
     SourceFailed,
     TransferFinished,
 )
+from headrace.network.arranging import Arranging
 from headrace.network.artifacts import LARGE, Artifacts
 from headrace.network.client import Client
 from headrace.network.credentials import Credentials, OriginClient
@@ -89,6 +90,7 @@ class Parts:
     ledger: Ledger
     read_ahead: ReadAhead
     renderings: Renderings
+    arranging: Arranging
     chores: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -362,4 +364,12 @@ def assemble(
         ledger=ledger,
         read_ahead=ReadAhead(fetcher),
         renderings=renderings,
+        arranging=Arranging(
+            documents,
+            renderings,
+            plugins,
+            settings=settings,
+            env=env,
+            cache=folders.cache,
+        ),
     )

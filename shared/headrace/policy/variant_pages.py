@@ -34,7 +34,7 @@ from headrace.policy.variant_target import NOTHING, Override
 from headrace.policy.variant_wants import Want, image_target
 from headrace.policy.variants import decide, kind_wanted
 
-__all__ = ["arrange"]
+__all__ = ["arrange", "serve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,42 @@ def arrange(
         if project in tables.followers:
             arranged[project] = pages.of_follower(project, leads)
     return Arrangement(decision, arranged)
+
+
+def serve(
+    host: Host,
+    python: str | None,
+    candidates: Iterable[Candidate],
+    tables: CudaTables,
+    override: Override = NOTHING,
+) -> Arrangement:
+    """Arrange the pages that installers get: as `arrange` does, where that is worth a change.
+
+    Where the default index's newest build runs here, on as many GPUs, its pages stay as they are
+    although another build may suit a little better; so do they where there is no accelerator. What
+    everybody has is what mirrors have, and what a frozen list of versions can name.
+    """
+    every = sorted(set(candidates))
+    arrangement = arrange(host, python, every, tables, override)
+    if override.build or not arrangement.pages:
+        return arrangement
+    seen = image_target(override.host or host)
+    if not seen.accelerators and kind_of(arrangement.decision.label) is Kind.CPU:
+        why = "stays as the default index has it: there is no accelerator here"
+        return Arrangement(Decision(Outcome.UPSTREAM, tables.lead, f"{tables.lead} {why}"))
+    plain = [each for each in every if not each.index]
+    default = decide(host, VariantRequest(tables.lead, python), plain, tables, override)
+    if _does(default, arrangement.decision):
+        return Arrangement(default)
+    return arrangement
+
+
+def _does(default: Decision, best: Decision) -> bool:
+    """Whether the default index's own choice is as new as the best one and covers as much."""
+    if default.candidate is None or best.candidate is None:
+        return False
+    newer = Version(default.candidate.version) >= Version(best.candidate.version)
+    return newer and set(default.covered) >= set(best.covered)
 
 
 @dataclass(frozen=True, slots=True)

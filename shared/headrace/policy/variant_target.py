@@ -17,7 +17,7 @@ from headrace.models import fits
 from headrace.policy.variant_labels import Kind, kind_of
 from headrace.policy.variant_wheels import python_of
 
-__all__ = ["NOTHING", "VARIABLES", "Override", "override_from", "parse_target"]
+__all__ = ["NOTHING", "VARIABLES", "Override", "decided", "override_from", "parse_target"]
 
 #: Environment variables that say which build or which host, first come, first served. The last is
 #: that of another tool which decides the same question. What single facts of a host the environment
@@ -98,6 +98,17 @@ def override_from(environment: Mapping[str, str], found: Host, tables: CudaTable
     if not ours and kind_of(theirs) is not Kind.OTHER:
         return Override(build=theirs, source=VARIABLES[2])
     return NOTHING
+
+
+def decided(environment: Mapping[str, str], variants: str, target: str) -> dict[str, str]:
+    """Return the environment with the settings `variants` and `target` where it says nothing."""
+    build, described, _ = VARIABLES
+    told = dict(environment)
+    if variants != "auto" and not told.get(build):
+        told[build] = variants
+    if target and not told.get(described):
+        told[described] = target
+    return told
 
 
 def _driver(host: Host, text: str, _tables: CudaTables) -> Host:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from headrace.builds import Arrangement, Candidate, Outcome
 from headrace.hosts import Accelerator, Host, Situation
-from headrace.policy.variant_pages import arrange
+from headrace.policy.variant_pages import arrange, serve
 from headrace.policy.variant_target import Override
 from lib.variant_listing import TABLES, listing
 
@@ -175,3 +177,34 @@ def test_every_file_of_the_default_index_stays_on_its_page() -> None:
             # Of one version, one variant at most.
             variants = [c.version for c in there if c.index]
             assert len(variants) == len(set(variants))
+
+
+H100 = nvidia("580.95.05", ("NVIDIA H100", (9, 0)))
+
+
+def served(host: Host, override: Override | None = None) -> Arrangement:
+    return serve(host, "3.12", LISTED, TABLES, override or Override())
+
+
+def test_pages_stay_where_the_default_runs_although_another_build_is_nearer() -> None:
+    assert pages(H100).decision.name == "2.15.0+cu130"
+    assert not served(H100).pages
+    assert served(H100).decision.name == "2.15.0+cu132"
+
+
+def test_pages_stay_where_there_is_no_accelerator() -> None:
+    assert pages(CPU).pages
+    assert not served(CPU).pages
+
+
+def test_pages_are_arranged_where_the_default_is_older_or_covers_less() -> None:
+    assert served(A100).pages == pages(A100).pages
+    both = nvidia("580.95.05", ("Tesla V100", (7, 0)), ("RTX 5090", (12, 0)))
+    assert served(both).decision.name == "2.10.0+cu128"
+    windows = replace(nvidia("591.44", ("RTX 3060", (8, 6))), platform="win32", libc=None)
+    assert served(windows).decision.name == "2.15.0+cu130"
+    assert served(windows).pages
+
+
+def test_pages_follow_what_the_user_decided_whatever_runs() -> None:
+    assert served(H100, Override(build="cpu")).pages == pages(H100, override=Override("cpu")).pages

@@ -1,0 +1,117 @@
+"""What the indexes list of a project and its lead, asked through the gateway, for `explain`.
+
+Where the gateway or an index does not answer, the shipped tables tell, and the answer says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from headrace.builds import Candidate, CudaTables
+from headrace.cli.context import Context
+from headrace.hookspecs import GatewayAddress, ListsBuilds
+from headrace.hosts import Host
+from headrace.policy import variant_listing
+from headrace.policy.variant_pages import arrange
+from headrace.policy.variant_target import Override
+from headrace.policy.variant_wheels import candidates_from, misfit
+
+__all__ = ["Listed", "listed"]
+
+#: Seconds for one page; its longest in bytes.
+_PATIENCE = 10.0
+_LONGEST = 32 << 20
+_JSON = "application/vnd.pypi.simple.v1+json"
+_BY_TABLES = "what is listed is told by headrace's tables: no index answers here"
+_BY_DEFAULT = (
+    "the default index is as it is now; which variants there are is told by headrace's tables: "
+    "their index does not answer"
+)
+_LIVE = "what is listed is as the indexes have it now"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What is there."""
+
+    candidates: Sequence[Candidate]
+    source: str
+    """A sentence: who says so."""
+    files: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
+    """Of a page that was asked for: its files, by project and label."""
+
+    def path_of(self, candidate: Candidate, host: Host, python: str | None) -> str | None:
+        """Return the gateway's path of the candidate's wheel for a host."""
+        for file in self.files.get((candidate.project, candidate.index), []):
+            name, url = str(file.get("filename", "")), str(file.get("url", ""))
+            found = candidates_from(candidate.project, [name], index=candidate.index)
+            if not found or found[0].name != candidate.name or not url.startswith("/"):
+                continue
+            if not misfit(found[0].wheels, host, python, None):
+                return url
+        return None
+
+
+def listed(
+    project: str,
+    tables: CudaTables,
+    context: Context,
+    address: GatewayAddress | None,
+    *,
+    host: Host,
+    python: str,
+    override: Override,
+) -> Listed:
+    """Ask for the default index's pages, then for those of the variants that matter here."""
+    known = variant_listing.listing(tables)
+    origins = [found.origin for found in context.state.origins()] if address else []
+    ecosystem = next(
+        (each for each in context.plugins.ecosystems(origins) if isinstance(each, ListsBuilds)),
+        None,
+    )
+    if address is None or ecosystem is None:
+        return Listed(known, _BY_TABLES)
+    both = sorted({project, tables.lead})
+    files = _pages(ecosystem, address, [(each, "") for each in both])
+    if len(files) < len(both):
+        return Listed(known, _BY_TABLES)
+    own = _candidates(files)
+    seen = {each.project for each in own}
+    others = [each for each in known if each.index or each.project not in seen]
+    guess = arrange(host, python, [*own, *others], tables, override)
+    shown = {e.candidate.index for page in guess.pages.values() for e in page if e.listed} - {""}
+    if not shown:
+        return Listed([*own, *others], _LIVE, files)
+    variants = _pages(ecosystem, address, [(each, label) for each in both for label in shown])
+    if not variants:
+        return Listed([*own, *others], _BY_DEFAULT, files)
+    rest = [each for each in others if each.index not in shown or each.project not in both]
+    return Listed([*own, *_candidates(variants), *rest], _LIVE, files | variants)
+
+
+def _pages(
+    ecosystem: ListsBuilds, address: GatewayAddress, wanted: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Ask the gateway for pages in the JSON form of the Simple API (PEP 691)."""
+    from headrace.system.service import health  # noqa: PLC0415 - start-up time
+
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for project, label in wanted:
+        path = ecosystem.page_path(project, label)
+        table = path and health.ask(address, path, _PATIENCE, accept=_JSON, limit=_LONGEST)
+        if isinstance(table, dict):
+            files = table.get("files", [])
+            found[project, label] = [file for file in files if isinstance(file, dict)]
+    return found
+
+
+def _candidates(pages: dict[tuple[str, str], list[dict[str, Any]]]) -> list[Candidate]:
+    found: list[Candidate] = []
+    for (project, label), files in pages.items():
+        names = [str(file.get("filename", "")) for file in files]
+        yanked = [str(file.get("filename", "")) for file in files if file.get("yanked")]
+        there = candidates_from(project, names, index=label, yanked=yanked)
+        found += [each for each in there if each.label or not label]
+    return found

@@ -1,0 +1,286 @@
+"""Pages of projects that are built for several kinds of accelerators, arranged for this host.
+
+Performs what `policy.variant_pages` decides: looks at the host, asks the variant indexes, puts the
+pages together. Whatever fails, the default index's page goes out as it is, as without us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from headrace.builds import Arrangement, Candidate, CudaTables, PageEntry
+from headrace.config import Settings
+from headrace.cuda_tables import load
+from headrace.errors import ConfigurationError, UpstreamError
+from headrace.hookspecs import Ecosystem, ListsBuilds
+from headrace.hosts import Host, VariantRequest
+from headrace.models import Fault, Request, ServeDocument
+from headrace.network.documents import Documents, Page
+from headrace.network.renderings import Rendered, Renderings
+from headrace.plugins import Plugins
+from headrace.policy.variant_listing import listing
+from headrace.policy.variant_pages import serve
+from headrace.policy.variant_target import VARIABLES, Override, decided, override_from
+from headrace.policy.variant_wheels import candidates_from
+from headrace.system.accelerators.detection import detect
+from headrace.system.accelerators.surroundings import Surroundings
+
+__all__ = ["Arranging", "Choice"]
+
+_log = logging.getLogger("headrace.variants")
+
+#: Seconds until a client gets the page as it is because something else does not come.
+WITHIN = 8.0
+#: Seconds that a host is taken to be as it was found.
+STANDS = 60.0
+#: Decisions that are remembered: one for each project and Python.
+REMEMBERED = 32
+
+_OFF = "off"
+_BUILD = VARIABLES[0]
+
+
+class _Both(Ecosystem, ListsBuilds, Protocol):
+    """An ecosystem whose projects have builds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was last decided on a project, for people."""
+
+    project: str
+    build: str
+    """``2.14.1+cu126``; empty: the default index's page stays."""
+    reason: str
+    trouble: str = ""
+    """Why the page is not arranged although it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One client's question, with all that decides it."""
+
+    request: VariantRequest
+    host: Host
+    override: Override
+    tables: CudaTables
+
+
+class Arranging:
+    """Arranges pages; `choices` tells what was decided."""
+
+    def __init__(
+        self,
+        documents: Documents,
+        renderings: Renderings,
+        plugins: Plugins,
+        *,
+        settings: Settings,
+        env: Mapping[str, str],
+        cache: Path,
+        look: Callable[..., Host] = detect,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`cache` is the folder for what was found of the host; `look` finds it."""
+        self._documents = documents
+        self._renderings = renderings
+        self._plugins = plugins
+        self._env = decided(env, settings.variants, settings.target)
+        self._cache = cache
+        self._look = look
+        self._clock = clock
+        self._host: tuple[float, asyncio.Task[Host]] | None = None
+        self._entries: OrderedDict[str, Sequence[PageEntry]] = OrderedDict()
+        self.choices: dict[str, Choice] = {}
+
+    async def page(
+        self, ecosystem: Ecosystem, plan: ServeDocument, request: Request, page: Page, form: str
+    ) -> Rendered | None:
+        """Return the page for this host; None: the default index's goes out as it is."""
+        if not isinstance(ecosystem, ListsBuilds) or self._env.get(_BUILD) == _OFF:
+            return None
+        asked = ecosystem.asked(request, plan)
+        if asked is None or asked.project not in load().family:
+            return None
+        try:
+            async with asyncio.timeout(WITHIN):
+                return await self._arranged(ecosystem, plan, asked, page, form)
+        except TimeoutError:
+            why = "the accelerators or the variant indexes did not answer in time"
+        except (UpstreamError, ConfigurationError, ValueError) as error:
+            why = str(error)
+        _log.warning("%s: its page goes out as it is: %s", asked.project, why)
+        self.choices[asked.project] = Choice(asked.project, "", "", why)
+        return None
+
+    # ------------------------------------------------------------------ the host
+
+    async def _question(self, request: VariantRequest) -> _Asked | None:
+        """Put together what decides; None: the client installs for another kind of machine."""
+        tables = load()
+        host = await self._found()
+        override = override_from(self._env, host, tables)
+        if not override.build:
+            chosen = await asyncio.to_thread(
+                self._plugins.choose_variant, request, host.accelerators
+            )
+            if chosen is not None:
+                override = Override(build=chosen.label, source=chosen.reason)
+        if request.platform != f"{host.platform}_{host.machine}":
+            return None
+        return _Asked(request, host, override, tables)
+
+    async def _found(self) -> Host:
+        """Look at the host, in a thread: a hanging driver must not hold up anybody else."""
+        now = self._clock()
+        if self._host is None or now - self._host[0] > STANDS:
+            self._host = now, asyncio.ensure_future(asyncio.to_thread(self._detect))
+        return await asyncio.shield(self._host[1])
+
+    def _detect(self) -> Host:
+        detectors = self._plugins.accelerator_detectors()
+        return self._look(Surroundings(self._env), detectors=detectors, cache=self._cache)
+
+    # ------------------------------------------------------------------ the pages
+
+    async def _arranged(
+        self,
+        ecosystem: _Both,
+        plan: ServeDocument,
+        request: VariantRequest,
+        page: Page,
+        form: str,
+    ) -> Rendered | None:
+        asked = await self._question(request)
+        if asked is None:
+            return None
+        pages = await self._pages(ecosystem, asked, page, form)
+        if pages is None:
+            return None
+        own = {label: found for (project, label), found in pages.items() if project == _of(asked)}
+        name = _name(asked, pages)
+        entries = self._entries.get(name)
+        if entries is None:
+            work = asyncio.to_thread(self._decide, ecosystem, asked, pages)
+            entries = self._remember(name, await work)
+        if not entries:
+            return None
+        bodies = {label: found.document for label, found in own.items()}
+        return await self._renderings.composed(
+            plan.key,
+            f"{form} for {request.python}",
+            name,
+            lambda: ecosystem.arranged(plan, form, bodies, entries),
+        )
+
+    async def _pages(
+        self,
+        ecosystem: _Both,
+        asked: _Asked,
+        page: Page,
+        form: str,
+    ) -> dict[tuple[str, str], Page] | None:
+        """Return the pages that matter, by project and label; None: no variant does.
+
+        Which indexes are worth asking is told by the tables, what is in them by themselves.
+        """
+        lead, project = asked.tables.lead, _of(asked)
+        pages = {(project, ""): page}
+        if project != lead:
+            pages.update(await self._fetch(ecosystem, [(lead, "")], form))
+        by_tables = await asyncio.to_thread(self._by_tables, ecosystem, asked, pages)
+        shown = [entry for entries in by_tables.pages.values() for entry in entries if entry.listed]
+        labels = sorted({entry.candidate.index for entry in shown} - {""})
+        if not labels:
+            self._tell(asked, by_tables)
+            return None
+        wanted = [(each, label) for each in sorted({lead, project}) for label in labels]
+        return pages | await self._fetch(ecosystem, wanted, form)
+
+    def _by_tables(
+        self, ecosystem: _Both, asked: _Asked, pages: Mapping[tuple[str, str], Page]
+    ) -> Arrangement:
+        known = [
+            each
+            for each in listing(asked.tables)
+            if each.index and each.project in (asked.tables.lead, _of(asked))
+        ]
+        return _arrange(asked, [*_listed(ecosystem, pages), *known])
+
+    async def _fetch(
+        self, ecosystem: _Both, wanted: Iterable[tuple[str, str]], form: str
+    ) -> dict[tuple[str, str], Page]:
+        """Bring pages at the same time; one that its index says it lacks is left out."""
+        keys = list(wanted)
+        found = await asyncio.gather(*(self._one(ecosystem, *key, form) for key in keys))
+        return {key: page for key, page in zip(keys, found, strict=True) if page is not None}
+
+    async def _one(self, ecosystem: _Both, project: str, label: str, form: str) -> Page | None:
+        plan = ecosystem.variant_page(project, label)
+        if plan is None:
+            return None
+        try:
+            return await self._documents.get(ecosystem, plan, form)
+        except UpstreamError as error:
+            if error.fault is Fault.MISSING:
+                return None
+            raise
+
+    # ------------------------------------------------------------------ the decision
+
+    def _decide(
+        self, ecosystem: _Both, asked: _Asked, pages: Mapping[tuple[str, str], Page]
+    ) -> Sequence[PageEntry]:
+        arrangement = _arrange(asked, _listed(ecosystem, pages))
+        self._tell(asked, arrangement)
+        return arrangement.pages.get(_of(asked), ())
+
+    def _tell(self, asked: _Asked, arrangement: Arrangement) -> None:
+        decision = arrangement.decision
+        build = decision.name if arrangement.pages else ""
+        choice = Choice(_of(asked), build, decision.reason)
+        if self.choices.get(choice.project) != choice:
+            _log.info("%s for Python %s: %s", choice.project, asked.request.python, choice.reason)
+        self.choices[choice.project] = choice
+
+    def _remember(self, name: str, entries: Sequence[PageEntry]) -> Sequence[PageEntry]:
+        self._entries[name] = entries
+        while len(self._entries) > REMEMBERED:
+            self._entries.popitem(last=False)
+        return entries
+
+
+def _of(asked: _Asked) -> str:
+    return asked.request.project
+
+
+def _arrange(asked: _Asked, candidates: Iterable[Candidate]) -> Arrangement:
+    return serve(asked.host, asked.request.python, candidates, asked.tables, asked.override)
+
+
+def _listed(ecosystem: _Both, pages: Mapping[tuple[str, str], Page]) -> list[Candidate]:
+    found: list[Candidate] = []
+    for (project, label), page in pages.items():
+        plan = ecosystem.variant_page(project, label)
+        files = list(ecosystem.listed(page.document, plan)) if plan is not None else []
+        yanked = [name for name, gone in files if gone]
+        there = candidates_from(project, [name for name, _ in files], index=label, yanked=yanked)
+        # What bears no label in a variant index is not a build of its own.
+        found += [each for each in there if each.label or not label]
+    return found
+
+
+def _name(asked: _Asked, pages: Mapping[tuple[str, str], Page]) -> str:
+    """Name all that a page depends on: equal only for equal pages."""
+    versions = sorted((key, page.version) for key, page in pages.items())
+    host = replace(asked.host, notes=(), tried=())
+    state = repr((asked.request, host, asked.override, versions)).encode()
+    return hashlib.blake2b(state, digest_size=16).hexdigest()

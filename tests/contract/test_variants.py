@@ -1,0 +1,272 @@
+"""What plain `pip install torch` gets through the gateway, by driver and GPU."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from headrace.cli.explain_listed import Listed, listed
+from headrace.cuda_tables import load
+from headrace.hookspecs import GatewayAddress
+from headrace.hosts import Host, VariantRequest
+from headrace.models import Origin
+from headrace.plugins import Plugins
+from headrace.policy.variant_target import NOTHING, parse_target
+from headrace.policy.variants import decide
+from lib import wheels
+from lib.clients import Pip, Uv
+from lib.gateway import TestMirror
+from lib.index import JSON
+from lib.torch_family import TAG, Family, family
+from lib.world import MakeWorld, World
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or sys.version_info < (3, 11), reason="the stand-in wheels are Linux's"
+)
+
+Torch = tuple[World, Family]
+MakeTorch = Callable[..., Torch]
+V100 = "driver=550.54.15,gpu=V100"
+A100 = "driver=550.54.15,gpu=A100"
+K80 = "driver=470.256.02,gpu=K80"
+P100 = "driver=580.95.05,gpu=P100"
+H100 = "driver=580.95.05,gpu=H100"
+RTX5090 = "driver=620.70.06,gpu=RTX 5090"
+
+
+@pytest.fixture
+def torch(world: MakeWorld) -> MakeTorch:
+    """Make a world with torch's family, and a host as `target` describes it."""
+
+    def make(target: str = A100, *, settings: dict[str, str] | None = None) -> Torch:
+        made = world(settings={"target": target, **(settings or {})})
+        variants = family(made.index)
+        made.named["pytorch"] = variants.mount(made.pages, made.files)
+        base = variants.mount_mirror(made.mirrors[0])
+        made.described.append(TestMirror("wheels", base, "pytorch-copy"))
+        return made, variants
+
+    return make
+
+
+def installed(pip: Pip) -> dict[str, str]:
+    """Return what is there, by project."""
+    lines = pip.run("list", "--format", "json").ok().out
+    return {each["name"]: each["version"] for each in json.loads(lines)}
+
+
+@pytest.mark.parametrize(
+    ("target", "version"),
+    [
+        (H100, "2.15.0"),
+        (RTX5090, "2.15.0"),
+        (A100, "2.14.1+cu126"),
+        (V100, "2.14.1+cu126"),
+        (P100, "2.14.1+cu126"),
+        (K80, "2.7.1+cu118"),
+    ],
+)
+def test_plain_install_brings_what_the_host_can_run(
+    torch: MakeTorch, pip: Pip, target: str, version: str
+) -> None:
+    made, _ = torch(target)
+    pip.point_at(made.gateway.index)
+    pip.install("torch").ok()
+    there = installed(pip)
+    assert there["torch"] == version
+    cuda = {"2.15.0": "13"}.get(version, version.partition("+cu")[2][:2])
+    assert f"nvidia-cuda-runtime-cu{cuda}" in there
+
+
+def test_family_is_of_one_build(torch: MakeTorch, pip: Pip) -> None:
+    made, _ = torch(V100)
+    pip.point_at(made.gateway.index)
+    pip.install("torch", "torchvision", "torchaudio").ok()
+    there = installed(pip)
+    assert {there[name].partition("+")[2] for name in ("torch", "torchvision", "torchaudio")} == {
+        "cu126"
+    }
+
+
+def test_what_is_asked_for_exactly_comes_exactly(torch: MakeTorch, pip: Pip) -> None:
+    made, _ = torch(A100)
+    pip.point_at(made.gateway.index)
+    result = pip.install("torch==2.15.0").ok()
+    assert installed(pip)["torch"] == "2.15.0"
+    assert "headrace: torch 2.15.0 needs driver >= 580" in result.out + result.err
+    pip.install("torch==2.10.0").ok()
+    assert installed(pip)["torch"] == "2.10.0+cu126"
+    pip.install("torch===2.11.0").ok()
+    assert installed(pip)["torch"] == "2.11.0"
+    pip.install("torch>=2.12,<2.14").ok()
+    assert installed(pip)["torch"] == "2.13.0+cu126"
+
+
+def test_constraint_holds_for_the_build_that_suits(torch: MakeTorch, pip: Pip) -> None:
+    made, _ = torch(A100)
+    pip.point_at(made.gateway.index)
+    file = pip.environment.write("constraints.txt", "torch==2.12.1\n")
+    pip.install("-c", str(file), "torchvision", "torch").ok()
+    there = installed(pip)
+    assert there["torch"] == "2.12.1+cu126"
+    assert there["torchvision"].endswith("+cu126")
+
+
+def test_hashes_of_the_default_index_bring_its_very_file(torch: MakeTorch, pip: Pip) -> None:
+    made, _ = torch(A100)
+    pip.point_at(made.gateway.index)
+    built = next(f.built for f in made.index.of("torch") if f.built.version == "2.11.0")
+    lines = [f"torch==2.11.0 --hash=sha256:{built.sha256}"]
+    runtime = next(f.built for f in made.index.of("nvidia-cuda-runtime-cu13"))
+    lines.append(f"{runtime.project}==1.0 --hash=sha256:{runtime.sha256}")
+    file = pip.environment.write("locked.txt", "\n".join(lines) + "\n")
+    pip.install("--require-hashes", "-r", str(file)).ok()
+    assert installed(pip)["torch"] == "2.11.0"
+
+
+def test_upgrade_of_a_build_that_cannot_run_mends_it(torch: MakeTorch, newest: Pip) -> None:
+    made, _ = torch(A100)
+    newest.point_at(made.gateway.index)
+    newest.install("torch===2.14.1").ok()
+    newest.install("-U", "torch").ok()
+    assert installed(newest)["torch"] == "2.14.1+cu126"
+
+
+@pytest.mark.parametrize(
+    ("settings", "version"),
+    [
+        ({"variants": "off"}, "2.15.0"),
+        ({"variants": "cpu"}, "2.15.0+cpu"),
+        ({"variants": "cu130"}, "2.15.0+cu130"),
+        ({"target": "gpu=none"}, "2.15.0"),
+    ],
+)
+def test_user_decides(
+    torch: MakeTorch, newest: Pip, settings: dict[str, str], version: str
+) -> None:
+    made, _ = torch(settings=settings)
+    newest.point_at(made.gateway.index)
+    newest.install("torch").ok()
+    assert installed(newest)["torch"] == version
+
+
+def test_wheels_come_from_mirrors_and_pages_from_their_origin(
+    torch: MakeTorch, newest: Pip
+) -> None:
+    made, _ = torch(A100)
+    newest.point_at(made.gateway.index)
+    newest.install("torch").ok()
+    assert made.pages.requests("/whl/cu126/torch/")
+    assert not made.at_mirrors("*/torch/")
+    builds = [each["reason"] for each in made.gateway.status()["builds"]]
+    assert any(reason.startswith("torch 2.14.1+cu126") for reason in builds), builds
+
+
+def test_where_the_default_runs_no_variant_index_is_asked(torch: MakeTorch, newest: Pip) -> None:
+    made, _ = torch(H100)
+    newest.point_at(made.gateway.index)
+    newest.install("torch").ok()
+    assert not made.pages.requests("/whl/*")
+
+
+def test_variant_index_that_fails_leaves_the_default(torch: MakeTorch, newest: Pip) -> None:
+    made, _ = torch(A100)
+    made.named["pytorch"] = "http://127.0.0.1:9/whl"
+    newest.point_at(made.gateway.index)
+    newest.install("torch").ok()
+    assert installed(newest)["torch"] == "2.15.0"
+    (choice,) = made.gateway.status()["builds"]
+    assert choice["trouble"]
+
+
+def test_wheel_that_is_not_what_its_index_says_is_refused_by_name(
+    torch: MakeTorch, newest: Pip
+) -> None:
+    made, variants = torch(A100)
+    built = next(each for each in variants.files["cu126"] if each.name.startswith("torch-2.14.1"))
+    variants.claimed[built.name] = "0" * 64
+    newest.point_at(made.gateway.index)
+    newest.install("torch").failed()
+    path = next(
+        each["url"]
+        for each in json.loads(
+            made.gateway.get("/pytorch/cu126/simple/torch/", {"accept": JSON})[2]
+        )["files"]
+        if each["filename"] == built.name
+    )
+    status, _, body = made.gateway.get(path)
+    assert status == 404
+    assert b"has not the digest" in body or b"digest" in body
+
+
+def test_wheel_without_a_digest_comes_from_its_origin_alone(torch: MakeTorch, newest: Pip) -> None:
+    made, variants = torch(A100)
+    built = next(each for each in variants.files["cu126"] if each.name.startswith("torch-2.14.1"))
+    variants.claimed[built.name] = ""
+    newest.point_at(made.gateway.index)
+    newest.install("torch").ok()
+    assert installed(newest)["torch"] == "2.14.1+cu126"
+    assert not made.at_mirrors(f"*{built.name}")
+
+
+def test_uv_gets_the_page_as_the_index_has_it(torch: MakeTorch, uv: Uv) -> None:
+    made, _ = torch(A100)
+    uv.point_at(made.gateway.index)
+    uv.install("torch").ok()
+    assert "torch==2.15.0\n" in uv.run("pip", "freeze").ok().out
+    assert not made.pages.requests("/whl/*")
+
+
+def test_variant_index_is_an_index_like_any_other(torch: MakeTorch, uv: Uv) -> None:
+    made, _ = torch(A100)
+    index = f"{made.gateway.url}/pytorch/cu126/simple/"
+    uv.point_at(made.gateway.index)
+    uv.install("--extra-index-url", index, "torch==2.13.0").ok()
+    assert "torch==2.13.0+cu126\n" in uv.run("pip", "freeze").ok().out
+
+
+def test_variant_index_is_for_pip_what_it_is_at_its_origin(torch: MakeTorch, newest: Pip) -> None:
+    made, _ = torch(H100)
+    index = f"{made.gateway.url}/pytorch/cu126/simple/"
+    newest.install("--index-url", index, "--no-deps", "torch").ok()
+    assert installed(newest)["torch"] == "2.14.1+cu126"
+    status, headers, body = made.gateway.get("/pytorch/cu126/simple/torch/", {"accept": JSON})
+    assert (status, headers["content-type"]) == (200, JSON)
+    assert all(each["url"].startswith("/pytorch/cu126/") for each in json.loads(body)["files"])
+    assert made.gateway.get("/pytorch/cu126/simple/numpy/")[0] == 404
+    assert made.gateway.get("/pytorch/nothing/simple/torch/")[0] == 404
+
+
+def test_explain_tells_what_the_indexes_list_now(torch: MakeTorch) -> None:
+    made, variants = torch(A100)
+    newer = wheels.wheel("torch", "2.14.2+cu126", tag=TAG)
+    variants.files["cu126"].append(newer)
+    made.index.add(wheels.wheel("torch", "2.14.2", tag=TAG))
+    tables = load()
+    host = parse_target(A100, tables, Host(libc=(2, 36)))
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    origins = [
+        SimpleNamespace(origin=Origin("python", made.origin)),
+        SimpleNamespace(origin=Origin("python", made.named["pytorch"], name="pytorch")),
+    ]
+    context = SimpleNamespace(plugins=Plugins(), state=SimpleNamespace(origins=lambda: origins))
+    address = GatewayAddress("127.0.0.1", made.gateway.port)
+
+    def ask(gateway: GatewayAddress | None) -> Listed:
+        asked = cast("Any", context)
+        return listed("torch", tables, asked, gateway, host=host, python=python, override=NOTHING)
+
+    live = ask(address)
+    decision = decide(host, VariantRequest("torch", python), live.candidates, tables)
+    assert decision.name == "2.14.2+cu126"
+    assert live.source == "what is listed is as the indexes have it now"
+    assert decision.candidate is not None
+    path = live.path_of(decision.candidate, host, python)
+    assert path is not None
+    assert made.gateway.get(path)[2] == newer.data
+    assert "told by headrace's tables" in ask(None).source

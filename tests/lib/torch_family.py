@@ -1,0 +1,130 @@
+"""A copy of torch's family on a default index and on variant indexes, as PyTorch lays them out.
+
+What there is comes from the shipped tables, each wheel a few hundred bytes long. Of the variant
+indexes the pages are on one host and the files on another, by absolute links; "+" is written %2B.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from headrace.builds import Candidate
+from lib import wheels
+from lib.answers import Reply
+from lib.index import Index
+from lib.servers import NOT_FOUND, RecordingServer
+from lib.variant_listing import TABLES, listing
+
+__all__ = ["TAG", "Family", "family"]
+
+_CP = f"cp{sys.version_info[0]}{sys.version_info[1]}"
+#: The wheels that are made: this interpreter's, on one kind of machine.
+TAG = f"{_CP}-{_CP}-manylinux_2_28_x86_64"
+#: What torch needs of NVIDIA, by CUDA major.
+_RUNTIME = "nvidia-cuda-runtime-cu{}"
+
+
+@dataclass(slots=True)
+class Family:
+    """The variant indexes. Changing `files` changes their pages."""
+
+    files: dict[str, list[wheels.Built]] = field(default_factory=dict)
+    """By label."""
+    claimed: dict[str, str] = field(default_factory=dict)
+    """File name to the SHA-256 that its page claims; empty: none at all."""
+
+    def mount(self, pages: RecordingServer, files: RecordingServer) -> str:
+        """Serve the indexes; give their address."""
+
+        def page(path: str, _: Mapping[str, str]) -> Reply:
+            label, slash, project = path.removeprefix("/whl/").strip("/").partition("/")
+            listed = [each for each in self.files.get(label, []) if each.project == project]
+            if not listed or not slash:
+                return Reply(b"<Error><Code>AccessDenied</Code></Error>", 403)
+            links = "".join(self._link(files.url, label, each) for each in listed)
+            body = f"<!DOCTYPE html><html><body><h1>Links for {project}</h1>{links}</body></html>"
+            return Reply(body.encode(), content_type="text/html; charset=utf-8")
+
+        def file(path: str, _: Mapping[str, str]) -> Reply:
+            label, slash, name = path.removeprefix("/whl/").partition("/")
+            for each in self.files.get(label, []) if slash else ():
+                if name == each.name:
+                    return Reply(each.data)
+                if name == f"{each.name}.metadata":
+                    return Reply(each.metadata or b"", content_type="text/plain")
+            return NOT_FOUND
+
+        pages.mounts["/whl/"] = page
+        files.mounts["/whl/"] = file
+        return f"{pages.url}/whl"
+
+    def mount_mirror(self, server: RecordingServer) -> str:
+        """Serve the files as a mirror does; give its base."""
+        server.mounts["/wheels/"] = lambda path, _: next(
+            (
+                Reply(each.data)
+                for label, listed in self.files.items()
+                for each in listed
+                if path == f"/wheels/{label}/{each.name}"
+            ),
+            NOT_FOUND,
+        )
+        return f"{server.url}/wheels"
+
+    def _link(self, host: str, label: str, each: wheels.Built) -> str:
+        sha256 = self.claimed.get(each.name, each.sha256)
+        digest = f"#sha256={sha256}" if sha256 else ""
+        about = hashlib.sha256(each.metadata or b"").hexdigest()
+        told = f'data-dist-info-metadata="sha256={about}" data-core-metadata="sha256={about}"'
+        href = f"{host}/whl/{label}/{quote(each.name)}{digest}"
+        return f'<a href="{href}" {told}>{html.escape(each.name)}</a><br/>\n'
+
+
+def family(index: Index, *projects: str) -> Family:
+    """Put the projects on the default index, and make their variant indexes."""
+    made = Family()
+    runtimes: set[str] = set()
+    for each in listing():
+        if each.project not in (projects or ("torch", "torchvision", "torchaudio")):
+            continue
+        if not any(tag.startswith(_CP) and "x86_64" in tag for tag in each.wheels):
+            continue
+        needs = _needs(each)
+        built = wheels.wheel(each.project, each.name, needs, tag=TAG)
+        runtimes.update(need.partition("=")[0] for need in needs if need.startswith("nvidia"))
+        if each.index:
+            made.files.setdefault(each.index, []).append(built)
+        else:
+            index.add(built)
+    for name in sorted(runtimes):
+        index.add(wheels.wheel(name, "1.0", tag="py3-none-manylinux_2_28_x86_64"))
+    return made
+
+
+def _needs(each: Candidate) -> list[str]:
+    if each.project == TABLES.lead:
+        label = each.label or _default(each.version)
+        return [f"{_RUNTIME.format(label[2:4])}==1.0"] if label.startswith("cu") else []
+    found = [
+        version
+        for version, partners in _partners().items()
+        if partners.get(each.project, "").removeprefix("==") == each.version
+    ]
+    # The newest releases of the followers pin nothing (0.29.1 and later of torchvision).
+    return [f"torch=={found[0]}"] if len(found) == 1 else []
+
+
+def _default(version: str) -> str:
+    return next(
+        (each.default["linux_x86_64"] for each in TABLES.releases if each.version == version), ""
+    )
+
+
+def _partners() -> dict[str, Mapping[str, str]]:
+    rows = {each.version: each.partners for each in TABLES.releases}
+    return {**rows, **TABLES.patches}
