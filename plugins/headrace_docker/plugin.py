@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from headrace.hookspecs import Activation, Ecosystem, Explanation, Place, hookimpl
+from headrace.hookspecs import Activation, Ecosystem, Explanation, Finding, Place, hookimpl
+from headrace.hosts import Host
 from headrace.models import Mirror, Origin
+
+# ruff: noqa: PLC0415 - whoever loads the entry point does not pay for what it does not use
 
 
 @hookimpl(trylast=True)
@@ -29,6 +32,14 @@ def headrace_explanations(
     """What an image needs of this machine; only where docker is named."""
     del what, version, ecosystem, place
     return []
+
+
+@hookimpl(trylast=True)
+def headrace_checks(place: Place, host: Host) -> Iterable[Finding]:
+    """Whether containers can use the GPU."""
+    from headrace_docker.toolkit import check
+
+    return check(place, host)
 
 
 @hookimpl(trylast=True)

@@ -9,7 +9,7 @@ that it needs. What a plugin returns is a description: the core performs it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Protocol, runtime_checkable
 
 import pluggy
@@ -27,7 +27,7 @@ from headrace.activations import (
     Standing,
 )
 from headrace.builds import PageEntry
-from headrace.hosts import Accelerator, Variant, VariantRequest
+from headrace.hosts import Accelerator, Host, Variant, VariantRequest
 from headrace.lookups import Entry, LookUp
 from headrace.models import (
     Artifact,
@@ -53,6 +53,7 @@ __all__ = [
     "Ecosystem",
     "Explanation",
     "FileEdit",
+    "Finding",
     "FreshnessProbe",
     "GatewayAddress",
     "ListsBuilds",
@@ -207,6 +208,22 @@ class Explanation:
     """The same as values, for ``--json``."""
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check of ``headrace doctor`` found."""
+
+    check: str
+    level: str
+    """``ok``, ``note``, ``warning`` or ``failure``."""
+    text: str
+    hint: str = ""
+    """What to do about it."""
+
+    def table(self) -> dict[str, str]:
+        """Return it as plain values."""
+        return asdict(self)
+
+
 # ------------------------------------------------------------------ the hooks
 
 
@@ -323,6 +340,20 @@ def headrace_explanations(
         def headrace_explanations(what, ecosystem):
             if ecosystem == "crates":
                 yield Explanation("cargo", (ask_cargo(what),))
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def headrace_checks(place: Place, host: Host) -> Iterable[Finding]:
+    """Add to ``headrace doctor``: what a tool needs of this machine, `host` being what was found.
+
+    Example::
+
+        @hookimpl
+        def headrace_checks(host):
+            if host.accelerators and not shutil.which("acme-runtime"):
+                yield Finding("acme", "warning", "acme-runtime is missing", "install it")
     """
     raise NotImplementedError
 

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
         Activation,
         Ecosystem,
         Explanation,
+        Finding,
         FreshnessProbe,
         Place,
     )
-    from headrace.hosts import Accelerator, Variant, VariantRequest
+    from headrace.hosts import Accelerator, Host, Variant, VariantRequest
     from headrace.models import (
         Artifact,
         Credential,
@@ -158,6 +159,10 @@ class Plugins:
         return self._all(
             "headrace_explanations", what=what, version=version, ecosystem=ecosystem, place=place
         )
+
+    def checks(self, place: Place, host: Host) -> list[Finding]:
+        """Everything that tools need of this machine and that was looked at."""
+        return self._all("headrace_checks", place=place, host=host)
 
     def activations(self) -> list[Activation]:
         """Every tool that can be pointed at the gateway."""

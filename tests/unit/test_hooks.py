@@ -18,12 +18,13 @@ from headrace.hookspecs import (
     Activation,
     Ecosystem,
     Explanation,
+    Finding,
     FreshnessProbe,
     Place,
     Scope,
     hookimpl,
 )
-from headrace.hosts import Accelerator, Variant, VariantRequest
+from headrace.hosts import Accelerator, Host, Variant, VariantRequest
 from headrace.models import (
     Artifact,
     Credential,
@@ -137,6 +138,26 @@ def test_headrace_explanations_are_told_what_is_asked_for(tmp_path: Path) -> Non
     made = plugins(headrace_explanations=hook)
     assert made.explanations("serde", "1.0", "crates", here) == [Explanation("cargo", ("because",))]
     assert seen == [("serde", "1.0", "crates")]
+
+
+def test_headrace_checks_are_told_of_the_host_and_a_broken_one_is_left_out(tmp_path: Path) -> None:
+    here = Place(Scope.USER, tmp_path, {}, "linux", tmp_path)
+    host = Host((Accelerator("acme", "Acme One"),))
+    seen: list[object] = []
+
+    def hook(host: Host) -> list[Finding]:
+        seen.append(host)
+        return [Finding("acme", "warning", "acme-runtime is missing", "install it")]
+
+    made = plugins(headrace_checks=hook)
+    (found,) = made.checks(here, host)
+    assert found.table()["hint"] == "install it"
+    assert seen == [host]
+
+    def broken(host: Host) -> list[Finding]:
+        raise RuntimeError(host.accelerators[0].name)
+
+    assert plugins(headrace_checks=broken).checks(here, host) == []
 
 
 def test_headrace_observe_is_never_felt(caplog: pytest.LogCaptureFixture) -> None:

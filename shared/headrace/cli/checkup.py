@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from headrace.cli.context import Context
 from headrace.errors import ConflictError
+from headrace.hookspecs import Finding
 
-__all__ = ["CHECKS", "Check", "Finding"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found."""
-
-    check: str
-    level: str
-    """``ok``, ``note``, ``warning`` or ``failure``."""
-    text: str
-    hint: str = ""
-
-    def table(self) -> dict[str, str]:
-        """Return it as plain values."""
-        return asdict(self)
+__all__ = ["CHECKS", "Check"]
 
 
 Check = Callable[[Context], Iterator[Finding]]

@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from headrace.cli.checkup import Check, Finding
+from headrace.cli.checkup import Check
 from headrace.cli.context import Context
 from headrace.config import NETWORK_VARIABLES, EnvVars
 from headrace.errors import UpstreamError
-from headrace.hookspecs import CATALOGUE
+from headrace.hookspecs import CATALOGUE, Finding
 from headrace.redact import for_display
 
 __all__ = ["CHECKS"]

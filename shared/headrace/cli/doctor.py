@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from headrace.cli.checkup import Finding
 from headrace.cli.context import FAILED, NEEDS_ATTENTION, OK, Context, add_json, add_scope
 from headrace.errors import HeadraceError
+from headrace.hookspecs import Finding
 
 __all__ = ["add", "run"]
 
@@ -21,7 +21,8 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         "doctor",
         help="check everything, with a hint for each thing that is wrong",
         description="Check the gateway, the way to the origins, the disk, the files that were "
-        "edited and whatever wins over them. Exit code 3 for warnings, 1 for failures.",
+        "edited and whatever wins over them; the GPU's driver, and whether what is installed here "
+        "and in containers can use it. Exit code 3 for warnings, 1 for failures.",
     )
     add_scope(parser)
     add_json(parser)
@@ -30,10 +31,14 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Run every check; one that breaks is a finding itself."""
     del args
-    from headrace.cli import checkup, checkup_network  # noqa: PLC0415 - start-up time
+    from headrace.cli import (  # noqa: PLC0415 - start-up time
+        checkup,
+        checkup_accelerators,
+        checkup_network,
+    )
 
     findings: list[Finding] = []
-    checks = (*checkup.CHECKS, *checkup_network.CHECKS)
+    checks = (*checkup.CHECKS, *checkup_network.CHECKS, *checkup_accelerators.CHECKS)
     for check in checks:
         findings += _guarded(check, context)
     if context.as_json:

@@ -11,7 +11,7 @@ from headrace.cli.context import Context
 from headrace.hookspecs import Explanation, GatewayAddress
 from headrace.hosts import Host, VariantRequest
 
-__all__ = ["explain"]
+__all__ = ["explain", "found"]
 
 #: Of the builds that are out, how many are told.
 _FEW = 8
@@ -41,8 +41,8 @@ def explain(
     project = canonicalize_name(what)
     if project not in tables.family:
         return None
-    found = _found(context)
-    host = parse_target(described, tables, found) if described else found
+    here = found(context)
+    host = parse_target(described, tables, here) if described else here
     python = host.python or platform.python_version()
     request = VariantRequest(project, python=python, specifier=specifier)
     settings = context.settings
@@ -59,7 +59,8 @@ def explain(
     return replace(told, paths=(path,)) if path else told
 
 
-def _found(context: Context) -> Host:
+def found(context: Context) -> Host:
+    """Look at this host, or read what was found a while ago."""
     from headrace.system.accelerators import detection  # noqa: PLC0415 - start-up time
     from headrace.system.accelerators.surroundings import Surroundings  # noqa: PLC0415
 
