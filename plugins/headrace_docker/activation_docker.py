@@ -107,6 +107,15 @@ class DockerActivation(EngineActivation):
         described = self._hosts(place, dockerd, url, names, read)
         return [each for each in described if isinstance(each, Override)]
 
+    def leaving(self, path: Path, restored: bytes | None) -> bytes | None:
+        """Say "no mirrors" for a moment: see `headrace.hookspecs.Lingers`."""
+        if path.name == hosts_toml.NAME:
+            return None
+        try:
+            return daemon_json.emptied(restored, path)
+        except ConfigurationError:
+            return None
+
     def withdraw(self, path: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:
         """Take our mirror out of a file that something rewrote."""
         try:

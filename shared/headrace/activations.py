@@ -9,7 +9,7 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from headrace.models import Credential, Origin
 
@@ -20,6 +20,7 @@ __all__ = [
     "DiscoveredOrigin",
     "FileEdit",
     "GatewayAddress",
+    "Lingers",
     "Override",
     "Place",
     "Reader",
@@ -208,4 +209,16 @@ class Activation(Protocol):
     ) -> tuple[Mapping[str, str | None], Sequence[FileEdit]]:
         """For ``headrace run``: variables to set (None: to unset) and files to write below
         `scratch`, a private folder that is removed afterwards.
+        """
+
+
+@runtime_checkable
+class Lingers(Protocol):
+    """An `Activation` whose program takes a setting that is left out for "as it was", so that a
+    restored file alone does not make it drop ours.
+    """
+
+    def leaving(self, path: Path, restored: bytes | None) -> bytes | None:
+        """Return what the file must hold for a moment, while the program is told, before it is as
+        `restored` for good; None: nothing, the restored file says it.
         """

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     tools = [activation.tool for activation in context.plugins.activations()]
     before = context.journal.entries()
     undone = context.journal.undo(force=args.force, of=tools)
-    told, trouble = reloading.undone(before, context.journal.entries())
+    told, trouble = reloading.undone(context, before)
     stopped = not undone.kept
     if stopped:
         # Only now: a tool that is still pointed at the gateway must find it.

@@ -43,7 +43,7 @@ def test_on_tells_the_program_once_and_off_tells_it_again(tmp_path: Path) -> Non
 
         before = context.journal.entries()
         context.journal.undo(of=["small"])
-        assert reloading.undone(before, context.journal.entries()) == ([NAME], [])
+        assert reloading.undone(context, before) == ([NAME], [])
         assert small.mirrors() == []
         assert not small.config.exists()
 
