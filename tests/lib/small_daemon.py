@@ -43,13 +43,15 @@ class Small:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, refuses: str = "") -> Iterator[Small]:
-    """Run one that does not take a mirror with `refuses` in it."""
+def running(folder: Path, *, refuses: str = "", clings: bool = False) -> Iterator[Small]:
+    """Run one that does not take a mirror with `refuses` in it; with `clings` one for which a file
+    without mirrors says nothing of them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / NAME
     program.symlink_to(Path(sys.executable).resolve())
     config, path, pid_file = folder / "config.json", folder / "socket", folder / "pid"
-    process = subprocess.Popen([program, __file__, config, path, refuses])
+    process = subprocess.Popen([program, __file__, config, path, refuses, str(clings)])
     pid_file.write_text(f"{process.pid}\n")
     try:
         while not path.exists():
@@ -61,7 +63,7 @@ def running(folder: Path, *, refuses: str = "") -> Iterator[Small]:
         process.wait(10)
 
 
-def main(config: str, path: str, refuses: str) -> None:
+def main(config: str, path: str, refuses: str, clings: str) -> None:
     """Serve until it is ended."""
     state: dict[str, Any] = {"Config": {"Mirrors": []}}
 
@@ -69,7 +71,8 @@ def main(config: str, path: str, refuses: str) -> None:
         try:
             mirrors = json.loads(Path(config).read_text("utf-8")).get("mirrors", [])
         except FileNotFoundError:
-            mirrors = []
+            mirrors = state["Config"]["Mirrors"] if clings == "True" else []
+            mirrors = [each.rstrip("/") for each in mirrors]
         if not refuses or not any(refuses in each for each in mirrors):
             state["Config"]["Mirrors"] = [f"{each}/" for each in mirrors]
 
@@ -93,4 +96,4 @@ def main(config: str, path: str, refuses: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    main(*sys.argv[1:5])

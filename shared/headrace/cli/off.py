@@ -45,7 +45,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     _adopt(context)
     tools = [activation.tool for activation in context.plugins.activations()]
     before = context.journal.entries()
-    undone = context.journal.undo(force=args.force, of=tools)
+    undone = context.journal.undo(force=args.force, of=[*tools, reloading.LEAVING])
     told, trouble = reloading.undone(context, before)
     stopped = not undone.kept
     if stopped:

@@ -14,8 +14,10 @@ from headrace.hookspecs import FileEdit, Lingers, Reload
 if TYPE_CHECKING:
     from headrace.system.journal import Entry
 
-__all__ = ["Applied", "apply", "due", "undone"]
+__all__ = ["LEAVING", "Applied", "apply", "due", "undone"]
 
+#: In whose name a file is written for the moment in which a program drops our setting.
+LEAVING = "leaving"
 _WHILE_LEAVING = "for a moment, so that the running program drops the gateway"
 
 
@@ -41,7 +43,7 @@ def apply(
     from headrace.system import reloads  # noqa: PLC0415 - start-up time
 
     before = context.journal.entries()
-    result = Applied(context.journal.apply(wanted, of=of))
+    result = Applied(context.journal.apply(wanted, of=[*of, LEAVING]))
     after = context.journal.entries()
     news = {entry.reload for entry in due(before, after)}
     in_force = {entry.reload: entry.tool for entry in after if entry.reload}
@@ -58,7 +60,8 @@ def apply(
             context.journal.undo(of=[tool])
             undone(context, held)
             result.refused.append((tool, error))
-    gone = [entry for entry in before if entry.reload and entry.reload not in in_force]
+    kept = {entry.path for entry in after}
+    gone = [entry for entry in before if entry.path not in kept]
     result.told += undone(context, gone)[0]
     refused = {tool for tool, _ in result.refused}
     result.changed = [
@@ -113,14 +116,14 @@ def _drop(context: Context, entry: Entry) -> bool:
     if leaving is not None:
         # Through the journal, so that a crash in this moment leaves nothing for good.
         edit = FileEdit(path, restored, leaving, _WHILE_LEAVING)
-        context.journal.apply([(entry.tool, edit)], of=[entry.tool])
+        context.journal.apply([(LEAVING, edit)], of=[LEAVING])
     try:
         told = reloads.tell(reload)
         if told:
             _see(reload, present=False)
     finally:
         if leaving is not None:
-            context.journal.undo(of=[entry.tool])
+            context.journal.undo(of=[LEAVING])
     if leaving is not None:
         reloads.tell(reload)
     return told

@@ -159,7 +159,7 @@ def _tell(context: Context, table: dict[str, Any]) -> None:
         rows.add_column(heading, overflow="fold")
     for tool in table["tools"]:
         why = [] if tool["state"] == "overridden" else list(tool["files"])
-        why += [f"{each['where']} {each['what']}" for each in tool["overrides"]]
+        why += [f"{each['where']} {each['what']}; {each['hint']}" for each in tool["overrides"]]
         state = Text(tool["state"], style=_STYLES.get(tool["state"], ""))
         rows.add_row(tool["tool"], state, Text("\n".join(why)))
     out.print(rows)

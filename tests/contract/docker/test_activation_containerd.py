@@ -16,7 +16,9 @@ if reason := why_not("containerd", "ctr"):
 CERTS = "/etc/containerd/certs.d"
 CONFIG = f'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\n  config_path = "{CERTS}"\n'
 #: Somebody's own mirror, which refuses connections.
-HIS = '# mine\nserver = "https://quay.io"\n\n[host."http://127.0.0.1:9"]\n  capabilities = ["pull"]\n'
+HIS = (
+    '# mine\nserver = "https://quay.io"\n\n[host."http://127.0.0.1:9"]\n  capabilities = ["pull"]\n'
+)
 
 
 @pytest.fixture

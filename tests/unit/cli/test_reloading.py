@@ -22,10 +22,9 @@ def context_of(folder: Path) -> Context:
     return Context({"HEADRACE_HOME": str(folder / "headrace"), "PATH": ""})
 
 
-def edit_of(small: Small) -> FileEdit:
-    check = Answer(str(small.socket), "/info", ("Config", "Mirrors"), URL)
-    before = small.config.read_bytes() if small.config.exists() else None
-    after = json.dumps({"mirrors": [URL]}).encode()
+def edit_of(small: Small, url: str = URL, *, before: bytes | None = None) -> FileEdit:
+    check = Answer(str(small.socket), "/info", ("Config", "Mirrors"), url)
+    after = json.dumps({"mirrors": [url]}).encode()
     reload = Reload(NAME, str(small.pid_file), check=check)
     return FileEdit(small.config, before, after, "why", reload=reload)
 
@@ -53,7 +52,8 @@ def test_what_a_program_does_not_take_is_taken_back_of_that_tool_alone(tmp_path:
     other = FileEdit(tmp_path / "other", None, b"new\n", "why")
     with running(tmp_path / "small", refuses="17223") as small:
         small.config.write_text('{"mirrors": ["http://his"]}')
-        wanted = [("small", edit_of(small)), ("other", other)]
+        edit = edit_of(small, before=small.config.read_bytes())
+        wanted = [("small", edit), ("other", other)]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("headrace.system.reloads.LIMIT", 0.5)
             applied = reloading.apply(context, wanted, of=["small", "other"])
@@ -83,3 +83,61 @@ def test_a_program_that_does_not_run_is_no_reason_to_leave_its_file(tmp_path: Pa
         edit = edit_of(small)
     applied = reloading.apply(context, [("small", edit)], of=["small"])
     assert (applied.told, applied.refused, applied.changed) == ([], [], [edit])
+
+
+def test_another_port_is_told_once_and_the_old_one_is_gone(tmp_path: Path) -> None:
+    context = context_of(tmp_path)
+    with running(tmp_path / "small") as small:
+        reloading.apply(context, [("small", edit_of(small))], of=["small"])
+        edit = edit_of(small, "http://127.0.0.1:17224")
+        applied = reloading.apply(context, [("small", edit)], of=["small"])
+        assert (applied.told, applied.refused) == ([NAME], [])
+        assert small.mirrors() == ["http://127.0.0.1:17224/"]
+
+
+def test_a_tool_that_wants_nothing_any_more_is_told_that_it_is_gone(tmp_path: Path) -> None:
+    context = context_of(tmp_path)
+    with running(tmp_path / "small") as small:
+        reloading.apply(context, [("small", edit_of(small))], of=["small"])
+        applied = reloading.apply(context, [], of=["small"])
+        assert applied.told == [NAME]
+        assert small.mirrors() == []
+        assert not small.config.exists()
+
+
+class Lingering:
+    """An activation whose program takes what is left out for "as it was"."""
+
+    tool = "small"
+
+    def leaving(self, path: Path, restored: bytes | None) -> bytes | None:
+        del path
+        return None if restored and b"mirrors" in restored else b'{"mirrors": []}'
+
+
+def test_a_program_that_clings_to_what_is_left_out_is_led_away_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = context_of(tmp_path)
+    other = FileEdit(tmp_path / "other", None, b"new\n", "why")
+    with running(tmp_path / "small", clings=True) as small:
+        monkeypatch.setattr(context.plugins, "activations", lambda: [Lingering()])
+        wanted = [("small", edit_of(small)), ("small", other)]
+        reloading.apply(context, wanted, of=["small"])
+        assert small.mirrors() == [f"{URL}/"]
+        applied = reloading.apply(context, wanted[1:], of=["small"])
+        assert (applied.told, applied.refused) == ([NAME], [])
+        assert small.mirrors() == []
+        assert not small.config.exists()
+        # What else the tool has in force stays.
+        assert [entry.path for entry in context.journal.entries()] == [str(other.path)]
+
+
+def test_a_crash_in_the_moment_of_leaving_is_mended_by_the_next_off(tmp_path: Path) -> None:
+    context = context_of(tmp_path)
+    path = tmp_path / "file"
+    path.write_bytes(b"his\n")
+    edit = FileEdit(path, b"his\n", b"for a moment\n", "why")
+    context.journal.apply([(reloading.LEAVING, edit)], of=[reloading.LEAVING])
+    reloading.apply(context, [], of=["small"])
+    assert path.read_bytes() == b"his\n"
