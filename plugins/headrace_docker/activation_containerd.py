@@ -24,6 +24,8 @@ __all__ = ["ContainerdActivation"]
 #: The plugin that has `config_path`, by the version of the configuration.
 _PLUGINS = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.images"}
 _DISABLED = {"cri", *_PLUGINS.values()}
+#: Where one of these is, containerd has more to do than to run dockerd's containers.
+_KUBERNETES = ("kubelet", "crictl", "kubeadm")
 _DEFAULT = "/etc/containerd/certs.d"
 
 
@@ -46,7 +48,11 @@ class ContainerdActivation(EngineActivation):
         """Whether containerd is here for more than dockerd, which has it to run containers."""
         if place.platform != "linux" or self.machine.program(place, "containerd") is None:
             return False
-        return bool(self.folders(place, read)) or not self._without_cri(place, read)
+        if self.folders(place, read):
+            return True
+        kubernetes = any(self.machine.program(place, name) for name in _KUBERNETES)
+        dockers = self.machine.program(place, "dockerd") is not None and not kubernetes
+        return not dockers and not self._without_cri(place, read)
 
     def folders(self, place: Place, read: Reader) -> list[Path]:
         """Return where hosts.toml files are looked for, in this order."""

@@ -66,7 +66,7 @@ class EngineLab:
         return {
             "HOME": str(self.root / "home"),
             "HEADRACE_HOME": str(self.root / "headrace"),
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH": f"{self.root}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "XDG_RUNTIME_DIR": "/run",
             "LANG": "C.UTF-8",
         }

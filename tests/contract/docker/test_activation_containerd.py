@@ -79,6 +79,7 @@ def test_a_gateway_that_is_gone_is_passed_by_at_once(machine: EngineLab) -> None
 
 def test_without_config_path_nothing_is_written_and_the_way_is_told(machine: EngineLab) -> None:
     machine.put("/etc/containerd/config.toml", "version = 2\n")
+    machine.put("bin/kubelet", "#!/bin/sh\n").chmod(0o755)
     before = machine.files()
     machine.switch_on("system")
     assert not [name for name in machine.files().keys() - before.keys() if "containerd" in name]

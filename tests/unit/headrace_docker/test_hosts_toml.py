@@ -153,6 +153,15 @@ def test_without_config_path_the_way_is_told_and_nothing_is_written(tmp_path: Pa
     assert "restart containerd" in told.hint
 
 
+@pytest.mark.parametrize("cluster", [False, True])
+def test_beside_dockerd_it_is_told_of_only_where_kubernetes_is(
+    tmp_path: Path, *, cluster: bool
+) -> None:
+    activation = containerd(tmp_path, "version = 2\n", "dockerd", *(["kubelet"] * cluster))
+    found = activation.overrides(place(tmp_path, scope=Scope.SYSTEM), GATEWAY, read)
+    assert bool(found) is cluster
+
+
 def test_one_that_only_runs_dockers_containers_is_no_business_of_ours(tmp_path: Path) -> None:
     activation = containerd(tmp_path, 'disabled_plugins = ["cri"]\n')
     where = place(tmp_path, scope=Scope.SYSTEM)
