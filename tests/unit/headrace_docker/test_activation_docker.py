@@ -11,7 +11,7 @@ import pytest
 from headrace.errors import ConfigurationError
 from headrace.hookspecs import Answer, GatewayAddress, Place, Scope, Standing
 from headrace_docker.activation_docker import DockerActivation
-from lib.engine_machine import URL, Engines, daemon, edits_of, put, read, round_trip
+from lib.engine_machine import ORIGINS, URL, Engines, daemon, edits_of, put, read, round_trip
 from lib.places import GATEWAY, place
 
 
@@ -216,7 +216,7 @@ def test_with_a_token_nothing_is_written(tmp_path: Path) -> None:
     engines = Engines(tmp_path, ["dockerd"])
     activation = DockerActivation(engines.machine())
     gateway = GatewayAddress("127.0.0.1", 17223, "t0k")
-    assert activation.enable(system(tmp_path), gateway, [], read) == ()
+    assert activation.enable(system(tmp_path), gateway, ORIGINS, read) == ()
     (override,) = activation.overrides(system(tmp_path), gateway, read)
     assert "token" in override.where
     assert "t0k" not in repr(override)
