@@ -77,7 +77,7 @@ def _stores(tool: Tool, place: Place, dockerd: Dockerd) -> Iterator[Override]:
     version = tool.version(place, dockerd)
     if version and version < (28,):
         told = ".".join(str(part) for part in version)
-        what = f"dockerd {told} takes mirrors for docker.io alone; others go past"
+        what = f"go past the gateway: dockerd {told} takes mirrors for docker.io alone"
         hint = "use podman or skopeo, or Docker Engine 28 with the containerd image store"
         yield Override(tool.tool, "other registries", what, hint, wins=False)
         return

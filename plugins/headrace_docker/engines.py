@@ -130,6 +130,10 @@ def ask(path: str, question: str) -> Mapping[str, Any] | None:
         connection.close()
 
 
+#: One that hangs is waited for once in a command.
+_ask_once = functools.cache(ask)
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """How activations look at the machine; tests give one of their own."""
@@ -139,7 +143,7 @@ class Machine:
     daemons: Callable[[str], Sequence[Daemon]] = daemons
     program: Callable[[Place, str], Path | None] = program
     version: Callable[[Path], tuple[int, ...]] = version
-    ask: Callable[[str, str], Mapping[str, Any] | None] = ask
+    ask: Callable[[str, str], Mapping[str, Any] | None] = _ask_once
 
     def path(self, name: str) -> Path:
         """Return a file of the machine by its absolute name."""
