@@ -9,19 +9,22 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from headrace.models import Credential, Origin
 
 __all__ = [
     "CATALOGUE",
     "Activation",
+    "Answer",
     "DiscoveredOrigin",
     "FileEdit",
     "GatewayAddress",
+    "Lingers",
     "Override",
     "Place",
     "Reader",
+    "Reload",
     "Scope",
     "Standing",
 ]
@@ -74,6 +77,46 @@ class GatewayAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a running program says of itself, over HTTP on a socket of its own, once it has taken
+    our setting. `value` is looked for in the list (or string) that `keys` lead to in the JSON
+    document at `path`; a final slash does not matter.
+    """
+
+    socket: str
+    """Path of a Unix socket."""
+    path: str
+    keys: tuple[str, ...]
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """A running program that must be told when a file was edited, and when that is undone.
+
+    Where it does not run, nothing is to be done: it reads the file when it starts. Example:
+    ``Reload("named", pid_file="/run/named.pid")``.
+    """
+
+    program: str
+    """The name that its process must have, so that an old PID file does no harm."""
+    pid_file: str | None = None
+    """None: every process of that name that shares our view of the file system."""
+    signal: str = "HUP"
+    check: Answer | None = None
+    """How to see that the setting was taken. When it was not, the edits of the tool are undone."""
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any]) -> Reload:
+        """Read back what `dataclasses.asdict` gave."""
+        check = table["check"]
+        if check is not None:
+            keys = tuple(str(key) for key in check["keys"])
+            check = Answer(str(check["socket"]), str(check["path"]), keys, str(check["value"]))
+        return cls(str(table["program"]), table["pid_file"], str(table["signal"]), check)
+
+
+@dataclass(frozen=True, slots=True)
 class FileEdit:
     """One file, before and after. None means: no such file."""
 
@@ -83,8 +126,8 @@ class FileEdit:
     reason: str
     private: bool = False
     """Write with mode 0600, because the content holds a token."""
-    reload: tuple[str, ...] = ()
-    """What must be told about the change, in the tool's own words (``pid-file:…:SIGHUP``)."""
+    reload: Reload | None = None
+    """Who must be told about the change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,4 +209,16 @@ class Activation(Protocol):
     ) -> tuple[Mapping[str, str | None], Sequence[FileEdit]]:
         """For ``headrace run``: variables to set (None: to unset) and files to write below
         `scratch`, a private folder that is removed afterwards.
+        """
+
+
+@runtime_checkable
+class Lingers(Protocol):
+    """An `Activation` whose program takes a setting that is left out for "as it was", so that a
+    restored file alone does not make it drop ours.
+    """
+
+    def leaving(self, path: Path, restored: bytes | None) -> bytes | None:
+        """Return what the file must hold for a moment, while the program is told, before it is as
+        `restored` for good; None: nothing, the restored file says it.
         """

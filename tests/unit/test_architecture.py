@@ -85,6 +85,7 @@ PURE = {
     "zipfile",  # over bytes in memory
     "zlib",
     "pluggy",
+    "ruamel",  # YAML from bytes
 }
 #: The files that may touch the world, each with the reason why.
 IMPURE = {
@@ -99,6 +100,7 @@ IMPURE = {
     "plugins/headrace_conda/bases.py": "asks the condas of this machine",
     "plugins/headrace_conda/bridge.py": "reads the plugin's own source",
     "plugins/headrace_conda_inside": "runs inside conda, with conda's own modules",
+    "plugins/headrace_docker/engines.py": "asks the engines of this machine",
     "plugins/headrace_docker/toolkit.py": "asks the container engines of this machine",
     "plugins/headrace_pip/plugin.py": "entry file, imports inside its hooks",
     "plugins/headrace_pip/keyring_backend.py": "entry file, asks the recorded state",

@@ -47,7 +47,8 @@ def adopt_leftovers(context: Context, address: GatewayAddress, origins: Sequence
             continue
         clean = activations[tool].withdraw(edit.path, None, now, now)
         if clean is not None and clean != now:
-            context.journal.adopt(tool, edit.path, clean if clean.strip() else None)
+            content = clean if clean.strip() else None
+            context.journal.adopt(tool, edit.path, content, edit.reload)
 
 
 def overrides(context: Context, address: GatewayAddress) -> list[Override]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.cli.context import NEEDS_ATTENTION, OK, Context, add_dry_run, add_json, add_scope
 from headrace.errors import ConflictError, HeadraceError
 from headrace.hookspecs import FileEdit, GatewayAddress
+
+if TYPE_CHECKING:
+    from headrace.system.journal import Undone
 
 __all__ = ["add", "run"]
 
@@ -33,12 +37,16 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Undo, then stop."""
+    from headrace.cli import reloading  # noqa: PLC0415 - start-up time
+
     if args.dry_run:
         return _show(args, context)
     context.journal.repair()
     _adopt(context)
     tools = [activation.tool for activation in context.plugins.activations()]
-    undone = context.journal.undo(force=args.force, of=tools)
+    before = context.journal.entries()
+    undone = context.journal.undo(force=args.force, of=[*tools, reloading.LEAVING])
+    told, trouble = reloading.undone(context, before)
     stopped = not undone.kept
     if stopped:
         # Only now: a tool that is still pointed at the gateway must find it.
@@ -52,26 +60,36 @@ def run(args: argparse.Namespace, context: Context) -> int:
                 "restored": undone.restored,
                 "merged": undone.merged,
                 "kept": undone.kept,
+                "told": told,
+                "trouble": trouble,
                 "gateway_stopped": stopped,
             }
         )
     else:
-        out = context.console
-        for path in undone.restored:
-            out.print(f"{path}: as it was", markup=False)
-        for path in undone.merged:
-            out.print(f"{path}: changed since; only headrace's lines were taken out", markup=False)
-        for path in undone.kept:
-            text = f"{path}: headrace's own lines were changed; left as it is"
-            out.print(text, markup=False, style="yellow")
-        if undone.kept:
-            out.print(
-                "The gateway stays up for it. `headrace off --force` puts the old file back and "
-                "keeps yours beside it."
-            )
-        elif not (undone.restored or undone.merged):
-            out.print("Nothing was routed; the gateway is off.")
-    return NEEDS_ATTENTION if undone.kept else OK
+        _tell(context, undone, told, trouble)
+    return NEEDS_ATTENTION if undone.kept or trouble else OK
+
+
+def _tell(context: Context, undone: Undone, told: Sequence[str], trouble: Sequence[str]) -> None:
+    out = context.console
+    for path in undone.restored:
+        out.print(f"{path}: as it was", markup=False)
+    for path in undone.merged:
+        out.print(f"{path}: changed since; only headrace's lines were taken out", markup=False)
+    for path in undone.kept:
+        text = f"{path}: headrace's own lines were changed; left as it is"
+        out.print(text, markup=False, style="yellow")
+    for program in told:
+        out.print(f"{program}: told to read its configuration again", markup=False)
+    for text in trouble:
+        out.print(text, markup=False, style="yellow")
+    if undone.kept:
+        out.print(
+            "The gateway stays up for it. `headrace off --force` puts the old file back and "
+            "keeps yours beside it."
+        )
+    elif not (undone.restored or undone.merged):
+        out.print("Nothing was routed; the gateway is off.")
 
 
 def _stop(context: Context) -> None:

@@ -33,7 +33,7 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do all of it, or nothing."""
-    from headrace.cli import edits_of, keeping  # noqa: PLC0415 - start-up time
+    from headrace.cli import edits_of, keeping, reloading  # noqa: PLC0415 - start-up time
     from headrace.cli.discovery import discover  # noqa: PLC0415 - as above
     from headrace.cli.on_report import Report, tell  # noqa: PLC0415 - as above
 
@@ -62,14 +62,19 @@ def run(args: argparse.Namespace, context: Context) -> int:
         if made:
             address, note = keeping.start(context, found)
     result = edits_of.wanted(context, address, origins)
+    told: Sequence[str] = ()
     if args.dry_run:
         changed = [edit for _, edit in result.edits if edit.before != edit.after]
     else:
         # What the service has written for itself stays in force.
         tools = [activation.tool for activation in context.plugins.activations()]
-        changed = context.journal.apply(result.edits, of=tools)
+        applied = reloading.apply(context, result.edits, of=tools)
+        changed, told = applied.changed, applied.told
+        refused = {tool for tool, _ in applied.refused}
+        result.edits = [each for each in result.edits if each[0] not in refused]
+        result.left_out += applied.refused
     service = made.edits if made and args.dry_run else ()
-    report = Report(found, address, result, changed, note, args.dry_run, service)
+    report = Report(found, address, result, changed, note, args.dry_run, service, told)
     return tell(context, report)
 
 

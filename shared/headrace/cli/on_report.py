@@ -26,6 +26,8 @@ class Report:
     dry_run: bool
     service: Sequence[FileEdit] = ()
     """What whoever keeps the gateway up would need."""
+    told: Sequence[str] = ()
+    """Programs that read their configuration again."""
 
 
 def tell(context: Context, report: Report) -> int:
@@ -63,6 +65,7 @@ def _table(context: Context, report: Report, winning: Sequence[Override]) -> dic
             }
             for tool, edit in report.result.edits
         ],
+        "told": list(report.told),
         "left_out": [
             {"tool": tool, "why": error.message, "hint": error.hint}
             for tool, error in report.result.left_out
@@ -94,6 +97,8 @@ def _print(context: Context, report: Report, winning: Sequence[Override]) -> Non
     for tool, edit in report.result.edits:
         unchanged = "" if edit in report.changed else " (as it was)"
         say(f"{tool:<8} {edit.path}: {edit.reason}{unchanged}")
+    for program in report.told:
+        say(f"{program:<8} has read its configuration again, and goes on running what it ran")
     for edit in report.service:
         say(f"service  {edit.path}: {edit.reason}")
     for tool, error in report.result.left_out:

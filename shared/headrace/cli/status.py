@@ -162,7 +162,9 @@ def _tell(context: Context, table: dict[str, Any]) -> None:
         why = [] if tool["state"] == "overridden" else list(tool["files"])
         if tool["state"] == "routed" and not why:
             why = ["set up for the whole machine"]  # its journal is not this user's
-        why += [f"{each['where']} {each['what']}" for each in tool["overrides"]]
+        for each in tool["overrides"]:
+            hint = f"; {each['hint']}" if each["hint"] else ""
+            why.append(f"{each['where']} {each['what']}{hint}")
         state = Text(tool["state"], style=_STYLES.get(tool["state"], ""))
         rows.add_row(tool["tool"], state, Text("\n".join(why)))
     out.print(rows)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from headrace.errors import ConflictError, LocalError
-from headrace.hookspecs import FileEdit
+from headrace.hookspecs import FileEdit, Reload
 from headrace.system import atomic, edits
 from headrace.system.transaction import (
     Write,
@@ -57,6 +57,8 @@ class Entry:
     reason: str = ""
     time: float = 0.0
     """Epoch of the edit."""
+    reload: Reload | None = None
+    """Who must be told when this is undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,9 @@ class Journal:
             self._transaction(steps, new.values())
             return changed
 
-    def adopt(self, tool: str, path: Path, clean: bytes | None) -> None:
+    def adopt(
+        self, tool: str, path: Path, clean: bytes | None, reload: Reload | None = None
+    ) -> None:
         """Take over a file that has our lines while the journal knows nothing of it: `clean` is
         the file without them. Changes no file.
         """
@@ -148,9 +152,8 @@ class Journal:
             entries = self.entries()
             if now is None or mode is None or any(e.path == str(real) for e in entries):
                 return
-            entry = Entry(
-                tool, str(real), clean, now, mode, mode, (), "found without a record", self._clock()
-            )
+            why = "found without a record"
+            entry = Entry(tool, str(real), clean, now, mode, mode, (), why, self._clock(), reload)
             self._save((*entries, entry), ())
 
     def undo(self, *, force: bool = False, of: Collection[str] | None = None) -> Undone:
@@ -239,6 +242,7 @@ class Journal:
             folders,
             edit.reason,
             self._clock(),
+            edit.reload,
         )
         return entry, Write(
             str(path), now, edit.after, mode, new_mode, missing_folders(path.parent)
@@ -376,8 +380,9 @@ _BYTES = {"before", "after", "old", "new"}
 def _decode(kind: type[_T], entry: dict[str, Any]) -> _T:
     values: dict[str, Any] = {}
     for name in (f.name for f in fields(kind)):
-        item = entry[name]
+        item = entry.get(name) if name == "reload" else entry[name]  # an older journal has none
         if name in _BYTES and item is not None:
             item = base64.b64decode(item, validate=True)
+        item = Reload.of(item) if isinstance(item, dict) else item
         values[name] = tuple(item) if isinstance(item, list) else item
     return kind(**values)

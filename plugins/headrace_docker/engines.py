@@ -1,0 +1,150 @@
+"""Which engines run on this machine, how they were started, and what they say of themselves.
+
+Short questions in bounds: an engine that hangs delays `headrace status` by seconds, not for ever.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headrace.hookspecs import Place
+
+__all__ = ["Daemon", "Machine", "ask", "daemons", "program", "version"]
+
+#: Seconds for one answer.
+LIMIT = 3.0
+_PROC = Path("/proc")
+_VERSION = re.compile(r"\bv?(\d+)\.(\d+)(?:\.(\d+))?")
+#: Where daemons lie, which a user's PATH may not name.
+_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A daemon that runs."""
+
+    pid: int
+    arguments: tuple[str, ...]
+    mine: bool
+    """It runs as the user who asks."""
+    rootless: bool
+    """It runs as somebody else than root."""
+    here: bool
+    """It reaches our loopback: its network is ours (True too where we may not look)."""
+    same_files: bool
+    """It finds the same files under the same names, as far as we may look."""
+
+    def flags(self, *names: str) -> list[str]:
+        """Return the values of a flag: ``--name value`` or ``--name=value``."""
+        found = []
+        for number, word in enumerate(self.arguments):
+            flag, equals, value = word.partition("=")
+            if flag not in names:
+                continue
+            if equals:
+                found.append(value)
+            elif number + 1 < len(self.arguments):
+                found.append(self.arguments[number + 1])
+        return found
+
+
+def daemons(name: str) -> Sequence[Daemon]:
+    """Return the daemons of that name; none where the system does not tell."""
+    return list(_daemons(name))
+
+
+def _daemons(name: str) -> Iterator[Daemon]:
+    try:
+        folders = [folder for folder in _PROC.iterdir() if folder.name.isdigit()]
+    except OSError:
+        return
+    for folder in sorted(folders, key=lambda each: int(each.name)):
+        try:
+            if (folder / "comm").read_text("utf-8", "replace").strip() != name[:15]:
+                continue
+            words = (folder / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+            yield Daemon(
+                int(folder.name),
+                tuple(words[1:-1]),
+                (uid := folder.stat().st_uid) == os.getuid(),
+                uid != 0,
+                _same(folder, "ns/net"),
+                _same(folder, "root/etc"),
+            )
+        except OSError:  # it ended meanwhile
+            continue
+
+
+def _same(folder: Path, name: str) -> bool:
+    try:
+        return (folder / name).samefile(_PROC / "self" / name)
+    except OSError:
+        return True
+
+
+def program(place: Place, name: str) -> Path | None:
+    """Return a program on the user's PATH, or where daemons lie."""
+    path = place.environment.get("PATH", "")
+    found = shutil.which(name, path=os.pathsep.join([path, *_FOLDERS]))
+    return Path(found) if found else None
+
+
+@functools.lru_cache(maxsize=16)
+def version(program: Path) -> tuple[int, ...]:
+    """Return the version that a program says it has; () when it does not."""
+    try:
+        told = subprocess.run(  # noqa: S603 - an engine that is installed here
+            [program, "--version"], capture_output=True, timeout=LIMIT, check=False, text=True
+        ).stdout
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return ()
+    match = _VERSION.search(told)
+    return tuple(int(part) for part in match.groups() if part) if match else ()
+
+
+def ask(path: str, question: str) -> Mapping[str, Any] | None:
+    """Ask an engine on its Unix socket; None: no answer, or none that is for us."""
+    connection = http.client.HTTPConnection("localhost", timeout=LIMIT)
+    try:
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(LIMIT)
+        connection.sock.connect(path)
+        connection.request("GET", question)
+        response = connection.getresponse()
+        document = json.loads(response.read(4 << 20))
+        return document if response.status == 200 and isinstance(document, dict) else None
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+#: One that hangs is waited for once in a command.
+_ask_once = functools.cache(ask)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """How activations look at the machine; tests give one of their own."""
+
+    root: Path = Path("/")
+    """Where the machine's files begin."""
+    daemons: Callable[[str], Sequence[Daemon]] = daemons
+    program: Callable[[Place, str], Path | None] = program
+    version: Callable[[Path], tuple[int, ...]] = version
+    ask: Callable[[str, str], Mapping[str, Any] | None] = _ask_once
+
+    def path(self, name: str) -> Path:
+        """Return a file of the machine by its absolute name."""
+        return self.root / name.lstrip("/")

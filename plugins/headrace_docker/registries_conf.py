@@ -1,0 +1,158 @@
+"""A drop-in of ``registries.conf.d``: the gateway as the first mirror of public registries
+(containers-registries.conf(5), version 2 of the format).
+
+A table of a later file replaces the whole table that an earlier one has for the same prefix. So
+what the user has for a registry is repeated in ours, with the gateway put before his mirrors. A
+broken drop-in breaks every pull, so the text is parsed again before it is given out. Pure.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from headrace.editing.toml_text import MARK
+from headrace.errors import ConfigurationError
+
+__all__ = [
+    "Table",
+    "is_ours",
+    "leads_to",
+    "narrower",
+    "ours",
+    "render",
+    "tables",
+    "whole",
+    "why_not",
+]
+
+_HEAD = (
+    f"# {MARK}\n"
+    "# What earlier files say of these registries is repeated, because the last table counts.\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One ``[[registry]]``, and the file that has it."""
+
+    path: Path
+    value: Mapping[str, Any]
+
+    @property
+    def prefix(self) -> str:
+        """What it counts for."""
+        return str(self.value.get("prefix") or self.value.get("location") or "")
+
+
+def tables(files: Iterable[tuple[Path, bytes]]) -> dict[str, Table]:
+    """Return what counts by prefix, of files in the order in which they are read.
+
+    ConfigurationError where a file is broken: then no pull works, with us or without.
+    """
+    found: dict[str, Table] = {}
+    for path, content in files:
+        try:
+            document = tomllib.loads(content.decode("utf-8"))
+        except ValueError as error:
+            raise ConfigurationError(
+                "bad-toml",
+                f"{path} cannot be read: {error}",
+                hint="no image can be pulled until it is mended; nothing was changed",
+            ) from error
+        registries = document.get("registry")
+        for value in registries if isinstance(registries, list) else ():
+            if isinstance(value, dict):
+                table = Table(path, value)
+                found[table.prefix] = table
+    return found
+
+
+def why_not(table: Table, registry: str) -> str | None:
+    """Say why a table of the user keeps the gateway from being a mirror; None: it does not."""
+    if table.value.get("blocked"):
+        return f"blocks {registry}"
+    location = str(table.value.get("location") or registry)
+    names = (registry, "registry-1.docker.io") if registry == "docker.io" else (registry,)
+    if location not in names:
+        return f"names {location} for {registry}, which stays in charge of it"
+    return None
+
+
+def ours(names: Sequence[str], theirs: Mapping[str, Table]) -> list[str]:
+    """Return the registries that the gateway may be a mirror of."""
+    return [name for name in names if name not in theirs or why_not(theirs[name], name) is None]
+
+
+def narrower(found: Mapping[str, Table], registry: str) -> list[Table]:
+    """Return the tables that decide for a part of a registry before ours does."""
+    return [each for prefix, each in found.items() if prefix.startswith(f"{registry}/")]
+
+
+def render(names: Sequence[str], url: str, theirs: Mapping[str, Table], path: Path) -> bytes:
+    """Return the drop-in for these registries, with what the user has for them."""
+    import tomlkit  # noqa: PLC0415 - `headrace status` only reads
+
+    authority = urlsplit(url).netloc
+    wanted = [_table(name, f"{authority}/{name}", theirs.get(name)) for name in names]
+    text = _HEAD + "".join(f"\n{_text(tomlkit.dumps, each)}" for each in wanted)
+    if tomllib.loads(text) != {"registry": wanted}:
+        raise ConfigurationError(
+            "bad-toml",
+            f"{path} cannot be written safely: a table of yours does not come out as it was",
+            hint="nothing was changed",
+        )
+    return text.encode()
+
+
+def whole(main: Sequence[tuple[Path, bytes]], names: Sequence[str], url: str, path: Path) -> bytes:
+    """Return a main file that says what the user's does, and names the gateway."""
+    import tomlkit  # noqa: PLC0415 - as above
+
+    document = tomllib.loads(main[0][1].decode("utf-8")) if main else {}
+    document.pop("registry", None)
+    theirs = tables(main)
+    rest = [dict(table.value) for prefix, table in theirs.items() if prefix not in names]
+    text = tomlkit.dumps(document) + "\n" + render(names, url, theirs, path).decode()
+    text += "".join(f"\n{_text(tomlkit.dumps, each)}" for each in rest)
+    tomllib.loads(text)
+    return text.encode()
+
+
+def _table(name: str, location: str, theirs: Table | None) -> dict[str, Any]:
+    mirrors = list(theirs.value.get("mirror", ())) if theirs else []
+    others = [each for each in mirrors if each.get("location") != location]
+    kept = {
+        key: value for key, value in (theirs.value if theirs else {}).items() if key != "mirror"
+    }
+    return {
+        "prefix": name,
+        "location": name,
+        **kept,
+        "mirror": [{"location": location, "insecure": True}, *others],
+    }
+
+
+def _text(dumps: Any, table: Mapping[str, Any]) -> str:
+    own = {key: value for key, value in table.items() if key != "mirror"}
+    parts = [f"[[registry]]\n{dumps(own)}"]
+    parts += [f"[[registry.mirror]]\n{dumps(mirror)}" for mirror in table.get("mirror", ())]
+    return "".join(parts)
+
+
+def is_ours(content: bytes | None) -> bool:
+    """Whether a drop-in is ours."""
+    return content is not None and content.startswith(f"# {MARK}".encode())
+
+
+def leads_to(found: Mapping[str, Table], registry: str, url: str) -> bool:
+    """Whether the gateway is the first mirror of a registry."""
+    table = found.get(registry)
+    mirrors = table.value.get("mirror") if table else None
+    if not isinstance(mirrors, list) or not mirrors or not isinstance(mirrors[0], dict):
+        return False
+    return mirrors[0].get("location") == f"{urlsplit(url).netloc}/{registry}"

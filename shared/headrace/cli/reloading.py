@@ -1,0 +1,155 @@
+"""Edits, and then whoever must be told of them: performed as one, undone as one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headrace.cli.context import Context
+from headrace.errors import HeadraceError, LocalError
+from headrace.hookspecs import FileEdit, Lingers, Reload
+
+if TYPE_CHECKING:
+    from headrace.system.journal import Entry
+
+__all__ = ["LEAVING", "Applied", "apply", "due", "undone"]
+
+#: In whose name a file is written for the moment in which a program drops our setting.
+LEAVING = "leaving"
+_WHILE_LEAVING = "for a moment, so that the running program drops the gateway"
+
+
+@dataclass(slots=True)
+class Applied:
+    """What came of the edits."""
+
+    changed: list[FileEdit] = field(default_factory=list)
+    refused: list[tuple[str, HeadraceError]] = field(default_factory=list)
+    """Tools that were told and did not take it: their files are as before."""
+    told: list[str] = field(default_factory=list)
+    """Programs that read their configuration again."""
+
+
+def apply(
+    context: Context, wanted: Sequence[tuple[str, FileEdit]], *, of: Collection[str]
+) -> Applied:
+    """Write, tell, and check. What a program did not take is taken back, of that tool alone.
+
+    A program that is in force but does not show it, because an earlier run was cut short before
+    it was told, is told now.
+    """
+    from headrace.system import reloads  # noqa: PLC0415 - start-up time
+
+    before = context.journal.entries()
+    result = Applied(context.journal.apply(wanted, of=[*of, LEAVING]))
+    after = context.journal.entries()
+    news = {entry.reload for entry in due(before, after)}
+    in_force = {entry.reload: entry.tool for entry in after if entry.reload}
+    for reload, tool in in_force.items():
+        missed = reload.check is not None and reloads.shows(reload.check) is False
+        if reload not in news and not missed:
+            continue
+        try:
+            if reloads.tell(reload):
+                result.told.append(reload.program)
+                _see(reload, present=True)
+        except LocalError as error:
+            held = context.journal.entries()
+            context.journal.undo(of=[tool])
+            undone(context, held)
+            result.refused.append((tool, error))
+    kept = {entry.path for entry in after}
+    gone = [entry for entry in before if entry.path not in kept]
+    result.told += undone(context, gone)[0]
+    refused = {tool for tool, _ in result.refused}
+    result.changed = [
+        edit for tool, edit in wanted if tool not in refused and edit in result.changed
+    ]
+    return result
+
+
+def undone(context: Context, before: Sequence[Entry]) -> tuple[list[str], list[str]]:
+    """Tell whoever had our setting, by the entries that were, that it is gone.
+
+    Returns who was told, and what went wrong.
+    """
+    told: list[str] = []
+    trouble: list[str] = []
+    for entry in due(before, context.journal.entries()):
+        try:
+            if _drop(context, entry):
+                told.append(entry.reload.program if entry.reload else entry.tool)
+        except HeadraceError as error:
+            trouble.append(str(error))
+    return told, trouble
+
+
+def due(before: Iterable[Entry], after: Iterable[Entry]) -> list[Entry]:
+    """Return the files that are not as they were and of which somebody must be told, the first of
+    each.
+    """
+    old = {entry.path: entry for entry in before}
+    new = {entry.path: entry for entry in after}
+    found: dict[Reload, Entry] = {}
+    for path in {**old, **new}:
+        was, now = old.get(path), new.get(path)
+        entry = now or was
+        if entry is None or entry.reload is None:
+            continue
+        if was is None or now is None or was.after != now.after:
+            found.setdefault(entry.reload, entry)
+    return list(found.values())
+
+
+def _drop(context: Context, entry: Entry) -> bool:
+    """Make a program drop what its restored file no longer says; False where it does not run."""
+    from headrace.system import reloads  # noqa: PLC0415 - start-up time
+    from headrace.system.transaction import read_file  # noqa: PLC0415 - as above
+
+    reload, path = entry.reload, Path(entry.path)
+    if reload is None or not reloads.processes(reload):
+        return False
+    restored = read_file(path)
+    leaving = _leaving(context, entry.tool, path, restored)
+    if leaving is not None:
+        # Through the journal, so that a crash in this moment leaves nothing for good.
+        edit = FileEdit(path, restored, leaving, _WHILE_LEAVING)
+        context.journal.apply([(LEAVING, edit)], of=[LEAVING])
+    try:
+        told = reloads.tell(reload)
+        if told:
+            _see(reload, present=False)
+    finally:
+        if leaving is not None:
+            context.journal.undo(of=[LEAVING])
+    if leaving is not None:
+        reloads.tell(reload)
+    return told
+
+
+def _leaving(context: Context, tool: str, path: Path, restored: bytes | None) -> bytes | None:
+    for activation in context.plugins.activations():
+        if activation.tool == tool and isinstance(activation, Lingers):
+            return activation.leaving(path, restored)
+    return None
+
+
+def _see(reload: Reload, *, present: bool) -> None:
+    from headrace.system import reloads  # noqa: PLC0415 - start-up time
+
+    if reload.check is None or reloads.wait_until(reload.check, present=present):
+        return
+    if present:
+        raise LocalError(
+            "setting-not-taken",
+            f"{reload.program} was told to read its configuration again and does not show the "
+            "gateway; its files are as before",
+            hint=f"the log of {reload.program} says what it did not like",
+        )
+    raise LocalError(
+        "setting-not-dropped",
+        f"{reload.program} was told to read its configuration again and still shows the gateway",
+        hint=f"its file is as before: restart {reload.program}",
+    )
