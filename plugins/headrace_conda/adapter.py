@@ -264,9 +264,9 @@ class CondaEcosystem:
         del artifact
         return None
 
-    def learn(self, document: Document, plan: ServeDocument) -> None:
+    def learn(self, document: Document, plan: ServeDocument | ServeArtifact) -> None:
         """Keep what an index of shards says."""
-        if plan.url.endswith(f"/{_SHARDS}"):
+        if plan.url and plan.url.endswith(f"/{_SHARDS}"):
             _remember(self._indexes, plan.url, _index(document.body), _MOST_INDEXES)
 
     def leads_to(

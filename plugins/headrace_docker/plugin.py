@@ -14,8 +14,10 @@ from headrace.models import Mirror, Origin
 @hookimpl(trylast=True)
 def headrace_ecosystems(origins: Sequence[Origin]) -> Iterable[Ecosystem]:
     """Registries, where there is one to ask."""
-    del origins
-    return []
+    from headrace_docker.adapter import DockerEcosystem
+
+    mine = [origin for origin in origins if origin.ecosystem == DockerEcosystem.name]
+    return [DockerEcosystem(mine)] if mine else []
 
 
 @hookimpl(trylast=True)

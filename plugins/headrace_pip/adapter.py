@@ -218,7 +218,7 @@ class PythonEcosystem:
         del plan, parts
         return ()
 
-    def learn(self, document: Document, plan: ServeDocument) -> None:
+    def learn(self, document: Document, plan: ServeDocument | ServeArtifact) -> None:
         """Every page is rewritten, and read then."""
 
     # ------------------------------------------------------------ places

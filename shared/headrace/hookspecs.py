@@ -120,9 +120,9 @@ class Ecosystem(Protocol):
         says of them. ValueError when it is no such document.
         """
 
-    def learn(self, document: Document, plan: ServeDocument) -> None:
-        """Take from a document that goes as it is, and is no table, what `leads_to` and `look_up`
-        will need. ValueError when it is no such document.
+    def learn(self, document: Document, plan: ServeDocument | ServeArtifact) -> None:
+        """Take from a document that goes as it is, and is no table, or from an artifact that names
+        others, what `leads_to` and `look_up` will need. ValueError when it is no such document.
         """
 
     def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:

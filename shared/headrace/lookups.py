@@ -7,12 +7,12 @@ the artifact. So the knowledge of formats stays pure, and who fetches, waits and
 from __future__ import annotations
 
 import enum
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
 
-from headrace.models import Artifact, Digest, ServeDocument
+from headrace.models import Artifact, Digest, Origin, ServeDocument
 
-__all__ = ["Effort", "Entry", "LookUp", "Seen", "Want"]
+__all__ = ["Effort", "Entry", "Head", "LookUp", "Seen", "Want"]
 
 
 class Effort(enum.Enum):
@@ -36,11 +36,34 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """What an origin says of an object without giving it: the answer to a HEAD."""
+
+    origin: Origin
+    url: str
+    accept: str
+    """The Accept header for the origin; what it says depends on it."""
+    keep: tuple[str, ...] = ("content-type", "content-length")
+    """The headers that are wanted, lower-case names."""
+    lifetime: float = 0.0
+    """Seconds for which an answer stands for the next ones."""
+    mourned: float = 0.0
+    """Seconds for which an answer stands while the origin cannot be asked."""
+
+    @property
+    def key(self) -> str:
+        """Name the question."""
+        return f"HEAD {self.url} {self.accept}"
+
+
+@dataclass(frozen=True, slots=True)
 class Want:
     """One step of a look-up."""
 
-    what: ServeDocument | Artifact
-    """A document, or an artifact that is itself a page (its digest stands in another one)."""
+    what: ServeDocument | Artifact | Head
+    """A document, an artifact that is itself a page (its digest stands in another one), or what
+    the origin says of something.
+    """
     entry: str = ""
     """Of a document that is a table: the name whose entry is wanted; empty: all of its bytes."""
     effort: Effort = Effort.FETCH
@@ -56,6 +79,10 @@ class Seen:
     """Epoch at which the origin last said that this is current."""
     body: bytes = b""
     entry: Entry | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of the answer to a HEAD; lower-case names."""
+    stale: bool = False
+    """The origin cannot be asked now."""
 
 
 #: Yields what it needs, is sent what was found (None: it cannot be had), returns the artifact;

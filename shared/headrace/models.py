@@ -26,6 +26,7 @@ __all__ = [
     "PassThrough",
     "Plan",
     "Refuse",
+    "Reply",
     "Request",
     "Response",
     "ServeArtifact",
@@ -173,6 +174,18 @@ class Artifact:
     """False for what mirrors are known to lack (PEP 658 metadata): the origin alone is asked."""
     etag: str | None = None
     """Strong validator of the version that is meant, where there is no digest."""
+    accept: str = "*/*"
+    """What its sources are told that the client takes (RFC 9110 section 12.5.1)."""
+    answer_headers: tuple[tuple[str, str], ...] = ()
+    """More headers for the client, lower-case names."""
+    lasting: bool = True
+    """False: the client asked by a name that may mean something else tomorrow."""
+    names_others: bool = False
+    """It is itself a page that says what else there is: `Ecosystem.learn` reads it."""
+    origin_counts: bool = False
+    """The origin counts what it is asked for: it gives bytes only where no mirror does well."""
+    redirects: bool = True
+    """False: its client cannot be sent to the origin by a redirect, but goes there after a 404."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +202,8 @@ class Source:
     """Bytes per second that this source has given lately; None: not measured yet."""
     rtt: float | None = None
     """Seconds to the first byte of an answer on a warm connection; None: not measured yet."""
+    reserve: bool = False
+    """Asked only while no other source does well."""
 
 
 class Fault(enum.StrEnum):
@@ -329,6 +344,15 @@ class PassThrough:
 
     origin: Origin
     url: str
+    relay: bool = False
+    """The client cannot go there by itself (it would lack a token): bring it the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Plan: the answer is known without asking anybody."""
+
+    response: Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,7 +363,7 @@ class Refuse:
     reason: str
 
 
-Plan = ServeDocument | ServeArtifact | PassThrough | Refuse
+Plan = ServeDocument | ServeArtifact | PassThrough | Reply | Refuse
 
 
 @dataclass(frozen=True, slots=True)

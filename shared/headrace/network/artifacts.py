@@ -200,6 +200,9 @@ class Artifacts:
             )
             return
         _log.warning("%s: to the origin: %s", artifact.path, why)
+        if not artifact.redirects:
+            await exchange.text(404, f"headrace: {artifact.name} is not to be had here: {why}")
+            return
         await exchange.redirect(for_files(artifact.url), f"headrace: {why}")
 
     # ------------------------------------------------------------------ answers
@@ -346,7 +349,8 @@ class Artifacts:
             "content-type": artifact.content_type,
             "accept-ranges": "bytes",
             "etag": body.etag,
-            "cache-control": _FOR_EVER if artifact.digest else "no-cache",
+            "cache-control": _FOR_EVER if artifact.digest and artifact.lasting else "no-cache",
+            **dict(artifact.answer_headers),
         }
         if matches(asked.get("if-none-match"), [body.etag]):
             await exchange.whole(304, headers)

@@ -20,6 +20,7 @@ from headrace import __version__
 from headrace.errors import ConfigurationError, HeadraceError, UpstreamError
 from headrace.models import Fault
 from headrace.network.answers import Answer, judge_artifact
+from headrace.network.bearer import Bearer
 from headrace.network.client_exchange import SentRequest, close_quietly, place_of, redirect_of
 from headrace.network.document_stream import DocumentStream
 from headrace.network.faults import is_stale
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Client", "RangeStream"]
 
 _MOST_REDIRECTS = 5
+#: What is said of a body as it travelled.
+_OF_THE_BODY = ("content-encoding", "content-length", "transfer-encoding")
 #: Never carried to another scheme, host or port.
 _SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
 #: Seconds that an idle connection is kept: below the 60 to 75 s of common servers, so that we close
@@ -62,6 +65,7 @@ class Client:
         self._transports: dict[tuple[str, int | None, str | None], httpx.AsyncHTTPTransport] = {}
         self._names = Names()
         self._lanes = Lanes()
+        self._bearer = Bearer(self._ask_realm)
 
     # ------------------------------------------------------------------ documents
 
@@ -118,11 +122,9 @@ class Client:
             if len(body) > limit:
                 message = f"{for_display(exchange.url)} is larger than {limit} bytes"
                 raise UpstreamError(Fault.NOT_THE_FILE, message)
-            kept = {
-                name: value
-                for name, value in exchange.headers.items()
-                if name not in ("content-encoding", "content-length", "transfer-encoding")
-            }
+            # The body is decoded; of one that did not come the headers tell all that is known.
+            wrong = () if method == "HEAD" else _OF_THE_BODY
+            kept = {name: text for name, text in exchange.headers.items() if name not in wrong}
             return Answer(answer.status_code, exchange.url, kept, bytes(body), exchange.rtt)
 
     # ------------------------------------------------------------------ artifacts
@@ -146,7 +148,7 @@ class Client:
         is the longest silence inside the body.
         """
         wanted = None if start == 0 and end is None else (start, end)
-        asked = {**_lower(headers or {}), "accept": "*/*", "accept-encoding": "identity"}
+        asked = {"accept": "*/*", **_lower(headers or {}), "accept-encoding": "identity"}
         if wanted is not None:
             asked["range"] = f"bytes={start}-{'' if end is None else end - 1}"
         async with self._send(
@@ -212,10 +214,21 @@ class Client:
         lane: int | None,
     ) -> AsyncIterator[SentRequest]:
         """Follow redirects to an answer; it is closed at the end of the context."""
+        credential = headers.get("authorization", "")
         carried = {"user-agent": self.user_agent, **headers}
-        for _ in range(_MOST_REDIRECTS + 1):
+        carried |= self._bearer.headers(url, credential)
+        asked, challenged = url, False
+        for _ in range(_MOST_REDIRECTS + 2):
             exchange = await self._once(url, method, carried, connect, first_byte, lane=lane)
             try:
+                wants = exchange.headers.get("www-authenticate", "")
+                if exchange.response.status_code == 401 and wants and not challenged:
+                    challenged = True
+                    own = credential if place_of(url) == place_of(asked) else ""
+                    token = await self._bearer.answer(url, wants, own)
+                    if token:
+                        carried |= token
+                        continue
                 if exchange.response.status_code == 407:
                     # RFC 9110 section 15.5.8: the proxy says it, never the upstream.
                     raise exchange.translate(PermissionError("the outgoing proxy wants a password"))
@@ -230,6 +243,32 @@ class Client:
             url = target
         message = f"{for_display(url)}: more than {_MOST_REDIRECTS} redirects"
         raise UpstreamError(Fault.PROTOCOL, message)
+
+    async def _ask_realm(
+        self, url: str, headers: Mapping[str, str], patience: float, limit: int
+    ) -> Answer:
+        """Fetch a token; never through a challenge of its own."""
+        with self._lanes.take(urlsplit(url).netloc) as lane:
+            exchange = await self._once(
+                url,
+                "GET",
+                {"user-agent": self.user_agent, "accept": "application/json", **headers},
+                patience,
+                patience,
+                lane=lane,
+            )
+            try:
+                body = bytearray()
+                exchange.silence(patience)
+                async for chunk in exchange.response.aiter_bytes():
+                    body += chunk
+                    if len(body) > limit:
+                        break
+            except Exception as error:
+                raise exchange.translate(error) from error
+            finally:
+                await close_quietly(exchange.response)
+            return Answer(exchange.response.status_code, url, exchange.headers, bytes(body[:limit]))
 
     async def _once(
         self,

@@ -102,8 +102,11 @@ class Credentials:
         return {"authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
 
     def headers_for(self, artifact: Artifact, source: Source) -> Mapping[str, str]:
-        """Return the downloader's extra headers: nothing for a mirror, ever."""
-        return self.headers(artifact.origin, source.url) if source.is_origin else {}
+        """Return the downloader's extra headers: of the user nothing for a mirror, ever."""
+        given = {} if artifact.accept == "*/*" else {"accept": artifact.accept}
+        if source.is_origin:
+            given |= self.headers(artifact.origin, source.url)
+        return given
 
     def _valid(self, origin: Origin) -> bool:
         known = self._known.get(origin.url)
@@ -187,7 +190,9 @@ class OriginClient:
         answer = await self._client.fetch(
             url, method=method, headers={**given, **shown}, limit=limit, timeout=timeout
         )
-        if answer.status != 401 or not trust.may_see_credential(origin, url):
+        # A place that wants a token wants it of everybody: that makes no name private.
+        token = answer.headers.get("www-authenticate", "").lower().startswith("bearer")
+        if answer.status != 401 or token or not trust.may_see_credential(origin, url):
             return answer
         self._credentials.demanded(origin)
         if not await self._credentials.refresh(origin):

@@ -6,6 +6,7 @@ inside, ends at the origin (promise 2): a redirect, or the origin's own bytes, a
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from headrace.models import (
     PassThrough,
     Plan,
     Refuse,
+    Reply,
     Request,
     ServeArtifact,
     ServeDocument,
@@ -171,6 +173,11 @@ class _Door:
                 artifact = await self._parts.artifacts.serve(exchange, self._ecosystem, plan, form)
                 if artifact is not None and not artifact.mirrored and plan.named_by is None:
                     await self._follow(exchange.request, plan, artifact)
+                if artifact is not None and artifact.names_others:
+                    await self._learn(plan, artifact)
+            case Reply():
+                known = plan.response
+                await exchange.whole(known.status, known.headers, known.body)
             case PassThrough():
                 await self._pass(exchange, plan)
             case Refuse():
@@ -184,6 +191,14 @@ class _Door:
         if content is not None:
             page = Document(artifact.url, content, artifact.content_type)
             self._parts.read_ahead.follow(self._ecosystem, plan, page, request)
+
+    async def _learn(self, plan: ServeArtifact, artifact: Artifact) -> None:
+        """Let the ecosystem read what a page that is an artifact says of others."""
+        content = await self._parts.small.at_hand(artifact)
+        if content is not None:
+            page = Document(artifact.url, content, artifact.content_type)
+            with contextlib.suppress(ValueError):
+                self._ecosystem.learn(page, plan)
 
     def _form(self, request: Request, plan: ServeArtifact) -> str:
         return self._ecosystem.form(request, plan.named_by) if plan.named_by else ""
@@ -257,14 +272,21 @@ class _Door:
 
     async def _pass(self, exchange: Exchange, plan: PassThrough) -> None:
         """Let the origin answer for itself; with the user's credential where that is needed."""
-        if not self._parts.origin.is_private(plan.origin):
+        if not plan.relay and not self._parts.origin.is_private(plan.origin):
             await exchange.redirect(for_files(plan.url), "headrace: the origin answers this itself")
             return
         accept = {"accept": exchange.request.headers.get("accept", "*/*")}
         try:
             answer = await self._parts.origin.fetch(plan.origin, plan.url, headers=accept)
         except UpstreamError as error:
-            await exchange.redirect(for_files(plan.url), f"headrace: {error.message}")
+            if plan.relay:
+                await exchange.text(404, f"headrace: {error.message}")
+            else:
+                await exchange.redirect(for_files(plan.url), f"headrace: {error.message}")
+            return
+        if plan.relay and answer.error():
+            # Whoever has a credential of its own asks the origin itself after this.
+            await exchange.text(404, f"headrace: {plan.origin.name} does not tell this to anybody")
             return
         kind = answer.headers.get("content-type", "application/octet-stream")
         status = 403 if answer.status == 401 else answer.status

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from headrace.errors import HeadraceError, OriginError
 from headrace.hookspecs import Ecosystem
-from headrace.lookups import Effort, LookUp, Seen, Want
+from headrace.lookups import Effort, Head, LookUp, Seen, Want
 from headrace.models import Artifact, Fault, ServeArtifact, ServeDocument
 from headrace.network.documents import HEADERS_WITHIN
+from headrace.network.heads import Heads
 from headrace.network.small import SmallArtifacts
 from headrace.network.verbatim import Verbatim
 from headrace.policy.lifetimes import BREATH, TOLERATED
@@ -37,11 +38,16 @@ class LookUps:
     """Runs look-ups, and makes the tables that they search."""
 
     def __init__(
-        self, verbatim: Verbatim, small: SmallArtifacts, ecosystems: Mapping[str, Ecosystem]
+        self,
+        verbatim: Verbatim,
+        small: SmallArtifacts,
+        heads: Heads,
+        ecosystems: Mapping[str, Ecosystem],
     ) -> None:
         """All are shared with everybody else; `ecosystems` by name."""
         self._verbatim = verbatim
         self._small = small
+        self._heads = heads
         self._ecosystems = ecosystems
         verbatim.kept = self._kept
         self._running: dict[tuple[str, str, bool], asyncio.Task[Artifact | None]] = {}
@@ -101,13 +107,22 @@ class LookUps:
                 seen = None
 
     async def _bring(self, ecosystem: Ecosystem, want: Want, *, renew: bool) -> Seen | None:
-        if isinstance(want.what, Artifact):
-            if want.effort is Effort.AT_HAND:
-                content = await self._small.at_hand(want.what)
-            else:
-                content = await self._small.get(want.what)
-            return None if content is None else Seen(str(want.what.digest), 0.0, content)
-        plan = want.what
+        match want.what:
+            case Artifact():
+                return await self._content(want.what, want.effort)
+            case Head():
+                return await self._heads.get(want.what)
+            case plan:
+                return await self._document(ecosystem, plan, want, renew=renew)
+
+    async def _content(self, artifact: Artifact, effort: Effort) -> Seen | None:
+        at_hand = effort is Effort.AT_HAND
+        content = await (self._small.at_hand if at_hand else self._small.get)(artifact)
+        return None if content is None else Seen(str(artifact.digest), 0.0, content)
+
+    async def _document(
+        self, ecosystem: Ecosystem, plan: ServeDocument, want: Want, *, renew: bool
+    ) -> Seen | None:
         copy = await self._copy(plan, want.effort, renew=renew)
         if copy is None:
             return None

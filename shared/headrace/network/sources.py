@@ -119,6 +119,7 @@ class Sources:
                 connections=self._settings.connections_per_mirror,
                 rate=origin.rate,
                 rtt=origin.rtt,
+                reserve=artifact.origin_counts and bool(sources),
             )
         )
         return tuple(sources)

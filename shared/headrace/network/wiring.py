@@ -31,6 +31,7 @@ from headrace.network.client import Client
 from headrace.network.credentials import Credentials, OriginClient
 from headrace.network.documents import Documents
 from headrace.network.downloader import Downloader
+from headrace.network.heads import Heads
 from headrace.network.lookups import LookUps
 from headrace.network.provisional import Provisional
 from headrace.network.read_ahead import ReadAhead
@@ -327,7 +328,7 @@ def assemble(
         told=ledger.document,
         in_parts=_in_parts(downloader, sources, by_name),
     )
-    look_ups = LookUps(verbatim, small, by_name)
+    look_ups = LookUps(verbatim, small, Heads(origin, pages), by_name)
     registry = Registry(documents, provisional, look_ups)
     sources.busy = downloader.busy
     fetcher = _Fetcher(documents, registry, small, downloader, sources)

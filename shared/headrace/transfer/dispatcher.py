@@ -8,7 +8,7 @@ from __future__ import annotations
 from headrace.transfer import messages as m
 from headrace.transfer.books import Books
 from headrace.transfer.scheduler import PROBE, SMALL, Choice, Move, Scheduler
-from headrace.transfer.upstreams import Upstream
+from headrace.transfer.upstreams import CUTS, Upstream
 
 __all__ = ["Dispatcher"]
 
@@ -20,6 +20,10 @@ SIZING_HEDGE = 1.0
 """Seconds until a third source is asked while the length is not known."""
 WAIT_FOR_BETTER = 0.5
 """Seconds that a small file waits for a busy source that is much better than the free ones."""
+SLOW_AFTER = 5.0
+"""Seconds after which sources that crawl are helped by one in reserve."""
+CRAWL = 256 * 1024
+"""Bytes per second, of all of them together, below which they crawl."""
 BRIEF = 1.0
 """A pause of up to this many seconds is cut short when nobody else is there."""
 
@@ -49,7 +53,7 @@ class Dispatcher:
                 self._launch(upstream, choice, now, out)
 
     def _candidates(self, now: float) -> list[Upstream]:
-        eligible = self._books.eligible()
+        eligible = self._without_reserve(now)
         able = [u for u in eligible if u.room(now)]
         if not able and not any(u.active for u in eligible):
             for upstream in eligible:
@@ -66,6 +70,17 @@ class Dispatcher:
         if segments.known and segments.size <= SMALL:
             return able  # in selection's order: round trips decide, which rates do not tell
         return sorted(able, key=lambda u: -(u.lane_rate(now) or 0.0))
+
+    def _without_reserve(self, now: float) -> list[Upstream]:
+        """Return who may be asked: those in reserve only while no other does well."""
+        eligible = self._books.eligible()
+        others = [u for u in eligible if not u.source.reserve]
+        well = [u for u in others if not u.strikes and u.cuts < CUTS and u.paused_until <= now]
+        if len(others) == len(eligible) or not well:
+            return eligible
+        late = now - self._begun > SLOW_AFTER
+        crawling = late and sum(u.rate(now) or 0.0 for u in others) < CRAWL
+        return eligible if crawling else others
 
     # ------------------------------------------------------------------ politeness
 

@@ -175,6 +175,7 @@ class Library:
         if isinstance(want.what, Artifact):
             content = self.shards.get(want.what.url)
             return None if content is None else Seen("v", 0.0, content)
+        assert isinstance(want.what, ServeDocument)
         at, body = self.here.get(want.what.url, (0.0, None))
         if want.effort is Effort.RENEW:
             at, body = 1e9, self.there.get(want.what.url)

@@ -1,0 +1,162 @@
+"""Bearer tokens that whoever asks is given: RFC 6750 challenges with a realm to ask at.
+
+Registries of images answer 401 to everybody and name a place that hands out tokens, to strangers
+too. A token is kept until it expires and shown to the place that asked for it alone. The user's
+own credential goes to a realm only where that is its origin's, see `_same_owner`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from headrace.errors import UpstreamError
+from headrace.network.answers import Answer
+from headrace.network.client_exchange import place_of
+from headrace.redact import for_display
+
+__all__ = ["Bearer", "Challenge", "parse"]
+
+_log = logging.getLogger("headrace.bearer")
+
+_SCHEME = re.compile(r"(?:^|,)\s*Bearer\s+", re.IGNORECASE)
+_PAIR = re.compile(r"""(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|$)\s*""")
+#: Seconds of a token that names no time, as the distribution project's own clients have it.
+_USUAL = 60.0
+#: Seconds before its end at which a token counts as expired.
+_EARLY = 5.0
+_LONGEST = 24 * 3600.0
+#: Seconds for a realm to answer; bytes of its answer.
+_PATIENCE = 5.0
+_LARGEST = 256 * 1024
+_REMEMBERED = 512
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+Fetch = Callable[[str, Mapping[str, str], float, int], Awaitable[Answer]]
+#: Scheme, host and port; the folder of what was asked for; the credential that was shown.
+_Key = tuple[tuple[str, str | None, int], str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What a server wants to see (RFC 6750 section 3)."""
+
+    realm: str
+    service: str = ""
+    scope: str = ""
+
+    def url(self) -> str:
+        """Return where such a token is had."""
+        pairs = [("service", self.service), ("scope", self.scope)]
+        query = "&".join(f"{name}={quote(value, safe=':/,')}" for name, value in pairs if value)
+        mark = "&" if "?" in self.realm else "?"
+        return f"{self.realm}{mark}{query}" if query else self.realm
+
+
+def parse(header: str) -> Challenge | None:
+    """Read WWW-Authenticate; None: it asks for no Bearer token that could be asked for."""
+    begin = _SCHEME.search(header)
+    if begin is None:
+        return None
+    found: dict[str, str] = {}
+    position = begin.end()
+    while match := _PAIR.match(header, position):
+        found[match[1].lower()] = match[2] if match[2] is not None else match[3]
+        position = match.end()
+    realm = found.get("realm", "")
+    if urlsplit(realm).scheme not in ("http", "https") or not urlsplit(realm).hostname:
+        return None
+    return Challenge(realm, found.get("service", ""), found.get("scope", ""))
+
+
+class Bearer:
+    """Tokens by the place, the folder and the credential that they were had for."""
+
+    def __init__(self, fetch: Fetch, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """`fetch` asks a URL with headers, for some seconds and bytes."""
+        self._fetch = fetch
+        self._clock = clock
+        self._known: OrderedDict[_Key, tuple[str, float]] = OrderedDict()
+        self._asking: dict[tuple[str, str], asyncio.Task[tuple[str, float] | None]] = {}
+
+    def headers(self, url: str, credential: str = "") -> dict[str, str]:
+        """Return the Authorization for a URL, where a token for it is here and good."""
+        token, until = self._known.get(_key(url, credential), ("", 0.0))
+        return {"authorization": f"Bearer {token}"} if self._clock() < until else {}
+
+    async def answer(self, url: str, header: str, credential: str = "") -> dict[str, str]:
+        """Get what a 401 wants to see; empty where that is not to be had.
+
+        `credential` is the Authorization that was shown, empty for a stranger.
+        """
+        challenge = parse(header)
+        if challenge is None or not _may_ask(challenge.realm, url):
+            return {}
+        shown = credential if credential and _same_owner(challenge.realm, url) else ""
+        where = (challenge.url(), shown)
+        task = self._asking.get(where)
+        if task is None:
+            task = asyncio.ensure_future(self._get(*where))
+            self._asking[where] = task
+            task.add_done_callback(lambda _: self._asking.pop(where, None))
+        found = await asyncio.shield(task)
+        if found is None:
+            return {}
+        self._known[_key(url, credential)] = found
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return {"authorization": f"Bearer {found[0]}"}
+
+    async def _get(self, url: str, credential: str) -> tuple[str, float] | None:
+        headers = {"authorization": credential} if credential else {}
+        try:
+            answer = await self._fetch(url, headers, _PATIENCE, _LARGEST)
+            if error := answer.error():
+                raise error
+            table = json.loads(answer.body)
+            token = table.get("token") or table.get("access_token")
+            seconds = table.get("expires_in") or _USUAL
+            if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+                return None
+            lasts = min(float(seconds), _LONGEST) - _EARLY
+        except (UpstreamError, ValueError, TypeError, AttributeError) as error:
+            _log.info("no token from %s: %s", for_display(url.partition("?")[0]), error)
+            return None
+        return token, self._clock() + max(lasts, _EARLY)
+
+
+def _key(url: str, credential: str) -> _Key:
+    """Name what a token opens: all that lies two folders above what was asked for.
+
+    A token for a repository opens its manifests and blobs, which are two levels below it.
+    """
+    folder = urlsplit(url).path.rsplit("/", 2)[0]
+    return place_of(url), folder, credential
+
+
+def _may_ask(realm: str, url: str) -> bool:
+    """Whether a realm is worth a request: nobody may send us around in the local network."""
+    there, here = urlsplit(realm), urlsplit(url)
+    if "@" in there.netloc:
+        return False
+    if there.hostname in _LOOPBACK:
+        return here.hostname in _LOOPBACK
+    return there.scheme == "https" or (here.scheme == "http" and there.hostname == here.hostname)
+
+
+def _same_owner(realm: str, url: str) -> bool:
+    """Whether a realm belongs to the host that named it, as far as its name tells."""
+    there, here = urlsplit(realm), urlsplit(url)
+    if there.scheme not in {here.scheme, "https"}:
+        return False
+    if there.hostname == here.hostname:
+        return True
+    ours, theirs = ((part.hostname or "").split(".") for part in (here, there))
+    return len(ours) > 2 and len(theirs) > 1 and ours[-2:] == theirs[-2:] and ours[-1].isalpha()

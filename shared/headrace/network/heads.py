@@ -1,0 +1,87 @@
+"""What origins say of objects without giving them: answers to HEAD, remembered and kept.
+
+An answer stands for its `lifetime`; while the origin cannot be asked it stands longer, and is then
+called stale. Origins that count what is fetched do not count these questions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from headrace.errors import StoreError, UpstreamError
+from headrace.lookups import Head, Seen
+from headrace.models import Document, Fault
+from headrace.network.credentials import OriginClient
+from headrace.system.pages import Pages
+
+__all__ = ["Heads"]
+
+_log = logging.getLogger("headrace.heads")
+
+#: Seconds of silence after which the last known answer is taken.
+_PATIENCE = 5.0
+
+
+class Heads:
+    """Single flight by question."""
+
+    def __init__(
+        self, origin: OriginClient, pages: Pages, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Both are shared with everybody else."""
+        self._origin = origin
+        self._pages = pages
+        self._clock = clock
+        self._flights: dict[str, asyncio.Task[Document]] = {}
+
+    async def get(self, head: Head) -> Seen:
+        """Return what the origin says; UpstreamError when it says nothing, or no."""
+        known = await asyncio.to_thread(self._pages.get, head.key)
+        age = self._clock() - known.fetched_at if known else 0.0
+        if known is not None and 0 <= age < head.lifetime:
+            return _seen(known)
+        task = self._flights.get(head.key)
+        if task is None:
+            task = asyncio.ensure_future(self._ask(head))
+            self._flights[head.key] = task
+            task.add_done_callback(lambda done: self._ended(head.key, done))
+        try:
+            return _seen(await asyncio.shield(task))
+        except UpstreamError as error:
+            told = error.fault in (Fault.MISSING, Fault.FORBIDDEN)
+            if known is None or told or not 0 <= age < head.mourned:
+                raise
+            _log.warning("%s: the answer of %.0f s ago stands: %s", head.url, age, error)
+            return _seen(known, stale=True)
+
+    def _ended(self, key: str, task: asyncio.Task[Document]) -> None:
+        self._flights.pop(key, None)
+        if not task.cancelled():
+            task.exception()
+
+    async def _ask(self, head: Head) -> Document:
+        answer = await self._origin.fetch(
+            head.origin,
+            head.url,
+            method="HEAD",
+            headers={"accept": head.accept, "accept-encoding": "identity"},
+            timeout=_PATIENCE,
+        )
+        if error := answer.error():
+            raise error
+        headers = {name: answer.headers[name] for name in head.keep if name in answer.headers}
+        kind = headers.get("content-type", "")
+        page = Document(answer.url, b"", kind, fetched_at=self._clock(), headers=headers)
+        try:
+            await asyncio.to_thread(self._pages.put, head.key, page)
+        except StoreError as error:
+            _log.info("%s is not kept: %s", head.key, error)
+        return page
+
+
+def _seen(page: Document, *, stale: bool = False) -> Seen:
+    version = page.headers.get("etag", "")
+    return Seen(version, page.fetched_at, headers=page.headers, stale=stale)
