@@ -17,7 +17,7 @@ from headrace.errors import ConfigurationError
 from headrace.hookspecs import FileEdit, Override, Place, Reader, Scope
 from headrace_docker import hosts_toml
 from headrace_docker.activation_base import EngineActivation
-from headrace_docker.registries import HUB, Registry, known_registries
+from headrace_docker.registries import HUB, known, known_registries
 
 __all__ = ["ContainerdActivation"]
 
@@ -114,9 +114,7 @@ class ContainerdActivation(EngineActivation):
         self, place: Place, url: str, names: Sequence[str], read: Reader
     ) -> list[FileEdit | Override]:
         return [
-            hosts_toml.describe(
-                self.tool, self.folder(place, name, read), Registry(name), url, read
-            )
+            hosts_toml.describe(self.tool, self.folder(place, name, read), known(name), url, read)
             for name in names
         ]
 

@@ -18,7 +18,7 @@ from headrace.hookspecs import FileEdit, Override, Place, Reader, Scope
 from headrace_docker import daemon_json, dockerd_places, hosts_toml
 from headrace_docker.activation_base import EngineActivation
 from headrace_docker.dockerd_places import Dockerd
-from headrace_docker.registries import HUB, Registry
+from headrace_docker.registries import HUB, known
 
 __all__ = ["DockerActivation"]
 
@@ -73,7 +73,7 @@ class DockerActivation(EngineActivation):
         if self.version(place, dockerd) < WITH_HOSTS:
             return []
         return [
-            hosts_toml.describe(self.tool, dockerd.certs, Registry(name), url, read)
+            hosts_toml.describe(self.tool, dockerd.certs, known(name), url, read)
             for name in names
             if name != HUB
         ]

@@ -13,7 +13,7 @@ from headrace.models import Mirror
 from headrace_docker.names import Object
 from headrace_docker.registries import HUB
 
-__all__ = ["LAYOUTS", "locate"]
+__all__ = ["locate"]
 
 Layout = Callable[[str, str, Object], str]
 
@@ -33,12 +33,12 @@ def _ns(host: str, folder: str, thing: Object) -> str:
     return f"{host}/v2/{folder}{quote(thing.tail, safe='/:')}?ns={quote(thing.registry)}"
 
 
-LAYOUTS: Mapping[str, Layout] = {"registry": _registry, "prefix": _prefix, "ns": _ns}
+_LAYOUTS: Mapping[str, Layout] = {"registry": _registry, "prefix": _prefix, "ns": _ns}
 
 
 def locate(mirror: Mirror, thing: Object) -> str | None:
     """Give an object's URL at a mirror; None: it has no place for it, or does not carry it."""
-    layout = LAYOUTS.get(mirror.layout)
+    layout = _LAYOUTS.get(mirror.layout)
     # Names alone do not tell of which registry they are.
     of_one = mirror.layout == "registry" and not mirror.carries
     if layout is None or not mirror.has(thing.word) or (of_one and thing.registry != HUB):

@@ -23,8 +23,11 @@ def headrace_ecosystems(origins: Sequence[Origin]) -> Iterable[Ecosystem]:
 @hookimpl(trylast=True)
 def headrace_mirrors(ecosystem: str) -> Iterable[Mirror]:
     """The shipped catalogue."""
-    del ecosystem
-    return []
+    if ecosystem != "docker":
+        return []
+    from headrace_docker.registries import mirrors
+
+    return mirrors()
 
 
 @hookimpl(trylast=True)

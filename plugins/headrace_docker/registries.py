@@ -8,27 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
+from headrace import catalogue
 from headrace.hookspecs import CATALOGUE, DiscoveredOrigin
-from headrace.models import Origin
+from headrace.models import Mirror, Origin
 
-__all__ = ["ECOSYSTEM", "HUB", "Registry", "discovered", "fronted", "known_registries"]
+__all__ = [
+    "ECOSYSTEM",
+    "HUB",
+    "LAYOUTS",
+    "Registry",
+    "discovered",
+    "fronted",
+    "known",
+    "known_registries",
+    "mirrors",
+]
 
 ECOSYSTEM = "docker"
 #: The registry of names that name none.
 HUB = "docker.io"
-#: Where a registry answers that is not called as its host is.
-_HOSTS = {HUB: "registry-1.docker.io"}
-_PUBLIC = (
-    HUB,
-    "ghcr.io",
-    "quay.io",
-    "nvcr.io",
-    "gcr.io",
-    "registry.k8s.io",
-    "mcr.microsoft.com",
-    "public.ecr.aws",
-)
+#: How mirrors hold what registries have (`headrace_docker.layouts` performs them).
+LAYOUTS = ("registry", "prefix", "ns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,10 @@ class Registry:
     """A registry as image names call it, and where it answers."""
 
     name: str
-
-    @property
-    def url(self) -> str:
-        """Base URL of its API, without ``/v2``."""
-        return f"https://{_HOSTS.get(self.name, self.name)}"
+    url: str
+    """Base URL of its API, without ``/v2``."""
+    aliases: tuple[str, ...] = ()
+    """Other names of it."""
 
     @property
     def origin(self) -> Origin:
@@ -48,9 +49,16 @@ class Registry:
         return Origin(ECOSYSTEM, self.url, name=self.name)
 
 
+@cache
 def known_registries() -> tuple[Registry, ...]:
-    """Return all of them, the one of short names first."""
-    return tuple(Registry(name) for name in _PUBLIC)
+    """Return all of the catalogue, the one of short names first."""
+    known = catalogue.load(ECOSYSTEM, LAYOUTS).origins
+    return tuple(Registry(each.names[0], each.url, each.names[1:]) for each in known)
+
+
+def known(name: str) -> Registry:
+    """Return a registry by its name; KeyError where it is not on the list."""
+    return {each.name: each for each in known_registries()}[name]
 
 
 def discovered() -> list[DiscoveredOrigin]:
@@ -62,3 +70,8 @@ def fronted(origins: Iterable[Origin]) -> Sequence[Registry]:
     """Return those that the gateway fronts."""
     urls = {origin.url for origin in origins if origin.ecosystem == ECOSYSTEM}
     return [registry for registry in known_registries() if registry.url in urls]
+
+
+def mirrors() -> list[Mirror]:
+    """Return the catalogue's mirrors."""
+    return list(catalogue.load(ECOSYSTEM, LAYOUTS).mirrors())

@@ -177,6 +177,8 @@ class KnownOrigin:
     url: str
     family: str
     """A word of the layouts: how its own paths are made."""
+    names: tuple[str, ...]
+    """What others call it by, the usual name first; empty: its URL is its name."""
     own_names: bool
     """What it names is not what mirrors have under that name, except where `public` says so."""
     public: tuple[str, ...]
@@ -288,6 +290,7 @@ def _origin(table: Mapping[str, Any], layouts: Collection[str]) -> KnownOrigin:
     return KnownOrigin(
         url=_url(table["url"]),
         family=table["family"],
+        names=_strings(table, "names"),
         own_names=bool(table.get("own_names", False)),
         public=_strings(table, "public"),
         unmirrored=_strings(table, "unmirrored"),
@@ -343,7 +346,7 @@ _FIELDS = frozenset(
 )
 _ORIGIN_FIELDS = frozenset(
     {
-        *("url", "family", "own_names", "public", "unmirrored"),
+        *("url", "family", "names", "own_names", "public", "unmirrored"),
         *("evidence_date", "notes", "sources"),
     }
 )

@@ -222,6 +222,7 @@ def test_an_origin_is_read_with_the_mirrors() -> None:
     assert origin == KnownOrigin(
         url="https://o.example",
         family="packages",
+        names=(),
         own_names=True,
         public=("a",),
         unmirrored=("b",),

@@ -10,11 +10,11 @@ import pytest
 from headrace.hookspecs import FileEdit, Override, Scope, Standing
 from headrace_docker import hosts_toml
 from headrace_docker.activation_containerd import ContainerdActivation
-from headrace_docker.registries import Registry
+from headrace_docker.registries import Registry, known
 from lib.engine_machine import URL, Engines, edits_of, put, read, round_trip
 from lib.places import GATEWAY, place
 
-GHCR = Registry("ghcr.io")
+GHCR = known("ghcr.io")
 PLUGIN = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.images"}
 
 
@@ -36,7 +36,7 @@ def test_a_new_file_has_the_gateway_and_the_registry_and_no_capability_that_old_
         "server": "https://ghcr.io",
         "host": {URL: {"capabilities": ["pull", "resolve"]}},
     }
-    edit = describe(tmp_path, Registry("docker.io"))
+    edit = describe(tmp_path, known("docker.io"))
     assert isinstance(edit, FileEdit)
     assert b'server = "https://registry-1.docker.io"' in (edit.after or b"")
 
