@@ -123,7 +123,8 @@ class DockerEcosystem:
             Head(
                 origin,
                 f"{origin.url}/v2/{thing.tail}",
-                accept if thing.kind == "manifests" else "*/*",
+                # What has a digest is the same for all clients.
+                "*/*" if thing.kind == "blobs" else ACCEPT if fixed else accept,
                 keep=_KEEP,
                 lifetime=_FIXED if fixed else _TAG,
                 mourned=_FIXED_AWAY if fixed else _TAG_AWAY,
@@ -136,6 +137,7 @@ class DockerEcosystem:
         kind = seen.headers.get("content-type", "application/octet-stream")
         size = int(length) if length.isdecimal() else None
         told = Descriptor(digest, size, kind, thing.kind == "manifests")
+        self._named[thing.word, digest] = told
         try:
             return _artifact(thing, origin, told, accept, stale=seen.stale)
         except ValueError:

@@ -1,0 +1,195 @@
+"""Real engines, each led to a gateway as its own configuration has it, with a store of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["NAMES", "Engine", "engine", "why_no_engine"]
+
+NAMES = ("skopeo", "podman", "containerd", "dockerd")
+_PROGRAMS = {
+    "skopeo": ("skopeo",),
+    "podman": ("podman",),
+    "containerd": ("containerd", "ctr"),
+    "dockerd": ("dockerd", "docker", "containerd", "iptables"),
+}
+
+
+def why_no_engine(name: str) -> str | None:
+    """Say why an engine cannot run here; None: it can."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return "engines of containers need root on Linux"
+    missing = [each for each in _PROGRAMS[name] if shutil.which(each) is None]
+    return f"{', '.join(missing)} is not installed here" if missing else None
+
+
+@dataclass
+class Engine:
+    """One engine."""
+
+    name: str
+    root: Path
+    port: int
+    daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """An environment without the machine's own settings."""
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self.root / "home"),
+            "XDG_RUNTIME_DIR": str(self.root / "run"),
+            "DOCKER_CONFIG": str(self.root / "home"),
+            "CONTAINERS_REGISTRIES_CONF": str(self.root / "registries.conf"),
+            "REGISTRY_AUTH_FILE": str(self.root / "auth.json"),
+            "LANG": "C.UTF-8",
+        }
+
+    def run(self, *words: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run a program."""
+        return subprocess.run(
+            [str(word) for word in words],
+            env=self.env,
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def pull(self, name: str, *, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """Pull an image of docker.io by its usual name: ``library/hello:v1``."""
+        return self.run(*self.words(name), timeout=timeout)
+
+    def words(self, name: str) -> list[str]:
+        """Give the command that pulls."""
+        target = self.root / "pulled"
+        return {
+            "skopeo": [
+                *("skopeo", "copy", "--all", "--src-tls-verify=false", "--insecure-policy"),
+                *(f"docker://127.0.0.1:{self.port}/docker.io/{name}", f"dir:{target}"),
+            ],
+            "podman": [*self._podman(), "pull", "-q", f"docker.io/{name}"],
+            "containerd": [*self._ctr(), "pull", *self._hosts(), f"docker.io/{name}"],
+            "dockerd": [*self._docker(), "pull", "-q", name.removeprefix("library/")],
+        }[self.name]
+
+    def digest(self, name: str) -> str:
+        """Return the digest of an image that was pulled, as the engine tells it."""
+        if self.name == "skopeo":
+            import hashlib  # noqa: PLC0415
+
+            data = (self.root / "pulled" / "manifest.json").read_bytes()
+            return f"sha256:{hashlib.sha256(data).hexdigest()}"
+        if self.name == "podman":
+            words = [*self._podman(), "image", "inspect", "--format", "{{json .RepoDigests}}"]
+            told = json.loads(self.run(*words, f"docker.io/{name}").stdout)
+            return " ".join(told)
+        if self.name == "containerd":
+            return self.run(*self._ctr(), "ls", f"name==docker.io/{name}").stdout
+        words = [*self._docker(), "image", "inspect", "--format", "{{json .RepoDigests}}"]
+        return self.run(*words, name.removeprefix("library/")).stdout
+
+    # ------------------------------------------------------------ each one's own
+
+    def _podman(self) -> list[str]:
+        store = [f"--root={self.root}/store", f"--runroot={self.root}/runroot"]
+        return ["podman", *store, "--storage-driver=vfs", "--events-backend=none"]
+
+    def _ctr(self) -> list[str]:
+        return ["ctr", "-a", f"{self.root}/run/containerd.sock", "image"]
+
+    def _hosts(self) -> list[str]:
+        return ["--hosts-dir", str(self.root / "hosts"), "--local"][:2]
+
+    def _docker(self) -> list[str]:
+        return ["docker", "-H", f"unix://{self.root}/run/docker.sock"]
+
+    def prepare(self) -> None:
+        """Write its configuration, and start it."""
+        for folder in ("home", "run", "hosts/docker.io"):
+            (self.root / folder).mkdir(parents=True)
+        where = f"127.0.0.1:{self.port}"
+        (self.root / "auth.json").write_text("{}")
+        (self.root / "registries.conf").write_text(
+            'unqualified-search-registries = []\n[[registry]]\nprefix = "docker.io"\n'
+            'location = "docker.io"\n[[registry.mirror]]\n'
+            f'location = "{where}/docker.io"\ninsecure = true\n'
+        )
+        (self.root / "hosts" / "docker.io" / "hosts.toml").write_text(
+            'server = "https://registry-1.docker.io"\n'
+            f'[host."http://{where}"]\ncapabilities = ["pull", "resolve"]\n'
+        )
+        if self.name == "containerd":
+            self._start_containerd()
+        elif self.name == "dockerd":
+            self._start_dockerd(where)
+
+    def _start_containerd(self) -> None:
+        config = self.root / "containerd.toml"
+        config.write_text(
+            f'version = 2\nroot = "{self.root}/data"\nstate = "{self.root}/state"\n'
+            'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+            f'[grpc]\naddress = "{self.root}/run/containerd.sock"\n'
+        )
+        self._daemon("containerd", "--config", str(config))
+        self._wait(*self._ctr(), "ls")
+
+    def _start_dockerd(self, where: str) -> None:
+        config = self.root / "daemon.json"
+        settings = {
+            "registry-mirrors": [f"http://{where}"],
+            "storage-driver": "vfs",
+            "iptables": False,
+            "bridge": "none",
+            "ip-forward": False,
+        }
+        config.write_text(json.dumps(settings))
+        self._daemon(
+            *("dockerd", "--data-root", f"{self.root}/data", "--exec-root", f"{self.root}/exec"),
+            *("-H", f"unix://{self.root}/run/docker.sock", "--pidfile", f"{self.root}/docker.pid"),
+            *("--config-file", str(config)),
+        )
+        self._wait(*self._docker(), "info")
+
+    def _daemon(self, *words: str) -> None:
+        with (self.root / "log").open("ab") as log:
+            process = subprocess.Popen(words, env=self.env, stdout=log, stderr=log)
+        self.daemons.append(process)
+
+    def _wait(self, *words: str, limit: float = 40) -> None:
+        deadline = time.monotonic() + limit
+        while self.run(*words).returncode:
+            said = (self.root / "log").read_text(errors="replace")[-3000:]
+            assert time.monotonic() < deadline, said
+            time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def engine(name: str, port: int) -> Iterator[Engine]:
+    """Start an engine that asks the gateway on a port; whatever it started ends with it."""
+    # Sockets and podman's run-time folder may not have long names.
+    root = Path(tempfile.mkdtemp(prefix="hr"))
+    made = Engine(name, root, port)
+    try:
+        made.prepare()
+        yield made
+    finally:
+        for daemon in reversed(made.daemons):
+            daemon.terminate()
+            try:
+                daemon.wait(20)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+                daemon.wait(5)
+        shutil.rmtree(root, ignore_errors=True)
