@@ -42,6 +42,8 @@ _TAG_AWAY = 7 * 24 * 3600.0
 #: The same for what has a digest: it cannot change, but a repository can be closed.
 _FIXED = 24 * 3600.0
 _FIXED_AWAY = 90 * 24 * 3600.0
+#: Engines give a whole pull up when one layer ends early, so most layers are checked first.
+_WHOLE = 64 << 20
 #: Objects whose size is remembered, some 300 bytes each.
 _MOST = 20_000
 
@@ -218,5 +220,6 @@ def _artifact(
         lasting=thing.digest is not None,
         names_others=manifest,
         origin_counts=True,
+        whole_below=_WHOLE,
         redirects=False,
     )

@@ -184,6 +184,9 @@ class Artifact:
     """It is itself a page that says what else there is: `Ecosystem.learn` reads it."""
     origin_counts: bool = False
     """The origin counts what it is asked for: it gives bytes only where no mirror does well."""
+    whole_below: int = 0
+    """Bytes up to which nothing is given away before the digest agrees, beyond what holds for all:
+    for clients that give up altogether when a body ends early."""
     redirects: bool = True
     """False: its client cannot be sent to the origin by a redirect, but goes there after a 404."""
 

@@ -217,8 +217,8 @@ class Client:
         credential = headers.get("authorization", "")
         carried = {"user-agent": self.user_agent, **headers}
         carried |= self._bearer.headers(url, credential)
-        asked, challenged = url, False
-        for _ in range(_MOST_REDIRECTS + 2):
+        asked, challenged, redirects = url, False, 0
+        while redirects <= _MOST_REDIRECTS:
             exchange = await self._once(url, method, carried, connect, first_byte, lane=lane)
             try:
                 wants = exchange.headers.get("www-authenticate", "")
@@ -240,7 +240,7 @@ class Client:
                 await close_quietly(exchange.response)
             if place_of(target) != place_of(url):
                 carried = {k: v for k, v in carried.items() if k not in _SECRET_HEADERS}
-            url = target
+            url, redirects = target, redirects + 1
         message = f"{for_display(url)}: more than {_MOST_REDIRECTS} redirects"
         raise UpstreamError(Fault.PROTOCOL, message)
 

@@ -31,8 +31,7 @@ _log = logging.getLogger("headrace.transfer")
 
 #: Seconds in which late sources are asked for, and how often.
 _LATE, _LATE_EVERY = 4.0, 0.4
-#: Seconds after which a small file, too, goes out while it arrives, without its end: a client gives
-#: up after 15 s of silence.
+#: Seconds after which a small file, too, goes out before it is whole: clients wait 15 s at most.
 _LATE_SMALL = 7.0
 
 
@@ -114,7 +113,8 @@ class Run:
             return max(self.transfer.horizon, size - HOLD_BACK)
         if self.transfer.phase is not Phase.DONE or self.confirmed:
             return self.transfer.horizon
-        return 0 if size <= WHOLE_BELOW and not self._is_late() else size - HOLD_BACK
+        whole = size <= max(WHOLE_BELOW, self.artifact.whole_below) and not self._is_late()
+        return 0 if whole else size - HOLD_BACK
 
     @property
     def age(self) -> float:
@@ -164,11 +164,11 @@ class Run:
     async def start(self) -> None:
         """Open the partial file where the size is known, then begin."""
         self._begun = self.now()
-        size = self.artifact.size
+        one, size = self.artifact, self.artifact.size
         if size is not None:
             await self._open_spool(size)
         held = tuple(self.spool.written) if self.spool else ()
-        spec = Spec(size, self.artifact.digest is not None, held, self.artifact.etag)
+        spec = Spec(size, one.digest is not None, held, one.etag, one.whole_below)
         if not self.confirmed:
             self._confirming = self._spawn(self._confirm())
         self.transfer = Transfer(spec, list(self.sources.values()), self.now())

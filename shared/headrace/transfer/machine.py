@@ -73,6 +73,8 @@ class Spec:
     etag: str | None = None
     """Where there is no digest: the strong validator of the one version that is wanted. With it
     parts may be asked for side by side (RFC 9110 section 13.1.5)."""
+    whole_below: int = 0
+    """As `Artifact.whole_below`."""
 
 
 class Transfer:
@@ -140,7 +142,7 @@ class Transfer:
             return 0
         if self.phase is Phase.DONE or not self.spec.checked:
             return size
-        return 0 if size <= WHOLE_BELOW else size - HOLD_BACK
+        return 0 if size <= max(WHOLE_BELOW, self.spec.whole_below) else size - HOLD_BACK
 
     def next_wake(self, now: float) -> float | None:
         """Return when `Tick` is due; None when this is over."""

@@ -162,7 +162,7 @@ def test_pull_that_broke_near_its_end_goes_on_from_there(
     assert engine.pull("library/large:v1").returncode == 0
     assert engine.digest("library/large:v1") == large.digest
     sent = sum(server.bytes_sent("*/blobs/*") for server in (made.origin, *made.mirrors))
-    assert sent < size * 0.5, sent
+    assert sent < size * 0.7, sent
 
 
 @pytest.mark.parametrize(
