@@ -290,6 +290,9 @@ def _worker(user: User) -> int:
 
 def test_status_is_quick(newest: Pip) -> None:
     user = User(newest.environment)
-    best = min(user.headrace("status").ok().seconds for _ in range(5))
-    # 300 ms where nothing else runs; what else this machine does is not this test's business.
-    assert best < 0.6
+
+    def best(*words: str) -> float:
+        return min(user.headrace(*words).ok().seconds for _ in range(5))
+
+    # Beside a command that does nothing, so that what else this machine does plays no part.
+    assert best("status") < 5 * best("--version")

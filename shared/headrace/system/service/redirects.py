@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from headrace.hookspecs import Ecosystem
-from headrace.models import PassThrough, Request, ServeDocument
+from headrace.models import PassThrough, Reply, Request, ServeDocument
 from headrace.redact import for_files
 
 __all__ = ["redirects"]
@@ -18,10 +18,17 @@ _NAME = "headrace-nobody-has-this-name"
 
 
 def redirects(ecosystems: Iterable[Ecosystem]) -> tuple[str, ...]:
-    """Return ``/prefix/=URL/`` for each prefix that has an origin's URL; never a credential."""
+    """Return ``/prefix/=URL/`` for each prefix that has an origin's URL; never a credential.
+
+    ``/prefix/=`` is one whose clients are told 404 at once: the gateway answers there for itself,
+    and who is refused there goes to the origin by itself.
+    """
     found: dict[str, str] = {}
     for ecosystem in ecosystems:
         for prefix in ecosystem.prefixes:
+            if isinstance(ecosystem.plan(Request("GET", prefix)), Reply):
+                found.setdefault(prefix, "")
+                continue
             plan = ecosystem.plan(Request("GET", f"{prefix}{_NAME}/"))
             if not isinstance(plan, ServeDocument | PassThrough):
                 continue

@@ -34,7 +34,8 @@ SAFE = frozenset(
 def location(target: bytes, redirects: list[tuple[str, str]]) -> str | None:
     """Return where a request target belongs, by the longest prefix that fits.
 
-    Itself where no origin is known for it; None where it is no decent path.
+    Itself where no origin is known for it; None where it is no decent path, or one whose clients
+    go to the origin by themselves after a 404 (a prefix with no URL).
     """
     if not target.startswith(b"/") or not SAFE.issuperset(target):
         return None
@@ -46,7 +47,7 @@ def location(target: bytes, redirects: list[tuple[str, str]]) -> str | None:
     if not fitting:
         return text
     prefix, url = max(fitting, key=lambda pair: len(pair[0]))
-    return url + text[len(prefix) :]
+    return url + text[len(prefix) :] if url else None
 
 
 def answer(head: bytes, redirects: list[tuple[str, str]]) -> bytes:

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 import pytest
 
-from headrace.models import Origin, PassThrough, Plan, Refuse, Request, ServeArtifact, ServeDocument
+from headrace.models import (
+    Origin,
+    PassThrough,
+    Plan,
+    Refuse,
+    Reply,
+    Request,
+    Response,
+    ServeArtifact,
+    ServeDocument,
+)
 from headrace.system.service import responder
 from headrace.system.service.redirects import redirects
 
@@ -41,7 +51,19 @@ def test_place_that_names_are_not_the_end_of_has_no_redirect(answer: str) -> Non
     assert redirects([Birds(answer, ("/birds/",))]) == ()  # type: ignore[list-item]
 
 
-PAIRS = [("/birds/", "https://birds.example/list/"), ("/birds/rare/", "https://rare.example/")]
+def test_prefix_that_answers_for_itself_sends_nobody_anywhere() -> None:
+    class Calls(Birds):
+        def plan(self, request: Request) -> Plan:
+            return Reply(Response(200)) if request.path == "/calls/" else Refuse(404, "no")
+
+    assert redirects([Calls(prefixes=("/calls/",))]) == ("/calls/=",)  # type: ignore[list-item]
+
+
+PAIRS = [
+    ("/birds/", "https://birds.example/list/"),
+    ("/birds/rare/", "https://rare.example/"),
+    ("/calls/", ""),
+]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +73,7 @@ PAIRS = [("/birds/", "https://birds.example/list/"), ("/birds/rare/", "https://r
         (b"/birds/rare/dodo/", "https://rare.example/dodo/"),
         (b"/birds/wren/?q=1", "https://birds.example/list/wren/?q=1"),
         (b"/other", "/other"),
+        (b"/calls/any", None),
         (b"/birds/../etc", None),
         (b"/birds/%2e%2e/etc", None),
         (b"/birds//x", None),
