@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from headrace.hookspecs import Activation, Ecosystem, Explanation, Finding, Place, hookimpl
+from headrace.hookspecs import (
+    Activation,
+    AskGateway,
+    Ecosystem,
+    Explanation,
+    Finding,
+    Place,
+    hookimpl,
+)
 from headrace.hosts import Host
 from headrace.models import Mirror, Origin
 
@@ -32,11 +40,14 @@ def headrace_mirrors(ecosystem: str) -> Iterable[Mirror]:
 
 @hookimpl(trylast=True)
 def headrace_explanations(
-    what: str, version: str | None, ecosystem: str | None, place: Place
+    what: str, ecosystem: str | None, find_host: Callable[[], Host], ask: AskGateway
 ) -> Iterable[Explanation]:
     """What an image needs of this machine; only where docker is named."""
-    del what, version, ecosystem, place
-    return []
+    if ecosystem != "docker":
+        return []
+    from headrace_docker.explaining import explain
+
+    return explain(what, find_host(), ask)
 
 
 @hookimpl(trylast=True)

@@ -53,6 +53,7 @@ __all__ = [
     "AcceleratorDetector",
     "Activation",
     "Answer",
+    "AskGateway",
     "DiscoveredOrigin",
     "Ecosystem",
     "Explanation",
@@ -155,14 +156,10 @@ class ListsBuilds(Protocol):
     """
 
     def asked(self, request: Request, plan: ServeDocument) -> VariantRequest | None:
-        """Say for whom a build is to be chosen; None: this client, or this index, is not one whose
-        page is arranged.
-        """
+        """Say for whom a build is to be chosen; None: this page stays, or this client's does."""
 
     def variant_page(self, project: str, label: str) -> ServeDocument | None:
-        """Plan the page of a project in a variant index (``cu126``), or in the default one (empty
-        label); None: there is no such index here.
-        """
+        """Plan a project's page in a variant index; empty label: in the default one."""
 
     def page_path(self, project: str, label: str) -> str | None:
         """Give the gateway's path of that page, for those who ask for it by name."""
@@ -228,6 +225,10 @@ class Finding:
     def table(self) -> dict[str, str]:
         """Return it as plain values."""
         return asdict(self)
+
+
+#: Asks the gateway for a path, with an Accept header; None: it has not that, or is not there.
+AskGateway = Callable[[str, str], bytes | None]
 
 
 # ------------------------------------------------------------------ the hooks
@@ -335,10 +336,16 @@ def headrace_credential(origin: Origin) -> Credential | None:
 
 
 @hookspec
-def headrace_explanations(
-    what: str, version: str | None, ecosystem: str | None, place: Place
+def headrace_explanations(  # noqa: PLR0917 - pluggy gives arguments by name
+    what: str,
+    version: str | None,
+    ecosystem: str | None,
+    place: Place,
+    find_host: Callable[[], Host],
+    ask: AskGateway,
 ) -> Iterable[Explanation]:
-    """Add to ``headrace explain``: what a tool itself makes of a request on this machine.
+    """Add to ``headrace explain``: what a tool itself makes of a request on this machine, or on
+    the one that `find_host` was told of (its `cuda` is filled in).
 
     Example::
 

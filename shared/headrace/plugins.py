@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from headrace.hookspecs import (
         AcceleratorDetector,
         Activation,
+        AskGateway,
         Ecosystem,
         Explanation,
         Finding,
@@ -153,11 +154,24 @@ class Plugins:
         return credential
 
     def explanations(
-        self, what: str, version: str | None, ecosystem: str | None, place: Place
+        self,
+        what: str,
+        version: str | None,
+        ecosystem: str | None,
+        *,
+        place: Place,
+        find_host: Callable[[], Host],
+        ask: AskGateway,
     ) -> list[Explanation]:
         """Everything that tools themselves say of a request."""
         return self._all(
-            "headrace_explanations", what=what, version=version, ecosystem=ecosystem, place=place
+            "headrace_explanations",
+            what=what,
+            version=version,
+            ecosystem=ecosystem,
+            place=place,
+            find_host=find_host,
+            ask=ask,
         )
 
     def checks(self, place: Place, host: Host) -> list[Finding]:

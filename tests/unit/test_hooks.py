@@ -136,7 +136,10 @@ def test_headrace_explanations_are_told_what_is_asked_for(tmp_path: Path) -> Non
         return [Explanation("cargo", ("because",))]
 
     made = plugins(headrace_explanations=hook)
-    assert made.explanations("serde", "1.0", "crates", here) == [Explanation("cargo", ("because",))]
+    found = made.explanations(
+        "serde", "1.0", "crates", place=here, find_host=Host, ask=lambda *_: None
+    )
+    assert found == [Explanation("cargo", ("because",))]
     assert seen == [("serde", "1.0", "crates")]
 
 

@@ -15,6 +15,9 @@ from headrace.hookspecs import Explanation, GatewayAddress
 __all__ = ["add", "run"]
 
 #: Where a version, an extra or a marker begins (PEP 508).
+#: Seconds for what a plugin asks of the gateway; bytes of an answer.
+_PATIENCE = 15.0
+_LONGEST = 8 << 20
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -39,7 +42,8 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Ask the gateway, which knows its statistics."""
-    from headrace.cli.status import gateway_of  # noqa: PLC0415 - start-up time
+    from headrace.cli import explain_builds  # noqa: PLC0415 - start-up time
+    from headrace.cli.status import gateway_of  # noqa: PLC0415 - as above
     from headrace.system.service import health  # noqa: PLC0415 - as above
 
     address, _ = gateway_of(context)
@@ -59,7 +63,18 @@ def run(args: argparse.Namespace, context: Context) -> int:
     artifacts = [a for a in told.get("artifacts", []) if ecosystem in (None, a["ecosystem"])]
     explanations = [
         *builds,
-        *context.plugins.explanations(what, version, ecosystem, context.place()),
+        *context.plugins.explanations(
+            what,
+            version,
+            ecosystem,
+            place=context.place(),
+            find_host=lambda: explain_builds.host_for(context, args.described),
+            ask=lambda path, accept: (
+                health.content(address, path, _PATIENCE, accept=accept, limit=_LONGEST)
+                if address
+                else None
+            ),
+        ),
     ]
     for path in (path for each in explanations for path in each.paths):
         more = health.ask(address, f"/explain?what={quote(path)}", 10.0) if address else None
@@ -106,7 +121,7 @@ def _parse(text: str) -> tuple[str | None, str, str | None]:
     ecosystem: str | None = None
     if re.match(r"^[a-z]+:(?!//)", text):
         ecosystem, _, text = text.partition(":")
-    if text.startswith("/"):
+    if text.startswith("/") or "/" in text or ":" in text or "@" in text:
         return ecosystem, text, None
     name, _, version = text.partition("==")
     match = _NAME.match(name.strip())

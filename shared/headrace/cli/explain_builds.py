@@ -11,7 +11,7 @@ from headrace.cli.context import Context
 from headrace.hookspecs import Explanation, GatewayAddress
 from headrace.hosts import Host, VariantRequest
 
-__all__ = ["explain", "found"]
+__all__ = ["explain", "found", "host_for"]
 
 #: Of the builds that are out, how many are told.
 _FEW = 8
@@ -57,6 +57,17 @@ def explain(
         told = replace(told, lines=(*told.lines, f"a plain install: {plain.decision.reason}"))
     path = there.path_of(chosen, override.host or host, python) if chosen else None
     return replace(told, paths=(path,)) if path else told
+
+
+def host_for(context: Context, described: str | None) -> Host:
+    """Return this host, or another as it is described, with the CUDA that its driver is for."""
+    from headrace import cuda_tables  # noqa: PLC0415 - start-up time
+    from headrace.policy.variant_drivers import cuda_of  # noqa: PLC0415 - as above
+    from headrace.policy.variant_target import parse_target  # noqa: PLC0415 - as above
+
+    tables, here = cuda_tables.load(), found(context)
+    host = parse_target(described, tables, here) if described else here
+    return replace(host, cuda=cuda_of(host, tables))
 
 
 def found(context: Context) -> Host:

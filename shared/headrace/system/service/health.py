@@ -38,6 +38,22 @@ def ask(
 
     `timeout` is in seconds, `limit` in bytes: a longer answer is none.
     """
+    body = content(address, path, timeout, accept=accept, limit=limit)
+    try:
+        return None if body is None else json.loads(body)
+    except ValueError:
+        return None
+
+
+def content(
+    address: GatewayAddress,
+    path: str,
+    timeout: float,
+    *,
+    accept: str,
+    limit: int = ANSWER_LIMIT,
+) -> bytes | None:
+    """Return what the gateway gives for a path, as `ask` does."""
     connection = http.client.HTTPConnection(address.host, address.port, timeout=timeout)
     try:
         headers = {"Accept": accept}
@@ -46,9 +62,7 @@ def ask(
             headers["Authorization"] = f"Basic {proof}"
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
-        if answer.status != 200:
-            return None
-        return json.loads(answer.read(limit))
+        return answer.read(limit) if answer.status == 200 else None
     except (OSError, http.client.HTTPException, ValueError):
         return None
     finally:
