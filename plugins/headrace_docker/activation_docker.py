@@ -58,11 +58,11 @@ class DockerActivation(EngineActivation):
         for dockerd in dockerd_places.dockerds(self.machine, place, read):
             if HUB in names:
                 edits.append(_mirror(dockerd, url, read))
-            known = {edit.path for edit in edits}
+            taken = {edit.path for edit in edits}
             edits += [
                 each
                 for each in self._hosts(place, dockerd, url, names, read)
-                if isinstance(each, FileEdit) and each.path not in known
+                if isinstance(each, FileEdit) and each.path not in taken
             ]
         return edits
 
