@@ -6,6 +6,7 @@ inside, ends at the origin (promise 2): a redirect, or the origin's own bytes, a
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -45,6 +46,8 @@ _log = logging.getLogger("headrace.gateway")
 _UNPACK_HERE = 64 * 1024
 #: Below this a page is not worth compressing.
 _SMALL = 1024
+#: How often, and after how many seconds each, the store is asked for what has just been served.
+_MOMENTS, _MOMENT = 20, 0.02
 #: Content type and body of a page.
 Made = tuple[str, bytes]
 _CHALLENGE = {"www-authenticate": 'Basic realm="headrace", charset="UTF-8"'}
@@ -193,12 +196,18 @@ class _Door:
             self._parts.read_ahead.follow(self._ecosystem, plan, page, request)
 
     async def _learn(self, plan: ServeArtifact, artifact: Artifact) -> None:
-        """Let the ecosystem read what a page that is an artifact says of others."""
-        content = await self._parts.small.at_hand(artifact)
-        if content is not None:
-            page = Document(artifact.url, content, artifact.content_type)
-            with contextlib.suppress(ValueError):
-                self._ecosystem.learn(page, plan)
+        """Let the ecosystem read what a page that is an artifact says of others.
+
+        Its client has it already; the store has it a moment later.
+        """
+        for _ in range(_MOMENTS):
+            content = await self._parts.small.at_hand(artifact)
+            if content is not None:
+                page = Document(artifact.url, content, artifact.content_type)
+                with contextlib.suppress(ValueError):
+                    self._ecosystem.learn(page, plan)
+                return
+            await asyncio.sleep(_MOMENT)
 
     def _form(self, request: Request, plan: ServeArtifact) -> str:
         return self._ecosystem.form(request, plan.named_by) if plan.named_by else ""
