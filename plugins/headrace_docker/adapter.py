@@ -40,7 +40,7 @@ _KEEP = ("content-type", "content-length", _DIGEST)
 _TAG = 30.0
 _TAG_AWAY = 7 * 24 * 3600.0
 #: The same for what has a digest: it cannot change, but a repository can be closed.
-_FIXED = 24 * 3600.0
+_FIXED = 3600.0
 _FIXED_AWAY = 90 * 24 * 3600.0
 #: Engines give a whole pull up when one layer ends early, so most layers are checked first.
 _WHOLE = 64 << 20
@@ -85,8 +85,8 @@ class DockerEcosystem:
             return PassThrough(origin, f"{origin.url}/v2/{found.tail}{query}", relay=True)
         accept = request.headers.get("accept", "")
         kind = accept if found.kind == "manifests" and "manifest" in accept else ""
-        # What a manifest is depends on what its client takes; the path alone does not tell.
-        return ServeArtifact(f"{found.path} {kind}".strip(), None)
+        # What a tag is depends on what its client takes; the path alone does not tell.
+        return ServeArtifact(found.path, None, accept=kind)
 
     def form(self, request: Request, plan: ServeDocument) -> str:
         """Nothing here is rewritten."""
@@ -109,11 +109,10 @@ class DockerEcosystem:
 
     def look_up(self, plan: ServeArtifact) -> LookUp | None:
         """Ask the registry what a name means, unless a manifest of the repository has told it."""
-        path, _, accept = plan.path.partition(" ")
-        found = parse(path, "", self._origins)
+        found = parse(plan.path, "", self._origins)
         if not isinstance(found, Object):
             return _nothing()
-        return self._look_up(found, accept or ACCEPT)
+        return self._look_up(found, plan.accept or ACCEPT)
 
     def _look_up(self, thing: Object, accept: str) -> LookUp:
         origin = self._origins[thing.registry]
@@ -139,7 +138,6 @@ class DockerEcosystem:
         kind = seen.headers.get("content-type", "application/octet-stream")
         size = int(length) if length.isdecimal() else None
         told = Descriptor(digest, size, kind, thing.kind == "manifests")
-        self._named[thing.word, digest] = told
         try:
             return _artifact(thing, origin, told, accept, stale=seen.stale)
         except ValueError:
@@ -151,7 +149,7 @@ class DockerEcosystem:
         """Remember what a manifest names."""
         if not isinstance(plan, ServeArtifact):
             return
-        found = parse(plan.path.partition(" ")[0], "", self._origins)
+        found = parse(plan.path, "", self._origins)
         if not isinstance(found, Object):
             return
         for each in descriptors(document.body):

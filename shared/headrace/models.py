@@ -339,6 +339,8 @@ class ServeArtifact:
     `Ecosystem.look_up` tells."""
     url: str | None = None
     """Where the origin keeps it, where the path alone tells and the origin is public."""
+    accept: str = ""
+    """What its client takes, where that decides what the path means."""
 
 
 @dataclass(frozen=True, slots=True)

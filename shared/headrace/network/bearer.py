@@ -1,8 +1,8 @@
 """Bearer tokens that whoever asks is given: RFC 6750 challenges with a realm to ask at.
 
 Registries of images answer 401 to everybody and name a place that hands out tokens, to strangers
-too. A token is kept until it expires and shown to the place that asked for it alone. The user's
-own credential goes to a realm only where that is its origin's, see `_same_owner`.
+too. A token is kept until it expires and shown to the place that asked for it alone. A realm is
+asked only where it belongs to whoever named it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ _LONGEST = 24 * 3600.0
 _PATIENCE = 5.0
 _LARGEST = 256 * 1024
 _REMEMBERED = 512
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Fetch = Callable[[str, Mapping[str, str], float, int], Awaitable[Answer]]
 #: Scheme, host and port; the folder of what was asked for; the credential that was shown.
@@ -97,10 +96,9 @@ class Bearer:
         `credential` is the Authorization that was shown, empty for a stranger.
         """
         challenge = parse(header)
-        if challenge is None or not _may_ask(challenge.realm, url):
+        if challenge is None or not _same_owner(challenge.realm, url):
             return {}
-        shown = credential if credential and _same_owner(challenge.realm, url) else ""
-        where = (challenge.url(), shown)
+        where = (challenge.url(), credential)
         task = self._asking.get(where)
         if task is None:
             task = asyncio.ensure_future(self._get(*where))
@@ -141,22 +139,18 @@ def _key(url: str, credential: str) -> _Key:
     return place_of(url), folder, credential
 
 
-def _may_ask(realm: str, url: str) -> bool:
-    """Whether a realm is worth a request: nobody may send us around in the local network."""
-    there, here = urlsplit(realm), urlsplit(url)
-    if "@" in there.netloc:
-        return False
-    if there.hostname in _LOOPBACK:
-        return here.hostname in _LOOPBACK
-    return there.scheme == "https" or (here.scheme == "http" and there.hostname == here.hostname)
-
-
 def _same_owner(realm: str, url: str) -> bool:
-    """Whether a realm belongs to the host that named it, as far as its name tells."""
+    """Whether a realm belongs to the host that named it, as far as its name tells.
+
+    The same host, or one beside it in a domain of its owner (auth.docker.io, registry-1.docker.io);
+    a second last part of three letters or less is mostly the public's (co.uk, com.br). Nobody may
+    send us around elsewhere, in the local network least of all.
+    """
     there, here = urlsplit(realm), urlsplit(url)
-    if there.scheme not in {here.scheme, "https"}:
+    if there.scheme not in {here.scheme, "https"} or "@" in there.netloc:
         return False
     if there.hostname == here.hostname:
         return True
     ours, theirs = ((part.hostname or "").split(".") for part in (here, there))
-    return len(ours) > 2 and len(theirs) > 1 and ours[-2:] == theirs[-2:] and ours[-1].isalpha()
+    named = ours[-1].isalpha() and len(ours) > 2 and len(ours[-2]) > 3
+    return named and theirs[-2:] == ours[-2:]

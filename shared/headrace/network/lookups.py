@@ -74,7 +74,7 @@ class LookUps:
         self, ecosystem: Ecosystem, plan: ServeArtifact, look_up: LookUp, *, renew: bool = False
     ) -> asyncio.Task[Artifact | None]:
         """Look something up in the background."""
-        key = (ecosystem.name, plan.path, renew)
+        key = (ecosystem.name, f"{plan.path} {plan.accept}", renew)
         task = self._running.get(key)
         if task is None:
             task = asyncio.ensure_future(self.run(ecosystem, look_up, renew=renew))
