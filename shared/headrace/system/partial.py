@@ -196,8 +196,16 @@ class Partial:
     # ------------------------------------------------------------------ the map
 
     def _load(self) -> tuple[tuple[int, int], ...]:
-        """Read the map; a torn or foreign one, or one of another size, is as good as none."""
+        """Read the map; a torn or foreign one, or one of another size, is as good as none.
+
+        A map beside an empty file is of another one that was here: whoever committed that was
+        killed before he took its map away. It must go before the first byte comes, because after
+        that it would be believed.
+        """
         try:
+            if self.path.stat().st_size == 0:
+                self._remove_map()
+                return ()
             line, _, check = self.map_path.read_bytes().rpartition(b" ")
             if int(check, 16) != zlib.crc32(line):
                 return ()

@@ -159,6 +159,23 @@ def test_a_map_that_claims_more_than_the_file_holds_is_cut(store: Store) -> None
     assert store.partial("sha256:k", 100).have == ()
 
 
+def test_map_of_a_file_that_has_gone_says_nothing_of_the_next_one(store: Store) -> None:
+    first = store.partial("key", 100_000)
+    first.write(0, b"x" * 50_000)
+    first.save()
+    # Whoever finished it was killed between giving it its name and taking its map away,
+    first.path.unlink()
+    # and the next one after its first bytes, before its first map.
+    second = store.partial("key", 100_000)
+    assert second.have == ()
+    second.write(90_000, b"y" * 10_000)
+    os.close(second._fd or 0)
+    third = store.partial("key", 100_000)
+    assert third.have == ()
+    third.close()
+    first.close()
+
+
 def test_forgotten_bytes_are_forgotten_on_disk_too(store: Store) -> None:
     first = store.partial("sha256:k", 100)
     first.write(0, b"x" * 100)
