@@ -10,13 +10,28 @@ import pytest
 from lib import modes
 from lib.clients import ALL
 from lib.engines import Engine
-from lib.faults import DISTINCT, FAULTS, LIES, SIZE, faults_in
+from lib.faults import FAULTS, LIES, SIZE, faults_in
 from lib.image_world import ImageWorld, MakeImageWorld
 from lib.images import Image, image
 
 StartEngine = Callable[[ImageWorld], Engine]
 #: What tells the engines apart; the others see each fault once, with the quickest engine.
 _TELLING = ("cut-at-half-of-file", "silent", "html200")
+#: One of each family at one mirror, and at all of them, where a fast run does not go through all:
+#: the transfer is the one that the installers' matrix goes through.
+_AT_ONE = (
+    *("refused", "slow", "stalled-after-300kB", "truncated", "corrupt-middle", "403"),
+    *("429-retry-after", "gzip"),
+)
+_AT_ALL = (
+    "refused",
+    "cut-at-half-of-file",
+    "corrupt-last-byte",
+    "404",
+    "503",
+    "html200",
+    "norange",
+)
 _HERE = faults_in(
     "*/blobs/*",
     same_size=lambda: image("evil", size=SIZE).layer.data,
@@ -52,7 +67,7 @@ def test_fault_at_one_mirror_is_not_felt(
     made.assert_origin_is_spared()
 
 
-@pytest.mark.parametrize("fault", [f for f in (FAULTS if ALL else DISTINCT) if f not in _TELLING])
+@pytest.mark.parametrize("fault", [f for f in FAULTS if f not in _TELLING] if ALL else _AT_ONE)
 def test_every_fault_at_one_mirror_leaves_the_other(
     images: MakeImageWorld, skopeo: StartEngine, fault: str
 ) -> None:
@@ -64,7 +79,7 @@ def test_every_fault_at_one_mirror_leaves_the_other(
         made.assert_origin_is_spared()
 
 
-@pytest.mark.parametrize("fault", FAULTS if ALL else DISTINCT)
+@pytest.mark.parametrize("fault", FAULTS if ALL else _AT_ALL)
 def test_fault_at_every_mirror_leaves_the_registry(
     images: MakeImageWorld, skopeo: StartEngine, fault: str
 ) -> None:
