@@ -191,7 +191,8 @@ def put(path: Path, text: str) -> Path:
 
 
 def test_pips_default_is_asked_of_pip_and_is_the_origin(tmp_path: Path) -> None:
-    found, *_ = PipActivation().discover(place(tmp_path), reader)
+    found, variants = PipActivation().discover(place(tmp_path), reader)
+    assert (variants.origin.name, variants.origin.private) == ("pytorch", False)
     assert found.origin == Origin("python", OFFICIAL)
     assert found.where == "pip's own default"
 
@@ -202,7 +203,7 @@ def test_a_company_index_becomes_the_origin_without_its_password(tmp_path: Path)
         tmp_path / "home/.config/pip/pip.conf",
         "[global]\nindex-url = https://me:p%40ss@corp.example/simple/\n",
     )
-    found, *_ = PipActivation().discover(where, reader)
+    (found,) = PipActivation().discover(where, reader)
     assert found.origin == Origin("python", "https://corp.example/simple", private=True)
     assert found.where == str(conf)
     assert found.credential is not None
@@ -212,13 +213,15 @@ def test_a_company_index_becomes_the_origin_without_its_password(tmp_path: Path)
 
 def test_what_headrace_wrote_is_not_taken_for_an_origin(tmp_path: Path) -> None:
     put(tmp_path / "home/.config/pip/pip.conf", BLOCK)
-    found, *_ = PipActivation().discover(place(tmp_path), reader)
+    found, variants = PipActivation().discover(place(tmp_path), reader)
+    assert (variants.origin.name, variants.origin.private) == ("pytorch", False)
     assert found.origin.url == OFFICIAL
 
 
 def test_pips_own_certificate_file_goes_to_the_gateway(tmp_path: Path) -> None:
     put(tmp_path / "xdg/pip/pip.conf", "[global]\ncert = /etc/corp.pem\n")
-    found, *_ = PipActivation().discover(place(tmp_path), reader)
+    found, variants = PipActivation().discover(place(tmp_path), reader)
+    assert (variants.origin.name, variants.origin.private) == ("pytorch", False)
     assert found.surroundings == {"PIP_CERT": "/etc/corp.pem"}
 
 
@@ -229,21 +232,22 @@ def test_on_takes_its_origin_from_the_files_of_its_own_scope_and_weaker_ones(
     put(tmp_path / "xdg/pip/pip.conf", "[global]\nindex-url = https://machine.example/simple\n")
     put(tmp_path / "venv/pip.conf", "[global]\nindex-url = https://venv.example/simple\n")
     env = {"VIRTUAL_ENV": str(tmp_path / "venv"), "PIP_INDEX_URL": "https://env.example/simple"}
-    found, *_ = PipActivation().discover(place(tmp_path, env), reader)
+    (found,) = PipActivation().discover(place(tmp_path, env), reader)
     assert found.origin.url == "https://machine.example/simple"
     put(
         tmp_path / "home/.config/pip/pip.conf",
         "[global]\nindex-url = https://user.example/simple\n",
     )
-    found, *_ = PipActivation().discover(place(tmp_path, env), reader)
+    (found,) = PipActivation().discover(place(tmp_path, env), reader)
     assert found.origin.url == "https://user.example/simple"
-    found, *_ = PipActivation().discover(place(tmp_path, env, scope=Scope.SYSTEM), reader)
+    (found,) = PipActivation().discover(place(tmp_path, env, scope=Scope.SYSTEM), reader)
     assert found.origin.url == "https://machine.example/simple"
 
 
 def test_the_official_index_written_out_is_not_private(tmp_path: Path) -> None:
     put(tmp_path / "home/.config/pip/pip.conf", f"[global]\nindex-url = {OFFICIAL}/\n")
-    found, *_ = PipActivation().discover(place(tmp_path), reader)
+    found, variants = PipActivation().discover(place(tmp_path), reader)
+    assert (variants.origin.name, variants.origin.private) == ("pytorch", False)
     assert not found.origin.private
 
 
@@ -256,7 +260,8 @@ def test_whoever_had_a_catalogue_mirror_means_the_official_index(tmp_path: Path)
         pytest.skip("the catalogue has no mirror with pages")
     index = page.removesuffix("/").removesuffix("/x")
     put(tmp_path / "home/.config/pip/pip.conf", f"[global]\nindex-url = {index}\n")
-    found, *_ = PipActivation().discover(place(tmp_path), reader)
+    found, variants = PipActivation().discover(place(tmp_path), reader)
+    assert (variants.origin.name, variants.origin.private) == ("pytorch", False)
     assert found.origin == Origin("python", OFFICIAL)
 
 
@@ -369,7 +374,7 @@ def test_run_keeps_the_users_other_settings(tmp_path: Path) -> None:
 def test_run_takes_the_index_of_the_environment_as_the_origin_and_unsets_it(tmp_path: Path) -> None:
     env = {"PIP_INDEX_URL": "https://ci:tok@ci.example/simple"}
     where = place(tmp_path, env, command=("pip", "install", "x"))
-    found, *_ = PipActivation().discover(where, reader)
+    (found,) = PipActivation().discover(where, reader)
     assert found.origin.url == "https://ci.example/simple"
     assert found.origin.private
     variables, settings = scratch(where, tmp_path)
@@ -381,7 +386,7 @@ def test_run_takes_the_index_of_the_commands_own_virtual_environment(tmp_path: P
     put(tmp_path / "work/venv/pyvenv.cfg", "")
     put(tmp_path / "work/venv/pip.conf", "[install]\nindex-url = https://venv.example/simple\n")
     where = place(tmp_path, command=("venv/bin/pip", "install", "x"))
-    found, *_ = PipActivation().discover(where, reader)
+    (found,) = PipActivation().discover(where, reader)
     assert found.origin.url == "https://venv.example/simple"
     # [install] of the environment's file would beat our [global].
     assert scratch(where, tmp_path)[1]["install"]["index-url"] == INDEX
