@@ -8,6 +8,7 @@ from headrace_docker.activation_containerd import ContainerdActivation
 from headrace_docker.activation_containers import ContainersActivation
 from headrace_docker.activation_docker import DockerActivation
 from headrace_docker.activation_k3s import K3sActivation, Rke2Activation
+from headrace_docker.activation_logins import LoginsActivation
 from headrace_docker.activation_virtual import VirtualActivation
 
 __all__ = ["every"]
@@ -23,4 +24,5 @@ def every() -> list[Activation]:
         K3sActivation(),
         Rke2Activation(),
         VirtualActivation(),
+        LoginsActivation(),
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from headrace.lookups import Entry, Head, LookUp, Want
 from headrace.models import (
@@ -62,6 +63,8 @@ class DockerEcosystem:
                 self._origins.setdefault(origin.name, origin)
         self._named: OrderedDict[tuple[str, str], Descriptor] = OrderedDict()
         """What manifests that strangers may see say of others, by repository and digest."""
+        self._private: OrderedDict[str, None] = OrderedDict()
+        """Repositories that their registry does not show to strangers."""
 
     @property
     def origins(self) -> tuple[Origin, ...]:
@@ -133,6 +136,9 @@ class DockerEcosystem:
         )
         if seen is None:
             return None
+        if seen.private:
+            origin = replace(origin, private=True)
+            self._close(thing.word)
         length = seen.headers.get("content-length", "")
         digest = thing.digest or seen.headers.get(_DIGEST, "")
         kind = seen.headers.get("content-type", "application/octet-stream")
@@ -150,12 +156,20 @@ class DockerEcosystem:
         if not isinstance(plan, ServeArtifact):
             return
         found = parse(plan.path, "", self._origins)
-        if not isinstance(found, Object):
+        if not isinstance(found, Object) or found.word in self._private:
             return
         for each in descriptors(document.body):
             self._named[found.word, each.digest] = each
         while len(self._named) > _MOST:
             self._named.popitem(last=False)
+
+    def _close(self, word: str) -> None:
+        """Keep a repository to itself: what it was known for is asked again, of the registry."""
+        self._private[word] = None
+        while len(self._private) > _MOST:
+            self._private.popitem(last=False)
+        for key in [key for key in self._named if key[0] == word]:
+            del self._named[key]
 
     def leads_to(
         self, plan: ServeDocument | ServeArtifact, document: Document, request: Request

@@ -7,30 +7,18 @@ dockerd takes plain JSON (RFC 8259), and so do we: a file that it could not read
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from headrace.errors import ConfigurationError
+from headrace_docker import json_text
 
 __all__ = ["KEY", "add", "emptied", "load", "mirrors", "remove"]
 
 KEY = "registry-mirrors"
-_SPACE = re.compile(r"[ \t\r\n]*")
 _LOOPBACK = ("127.0.0.1", "::1")
-
-
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """One member of the outermost object: where its key and its value stand."""
-
-    key: str
-    start: int
-    value: int
-    end: int
 
 
 def load(content: bytes | None, path: Path) -> dict[str, Any]:
@@ -93,73 +81,32 @@ def _put_first(content: bytes | None, url: str) -> bytes:
     if content is None or not content.strip():
         return f'{{\n  "{KEY}": [\n    {ours}\n  ]\n}}\n'.encode()
     text = content.decode("utf-8")
-    spans = _members(text)
-    for span in spans:
-        if span.key == KEY and text[span.value] == "[":
-            inner = span.value + 1
-            first = _skip(text, inner)
+    for member in json_text.members(text):
+        if member.key == KEY and text[member.value] == "[":
+            inner = member.value + 1
+            first = json_text.skip(text, inner)
             if text[first] == "]":
                 return f"{text[:inner]}{ours}{text[inner:]}".encode()
             space = text[inner:first]
             gap = space if "\n" in space else " "
             return f"{text[:first]}{ours},{gap}{text[first:]}".encode()
-        if span.key == KEY:  # null
-            return f"{text[: span.value]}[{ours}]{text[span.end :]}".encode()
-    member = f'"{KEY}": [{ours}]'
-    if not spans:
-        opening = text.index("{") + 1
-        return f"{text[:opening]}{member}{text[opening:]}".encode()
-    last = spans[-1]
-    # A member stands as the one before it does: the spaces before its key are repeated.
-    before = text[: last.start]
-    space = before[len(before.rstrip(" \t\r\n")) :] or " "
-    return f"{text[: last.end]},{space}{member}{text[last.end :]}".encode()
+        if member.key == KEY:  # null
+            return json_text.replaced(text, KEY, [url]).encode()
+    return json_text.added(text, KEY, [url]).encode()
 
 
 def _set(content: bytes, urls: Sequence[str] | None, path: Path) -> bytes:
     """Give the key another value; None: remove it."""
     text = content.decode("utf-8")
-    spans = _members(text)
-    index = next((i for i, span in enumerate(spans) if span.key == KEY), None)
-    if index is None:
-        return content
-    span = spans[index]
-    if urls is not None:
-        text = f"{text[: span.value]}{json.dumps(list(urls))}{text[span.end :]}"
-    elif index + 1 < len(spans):
-        text = text[: span.start] + text[spans[index + 1].start :]
-    elif index:
-        text = text[: spans[index - 1].end] + text[span.end :]
-    else:
-        text = text[: span.start] + text[span.end :]
+    changed = (
+        json_text.without(text, KEY) if urls is None else json_text.replaced(text, KEY, list(urls))
+    )
     wanted = {key: value for key, value in load(content, path).items() if key != KEY}
-    after = load(text.encode(), path)
+    after = load(changed.encode(), path)
     after.pop(KEY, None)
     if after != wanted:
         raise _broken(path, "the edit would change more than one key")
-    return text.encode()
-
-
-def _members(text: str) -> list[_Span]:
-    """Return the members of the outermost object of a text that is valid JSON."""
-    decoder = json.JSONDecoder()
-    at = _skip(text, text.index("{") + 1)
-    found = []
-    while text[at] != "}":
-        start = at
-        key, at = decoder.raw_decode(text, at)
-        value = _skip(text, _skip(text, at) + 1)  # past the colon
-        _, end = decoder.raw_decode(text, value)
-        found.append(_Span(key, start, value, end))
-        at = _skip(text, end)
-        if text[at] == ",":
-            at = _skip(text, at + 1)
-    return found
-
-
-def _skip(text: str, at: int) -> int:
-    match = _SPACE.match(text, at)
-    return match.end() if match else at
+    return changed.encode()
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

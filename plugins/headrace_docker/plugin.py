@@ -14,7 +14,7 @@ from headrace.hookspecs import (
     hookimpl,
 )
 from headrace.hosts import Host
-from headrace.models import Mirror, Origin
+from headrace.models import Credential, Mirror, Origin
 
 # ruff: noqa: PLC0415 - whoever loads the entry point does not pay for what it does not use
 
@@ -36,6 +36,16 @@ def headrace_mirrors(ecosystem: str) -> Iterable[Mirror]:
     from headrace_docker.registries import mirrors
 
     return mirrors()
+
+
+@hookimpl(trylast=True)
+def headrace_login(mirror: Mirror) -> Credential | None:
+    """Docker's and podman's logins, as they would find them."""
+    if mirror.ecosystem != "docker":
+        return None
+    from headrace_docker.logins import login
+
+    return login(mirror)
 
 
 @hookimpl(trylast=True)

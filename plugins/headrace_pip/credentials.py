@@ -18,10 +18,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from headrace.config import EnvVars, environment
-from headrace.models import Credential, Origin
+from headrace.models import Credential, Mirror, Origin
 from headrace_pip import recorded
 
-__all__ = ["credential"]
+__all__ = ["credential", "login"]
 
 #: Seconds for all of keyring; the gateway's own patience is a little more.
 _PATIENCE = 4.5
@@ -40,6 +40,11 @@ def credential(origin: Origin) -> Credential | None:
     if found is None and known:
         found = known  # a token that stands where the user stands, without a password
     return Credential(*found) if found else None
+
+
+def login(mirror: Mirror) -> Credential | None:
+    """Return what the user has for a mirror of their own, or None."""
+    return credential(Origin(mirror.ecosystem, mirror.url, private=True))
 
 
 def _from_netrc(url: str, user: str | None, env: Mapping[str, str]) -> tuple[str, str] | None:

@@ -14,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import quote, urlsplit
 
-from headrace.models import Artifact
+from headrace import catalogue
+from headrace.models import Artifact, Mirror
 from headrace_pip.names import normalised, project_of, version_of
 from headrace_pip.paths import content_path
 
-__all__ = ["LAYOUTS", "document_url", "locate"]
+__all__ = ["LAYOUTS", "document_url", "locate", "mirrors"]
 
 Layout = Callable[[str, Artifact], str | None]
 
@@ -144,3 +145,8 @@ def document_url(layout: str, base: str, project: str) -> str | None:
     base = base.rstrip("/")
     index = base if base.endswith(f"/{folder}") else f"{base}/{folder}"
     return f"{index}/{project}/"
+
+
+def mirrors() -> list[Mirror]:
+    """Return the catalogue's mirrors."""
+    return list(catalogue.load("python", LAYOUTS).mirrors())

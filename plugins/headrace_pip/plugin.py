@@ -22,33 +22,25 @@ def headrace_ecosystems(origins: Sequence[Origin]) -> Iterable[Ecosystem]:
 @hookimpl(trylast=True)
 def headrace_mirrors(ecosystem: str) -> Iterable[Mirror]:
     """The shipped catalogue."""
-    if ecosystem != "python":
-        return []
-    from headrace import catalogue
-    from headrace_pip.layouts import LAYOUTS
+    from headrace_pip.layouts import mirrors
 
-    return list(catalogue.load(ecosystem, LAYOUTS).mirrors())
+    return mirrors() if ecosystem == "python" else []
 
 
 @hookimpl(trylast=True)
 def headrace_freshness_probes(ecosystem: str) -> Iterable[FreshnessProbe]:
     """The index's change counter."""
-    if ecosystem != "python":
-        return []
     from headrace_pip.freshness import PROBE
 
-    return [PROBE]
+    return [PROBE] if ecosystem == "python" else []
 
 
 @hookimpl(trylast=True)
 def headrace_activations() -> Iterable[Activation]:
-    """The four tools, pip first: its default index is the others' too."""
-    from headrace_pip.activation_pdm import PdmActivation
-    from headrace_pip.activation_pip import PipActivation
-    from headrace_pip.activation_poetry import PoetryActivation
-    from headrace_pip.activation_uv import UvActivation
+    """The four tools."""
+    from headrace_pip.activations import every
 
-    return [PipActivation(), UvActivation(), PoetryActivation(), PdmActivation()]
+    return every()
 
 
 @hookimpl(trylast=True)
@@ -57,3 +49,11 @@ def headrace_credential(origin: Origin) -> Credential | None:
     from headrace_pip.credentials import credential
 
     return credential(origin) if origin.ecosystem == "python" else None
+
+
+@hookimpl(trylast=True)
+def headrace_login(mirror: Mirror) -> Credential | None:
+    """As above."""
+    from headrace_pip.credentials import login
+
+    return login(mirror) if mirror.ecosystem == "python" else None

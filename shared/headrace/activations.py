@@ -21,6 +21,7 @@ __all__ = [
     "FileEdit",
     "GatewayAddress",
     "Lingers",
+    "OptIn",
     "Override",
     "Place",
     "Reader",
@@ -210,6 +211,15 @@ class Activation(Protocol):
         """For ``headrace run``: variables to set (None: to unset) and files to write below
         `scratch`, a private folder that is removed afterwards.
         """
+
+
+@runtime_checkable
+class OptIn(Protocol):
+    """An `Activation` that is left out unless the settings name its tool (`also`)."""
+
+    @property
+    def opt_in(self) -> bool:
+        """True."""
 
 
 @runtime_checkable

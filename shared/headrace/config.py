@@ -25,6 +25,7 @@ __all__ = ["DEFAULT_PORT", "EnvVars", "Folders", "Settings", "environment"]
 #: Outside the ephemeral ranges of Linux (32768 up), macOS and Windows (49152 up), and no
 #: service is registered for it.
 DEFAULT_PORT = 17223
+_THIS_MACHINE = frozenset(("127.0.0.1", "::1", "localhost"))
 
 
 class EnvVars:
@@ -62,6 +63,14 @@ class EnvVars:
     """Outgoing proxy for all upstreams (lower case too)."""
     NO_PROXY = "NO_PROXY"
     """Hosts that are reached without the proxy (lower case too)."""
+    DOCKER_CONFIG = "DOCKER_CONFIG"
+    """Folder of docker's config.json, where not ~/.docker."""
+    REGISTRY_AUTH_FILE = "REGISTRY_AUTH_FILE"
+    """Path of podman's auth.json."""
+    XDG_RUNTIME_DIR = "XDG_RUNTIME_DIR"
+    """Folder of the user's run-time files; podman's auth.json is below it."""
+    XDG_CONFIG_HOME = "XDG_CONFIG_HOME"
+    """Folder of the user's configuration; podman's other auth.json is below it."""
     NETRC = "NETRC"
     """Path of the netrc file, where not ~/.netrc."""
     NV_VARIANT_PROVIDER_FORCE_CUDA_DRIVER_VERSION = "NV_VARIANT_PROVIDER_FORCE_CUDA_DRIVER_VERSION"
@@ -208,6 +217,8 @@ class Settings:
     public_origins: frozenset[str] = frozenset()
     """URLs of origins that the user calls public although the catalogue does not know them: their
     names are no secret, so mirrors may be asked."""
+    also: frozenset[str] = frozenset()
+    """Tools that ``on`` points at the gateway only when they are named here."""
     variants: str = "auto"
     """Which builds for accelerators installers get: ``auto`` those that this host can run, ``off``
     what the index lists, or a label (``cu126``, ``cpu``). HEADRACE_CUDA goes before it."""
@@ -283,6 +294,12 @@ def _public_origin(url: str, path: Path) -> str:
     return url.rstrip("/")
 
 
+def _yes_no(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise TypeError("login must be true or false")
+
+
 def _carries(value: object) -> tuple[str, ...]:
     if isinstance(value, list) and all(isinstance(word, str) for word in value):
         return tuple(value)
@@ -290,6 +307,15 @@ def _carries(value: object) -> tuple[str, ...]:
 
 
 def _mirror(entry: Mapping[str, Any], path: Path) -> Mirror:
+    mirror = _read_mirror(entry, path)
+    parts = urlsplit(mirror.url)
+    if mirror.login and parts.scheme != "https" and parts.hostname not in _THIS_MACHINE:
+        what = f"{mirror.id} has a login, which would cross the network readable: use https"
+        raise _bad(path, "mirror", what)
+    return mirror
+
+
+def _read_mirror(entry: Mapping[str, Any], path: Path) -> Mirror:
     try:
         return Mirror(
             id=str(entry["id"]),
@@ -302,6 +328,7 @@ def _mirror(entry: Mapping[str, Any], path: Path) -> Mirror:
             gives_documents=bool(entry.get("gives_documents", False)),
             rank=int(entry.get("rank", 0)),
             carries=_carries(entry.get("carries", [])),
+            login=_yes_no(entry.get("login", False)),
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise _bad(path, "mirror", f"has a wrong or missing field: {error}") from error

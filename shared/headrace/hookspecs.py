@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Protocol, runtime_checkable
 
 import pluggy
 
@@ -22,6 +21,7 @@ from headrace.activations import (
     FileEdit,
     GatewayAddress,
     Lingers,
+    OptIn,
     Override,
     Place,
     Reader,
@@ -29,21 +29,16 @@ from headrace.activations import (
     Scope,
     Standing,
 )
-from headrace.builds import PageEntry
+from headrace.ecosystems import Ecosystem, ListsBuilds
 from headrace.hosts import Accelerator, Host, Variant, VariantRequest
-from headrace.lookups import Entry, LookUp
 from headrace.models import (
     Artifact,
     Credential,
-    Document,
     Mirror,
     MirrorStats,
     Origin,
-    Plan,
     Request,
     Response,
-    ServeArtifact,
-    ServeDocument,
     SourceFailed,
     TransferFinished,
 )
@@ -63,6 +58,7 @@ __all__ = [
     "GatewayAddress",
     "Lingers",
     "ListsBuilds",
+    "OptIn",
     "Override",
     "Place",
     "Reader",
@@ -75,108 +71,6 @@ __all__ = [
 
 hookspec = pluggy.HookspecMarker("headrace")
 hookimpl = pluggy.HookimplMarker("headrace")
-
-
-# ------------------------------------------------------------------ ecosystems
-
-
-class Ecosystem(Protocol):
-    """One world of names (Python packages, conda channels, OCI images). Pure: no I/O, no clock."""
-
-    @property
-    def name(self) -> str:
-        """Word for routes, settings, statistics: ``python``."""
-
-    @property
-    def prefixes(self) -> tuple[str, ...]:
-        """Path prefixes of the gateway that are this ecosystem's, each with both slashes."""
-
-    @property
-    def origins(self) -> tuple[Origin, ...]:
-        """The closed list of origins that the gateway may ask on this ecosystem's behalf."""
-
-    def plan(self, request: Request) -> Plan:
-        """Say what to do with a client's request."""
-
-    def form(self, request: Request, plan: ServeDocument) -> str:
-        """Name the representation that this client is to get; answers are kept by it."""
-
-    def rewrite(self, document: Document, form: str, plan: ServeDocument) -> Response:
-        """Turn the origin's document into the client's; ValueError when it is no such document.
-
-        Every link that it leaves in the page leads to the gateway or to the origin, never to a
-        mirror. Deterministic: the gateway makes the ETag from the body and compresses.
-        """
-
-    def artifacts(self, document: Document, plan: ServeDocument) -> Iterable[Artifact]:
-        """List what the document names; ValueError when it is no such document."""
-
-    def look_up(self, plan: ServeArtifact) -> LookUp | None:
-        """Find out what an artifact's digest is, step by step; None: its page says it
-        (`ServeArtifact.named_by`, `artifacts`).
-        """
-
-    def entries(self, plan: ServeDocument, parts: Iterable[bytes]) -> Iterable[tuple[str, Entry]]:
-        """Read a table (`ServeDocument.table`) that is too large for memory: names and what it
-        says of them. ValueError when it is no such document.
-        """
-
-    def learn(self, document: Document, plan: ServeDocument | ServeArtifact) -> None:
-        """Take from a document that goes as it is, and is no table, or from an artifact that names
-        others, what `leads_to` and `look_up` will need. ValueError when it is no such document.
-        """
-
-    def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:
-        """Give the artifact's URL at a mirror; None: its layout has no place for it."""
-
-    def locate_document(self, plan: ServeDocument, mirror: Mirror) -> str | None:
-        """Give the document's URL at a mirror, for provisional pages; None: not there."""
-
-    def confirmation(self, artifact: Artifact) -> str | None:
-        """Give the origin's URL whose 200 to a HEAD proves (path, digest), or None.
-
-        Only where the origin's path is made of the content's own digest.
-        """
-
-    def leads_to(
-        self, plan: ServeDocument | ServeArtifact, document: Document, request: Request
-    ) -> Iterable[ServeDocument | ServeArtifact]:
-        """Say what a client that got this document asks for next, likeliest first (read ahead).
-
-        For `ServeArtifact` the document's body is the artifact's content (PEP 658 metadata).
-        """
-
-
-@runtime_checkable
-class ListsBuilds(Protocol):
-    """What an ecosystem has beside `Ecosystem` when some of its projects are built for several
-    kinds of accelerators, in variant indexes beside the default one. Pure, too.
-
-    Which build suits is the core's to say (`policy.variants`), what is listed the indexes'.
-    """
-
-    def asked(self, request: Request, plan: ServeDocument) -> VariantRequest | None:
-        """Say for whom a build is to be chosen; None: this page stays, or this client's does."""
-
-    def variant_page(self, project: str, label: str) -> ServeDocument | None:
-        """Plan a project's page in a variant index; empty label: in the default one."""
-
-    def page_path(self, project: str, label: str) -> str | None:
-        """Give the gateway's path of that page, for those who ask for it by name."""
-
-    def listed(self, document: Document, plan: ServeDocument) -> Iterable[tuple[str, bool]]:
-        """List the names of the files on such a page, and whether each is yanked; ValueError when
-        it is no such document.
-        """
-
-    def arranged(
-        self,
-        plan: ServeDocument,
-        form: str,
-        pages: Mapping[str, Document],
-        entries: Sequence[PageEntry],
-    ) -> Response:
-        """Write a project's page from those of several indexes, by label, as `entries` say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +217,7 @@ def headrace_order_mirrors(
 
 @hookspec(firstresult=True)
 def headrace_credential(origin: Origin) -> Credential | None:
-    """Give the user's credential for an origin. There is no such hook for mirrors, on purpose.
+    """Give the user's credential for an origin. Mirrors never see it.
 
     Example::
 
@@ -331,6 +225,22 @@ def headrace_credential(origin: Origin) -> Credential | None:
         def headrace_credential(origin):
             if origin.url.startswith("https://index.corp.example/"):
                 return Credential("ci", read_vault("index"))
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def headrace_login(mirror: Mirror) -> Credential | None:
+    """Give the login that the user has at a mirror of their own (``login = true`` in the settings).
+
+    Asked for no other mirror, and shown to nobody but that mirror.
+
+    Example::
+
+        @hookimpl
+        def headrace_login(mirror):
+            if mirror.ecosystem == "crates":
+                return Credential("ci", read_vault(mirror.url))
     """
     raise NotImplementedError
 

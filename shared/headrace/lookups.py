@@ -83,6 +83,8 @@ class Seen:
     """Of the answer to a HEAD; lower-case names."""
     stale: bool = False
     """The origin cannot be asked now."""
+    private: bool = False
+    """The origin says it to those with a credential only."""
 
 
 #: Yields what it needs, is sent what was found (None: it cannot be had), returns the artifact;

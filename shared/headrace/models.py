@@ -141,6 +141,8 @@ class Mirror:
     """The catalogue's guess before anything was measured; lower is tried first."""
     opt_in: bool = False
     """Used only when the user names it in the settings (`enabled_mirrors`)."""
+    login: bool = False
+    """One of the user's own, asked with the login that the user has there, shown to nobody else."""
     carries: tuple[str, ...] = ()
     """Shell patterns, in its ecosystem's words, of what it carries. One that begins with ``!``
     takes out again; the last one that fits decides. Empty: everything."""

@@ -153,6 +153,11 @@ class Plugins:
         credential: Credential | None = self._first("headrace_credential", origin=origin)
         return credential
 
+    def login(self, mirror: Mirror) -> Credential | None:
+        """Return the user's login for a mirror of their own, where a plugin knows one."""
+        credential: Credential | None = self._first("headrace_login", mirror=mirror)
+        return credential
+
     def explanations(
         self,
         what: str,

@@ -35,6 +35,7 @@ class TestMirror:
     connections: int = 4
     rank: int = 0
     ecosystem: str = "python"
+    login: bool = False
 
 
 def headrace() -> list[str]:
@@ -95,6 +96,7 @@ class Gateway:
             lines += [f"gives_documents = {json.dumps(mirror.gives_documents)}"]
             lines += [f"connections = {mirror.connections}", f"rank = {mirror.rank}"]
             lines += [f"ecosystem = {json.dumps(mirror.ecosystem)}"]
+            lines += [f"login = {json.dumps(mirror.login)}"]
         path = self.root / "config" / "config.toml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(lines) + "\n", "utf-8")

@@ -122,6 +122,12 @@ def test_headrace_credential_is_for_origins_and_its_secret_is_not_shown() -> Non
     assert "hunter2" not in repr(credential)
 
 
+def test_headrace_login_is_for_mirrors_of_the_users_own() -> None:
+    asked = plugins(headrace_login=lambda mirror: Credential("ci", mirror.id))
+    assert asked.login(MIRROR) == Credential("ci", "m")
+    assert plugins(headrace_login=lambda mirror: None).login(MIRROR) is None
+
+
 def test_headrace_activations_are_collected() -> None:
     made = SimpleNamespace(tool="cargo")
     assert plugins(headrace_activations=lambda: [made]).activations() == [cast(Activation, made)]

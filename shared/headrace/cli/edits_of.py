@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from headrace.cli.context import Context
 from headrace.errors import HeadraceError
-from headrace.hookspecs import FileEdit, GatewayAddress, Override
+from headrace.hookspecs import Activation, FileEdit, GatewayAddress, OptIn, Override
 from headrace.models import Origin
 
-__all__ = ["Wanted", "adopt_leftovers", "overrides", "wanted"]
+__all__ = ["Wanted", "adopt_leftovers", "in_use", "overrides", "wanted"]
 
 
 @dataclass(slots=True)
@@ -21,11 +21,21 @@ class Wanted:
     left_out: list[tuple[str, HeadraceError]] = field(default_factory=list)
 
 
+def in_use(context: Context) -> list[Activation]:
+    """Return the tools that are pointed at the gateway without being asked for, or by name."""
+    named = context.settings.also
+    return [
+        each
+        for each in context.plugins.activations()
+        if each.tool in named or not (isinstance(each, OptIn) and each.opt_in)
+    ]
+
+
 def wanted(context: Context, address: GatewayAddress, origins: Sequence[Origin]) -> Wanted:
     """Ask every tool for its edits. A tool whose file is broken does not stop the others."""
     result = Wanted()
     place = context.place()
-    for activation in context.plugins.activations():
+    for activation in in_use(context):
         try:
             edits = activation.enable(place, address, origins, context.journal.pristine)
         except HeadraceError as error:
@@ -57,7 +67,7 @@ def overrides(context: Context, address: GatewayAddress) -> list[Override]:
 
     place = context.place()
     found: list[Override] = []
-    for activation in context.plugins.activations():
+    for activation in in_use(context):
         try:
             found += activation.overrides(place, address, read_file)
         except HeadraceError as error:

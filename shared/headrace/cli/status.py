@@ -103,14 +103,15 @@ def _origins(state: Any) -> Any:
 
 
 def _tools(context: Context, address: GatewayAddress | None) -> list[dict[str, Any]]:
-    from headrace.system.transaction import read_file  # noqa: PLC0415 - start-up time
+    from headrace.cli.edits_of import in_use  # noqa: PLC0415 - start-up time
+    from headrace.system.transaction import read_file  # noqa: PLC0415 - as above
 
     place = context.place()
     files: dict[str, list[str]] = {}
     for entry in context.journal.entries():
         files.setdefault(entry.tool, []).append(entry.path)
     rows = []
-    for activation in context.plugins.activations():
+    for activation in in_use(context):
         winning: list[Override] = []
         try:
             standing = activation.standing(place, address, read_file)

@@ -20,6 +20,7 @@ from headrace.models import Artifact, ServeArtifact, Source
 from headrace.network.credentials import Credentials
 from headrace.network.downloader import Download, Downloader
 from headrace.network.exchange import Exchange, Gone
+from headrace.network.logins import Logins
 from headrace.network.negotiation import Wanted, matches, wanted_range
 from headrace.network.registry import Registry
 from headrace.network.small import SmallArtifacts
@@ -79,6 +80,7 @@ class Artifacts:
         downloader: Downloader,
         sources: Choice,
         credentials: Credentials,
+        logins: Logins,
         small: SmallArtifacts,
         hit: Callable[[int], None],
     ) -> None:
@@ -88,6 +90,7 @@ class Artifacts:
         self._downloader = downloader
         self._sources = sources
         self._credentials = credentials
+        self._logins = logins
         self._small = small
         self._hit = hit
         self._burnt: OrderedDict[str, str] = OrderedDict()
@@ -243,6 +246,7 @@ class Artifacts:
         self, exchange: Exchange, ecosystem: Ecosystem, artifact: Artifact, until: float
     ) -> None:
         await self._credentials.load(artifact.origin)
+        await self._logins.load(artifact.ecosystem)
         if await self._glance(exchange, artifact):
             return
         sources = self._sources.choose(artifact, ecosystem)

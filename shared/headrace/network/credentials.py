@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from headrace.models import Artifact, Credential, Document, Origin, Source
+from headrace.models import Credential, Document, Origin
 from headrace.network.client import Answer, Client
 from headrace.plugins import Plugins
 from headrace.policy import trust
 
-__all__ = ["Credentials", "OriginClient"]
+__all__ = ["Credentials", "OriginClient", "in_a_thread"]
 
 _log = logging.getLogger("headrace.credentials")
 
@@ -101,13 +101,6 @@ class Credentials:
         pair = f"{known.credential.username}:{known.credential.secret}".encode()
         return {"authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
 
-    def headers_for(self, artifact: Artifact, source: Source) -> Mapping[str, str]:
-        """Return the downloader's extra headers: of the user nothing for a mirror, ever."""
-        given = {} if artifact.accept == "*/*" else {"accept": artifact.accept}
-        if source.is_origin:
-            given |= self.headers(artifact.origin, source.url)
-        return given
-
     def _valid(self, origin: Origin) -> bool:
         known = self._known.get(origin.url)
         return known is not None and self._clock() < known.until
@@ -118,7 +111,7 @@ class Credentials:
         private = replace(origin, private=True)
         try:
             async with asyncio.timeout(self._patience):
-                credential = await asyncio.to_thread(self._plugins.credential, private)
+                credential = await in_a_thread(lambda: self._plugins.credential(private))
         except TimeoutError:
             _log.warning("no credential for %s within %g s", origin.url, self._patience)
         credential = credential or self._recorded.get(origin.url)
@@ -126,7 +119,7 @@ class Credentials:
         return credential
 
 
-async def _in_a_thread(call: Callable[[], Credential | None]) -> Credential | None:
+async def in_a_thread(call: Callable[[], Credential | None]) -> Credential | None:
     """Call in a thread of its own, which nobody waits for at the end.
 
     A keyring that waits for its user to unlock it would keep a thread of the shared pool, and

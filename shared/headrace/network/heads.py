@@ -74,7 +74,14 @@ class Heads:
             raise error
         headers = {name: answer.headers[name] for name in head.keep if name in answer.headers}
         kind = headers.get("content-type", "")
-        page = Document(answer.url, b"", kind, fetched_at=self._clock(), headers=headers)
+        page = Document(
+            answer.url,
+            b"",
+            kind,
+            fetched_at=self._clock(),
+            headers=headers,
+            private=self._origin.is_private(head.origin),
+        )
         try:
             await asyncio.to_thread(self._pages.put, head.key, page)
         except StoreError as error:
@@ -84,4 +91,4 @@ class Heads:
 
 def _seen(page: Document, *, stale: bool = False) -> Seen:
     version = page.headers.get("etag", "")
-    return Seen(version, page.fetched_at, headers=page.headers, stale=stale)
+    return Seen(version, page.fetched_at, headers=page.headers, stale=stale, private=page.private)

@@ -75,6 +75,8 @@ class Sources:
         self._races: set[asyncio.Task[int]] = set()
         self.busy: Mapping[str, int] = {}
         """Requests that run at each source now; whoever runs them may put a live table here."""
+        self.may_be_asked: Callable[[Mirror], bool] = lambda mirror: not mirror.login
+        """Whether a mirror would let us in."""
 
     # ------------------------------------------------------------------ choosing
 
@@ -139,7 +141,9 @@ class Sources:
         for mirror in sorted(self.mirrors(artifact.ecosystem), key=lambda m: near.get(m.id, 1e9)):
             if near.get(mirror.id, limit) >= limit:
                 return None
-            if not may_be_asked_beside(artifact, mirror) or self._lacks(mirror, artifact, now):
+            if mirror.login or not may_be_asked_beside(artifact, mirror):
+                continue
+            if self._lacks(mirror, artifact, now):
                 continue
             [stats] = self._statistics.stats([mirror], artifact.object_class, network, now)
             url = ecosystem.locate(artifact, mirror)
@@ -158,7 +162,7 @@ class Sources:
         """List the mirrors that may be asked and may have it, with its URL there."""
         places = []
         for mirror in self.mirrors(artifact.ecosystem):
-            if not may_supply_bytes(artifact, mirror):
+            if not may_supply_bytes(artifact, mirror) or not self.may_be_asked(mirror):
                 continue
             if self._lacks(mirror, artifact, now):
                 continue
@@ -315,6 +319,7 @@ class Sources:
             (stats.mirror.rank, position, Candidate(stats.mirror.id, places[position][1]))
             for position, stats in enumerate(known)
             if stats.mirror.limits.probe
+            and not stats.mirror.login
             and stats.paused_until <= now
             and not selection.is_known(stats, now)
             and not self._on_probation(stats, artifact, network, now)

@@ -32,6 +32,7 @@ from headrace.network.credentials import Credentials, OriginClient
 from headrace.network.documents import Documents
 from headrace.network.downloader import Downloader
 from headrace.network.heads import Heads
+from headrace.network.logins import Logins, headers_for
 from headrace.network.lookups import LookUps
 from headrace.network.provisional import Provisional
 from headrace.network.read_ahead import ReadAhead
@@ -278,6 +279,8 @@ def assemble(
     credentials = Credentials(
         plugins, {found.origin: found.credential for found in origins if found.credential}
     )
+    logins = Logins(plugins, settings.mirrors)
+    sources.may_be_asked = logins.may_be_asked
     origin = OriginClient(client, credentials)
     candidates = _Candidates(sources, statistics, network)
 
@@ -319,7 +322,7 @@ def assemble(
         report=sources.report,
         observe=observe,
         confirm=provisional.confirm,
-        headers_for=credentials.headers_for,
+        headers_for=headers_for(credentials, logins),
     )
     verbatim = Verbatim(
         client,
@@ -359,6 +362,7 @@ def assemble(
             downloader=downloader,
             sources=sources,
             credentials=credentials,
+            logins=logins,
             small=small,
             hit=ledger.stored,
         ),

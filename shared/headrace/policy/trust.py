@@ -59,6 +59,7 @@ def may_supply_document(origin: Origin, mirror: Mirror) -> bool:
     return (
         not origin.private
         and mirror.gives_documents
+        and not mirror.login
         and mirror.operator_class in _NAMED
         and mirror.ecosystem == origin.ecosystem
         # A page is not checked by a digest, so at least nobody on the way may write in it.

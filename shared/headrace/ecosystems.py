@@ -1,0 +1,122 @@
+"""What an ecosystem is: one world of names, told by a plugin, performed by the core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from headrace.builds import PageEntry
+from headrace.hosts import VariantRequest
+from headrace.lookups import Entry, LookUp
+from headrace.models import (
+    Artifact,
+    Document,
+    Mirror,
+    Origin,
+    Plan,
+    Request,
+    Response,
+    ServeArtifact,
+    ServeDocument,
+)
+
+__all__ = ["Ecosystem", "ListsBuilds"]
+
+
+class Ecosystem(Protocol):
+    """One world of names (Python packages, conda channels, OCI images). Pure: no I/O, no clock."""
+
+    @property
+    def name(self) -> str:
+        """Word for routes, settings, statistics: ``python``."""
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """Path prefixes of the gateway that are this ecosystem's, each with both slashes."""
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """The closed list of origins that the gateway may ask on this ecosystem's behalf."""
+
+    def plan(self, request: Request) -> Plan:
+        """Say what to do with a client's request."""
+
+    def form(self, request: Request, plan: ServeDocument) -> str:
+        """Name the representation that this client is to get; answers are kept by it."""
+
+    def rewrite(self, document: Document, form: str, plan: ServeDocument) -> Response:
+        """Turn the origin's document into the client's; ValueError when it is no such document.
+
+        Every link that it leaves in the page leads to the gateway or to the origin, never to a
+        mirror. Deterministic: the gateway makes the ETag from the body and compresses.
+        """
+
+    def artifacts(self, document: Document, plan: ServeDocument) -> Iterable[Artifact]:
+        """List what the document names; ValueError when it is no such document."""
+
+    def look_up(self, plan: ServeArtifact) -> LookUp | None:
+        """Find out what an artifact's digest is, step by step; None: its page says it
+        (`ServeArtifact.named_by`, `artifacts`).
+        """
+
+    def entries(self, plan: ServeDocument, parts: Iterable[bytes]) -> Iterable[tuple[str, Entry]]:
+        """Read a table (`ServeDocument.table`) that is too large for memory: names and what it
+        says of them. ValueError when it is no such document.
+        """
+
+    def learn(self, document: Document, plan: ServeDocument | ServeArtifact) -> None:
+        """Take from a document that goes as it is, and is no table, or from an artifact that names
+        others, what `leads_to` and `look_up` will need. ValueError when it is no such document.
+        """
+
+    def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:
+        """Give the artifact's URL at a mirror; None: its layout has no place for it."""
+
+    def locate_document(self, plan: ServeDocument, mirror: Mirror) -> str | None:
+        """Give the document's URL at a mirror, for provisional pages; None: not there."""
+
+    def confirmation(self, artifact: Artifact) -> str | None:
+        """Give the origin's URL whose 200 to a HEAD proves (path, digest), or None.
+
+        Only where the origin's path is made of the content's own digest.
+        """
+
+    def leads_to(
+        self, plan: ServeDocument | ServeArtifact, document: Document, request: Request
+    ) -> Iterable[ServeDocument | ServeArtifact]:
+        """Say what a client that got this document asks for next, likeliest first (read ahead).
+
+        For `ServeArtifact` the document's body is the artifact's content (PEP 658 metadata).
+        """
+
+
+@runtime_checkable
+class ListsBuilds(Protocol):
+    """What an ecosystem has beside `Ecosystem` when some of its projects are built for several
+    kinds of accelerators, in variant indexes beside the default one. Pure, too.
+
+    Which build suits is the core's to say (`policy.variants`), what is listed the indexes'.
+    """
+
+    def asked(self, request: Request, plan: ServeDocument) -> VariantRequest | None:
+        """Say for whom a build is to be chosen; None: this page stays, or this client's does."""
+
+    def variant_page(self, project: str, label: str) -> ServeDocument | None:
+        """Plan a project's page in a variant index; empty label: in the default one."""
+
+    def page_path(self, project: str, label: str) -> str | None:
+        """Give the gateway's path of that page, for those who ask for it by name."""
+
+    def listed(self, document: Document, plan: ServeDocument) -> Iterable[tuple[str, bool]]:
+        """List the names of the files on such a page, and whether each is yanked; ValueError when
+        it is no such document.
+        """
+
+    def arranged(
+        self,
+        plan: ServeDocument,
+        form: str,
+        pages: Mapping[str, Document],
+        entries: Sequence[PageEntry],
+    ) -> Response:
+        """Write a project's page from those of several indexes, by label, as `entries` say."""

@@ -1,0 +1,117 @@
+"""The user's logins at mirrors of their own: a company's Harbor, Nexus, Artifactory.
+
+A login is shown to the mirror that it belongs to and to nobody else. A mirror whose login nobody
+knows is not asked: it would only refuse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from headrace.models import Artifact, Credential, Mirror, Origin, Source
+from headrace.network.credentials import Credentials, in_a_thread
+from headrace.plugins import Plugins
+from headrace.policy import trust
+
+__all__ = ["Logins", "headers_for"]
+
+_log = logging.getLogger("headrace.logins")
+
+#: Seconds that an answer is remembered; a rotated secret is found at the latest after that.
+LIFETIME = 300.0
+#: Seconds that a client waits for it; whoever takes longer is known for the next one.
+PATIENCE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    credential: Credential | None
+    until: float
+
+
+class Logins:
+    """What the plugins know of each mirror that wants a login, remembered for a while."""
+
+    def __init__(
+        self,
+        plugins: Plugins,
+        mirrors: Iterable[Mirror],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`mirrors` are the user's own; those without `login` are left alone."""
+        self._plugins = plugins
+        self._mirrors = {mirror.id: mirror for mirror in mirrors if mirror.login}
+        self._clock = clock
+        self._known: dict[str, _Known] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}
+
+    def may_be_asked(self, mirror: Mirror) -> bool:
+        """Whether a mirror wants no login, or one that is known."""
+        if not mirror.login:
+            return True
+        known = self._known.get(mirror.id)
+        return known is not None and known.credential is not None
+
+    async def load(self, ecosystem: str) -> None:
+        """Make sure that `headers` knows what is to be known soon."""
+        tasks = [
+            self._ask(mirror)
+            for mirror in self._mirrors.values()
+            if mirror.ecosystem == ecosystem and not self._valid(mirror)
+        ]
+        if tasks:
+            await asyncio.wait(tasks, timeout=PATIENCE)
+
+    def headers(self, source: str, url: str) -> dict[str, str]:
+        """Return the Authorization for a request at `url`, where it is that mirror's (RFC 7617)."""
+        mirror, known = self._mirrors.get(source), self._known.get(source)
+        if mirror is None or known is None or known.credential is None:
+            return {}
+        if not trust.may_see_credential(Origin(mirror.ecosystem, mirror.url), url):
+            return {}
+        pair = f"{known.credential.username}:{known.credential.secret}".encode()
+        return {"authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
+
+    def _valid(self, mirror: Mirror) -> bool:
+        known = self._known.get(mirror.id)
+        return known is not None and self._clock() < known.until
+
+    def _ask(self, mirror: Mirror) -> asyncio.Task[None]:
+        task = self._asking.get(mirror.id)
+        if task is None:
+            task = self._asking[mirror.id] = asyncio.ensure_future(self._look_up(mirror))
+            task.add_done_callback(lambda _: self._asking.pop(mirror.id, None))
+        return task
+
+    async def _look_up(self, mirror: Mirror) -> None:
+        found = await in_a_thread(lambda: self._plugins.login(mirror))
+        if found is None:
+            _log.warning("mirror %s is not asked: nobody knows a login for it", mirror.id)
+        self._known[mirror.id] = _Known(found, self._clock() + LIFETIME)
+
+    async def aclose(self) -> None:
+        """Wait for nobody any more."""
+        tasks = list(self._asking.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def headers_for(
+    credentials: Credentials, logins: Logins
+) -> Callable[[Artifact, Source], Mapping[str, str]]:
+    """Make what gives the downloader's extra headers."""
+
+    def headers(artifact: Artifact, source: Source) -> Mapping[str, str]:
+        given = {} if artifact.accept == "*/*" else {"accept": artifact.accept}
+        if source.is_origin:
+            return given | credentials.headers(artifact.origin, source.url)
+        return given | logins.headers(source.id, source.url)
+
+    return headers

@@ -1,0 +1,124 @@
+"""A login of the user's goes to the mirror that it belongs to, and to nobody else (promise 4)."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headrace.config import Settings
+from headrace.errors import ConfigurationError
+from headrace.hookspecs import hookimpl
+from headrace.models import Credential, Mirror, Origin
+from headrace.policy.trust import may_supply_document
+from lib import wheels
+from lib.app import App, mirror
+from lib.index import Index
+from lib.servers import RecordingServer
+
+THING = wheels.wheel("thing", "1.0", size=12_000_000)
+RIGHT = Credential("robot", "right")
+SHOWN = f"Basic {base64.b64encode(b'robot:right').decode()}"
+
+
+class Vault:
+    """A plugin that knows a login."""
+
+    def __init__(self, login: Credential | None, *, locked: threading.Event | None = None) -> None:
+        self.known = login
+        self.locked = locked
+        self.asked: list[str] = []
+
+    @hookimpl
+    def headrace_login(self, mirror: Mirror) -> Credential | None:
+        self.asked.append(mirror.id)
+        if self.locked is not None:
+            self.locked.wait(20)
+        return self.known
+
+    @hookimpl
+    def headrace_credential(self, origin: Origin) -> Credential | None:
+        raise AssertionError(f"nobody is asked for a credential of {origin.url}")
+
+
+class Lab:
+    """An origin, and two mirrors of which one wants a login."""
+
+    def __init__(self) -> None:
+        self.index = Index()
+        self.index.add(THING)
+        self.origin = RecordingServer(name="origin")
+        self.closed = RecordingServer(name="closed")
+        self.open = RecordingServer(name="open")
+        self.closed.credential = (RIGHT.username, RIGHT.secret)
+
+    def mirrors(self) -> list[Mirror]:
+        return [
+            mirror("closed", self.index.mount_mirror(self.closed), login=True),
+            mirror("open", self.index.mount_mirror(self.open)),
+        ]
+
+    def fetch(self, root: Path, vault: Vault) -> bytes:
+        url = self.index.mount_origin(self.origin)
+        with App(root, url, mirrors=self.mirrors(), plugins=[vault]) as app:
+            page = app.page("thing")
+            return app.ask(page.json()["files"][0]["url"]).body
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    made = Lab()
+    with made.origin, made.closed, made.open:
+        yield made
+
+
+def test_login_is_shown_to_its_own_mirror_at_the_first_request_and_to_nobody_else(
+    tmp_path: Path, lab: Lab
+) -> None:
+    assert lab.fetch(tmp_path, Vault(RIGHT)) == THING.data
+    asked = [seen for seen in lab.closed.seen if seen.path.startswith("/packages")]
+    assert asked
+    assert {seen.headers.get("authorization") for seen in asked} == {SHOWN}
+    for seen in (*lab.origin.seen, *lab.open.seen):
+        assert "authorization" not in seen.headers, seen
+
+
+@pytest.mark.parametrize("known", [None, "locked"])
+def test_mirror_whose_login_nobody_knows_is_not_asked(
+    tmp_path: Path, lab: Lab, known: str | None
+) -> None:
+    locked = threading.Event() if known else None
+    vault = Vault(RIGHT if known else None, locked=locked)
+    assert lab.fetch(tmp_path, vault) == THING.data
+    if locked is not None:
+        locked.set()
+    assert vault.asked == ["closed"]
+    assert not lab.closed.seen
+
+
+def test_wrong_login_costs_nobody_the_file(tmp_path: Path, lab: Lab) -> None:
+    assert lab.fetch(tmp_path, Vault(Credential("robot", "wrong"))) == THING.data
+    assert {seen.status for seen in lab.closed.seen} <= {401}
+
+
+def test_pages_never_come_from_a_mirror_with_a_login() -> None:
+    wants = mirror("m", "https://m.example", login=True, gives_documents=True)
+    assert not may_supply_document(Origin("python", "https://index.example"), wants)
+
+
+def table(**entry: object) -> Settings:
+    entry = {"id": "m", "url": "https://m.example", **entry}
+    return Settings.parse({"mirror": [entry]}, Path("config.toml"))
+
+
+def test_settings_say_who_has_a_login_and_it_never_travels_readable() -> None:
+    assert not table().mirrors[0].login
+    assert table(login=True).mirrors[0].login
+    assert table(login=True, url="http://127.0.0.1:8080").mirrors[0].login
+    with pytest.raises(ConfigurationError, match="readable"):
+        table(login=True, url="http://m.example")
+    with pytest.raises(ConfigurationError, match="true or false"):
+        table(login="yes")
