@@ -70,12 +70,9 @@ class EngineActivation:
     def enable(
         self, place: Place, gateway: GatewayAddress, origins: Sequence[Origin], read: Reader
     ) -> Sequence[FileEdit]:
-        """Describe the edits.
-
-        There are none where the gateway wants its token: an engine sends a mirror no user name.
-        """
+        """Describe the edits. The gateway's token is in none: engines need not show it."""
         names = [registry.name for registry in registries.fronted(origins)]
-        if gateway.token is not None or not names or not self.activated(place, read):
+        if not names or not self.activated(place, read):
             return ()
         return self.edits(place, base_url(gateway), names, read)
 
@@ -90,10 +87,6 @@ class EngineActivation:
         """Find what goes past the gateway."""
         if not self.present(place, read):
             return ()
-        if gateway.token is not None and self.activated(place, read):
-            what = "cannot be shown by an engine, which sends a mirror no user name"
-            hint = f"nothing to do: {self.tool} asks the registries as before"
-            return [Override(self.tool, "the gateway's token", what, hint, wins=False)]
         return self.told(place, base_url(gateway), read)
 
     def withdraw(self, path: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:

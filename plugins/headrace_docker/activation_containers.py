@@ -151,7 +151,7 @@ class ContainersActivation(EngineActivation):
         no such variable.
         """
         names = [registry.name for registry in registries.fronted(origins)]
-        if gateway.token is not None or not names or not self.present(place, read):
+        if not names or not self.present(place, read):
             return {}, ()
         files = list(self.files(place, read))
         main = files[:1] if files and files[0][0].name == "registries.conf" else []

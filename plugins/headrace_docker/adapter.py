@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from headrace.lookups import Entry, Head, LookUp, Want
 from headrace.models import (
@@ -27,7 +26,7 @@ from headrace.models import (
     ServeArtifact,
     ServeDocument,
 )
-from headrace_docker import layouts
+from headrace_docker import layouts, refusals
 from headrace_docker.manifests import ACCEPT, Descriptor, descriptors
 from headrace_docker.names import Object, Root, parse
 from headrace_docker.registries import ECOSYSTEM
@@ -63,8 +62,11 @@ class DockerEcosystem:
                 self._origins.setdefault(origin.name, origin)
         self._named: OrderedDict[tuple[str, str], Descriptor] = OrderedDict()
         """What manifests that strangers may see say of others, by repository and digest."""
-        self._private: OrderedDict[str, None] = OrderedDict()
-        """Repositories that their registry does not show to strangers."""
+
+    @property
+    def for_everybody(self) -> bool:
+        """Engines show a mirror no token; what strangers may not see is not given here."""
+        return not any(origin.private for origin in self._origins.values())
 
     @property
     def origins(self) -> tuple[Origin, ...]:
@@ -134,11 +136,9 @@ class DockerEcosystem:
                 mourned=_FIXED_AWAY if fixed else _TAG_AWAY,
             )
         )
-        if seen is None:
+        if seen is None or seen.private:
+            # What needs a login is not ours to give to everybody on this machine.
             return None
-        if seen.private:
-            origin = replace(origin, private=True)
-            self._close(thing.word)
         length = seen.headers.get("content-length", "")
         digest = thing.digest or seen.headers.get(_DIGEST, "")
         kind = seen.headers.get("content-type", "application/octet-stream")
@@ -149,6 +149,10 @@ class DockerEcosystem:
         except ValueError:
             return None
 
+    def phrased(self, status: int, words: str, path: str) -> Response:
+        """Refuse as registries do (distribution-spec 1.1, "Error Codes")."""
+        return refusals.phrased(status, words, path)
+
     # ------------------------------------------------------------ what is learned
 
     def learn(self, document: Document, plan: ServeDocument | ServeArtifact) -> None:
@@ -156,20 +160,12 @@ class DockerEcosystem:
         if not isinstance(plan, ServeArtifact):
             return
         found = parse(plan.path, "", self._origins)
-        if not isinstance(found, Object) or found.word in self._private:
+        if not isinstance(found, Object):
             return
         for each in descriptors(document.body):
             self._named[found.word, each.digest] = each
         while len(self._named) > _MOST:
             self._named.popitem(last=False)
-
-    def _close(self, word: str) -> None:
-        """Keep a repository to itself: what it was known for is asked again, of the registry."""
-        self._private[word] = None
-        while len(self._private) > _MOST:
-            self._private.popitem(last=False)
-        for key in [key for key in self._named if key[0] == word]:
-            del self._named[key]
 
     def leads_to(
         self, plan: ServeDocument | ServeArtifact, document: Document, request: Request

@@ -20,7 +20,7 @@ from headrace.models import (
     ServeDocument,
 )
 
-__all__ = ["Ecosystem", "ListsBuilds"]
+__all__ = ["Ecosystem", "ForEverybody", "ListsBuilds", "Phrases"]
 
 
 class Ecosystem(Protocol):
@@ -120,3 +120,22 @@ class ListsBuilds(Protocol):
         entries: Sequence[PageEntry],
     ) -> Response:
         """Write a project's page from those of several indexes, by label, as `entries` say."""
+
+
+@runtime_checkable
+class Phrases(Protocol):
+    """What an ecosystem has beside `Ecosystem` when its clients read refusals in a form of their
+    own. Pure, too.
+    """
+
+    def phrased(self, status: int, words: str, path: str) -> Response:
+        """Say `words` with a 4xx `status` to whoever asked for `path`."""
+
+
+@runtime_checkable
+class ForEverybody(Protocol):
+    """What an ecosystem has beside `Ecosystem` when its clients cannot show the gateway's token."""
+
+    @property
+    def for_everybody(self) -> bool:
+        """True: nothing that it gives is one user's own, so that none is asked for."""

@@ -29,7 +29,7 @@ from headrace.activations import (
     Scope,
     Standing,
 )
-from headrace.ecosystems import Ecosystem, ListsBuilds
+from headrace.ecosystems import Ecosystem, ForEverybody, ListsBuilds, Phrases
 from headrace.hosts import Accelerator, Host, Variant, VariantRequest
 from headrace.models import (
     Artifact,
@@ -54,12 +54,14 @@ __all__ = [
     "Explanation",
     "FileEdit",
     "Finding",
+    "ForEverybody",
     "FreshnessProbe",
     "GatewayAddress",
     "Lingers",
     "ListsBuilds",
     "OptIn",
     "Override",
+    "Phrases",
     "Place",
     "Reader",
     "Reload",

@@ -216,7 +216,9 @@ def _lately(table: dict[str, Any]) -> list[str]:
     documents = table["documents"] or {}
     # Weaker trust is said to be weaker.
     if stale := documents.get("stale"):
-        lines.append(f"trust    {stale} pages were the last known ones: the origin did not answer")
+        lines.append(
+            f"trust    {stale} pages or tags were the last known ones: the origin did not answer"
+        )
     if provisional := documents.get("provisional"):
         lines.append(
             f"trust    {provisional} pages came from a mirror first; each file that they named was "

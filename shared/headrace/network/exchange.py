@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from headrace.models import Request
+from headrace.models import Request, Response
 
 __all__ = ["Exchange", "Gone", "Receive", "Scope", "Send"]
 
@@ -37,6 +37,8 @@ class Exchange:
         """`request` is the gateway's reading of the ASGI scope."""
         self.request = request
         self.status: int | None = None
+        self.phrased: Callable[[int, str, str], Response] | None = None
+        """How this client is refused, where that is not a sentence for people."""
         self._receive = receive
         self._send = send
 
@@ -71,7 +73,12 @@ class Exchange:
         await self.end(b"" if self.head else body)
 
     async def text(self, status: int, words: str, headers: Mapping[str, str] | None = None) -> None:
-        """Send a sentence for people."""
+        """Send a sentence for people; a refusal in the client's own form, where it has one."""
+        if self.phrased is not None and 400 <= status < 500:
+            told = self.phrased(status, words, self.request.path)
+            kept = {**told.headers, "cache-control": "no-store", **(headers or {})}
+            await self.whole(told.status, kept, told.body)
+            return
         plain = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
         await self.whole(status, {**plain, **(headers or {})}, f"{words}\n".encode())
 

@@ -32,6 +32,7 @@ from headrace.models import (
 )
 from headrace.network import negotiation, views
 from headrace.network.exchange import Exchange, Gone, Receive, Scope, Send
+from headrace.network.guard import Guard
 from headrace.network.renderings import Rendered
 from headrace.network.wiring import Parts, assemble
 from headrace.plugins import Plugins
@@ -50,7 +51,6 @@ _SMALL = 1024
 _MOMENTS, _MOMENT = 20, 0.02
 #: Content type and body of a page.
 Made = tuple[str, bytes]
-_CHALLENGE = {"www-authenticate": 'Basic realm="headrace", charset="UTF-8"'}
 
 
 def build_app(  # noqa: PLR0917 - the seam that server, tests and benchmarks share
@@ -87,63 +87,9 @@ def build_app(  # noqa: PLR0917 - the seam that server, tests and benchmarks sha
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.router.redirect_slashes = False
-    app.add_middleware(_Guard, parts=parts, token=token)
+    app.add_middleware(Guard, parts=parts, token=token, doors=doors)
     app.state.parts = parts
     return app
-
-
-class _Guard:
-    """Lets in what an honest client sends, and catches everything that escapes."""
-
-    def __init__(
-        self, app: Callable[..., Awaitable[None]], parts: Parts, token: str | None
-    ) -> None:
-        self._app = app
-        self._parts = parts
-        self._token = token
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = negotiation.join_headers(scope["headers"])
-        method = str(scope["method"])
-        exchange = Exchange(Request(method, "/", "", headers), receive, send)
-        try:
-            raw = scope.get("raw_path") or str(scope["path"]).encode()
-            path = negotiation.read_target(raw)
-        except negotiation.BadTarget as error:
-            await exchange.text(400, f"headrace: {error}")
-            return
-        if sum(len(k) + len(v) for k, v in scope["headers"]) > negotiation.MAX_HEADERS:
-            await exchange.text(431, "headrace: more headers than any client of ours sends")
-            return
-        server = scope.get("server")
-        if not negotiation.host_is_ours(headers.get("host"), server[1] if server else None):
-            await exchange.text(421, "headrace: this is a gateway on loopback, no proxy")
-            return
-        if method not in ("GET", "HEAD"):
-            await exchange.text(405, "headrace: only GET and HEAD", {"allow": "GET, HEAD"})
-            return
-        if path != "/healthz" and not negotiation.authorised(
-            headers.get("authorization"), self._token
-        ):
-            await exchange.text(401, "headrace: the token is missing or wrong", _CHALLENGE)
-            return
-        query = bytes(scope.get("query_string", b""))[: negotiation.MAX_TARGET].decode("latin-1")
-        # What the client proves to us is for nobody else, so it goes no further than this.
-        kept = {name: value for name, value in headers.items() if name != "authorization"}
-        scope["headrace.exchange"] = exchange
-        exchange.request = Request(method, path, query, kept)
-        scope["path"] = path
-        try:
-            await self._app(scope, receive, send)
-        except Gone:
-            pass
-        except Exception as error:  # noqa: BLE001 - the last net; the doors have their own
-            reference = self._parts.incident(error, path)
-            if not exchange.started:
-                await exchange.text(403, f"headrace failed here; its log says why at {reference}")
 
 
 class _Door:

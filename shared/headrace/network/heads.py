@@ -29,9 +29,15 @@ class Heads:
     """Single flight by question."""
 
     def __init__(
-        self, origin: OriginClient, pages: Pages, *, clock: Callable[[], float] = time.time
+        self,
+        origin: OriginClient,
+        pages: Pages,
+        *,
+        told: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """Both are shared with everybody else."""
+        """Both are shared with everybody else; `told` hears "stale" for each answer that is."""
+        self._told = told
         self._origin = origin
         self._pages = pages
         self._clock = clock
@@ -55,6 +61,7 @@ class Heads:
             if known is None or told or not 0 <= age < head.mourned:
                 raise
             _log.warning("%s: the answer of %.0f s ago stands: %s", head.url, age, error)
+            self._told("stale")
             return _seen(known, stale=True)
 
     def _ended(self, key: str, task: asyncio.Task[Document]) -> None:

@@ -331,7 +331,7 @@ def assemble(
         told=ledger.document,
         in_parts=_in_parts(downloader, sources, by_name),
     )
-    look_ups = LookUps(verbatim, small, Heads(origin, pages), by_name)
+    look_ups = LookUps(verbatim, small, Heads(origin, pages, told=ledger.document), by_name)
     registry = Registry(documents, provisional, look_ups)
     sources.busy = downloader.busy
     fetcher = _Fetcher(documents, registry, small, downloader, sources)

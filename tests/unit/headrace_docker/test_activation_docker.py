@@ -212,14 +212,14 @@ def test_a_client_that_talks_to_another_engine_is_told(
     assert where == ({named} if named else set())
 
 
-def test_with_a_token_nothing_is_written(tmp_path: Path) -> None:
+def test_the_gateways_token_is_in_no_file_of_an_engine(tmp_path: Path) -> None:
     engines = Engines(tmp_path, ["dockerd"])
     activation = DockerActivation(engines.machine())
     gateway = GatewayAddress("127.0.0.1", 17223, "t0k")
-    assert activation.enable(system(tmp_path), gateway, ORIGINS, read) == ()
-    (override,) = activation.overrides(system(tmp_path), gateway, read)
-    assert "token" in override.where
-    assert "t0k" not in repr(override)
+    edits = activation.enable(system(tmp_path), gateway, ORIGINS, read)
+    assert edits
+    assert not [edit for edit in edits if b"t0k" in (edit.after or b"")]
+    assert "t0k" not in repr(activation.overrides(system(tmp_path), gateway, read))
 
 
 def test_where_docker_is_not_there_nothing_is_said(tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""What every request meets first: only what an honest client on this machine sends gets further."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from headrace.hookspecs import Ecosystem, ForEverybody, Phrases
+from headrace.models import Request
+from headrace.network import negotiation
+from headrace.network.exchange import Exchange, Gone, Receive, Scope, Send
+from headrace.network.wiring import Parts
+
+__all__ = ["Guard"]
+
+_CHALLENGE = {"www-authenticate": 'Basic realm="headrace", charset="UTF-8"'}
+
+
+class _Refused(Exception):  # noqa: N818 - an answer, no error
+    def __init__(self, status: int, words: str, headers: Mapping[str, str] | None = None) -> None:
+        self.status = status
+        self.words = f"headrace: {words}"
+        self.headers = headers
+
+
+class Guard:
+    """Lets in what an honest client sends, and catches everything that escapes."""
+
+    def __init__(
+        self,
+        app: Callable[..., Awaitable[None]],
+        parts: Parts,
+        token: str | None,
+        doors: Sequence[tuple[str, Ecosystem]],
+    ) -> None:
+        """`doors` are the ecosystems' path prefixes, the longest first; `token` None: not asked
+        for.
+        """
+        self._app = app
+        self._parts = parts
+        self._token = token
+        self._doors = doors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request (ASGI)."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = negotiation.join_headers(scope["headers"])
+        exchange = Exchange(Request(str(scope["method"]), "/", "", headers), receive, send)
+        try:
+            self._look(scope, exchange)
+        except _Refused as no:
+            await exchange.text(no.status, no.words, no.headers)
+            return
+        try:
+            await self._app(scope, receive, send)
+        except Gone:
+            pass
+        except Exception as error:  # noqa: BLE001 - the last net; the doors have their own
+            reference = self._parts.incident(error, exchange.request.path)
+            if not exchange.started:
+                await exchange.text(403, f"headrace failed here; its log says why at {reference}")
+
+    def _look(self, scope: Scope, exchange: Exchange) -> None:
+        """Read the request into `exchange` and `scope`, or refuse it."""
+        method, headers = exchange.request.method, exchange.request.headers
+        try:
+            raw = scope.get("raw_path") or str(scope["path"]).encode()
+            path = negotiation.read_target(raw)
+        except negotiation.BadTarget as error:
+            raise _Refused(400, str(error)) from None
+        query = bytes(scope.get("query_string", b""))[: negotiation.MAX_TARGET].decode("latin-1")
+        # What the client proves to us is for nobody else, so it goes no further than this.
+        kept = {name: value for name, value in headers.items() if name != "authorization"}
+        exchange.request = Request(method, path, query, kept)
+        ecosystem = self._ecosystem(path)
+        if isinstance(ecosystem, Phrases):
+            exchange.phrased = ecosystem.phrased
+        if sum(len(k) + len(v) for k, v in scope["headers"]) > negotiation.MAX_HEADERS:
+            raise _Refused(431, "more headers than any client of ours sends")
+        server = scope.get("server")
+        if not negotiation.host_is_ours(headers.get("host"), server[1] if server else None):
+            raise _Refused(421, "this is a gateway on loopback, no proxy")
+        if method not in ("GET", "HEAD"):
+            raise _Refused(405, "only GET and HEAD", {"allow": "GET, HEAD"})
+        if not self._let_in(path, ecosystem, headers.get("authorization")):
+            raise _Refused(401, "the token is missing or wrong", _CHALLENGE)
+        scope["headrace.exchange"] = exchange
+        scope["path"] = path
+
+    def _ecosystem(self, path: str) -> Ecosystem | None:
+        below = f"{path}/"
+        return next((each for prefix, each in self._doors if below.startswith(prefix)), None)
+
+    def _let_in(self, path: str, ecosystem: Ecosystem | None, shown: str | None) -> bool:
+        free = isinstance(ecosystem, ForEverybody) and ecosystem.for_everybody
+        return free or path == "/healthz" or negotiation.authorised(shown, self._token)
