@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.corpus import Channel, Corpus, Tree, environment, single_package, standard
+from benchmarks.corpus.images import ImageTree, single_layer
 from benchmarks.lab import Lab, LabFault, Topology, open_lab
 from benchmarks.stage import Outcome, Stage
 
@@ -21,6 +22,8 @@ _BIG = 200_000_000
 _BIG_QUICK = 60_000_000
 _PACKAGE = 500_000_000
 _PACKAGE_QUICK = 100_000_000
+_LAYER = 600_000_000
+_LAYER_QUICK = 100_000_000
 #: Share of the few large packages of an environment.
 _LARGE_QUICK = 0.25
 
@@ -115,6 +118,11 @@ class Bench:
     def package(self) -> Channel:
         """A channel with one big conda package."""
         return single_package(_PACKAGE_QUICK if self.quick else _PACKAGE)
+
+    @property
+    def image(self) -> ImageTree:
+        """An image with one big layer."""
+        return single_layer(_LAYER_QUICK if self.quick else _LAYER)
 
     @property
     def environment(self) -> Channel:

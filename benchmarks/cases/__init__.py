@@ -19,6 +19,8 @@ NAMES = (
     "resolve",
     "conda-environment",
     "conda-big-package",
+    "image",
+    "image-loopback",
     "store-hit",
     "pass-through",
     "index-page",

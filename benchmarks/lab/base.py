@@ -49,6 +49,11 @@ class Lab(ABC):
     def command(self, words: Sequence[str]) -> list[str]:
         """Give the words that run a command on the client's host."""
 
+    @property
+    def network(self) -> Path | None:
+        """The network namespace of the client's host, as a file; None: this machine's own."""
+        return None
+
     @abstractmethod
     def fail(self, host: str, fault: LabFault) -> None:
         """Let a host fail from now on."""

@@ -85,6 +85,11 @@ class NamespaceLab(Lab):
         """Give the words that run a command on the client's host."""
         return [*namespaces.inside(f"{self.name}-{namespaces.CLIENT}"), *words]
 
+    @property
+    def network(self) -> Path | None:
+        """The client's."""
+        return namespaces.file_of(f"{self.name}-{namespaces.CLIENT}")
+
     def shape(self, host: str, line: Line) -> None:
         """Change a host's line while it is in use."""
         self._order(do="shape", host=host, line=_wire(line))

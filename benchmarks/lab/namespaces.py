@@ -13,7 +13,17 @@ from pathlib import Path
 
 from benchmarks.lab.tun import DEVICE
 
-__all__ = ["CLIENT", "address", "configure", "create", "inside", "missing", "remove", "under"]
+__all__ = [
+    "CLIENT",
+    "address",
+    "configure",
+    "create",
+    "file_of",
+    "inside",
+    "missing",
+    "remove",
+    "under",
+]
 
 CLIENT = "client"
 #: RFC 2544's range for benchmarks; it exists only inside the namespaces.
@@ -76,6 +86,11 @@ def configure(lab: str, hosts: Sequence[str], congestion: Mapping[str, str]) -> 
 def inside(space: str) -> list[str]:
     """Give the words that, before a command, run it inside a namespace."""
     return ["ip", "netns", "exec", space]
+
+
+def file_of(space: str) -> Path:
+    """Give the file that a namespace is entered by."""
+    return _RUN / space
 
 
 def under(lab: str) -> list[str]:

@@ -48,6 +48,11 @@ http {{
     "~/[0-9a-f]+\\.msgpack\\.zst$" "public, max-age=31536000, immutable";
     "~/(current_)?repodata[a-z_]*\\." "public, max-age=1200";
   }}
+  map $uri $image {{
+    default "";
+    "~/manifests/(sha256:[0-9a-f]+)$" $1;
+    "~/manifests/v1-(?<named>[0-9a-f]+)$" "sha256:$named";
+  }}
   server {{
     listen {listen} backlog=1024;
     {secure}
@@ -71,6 +76,15 @@ http {{
       add_header Cache-Control "max-age=600";
       rewrite ^(/simple/[^/]+)$ $1/ permanent;
       try_files $uri$page ${{uri}}index.html =404;
+    }}
+    location = /v2/ {{
+      default_type application/json;
+      return 200 "{{}}";
+    }}
+    location ~ ^/v2/.+/manifests/ {{
+      root $docs;
+      default_type application/vnd.oci.image.manifest.v1+json;
+      add_header Docker-Content-Digest $image;
     }}
     location / {{
       root $docs;

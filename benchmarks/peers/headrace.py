@@ -26,7 +26,9 @@ _SOURCE = Path(__file__).parents[2]
 _PATIENCE = 15.0
 #: By ecosystem: where below the origin the index is, and how mirrors keep files; else as is usual.
 _INDEX = {"python": "/simple"}
-_LAYOUT = {"conda": "same-path"}
+_LAYOUT = {"conda": "same-path", "docker": "registry"}
+#: How the origin is named, where its ecosystem has several.
+_NAME = {"docker": "/docker.io"}
 
 
 class Gateway:
@@ -58,7 +60,7 @@ class Gateway:
             "--port",
             str(self.port),
             "--origin",
-            f"{ecosystem}={origin}{_INDEX.get(ecosystem, '')}",
+            f"{ecosystem}{_NAME.get(ecosystem, '')}={origin}{_INDEX.get(ecosystem, '')}",
         ]
         self.started_at = time.monotonic()
         with self.log.open("ab") as log:

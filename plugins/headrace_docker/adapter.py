@@ -88,7 +88,7 @@ class DockerEcosystem:
         if found.kind in ("tags", "referrers"):
             query = _query(request)
             return PassThrough(origin, f"{origin.url}/v2/{found.tail}{query}", relay=True)
-        accept = request.headers.get("accept", "")
+        accept = _sorted(request.headers.get("accept", ""))
         kind = accept if found.kind == "manifests" and "manifest" in accept else ""
         # What a tag is depends on what its client takes; the path alone does not tell.
         return ServeArtifact(found.path, None, accept=kind)
@@ -192,6 +192,14 @@ class DockerEcosystem:
         """Nothing here is provisional."""
         del artifact
         return None
+
+
+def _sorted(accept: str) -> str:
+    """Name what a client takes (RFC 9110 section 12.5.1), always in the same way.
+
+    dockerd has its types in a map, and writes them in another order with each request.
+    """
+    return ", ".join(sorted({part.strip() for part in accept.split(",") if part.strip()}))
 
 
 def _query(request: Request) -> str:

@@ -59,6 +59,8 @@ class EngineLab:
     root: Path
     pid: int
     daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    more: dict[str, str] = field(default_factory=dict)
+    """Environment variables that it has besides."""
 
     @property
     def env(self) -> dict[str, str]:
@@ -69,16 +71,18 @@ class EngineLab:
             "PATH": f"{self.root}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "XDG_RUNTIME_DIR": "/run",
             "LANG": "C.UTF-8",
+            **self.more,
         }
 
-    def _argv(self, words: Sequence[object]) -> list[str]:
+    def argv(self, words: Sequence[object]) -> list[str]:
+        """Return the command that runs `words` in it."""
         enter = ["nsenter", "-t", str(self.pid), "-n", "-m", "-p", f"--wd={self.root}", "--"]
         return [*enter, *(str(word) for word in words)]
 
     def run(self, *words: object, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a program in it."""
         done = subprocess.run(
-            self._argv(words),
+            self.argv(words),
             env=self.env,
             capture_output=True,
             text=True,
@@ -92,7 +96,7 @@ class EngineLab:
     def start(self, *words: object) -> subprocess.Popen[bytes]:
         """Start a daemon in it; its output is in `log`."""
         with (self.root / "log").open("ab") as log:
-            process = subprocess.Popen(self._argv(words), env=self.env, stdout=log, stderr=log)
+            process = subprocess.Popen(self.argv(words), env=self.env, stdout=log, stderr=log)
         self.daemons.append(process)
         return process
 

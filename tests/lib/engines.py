@@ -7,46 +7,37 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["NAMES", "Engine", "engine", "why_no_engine"]
+from lib.engine_homes import enter, home
+from lib.engine_kinds import Kind
 
-NAMES = ("skopeo", "podman", "containerd", "dockerd")
-_PROGRAMS = {
-    "skopeo": ("skopeo",),
-    "podman": ("podman",),
-    "containerd": ("containerd", "ctr"),
-    "dockerd": ("dockerd", "docker", "containerd", "iptables"),
-}
+__all__ = ["Engine", "engine"]
 
-
-def why_no_engine(name: str) -> str | None:
-    """Say why an engine cannot run here; None: it can."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        return "engines of containers need root on Linux"
-    missing = [each for each in _PROGRAMS[name] if shutil.which(each) is None]
-    return f"{', '.join(missing)} is not installed here" if missing else None
+#: PATH inside a root.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass
 class Engine:
     """One engine."""
 
-    name: str
+    kind: Kind
     root: Path
     port: int
+    pid: int | None = None
+    """The process whose mounts it runs in; None: this machine's."""
     daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def env(self) -> dict[str, str]:
         """An environment without the machine's own settings."""
         return {
-            "PATH": os.environ.get("PATH", os.defpath),
+            "PATH": _PATH if self.kind.suite else os.environ.get("PATH", os.defpath),
             "HOME": str(self.root / "home"),
             "XDG_RUNTIME_DIR": str(self.root / "run"),
             "DOCKER_CONFIG": str(self.root / "home"),
@@ -58,7 +49,7 @@ class Engine:
     def run(self, *words: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run a program."""
         return subprocess.run(
-            [str(word) for word in words],
+            enter(self.kind.suite, self.pid, [str(word) for word in words]),
             env=self.env,
             cwd=self.root,
             capture_output=True,
@@ -77,28 +68,30 @@ class Engine:
         return {
             "skopeo": [
                 *("skopeo", "copy", "--all", "--src-tls-verify=false", "--insecure-policy"),
-                *(f"docker://127.0.0.1:{self.port}/docker.io/{name}", f"dir:{target}"),
+                *(f"docker://127.0.0.1:{self.port}/{_full(name)}", f"dir:{target}"),
             ],
-            "podman": [*self._podman(), "pull", "-q", f"docker.io/{name}"],
-            "containerd": [*self._ctr(), "pull", *self._hosts(), f"docker.io/{name}"],
-            "dockerd": [*self._docker(), "pull", "-q", name.removeprefix("library/")],
-        }[self.name]
+            "podman": [*self._podman(), "pull", "-q", _full(name)],
+            "buildah": [*self._buildah(), "pull", "-q", _full(name)],
+            "containerd": [*self._ctr(), "pull", *self._hosts(), _full(name)],
+            "dockerd": [*self.docker(), "pull", "-q", _short(name)],
+        }[self.kind.program]
 
     def digest(self, name: str) -> str:
         """Return the digest of an image that was pulled, as the engine tells it."""
-        if self.name == "skopeo":
+        if self.kind.program == "skopeo":
             import hashlib  # noqa: PLC0415
 
             data = (self.root / "pulled" / "manifest.json").read_bytes()
             return f"sha256:{hashlib.sha256(data).hexdigest()}"
-        if self.name == "podman":
+        if self.kind.program == "podman":
             words = [*self._podman(), "image", "inspect", "--format", "{{json .RepoDigests}}"]
-            told = json.loads(self.run(*words, f"docker.io/{name}").stdout)
-            return " ".join(told)
-        if self.name == "containerd":
-            return self.run(*self._ctr(), "ls", f"name==docker.io/{name}").stdout
-        words = [*self._docker(), "image", "inspect", "--format", "{{json .RepoDigests}}"]
-        return self.run(*words, name.removeprefix("library/")).stdout
+            return self.run(*words, _full(name)).stdout
+        if self.kind.program == "buildah":
+            return self.run(*self._buildah(), "images", "--digests").stdout
+        if self.kind.program == "containerd":
+            return self.run(*self._ctr(), "ls", f"name=={_full(name)}").stdout
+        words = [*self.docker(), "image", "inspect", "--format", "{{json .RepoDigests}}"]
+        return self.run(*words, _short(name)).stdout
 
     # ------------------------------------------------------------ each one's own
 
@@ -106,13 +99,18 @@ class Engine:
         store = [f"--root={self.root}/store", f"--runroot={self.root}/runroot"]
         return ["podman", *store, "--storage-driver=vfs", "--events-backend=none"]
 
+    def _buildah(self) -> list[str]:
+        store = [f"--root={self.root}/store", f"--runroot={self.root}/runroot"]
+        return ["buildah", *store, "--storage-driver=vfs"]
+
     def _ctr(self) -> list[str]:
         return ["ctr", "-a", f"{self.root}/run/containerd.sock", "image"]
 
     def _hosts(self) -> list[str]:
         return ["--hosts-dir", str(self.root / "hosts"), "--local"][:2]
 
-    def _docker(self) -> list[str]:
+    def docker(self) -> list[str]:
+        """Begin a command of docker's."""
         return ["docker", "-H", f"unix://{self.root}/run/docker.sock"]
 
     def prepare(self) -> None:
@@ -130,9 +128,9 @@ class Engine:
             'server = "https://registry-1.docker.io"\n'
             f'[host."http://{where}"]\ncapabilities = ["pull", "resolve"]\n'
         )
-        if self.name == "containerd":
+        if self.kind.program == "containerd":
             self._start_containerd()
-        elif self.name == "dockerd":
+        elif self.kind.program == "dockerd":
             self._start_dockerd(where)
 
     def _start_containerd(self) -> None:
@@ -146,10 +144,18 @@ class Engine:
         self._wait(*self._ctr(), "ls")
 
     def _start_dockerd(self, where: str) -> None:
+        if self.kind.version >= (28,):  # as `headrace on` has it for registries but docker.io
+            hosts = self.root / "docker" / "certs.d" / "ghcr.io" / "hosts.toml"
+            hosts.parent.mkdir(parents=True)
+            hosts.write_text(
+                f'server = "https://ghcr.io"\n[host."http://{where}"]\n'
+                'capabilities = ["pull", "resolve"]\n'
+            )
         config = self.root / "daemon.json"
         settings = {
             "registry-mirrors": [f"http://{where}"],
-            "storage-driver": "vfs",
+            **({} if self.kind.store else {"storage-driver": "vfs"}),
+            **({"features": {"containerd-snapshotter": True}} if self.kind.store else {}),
             "iptables": False,
             "bridge": "none",
             "ip-forward": False,
@@ -160,11 +166,23 @@ class Engine:
             *("-H", f"unix://{self.root}/run/docker.sock", "--pidfile", f"{self.root}/docker.pid"),
             *("--config-file", str(config)),
         )
-        self._wait(*self._docker(), "info")
+        self._wait(*self.docker(), "info")
+
+    def end(self) -> None:
+        """End what it started."""
+        for daemon in reversed(self.daemons):
+            daemon.terminate()
+            try:
+                daemon.wait(20)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+                daemon.wait(5)
+        self.daemons.clear()
 
     def _daemon(self, *words: str) -> None:
         with (self.root / "log").open("ab") as log:
-            process = subprocess.Popen(words, env=self.env, stdout=log, stderr=log)
+            inside = enter(self.kind.suite, self.pid, words)
+            process = subprocess.Popen(inside, env=self.env, stdout=log, stderr=log)
         self.daemons.append(process)
 
     def _wait(self, *words: str, limit: float = 40) -> None:
@@ -176,20 +194,26 @@ class Engine:
 
 
 @contextlib.contextmanager
-def engine(name: str, port: int) -> Iterator[Engine]:
+def engine(kind: Kind, port: int) -> Iterator[Engine]:
     """Start an engine that asks the gateway on a port; whatever it started ends with it."""
     # Sockets and podman's run-time folder may not have long names.
     root = Path(tempfile.mkdtemp(prefix="hr"))
-    made = Engine(name, root, port)
     try:
-        made.prepare()
-        yield made
-    finally:
-        for daemon in reversed(made.daemons):
-            daemon.terminate()
+        with home(kind.suite, root) as pid:
+            made = Engine(kind, root, port, pid)
             try:
-                daemon.wait(20)
-            except subprocess.TimeoutExpired:
-                daemon.kill()
-                daemon.wait(5)
+                made.prepare()
+                yield made
+            finally:
+                made.end()
+    finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+def _full(name: str) -> str:
+    """Return an image's whole name; the first part of one is a registry when it has a dot."""
+    return name if "." in name.partition("/")[0] else f"docker.io/{name}"
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("library/")

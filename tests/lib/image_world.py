@@ -38,7 +38,7 @@ class ImageWorld:
                 mirrors=self.described,
                 settings=self.settings,
                 ecosystem="docker",
-                named={"docker.io": self.origin.url},
+                named={"docker.io": self.origin.url, "ghcr.io": self.origin.url},
             )
             self.running = self.stack.enter_context(made)
         return self.running
@@ -57,6 +57,8 @@ class ImageWorld:
                 continue
             assert "/sha256:" in seen.path, seen
             assert seen.method == "GET", seen
+            # Registries have no manifest for those who do not say that they take it.
+            assert "/manifests/" not in seen.path or "manifest" in seen.headers["accept"], seen
             shown = seen.headers.get("authorization", "Bearer stranger-")
             assert shown.startswith("Bearer stranger-"), seen
             assert "cookie" not in seen.headers, seen

@@ -17,6 +17,7 @@ __all__ = ["DOCKER", "INDEX", "OCI", "Blob", "Image", "digest_of", "image", "ind
 OCI = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
+_PART = 64 << 20
 _PARTS = {
     OCI: (
         "application/vnd.oci.image.config.v1+json",
@@ -89,7 +90,9 @@ def image(
         entry.size = size
         # Names a test's bytes, guards nothing.
         numbers = random.Random(f"{name} {architecture}")
-        tar.addfile(entry, io.BytesIO(numbers.randbytes(size)))
+        # Of two gigabits at a time Python's generator makes no more.
+        parts = (numbers.randbytes(min(_PART, size - at)) for at in range(0, size, _PART))
+        tar.addfile(entry, io.BytesIO(b"".join(parts)))
     config_type, layer_type = _PARTS[kind]
     layer = Blob(layer_type, gzip.compress(packed.getvalue(), 0, mtime=0))
     config = {

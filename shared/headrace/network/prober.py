@@ -18,7 +18,7 @@ from typing import Protocol
 
 from headrace.errors import UpstreamError
 from headrace.models import Fault
-from headrace.network.client import Client
+from headrace.network.client import Client, RangeStream
 
 __all__ = ["Candidate", "Report", "run_race"]
 
@@ -73,16 +73,33 @@ async def run_race(
     object_class: str,
     path: str,
     size: int | None,
+    accept: str,
     report: Report,
     clock: Callable[[], float] = time.perf_counter,
 ) -> int:
-    """Race the candidates in their order; return how many delivered. Ends in `BUDGET` seconds."""
+    """Race the candidates in their order; return how many delivered. Ends in `BUDGET` seconds.
+
+    `accept` is what to ask for: some servers have other bytes, or none, for other types.
+    """
     waiting = list(reversed(candidates))
     end = SAMPLE if size is None else min(SAMPLE, size)
     good = 0
     promising: set[str] = set()
     if end == 0:
         return 0
+
+    async def sample(url: str, promises: Callable[[], None]) -> tuple[int, float, float]:
+        async with client.open_range(
+            url,
+            0,
+            end,
+            headers={"accept": accept},
+            connect_timeout=CONNECT,
+            first_byte_timeout=FIRST_BYTE,
+            gap_timeout=READING,
+        ) as stream:
+            promises()
+            return await _read(stream, clock)
 
     async def work() -> None:
         nonlocal good
@@ -94,7 +111,7 @@ async def run_race(
                 promising.add(source_id)
 
             try:
-                received, seconds, rtt = await _sample(client, candidate.url, end, clock, answered)
+                received, seconds, rtt = await sample(candidate.url, answered)
             except UpstreamError as error:
                 promising.discard(candidate.source_id)
                 report(
@@ -125,21 +142,13 @@ async def run_race(
     return good
 
 
-async def _sample(
-    client: Client, url: str, end: int, clock: Callable[[], float], promises: Callable[[], None]
-) -> tuple[int, float, float]:
+async def _read(stream: RangeStream, clock: Callable[[], float]) -> tuple[int, float, float]:
     """Read the first bytes of the file; return (bytes, seconds, round trip)."""
-    began = clock()
-    async with client.open_range(
-        url, 0, end, connect_timeout=CONNECT, first_byte_timeout=FIRST_BYTE, gap_timeout=READING
-    ) as stream:
-        promises()
-        answered = clock()
-        async for _ in stream:
-            if clock() - answered >= READING or stream.received >= SAMPLE:
-                break
-        # The connection's making is not the rate's business, one round trip is.
-        seconds = clock() - answered + stream.rtt
-        if not stream.received:
-            raise UpstreamError(Fault.CUT, f"nothing came within {clock() - began:.1f} s")
-        return stream.received, seconds, stream.rtt
+    answered = clock()
+    async for _ in stream:
+        if clock() - answered >= READING or stream.received >= SAMPLE:
+            break
+    if not stream.received:
+        raise UpstreamError(Fault.CUT, f"nothing came within {READING:g} s of the answer")
+    # The connection's making is not the rate's business, one round trip is.
+    return stream.received, clock() - answered + stream.rtt, stream.rtt

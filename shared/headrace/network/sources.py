@@ -301,6 +301,7 @@ class Sources:
                 object_class=artifact.object_class,
                 path=artifact.path,
                 size=artifact.size,
+                accept=artifact.accept,
                 report=self.report,
             ),
             name=f"race {artifact.name}",

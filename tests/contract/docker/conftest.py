@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.engines import NAMES, Engine, engine, why_no_engine
+from lib.engine_kinds import HERE, NAMES, why_not
+from lib.engines import Engine, engine
 from lib.image_world import ImageWorld, MakeImageWorld, make_image_world
 
 StartEngine = Callable[[ImageWorld], Engine]
@@ -25,17 +26,18 @@ def images(tmp_path: Path) -> Iterator[MakeImageWorld]:
 @pytest.fixture(params=NAMES)
 def start(request: pytest.FixtureRequest) -> Iterator[StartEngine]:
     """Start every engine that is here, led to a world's gateway."""
-    name = str(request.param)
-    if reason := why_no_engine(name):
+    kind = HERE[str(request.param)]
+    if reason := why_not(kind):
         pytest.skip(reason)
     with contextlib.ExitStack() as stack:
-        yield lambda made: stack.enter_context(engine(name, made.gateway.port))
+        yield lambda made: stack.enter_context(engine(kind, made.gateway.port))
 
 
 @pytest.fixture
 def skopeo() -> Iterator[StartEngine]:
     """Start the quickest one, for what does not depend on the engine."""
-    if reason := why_no_engine("skopeo"):
+    kind = HERE["skopeo"]
+    if reason := why_not(kind):
         pytest.skip(reason)
     with contextlib.ExitStack() as stack:
-        yield lambda made: stack.enter_context(engine("skopeo", made.gateway.port))
+        yield lambda made: stack.enter_context(engine(kind, made.gateway.port))
