@@ -1,11 +1,12 @@
 """The public registries that engines are pointed at the gateway for: a closed list.
 
-A registry that is not on it is never asked of the gateway: a company's registry, and one in the
-local network, are their users' own.
+A registry that is not on it, nor in the user's settings, is never asked of the gateway: a company's
+registry, and one in the local network, are their users' own.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -33,6 +34,10 @@ HUB = "docker.io"
 LAYOUTS = ("registry", "prefix", "ns")
 
 
+#: A registry as image names begin with it: with a dot or a port, else it is a folder of Hub's.
+_HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d+)?|[a-z0-9-]+:\d+")
+
+
 @dataclass(frozen=True, slots=True)
 class Registry:
     """A registry as image names call it, and where it answers."""
@@ -57,8 +62,11 @@ def known_registries() -> tuple[Registry, ...]:
 
 
 def known(name: str) -> Registry:
-    """Return a registry by its name; KeyError where it is not on the list."""
-    return {each.name: each for each in known_registries()}[name]
+    """Return a registry by its name; of one that the user named the host is the name."""
+    return next(
+        (each for each in known_registries() if each.name == name),
+        Registry(name, f"https://{name}"),
+    )
 
 
 def discovered() -> list[DiscoveredOrigin]:
@@ -67,9 +75,18 @@ def discovered() -> list[DiscoveredOrigin]:
 
 
 def fronted(origins: Iterable[Origin]) -> Sequence[Registry]:
-    """Return those that the gateway fronts."""
-    urls = {origin.url for origin in origins if origin.ecosystem == ECOSYSTEM}
-    return [registry for registry in known_registries() if registry.url in urls]
+    """Return those that the gateway fronts: of the list, and what the user's settings add."""
+    named = {origin.url: origin for origin in origins if origin.ecosystem == ECOSYSTEM}
+    listed = [registry for registry in known_registries() if registry.url in named]
+    urls = {registry.url for registry in listed}
+    return [
+        *listed,
+        *(
+            Registry(origin.name, origin.url)
+            for url, origin in named.items()
+            if url not in urls and not origin.private and _HOST.fullmatch(origin.name)
+        ),
+    ]
 
 
 def mirrors() -> list[Mirror]:

@@ -214,6 +214,9 @@ class Settings:
     """Ids of catalogue mirrors that are used only when named here: degraded, little known."""
     catalogue: bool = True
     """False: the shipped catalogue is not used, only own mirrors and the origin."""
+    origins: frozenset[str] = frozenset()
+    """More origins, as ``ECOSYSTEM/NAME=URL``: what no tool names by itself and no catalogue knows.
+    Without passwords."""
     public_origins: frozenset[str] = frozenset()
     """URLs of origins that the user calls public although the catalogue does not know them: their
     names are no secret, so mirrors may be asked."""
@@ -263,6 +266,8 @@ class Settings:
         if "public_origins" in values:
             urls = values["public_origins"]
             values["public_origins"] = frozenset(_public_origin(url, path) for url in urls)
+        if any(redact.has_secret(text.partition("=")[2]) for text in values.get("origins", ())):
+            raise _bad(path, "origins", "must be addresses without user or token")
         return cls(**values, source=path)
 
 

@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from headrace.hookspecs import FileEdit
+from headrace_docker import hosts_toml
+from headrace_docker.registries import known
 from lib.engine_homes import enter, home
 from lib.engine_kinds import Kind
 
@@ -145,12 +148,13 @@ class Engine:
 
     def _start_dockerd(self, where: str) -> None:
         if self.kind.version >= (28,):  # as `headrace on` has it for registries but docker.io
-            hosts = self.root / "docker" / "certs.d" / "ghcr.io" / "hosts.toml"
-            hosts.parent.mkdir(parents=True)
-            hosts.write_text(
-                f'server = "https://ghcr.io"\n[host."http://{where}"]\n'
-                'capabilities = ["pull", "resolve"]\n'
+            base = self.root / "docker" / "certs.d"
+            edit = hosts_toml.describe(
+                "docker", base, known("ghcr.io"), f"http://{where}", lambda _: None
             )
+            assert isinstance(edit, FileEdit)
+            edit.path.parent.mkdir(parents=True)
+            edit.path.write_bytes(edit.after or b"")
         config = self.root / "daemon.json"
         settings = {
             "registry-mirrors": [f"http://{where}"],

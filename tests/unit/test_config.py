@@ -105,3 +105,11 @@ def test_the_environment_is_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     copy = environment()
     copy["HEADRACE_PORT"] = "2"
     assert environment()["HEADRACE_PORT"] == "1"
+
+
+def test_more_origins_have_no_password(tmp_path: Path) -> None:
+    text = 'origins = ["docker/registry.example=https://registry.example"]\n'
+    assert load(tmp_path, text).origins == {"docker/registry.example=https://registry.example"}
+    with pytest.raises(ConfigurationError, match="without user") as caught:
+        load(tmp_path, 'origins = ["python=https://me:hunter2@index.example"]\n')
+    assert "hunter2" not in str(caught.value)

@@ -7,10 +7,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from headrace.cli.context import Context
-from headrace.errors import HeadraceError
+from headrace.errors import ClientError, HeadraceError
 from headrace.hookspecs import DiscoveredOrigin
+from headrace.models import Credential, Origin
+from headrace.redact import split_credential
 
-__all__ = ["discover", "network_of"]
+__all__ = ["discover", "network_of", "typed"]
 
 _log = logging.getLogger("headrace.cli")
 
@@ -20,7 +22,8 @@ def discover(context: Context, command: tuple[str, ...] = ()) -> list[Discovered
 
     What is somebody's own and is not fronted is left out too, unless the settings call it public.
     """
-    public = context.settings.public_origins
+    settings = context.settings
+    public = settings.public_origins
     place = context.place(command)
     read = context.journal.pristine
     found: dict[tuple[str, str], DiscoveredOrigin] = {}
@@ -34,7 +37,29 @@ def discover(context: Context, command: tuple[str, ...] = ()) -> list[Discovered
             each = _called_public(origin) if _is_below(origin.origin.url, public) else origin
             if each.fronted:
                 found.setdefault((each.origin.ecosystem, each.origin.url), each)
+    for text in sorted(settings.origins):
+        each = typed(text, str(settings.source))
+        found.setdefault((each.origin.ecosystem, each.origin.url), each)
     return list(found.values())
+
+
+def typed(text: str, where: str) -> DiscoveredOrigin:
+    """Read ``ECOSYSTEM=URL`` or ``ECOSYSTEM/NAME=URL``; ClientError when it is neither."""
+    what, _, url = text.partition("=")
+    ecosystem, _, name = what.partition("/")
+    if not ecosystem or not url.startswith(("http://", "https://")):
+        raise ClientError(
+            "bad-origin",
+            f"{what or text} is not ECOSYSTEM=URL, nor ECOSYSTEM/NAME=URL",
+            hint="for example python=https://index.corp.example/simple",
+        )
+    clean, secret = split_credential(url)
+    private = secret is not None
+    return DiscoveredOrigin(
+        Origin(ecosystem, clean.rstrip("/"), private=private, name=name or "default"),
+        where=where,
+        credential=Credential(*secret) if secret else None,
+    )
 
 
 def _is_below(url: str, public: Collection[str]) -> bool:

@@ -14,8 +14,6 @@ from headrace.cli.context import FAILED, OK, Context, add_scope
 from headrace.config import EnvVars, Folders
 from headrace.errors import ClientError, LocalError
 from headrace.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
-from headrace.models import Credential, Origin
-from headrace.redact import split_credential
 
 __all__ = ["add", "run"]
 
@@ -251,29 +249,11 @@ def _state(args: argparse.Namespace, context: Context) -> Any:
 
 
 def _origins(args: argparse.Namespace, context: Context) -> list[DiscoveredOrigin]:
+    from headrace.cli.discovery import discover, typed  # noqa: PLC0415 - start-up time
+
     if args.origin:
-        return [_typed(text) for text in args.origin]
+        return [typed(text, "--origin") for text in args.origin]
     recorded: list[DiscoveredOrigin] = _state(args, context).origins()
     if recorded:
         return recorded
-    from headrace.cli.discovery import discover  # noqa: PLC0415 - start-up time
-
     return discover(context)
-
-
-def _typed(text: str) -> DiscoveredOrigin:
-    what, _, url = text.partition("=")
-    ecosystem, _, name = what.partition("/")
-    if not ecosystem or not url.startswith(("http://", "https://")):
-        raise ClientError(
-            "bad-origin",
-            f"{what or text} is not ECOSYSTEM=URL, nor ECOSYSTEM/NAME=URL",
-            hint="for example python=https://index.corp.example/simple",
-        )
-    clean, secret = split_credential(url)
-    private = secret is not None
-    return DiscoveredOrigin(
-        Origin(ecosystem, clean.rstrip("/"), private=private, name=name or "default"),
-        where="--origin",
-        credential=Credential(*secret) if secret else None,
-    )
