@@ -21,10 +21,6 @@ _REFERENCE = re.compile(
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-#: First CUDA whose compilers make code for a compute capability of that major, and the last one for
-#: a capability (NVIDIA's release notes of CUDA 9.0, 11.0, 11.8, 12.8, 13.0).
-_FIRST_CUDA = {12: (12, 8), 11: (13, 0), 10: (12, 8), 9: (11, 8), 8: (11, 0), 7: (9, 0)}
-_LAST_CUDA = {(5, 0): (12, 9), (5, 2): (12, 9), (6, 0): (12, 9), (6, 1): (12, 9), (7, 0): (12, 9)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +115,11 @@ def verdict(facts: Facts, host: Host, tables: CudaTables) -> list[str]:
     here = f"driver {host.driver}" if host.driver else "this driver"
     if host.cuda:
         here += f" = CUDA {host.cuda[0]}.{host.cuda[1]}"
-    return [*_driver(need, host, tables, here), *_kernels(need, host), f"{what}; here: {here}"]
+    return [
+        *_driver(need, host, tables, here),
+        *_kernels(need, host, tables),
+        f"{what}; here: {here}",
+    ]
 
 
 def _driver(need: Need, host: Host, tables: CudaTables, here: str) -> Iterator[str]:
@@ -143,14 +143,17 @@ def _driver(need: Need, host: Host, tables: CudaTables, here: str) -> Iterator[s
         yield "runs here: the driver is new enough"
 
 
-def _kernels(need: Need, host: Host) -> Iterator[str]:
+def _kernels(need: Need, host: Host, tables: CudaTables) -> Iterator[str]:
     for gpu in host.accelerators:
         capability = gpu.capability
         if gpu.maker != "nvidia" or capability is None:
             continue
-        first = _FIRST_CUDA.get(capability[0])
-        last = _LAST_CUDA.get(capability)
-        if first is not None and need.cuda < first:
-            yield f"has no code for {gpu.name}: that needs CUDA {first[0]}.{first[1]} or newer"
-        elif last is not None and need.cuda > last:
-            yield f"has no code for {gpu.name}: CUDA {last[0]}.{last[1]} was the last that made it"
+        made = tables.compilers.get(capability[0])
+        if made is None:
+            continue
+        if made.first is not None and need.cuda < made.first:
+            first = f"{made.first[0]}.{made.first[1]}"
+            yield f"has no code for {gpu.name}: that needs CUDA {first} or newer"
+        elif made.last is not None and capability in made.ended and need.cuda > made.last:
+            last = f"{made.last[0]}.{made.last[1]}"
+            yield f"has no code for {gpu.name}: CUDA {last} was the last that made it"

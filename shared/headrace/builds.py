@@ -100,6 +100,17 @@ class Toolkit:
 
 
 @dataclass(frozen=True, slots=True)
+class Compiler:
+    """Which CUDA makes machine code for the GPUs of one capability major."""
+
+    first: Pair | None
+    """None: older than all that we know of."""
+    last: Pair | None
+    """The last one that does for `ended`; None: all do that came since."""
+    ended: frozenset[Pair]
+
+
+@dataclass(frozen=True, slots=True)
 class CudaTables:
     """All that is known of builds. That one exists is for the index to say."""
 
@@ -107,6 +118,8 @@ class CudaTables:
     """The project whose build decides for all that follow it."""
     floors: tuple[Floor, ...]
     toolkits: tuple[Toolkit, ...]
+    compilers: Mapping[int, Compiler]
+    """By the major of a GPU's capability."""
     zstd: Pair
     """CUDA of the first driver that reads kernels packed with zstd."""
     releases: tuple[Release, ...]

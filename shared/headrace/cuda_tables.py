@@ -16,7 +16,16 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from headrace.builds import Architectures, Build, CudaTables, Floor, Pair, Release, Toolkit
+from headrace.builds import (
+    Architectures,
+    Build,
+    Compiler,
+    CudaTables,
+    Floor,
+    Pair,
+    Release,
+    Toolkit,
+)
 from headrace.errors import ConfigurationError
 
 __all__ = ["load", "parse"]
@@ -55,6 +64,7 @@ def parse(text: str) -> CudaTables:
             lead=_word(file, "lead"),
             floors=tuple(_each(file, "floor", evidence, _floor)),
             toolkits=tuple(_each(file, "toolkit", evidence, _toolkit)),
+            compilers=dict(_each(file, "compiler", evidence, _compiler)),
             zstd=_pair(zstd["cuda"]),
             releases=_releases(file, evidence, kernels),
             patches=dict(_each(file, "patch", evidence, _patch)),
@@ -102,6 +112,14 @@ def _floor(table: Mapping[str, Any]) -> Floor:
 
 def _toolkit(table: Mapping[str, Any]) -> Toolkit:
     return Toolkit(_pair(table["cuda"]), _driver(table, "linux"), _driver(table, "windows"))
+
+
+def _compiler(table: Mapping[str, Any]) -> tuple[int, Compiler]:
+    first, last = (_pair(table[name]) if name in table else None for name in ("first", "last"))
+    ended = frozenset(map(_pair, _words(table, "ended")))
+    if bool(ended) != (last is not None):
+        raise ValueError("last and ended go together")
+    return int(table["major"]), Compiler(first, last, ended)
 
 
 def _patch(table: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
@@ -231,12 +249,13 @@ def _bad(what: str, mistake: str) -> ConfigurationError:
 _TABLES = frozenset(
     {
         *("lead", "evidence", "floor", "zstd", "toolkit", "architectures", "tegra", "release"),
-        *("patch", "follow", "same_major", "rocm", "xpu", "npu", "gpu"),
+        *("compiler", "patch", "follow", "same_major", "rocm", "xpu", "npu", "gpu"),
     }
 )
 _ROWS = {
     "floor": frozenset({"major", "linux", "windows", "evidence"}),
     "toolkit": frozenset({"cuda", "linux", "windows", "evidence"}),
+    "compiler": frozenset({"major", "first", "last", "ended", "evidence"}),
     "patch": frozenset({"version", "partners", "evidence"}),
     "gpu": frozenset({"capability", "names", "evidence"}),
     "release": frozenset(
