@@ -42,9 +42,13 @@ class Logins:
         plugins: Plugins,
         mirrors: Iterable[Mirror],
         *,
+        told: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`mirrors` are the user's own; those without `login` are left alone."""
+        """`mirrors` are the user's own; those without `login` are left alone. `told` hears, for
+        people, of one that nobody has a login for.
+        """
+        self._told = told
         self._plugins = plugins
         self._mirrors = {mirror.id: mirror for mirror in mirrors if mirror.login}
         self._clock = clock
@@ -91,8 +95,11 @@ class Logins:
 
     async def _look_up(self, mirror: Mirror) -> None:
         found = await in_a_thread(lambda: self._plugins.login(mirror))
-        if found is None:
-            _log.warning("mirror %s is not asked: nobody knows a login for it", mirror.id)
+        before = self._known.get(mirror.id)
+        if found is None and (before is None or before.credential is not None):
+            words = f"mirror {mirror.id} is not asked: nobody knows a login for it"
+            _log.warning("%s", words)
+            self._told(words)
         self._known[mirror.id] = _Known(found, self._clock() + LIFETIME)
 
     async def aclose(self) -> None:

@@ -80,6 +80,7 @@ class Parts:
     network: NetworkPage
     sources: Sources
     credentials: Credentials
+    logins: Logins
     origin: OriginClient
     provisional: Provisional
     documents: Documents
@@ -137,6 +138,7 @@ class Parts:
         await self.provisional.aclose()
         await self.small.aclose()
         await self.sources.aclose()
+        await self.logins.aclose()
         await self.client.aclose()
         await asyncio.to_thread(self.statistics.close)
 
@@ -279,7 +281,7 @@ def assemble(
     credentials = Credentials(
         plugins, {found.origin: found.credential for found in origins if found.credential}
     )
-    logins = Logins(plugins, settings.mirrors)
+    logins = Logins(plugins, settings.mirrors, told=ledger.incident)
     sources.may_be_asked = logins.may_be_asked
     origin = OriginClient(client, credentials)
     candidates = _Candidates(sources, statistics, network)
@@ -348,6 +350,7 @@ def assemble(
         network=network,
         sources=sources,
         credentials=credentials,
+        logins=logins,
         origin=origin,
         provisional=provisional,
         documents=documents,

@@ -84,4 +84,5 @@ def test_lost_login_loses_the_registry_and_no_pull(
     assert engine.digest("library/hello:v1") == what.digest
     assert not made.mirrors[0].seen
     made.assert_origin_is_spared()
-    assert "nobody knows a login" in made.gateway.told()
+    (incident,) = made.gateway.status()["incidents"]
+    assert "nobody knows a login" in incident["what"]
