@@ -36,6 +36,7 @@ class Server:
     known: bool = False
     budget: int | None = None
     """Lies, cuts and so on only this many times; None: for ever."""
+    reserve: bool = False
 
     def source(self) -> Source:
         rate = self.rate if self.known else None
@@ -46,6 +47,7 @@ class Server:
             self.connections,
             rate,
             self.rtt if self.known else None,
+            reserve=self.reserve,
         )
 
 

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headrace.transfer import messages as m
+from headrace.transfer.blame import DISPUTED
 from headrace.transfer.machine import GIVE_UP, HOLD_BACK, WHOLE_BELOW, Phase
 from property.simulator import MBIT, Outcome, Server, Simulator
 
@@ -235,3 +236,31 @@ def test_sources_that_come_late_are_used_and_break_nothing(
     outcome = run(9_000_000, [origin(8)], late=late)
     assert outcome.done
     assert outcome.wrong == 0
+
+
+@LAWS
+@given(
+    size=st.sampled_from([9_000_000, 25_000_000]),
+    fault=st.sampled_from(["", "lie", "dead", "slow", "truncate", "403", "500", "html", "stall"]),
+    at=st.sampled_from([0.0, 0.3]),
+    rates=st.tuples(st.sampled_from([20, 40, 200]), st.sampled_from([20, 40, 200])),
+    known=st.booleans(),
+)
+def test_one_in_reserve_settles_disputes_and_gives_nothing_else_while_a_mirror_is_good(
+    size: int, fault: str, at: float, rates: tuple[int, int], *, known: bool
+) -> None:
+    servers = [
+        Server("bad", rates[0] * MBIT, fault=fault, at=at, known=known),
+        Server("good", rates[1] * MBIT, known=known),
+        Server("origin", 40 * MBIT, is_origin=True, reserve=True),
+    ]
+    outcome = Simulator(size, servers).run()
+    assert outcome.done
+    assert not outcome.wrong
+    asked = [
+        action
+        for _, action in outcome.actions
+        if isinstance(action, m.Fetch) and action.source == "origin"
+    ]
+    most = 4 * DISPUTED if fault == "lie" else 0
+    assert sum((each.end or size) - each.start for each in asked) <= most, asked

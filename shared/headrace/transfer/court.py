@@ -6,9 +6,11 @@ so there are never more of them than sources and three.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from headrace.models import Fault
 from headrace.transfer import messages as m
-from headrace.transfer.blame import Trial
+from headrace.transfer.blame import Piece, Trial
 from headrace.transfer.books import Books
 from headrace.transfer.extents import Extents
 from headrace.transfer.upstreams import Upstream
@@ -63,27 +65,28 @@ class Court:
     def _ask(self, witnesses: list[Upstream], now: float, out: list[m.Action]) -> None:
         assert self.trial is not None
         books = self._books
-        ids = [u.id for u in witnesses]
         witnesses.sort(key=lambda u: -(u.lane_rate(now) or 0.0))
         best = max((u.lane_rate(now) or 0.0 for u in witnesses), default=0.0)
         feeble = {u.id for u in witnesses if u.strikes or _feeble(u.lane_rate(now), best)}
+        reserve = {u.id for u in witnesses if u.source.reserve}
+        strong = [u.id for u in witnesses if u.id not in feeble | reserve]
+        spared = [u.id for u in witnesses if u.id not in reserve]
         for upstream in witnesses:
+            # Who should not be heard where one of these can be.
+            before = spared if upstream.id in reserve else strong if upstream.id in feeble else ()
             while upstream.room(now) and len(books.segments.flying) < books.most:
                 piece = self.trial.next_for(upstream.id)
-                if piece is None or (
-                    upstream.id in feeble
-                    and piece.accuser is None
-                    and any(
-                        # A source that this trial does not hear will never take the piece.
-                        i not in feeble and i != piece.supplier and self.trial.next_for(i)
-                        for i in ids
-                    )
-                ):
+                if piece is None or (piece.accuser is None and self._other(before, piece)):
                     break
                 segment = books.launch(upstream, piece.start, piece.end, now, out)
                 segment.check = True
                 self.trial.ask(piece, segment.id)
                 books.segments.launch(segment)
+
+    def _other(self, ids: Collection[str], piece: Piece) -> bool:
+        """Whether one of these can bear witness: one that this trial does not hear never will."""
+        assert self.trial is not None
+        return any(each != piece.supplier and self.trial.next_for(each) for each in ids)
 
     def lost(self, request: int) -> None:
         """A request ended without its opinion."""
