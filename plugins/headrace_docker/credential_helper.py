@@ -48,6 +48,6 @@ def _recorded(path: str) -> tuple[str, int]:
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123 - as above
             helper, port = file.read().split()
-            return helper, int(port)
+            return helper, int(port) % 65536
     except (OSError, ValueError):
         return "", 17223

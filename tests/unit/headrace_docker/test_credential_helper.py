@@ -91,6 +91,13 @@ def test_a_helper_that_has_gone_is_named(docker: Docker) -> None:
     assert "docker-credential-gone" in done.stdout
 
 
+@pytest.mark.parametrize("port", ["0", "99999", "-1"])
+def test_a_record_that_names_no_port_costs_no_login(docker: Docker, port: str) -> None:
+    docker.helper("lab")
+    (docker.folder / RECORD).write_text(f"lab {port}\n")
+    assert docker("get", key=HUB).stdout.startswith("lab get")
+
+
 def test_the_gateway_is_woken_before_the_helper_answers(docker: Docker) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gateway:
         docker.helper("lab")
