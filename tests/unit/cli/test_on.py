@@ -1,0 +1,75 @@
+"""What `headrace on` does where one tool cannot be led to the gateway."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from headrace.cli import on
+from headrace.cli.context import NEEDS_ATTENTION, Context
+from headrace.errors import ConfigurationError
+from headrace.hookspecs import Activation, Scope
+
+
+class Only:
+    """The activations of some tools, whatever this machine has installed."""
+
+    def __init__(self, context: Context, *tools: str) -> None:
+        self.found = [each for each in context.plugins.activations() if each.tool in tools]
+        assert len(self.found) == len(tools)
+
+    def __call__(self) -> list[Activation]:
+        return self.found
+
+
+@pytest.fixture
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
+    """Somebody whose pip would ask a proxy for the gateway, and whose podman would not."""
+    home, programs = tmp_path / "home", tmp_path / "bin"
+    (home / ".config" / "pip").mkdir(parents=True)
+    (home / ".config" / "pip" / "pip.conf").write_text("[global]\nindex-url = http://o.example/\n")
+    programs.mkdir()
+    (programs / "podman").write_text("#!/bin/sh\n")
+    (programs / "podman").chmod(0o755)
+    monkeypatch.setattr(Path, "home", lambda: home)
+    env = {
+        "HOME": str(home),
+        "PATH": str(programs),
+        "HEADRACE_HOME": str(tmp_path / "headrace"),
+        "HTTP_PROXY": "http://p.example:1",
+    }
+    return Context(env, Scope.USER, as_json=True)
+
+
+def files(context: Context) -> dict[str, bytes]:
+    home = Path(context.env["HOME"])
+    return {str(path.relative_to(home)): path.read_bytes() for path in home.rglob("*.*f")}
+
+
+def test_nothing_is_touched_where_the_only_tool_refuses(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(context.plugins, "activations", Only(context, "pip"))
+    before = files(context)
+    with pytest.raises(ConfigurationError, match="HTTP_PROXY is set") as told:
+        on.run(argparse.Namespace(dry_run=False), context)
+    assert "NO_PROXY=127.0.0.1" in told.value.hint
+    assert files(context) == before
+    assert context.state.gateway() is None
+
+
+@pytest.mark.skipif("sys.platform != 'linux'", reason="podman runs on Linux")
+def test_a_tool_that_refuses_does_not_stop_the_others(
+    context: Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(context.plugins, "activations", Only(context, "pip", "podman"))
+    code = on.run(argparse.Namespace(dry_run=True), context)
+    told = json.loads(capsys.readouterr().out)
+    assert code == NEEDS_ATTENTION
+    assert [(each["tool"], "NO_PROXY" in each["hint"]) for each in told["left_out"]] == [
+        ("pip", True)
+    ]
+    assert [each["tool"] for each in told["edits"]] == ["podman"]
