@@ -240,10 +240,16 @@ def test_a_proxy_that_would_get_the_requests_is_refused(
     newest.point_at(f"{made.origin}/")
     before = user.files()
     told = user.headrace("on", env={"HTTP_PROXY": "http://p.example:1"}).failed()
+    # Engines ask no proxy for loopback: where this machine has one, it alone is led to the gateway
+    # and pip is left out; else nothing is left to do. tests/unit/cli/test_on.py has both apart.
     assert "NO_PROXY" in told.out + told.err
-    # Engines ask no proxy for loopback: where this machine has one, it is led to the gateway.
     engines = ".config/containers/"
     assert {n: f for n, f in user.files().items() if not n.startswith(engines)} == before
+    states = {each["tool"]: each["state"] for each in user.json("status")["tools"]}
+    assert states["pip"] == "not routed"
+    user.headrace("off").ok()
+    assert user.files() == before
+    assert user.json("status")["gateway"] is None
 
 
 def test_dry_run_changes_nothing_and_shows_no_secret(

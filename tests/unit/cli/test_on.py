@@ -46,7 +46,9 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
 
 def files(context: Context) -> dict[str, bytes]:
     home = Path(context.env["HOME"])
-    return {str(path.relative_to(home)): path.read_bytes() for path in home.rglob("*.*f")}
+    return {
+        str(path.relative_to(home)): path.read_bytes() for path in home.rglob("*") if path.is_file()
+    }
 
 
 def test_nothing_is_touched_where_the_only_tool_refuses(
