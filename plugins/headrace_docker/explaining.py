@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from headrace import cuda_tables
 from headrace.hookspecs import AskGateway, Explanation
-from headrace.hosts import Host
+from headrace.variants import tables as cuda_tables
+from headrace.variants.hosts import Host
 from headrace_docker import preflight
 from headrace_docker.manifests import ACCEPT
 from headrace_docker.preflight import Facts, Reference

@@ -13,8 +13,8 @@ from headrace.hookspecs import (
     Place,
     hookimpl,
 )
-from headrace.hosts import Host
 from headrace.models import Credential, Mirror, Origin
+from headrace.variants.hosts import Host
 
 # ruff: noqa: PLC0415 - whoever loads the entry point does not pay for what it does not use
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.builds import CudaTables
-from headrace.hosts import Host
+from headrace.variants.builds import CudaTables
+from headrace.variants.hosts import Host
 from headrace_docker.requirements import Need, failing, need_of
 
 __all__ = ["Facts", "Reference", "pick", "read_facts", "reference", "verdict"]

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from headrace.hosts import Host
+from headrace.variants.hosts import Host
 
 __all__ = ["Need", "failing", "need_of"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.hookspecs import Finding, Place
-from headrace.hosts import Host
+from headrace.variants.hosts import Host
 
 __all__ = ["check"]
 

@@ -21,8 +21,8 @@ from packaging.version import Version
 
 from headrace import catalogue
 from headrace.hookspecs import CATALOGUE, DiscoveredOrigin
-from headrace.hosts import VariantRequest
 from headrace.models import Origin, Request
+from headrace.variants.hosts import VariantRequest
 from headrace_pip import environment, layouts, paths
 
 __all__ = ["NAME", "asked", "label_of", "origin_of", "origins", "version_of"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from headrace.builds import PageEntry
+from headrace.variants.builds import PageEntry
 from headrace_pip.simple_index import FileLink, ProjectPage
 from headrace_pip.variant_index import version_of
 

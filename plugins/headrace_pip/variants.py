@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from headrace.builds import PageEntry
-from headrace.hosts import VariantRequest
 from headrace.models import Document, Request, Response, ServeDocument
+from headrace.variants.builds import PageEntry
+from headrace.variants.hosts import VariantRequest
 from headrace_pip import paths, simple_html, simple_json, variant_index, variant_pages
 from headrace_pip.adapter import PythonEcosystem
 from headrace_pip.project_pages import headers_of, linked, parse, project_of_page

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from headrace.builds import PageEntry
-from headrace.hosts import VariantRequest
 from headrace.lookups import Entry, LookUp
 from headrace.models import (
     Artifact,
@@ -19,6 +17,8 @@ from headrace.models import (
     ServeArtifact,
     ServeDocument,
 )
+from headrace.variants.builds import PageEntry
+from headrace.variants.hosts import VariantRequest
 
 __all__ = ["Ecosystem", "ForEverybody", "ListsBuilds", "Phrases"]
 

@@ -30,7 +30,6 @@ from headrace.activations import (
     Standing,
 )
 from headrace.ecosystems import Ecosystem, ForEverybody, ListsBuilds, Phrases
-from headrace.hosts import Accelerator, Host, Variant, VariantRequest
 from headrace.models import (
     Artifact,
     Credential,
@@ -42,6 +41,7 @@ from headrace.models import (
     SourceFailed,
     TransferFinished,
 )
+from headrace.variants.hosts import Accelerator, Host, Variant, VariantRequest
 
 __all__ = [
     "CATALOGUE",

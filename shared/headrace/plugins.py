@@ -27,7 +27,6 @@ if TYPE_CHECKING:
         FreshnessProbe,
         Place,
     )
-    from headrace.hosts import Accelerator, Host, Variant, VariantRequest
     from headrace.models import (
         Artifact,
         Credential,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
         SourceFailed,
         TransferFinished,
     )
+    from headrace.variants.hosts import Accelerator, Host, Variant, VariantRequest
 
 __all__ = ["Plugins"]
 

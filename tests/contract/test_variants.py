@@ -11,13 +11,13 @@ from typing import Any, cast
 import pytest
 
 from headrace.cli.explain_listed import Listed, listed
-from headrace.cuda_tables import load
 from headrace.hookspecs import GatewayAddress
-from headrace.hosts import Host, VariantRequest
 from headrace.models import Origin
 from headrace.plugins import Plugins
-from headrace.policy.variant_target import NOTHING, parse_target
-from headrace.policy.variants import decide
+from headrace.variants.choose import decide
+from headrace.variants.hosts import Host, VariantRequest
+from headrace.variants.tables import load
+from headrace.variants.target import NOTHING, parse_target
 from lib import wheels
 from lib.clients import Pip, Uv
 from lib.gateway import TestMirror

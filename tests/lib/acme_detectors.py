@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from headrace.hookspecs import AcceleratorDetector, hookimpl
-from headrace.hosts import Accelerator
+from headrace.variants.hosts import Accelerator
 
 
 def two_cards() -> Sequence[Accelerator]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from headrace.builds import Candidate
+from headrace.variants.builds import Candidate
 from lib import wheels
 from lib.answers import Reply
 from lib.index import Index

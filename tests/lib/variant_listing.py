@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from headrace.builds import Candidate, CudaTables
-from headrace.cuda_tables import load
-from headrace.policy import variant_listing
+from headrace.variants import listing as variant_listing
+from headrace.variants.builds import Candidate, CudaTables
+from headrace.variants.tables import load
 
 __all__ = ["TABLES", "listing"]
 

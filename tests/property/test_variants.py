@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from headrace.builds import Candidate, Decision, Outcome, PageEntry
-from headrace.hosts import Accelerator, Host, Situation, VariantRequest
-from headrace.policy.variant_coverage import covers, find_build
-from headrace.policy.variant_drivers import cuda_of
-from headrace.policy.variant_labels import (
+from headrace.variants.builds import Candidate, Decision, Outcome, PageEntry
+from headrace.variants.choose import decide
+from headrace.variants.compatibility.coverage import covers, find_build
+from headrace.variants.compatibility.drivers import cuda_of
+from headrace.variants.compatibility.labels import (
     Kind,
     belongs,
     kind_of,
@@ -21,10 +21,10 @@ from headrace.policy.variant_labels import (
     same_stack,
     toolkit_of,
 )
-from headrace.policy.variant_pages import arrange
-from headrace.policy.variant_target import Override
-from headrace.policy.variant_wheels import misfit
-from headrace.policy.variants import decide
+from headrace.variants.hosts import Accelerator, Host, Situation, VariantRequest
+from headrace.variants.pages import arrange
+from headrace.variants.target import Override
+from headrace.variants.wheels import misfit
 from lib.variant_listing import TABLES, listing
 
 LISTED = [each for each in listing() if each.project != "torchaudio"]

@@ -24,7 +24,6 @@ from headrace.hookspecs import (
     Scope,
     hookimpl,
 )
-from headrace.hosts import Accelerator, Host, Variant, VariantRequest
 from headrace.models import (
     Artifact,
     Credential,
@@ -36,6 +35,7 @@ from headrace.models import (
     TransferFinished,
 )
 from headrace.plugins import Plugins
+from headrace.variants.hosts import Accelerator, Host, Variant, VariantRequest
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("headrace_")]
 ORIGIN = Origin("crates", "https://index.example")

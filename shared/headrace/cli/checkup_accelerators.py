@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.builds import Candidate, CudaTables, Outcome
 from headrace.cli.checkup import Check
 from headrace.cli.context import Context
 from headrace.config import EnvVars
 from headrace.hookspecs import Finding
-from headrace.hosts import Host, Situation, VariantRequest
+from headrace.variants.builds import Candidate, CudaTables, Outcome
+from headrace.variants.hosts import Host, Situation, VariantRequest
 
 __all__ = ["CHECKS", "Installed", "installed", "judged"]
 
@@ -48,9 +48,9 @@ class Installed:
 
 def accelerators(context: Context) -> Iterator[Finding]:
     """Say what was found, and by whom; compare with what is installed; ask the plugins."""
-    from headrace import cuda_tables  # noqa: PLC0415 - start-up time
     from headrace.cli.explain_builds import found  # noqa: PLC0415 - as above
-    from headrace.policy.variant_coverage import gpu_text  # noqa: PLC0415 - as above
+    from headrace.variants import tables as cuda_tables  # noqa: PLC0415 - start-up time
+    from headrace.variants.compatibility.coverage import gpu_text  # noqa: PLC0415 - as above
 
     host = found(context)
     tables = cuda_tables.load()
@@ -106,9 +106,9 @@ def installed(prefix: Path, lead: str) -> Installed | None:
 
 def judged(there: Installed, host: Host, tables: CudaTables) -> Finding:
     """Say whether a build can use the accelerators of a host, and what to type if it cannot."""
-    from headrace.policy.variant_listing import listing  # noqa: PLC0415 - start-up time
-    from headrace.policy.variant_target import NOTHING  # noqa: PLC0415 - as above
-    from headrace.policy.variants import decide  # noqa: PLC0415 - as above
+    from headrace.variants.choose import decide  # noqa: PLC0415 - as above
+    from headrace.variants.listing import listing  # noqa: PLC0415 - start-up time
+    from headrace.variants.target import NOTHING  # noqa: PLC0415 - as above
 
     what = f"{tables.lead} {there.name} in {there.prefix}"
     if not host.accelerators:

@@ -6,10 +6,10 @@ import platform
 from collections.abc import Sequence
 from dataclasses import replace
 
-from headrace.builds import CudaTables, Decision
 from headrace.cli.context import Context
 from headrace.hookspecs import Explanation, GatewayAddress
-from headrace.hosts import Host, VariantRequest
+from headrace.variants.builds import CudaTables, Decision
+from headrace.variants.hosts import Host, VariantRequest
 
 __all__ = ["explain", "found", "host_for"]
 
@@ -27,15 +27,11 @@ def explain(
     """Decide for the host as it is, or as it is described; None: no package with such builds."""
     from packaging.utils import canonicalize_name  # noqa: PLC0415 - start-up time
 
-    from headrace import cuda_tables  # noqa: PLC0415 - as above
     from headrace.cli.explain_listed import listed  # noqa: PLC0415 - as above
-    from headrace.policy import variants  # noqa: PLC0415 - as above
-    from headrace.policy.variant_pages import serve  # noqa: PLC0415 - as above
-    from headrace.policy.variant_target import (  # noqa: PLC0415
-        decided,
-        override_from,
-        parse_target,
-    )
+    from headrace.variants import choose  # noqa: PLC0415 - as above
+    from headrace.variants import tables as cuda_tables  # noqa: PLC0415 - as above
+    from headrace.variants.pages import serve  # noqa: PLC0415 - as above
+    from headrace.variants.target import decided, override_from, parse_target  # noqa: PLC0415
 
     tables = cuda_tables.load()
     project = canonicalize_name(what)
@@ -49,7 +45,7 @@ def explain(
     env = {} if described else decided(context.env, settings.variants, settings.target)
     override = override_from(env, host, tables)
     there = listed(project, tables, context, address, host=host, python=python, override=override)
-    decision = variants.decide(host, request, there.candidates, tables, override)
+    decision = choose.decide(host, request, there.candidates, tables, override)
     told = _told(decision, override.host or host, python, tables, there.source)
     plain = serve(host, python, there.candidates, tables, override)
     chosen = decision.candidate
@@ -61,9 +57,9 @@ def explain(
 
 def host_for(context: Context, described: str | None) -> Host:
     """Return this host, or another as it is described, with the CUDA that its driver is for."""
-    from headrace import cuda_tables  # noqa: PLC0415 - start-up time
-    from headrace.policy.variant_drivers import cuda_of  # noqa: PLC0415 - as above
-    from headrace.policy.variant_target import parse_target  # noqa: PLC0415 - as above
+    from headrace.variants import tables as cuda_tables  # noqa: PLC0415 - start-up time
+    from headrace.variants.compatibility.drivers import cuda_of  # noqa: PLC0415 - as above
+    from headrace.variants.target import parse_target  # noqa: PLC0415 - as above
 
     tables, here = cuda_tables.load(), found(context)
     host = parse_target(described, tables, here) if described else here
@@ -87,8 +83,8 @@ def found(context: Context) -> Host:
 def _told(
     decision: Decision, host: Host, python: str, tables: CudaTables, source: str
 ) -> Explanation:
-    from headrace.policy.variant_coverage import gpu_text  # noqa: PLC0415 - start-up time
-    from headrace.policy.variant_properties import properties  # noqa: PLC0415 - as above
+    from headrace.variants.compatibility.coverage import gpu_text  # noqa: PLC0415 - start-up time
+    from headrace.variants.compatibility.properties import properties  # noqa: PLC0415 - as above
 
     gpus = ", ".join(gpu_text(gpu) for gpu in host.accelerators) or "no accelerator"
     how = "as described" if host.target else f"found by {host.method or 'looking for its traces'}"

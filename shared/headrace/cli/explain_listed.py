@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from headrace.builds import Candidate, CudaTables
 from headrace.cli.context import Context
 from headrace.hookspecs import GatewayAddress, ListsBuilds
-from headrace.hosts import Host
-from headrace.policy import variant_listing
-from headrace.policy.variant_pages import arrange
-from headrace.policy.variant_target import Override
-from headrace.policy.variant_wheels import candidates_from, misfit
+from headrace.variants import listing
+from headrace.variants.builds import Candidate, CudaTables
+from headrace.variants.hosts import Host
+from headrace.variants.pages import arrange
+from headrace.variants.target import Override
+from headrace.variants.wheels import candidates_from, misfit
 
 __all__ = ["Listed", "listed"]
 
@@ -65,7 +65,7 @@ def listed(
     override: Override,
 ) -> Listed:
     """Ask for the default index's pages, then for those of the variants that matter here."""
-    known = variant_listing.listing(tables)
+    known = listing.listing(tables)
     origins = [found.origin for found in context.state.origins()] if address else []
     ecosystem = next(
         (each for each in context.plugins.ecosystems(origins) if isinstance(each, ListsBuilds)),

@@ -16,22 +16,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from headrace.builds import Arrangement, Candidate, CudaTables, PageEntry
 from headrace.config import Settings
-from headrace.cuda_tables import load
 from headrace.errors import ConfigurationError, UpstreamError
 from headrace.hookspecs import Ecosystem, ListsBuilds
-from headrace.hosts import Host, VariantRequest
 from headrace.models import Fault, Request, ServeDocument
 from headrace.network.documents import Documents, Page
 from headrace.network.renderings import Rendered, Renderings
 from headrace.plugins import Plugins
-from headrace.policy.variant_listing import listing
-from headrace.policy.variant_pages import serve
-from headrace.policy.variant_target import VARIABLES, Override, decided, override_from
-from headrace.policy.variant_wheels import candidates_from
 from headrace.system.accelerators.detection import detect
 from headrace.system.accelerators.surroundings import Surroundings
+from headrace.variants.builds import Arrangement, Candidate, CudaTables, PageEntry
+from headrace.variants.hosts import Host, VariantRequest
+from headrace.variants.listing import listing
+from headrace.variants.pages import serve
+from headrace.variants.tables import load
+from headrace.variants.target import VARIABLES, Override, decided, override_from
+from headrace.variants.wheels import candidates_from
 
 __all__ = ["Arranging", "Choice"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headrace.cli.checkup_accelerators import Installed, installed, judged
-from headrace.hosts import Accelerator, Host
+from headrace.variants.hosts import Accelerator, Host
 from lib.variant_listing import TABLES
 
 A100 = Host((Accelerator("nvidia", "NVIDIA A100", (8, 0)),), "550.54.15", libc=(2, 36))

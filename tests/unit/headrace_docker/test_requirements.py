@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from headrace.cuda_tables import load
-from headrace.hosts import Accelerator, Host
+from headrace.variants.hosts import Accelerator, Host
+from headrace.variants.tables import load
 from headrace_docker.explaining import explain
 from headrace_docker.preflight import Reference, reference
 from headrace_docker.requirements import Need, failing, need_of

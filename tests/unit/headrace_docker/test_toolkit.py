@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headrace.hookspecs import Place, Scope
-from headrace.hosts import Accelerator, Host
+from headrace.variants.hosts import Accelerator, Host
 from headrace_docker.toolkit import check
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the toolkit is Linux's")

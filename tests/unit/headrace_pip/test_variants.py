@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from headrace.builds import Candidate, PageEntry
 from headrace.models import (
     Document,
     Mirror,
@@ -16,6 +15,7 @@ from headrace.models import (
     ServeArtifact,
     ServeDocument,
 )
+from headrace.variants.builds import Candidate, PageEntry
 from headrace_pip.variants import PythonWithBuilds
 
 DEFAULT = Origin("python", "https://index.example/simple")

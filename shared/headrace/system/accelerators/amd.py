@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from headrace.hosts import Accelerator
 from headrace.system.accelerators.answers import Finding
 from headrace.system.accelerators.records import text_of
 from headrace.system.accelerators.surroundings import Surroundings
+from headrace.variants.hosts import Accelerator
 
 __all__ = ["NODES", "architecture", "look"]
 

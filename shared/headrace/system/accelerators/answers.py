@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from headrace.hosts import Accelerator
+from headrace.variants.hosts import Accelerator
 
 __all__ = ["Answer", "Finding", "Outcome"]
 

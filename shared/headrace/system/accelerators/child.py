@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from headrace.hosts import Accelerator
+    from headrace.variants.hosts import Accelerator
 
 __all__ = ["main", "resolve"]
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from headrace.config import environment
 from headrace.hookspecs import AcceleratorDetector
-from headrace.hosts import Accelerator, Host, Situation
 from headrace.system.accelerators import (
     amd,
     boards,
@@ -27,6 +26,7 @@ from headrace.system.accelerators import (
 from headrace.system.accelerators.answers import Finding
 from headrace.system.accelerators.cache import Cache, state
 from headrace.system.accelerators.surroundings import Surroundings
+from headrace.variants.hosts import Accelerator, Host, Situation
 
 __all__ = ["detect"]
 

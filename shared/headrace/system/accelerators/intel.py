@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headrace.hosts import Accelerator
 from headrace.system.accelerators.answers import Finding
 from headrace.system.accelerators.pci import INTEL, Device
 from headrace.system.accelerators.surroundings import Surroundings
+from headrace.variants.hosts import Accelerator
 
 __all__ = ["accelerator", "look"]
 

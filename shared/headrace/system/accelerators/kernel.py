@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headrace.hosts import Accelerator
 from headrace.system.accelerators.pci import NVIDIA, Device
 from headrace.system.accelerators.records import text_of
 from headrace.system.accelerators.surroundings import Surroundings
+from headrace.variants.hosts import Accelerator
 
 __all__ = ["VERSION", "View", "driver_version", "node_names", "view"]
 

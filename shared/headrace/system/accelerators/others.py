@@ -6,10 +6,10 @@ import platform
 import re
 from collections.abc import Sequence
 
-from headrace.hosts import Accelerator
 from headrace.system.accelerators.answers import Finding
 from headrace.system.accelerators.pci import HUAWEI, Device
 from headrace.system.accelerators.surroundings import Surroundings
+from headrace.variants.hosts import Accelerator
 
 __all__ = ["apple", "ascend", "macos_version"]
 

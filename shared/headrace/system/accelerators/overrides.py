@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from headrace.config import EnvVars
-from headrace.hosts import Accelerator, Host, Situation
 from headrace.system.accelerators.kernel import VERSION
 from headrace.system.accelerators.records import text_of
+from headrace.variants.hosts import Accelerator, Host, Situation
 
 __all__ = ["described", "with_capability"]
 

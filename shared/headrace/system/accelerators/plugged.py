@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 
 from headrace.hookspecs import AcceleratorDetector
-from headrace.hosts import Accelerator
 from headrace.system.accelerators.answers import Finding, Outcome
 from headrace.system.accelerators.asking import ask_plugin
 from headrace.system.accelerators.child import resolve
 from headrace.system.accelerators.surroundings import Surroundings
+from headrace.variants.hosts import Accelerator
 
 __all__ = ["ask"]
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from headrace.hosts import Accelerator, Host, Situation
+from headrace.variants.hosts import Accelerator, Host, Situation
 
 __all__ = ["accelerator_of", "host_of", "text_of", "version_of"]
 

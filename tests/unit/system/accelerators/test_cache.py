@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from headrace.hosts import Host
 from headrace.system.accelerators import detection
 from headrace.system.accelerators.cache import Cache
 from headrace.system.accelerators.detection import detect
+from headrace.variants.hosts import Host
 from lib.gpu_hosts import Box
 
 BOOT = "/proc/sys/kernel/random/boot_id"

@@ -9,9 +9,9 @@ from dataclasses import asdict
 
 import pytest
 
-from headrace.hosts import Host, Situation
 from headrace.system.accelerators.detection import detect
 from headrace.system.accelerators.records import accelerator_of, host_of
+from headrace.variants.hosts import Host, Situation
 from lib.gpu_hosts import Box
 
 

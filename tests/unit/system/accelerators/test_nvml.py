@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from headrace.hosts import Host, Situation
 from headrace.system.accelerators.detection import detect
+from headrace.variants.hosts import Host, Situation
 from lib.gpu_hosts import Box, Libraries
 
 V100, RTX = (7, 0), (12, 0)

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from headrace.hosts import Host, Situation
 from headrace.system.accelerators import windows
 from headrace.system.accelerators.amd import architecture
 from headrace.system.accelerators.detection import detect
+from headrace.variants.hosts import Host, Situation
 from lib.gpu_hosts import Box, Libraries
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from headrace.hosts import Host, Situation
 from headrace.system.accelerators.detection import detect
+from headrace.variants.hosts import Host, Situation
 from lib.gpu_hosts import Box, Libraries
 
 SMI = "NVIDIA A100-SXM4-80GB, 8.0, 550.54.15, 81920 MiB"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from headrace.hosts import Situation
 from headrace.system.accelerators.detection import detect
+from headrace.variants.hosts import Situation
 from lib.gpu_hosts import Box
 
 FORCE = "NV_VARIANT_PROVIDER_FORCE_CUDA_DRIVER_VERSION"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from headrace.hookspecs import AcceleratorDetector
-from headrace.hosts import Accelerator, Host, Situation
 from headrace.system.accelerators.detection import detect
+from headrace.variants.hosts import Accelerator, Host, Situation
 from lib import acme_detectors as acme
 from lib.gpu_hosts import Box
 

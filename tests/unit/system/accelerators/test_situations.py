@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from headrace.hosts import Situation
 from headrace.system.accelerators.detection import detect
+from headrace.variants.hosts import Situation
 from lib.gpu_hosts import Box
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from headrace.builds import Candidate, Decision, Outcome
-from headrace.hosts import Accelerator, Host, Situation, VariantRequest
-from headrace.policy.variant_target import Override, parse_target
-from headrace.policy.variants import decide
+from headrace.variants.builds import Candidate, Decision, Outcome
+from headrace.variants.choose import decide
+from headrace.variants.hosts import Accelerator, Host, Situation, VariantRequest
+from headrace.variants.target import Override, parse_target
 from lib.variant_listing import TABLES, listing
 
 FILE = Path(__file__).with_name("hosts.toml")

@@ -8,9 +8,9 @@ most capable GPU alone, all of them are told, the most capable first.
 
 from __future__ import annotations
 
-from headrace.builds import CudaTables
-from headrace.hosts import Host
-from headrace.policy.variant_drivers import cuda_of
+from headrace.variants.builds import CudaTables
+from headrace.variants.compatibility.drivers import cuda_of
+from headrace.variants.hosts import Host
 
 __all__ = ["FORCED_ARCHITECTURE", "FORCED_DRIVER", "properties"]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import functools
 import re
 
-from headrace.builds import CudaTables, Pair
-from headrace.hosts import Host
+from headrace.variants.builds import CudaTables, Pair
+from headrace.variants.hosts import Host
 
 __all__ = ["cuda_of", "describe", "needed_driver", "obstacle"]
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from headrace.builds import DEFAULT_INDEX, Candidate, Pair
-from headrace.hosts import Host
+from headrace.variants.builds import DEFAULT_INDEX, Candidate, Pair
+from headrace.variants.hosts import Host
 
 __all__ = ["candidates_from", "misfit", "python_of"]
 

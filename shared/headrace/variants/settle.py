@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from packaging.version import Version
 
-from headrace.builds import Candidate, CudaTables
-from headrace.hosts import Host
-from headrace.policy.variant_fit import Cause, Fit, Misfit, judge
-from headrace.policy.variant_labels import Kind, kind_of, label_of
-from headrace.policy.variant_wants import Want
+from headrace.variants.builds import Candidate, CudaTables
+from headrace.variants.compatibility.fit import Cause, Fit, Misfit, judge
+from headrace.variants.compatibility.labels import Kind, kind_of, label_of
+from headrace.variants.compatibility.wants import Want
+from headrace.variants.hosts import Host
 
 __all__ = ["Settled", "settle"]
 

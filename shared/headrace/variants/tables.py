@@ -16,7 +16,8 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from headrace.builds import (
+from headrace.errors import ConfigurationError
+from headrace.variants.builds import (
     Architectures,
     Build,
     Compiler,
@@ -26,7 +27,6 @@ from headrace.builds import (
     Release,
     Toolkit,
 )
-from headrace.errors import ConfigurationError
 
 __all__ = ["load", "parse"]
 

@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from headrace.builds import CudaTables, Pair
 from headrace.errors import ConfigurationError
-from headrace.hosts import Accelerator, Host, Situation
 from headrace.models import fits
-from headrace.policy.variant_labels import Kind, kind_of
-from headrace.policy.variant_wheels import python_of
+from headrace.variants.builds import CudaTables, Pair
+from headrace.variants.compatibility.labels import Kind, kind_of
+from headrace.variants.hosts import Accelerator, Host, Situation
+from headrace.variants.wheels import python_of
 
 __all__ = ["NOTHING", "VARIABLES", "Override", "decided", "override_from", "parse_target"]
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from headrace.builds import CudaTables
-from headrace.hosts import Host, Situation, VariantRequest
 from headrace.models import fits
-from headrace.policy.variant_drivers import cuda_of
-from headrace.policy.variant_labels import Kind, is_ours
+from headrace.variants.builds import CudaTables
+from headrace.variants.compatibility.drivers import cuda_of
+from headrace.variants.compatibility.labels import Kind, is_ours
+from headrace.variants.hosts import Host, Situation, VariantRequest
 
 __all__ = ["Want", "hands_off", "image_target", "places", "validated", "want"]
 

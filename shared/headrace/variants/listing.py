@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from headrace.builds import Candidate, CudaTables, Release
+from headrace.variants.builds import Candidate, CudaTables, Release
 
 __all__ = ["listing"]
 

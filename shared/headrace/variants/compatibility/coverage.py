@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from packaging.version import Version
 
-from headrace.builds import Architectures, Build, CudaTables, Pair
-from headrace.hosts import Accelerator, Host
-from headrace.policy.variant_labels import row_of, toolkit_of
+from headrace.variants.builds import Architectures, Build, CudaTables, Pair
+from headrace.variants.compatibility.labels import row_of, toolkit_of
+from headrace.variants.hosts import Accelerator, Host
 
 __all__ = ["KnownBuild", "covers", "find_build", "gpu_text", "sm"]
 

@@ -8,11 +8,11 @@ import re
 import pytest
 from packaging.version import Version
 
-from headrace import cuda_tables
 from headrace.errors import ConfigurationError
+from headrace.variants import tables
 
 TEXT = (importlib.resources.files("headrace") / "data" / "cuda.toml").read_text("utf-8")
-TABLES = cuda_tables.load()
+TABLES = tables.load()
 
 
 def changed(old: str, new: str) -> str:
@@ -93,7 +93,7 @@ def test_every_word_of_evidence_is_used() -> None:
 )
 def test_a_mistake_is_named(text: str, complaint: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        cuda_tables.parse(text)
+        tables.parse(text)
     assert complaint in str(caught.value)
     assert caught.value.reference == "bad-cuda-tables"
 
@@ -101,5 +101,5 @@ def test_a_mistake_is_named(text: str, complaint: str) -> None:
 def test_a_table_that_is_missing_is_named() -> None:
     begin, end = TEXT.index("[npu]"), TEXT.index("# ---", TEXT.index("[npu]"))
     with pytest.raises(ConfigurationError) as caught:
-        cuda_tables.parse(TEXT[:begin] + TEXT[end:])
+        tables.parse(TEXT[:begin] + TEXT[end:])
     assert "npu: has no npu" in str(caught.value)

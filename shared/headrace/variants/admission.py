@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import Version
 
-from headrace.builds import Candidate, CudaTables, Pair
-from headrace.hosts import Host, VariantRequest
-from headrace.policy.variant_coverage import find_build
-from headrace.policy.variant_labels import belongs, label_of, row_of, same_stack, toolkit_of
-from headrace.policy.variant_wheels import misfit
+from headrace.variants.builds import Candidate, CudaTables, Pair
+from headrace.variants.compatibility.coverage import find_build
+from headrace.variants.compatibility.labels import belongs, label_of, row_of, same_stack, toolkit_of
+from headrace.variants.hosts import Host, VariantRequest
+from headrace.variants.wheels import misfit
 
 __all__ = ["Listing", "partner"]
 

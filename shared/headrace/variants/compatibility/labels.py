@@ -9,8 +9,8 @@ import re
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from headrace.builds import Candidate, CudaTables, Pair, Release
-from headrace.hosts import Host
+from headrace.variants.builds import Candidate, CudaTables, Pair, Release
+from headrace.variants.hosts import Host
 
 __all__ = [
     "Kind",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from headrace.builds import Architectures, Candidate
-from headrace.hosts import Accelerator, Host
-from headrace.policy.variant_admission import near
-from headrace.policy.variant_coverage import covers, find_build, gpu_text
-from headrace.policy.variant_drivers import cuda_of, describe, needed_driver, obstacle
-from headrace.policy.variant_labels import (
+from headrace.variants.admission import near
+from headrace.variants.builds import Architectures, Candidate
+from headrace.variants.compatibility.coverage import covers, find_build, gpu_text
+from headrace.variants.compatibility.drivers import cuda_of, describe, needed_driver, obstacle
+from headrace.variants.compatibility.labels import (
     Kind,
     belongs,
     is_ours,
@@ -18,8 +17,9 @@ from headrace.policy.variant_labels import (
     partners_of,
     toolkit_of,
 )
-from headrace.policy.variant_wants import validated
-from headrace.policy.variant_wheels import candidates_from, misfit
+from headrace.variants.compatibility.wants import validated
+from headrace.variants.hosts import Accelerator, Host
+from headrace.variants.wheels import candidates_from, misfit
 from lib.variant_listing import TABLES
 
 # ---------------------------------------------------------------- drivers

@@ -16,7 +16,9 @@ from itertools import groupby
 
 from packaging.version import Version
 
-from headrace.builds import (
+from headrace.variants import reasons
+from headrace.variants.admission import Listing, partner
+from headrace.variants.builds import (
     Arrangement,
     Candidate,
     CudaTables,
@@ -24,15 +26,13 @@ from headrace.builds import (
     Outcome,
     PageEntry,
 )
-from headrace.hosts import Host, Situation, VariantRequest
-from headrace.policy import variant_reasons as reasons
-from headrace.policy.variant_admission import Listing, partner
-from headrace.policy.variant_fit import Fit, judge
-from headrace.policy.variant_labels import Kind, belongs, kind_of
-from headrace.policy.variant_settle import settle
-from headrace.policy.variant_target import NOTHING, Override
-from headrace.policy.variant_wants import Want, image_target
-from headrace.policy.variants import decide, kind_wanted
+from headrace.variants.choose import decide, kind_wanted
+from headrace.variants.compatibility.fit import Fit, judge
+from headrace.variants.compatibility.labels import Kind, belongs, kind_of
+from headrace.variants.compatibility.wants import Want, image_target
+from headrace.variants.hosts import Host, Situation, VariantRequest
+from headrace.variants.settle import settle
+from headrace.variants.target import NOTHING, Override
 
 __all__ = ["arrange", "serve"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from headrace.errors import ConfigurationError
-from headrace.hosts import Accelerator, Host, Situation, VariantRequest
-from headrace.policy import variant_properties
-from headrace.policy.variant_target import NOTHING, VARIABLES, override_from, parse_target
-from headrace.policy.variants import decide
+from headrace.variants.choose import decide
+from headrace.variants.compatibility import properties
+from headrace.variants.hosts import Accelerator, Host, Situation, VariantRequest
+from headrace.variants.target import NOTHING, VARIABLES, override_from, parse_target
 from lib.variant_listing import TABLES, listing
 
 FOUND = Host(
@@ -152,7 +152,7 @@ def test_a_target_is_decided_for_wherever_one_is() -> None:
 
 
 def test_a_host_in_the_words_of_the_drafts() -> None:
-    told = variant_properties.properties(target("driver=550,gpu=V100,gpu=RTX 5090"), TABLES)
+    told = properties.properties(target("driver=550,gpu=V100,gpu=RTX 5090"), TABLES)
     assert {namespace for namespace, _, _ in told} == {"nvidia"}
     lower = [value for _, feature, value in told if feature == "cuda_version_lower_bound"]
     assert lower[:6] == ["12.4", "12.3", "12.2", "12.1", "12.0", "12"]
@@ -166,4 +166,4 @@ def test_a_host_in_the_words_of_the_drafts() -> None:
 
 
 def test_without_a_gpu_there_is_nothing_to_tell() -> None:
-    assert variant_properties.properties(Host(), TABLES) == ()
+    assert properties.properties(Host(), TABLES) == ()

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from headrace.builds import Arrangement, Candidate, Outcome
-from headrace.hosts import Accelerator, Host, Situation
-from headrace.policy.variant_pages import arrange, serve
-from headrace.policy.variant_target import Override
+from headrace.variants.builds import Arrangement, Candidate, Outcome
+from headrace.variants.hosts import Accelerator, Host, Situation
+from headrace.variants.pages import arrange, serve
+from headrace.variants.target import Override
 from lib.variant_listing import TABLES, listing
 
 LISTED = listing()

@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 
 from packaging.version import Version
 
-from headrace.builds import Candidate, CudaTables, Decision, Outcome
-from headrace.hosts import Host, VariantRequest
-from headrace.policy import variant_reasons as reasons
-from headrace.policy.variant_admission import Listing
-from headrace.policy.variant_fit import Cause, Fit, judge
-from headrace.policy.variant_labels import Kind, kind_of
-from headrace.policy.variant_settle import Settled, settle
-from headrace.policy.variant_target import NOTHING, Override
-from headrace.policy.variant_wants import Want, hands_off, image_target, want
+from headrace.variants import reasons
+from headrace.variants.admission import Listing
+from headrace.variants.builds import Candidate, CudaTables, Decision, Outcome
+from headrace.variants.compatibility.fit import Cause, Fit, judge
+from headrace.variants.compatibility.labels import Kind, kind_of
+from headrace.variants.compatibility.wants import Want, hands_off, image_target, want
+from headrace.variants.hosts import Host, VariantRequest
+from headrace.variants.settle import Settled, settle
+from headrace.variants.target import NOTHING, Override
 
 __all__ = ["decide", "kind_wanted"]
 
