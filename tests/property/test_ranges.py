@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.http.ranges import ContentRange, RangeRequest, Unsatisfiable
 from headrace.transfer.extents import Extents
-from headrace.transfer.ranges import ContentRange, RangeRequest, Unsatisfiable
 
 sizes = st.integers(0, 1 << 40)
 offsets = st.integers(0, 1 << 40)

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamError
 from headrace.hookspecs import Ecosystem
+from headrace.http.ranges import RangeRequest, Unsatisfiable
 from headrace.models import Artifact, ServeArtifact, Source
 from headrace.network.credentials import Credentials
 from headrace.network.downloader import Download, Downloader
@@ -26,7 +27,6 @@ from headrace.network.registry import Registry
 from headrace.network.small import SmallArtifacts
 from headrace.redact import for_files
 from headrace.system.store import Store, StoredFile
-from headrace.transfer.ranges import RangeRequest, Unsatisfiable
 
 __all__ = ["Artifacts", "Choice", "etag_of"]
 

@@ -18,13 +18,13 @@ from typing import Any
 
 from headrace.errors import OriginError, UpstreamError
 from headrace.hookspecs import Ecosystem
+from headrace.http.caching import directives, is_fresh, lifetime, worth_keeping
 from headrace.models import Document, Fault, ServeDocument
 from headrace.network.credentials import OriginClient
 from headrace.network.error_memory import ErrorMemory
 from headrace.network.prober import Report
 from headrace.network.provisional import Provisional
 from headrace.network.renderings import Rendered, Renderings, version_of
-from headrace.policy.lifetimes import directives, is_fresh, lifetime, worth_keeping
 from headrace.redact import for_display
 from headrace.system.pages import Pages
 

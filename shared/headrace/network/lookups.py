@@ -15,13 +15,13 @@ from pathlib import Path
 
 from headrace.errors import HeadraceError, OriginError
 from headrace.hookspecs import Ecosystem
+from headrace.http.caching import BREATH, TOLERATED
 from headrace.lookups import Effort, Head, LookUp, Seen, Want
 from headrace.models import Artifact, Fault, ServeArtifact, ServeDocument
 from headrace.network.documents import HEADERS_WITHIN
 from headrace.network.heads import Heads
 from headrace.network.small import SmallArtifacts
 from headrace.network.verbatim import Verbatim
-from headrace.policy.lifetimes import BREATH, TOLERATED
 from headrace.system import tables
 from headrace.system.copies import Copy
 

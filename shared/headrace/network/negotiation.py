@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from headrace.transfer.ranges import RangeRequest
+from headrace.http.ranges import RangeRequest
 
 __all__ = [
     "MAX_HEADERS",

@@ -13,12 +13,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from headrace.errors import IntegrityError, OriginError, StoreError, UpstreamError
+from headrace.http.ranges import ContentRange
 from headrace.models import Artifact, Digest, Fault
 from headrace.network.client import Client
 from headrace.network.credentials import OriginClient
 from headrace.redact import for_display
 from headrace.system.store import Store
-from headrace.transfer.ranges import ContentRange
 
 __all__ = ["SmallArtifacts"]
 

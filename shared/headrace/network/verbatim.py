@@ -16,6 +16,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from headrace.errors import OriginError, StoreError, UpstreamError
+from headrace.http.caching import is_fresh
 from headrace.models import Document, Fault, ServeDocument
 from headrace.network.client import Client
 from headrace.network.documents import (
@@ -29,7 +30,6 @@ from headrace.network.exchange import Exchange, Gone
 from headrace.network.prober import Report
 from headrace.network.verbatim_flight import Changed, Doubtful, Flight, InParts, follow, read
 from headrace.network.verbatim_head import document_of, head_for, is_known, not_to_be_kept
-from headrace.policy.lifetimes import is_fresh
 from headrace.redact import for_display
 from headrace.system.copies import Copies, Copy
 

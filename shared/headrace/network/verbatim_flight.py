@@ -16,6 +16,8 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from headrace.errors import HeadraceError, OriginError, StoreError, UpstreamError
+from headrace.http.caching import lifetime
+from headrace.http.ranges import ContentRange
 from headrace.models import Artifact, Document, Fault, ServeDocument
 from headrace.network.client import Client
 from headrace.network.document_stream import DocumentStream
@@ -27,10 +29,8 @@ from headrace.network.verbatim_head import (
     stated_digest,
     strong,
 )
-from headrace.policy.lifetimes import lifetime
 from headrace.redact import for_display
 from headrace.system.copies import Copies, Copy, Draft
-from headrace.transfer.ranges import ContentRange
 
 __all__ = ["Changed", "Doubtful", "Flight", "InParts", "follow", "read"]
 

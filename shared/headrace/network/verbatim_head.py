@@ -6,9 +6,9 @@ import base64
 import re
 from collections.abc import Mapping
 
+from headrace.http.caching import directives, lifetime, worth_keeping
 from headrace.models import Digest, Document
 from headrace.network.negotiation import matches
-from headrace.policy.lifetimes import directives, lifetime, worth_keeping
 
 __all__ = [
     "about_caches",

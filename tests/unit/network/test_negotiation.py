@@ -4,10 +4,10 @@ import base64
 
 import pytest
 
+from headrace.http.caching import TOLERATED, demand, is_fresh, lifetime
+from headrace.http.ranges import Unsatisfiable
 from headrace.models import Document
 from headrace.network import negotiation
-from headrace.policy.lifetimes import TOLERATED, demand, is_fresh, lifetime
-from headrace.transfer.ranges import Unsatisfiable
 
 
 @pytest.mark.parametrize(
