@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from headrace.editing import loopback
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import (
+from headrace.interface.editing import loopback
+from headrace.interface.hookspecs import (
     DiscoveredOrigin,
     FileEdit,
     GatewayAddress,
@@ -37,7 +37,7 @@ WITH_PATTERNS = (24, 5)
 
 
 class CondaActivation:
-    """Implements `headrace.hookspecs.Activation` for conda."""
+    """Implements `headrace.interface.Activation` for conda."""
 
     tool = "conda"
 

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from headrace.editing import presence
-from headrace.hookspecs import (
+from headrace.interface.editing import presence
+from headrace.interface.hookspecs import (
     DiscoveredOrigin,
     FileEdit,
     GatewayAddress,
@@ -33,7 +33,7 @@ __all__ = ["MambaActivation"]
 
 
 class MambaActivation:
-    """Implements `headrace.hookspecs.Activation`: says how mamba stands, and edits nothing."""
+    """Implements `headrace.interface.Activation`: says how mamba stands, and edits nothing."""
 
     tool = "mamba"
     programs = ("mamba", "micromamba")

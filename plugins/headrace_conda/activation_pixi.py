@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headrace.editing import loopback
-from headrace.hookspecs import FileEdit, GatewayAddress, Override, Place, Reader, Scope
+from headrace.interface.editing import loopback
+from headrace.interface.hookspecs import FileEdit, GatewayAddress, Override, Place, Reader, Scope
 from headrace.models import Origin
 from headrace_conda import mirror_table, rattler_settings
 from headrace_conda.activation_rattler import RattlerActivation
@@ -26,7 +26,7 @@ _NO = ("", "0", "n", "no", "f", "false", "off")
 
 
 class PixiActivation(RattlerActivation):
-    """Implements `headrace.hookspecs.Activation` for pixi."""
+    """Implements `headrace.interface.Activation` for pixi."""
 
     tool = "pixi"
     reason = "pixi asks the gateway; pixi.lock goes on naming the origin"

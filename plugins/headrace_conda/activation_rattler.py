@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from headrace.editing import loopback, presence
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import (
+from headrace.interface.editing import loopback, presence
+from headrace.interface.hookspecs import (
     DiscoveredOrigin,
     FileEdit,
     GatewayAddress,
@@ -31,7 +31,7 @@ __all__ = ["RattlerActivation"]
 
 
 class RattlerActivation:
-    """Implements `headrace.hookspecs.Activation`; `PixiActivation` has other files."""
+    """Implements `headrace.interface.Activation`; `PixiActivation` has other files."""
 
     tool = "rattler-build"
     reason = "rattler-build asks the gateway; recipes and packages go on naming the origin"

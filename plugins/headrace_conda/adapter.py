@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from headrace.lookups import Effort, Entry, LookUp, Seen, Want
+from headrace.interface.lookups import Effort, Entry, LookUp, Seen, Want
 from headrace.models import (
     Artifact,
     Digest,
@@ -65,7 +65,7 @@ _MOST_INDEXES = 4
 
 
 class CondaEcosystem:
-    """Implements `headrace.hookspecs.Ecosystem` for conda channels."""
+    """Implements `headrace.interface.Ecosystem` for conda channels."""
 
     name = "conda"
 

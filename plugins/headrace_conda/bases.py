@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from headrace.config import EnvVars
-from headrace.editing import presence
 from headrace.errors import LocalError
-from headrace.hookspecs import Place
+from headrace.interface.editing import presence
+from headrace.interface.hookspecs import Place
 
 __all__ = ["OLDEST", "VARIABLE", "Base", "ask_conda", "command", "configuration", "find"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from headrace import __version__
 from headrace.config import Folders
-from headrace.hookspecs import Place, Scope
+from headrace.interface.hookspecs import Place, Scope
 from headrace_conda.bases import Base
 
 __all__ = ["NAME", "archive", "content", "pth"]

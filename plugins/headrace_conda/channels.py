@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from headrace.hookspecs import CATALOGUE, DiscoveredOrigin
+from headrace.interface.hookspecs import CATALOGUE, DiscoveredOrigin
 from headrace.models import Origin
 from headrace_conda import known, places
 

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from headrace.errors import LocalError
-from headrace.hookspecs import Override, Place
+from headrace.interface.hookspecs import Override, Place
 from headrace_conda import bases, channels, known, places
 from headrace_conda.bases import OLDEST
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from headrace.hookspecs import GatewayAddress, Place, Scope
+from headrace.interface.hookspecs import GatewayAddress, Place, Scope
 from headrace.models import Origin
 
 __all__ = ["MARK", "file", "leads_to", "render"]

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from headrace.hookspecs import Explanation, Place
+from headrace.interface.hookspecs import Explanation, Place
 from headrace_conda import bases, places
 
 __all__ = ["explain"]

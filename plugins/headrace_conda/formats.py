@@ -19,7 +19,7 @@ from urllib.parse import urljoin
 
 import msgpack
 
-from headrace.lookups import Entry
+from headrace.interface.lookups import Entry
 from headrace.models import Digest
 
 if sys.version_info >= (3, 14):

@@ -15,7 +15,7 @@ from headrace import redact
 from headrace.models import Mirror, fits
 
 if TYPE_CHECKING:
-    from headrace.catalogue import Catalogue
+    from headrace.interface.catalogue import Catalogue
 
 # ruff: noqa: PLC0415 - the catalogue is read when something is asked of it, and once
 
@@ -137,7 +137,7 @@ def mirrors() -> list[Mirror]:
 
 @functools.cache
 def _catalogue() -> Catalogue:
-    from headrace import catalogue
+    from headrace.interface import catalogue
     from headrace_conda.layouts import LAYOUTS
 
     return catalogue.load("conda", LAYOUTS)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from headrace.editing import toml_text
-from headrace.hookspecs import GatewayAddress, Reader
+from headrace.interface.editing import toml_text
+from headrace.interface.hookspecs import GatewayAddress, Reader
 from headrace.models import Origin
 from headrace_conda.places import gateway_path
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from headrace.editing import loopback
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import DiscoveredOrigin, GatewayAddress, Override, Place, Reader
+from headrace.interface.editing import loopback
+from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Override, Place, Reader
 from headrace.models import Origin
 from headrace.redact import for_display
 from headrace_conda import mirror_table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headrace.hookspecs import Place
+from headrace.interface.hookspecs import Place
 
 __all__ = ["config_folders", "system_folder"]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headrace.hookspecs import Place, Reader
+from headrace.interface.hookspecs import Place, Reader
 from headrace_conda.mirror_table import Layer
 from headrace_conda.places import authority, origin_url
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from headrace.hookspecs import (
+from headrace.interface.hookspecs import (
     DiscoveredOrigin,
     FileEdit,
     GatewayAddress,
@@ -23,7 +23,7 @@ __all__ = ["EngineActivation", "base_url", "config_home"]
 
 
 class EngineActivation:
-    """Implements `headrace.hookspecs.Activation`; each engine says what it has of its own.
+    """Implements `headrace.interface.Activation`; each engine says what it has of its own.
 
     Engines are written in Go, which sends no request for a loopback address to a proxy that the
     environment names, so nothing here looks for one.

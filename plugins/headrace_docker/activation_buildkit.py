@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from headrace.editing.toml_text import MARK
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import FileEdit, Override, Place, Reader, Scope
+from headrace.interface.editing.toml_text import MARK
+from headrace.interface.hookspecs import FileEdit, Override, Place, Reader, Scope
 from headrace_docker.activation_base import EngineActivation
 
 __all__ = ["BuildkitActivation"]
@@ -35,7 +35,7 @@ _END = "# end of what `headrace on` wrote\n"
 
 
 class BuildkitActivation(EngineActivation):
-    """Implements `headrace.hookspecs.Activation` for buildx's default configuration."""
+    """Implements `headrace.interface.Activation` for buildx's default configuration."""
 
     tool = "buildx"
     scopes = (Scope.USER,)

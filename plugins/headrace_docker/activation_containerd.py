@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import FileEdit, Override, Place, Reader, Scope
+from headrace.interface.hookspecs import FileEdit, Override, Place, Reader, Scope
 from headrace_docker import hosts_toml
 from headrace_docker.activation_base import EngineActivation
 from headrace_docker.registries import HUB, known, known_registries
@@ -30,7 +30,7 @@ _DEFAULT = "/etc/containerd/certs.d"
 
 
 class ContainerdActivation(EngineActivation):
-    """Implements `headrace.hookspecs.Activation` for the system's containerd."""
+    """Implements `headrace.interface.Activation` for the system's containerd."""
 
     tool = "containerd"
     scopes = (Scope.SYSTEM,)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import (
+from headrace.interface.hookspecs import (
     FileEdit,
     GatewayAddress,
     Override,
@@ -36,7 +36,7 @@ _REASON = "podman, skopeo, buildah and CRI-O ask the gateway first for public re
 
 
 class ContainersActivation(EngineActivation):
-    """Implements `headrace.hookspecs.Activation` for what reads registries.conf."""
+    """Implements `headrace.interface.Activation` for what reads registries.conf."""
 
     tool = "podman"
 

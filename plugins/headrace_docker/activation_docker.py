@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from headrace.config import DEFAULT_PORT
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import FileEdit, Override, Place, Reader, Scope
+from headrace.interface.hookspecs import FileEdit, Override, Place, Reader, Scope
 from headrace_docker import daemon_json, dockerd_places, hosts_toml
 from headrace_docker.activation_base import EngineActivation
 from headrace_docker.dockerd_places import Dockerd
@@ -29,7 +29,7 @@ _OURS = f"http://127.0.0.1:{DEFAULT_PORT}"
 
 
 class DockerActivation(EngineActivation):
-    """Implements `headrace.hookspecs.Activation` for dockerd, the system's and a user's own."""
+    """Implements `headrace.interface.Activation` for dockerd, the system's and a user's own."""
 
     tool = "docker"
 
@@ -108,7 +108,7 @@ class DockerActivation(EngineActivation):
         return [each for each in described if isinstance(each, Override)]
 
     def leaving(self, path: Path, restored: bytes | None) -> bytes | None:
-        """Say "no mirrors" for a moment: see `headrace.hookspecs.Lingers`."""
+        """Say "no mirrors" for a moment: see `headrace.interface.Lingers`."""
         if path.name == hosts_toml.NAME:
             return None
         try:

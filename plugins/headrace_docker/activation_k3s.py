@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import FileEdit, Override, Place, Reader, Scope
+from headrace.interface.hookspecs import FileEdit, Override, Place, Reader, Scope
 from headrace_docker import registries_yaml
 from headrace_docker.activation_base import EngineActivation
 from headrace_docker.registries import HUB, known_registries
@@ -19,7 +19,7 @@ __all__ = ["K3sActivation"]
 
 
 class K3sActivation(EngineActivation):
-    """Implements `headrace.hookspecs.Activation` for k3s; `Rke2Activation` has another folder."""
+    """Implements `headrace.interface.Activation` for k3s; `Rke2Activation` has another folder."""
 
     tool = "k3s"
     scopes = (Scope.SYSTEM,)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import (
+from headrace.interface.hookspecs import (
     DiscoveredOrigin,
     FileEdit,
     GatewayAddress,
@@ -32,7 +32,7 @@ _PROGRAM = f"docker-credential-{OURS}"
 
 
 class LoginsActivation:
-    """Implements `headrace.hookspecs.Activation` for docker's config.json of one user."""
+    """Implements `headrace.interface.Activation` for docker's config.json of one user."""
 
     tool = "docker-logins"
     opt_in = True

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from headrace.hookspecs import FileEdit, Override, Place, Reader
+from headrace.interface.hookspecs import FileEdit, Override, Place, Reader
 from headrace_docker.activation_base import EngineActivation
 
 __all__ = ["VirtualActivation"]
@@ -24,7 +24,7 @@ _MACHINES = {
 
 
 class VirtualActivation(EngineActivation):
-    """Implements `headrace.hookspecs.Activation`: says what cannot be done, and edits nothing."""
+    """Implements `headrace.interface.Activation`: says what cannot be done, and edits nothing."""
 
     tool = "docker-vm"
     scopes = ()

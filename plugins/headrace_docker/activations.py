@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.hookspecs import Activation
+from headrace.interface.hookspecs import Activation
 from headrace_docker.activation_buildkit import BuildkitActivation
 from headrace_docker.activation_containerd import ContainerdActivation
 from headrace_docker.activation_containers import ContainersActivation

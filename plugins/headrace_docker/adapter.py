@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 
-from headrace.lookups import Entry, Head, LookUp, Want
+from headrace.interface.lookups import Entry, Head, LookUp, Want
 from headrace.models import (
     Artifact,
     Digest,
@@ -49,7 +49,7 @@ _MOST = 20_000
 
 
 class DockerEcosystem:
-    """Implements `headrace.hookspecs.Ecosystem` for registries of container images."""
+    """Implements `headrace.interface.Ecosystem` for registries of container images."""
 
     name = ECOSYSTEM
     prefixes = ("/v2/",)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import Override, Place, Reader, Scope
+from headrace.interface.hookspecs import Override, Place, Reader, Scope
 from headrace.redact import for_display
 from headrace_docker import daemon_json, dockerd_places
 from headrace_docker.dockerd_places import Dockerd

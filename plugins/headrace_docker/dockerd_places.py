@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import Answer, Place, Reader, Reload, Scope
+from headrace.interface.hookspecs import Answer, Place, Reader, Reload, Scope
 from headrace_docker import daemon_json
 from headrace_docker.activation_base import config_home
 from headrace_docker.engines import Daemon, Machine

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from headrace.hookspecs import AskGateway, Explanation
+from headrace.interface.hookspecs import AskGateway, Explanation
 from headrace.variants import tables as cuda_tables
 from headrace.variants.hosts import Host
 from headrace_docker import preflight

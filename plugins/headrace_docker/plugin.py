@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from headrace.hookspecs import (
+from headrace.interface.hookspecs import (
     Activation,
     AskGateway,
     Ecosystem,

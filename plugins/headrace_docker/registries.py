@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from headrace import catalogue
-from headrace.hookspecs import CATALOGUE, DiscoveredOrigin
+from headrace.interface import catalogue
+from headrace.interface.hookspecs import CATALOGUE, DiscoveredOrigin
 from headrace.models import Mirror, Origin
 
 __all__ = [

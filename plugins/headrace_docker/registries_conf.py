@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from headrace.editing.toml_text import MARK
 from headrace.errors import ConfigurationError
+from headrace.interface.editing.toml_text import MARK
 
 __all__ = [
     "Table",

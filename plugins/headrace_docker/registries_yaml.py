@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from headrace.editing.toml_text import MARK
 from headrace.errors import ConfigurationError
+from headrace.interface.editing.toml_text import MARK
 
 __all__ = ["EVERY", "add", "endpoints", "load", "take_out"]
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from headrace.hookspecs import Finding, Place
+from headrace.interface.hookspecs import Finding, Place
 from headrace.variants.hosts import Host
 
 __all__ = ["check"]

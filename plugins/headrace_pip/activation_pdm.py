@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from headrace.hookspecs import GatewayAddress, Override, Place, Reader, Scope
+from headrace.interface.hookspecs import GatewayAddress, Override, Place, Reader, Scope
 from headrace_pip.activation_toml import TomlActivation, leads_to
 
 __all__ = ["PdmActivation"]
 
 
 class PdmActivation(TomlActivation):
-    """Implements `headrace.hookspecs.Activation` for pdm."""
+    """Implements `headrace.interface.Activation` for pdm."""
 
     tool = "pdm"
     keys = ("pypi", "url")

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from headrace.editing import loopback
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import (
+from headrace.interface.editing import loopback
+from headrace.interface.hookspecs import (
     DiscoveredOrigin,
     FileEdit,
     GatewayAddress,
@@ -26,7 +26,7 @@ __all__ = ["PipActivation"]
 
 
 class PipActivation:
-    """Implements `headrace.hookspecs.Activation` for pip, and for all that runs pip."""
+    """Implements `headrace.interface.Activation` for pip, and for all that runs pip."""
 
     tool = "pip"
 

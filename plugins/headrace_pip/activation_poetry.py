@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from headrace.editing import presence, toml_text
-from headrace.hookspecs import FileEdit, GatewayAddress, Override, Place, Reader, Scope
+from headrace.interface.editing import presence, toml_text
+from headrace.interface.hookspecs import FileEdit, GatewayAddress, Override, Place, Reader, Scope
 from headrace.models import Origin
 from headrace_pip.activation_toml import TomlActivation, leads_to
 
@@ -17,7 +17,7 @@ __all__ = ["PoetryActivation"]
 
 
 class PoetryActivation(TomlActivation):
-    """Implements `headrace.hookspecs.Activation` for poetry with its mirror plugin."""
+    """Implements `headrace.interface.Activation` for poetry with its mirror plugin."""
 
     tool = "poetry"
     keys = ("plugins", "pypi_mirror", "url")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from headrace.editing import loopback, presence, toml_text
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import (
+from headrace.interface.editing import loopback, presence, toml_text
+from headrace.interface.hookspecs import (
     DiscoveredOrigin,
     FileEdit,
     GatewayAddress,
@@ -24,7 +24,7 @@ __all__ = ["TomlActivation", "leads_to"]
 
 
 class TomlActivation:
-    """Implements `headrace.hookspecs.Activation`; each tool says where its file is."""
+    """Implements `headrace.interface.Activation`; each tool says where its file is."""
 
     tool = ""
     keys: tuple[str, ...] = ()

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from headrace.editing import toml_text
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import FileEdit, GatewayAddress, Override, Place, Reader, Scope
+from headrace.interface.editing import toml_text
+from headrace.interface.hookspecs import FileEdit, GatewayAddress, Override, Place, Reader, Scope
 from headrace.models import Origin
 from headrace_pip.activation_toml import TomlActivation
 
@@ -25,7 +25,7 @@ Settings = Mapping[str, Any]
 
 
 class UvActivation(TomlActivation):
-    """Implements `headrace.hookspecs.Activation` for ``uv pip``."""
+    """Implements `headrace.interface.Activation` for ``uv pip``."""
 
     tool = "uv"
     keys = ("pip", "index-url")

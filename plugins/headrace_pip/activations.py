@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.hookspecs import Activation
+from headrace.interface.hookspecs import Activation
 from headrace_pip.activation_pdm import PdmActivation
 from headrace_pip.activation_pip import PipActivation
 from headrace_pip.activation_poetry import PoetryActivation

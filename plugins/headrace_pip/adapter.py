@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
-from headrace.lookups import Entry, LookUp
+from headrace.interface.lookups import Entry, LookUp
 from headrace.models import (
     Artifact,
     Document,
@@ -60,7 +60,7 @@ _ACCEPT = (
 
 
 class PythonEcosystem:
-    """Implements `headrace.hookspecs.Ecosystem` for Simple API indexes."""
+    """Implements `headrace.interface.Ecosystem` for Simple API indexes."""
 
     name = "python"
     prefixes = paths.PREFIXES

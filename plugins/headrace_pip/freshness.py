@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from headrace.hookspecs import FreshnessProbe
+from headrace.interface.hookspecs import FreshnessProbe
 from headrace.models import Mirror, Request, Response
 
 __all__ = ["PROBE", "serial_of"]

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import quote, urlsplit
 
-from headrace import catalogue
+from headrace.interface import catalogue
 from headrace.models import Artifact, Mirror
 from headrace_pip.names import normalised, project_of, version_of
 from headrace_pip.paths import content_path

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from headrace.config import EnvVars
 from headrace.errors import ConfigurationError, LocalError
-from headrace.hookspecs import DiscoveredOrigin, Place, Reader
+from headrace.interface.hookspecs import DiscoveredOrigin, Place, Reader
 from headrace.models import Credential, Origin
 from headrace.redact import for_display, split_credential
 from headrace_pip import pip_config, variant_index

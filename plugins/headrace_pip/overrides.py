@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from headrace.editing import loopback
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import GatewayAddress, Override, Place, Reader
+from headrace.interface.editing import loopback
+from headrace.interface.hookspecs import GatewayAddress, Override, Place, Reader
 from headrace.redact import for_display
 from headrace_pip import pip_config
 from headrace_pip.activation_toml import leads_to

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import Place, Reader, Scope
+from headrace.interface.hookspecs import Place, Reader, Scope
 from headrace_pip.ini_lines import strip_blocks
 
 __all__ = [

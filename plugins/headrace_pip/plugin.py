@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from headrace.hookspecs import Activation, Ecosystem, FreshnessProbe, hookimpl
+from headrace.interface.hookspecs import Activation, Ecosystem, FreshnessProbe, hookimpl
 from headrace.models import Credential, Mirror, Origin
 
 # ruff: noqa: PLC0415 - whoever loads the entry point does not pay for what it does not use

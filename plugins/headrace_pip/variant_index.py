@@ -19,8 +19,8 @@ from packaging.utils import (
 )
 from packaging.version import Version
 
-from headrace import catalogue
-from headrace.hookspecs import CATALOGUE, DiscoveredOrigin
+from headrace.interface import catalogue
+from headrace.interface.hookspecs import CATALOGUE, DiscoveredOrigin
 from headrace.models import Origin, Request
 from headrace.variants.hosts import VariantRequest
 from headrace_pip import environment, layouts, paths

@@ -1,4 +1,4 @@
-"""The Python ecosystem with pages for builds for accelerators: `headrace.hookspecs.ListsBuilds`."""
+"""The Python ecosystem with pages for builds for accelerators: `headrace.interface.ListsBuilds`."""
 
 from __future__ import annotations
 

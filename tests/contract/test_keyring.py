@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from headrace.config import Folders
-from headrace.hookspecs import DiscoveredOrigin, GatewayAddress
+from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress
 from headrace.models import Credential, Origin
 from headrace.system.state import State
 from lib import wheels

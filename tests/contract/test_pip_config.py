@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.hookspecs import Place, Scope
+from headrace.interface.hookspecs import Place, Scope
 from headrace_pip import pip_config
 from lib.clients import Pip
 from lib.places import reader

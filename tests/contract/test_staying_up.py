@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from headrace.config import Folders
-from headrace.hookspecs import GatewayAddress
+from headrace.interface.hookspecs import GatewayAddress
 from headrace.system.service import health, listeners, process
 from headrace.system.service.identity import instance
 from lib.clients import Environment, Pip

@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 
 from headrace.cli.explain_listed import Listed, listed
-from headrace.hookspecs import GatewayAddress
+from headrace.interface.hookspecs import GatewayAddress
+from headrace.interface.manager import Plugins
 from headrace.models import Origin
-from headrace.plugins import Plugins
 from headrace.variants.choose import decide
 from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.tables import load

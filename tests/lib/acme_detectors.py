@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 
-from headrace.hookspecs import AcceleratorDetector, hookimpl
+from headrace.interface.hookspecs import AcceleratorDetector, hookimpl
 from headrace.variants.hosts import Accelerator
 
 

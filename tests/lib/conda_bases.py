@@ -13,7 +13,7 @@ import venv
 from collections.abc import Mapping
 from pathlib import Path
 
-from headrace.hookspecs import Place, Scope
+from headrace.interface.hookspecs import Place, Scope
 from lib.conda_clients import Base
 from lib.places import place
 

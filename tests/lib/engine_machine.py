@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from headrace.hookspecs import Activation, FileEdit, Place
+from headrace.interface.hookspecs import Activation, FileEdit, Place
 from headrace.system.journal import Journal
 from headrace_docker.engines import Daemon, Machine
 from headrace_docker.registries import known_registries

@@ -11,7 +11,7 @@ import sys
 
 from headrace.cli import edits_of, reloading
 from headrace.cli.context import Context
-from headrace.hookspecs import GatewayAddress, Scope
+from headrace.interface.hookspecs import GatewayAddress, Scope
 from headrace_docker.registries import known_registries
 
 

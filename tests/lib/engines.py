@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headrace.hookspecs import FileEdit
+from headrace.interface.hookspecs import FileEdit
 from headrace_docker import hosts_toml
 from headrace_docker.registries import known
 from lib.engine_homes import enter, home

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headrace.hookspecs import GatewayAddress, Place, Scope
+from headrace.interface.hookspecs import GatewayAddress, Place, Scope
 
 __all__ = ["GATEWAY", "INDEX", "place", "reader"]
 

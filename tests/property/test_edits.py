@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.hookspecs import FileEdit
+from headrace.interface.hookspecs import FileEdit
 from headrace.system import journal as journal_module
 from headrace.system.edits import without
 from headrace.system.journal import Journal

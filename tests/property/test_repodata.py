@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headrace.lookups import Entry
+from headrace.interface.lookups import Entry
 from headrace.models import Digest
 from headrace_conda import formats
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.lookups import Entry
+from headrace.interface.lookups import Entry
 from headrace.models import Digest
 from headrace.system import tables
 

@@ -16,7 +16,7 @@ CORE = ROOT / "shared" / "headrace"
 PLUGINS = ROOT / "plugins"
 
 #: An import may only point to a room with a smaller number, or stay in its own.
-ROOMS: dict[str, float] = {
+ROOMS = {
     "models": 0,
     "errors": 1,
     "redact": 1,
@@ -35,20 +35,11 @@ ROOMS: dict[str, float] = {
     "artifacts": 9,
     "gateway": 10,
     "cli": 11,
-    # Rooms that are being emptied.
-    "lookups": 1,
-    "catalogue": 3,
-    "activations": 4.2,
-    "ecosystems": 4.2,
-    "hookspecs": 4.4,
-    "plugins": 4.6,
-    "editing": 5,
 }
 #: Of the same room: files may import each other. policy and transfer do not know each other.
 #: What plugins may see of the core; everything else is behind hooks.
 OPEN_TO_PLUGINS = {
     *("models", "errors", "redact", "variants", "interface", "config"),
-    *("catalogue", "data", "editing", "hookspecs", "lookups"),
 }
 #: What a pure file may import. Everything is pure but the files below.
 PURE = {
@@ -97,10 +88,10 @@ PURE = {
 #: The files that may touch the world, each with the reason why.
 IMPURE = {
     "shared/headrace/config.py": "the only reader of the environment and of the settings file",
-    "shared/headrace/plugins.py": "loads entry points and logs",
-    "shared/headrace/catalogue.py": "reads the shipped data files",
+    "shared/headrace/interface/manager.py": "loads entry points and logs",
+    "shared/headrace/interface/catalogue.py": "reads the shipped data files",
     "shared/headrace/variants/tables.py": "reads the shipped data files",
-    "shared/headrace/editing/presence.py": "looks for tools on PATH",
+    "shared/headrace/interface/editing/presence.py": "looks for tools on PATH",
     "shared/headrace/system": "files and processes",
     "shared/headrace/network": "sockets",
     "shared/headrace/cli": "the edge",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from headrace.cli.context import Context
 from headrace.errors import ConflictError
-from headrace.hookspecs import Finding
+from headrace.interface.hookspecs import Finding
 
 __all__ = ["CHECKS", "Check"]
 

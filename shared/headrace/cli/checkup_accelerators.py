@@ -13,7 +13,7 @@ from pathlib import Path
 from headrace.cli.checkup import Check
 from headrace.cli.context import Context
 from headrace.config import EnvVars
-from headrace.hookspecs import Finding
+from headrace.interface.hookspecs import Finding
 from headrace.variants.builds import Candidate, CudaTables, Outcome
 from headrace.variants.hosts import Host, Situation, VariantRequest
 

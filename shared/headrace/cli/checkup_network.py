@@ -12,7 +12,7 @@ from headrace.cli.checkup import Check
 from headrace.cli.context import Context
 from headrace.config import NETWORK_VARIABLES, EnvVars
 from headrace.errors import UpstreamError
-from headrace.hookspecs import CATALOGUE, Finding
+from headrace.interface.hookspecs import CATALOGUE, Finding
 from headrace.redact import for_display
 
 __all__ = ["CHECKS"]

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.config import EnvVars, Folders, Settings
-from headrace.hookspecs import Place, Scope
+from headrace.interface.hookspecs import Place, Scope
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from headrace.plugins import Plugins
+    from headrace.interface.manager import Plugins
     from headrace.system.journal import Journal
     from headrace.system.state import State
 
@@ -67,7 +67,7 @@ class Context:
     @cached_property
     def plugins(self) -> Plugins:
         """Every plugin, loaded once."""
-        from headrace.plugins import Plugins  # noqa: PLC0415 - start-up time
+        from headrace.interface.manager import Plugins  # noqa: PLC0415 - start-up time
 
         return Plugins()
 

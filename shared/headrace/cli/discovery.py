@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from headrace.cli.context import Context
 from headrace.errors import ClientError, HeadraceError
-from headrace.hookspecs import DiscoveredOrigin
+from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.models import Credential, Origin
 from headrace.redact import split_credential
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from headrace.cli.context import FAILED, NEEDS_ATTENTION, OK, Context, add_json, add_scope
 from headrace.errors import HeadraceError
-from headrace.hookspecs import Finding
+from headrace.interface.hookspecs import Finding
 
 __all__ = ["add", "run"]
 

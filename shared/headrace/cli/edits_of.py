@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from headrace.cli.context import Context
 from headrace.errors import HeadraceError
-from headrace.hookspecs import Activation, FileEdit, GatewayAddress, OptIn, Override
+from headrace.interface.hookspecs import Activation, FileEdit, GatewayAddress, OptIn, Override
 from headrace.models import Origin
 
 __all__ = ["Wanted", "adopt_leftovers", "in_use", "overrides", "wanted"]

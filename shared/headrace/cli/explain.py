@@ -10,7 +10,7 @@ from urllib.parse import quote
 from headrace.cli.context import FAILED, OK, Context, add_json, add_scope
 from headrace.cli.summary import bytes_text
 from headrace.errors import LocalError
-from headrace.hookspecs import Explanation, GatewayAddress
+from headrace.interface.hookspecs import Explanation, GatewayAddress
 
 __all__ = ["add", "run"]
 

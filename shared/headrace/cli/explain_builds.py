@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from headrace.cli.context import Context
-from headrace.hookspecs import Explanation, GatewayAddress
+from headrace.interface.hookspecs import Explanation, GatewayAddress
 from headrace.variants.builds import CudaTables, Decision
 from headrace.variants.hosts import Host, VariantRequest
 

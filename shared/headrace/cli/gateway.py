@@ -13,7 +13,7 @@ from typing import Any
 from headrace.cli.context import FAILED, OK, Context, add_scope
 from headrace.config import EnvVars, Folders
 from headrace.errors import ClientError, LocalError
-from headrace.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
+from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 
 __all__ = ["add", "run"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from headrace.cli.context import Context
 from headrace.cli.discovery import network_of
 from headrace.config import EnvVars
-from headrace.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
+from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.system import service
 from headrace.system.service import choose
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.cli.context import NEEDS_ATTENTION, OK, Context, add_dry_run, add_json, add_scope
 from headrace.errors import ConflictError, HeadraceError
-from headrace.hookspecs import FileEdit, GatewayAddress
+from headrace.interface.hookspecs import FileEdit, GatewayAddress
 
 if TYPE_CHECKING:
     from headrace.system.journal import Undone

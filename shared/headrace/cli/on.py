@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.cli.context import Context, add_dry_run, add_json, add_scope
 from headrace.errors import ConfigurationError, LocalError
-from headrace.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
+from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.redact import for_display
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from headrace.cli.context import NEEDS_ATTENTION, OK, Context
 from headrace.cli.edits_of import Wanted, overrides
-from headrace.hookspecs import DiscoveredOrigin, FileEdit, GatewayAddress, Override
+from headrace.interface.hookspecs import DiscoveredOrigin, FileEdit, GatewayAddress, Override
 from headrace.redact import for_display
 from headrace.system.edits import diff
 

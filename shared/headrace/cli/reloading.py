@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from headrace.cli.context import Context
 from headrace.errors import HeadraceError, LocalError
-from headrace.hookspecs import FileEdit, Lingers, Reload
+from headrace.interface.hookspecs import FileEdit, Lingers, Reload
 
 if TYPE_CHECKING:
     from headrace.system.journal import Entry

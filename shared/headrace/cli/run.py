@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.cli.context import USAGE, Context
 from headrace.config import EnvVars, Folders
 from headrace.errors import ClientError, HeadraceError, LocalError
-from headrace.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
+from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.models import Origin
 from headrace.system.service import command
 

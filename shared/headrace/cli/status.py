@@ -8,7 +8,7 @@ from typing import Any
 from headrace.cli.context import NEEDS_ATTENTION, OK, Context, add_json, add_scope
 from headrace.cli.summary import bytes_text
 from headrace.errors import HeadraceError
-from headrace.hookspecs import GatewayAddress, Override, Scope, Standing
+from headrace.interface.hookspecs import GatewayAddress, Override, Scope, Standing
 
 __all__ = ["add", "gateway_of", "run"]
 

@@ -18,11 +18,11 @@ from typing import Protocol
 
 from headrace.config import Settings
 from headrace.errors import ConfigurationError, UpstreamError
-from headrace.hookspecs import Ecosystem, ListsBuilds
+from headrace.interface.hookspecs import Ecosystem, ListsBuilds
+from headrace.interface.manager import Plugins
 from headrace.models import Fault, Request, ServeDocument
 from headrace.network.documents import Documents, Page
 from headrace.network.renderings import Rendered, Renderings
-from headrace.plugins import Plugins
 from headrace.system.accelerators.detection import detect
 from headrace.system.accelerators.surroundings import Surroundings
 from headrace.variants.builds import Arrangement, Candidate, CudaTables, PageEntry

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamError
-from headrace.hookspecs import Ecosystem
 from headrace.http.ranges import RangeRequest, Unsatisfiable
+from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, ServeArtifact, Source
 from headrace.network.credentials import Credentials
 from headrace.network.downloader import Download, Downloader

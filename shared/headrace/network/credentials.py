@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from headrace.interface.manager import Plugins
 from headrace.models import Credential, Document, Origin
 from headrace.network.client import Answer, Client
-from headrace.plugins import Plugins
 from headrace.policy import trust
 
 __all__ = ["Credentials", "OriginClient", "in_a_thread"]

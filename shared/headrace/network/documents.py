@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from headrace.errors import OriginError, UpstreamError
-from headrace.hookspecs import Ecosystem
 from headrace.http.caching import directives, is_fresh, lifetime, worth_keeping
+from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Document, Fault, ServeDocument
 from headrace.network.credentials import OriginClient
 from headrace.network.error_memory import ErrorMemory

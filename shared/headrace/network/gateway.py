@@ -17,8 +17,9 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from headrace.config import Folders, Settings
 from headrace.errors import StoreError, UpstreamError
-from headrace.hookspecs import DiscoveredOrigin, Ecosystem
 from headrace.http.caching import demand
+from headrace.interface.hookspecs import DiscoveredOrigin, Ecosystem
+from headrace.interface.manager import Plugins
 from headrace.models import (
     Artifact,
     Document,
@@ -36,7 +37,6 @@ from headrace.network.exchange import Exchange, Gone, Receive, Scope, Send
 from headrace.network.guard import Guard
 from headrace.network.renderings import Rendered
 from headrace.network.wiring import Parts, assemble
-from headrace.plugins import Plugins
 from headrace.redact import for_files
 
 __all__ = ["build_app"]

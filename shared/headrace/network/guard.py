@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from headrace.hookspecs import Ecosystem, ForEverybody, Phrases
+from headrace.interface.hookspecs import Ecosystem, ForEverybody, Phrases
 from headrace.models import Request
 from headrace.network import negotiation
 from headrace.network.exchange import Exchange, Gone, Receive, Scope, Send

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from headrace.errors import StoreError, UpstreamError
-from headrace.lookups import Head, Seen
+from headrace.interface.lookups import Head, Seen
 from headrace.models import Document, Fault
 from headrace.network.credentials import OriginClient
 from headrace.system.pages import Pages

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from headrace.interface.manager import Plugins
 from headrace.models import Artifact, Credential, Mirror, Origin, Source
 from headrace.network.credentials import Credentials, in_a_thread
-from headrace.plugins import Plugins
 from headrace.policy import trust
 
 __all__ = ["Logins", "headers_for"]

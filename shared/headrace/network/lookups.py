@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from headrace.errors import HeadraceError, OriginError
-from headrace.hookspecs import Ecosystem
 from headrace.http.caching import BREATH, TOLERATED
-from headrace.lookups import Effort, Head, LookUp, Seen, Want
+from headrace.interface.hookspecs import Ecosystem
+from headrace.interface.lookups import Effort, Head, LookUp, Seen, Want
 from headrace.models import Artifact, Fault, ServeArtifact, ServeDocument
 from headrace.network.documents import HEADERS_WITHIN
 from headrace.network.heads import Heads
@@ -27,7 +27,7 @@ from headrace.system.copies import Copy
 
 __all__ = ["LookUps"]
 
-_log = logging.getLogger("headrace.lookups")
+_log = logging.getLogger("headrace.interface.lookups")
 
 #: Bytes of a document that is read as a whole; larger ones are tables.
 LARGEST = 32 << 20

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from headrace.config import Settings
 from headrace.errors import UpstreamError
-from headrace.hookspecs import Ecosystem
+from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Document, Fault, Mirror, MirrorStats, ServeDocument
 from headrace.network.client import Client
 from headrace.network.credentials import OriginClient

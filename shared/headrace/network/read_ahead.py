@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from headrace.errors import HeadraceError, UpstreamError
-from headrace.hookspecs import Ecosystem
+from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Document, Fault, Request, ServeArtifact, ServeDocument
 
 __all__ = ["Fetcher", "ReadAhead"]

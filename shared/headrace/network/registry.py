@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
-from headrace.hookspecs import Ecosystem
+from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Document, ServeArtifact, ServeDocument
 from headrace.network.documents import Documents
 from headrace.network.lookups import LookUps

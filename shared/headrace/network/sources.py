@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from headrace.config import Settings
-from headrace.hookspecs import Ecosystem
+from headrace.interface.hookspecs import Ecosystem
+from headrace.interface.manager import Plugins
 from headrace.models import (
     Artifact,
     Fault,
@@ -26,7 +27,6 @@ from headrace.models import (
 )
 from headrace.network.client import Client
 from headrace.network.prober import Candidate, run_race
-from headrace.plugins import Plugins
 from headrace.policy import selection
 from headrace.policy.freshness import Lacking
 from headrace.policy.trust import may_be_asked_beside, may_supply_bytes

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 from headrace import __version__
 from headrace.errors import UpstreamError
-from headrace.hookspecs import Ecosystem
+from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Request, ServeArtifact, ServeDocument, TransferFinished
 from headrace.network import metrics
 from headrace.network.wiring import Parts

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from headrace.config import Folders, Settings
-from headrace.hookspecs import DiscoveredOrigin, Ecosystem
+from headrace.interface.hookspecs import DiscoveredOrigin, Ecosystem
+from headrace.interface.manager import Plugins
 from headrace.models import (
     Artifact,
     Document,
@@ -43,7 +44,6 @@ from headrace.network.sources import ORIGIN, Sources
 from headrace.network.status import Ledger
 from headrace.network.verbatim import Verbatim
 from headrace.network.verbatim_flight import InParts
-from headrace.plugins import Plugins
 from headrace.redact import for_files
 from headrace.system.copies import Copies
 from headrace.system.fingerprint import NetworkPage

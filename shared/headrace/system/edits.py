@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
-from headrace.hookspecs import FileEdit
+from headrace.interface.hookspecs import FileEdit
 from headrace.redact import for_display
 
 __all__ = ["diff", "hide_secrets", "without"]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from headrace.errors import ConflictError, LocalError
-from headrace.hookspecs import FileEdit, Reload
+from headrace.interface.hookspecs import FileEdit, Reload
 from headrace.system import atomic, edits
 from headrace.system.transaction import (
     Write,

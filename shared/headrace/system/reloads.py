@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.errors import LocalError
-from headrace.hookspecs import Answer, Reload
+from headrace.interface.hookspecs import Answer, Reload
 
 __all__ = ["processes", "shows", "tell", "wait_until"]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from headrace.config import NETWORK_VARIABLES, Folders
 from headrace.errors import LocalError
-from headrace.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
+from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.models import Credential, Origin
 from headrace.system import atomic
 

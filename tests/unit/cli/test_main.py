@@ -12,7 +12,7 @@ import pytest
 from headrace.cli import COMMANDS, main
 from headrace.cli.context import Context
 from headrace.config import Folders
-from headrace.hookspecs import Scope
+from headrace.interface.hookspecs import Scope
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import pytest
 from headrace.cli import on
 from headrace.cli.context import NEEDS_ATTENTION, Context
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import Activation, Scope
+from headrace.interface.hookspecs import Activation, Scope
 
 
 class Only:

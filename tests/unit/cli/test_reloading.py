@@ -10,7 +10,7 @@ import pytest
 
 from headrace.cli import reloading
 from headrace.cli.context import Context
-from headrace.hookspecs import Answer, FileEdit, Reload
+from headrace.interface.hookspecs import Answer, FileEdit, Reload
 from lib.small_daemon import NAME, Small, running
 
 URL = "http://127.0.0.1:17223"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import FileEdit, GatewayAddress, Override, Place, Scope, Standing
+from headrace.interface.hookspecs import FileEdit, GatewayAddress, Override, Place, Scope, Standing
 from headrace.models import Origin
 from headrace_conda import bases
 from headrace_conda.activation_conda import CondaActivation

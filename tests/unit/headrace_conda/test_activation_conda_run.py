@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.hookspecs import CATALOGUE, Place
+from headrace.interface.hookspecs import CATALOGUE, Place
 from headrace.models import Origin
 from headrace_conda import bases, known
 from headrace_conda.activation_conda import CondaActivation

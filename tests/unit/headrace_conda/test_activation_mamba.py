@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.hookspecs import Standing
+from headrace.interface.hookspecs import Standing
 from headrace.models import Origin
 from headrace_conda.activation_mamba import MambaActivation
 from lib.places import GATEWAY, place, reader

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from headrace.editing import toml_text
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import GatewayAddress, Place, Scope, Standing
+from headrace.interface.editing import toml_text
+from headrace.interface.hookspecs import GatewayAddress, Place, Scope, Standing
 from headrace.models import Origin
 from headrace.system.journal import Journal
 from headrace_conda.activation_pixi import PixiActivation

@@ -12,7 +12,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from headrace.lookups import Effort, Entry, LookUp, Seen, Want
+from headrace.interface.lookups import Effort, Entry, LookUp, Seen, Want
 from headrace.models import (
     Artifact,
     Digest,

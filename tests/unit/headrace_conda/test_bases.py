@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.hookspecs import Place
+from headrace.interface.hookspecs import Place
 from headrace_conda import bases
 from headrace_conda.bases import Base, find
 from lib.conda_bases import on_path, site_of, stand_in

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headrace.hookspecs import CATALOGUE, DiscoveredOrigin
+from headrace.interface.hookspecs import CATALOGUE, DiscoveredOrigin
 from headrace_conda import channels, known
 
 FORGE = "https://conda.anaconda.org"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from headrace.errors import HeadraceError
-from headrace.hookspecs import Override, Place
+from headrace.interface.hookspecs import Override, Place
 from headrace_conda import bases
 from headrace_conda.activation_conda import CondaActivation
 from lib.conda_bases import at, stand_in

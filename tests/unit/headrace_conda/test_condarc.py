@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.hookspecs import GatewayAddress, Scope
+from headrace.interface.hookspecs import GatewayAddress, Scope
 from headrace.models import Origin
 from headrace_conda import condarc
 from lib.places import GATEWAY, place

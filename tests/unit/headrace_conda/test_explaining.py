@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from headrace.hookspecs import Explanation
+from headrace.interface.hookspecs import Explanation
 from headrace_conda import bases, explaining, plugin
 from headrace_conda.explaining import explain
 from lib.conda_bases import at, stand_in

@@ -11,7 +11,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from headrace.lookups import Entry
+from headrace.interface.lookups import Entry
 from headrace.models import Digest
 from headrace_conda import formats
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import Place, Reload, Scope, Standing
+from headrace.interface.hookspecs import Place, Reload, Scope, Standing
 from headrace_docker.activation_containers import NAME, ContainersActivation
 from lib.engine_machine import ORIGINS, Engines, edits_of, put, read, round_trip
 from lib.places import GATEWAY, place

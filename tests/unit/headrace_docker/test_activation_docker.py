@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import Answer, GatewayAddress, Place, Scope, Standing
+from headrace.interface.hookspecs import Answer, GatewayAddress, Place, Scope, Standing
 from headrace_docker.activation_docker import DockerActivation
 from lib.engine_machine import ORIGINS, URL, Engines, daemon, edits_of, put, read, round_trip
 from lib.places import GATEWAY, place

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from headrace.lookups import Head, Seen
+from headrace.interface.lookups import Head, Seen
 from headrace.models import Artifact, Document, Origin, Request, ServeArtifact
 from headrace_docker.adapter import DockerEcosystem
 

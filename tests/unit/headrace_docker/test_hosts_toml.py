@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.hookspecs import FileEdit, Override, Scope, Standing
+from headrace.interface.hookspecs import FileEdit, Override, Scope, Standing
 from headrace_docker import hosts_toml
 from headrace_docker.activation_containerd import ContainerdActivation
 from headrace_docker.registries import Registry, known

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import Scope, Standing
+from headrace.interface.hookspecs import Scope, Standing
 from headrace.models import Credential, Mirror
 from headrace_docker import docker_config
 from headrace_docker.activation_logins import LoginsActivation

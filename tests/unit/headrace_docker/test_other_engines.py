@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import Scope, Standing
+from headrace.interface.hookspecs import Scope, Standing
 from headrace_docker.activation_buildkit import BuildkitActivation
 from headrace_docker.activation_k3s import K3sActivation, Rke2Activation
 from headrace_docker.activation_virtual import VirtualActivation

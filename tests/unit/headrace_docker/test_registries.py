@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.hookspecs import Scope
+from headrace.interface.hookspecs import Scope
 from headrace.models import Origin
 from headrace_docker.activation_containerd import ContainerdActivation
 from headrace_docker.registries import fronted, known, known_registries

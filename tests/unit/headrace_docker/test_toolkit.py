@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.hookspecs import Place, Scope
+from headrace.interface.hookspecs import Place, Scope
 from headrace.variants.hosts import Accelerator, Host
 from headrace_docker.toolkit import check
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import GatewayAddress, Place, Scope, Standing
+from headrace.interface.hookspecs import GatewayAddress, Place, Scope, Standing
 from headrace.models import Origin
 from headrace_pip import layouts, pip_config, pip_text, plugin
 from headrace_pip import origins as origins_module

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from headrace.editing import toml_text
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import GatewayAddress, Place, Scope, Standing
+from headrace.interface.editing import toml_text
+from headrace.interface.hookspecs import GatewayAddress, Place, Scope, Standing
 from headrace.models import Origin
 from headrace_pip import origins as origins_module
 from headrace_pip.activation_pdm import PdmActivation

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headrace.config import Folders
-from headrace.hookspecs import DiscoveredOrigin
+from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.models import Credential, Origin
 from headrace.system.state import State
 from headrace_pip import credentials

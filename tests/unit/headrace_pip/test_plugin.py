@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from headrace.interface.manager import Plugins
 from headrace.models import Mirror, Origin
-from headrace.plugins import Plugins
 from headrace_pip import plugin
 
 INDEX = Origin("python", "https://index.example/simple")
@@ -39,7 +39,7 @@ def test_a_third_partys_mirror_of_the_same_name_wins() -> None:
         """A site's own plugin."""
 
     mine = Mirror("tuna", "python", "https://campus.example", "packages")
-    from headrace.hookspecs import hookimpl  # noqa: PLC0415 - beside its use
+    from headrace.interface.hookspecs import hookimpl  # noqa: PLC0415 - beside its use
 
     @hookimpl
     def headrace_mirrors(ecosystem: str) -> list[Mirror]:

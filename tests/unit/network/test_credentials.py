@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.hookspecs import hookimpl
+from headrace.interface.hookspecs import hookimpl
 from headrace.models import Credential, Origin
 from lib import wheels
 from lib.app import App, mirror

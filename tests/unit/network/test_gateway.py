@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from headrace.hookspecs import hookimpl
-from headrace.lookups import Entry, LookUp
+from headrace.interface.hookspecs import hookimpl
+from headrace.interface.lookups import Entry, LookUp
 from headrace.models import (
     Artifact,
     Document,

@@ -11,7 +11,7 @@ import pytest
 
 from headrace.config import Settings
 from headrace.errors import ConfigurationError
-from headrace.hookspecs import hookimpl
+from headrace.interface.hookspecs import hookimpl
 from headrace.models import Credential, Mirror, Origin
 from headrace.policy.trust import may_supply_document
 from lib import wheels

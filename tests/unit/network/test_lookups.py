@@ -15,8 +15,8 @@ from urllib.parse import quote
 import pytest
 
 import headrace_conda.adapter
-from headrace.hookspecs import hookimpl
-from headrace.lookups import Entry, LookUp
+from headrace.interface.hookspecs import hookimpl
+from headrace.interface.lookups import Entry, LookUp
 from headrace.network import lookups
 from headrace.system import tables
 from headrace_conda import formats

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from headrace.config import Settings
-from headrace.hookspecs import hookimpl
+from headrace.interface.hookspecs import hookimpl
+from headrace.interface.manager import Plugins
 from headrace.models import Mirror
 from headrace.network.sources import Sources
-from headrace.plugins import Plugins
 
 SURE = Mirror("sure", "python", "https://sure.example", "packages")
 DOUBTFUL = Mirror("doubtful", "python", "https://doubtful.example", "packages", opt_in=True)

@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from headrace.hookspecs import Ecosystem
+from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Digest, OperatorClass, Origin
 from headrace.network import provisional
 from lib import modes, wheels

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import UpstreamError
-from headrace.hookspecs import Ecosystem
+from headrace.interface.hookspecs import Ecosystem
 from headrace.models import (
     Document,
     Fault,

@@ -17,7 +17,8 @@ import pytest
 
 from headrace.config import Settings
 from headrace.errors import UpstreamError
-from headrace.hookspecs import Ecosystem, hookimpl
+from headrace.interface.hookspecs import Ecosystem, hookimpl
+from headrace.interface.manager import Plugins
 from headrace.models import (
     Artifact,
     Digest,
@@ -32,7 +33,6 @@ from headrace.models import (
 from headrace.network import prober
 from headrace.network.client import Client
 from headrace.network.sources import Sources
-from headrace.plugins import Plugins
 from headrace.system.statistics import Statistics
 from lib import modes, ports
 from lib.servers import RecordingServer

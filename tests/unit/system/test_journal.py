@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import ConflictError, LocalError
-from headrace.hookspecs import FileEdit
+from headrace.interface.hookspecs import FileEdit
 from headrace.system.edits import diff
 from headrace.system.journal import Journal
 from headrace.system.transaction import read_file

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import LocalError
-from headrace.hookspecs import Answer, FileEdit, Reload
+from headrace.interface.hookspecs import Answer, FileEdit, Reload
 from headrace.system import reloads
 from headrace.system.journal import Journal
 from lib.small_daemon import NAME, Small, running

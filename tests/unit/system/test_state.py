@@ -7,7 +7,7 @@ import pytest
 
 from headrace.config import Folders
 from headrace.errors import LocalError
-from headrace.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
+from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.models import Credential, Origin
 from headrace.system.state import State
 

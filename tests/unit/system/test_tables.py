@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.lookups import Entry
+from headrace.interface.lookups import Entry
 from headrace.models import Digest
 from headrace.system import tables
 

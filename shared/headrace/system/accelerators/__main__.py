@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from headrace.config import Folders, environment
-from headrace.plugins import Plugins
+from headrace.interface.manager import Plugins
 from headrace.system.accelerators.detection import detect
 from headrace.system.accelerators.surroundings import Surroundings
 

@@ -57,7 +57,7 @@ def _detector(name: str) -> Callable[[], Sequence[Accelerator]]:
     if ":" in name:
         function: Callable[[], Sequence[Accelerator]] = resolve(name)
         return function
-    from headrace.plugins import Plugins  # noqa: PLC0415 - only where a plugin is asked
+    from headrace.interface.manager import Plugins  # noqa: PLC0415 - only where a plugin is asked
 
     for detector in Plugins().accelerator_detectors():
         if detector.name == name:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from headrace.config import environment
-from headrace.hookspecs import AcceleratorDetector
+from headrace.interface.hookspecs import AcceleratorDetector
 from headrace.system.accelerators import (
     amd,
     boards,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from headrace.hookspecs import AcceleratorDetector
+from headrace.interface.hookspecs import AcceleratorDetector
 from headrace.system.accelerators.answers import Finding, Outcome
 from headrace.system.accelerators.asking import ask_plugin
 from headrace.system.accelerators.child import resolve

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.config import EnvVars, Folders, Settings
-from headrace.hookspecs import GatewayAddress, Scope
+from headrace.interface.hookspecs import GatewayAddress, Scope
 
 if TYPE_CHECKING:
     from headrace.system.service.choose import KeptUp
@@ -30,7 +30,7 @@ def ensure(
     One that is up already takes new origins and settings without dropping a connection. LocalError
     when it cannot be started; then no file of it is left.
     """
-    from headrace.plugins import Plugins  # noqa: PLC0415 - start-up time
+    from headrace.interface.manager import Plugins  # noqa: PLC0415 - start-up time
     from headrace.system.journal import Journal  # noqa: PLC0415 - as above
     from headrace.system.service import choose, process  # noqa: PLC0415 - as above
     from headrace.system.service.redirects import redirects  # noqa: PLC0415 - as above

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from headrace.config import NETWORK_VARIABLES
 from headrace.errors import LocalError
-from headrace.hookspecs import FileEdit, Reader, Scope
+from headrace.interface.hookspecs import FileEdit, Reader, Scope
 from headrace.system.service import account, listeners, process
 from headrace.system.service.task import ACCOUNT, Task, copies
 

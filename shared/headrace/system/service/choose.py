@@ -15,7 +15,7 @@ from pathlib import Path
 
 from headrace.config import Folders
 from headrace.errors import LocalError
-from headrace.hookspecs import FileEdit, GatewayAddress, Reader, Scope
+from headrace.interface.hookspecs import FileEdit, GatewayAddress, Reader, Scope
 from headrace.system.service import health, ports, process
 from headrace.system.service.bare import Bare
 from headrace.system.service.identity import instance

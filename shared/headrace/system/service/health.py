@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.hookspecs import GatewayAddress
+from headrace.interface.hookspecs import GatewayAddress
 
 __all__ = ["Health", "ask", "is_up", "wait_until_up"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.errors import LocalError
-from headrace.hookspecs import FileEdit, Reader
+from headrace.interface.hookspecs import FileEdit, Reader
 from headrace.system.service.process import holder_argv
 from headrace.system.service.task import Task, copies
 

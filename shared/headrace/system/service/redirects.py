@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headrace.hookspecs import Ecosystem
+from headrace.interface.hookspecs import Ecosystem
 from headrace.models import PassThrough, Reply, Request, ServeDocument
 from headrace.redact import for_files
 

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headrace.errors import LocalError
-from headrace.hookspecs import FileEdit, Reader, Scope
+from headrace.interface.hookspecs import FileEdit, Reader, Scope
 from headrace.system.service import account
 from headrace.system.service.process import holder_argv
 from headrace.system.service.task import ACCOUNT, Task, copies

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from headrace.config import Folders
-from headrace.hookspecs import FileEdit, Reader, Scope
+from headrace.interface.hookspecs import FileEdit, Reader, Scope
 from headrace.system.service.process import Held, worker_argv
 
 __all__ = ["ACCOUNT", "Keeper", "Task", "copies", "task"]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headrace.errors import LocalError
-from headrace.hookspecs import FileEdit, Reader
+from headrace.interface.hookspecs import FileEdit, Reader
 from headrace.system.service.process import holder_argv, stop
 from headrace.system.service.task import Task, copies
 

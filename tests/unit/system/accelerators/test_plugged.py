@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.hookspecs import AcceleratorDetector
+from headrace.interface.hookspecs import AcceleratorDetector
 from headrace.system.accelerators.detection import detect
 from headrace.variants.hosts import Accelerator, Host, Situation
 from lib import acme_detectors as acme

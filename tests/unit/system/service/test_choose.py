@@ -14,7 +14,7 @@ import pytest
 
 from headrace.config import Folders
 from headrace.errors import LocalError
-from headrace.hookspecs import FileEdit, GatewayAddress, Scope
+from headrace.interface.hookspecs import FileEdit, GatewayAddress, Scope
 from headrace.system.service import choose, ports, process
 from headrace.system.service.identity import instance
 from headrace.system.service.task import Task

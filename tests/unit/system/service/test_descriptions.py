@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from headrace.config import Folders
-from headrace.hookspecs import Scope
+from headrace.interface.hookspecs import Scope
 from headrace.system.service import holder_windows, launchd, windows
 from headrace.system.service import task as tasks
 from headrace.system.service.launchd import Launchd

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from headrace.config import Folders
-from headrace.hookspecs import Scope
+from headrace.interface.hookspecs import Scope
 from headrace.system.service import systemd
 from headrace.system.service.systemd import Systemd
 from headrace.system.service.task import Task, task

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from headrace import catalogue
-from headrace.catalogue import KnownOrigin, Row, Status
 from headrace.errors import ConfigurationError
+from headrace.interface import catalogue
+from headrace.interface.catalogue import KnownOrigin, Row, Status
 from headrace.models import Mirror, OperatorClass
 from headrace_conda.layouts import LAYOUTS as CONDA_LAYOUTS
 from headrace_pip import layouts

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 
 import pluggy
 
-from headrace.activations import (
+from headrace.interface.activations import (
     CATALOGUE,
     Activation,
     Answer,
@@ -29,7 +29,7 @@ from headrace.activations import (
     Scope,
     Standing,
 )
-from headrace.ecosystems import Ecosystem, ForEverybody, ListsBuilds, Phrases
+from headrace.interface.ecosystems import Ecosystem, ForEverybody, ListsBuilds, Phrases
 from headrace.models import (
     Artifact,
     Credential,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from headrace.lookups import Entry, LookUp
+from headrace.interface.lookups import Entry, LookUp
 from headrace.models import (
     Artifact,
     Document,

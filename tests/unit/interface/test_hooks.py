@@ -12,8 +12,8 @@ from typing import cast
 
 import pytest
 
-from headrace import hookspecs
-from headrace.hookspecs import (
+from headrace.interface import hookspecs
+from headrace.interface.hookspecs import (
     AcceleratorDetector,
     Activation,
     Ecosystem,
@@ -24,6 +24,7 @@ from headrace.hookspecs import (
     Scope,
     hookimpl,
 )
+from headrace.interface.manager import Plugins
 from headrace.models import (
     Artifact,
     Credential,
@@ -34,7 +35,6 @@ from headrace.models import (
     SourceFailed,
     TransferFinished,
 )
-from headrace.plugins import Plugins
 from headrace.variants.hosts import Accelerator, Host, Variant, VariantRequest
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("headrace_")]

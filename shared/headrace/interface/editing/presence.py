@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from headrace.hookspecs import Place
+from headrace.interface.hookspecs import Place
 
 __all__ = ["has_package", "program"]
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from headrace import hookspecs
+from headrace.interface import hookspecs
 
 if TYPE_CHECKING:
-    from headrace.hookspecs import (
+    from headrace.interface.hookspecs import (
         AcceleratorDetector,
         Activation,
         AskGateway,
