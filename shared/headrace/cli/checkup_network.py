@@ -81,13 +81,13 @@ def surroundings(context: Context) -> Iterator[Finding]:
 
 def origins(context: Context) -> Iterator[Finding]:
     """Ask each origin for something small, with the recorded settings."""
-    from headrace.network import once  # noqa: PLC0415 - start-up time
+    from headrace.upstream import oneshot  # noqa: PLC0415 - start-up time
 
     env = {**context.env, **context.state.network()}
     for each in context.state.origins():
         shown = for_display(each.origin.url)
         try:
-            answer = once.ask(env, f"{each.origin.url}/")
+            answer = oneshot.ask(env, f"{each.origin.url}/")
         except UpstreamError as error:
             hint = error.hint or "check the network, the proxy and the certificate settings"
             # One that no tool names, but that every user could, may well be out of reach.

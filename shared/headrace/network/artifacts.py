@@ -18,15 +18,15 @@ from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamE
 from headrace.http.ranges import RangeRequest, Unsatisfiable
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, ServeArtifact, Source
-from headrace.network.credentials import Credentials
 from headrace.network.downloader import Download, Downloader
 from headrace.network.exchange import Exchange, Gone
-from headrace.network.logins import Logins
 from headrace.network.negotiation import Wanted, matches, wanted_range
 from headrace.network.registry import Registry
 from headrace.network.small import SmallArtifacts
 from headrace.redact import for_files
 from headrace.system.store import Store, StoredFile
+from headrace.upstream.auth.mirror_logins import Logins
+from headrace.upstream.auth.origin_credentials import Credentials
 
 __all__ = ["Artifacts", "Choice", "etag_of"]
 

@@ -24,8 +24,8 @@ from headrace.network.download_surroundings import Surroundings
 from headrace.transfer.machine import GIVE_UP, WHOLE_BELOW
 
 if TYPE_CHECKING:
-    from headrace.network.client import Client
     from headrace.system.store import Store, StoredFile
+    from headrace.upstream.client import Client
 
 __all__ = ["Download", "Downloader"]
 

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from headrace.errors import UpstreamError
 from headrace.models import Fault
-from headrace.network.client import Client, RangeStream
+from headrace.upstream.client import Client, RangeStream
 
 __all__ = ["Candidate", "Report", "run_race"]
 

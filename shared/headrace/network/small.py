@@ -15,10 +15,10 @@ from collections.abc import Callable
 from headrace.errors import IntegrityError, OriginError, StoreError, UpstreamError
 from headrace.http.ranges import ContentRange
 from headrace.models import Artifact, Digest, Fault
-from headrace.network.client import Client
-from headrace.network.credentials import OriginClient
 from headrace.redact import for_display
 from headrace.system.store import Store
+from headrace.upstream.auth.origin_credentials import OriginClient
+from headrace.upstream.client import Client
 
 __all__ = ["SmallArtifacts"]
 

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from headrace.errors import OriginError, StoreError, UpstreamError
 from headrace.http.caching import is_fresh
 from headrace.models import Document, Fault, ServeDocument
-from headrace.network.client import Client
 from headrace.network.documents import (
     HEADERS_WITHIN,
     MISSING_LIFETIME,
@@ -32,6 +31,7 @@ from headrace.network.verbatim_flight import Changed, Doubtful, Flight, InParts,
 from headrace.network.verbatim_head import document_of, head_for, is_known, not_to_be_kept
 from headrace.redact import for_display
 from headrace.system.copies import Copies, Copy
+from headrace.upstream.client import Client
 
 __all__ = ["Given", "Verbatim"]
 

@@ -19,8 +19,6 @@ from headrace.errors import HeadraceError, OriginError, StoreError, UpstreamErro
 from headrace.http.caching import lifetime
 from headrace.http.ranges import ContentRange
 from headrace.models import Artifact, Document, Fault, ServeDocument
-from headrace.network.client import Client
-from headrace.network.document_stream import DocumentStream
 from headrace.network.prober import Report
 from headrace.network.verbatim_head import (
     about_caches,
@@ -31,6 +29,8 @@ from headrace.network.verbatim_head import (
 )
 from headrace.redact import for_display
 from headrace.system.copies import Copies, Copy, Draft
+from headrace.upstream.client import Client
+from headrace.upstream.document_stream import DocumentStream
 
 __all__ = ["Changed", "Doubtful", "Flight", "InParts", "follow", "read"]
 

@@ -28,12 +28,9 @@ from headrace.models import (
 )
 from headrace.network.arranging import Arranging
 from headrace.network.artifacts import LARGE, Artifacts
-from headrace.network.client import Client
-from headrace.network.credentials import Credentials, OriginClient
 from headrace.network.documents import Documents
 from headrace.network.downloader import Downloader
 from headrace.network.heads import Heads
-from headrace.network.logins import Logins, headers_for
 from headrace.network.lookups import LookUps
 from headrace.network.provisional import Provisional
 from headrace.network.read_ahead import ReadAhead
@@ -51,6 +48,9 @@ from headrace.system.memory import give_back, keep_small
 from headrace.system.pages import Pages
 from headrace.system.statistics import Statistics
 from headrace.system.store import Store
+from headrace.upstream.auth.mirror_logins import Logins, headers_for
+from headrace.upstream.auth.origin_credentials import Credentials, OriginClient
+from headrace.upstream.client import Client
 
 __all__ = ["Parts", "assemble"]
 

@@ -25,10 +25,10 @@ from headrace.models import (
     SourceFailed,
     TransferFinished,
 )
-from headrace.network.client import Client
 from headrace.network.downloader import Download, Downloader
 from headrace.system.store import Store
 from headrace.transfer.machine import HOLD_BACK
+from headrace.upstream.client import Client
 from lib import modes
 from lib.servers import RecordingServer
 

@@ -25,7 +25,7 @@ import asyncio, hashlib, json, sys
 from pathlib import Path
 from headrace.config import Settings
 from headrace.models import Artifact, Digest, Origin, Source
-from headrace.network.client import Client
+from headrace.upstream.client import Client
 from headrace.network.downloader import Downloader
 from headrace.system.store import Store
 

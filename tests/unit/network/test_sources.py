@@ -31,9 +31,9 @@ from headrace.models import (
     TransferFinished,
 )
 from headrace.network import prober
-from headrace.network.client import Client
 from headrace.network.sources import Sources
 from headrace.system.statistics import Statistics
+from headrace.upstream.client import Client
 from lib import modes, ports
 from lib.servers import RecordingServer
 

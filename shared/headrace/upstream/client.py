@@ -19,17 +19,17 @@ from urllib.parse import urlsplit
 from headrace import __version__
 from headrace.errors import ConfigurationError, HeadraceError, UpstreamError
 from headrace.models import Fault
-from headrace.network.answers import Answer, judge_artifact
-from headrace.network.bearer import Bearer
-from headrace.network.client_exchange import SentRequest, close_quietly, place_of, redirect_of
-from headrace.network.document_stream import DocumentStream
-from headrace.network.faults import is_stale
-from headrace.network.lanes import Lanes
-from headrace.network.names import Names
-from headrace.network.outgoing import Proxies
-from headrace.network.range_stream import RangeStream
-from headrace.network.roots import Roots
 from headrace.redact import for_display
+from headrace.upstream.auth.bearer import Bearer
+from headrace.upstream.document_stream import DocumentStream
+from headrace.upstream.error_mapping import is_stale
+from headrace.upstream.http2_lanes import Lanes
+from headrace.upstream.proxies import Proxies
+from headrace.upstream.range_stream import RangeStream
+from headrace.upstream.resolver import Names
+from headrace.upstream.responses import Answer, judge_artifact
+from headrace.upstream.sent_request import SentRequest, close_quietly, place_of, redirect_of
+from headrace.upstream.tls import Roots
 
 if TYPE_CHECKING:
     import httpx

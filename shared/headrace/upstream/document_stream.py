@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 from headrace.errors import UpstreamError
 from headrace.models import Fault
-from headrace.network.answers import judge_status
 from headrace.redact import for_display
+from headrace.upstream.responses import judge_status
 
 __all__ = ["DocumentStream"]
 

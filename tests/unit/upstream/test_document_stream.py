@@ -11,8 +11,8 @@ import pytest
 
 from headrace.errors import UpstreamError
 from headrace.models import Fault
-from headrace.network import document_stream
-from headrace.network.document_stream import DocumentStream
+from headrace.upstream import document_stream
+from headrace.upstream.document_stream import DocumentStream
 
 PLAIN = b"".join(b"%d, " % number for number in range(60_000))
 

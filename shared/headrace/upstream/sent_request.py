@@ -10,9 +10,9 @@ from urllib.parse import urljoin, urlsplit
 
 from headrace.errors import UpstreamError
 from headrace.models import Fault
-from headrace.network.faults import diagnose
-from headrace.network.roots import Roots
 from headrace.redact import for_display
+from headrace.upstream.error_mapping import diagnose
+from headrace.upstream.tls import Roots
 
 __all__ = ["SentRequest", "close_quietly", "place_of", "redirect_of"]
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 
 from headrace.interface.manager import Plugins
 from headrace.models import Credential, Document, Origin
-from headrace.network.client import Answer, Client
 from headrace.policy import trust
+from headrace.upstream.client import Answer, Client
 
 __all__ = ["Credentials", "OriginClient", "in_a_thread"]
 

@@ -18,7 +18,7 @@ import pytest
 
 from headrace.errors import UpstreamError
 from headrace.models import Fault
-from headrace.network.client import Answer, Client, RangeStream
+from headrace.upstream.client import Answer, Client, RangeStream
 from lib import modes, ports
 from lib.servers import RecordingServer, Reply
 
@@ -396,7 +396,7 @@ def test_cookies_are_never_kept(server: RecordingServer) -> None:
 
 def test_the_library_is_not_imported_before_it_is_needed() -> None:
     code = (
-        "import sys; from headrace.network.client import Client; Client({});"
+        "import sys; from headrace.upstream.client import Client; Client({});"
         "print([m for m in ('httpx', 'httpcore', 'anyio', 'h2', 'certifi') if m in sys.modules])"
     )
     env = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from headrace.interface.manager import Plugins
 from headrace.models import Artifact, Credential, Mirror, Origin, Source
-from headrace.network.credentials import Credentials, in_a_thread
 from headrace.policy import trust
+from headrace.upstream.auth.origin_credentials import Credentials, in_a_thread
 
 __all__ = ["Logins", "headers_for"]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from headrace.network.client import Client
-from headrace.network.lanes import LANES, STREAMS, Lanes
+from headrace.upstream.client import Client
+from headrace.upstream.http2_lanes import LANES, STREAMS, Lanes
 from lib import ports
 from lib.certificates import authority
 

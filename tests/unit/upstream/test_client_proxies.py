@@ -20,8 +20,8 @@ import pytest
 
 from headrace.errors import ConfigurationError, UpstreamError
 from headrace.models import Fault
-from headrace.network.client import Client
-from headrace.network.outgoing import Proxies
+from headrace.upstream.client import Client
+from headrace.upstream.proxies import Proxies
 from lib import ports
 from lib.certificates import authority
 from lib.servers import RecordingServer

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from headrace.network.answers import Answer
-from headrace.network.bearer import Bearer, Challenge, parse
+from headrace.upstream.auth.bearer import Bearer, Challenge, parse
+from headrace.upstream.responses import Answer
 
 URL = "https://registry.images.example/v2/org/x/manifests/v1"
 REALM = 'Bearer realm="https://auth.images.example/token",service="s",scope="repository:org/x:pull"'

@@ -13,8 +13,8 @@ import pytest
 
 from headrace.errors import ConfigurationError, UpstreamError
 from headrace.models import Fault
-from headrace.network.client import Client
-from headrace.network.roots import Roots
+from headrace.upstream.client import Client
+from headrace.upstream.tls import Roots
 from lib import ports
 from lib.certificates import Authority, authority
 from lib.servers import RecordingServer, Reply

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import pytest
 
-from headrace.network import range_stream
-from headrace.network.client import Client
+from headrace.upstream import range_stream
+from headrace.upstream.client import Client
 from lib import modes
 from lib.servers import RecordingServer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from headrace.network.client import Answer, Client
+from headrace.upstream.client import Answer, Client
 
 __all__ = ["ask"]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from headrace.errors import UpstreamError
 from headrace.models import Fault
-from headrace.network.answers import Span
 from headrace.redact import for_display
+from headrace.upstream.responses import Span
 
 __all__ = ["RangeStream"]
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from headrace.errors import UpstreamError
-from headrace.network.answers import Answer
-from headrace.network.client_exchange import place_of
 from headrace.redact import for_display
+from headrace.upstream.responses import Answer
+from headrace.upstream.sent_request import place_of
 
 __all__ = ["Bearer", "Challenge", "parse"]
 
