@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from headrace.system.partial import Partial
+from headrace.system.storage.partial import Partial
 
 SIZE = 1000
 offsets = st.integers(0, SIZE)

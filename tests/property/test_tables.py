@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from headrace.interface.lookups import Entry
 from headrace.models import Digest
-from headrace.system import tables
+from headrace.system.storage import tables
 
 law = settings(deadline=None, max_examples=50)
 

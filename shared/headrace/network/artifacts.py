@@ -24,7 +24,7 @@ from headrace.network.negotiation import Wanted, matches, wanted_range
 from headrace.network.registry import Registry
 from headrace.network.small import SmallArtifacts
 from headrace.redact import for_files
-from headrace.system.store import Store, StoredFile
+from headrace.system.storage.store import Store, StoredFile
 from headrace.upstream.auth.mirror_logins import Logins
 from headrace.upstream.auth.origin_credentials import Credentials
 

@@ -25,7 +25,7 @@ from headrace.network.prober import Report
 from headrace.network.provisional import Provisional
 from headrace.network.renderings import Rendered, Renderings, version_of
 from headrace.redact import for_display
-from headrace.system.pages import Pages
+from headrace.system.storage.pages import Pages
 from headrace.upstream.auth.origin_credentials import OriginClient
 
 __all__ = [

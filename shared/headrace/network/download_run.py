@@ -23,7 +23,7 @@ from headrace.transfer.machine import HOLD_BACK, WHOLE_BELOW, Phase, Spec, Trans
 
 if TYPE_CHECKING:
     from headrace.network.download_surroundings import Surroundings
-    from headrace.system.store import StoredFile
+    from headrace.system.storage.store import StoredFile
 
 __all__ = ["Run"]
 

@@ -11,7 +11,7 @@ from headrace.models import Artifact, Source, SourceFailed, TransferFinished
 from headrace.network.download_limits import Connections
 
 if TYPE_CHECKING:
-    from headrace.system.store import Store
+    from headrace.system.storage.store import Store
     from headrace.upstream.client import Client
 
 __all__ = ["Surroundings"]

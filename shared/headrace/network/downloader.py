@@ -24,7 +24,7 @@ from headrace.network.download_surroundings import Surroundings
 from headrace.transfer.machine import GIVE_UP, WHOLE_BELOW
 
 if TYPE_CHECKING:
-    from headrace.system.store import Store, StoredFile
+    from headrace.system.storage.store import Store, StoredFile
     from headrace.upstream.client import Client
 
 __all__ = ["Download", "Downloader"]

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from headrace.errors import StoreError, UpstreamError
 from headrace.interface.lookups import Head, Seen
 from headrace.models import Document, Fault
-from headrace.system.pages import Pages
+from headrace.system.storage.pages import Pages
 from headrace.upstream.auth.origin_credentials import OriginClient
 
 __all__ = ["Heads"]

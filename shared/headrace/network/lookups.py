@@ -22,8 +22,8 @@ from headrace.network.documents import HEADERS_WITHIN
 from headrace.network.heads import Heads
 from headrace.network.small import SmallArtifacts
 from headrace.network.verbatim import Verbatim
-from headrace.system import tables
-from headrace.system.copies import Copy
+from headrace.system.storage import tables
+from headrace.system.storage.copies import Copy
 
 __all__ = ["LookUps"]
 

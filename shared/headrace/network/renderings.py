@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from headrace.errors import StoreError
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Document, Response, ServeDocument
-from headrace.system.pages import Pages
+from headrace.system.storage.pages import Pages
 
 __all__ = ["Rendered", "Renderings", "version_of"]
 

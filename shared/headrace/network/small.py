@@ -16,7 +16,7 @@ from headrace.errors import IntegrityError, OriginError, StoreError, UpstreamErr
 from headrace.http.ranges import ContentRange
 from headrace.models import Artifact, Digest, Fault
 from headrace.redact import for_display
-from headrace.system.store import Store
+from headrace.system.storage.store import Store
 from headrace.upstream.auth.origin_credentials import OriginClient
 from headrace.upstream.client import Client
 

@@ -30,7 +30,7 @@ from headrace.network.prober import Report
 from headrace.network.verbatim_flight import Changed, Doubtful, Flight, InParts, follow, read
 from headrace.network.verbatim_head import document_of, head_for, is_known, not_to_be_kept
 from headrace.redact import for_display
-from headrace.system.copies import Copies, Copy
+from headrace.system.storage.copies import Copies, Copy
 from headrace.upstream.client import Client
 
 __all__ = ["Given", "Verbatim"]

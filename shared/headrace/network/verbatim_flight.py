@@ -28,7 +28,7 @@ from headrace.network.verbatim_head import (
     strong,
 )
 from headrace.redact import for_display
-from headrace.system.copies import Copies, Copy, Draft
+from headrace.system.storage.copies import Copies, Copy, Draft
 from headrace.upstream.client import Client
 from headrace.upstream.document_stream import DocumentStream
 

@@ -42,12 +42,12 @@ from headrace.network.status import Ledger
 from headrace.network.verbatim import Verbatim
 from headrace.network.verbatim_flight import InParts
 from headrace.redact import for_files
-from headrace.system.copies import Copies
 from headrace.system.fingerprint import NetworkPage
 from headrace.system.memory import give_back, keep_small
-from headrace.system.pages import Pages
 from headrace.system.statistics import Statistics
-from headrace.system.store import Store
+from headrace.system.storage.copies import Copies
+from headrace.system.storage.pages import Pages
+from headrace.system.storage.store import Store
 from headrace.upstream.auth.mirror_logins import Logins, headers_for
 from headrace.upstream.auth.origin_credentials import Credentials, OriginClient
 from headrace.upstream.client import Client

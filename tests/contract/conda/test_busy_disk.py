@@ -12,7 +12,7 @@ from lib.conda_world import MakeWorld, World, large
 _BUSY = """
 import itertools, time
 try:
-    from headrace.system.store import Partial
+    from headrace.system.storage.store import Partial
 except ImportError:
     pass
 else:

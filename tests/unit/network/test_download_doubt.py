@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 from headrace.models import Digest
-from headrace.system.store import Store
+from headrace.system.storage.store import Store
 
 DATA = random.Random(3).randbytes(300_000)
 DIGEST = Digest("sha256", hashlib.sha256(DATA).hexdigest())

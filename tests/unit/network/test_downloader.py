@@ -26,7 +26,7 @@ from headrace.models import (
     TransferFinished,
 )
 from headrace.network.downloader import Download, Downloader
-from headrace.system.store import Store
+from headrace.system.storage.store import Store
 from headrace.transfer.machine import HOLD_BACK
 from headrace.upstream.client import Client
 from lib import modes

@@ -27,7 +27,7 @@ from headrace.config import Settings
 from headrace.models import Artifact, Digest, Origin, Source
 from headrace.upstream.client import Client
 from headrace.network.downloader import Downloader
-from headrace.system.store import Store
+from headrace.system.storage.store import Store
 
 folder, url, sha256, size = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 

@@ -18,7 +18,7 @@ import headrace_conda.adapter
 from headrace.interface.hookspecs import hookimpl
 from headrace.interface.lookups import Entry, LookUp
 from headrace.network import lookups
-from headrace.system import tables
+from headrace.system.storage import tables
 from headrace_conda import formats
 from lib import modes
 from lib.app import App, Told

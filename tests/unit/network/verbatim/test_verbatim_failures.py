@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.system import copies
+from headrace.system.storage import copies
 from lib import modes
 from lib.channel_app import ChannelApp
 from lib.channel_documents import BODY, FOLDER, PACKED, until_closed

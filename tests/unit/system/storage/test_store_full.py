@@ -17,9 +17,9 @@ subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", sys.argv[1]], c
 from headrace.errors import StoreError
 from headrace.models import Digest, Document
 from headrace.system import store as module
-from headrace.system.pages import Pages
+from headrace.system.storage.pages import Pages
 from headrace.system.statistics import Statistics
-from headrace.system.store import Store
+from headrace.system.storage.store import Store
 
 module._SLACK = 0
 root = Path(sys.argv[1]) / "store"

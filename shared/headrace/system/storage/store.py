@@ -29,8 +29,8 @@ from pathlib import Path
 
 from headrace.errors import StoreError
 from headrace.models import Digest
-from headrace.system.locks import locked, try_lock
-from headrace.system.partial import Partial, is_same
+from headrace.system.storage.locks import locked, try_lock
+from headrace.system.storage.partial import Partial, is_same
 
 __all__ = ["Partial", "Store", "StoredFile"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from headrace.errors import StoreError
 from headrace.models import Document
-from headrace.system.copies import Copies, Copy
+from headrace.system.storage.copies import Copies, Copy
 
 
 def document(**more: object) -> Document:

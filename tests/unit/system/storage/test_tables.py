@@ -8,7 +8,7 @@ import pytest
 
 from headrace.interface.lookups import Entry
 from headrace.models import Digest
-from headrace.system import tables
+from headrace.system.storage import tables
 
 SHA = Digest("sha256", "ab" * 32)
 

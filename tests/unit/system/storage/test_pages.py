@@ -9,7 +9,7 @@ import pytest
 
 from headrace.errors import StoreError
 from headrace.models import Document
-from headrace.system.pages import Pages
+from headrace.system.storage.pages import Pages
 
 
 def page(body: bytes = b"<html>", **more: object) -> Document:

@@ -10,8 +10,8 @@ import pytest
 
 from headrace.errors import StoreError
 from headrace.models import Digest
-from headrace.system import store as store_module
-from headrace.system.store import Store
+from headrace.system.storage import store as store_module
+from headrace.system.storage.store import Store
 
 LIMIT = 1 << 30
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from headrace.models import Digest
-from headrace.system import store as store_module
-from headrace.system.store import Store
+from headrace.system.storage import store as store_module
+from headrace.system.storage.store import Store
 
 KILLS = 40
 KEYS = 6
@@ -26,7 +26,7 @@ import hashlib, random, sys, threading
 from pathlib import Path
 from headrace.models import Digest
 from headrace.system import partial
-from headrace.system.store import Store
+from headrace.system.storage.store import Store
 
 partial._SAVE_BYTES = 30_000
 root, seed, keys = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])

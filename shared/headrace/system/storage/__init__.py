@@ -1,0 +1,3 @@
+"""Files that headrace keeps: content by digest, pages, large documents and tables of them."""
+
+from __future__ import annotations
