@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.interface.hookspecs import Activation, FileEdit, Place
-from headrace.system.journal import Journal
+from headrace.system.edits.journal import Journal
 from headrace_docker.engines import Daemon, Machine
 from headrace_docker.registries import known_registries
 from lib.places import GATEWAY

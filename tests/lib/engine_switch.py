@@ -9,9 +9,10 @@ import json
 import os
 import sys
 
-from headrace.cli import edits_of, reloading
+from headrace.cli import edits_of
 from headrace.cli.context import Context
 from headrace.interface.hookspecs import GatewayAddress, Scope
+from headrace.system.edits import apply
 from headrace_docker.registries import known_registries
 
 
@@ -24,7 +25,7 @@ def main(scope: str, port: str) -> None:
     result = edits_of.wanted(context, address, origins)
     mine = [each for each in result.edits if each[0] not in ("pip", "conda", "uv")]
     tools = [activation.tool for activation in context.plugins.activations()]
-    applied = reloading.apply(context, mine, of=tools)
+    applied = apply.apply(context, mine, of=tools)
     context.state.record_gateway(address)
     told = {
         "changed": [str(edit.path) for edit in applied.changed],

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.interface.hookspecs import FileEdit
-from headrace.system import journal as journal_module
-from headrace.system.edits import without
-from headrace.system.journal import Journal
-from headrace.system.transaction import Write, perform
+from headrace.system.edits import journal as journal_module
+from headrace.system.edits.file_step import Write, perform
+from headrace.system.edits.journal import Journal
+from headrace.system.edits.three_way import without
 
 LINES = st.sampled_from(
     [b"[global]", b"index-url = a", b"# note", b"", b"\xff\xfe", b"timeout = 5", b"\xef\xbb\xbfx"]

@@ -35,7 +35,7 @@ def plugins(context: Context) -> Iterator[Finding]:
 
 def files(context: Context) -> Iterator[Finding]:
     """Compare each file that was edited with what was written."""
-    from headrace.system.transaction import read_file  # noqa: PLC0415 - start-up time
+    from headrace.system.edits.file_step import read_file  # noqa: PLC0415 - start-up time
 
     for entry in context.journal.entries():
         path = Path(entry.path)

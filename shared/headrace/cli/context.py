@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from headrace.interface.manager import Plugins
-    from headrace.system.journal import Journal
+    from headrace.system.edits.journal import Journal
     from headrace.system.state import State
 
 __all__ = [
@@ -81,7 +81,7 @@ class Context:
     @cached_property
     def journal(self) -> Journal:
         """The journal of the scope; tools take their own settings out of rewritten files."""
-        from headrace.system.journal import Journal  # noqa: PLC0415 - start-up time
+        from headrace.system.edits.journal import Journal  # noqa: PLC0415 - start-up time
 
         return Journal(self.state.journal, withdraw=self._withdraw)
 

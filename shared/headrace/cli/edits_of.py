@@ -47,7 +47,7 @@ def wanted(context: Context, address: GatewayAddress, origins: Sequence[Origin])
 
 def adopt_leftovers(context: Context, address: GatewayAddress, origins: Sequence[Origin]) -> None:
     """Put into the journal what carries our mark but is not in it: the state folder was lost."""
-    from headrace.system.transaction import read_file, target  # noqa: PLC0415 - start-up time
+    from headrace.system.edits.file_step import read_file, target  # noqa: PLC0415 - start-up time
 
     known = {entry.path for entry in context.journal.entries()}
     activations = {activation.tool: activation for activation in context.plugins.activations()}
@@ -63,7 +63,7 @@ def adopt_leftovers(context: Context, address: GatewayAddress, origins: Sequence
 
 def overrides(context: Context, address: GatewayAddress) -> list[Override]:
     """Everything that wins over us from where the user stands."""
-    from headrace.system.transaction import read_file  # noqa: PLC0415 - start-up time
+    from headrace.system.edits.file_step import read_file  # noqa: PLC0415 - start-up time
 
     place = context.place()
     found: list[Override] = []

@@ -12,7 +12,7 @@ from headrace.errors import ConflictError, HeadraceError
 from headrace.interface.hookspecs import FileEdit, GatewayAddress
 
 if TYPE_CHECKING:
-    from headrace.system.journal import Undone
+    from headrace.system.edits.journal import Undone
 
 __all__ = ["add", "run"]
 
@@ -37,7 +37,7 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Undo, then stop."""
-    from headrace.cli import reloading  # noqa: PLC0415 - start-up time
+    from headrace.system.edits import apply  # noqa: PLC0415 - start-up time
 
     if args.dry_run:
         return _show(args, context)
@@ -45,8 +45,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
     _adopt(context)
     tools = [activation.tool for activation in context.plugins.activations()]
     before = context.journal.entries()
-    undone = context.journal.undo(force=args.force, of=[*tools, reloading.LEAVING])
-    told, trouble = reloading.undone(context, before)
+    undone = context.journal.undo(force=args.force, of=[*tools, apply.LEAVING])
+    told, trouble = apply.undone(context, before)
     stopped = not undone.kept
     if stopped:
         # Only now: a tool that is still pointed at the gateway must find it.
@@ -112,8 +112,8 @@ def _adopt(context: Context) -> None:
 
 
 def _show(args: argparse.Namespace, context: Context) -> int:
-    from headrace.system.edits import diff  # noqa: PLC0415 - start-up time
-    from headrace.system.transaction import read_file  # noqa: PLC0415 - as above
+    from headrace.system.edits.file_step import read_file  # noqa: PLC0415 - as above
+    from headrace.system.edits.three_way import diff  # noqa: PLC0415 - start-up time
 
     del args
     edits: list[FileEdit] = []

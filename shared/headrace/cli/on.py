@@ -33,9 +33,10 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do all of it, or nothing."""
-    from headrace.cli import edits_of, keeping, reloading  # noqa: PLC0415 - start-up time
+    from headrace.cli import edits_of, keeping  # noqa: PLC0415 - start-up time
     from headrace.cli.discovery import discover  # noqa: PLC0415 - as above
     from headrace.cli.on_report import Report, tell  # noqa: PLC0415 - as above
+    from headrace.system.edits import apply  # noqa: PLC0415 - start-up time
 
     context.settings  # noqa: B018 - a mistake in the settings shows before anything is touched
     context.plugins  # noqa: B018 - as above
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     else:
         # What the service has written for itself stays in force.
         tools = [activation.tool for activation in context.plugins.activations()]
-        applied = reloading.apply(context, result.edits, of=tools)
+        applied = apply.apply(context, result.edits, of=tools)
         changed, told = applied.changed, applied.told
         refused = {tool for tool, _ in applied.refused}
         result.edits = [each for each in result.edits if each[0] not in refused]

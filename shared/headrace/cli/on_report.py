@@ -9,7 +9,7 @@ from headrace.cli.context import NEEDS_ATTENTION, OK, Context
 from headrace.cli.edits_of import Wanted, overrides
 from headrace.interface.hookspecs import DiscoveredOrigin, FileEdit, GatewayAddress, Override
 from headrace.redact import for_display
-from headrace.system.edits import diff
+from headrace.system.edits.three_way import diff
 
 __all__ = ["Report", "tell"]
 

@@ -104,7 +104,7 @@ def _origins(state: Any) -> Any:
 
 def _tools(context: Context, address: GatewayAddress | None) -> list[dict[str, Any]]:
     from headrace.cli.edits_of import in_use  # noqa: PLC0415 - start-up time
-    from headrace.system.transaction import read_file  # noqa: PLC0415 - as above
+    from headrace.system.edits.file_step import read_file  # noqa: PLC0415 - as above
 
     place = context.place()
     files: dict[str, list[str]] = {}

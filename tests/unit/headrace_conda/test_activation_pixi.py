@@ -13,7 +13,7 @@ from headrace.errors import ConfigurationError
 from headrace.interface.editing import toml_text
 from headrace.interface.hookspecs import GatewayAddress, Place, Scope, Standing
 from headrace.models import Origin
-from headrace.system.journal import Journal
+from headrace.system.edits.journal import Journal
 from headrace_conda.activation_pixi import PixiActivation
 from headrace_conda.activation_rattler import RattlerActivation
 from lib.places import GATEWAY, place, reader

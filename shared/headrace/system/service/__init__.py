@@ -31,7 +31,7 @@ def ensure(
     when it cannot be started; then no file of it is left.
     """
     from headrace.interface.manager import Plugins  # noqa: PLC0415 - start-up time
-    from headrace.system.journal import Journal  # noqa: PLC0415 - as above
+    from headrace.system.edits.journal import Journal  # noqa: PLC0415 - as above
     from headrace.system.service import choose, process  # noqa: PLC0415 - as above
     from headrace.system.service.redirects import redirects  # noqa: PLC0415 - as above
 
@@ -70,7 +70,7 @@ def remove(
     state: State, folders: Folders, settings: Settings, scope: Scope, env: Mapping[str, str]
 ) -> None:
     """Stop the gateway of a scope and take its files back. Nothing to stop is no error."""
-    from headrace.system.journal import Journal  # noqa: PLC0415 - start-up time
+    from headrace.system.edits.journal import Journal  # noqa: PLC0415 - start-up time
     from headrace.system.service import choose  # noqa: PLC0415 - as above
 
     journal = Journal(state.journal)

@@ -10,9 +10,9 @@ import pytest
 
 from headrace.errors import ConflictError, LocalError
 from headrace.interface.hookspecs import FileEdit
-from headrace.system.edits import diff
-from headrace.system.journal import Journal
-from headrace.system.transaction import read_file
+from headrace.system.edits.file_step import read_file
+from headrace.system.edits.journal import Journal
+from headrace.system.edits.three_way import diff
 
 ROOT = os.geteuid() == 0
 

@@ -20,8 +20,9 @@ from typing import Any, TypeVar
 
 from headrace.errors import ConflictError, LocalError
 from headrace.interface.hookspecs import FileEdit, Reload
-from headrace.system import atomic, edits
-from headrace.system.transaction import (
+from headrace.system import atomic
+from headrace.system.edits import three_way
+from headrace.system.edits.file_step import (
     Write,
     missing_folders,
     mode_of,
@@ -198,7 +199,7 @@ class Journal:
 
     def _without_us(self, entry: Entry, now: bytes | None) -> bytes | None:
         try:
-            return edits.without(entry.before, entry.after, now)
+            return three_way.without(entry.before, entry.after, now)
         except ValueError as error:
             if now is None:  # the user removed the file, and our lines with it
                 return None

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from headrace.cli import reloading
 from headrace.cli.context import Context
 from headrace.interface.hookspecs import Answer, FileEdit, Reload
+from headrace.system.edits import apply
 from lib.small_daemon import NAME, Small, running
 
 URL = "http://127.0.0.1:17223"
@@ -33,16 +33,16 @@ def test_on_tells_the_program_once_and_off_tells_it_again(tmp_path: Path) -> Non
     context = context_of(tmp_path)
     with running(tmp_path / "small") as small:
         wanted = [("small", edit_of(small))]
-        applied = reloading.apply(context, wanted, of=["small"])
+        applied = apply.apply(context, wanted, of=["small"])
         assert applied.told == [NAME]
         assert applied.refused == []
         assert small.mirrors() == [f"{URL}/"]
-        again = reloading.apply(context, wanted, of=["small"])
+        again = apply.apply(context, wanted, of=["small"])
         assert (again.told, again.changed) == ([], [])
 
         before = context.journal.entries()
         context.journal.undo(of=["small"])
-        assert reloading.undone(context, before) == ([NAME], [])
+        assert apply.undone(context, before) == ([NAME], [])
         assert small.mirrors() == []
         assert not small.config.exists()
 
@@ -55,8 +55,8 @@ def test_what_a_program_does_not_take_is_taken_back_of_that_tool_alone(tmp_path:
         edit = edit_of(small, before=small.config.read_bytes())
         wanted = [("small", edit), ("other", other)]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("headrace.system.reloads.LIMIT", 0.5)
-            applied = reloading.apply(context, wanted, of=["small", "other"])
+            patch.setattr("headrace.system.edits.reloads.LIMIT", 0.5)
+            applied = apply.apply(context, wanted, of=["small", "other"])
         ((tool, error),) = applied.refused
         assert tool == "small"
         assert "does not show the gateway" in error.message
@@ -73,7 +73,7 @@ def test_a_program_that_missed_the_signal_is_told_by_the_next_on(tmp_path: Path)
         wanted = [("small", edit_of(small))]
         context.journal.apply(wanted, of=["small"])
         assert small.mirrors() == []
-        assert reloading.apply(context, wanted, of=["small"]).told == [NAME]
+        assert apply.apply(context, wanted, of=["small"]).told == [NAME]
         assert small.mirrors() == [f"{URL}/"]
 
 
@@ -81,16 +81,16 @@ def test_a_program_that_does_not_run_is_no_reason_to_leave_its_file(tmp_path: Pa
     context = context_of(tmp_path)
     with running(tmp_path / "small") as small:
         edit = edit_of(small)
-    applied = reloading.apply(context, [("small", edit)], of=["small"])
+    applied = apply.apply(context, [("small", edit)], of=["small"])
     assert (applied.told, applied.refused, applied.changed) == ([], [], [edit])
 
 
 def test_another_port_is_told_once_and_the_old_one_is_gone(tmp_path: Path) -> None:
     context = context_of(tmp_path)
     with running(tmp_path / "small") as small:
-        reloading.apply(context, [("small", edit_of(small))], of=["small"])
+        apply.apply(context, [("small", edit_of(small))], of=["small"])
         edit = edit_of(small, "http://127.0.0.1:17224")
-        applied = reloading.apply(context, [("small", edit)], of=["small"])
+        applied = apply.apply(context, [("small", edit)], of=["small"])
         assert (applied.told, applied.refused) == ([NAME], [])
         assert small.mirrors() == ["http://127.0.0.1:17224/"]
 
@@ -98,8 +98,8 @@ def test_another_port_is_told_once_and_the_old_one_is_gone(tmp_path: Path) -> No
 def test_a_tool_that_wants_nothing_any_more_is_told_that_it_is_gone(tmp_path: Path) -> None:
     context = context_of(tmp_path)
     with running(tmp_path / "small") as small:
-        reloading.apply(context, [("small", edit_of(small))], of=["small"])
-        applied = reloading.apply(context, [], of=["small"])
+        apply.apply(context, [("small", edit_of(small))], of=["small"])
+        applied = apply.apply(context, [], of=["small"])
         assert applied.told == [NAME]
         assert small.mirrors() == []
         assert not small.config.exists()
@@ -123,9 +123,9 @@ def test_a_program_that_clings_to_what_is_left_out_is_led_away_from_it(
     with running(tmp_path / "small", clings=True) as small:
         monkeypatch.setattr(context.plugins, "activations", lambda: [Lingering()])
         wanted = [("small", edit_of(small)), ("small", other)]
-        reloading.apply(context, wanted, of=["small"])
+        apply.apply(context, wanted, of=["small"])
         assert small.mirrors() == [f"{URL}/"]
-        applied = reloading.apply(context, wanted[1:], of=["small"])
+        applied = apply.apply(context, wanted[1:], of=["small"])
         assert (applied.told, applied.refused) == ([NAME], [])
         assert small.mirrors() == []
         assert not small.config.exists()
@@ -138,6 +138,6 @@ def test_a_crash_in_the_moment_of_leaving_is_mended_by_the_next_off(tmp_path: Pa
     path = tmp_path / "file"
     path.write_bytes(b"his\n")
     edit = FileEdit(path, b"his\n", b"for a moment\n", "why")
-    context.journal.apply([(reloading.LEAVING, edit)], of=[reloading.LEAVING])
-    reloading.apply(context, [], of=["small"])
+    context.journal.apply([(apply.LEAVING, edit)], of=[apply.LEAVING])
+    apply.apply(context, [], of=["small"])
     assert path.read_bytes() == b"his\n"

@@ -5,20 +5,32 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from headrace.cli.context import Context
 from headrace.errors import HeadraceError, LocalError
 from headrace.interface.hookspecs import FileEdit, Lingers, Reload
 
 if TYPE_CHECKING:
-    from headrace.system.journal import Entry
+    from headrace.interface.manager import Plugins
+    from headrace.system.edits.journal import Entry, Journal
 
 __all__ = ["LEAVING", "Applied", "apply", "due", "undone"]
 
 #: In whose name a file is written for the moment in which a program drops our setting.
 LEAVING = "leaving"
 _WHILE_LEAVING = "for a moment, so that the running program drops the gateway"
+
+
+class Editor(Protocol):
+    """Whoever edits: with a journal, and the plugins whose activations described the edits."""
+
+    @property
+    def journal(self) -> Journal:
+        """Record of what is written."""
+
+    @property
+    def plugins(self) -> Plugins:
+        """Know what a program needs that does not drop a setting by itself."""
 
 
 @dataclass(slots=True)
@@ -33,18 +45,18 @@ class Applied:
 
 
 def apply(
-    context: Context, wanted: Sequence[tuple[str, FileEdit]], *, of: Collection[str]
+    editor: Editor, wanted: Sequence[tuple[str, FileEdit]], *, of: Collection[str]
 ) -> Applied:
     """Write, tell, and check. What a program did not take is taken back, of that tool alone.
 
     A program that is in force but does not show it, because an earlier run was cut short before
     it was told, is told now.
     """
-    from headrace.system import reloads  # noqa: PLC0415 - start-up time
+    from headrace.system.edits import reloads  # noqa: PLC0415 - start-up time
 
-    before = context.journal.entries()
-    result = Applied(context.journal.apply(wanted, of=[*of, LEAVING]))
-    after = context.journal.entries()
+    before = editor.journal.entries()
+    result = Applied(editor.journal.apply(wanted, of=[*of, LEAVING]))
+    after = editor.journal.entries()
     news = {entry.reload for entry in due(before, after)}
     in_force = {entry.reload: entry.tool for entry in after if entry.reload}
     for reload, tool in in_force.items():
@@ -56,13 +68,13 @@ def apply(
                 result.told.append(reload.program)
                 _see(reload, present=True)
         except LocalError as error:
-            held = context.journal.entries()
-            context.journal.undo(of=[tool])
-            undone(context, held)
+            held = editor.journal.entries()
+            editor.journal.undo(of=[tool])
+            undone(editor, held)
             result.refused.append((tool, error))
     kept = {entry.path for entry in after}
     gone = [entry for entry in before if entry.path not in kept]
-    result.told += undone(context, gone)[0]
+    result.told += undone(editor, gone)[0]
     refused = {tool for tool, _ in result.refused}
     result.changed = [
         edit for tool, edit in wanted if tool not in refused and edit in result.changed
@@ -70,16 +82,16 @@ def apply(
     return result
 
 
-def undone(context: Context, before: Sequence[Entry]) -> tuple[list[str], list[str]]:
+def undone(editor: Editor, before: Sequence[Entry]) -> tuple[list[str], list[str]]:
     """Tell whoever had our setting, by the entries that were, that it is gone.
 
     Returns who was told, and what went wrong.
     """
     told: list[str] = []
     trouble: list[str] = []
-    for entry in due(before, context.journal.entries()):
+    for entry in due(before, editor.journal.entries()):
         try:
-            if _drop(context, entry):
+            if _drop(editor, entry):
                 told.append(entry.reload.program if entry.reload else entry.tool)
         except HeadraceError as error:
             trouble.append(str(error))
@@ -103,41 +115,41 @@ def due(before: Iterable[Entry], after: Iterable[Entry]) -> list[Entry]:
     return list(found.values())
 
 
-def _drop(context: Context, entry: Entry) -> bool:
+def _drop(editor: Editor, entry: Entry) -> bool:
     """Make a program drop what its restored file no longer says; False where it does not run."""
-    from headrace.system import reloads  # noqa: PLC0415 - start-up time
-    from headrace.system.transaction import read_file  # noqa: PLC0415 - as above
+    from headrace.system.edits import reloads  # noqa: PLC0415 - start-up time
+    from headrace.system.edits.file_step import read_file  # noqa: PLC0415 - as above
 
     reload, path = entry.reload, Path(entry.path)
     if reload is None or not reloads.processes(reload):
         return False
     restored = read_file(path)
-    leaving = _leaving(context, entry.tool, path, restored)
+    leaving = _leaving(editor, entry.tool, path, restored)
     if leaving is not None:
         # Through the journal, so that a crash in this moment leaves nothing for good.
         edit = FileEdit(path, restored, leaving, _WHILE_LEAVING)
-        context.journal.apply([(LEAVING, edit)], of=[LEAVING])
+        editor.journal.apply([(LEAVING, edit)], of=[LEAVING])
     try:
         told = reloads.tell(reload)
         if told:
             _see(reload, present=False)
     finally:
         if leaving is not None:
-            context.journal.undo(of=[LEAVING])
+            editor.journal.undo(of=[LEAVING])
     if leaving is not None:
         reloads.tell(reload)
     return told
 
 
-def _leaving(context: Context, tool: str, path: Path, restored: bytes | None) -> bytes | None:
-    for activation in context.plugins.activations():
+def _leaving(editor: Editor, tool: str, path: Path, restored: bytes | None) -> bytes | None:
+    for activation in editor.plugins.activations():
         if activation.tool == tool and isinstance(activation, Lingers):
             return activation.leaving(path, restored)
     return None
 
 
 def _see(reload: Reload, *, present: bool) -> None:
-    from headrace.system import reloads  # noqa: PLC0415 - start-up time
+    from headrace.system.edits import reloads  # noqa: PLC0415 - start-up time
 
     if reload.check is None or reloads.wait_until(reload.check, present=present):
         return
