@@ -82,7 +82,9 @@ def main(arguments: Sequence[str]) -> int:
         if what == "plugin":
             _ask_plugin(words[0], emit)
         else:
-            importlib.import_module(f"headrace.system.accelerators.{what}").probe(words, emit)
+            importlib.import_module(f"headrace.system.accelerators.nvidia.{what}").probe(
+                words, emit
+            )
     except Exception as error:  # noqa: BLE001 - a foreign function's or library's
         emit(raised=repr(error))
         return 1

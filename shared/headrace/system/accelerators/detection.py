@@ -10,22 +10,13 @@ from pathlib import Path
 
 from headrace.config import environment
 from headrace.interface.hookspecs import AcceleratorDetector
-from headrace.system.accelerators import (
-    amd,
-    boards,
-    intel,
-    kernel,
-    nvidia,
-    others,
-    overrides,
-    pci,
-    plugged,
-    situation,
-    windows,
-)
+from headrace.system.accelerators import overrides, situation
 from headrace.system.accelerators.answers import Finding
 from headrace.system.accelerators.cache import Cache, state
+from headrace.system.accelerators.nvidia import boards, kernel
+from headrace.system.accelerators.nvidia import detect as nvidia
 from headrace.system.accelerators.surroundings import Surroundings
+from headrace.system.accelerators.vendors import amd, intel, others, pci, plugged, windows
 from headrace.variants.hosts import Accelerator, Host, Situation
 
 __all__ = ["detect"]

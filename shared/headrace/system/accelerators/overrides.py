@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from headrace.config import EnvVars
-from headrace.system.accelerators.kernel import VERSION
+from headrace.system.accelerators.nvidia.kernel import VERSION
 from headrace.system.accelerators.records import text_of
 from headrace.variants.hosts import Accelerator, Host, Situation
 

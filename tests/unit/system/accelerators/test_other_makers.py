@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from headrace.system.accelerators import windows
-from headrace.system.accelerators.amd import architecture
 from headrace.system.accelerators.detection import detect
+from headrace.system.accelerators.vendors import windows
+from headrace.system.accelerators.vendors.amd import architecture
 from headrace.variants.hosts import Host, Situation
 from lib.gpu_hosts import Box, Libraries
 

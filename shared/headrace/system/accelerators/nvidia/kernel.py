@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headrace.system.accelerators.pci import NVIDIA, Device
 from headrace.system.accelerators.records import text_of
 from headrace.system.accelerators.surroundings import Surroundings
+from headrace.system.accelerators.vendors.pci import NVIDIA, Device
 from headrace.variants.hosts import Accelerator
 
 __all__ = ["VERSION", "View", "driver_version", "node_names", "view"]

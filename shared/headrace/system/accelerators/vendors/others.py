@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 
 from headrace.system.accelerators.answers import Finding
-from headrace.system.accelerators.pci import HUAWEI, Device
 from headrace.system.accelerators.surroundings import Surroundings
+from headrace.system.accelerators.vendors.pci import HUAWEI, Device
 from headrace.variants.hosts import Accelerator
 
 __all__ = ["apple", "ascend", "macos_version"]

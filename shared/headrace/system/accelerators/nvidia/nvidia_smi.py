@@ -8,7 +8,7 @@ import re
 from headrace.config import EnvVars
 from headrace.system.accelerators import limited
 from headrace.system.accelerators.answers import Answer, Outcome
-from headrace.system.accelerators.kernel import VERSION
+from headrace.system.accelerators.nvidia.kernel import VERSION
 from headrace.system.accelerators.records import text_of, version_of
 from headrace.system.accelerators.surroundings import Surroundings
 from headrace.variants.hosts import Accelerator

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from headrace.system.accelerators import nvidia_smi
 from headrace.system.accelerators.answers import Answer, Finding, Outcome
 from headrace.system.accelerators.asking import ask_libcuda, ask_nvml
-from headrace.system.accelerators.kernel import View
-from headrace.system.accelerators.meanings import Meaning, advice, of_libcuda, of_nvml
+from headrace.system.accelerators.nvidia import nvidia_smi
+from headrace.system.accelerators.nvidia.kernel import View
+from headrace.system.accelerators.nvidia.meanings import Meaning, advice, of_libcuda, of_nvml
 from headrace.system.accelerators.surroundings import Surroundings
 from headrace.variants.hosts import Accelerator
 

@@ -1,0 +1,3 @@
+"""GPUs of other vendors, and detectors that plugins bring."""
+
+from __future__ import annotations
