@@ -10,7 +10,7 @@ from headrace.cli.discovery import network_of
 from headrace.config import EnvVars
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.system import service
-from headrace.system.service import choose
+from headrace.system.service.managers import choose
 
 __all__ = ["machines_gateway", "plan", "start", "stop"]
 

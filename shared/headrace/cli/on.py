@@ -13,7 +13,7 @@ from headrace.redact import for_display
 
 if TYPE_CHECKING:
     from headrace.cli.edits_of import Wanted
-    from headrace.system.service import choose
+    from headrace.system.service.managers import choose
 
 __all__ = ["add", "run"]
 

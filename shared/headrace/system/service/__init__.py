@@ -13,7 +13,7 @@ from headrace.config import EnvVars, Folders, Settings
 from headrace.interface.hookspecs import GatewayAddress, Scope
 
 if TYPE_CHECKING:
-    from headrace.system.service.choose import KeptUp
+    from headrace.system.service.managers.choose import KeptUp
     from headrace.system.state import State
 
 __all__ = ["ensure", "remove"]
@@ -32,7 +32,8 @@ def ensure(
     """
     from headrace.interface.manager import Plugins  # noqa: PLC0415 - start-up time
     from headrace.system.edits.journal import Journal  # noqa: PLC0415 - as above
-    from headrace.system.service import choose, process  # noqa: PLC0415 - as above
+    from headrace.system.service import process  # noqa: PLC0415 - as above
+    from headrace.system.service.managers import choose  # noqa: PLC0415 - as above
     from headrace.system.service.redirects import redirects  # noqa: PLC0415 - as above
 
     journal = Journal(state.journal)
@@ -71,7 +72,7 @@ def remove(
 ) -> None:
     """Stop the gateway of a scope and take its files back. Nothing to stop is no error."""
     from headrace.system.edits.journal import Journal  # noqa: PLC0415 - start-up time
-    from headrace.system.service import choose  # noqa: PLC0415 - as above
+    from headrace.system.service.managers import choose  # noqa: PLC0415 - as above
 
     journal = Journal(state.journal)
     choose.remove(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, Reader
+from headrace.system.service.managers.task import Task, copies
 from headrace.system.service.process import holder_argv, stop
-from headrace.system.service.task import Task, copies
 
 __all__ = ["Windows", "task_xml"]
 

@@ -12,11 +12,12 @@ import pytest
 
 from headrace.config import Folders
 from headrace.interface.hookspecs import Scope
-from headrace.system.service import holder_windows, launchd, windows
-from headrace.system.service import task as tasks
-from headrace.system.service.launchd import Launchd
-from headrace.system.service.task import Task, task
-from headrace.system.service.windows import Windows
+from headrace.system.service import holder_windows
+from headrace.system.service.managers import launchd, windows
+from headrace.system.service.managers import task as tasks
+from headrace.system.service.managers.launchd import Launchd
+from headrace.system.service.managers.task import Task, task
+from headrace.system.service.managers.windows import Windows
 
 SPACE = {"t": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
 
@@ -76,7 +77,7 @@ def test_windows_holder_understands_its_command_line(made: Task) -> None:
 def test_program_that_outlives_the_installation_imports_the_standard_library_alone(
     name: str,
 ) -> None:
-    path = Path(tasks.__file__).with_name(name)
+    path = Path(tasks.__file__).parents[1] / name
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom):

@@ -11,8 +11,8 @@ from typing import Any
 
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, Reader
+from headrace.system.service.managers.task import Task, copies
 from headrace.system.service.process import holder_argv
-from headrace.system.service.task import Task, copies
 
 __all__ = ["Launchd", "property_list"]
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 from headrace.config import NETWORK_VARIABLES
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, Reader, Scope
-from headrace.system.service import account, listeners, process
-from headrace.system.service.task import ACCOUNT, Task, copies
+from headrace.system.service import listeners, process
+from headrace.system.service.managers import account
+from headrace.system.service.managers.task import ACCOUNT, Task, copies
 
 __all__ = ["Bare"]
 

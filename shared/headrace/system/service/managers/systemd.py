@@ -20,9 +20,9 @@ from pathlib import Path
 
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, Reader, Scope
-from headrace.system.service import account
+from headrace.system.service.managers import account
+from headrace.system.service.managers.task import ACCOUNT, Task, copies
 from headrace.system.service.process import holder_argv
-from headrace.system.service.task import ACCOUNT, Task, copies
 
 __all__ = ["Systemd", "quote", "service_unit", "socket_unit", "sysusers"]
 

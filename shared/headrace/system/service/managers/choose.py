@@ -16,13 +16,14 @@ from pathlib import Path
 from headrace.config import Folders
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, GatewayAddress, Reader, Scope
-from headrace.system.service import health, ports, process
-from headrace.system.service.bare import Bare
+from headrace.system.service import health, process
 from headrace.system.service.identity import instance
-from headrace.system.service.launchd import Launchd
-from headrace.system.service.systemd import Systemd
-from headrace.system.service.task import Keeper, Task, task
-from headrace.system.service.windows import Windows
+from headrace.system.service.managers import ports
+from headrace.system.service.managers.bare import Bare
+from headrace.system.service.managers.launchd import Launchd
+from headrace.system.service.managers.systemd import Systemd
+from headrace.system.service.managers.task import Keeper, Task, task
+from headrace.system.service.managers.windows import Windows
 
 __all__ = ["KeptUp", "Plan", "by_name", "choose", "is_ours", "plan", "remove"]
 

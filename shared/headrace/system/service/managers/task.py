@@ -92,7 +92,7 @@ def task(
 
 def copies(made: Task, read: Reader, names: Sequence[str]) -> list[FileEdit]:
     """Describe the copies of the programs that go on when this installation is gone."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     return [
         FileEdit(
             made.programs / name,
