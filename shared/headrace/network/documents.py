@@ -21,10 +21,10 @@ from headrace.http.caching import directives, is_fresh, lifetime, worth_keeping
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Document, Fault, ServeDocument
 from headrace.network.error_memory import ErrorMemory
-from headrace.network.prober import Report
 from headrace.network.provisional import Provisional
 from headrace.network.renderings import Rendered, Renderings, version_of
 from headrace.redact import for_display
+from headrace.sources.probes import Report
 from headrace.system.storage.pages import Pages
 from headrace.upstream.auth.origin_credentials import OriginClient
 

@@ -21,9 +21,9 @@ from headrace.config import Settings
 from headrace.errors import UpstreamError
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Document, Fault, Mirror, MirrorStats, ServeDocument
-from headrace.network.prober import Report
 from headrace.policy import trust
 from headrace.redact import for_display
+from headrace.sources.probes import Report
 from headrace.upstream.auth.origin_credentials import OriginClient
 from headrace.upstream.client import Client
 

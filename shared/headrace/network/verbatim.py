@@ -26,10 +26,10 @@ from headrace.network.documents import (
 )
 from headrace.network.error_memory import ErrorMemory
 from headrace.network.exchange import Exchange, Gone
-from headrace.network.prober import Report
 from headrace.network.verbatim_flight import Changed, Doubtful, Flight, InParts, follow, read
 from headrace.network.verbatim_head import document_of, head_for, is_known, not_to_be_kept
 from headrace.redact import for_display
+from headrace.sources.probes import Report
 from headrace.system.storage.copies import Copies, Copy
 from headrace.upstream.client import Client
 

@@ -19,7 +19,6 @@ from headrace.errors import HeadraceError, OriginError, StoreError, UpstreamErro
 from headrace.http.caching import lifetime
 from headrace.http.ranges import ContentRange
 from headrace.models import Artifact, Document, Fault, ServeDocument
-from headrace.network.prober import Report
 from headrace.network.verbatim_head import (
     about_caches,
     document_of,
@@ -28,6 +27,7 @@ from headrace.network.verbatim_head import (
     strong,
 )
 from headrace.redact import for_display
+from headrace.sources.probes import Report
 from headrace.system.storage.copies import Copies, Copy, Draft
 from headrace.upstream.client import Client
 from headrace.upstream.document_stream import DocumentStream

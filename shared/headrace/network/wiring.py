@@ -37,11 +37,11 @@ from headrace.network.read_ahead import ReadAhead
 from headrace.network.registry import Registry
 from headrace.network.renderings import Renderings
 from headrace.network.small import SmallArtifacts
-from headrace.network.sources import ORIGIN, Sources
 from headrace.network.status import Ledger
 from headrace.network.verbatim import Verbatim
 from headrace.network.verbatim_flight import InParts
 from headrace.redact import for_files
+from headrace.sources.candidates import ORIGIN, Sources
 from headrace.system.fingerprint import NetworkPage
 from headrace.system.memory import give_back, keep_small
 from headrace.system.statistics import Statistics

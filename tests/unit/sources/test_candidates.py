@@ -30,8 +30,8 @@ from headrace.models import (
     SourceFailed,
     TransferFinished,
 )
-from headrace.network import prober
-from headrace.network.sources import Sources
+from headrace.sources import probes
+from headrace.sources.candidates import Sources
 from headrace.system.statistics import Statistics
 from headrace.upstream.client import Client
 from lib import modes, ports
@@ -258,7 +258,7 @@ async def race(sources: Sources, client: Client, artifact: Artifact = FILE) -> f
 
 
 def test_a_race_asks_a_few_for_the_first_part_of_the_file_and_measures_them() -> None:
-    most = prober.WORKERS + prober.ENOUGH - 1
+    most = probes.WORKERS + probes.ENOUGH - 1
     with running(14) as servers:
         mirrors = [mirror(f"m{n}", server.url, rank=n) for n, server in enumerate(servers)]
 
@@ -268,14 +268,14 @@ def test_a_race_asks_a_few_for_the_first_part_of_the_file_and_measures_them() ->
             await race(sources, client)
             known = statistics.stats(mirrors, "wheel", "home", NOW)
             measured = [one for one in known if one.rate]
-            assert prober.ENOUGH <= len(measured) <= most
+            assert probes.ENOUGH <= len(measured) <= most
             assert all(one.rtt for one in measured)
             assert known[0].rate, "the catalogue's favourite was asked"
 
         asyncio.run(main())
         asked = [seen for server in servers for seen in server.seen]
         assert len(asked) <= most
-        assert {seen.headers["range"] for seen in asked} == {f"bytes=0-{prober.SAMPLE - 1}"}
+        assert {seen.headers["range"] for seen in asked} == {f"bytes=0-{probes.SAMPLE - 1}"}
 
 
 def test_one_race_and_not_another_for_a_while() -> None:
@@ -346,7 +346,7 @@ def test_slow_sources_are_measured_and_silent_ones_are_not_waited_for() -> None:
         async def main() -> None:
             client = Client({})
             sources, statistics, _ = build(mirrors, client=client)
-            assert await race(sources, client) < prober.BUDGET + 0.3
+            assert await race(sources, client) < probes.BUDGET + 0.3
             silent, slow, good = statistics.stats(mirrors, "wheel", "home", NOW)
             assert silent.paused_until > NOW
             assert slow.rtt is not None
@@ -388,7 +388,7 @@ def test_a_catalogue_of_thirty_that_cannot_be_reached_costs_next_to_nothing() ->
             assert first < 0.5, "the first request does not wait for the race"
 
             await asyncio.gather(*sources._races)
-            assert time.perf_counter() - began < prober.BUDGET + 0.5
+            assert time.perf_counter() - began < probes.BUDGET + 0.5
             known = statistics.stats(mirrors, "wheel", "home", NOW)
             assert sum(one.paused_until > NOW for one in known) >= 24, "nearly all are found dead"
 

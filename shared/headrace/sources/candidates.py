@@ -25,10 +25,10 @@ from headrace.models import (
     SourceFailed,
     TransferFinished,
 )
-from headrace.network.prober import Candidate, run_race
 from headrace.policy import selection
 from headrace.policy.freshness import Lacking
 from headrace.policy.trust import may_be_asked_beside, may_supply_bytes
+from headrace.sources.probes import Candidate, run_race
 from headrace.system.statistics import Statistics
 from headrace.upstream.client import Client
 

@@ -4,7 +4,7 @@ from headrace.config import Settings
 from headrace.interface.hookspecs import hookimpl
 from headrace.interface.manager import Plugins
 from headrace.models import Mirror
-from headrace.network.sources import Sources
+from headrace.sources.candidates import Sources
 
 SURE = Mirror("sure", "python", "https://sure.example", "packages")
 DOUBTFUL = Mirror("doubtful", "python", "https://doubtful.example", "packages", opt_in=True)

@@ -1,0 +1,3 @@
+"""Where an artifact may come from, by trust, experience and a first measurement."""
+
+from __future__ import annotations
