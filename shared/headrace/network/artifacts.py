@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from headrace.download.downloader import Download, Downloader
 from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamError
 from headrace.http.ranges import RangeRequest, Unsatisfiable
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, ServeArtifact, Source
-from headrace.network.downloader import Download, Downloader
 from headrace.network.exchange import Exchange, Gone
 from headrace.network.negotiation import Wanted, matches, wanted_range
 from headrace.network.registry import Registry

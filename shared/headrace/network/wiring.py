@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from headrace.config import Folders, Settings
+from headrace.download.downloader import Downloader
 from headrace.interface.hookspecs import DiscoveredOrigin, Ecosystem
 from headrace.interface.manager import Plugins
 from headrace.models import (
@@ -29,7 +30,6 @@ from headrace.models import (
 from headrace.network.arranging import Arranging
 from headrace.network.artifacts import LARGE, Artifacts
 from headrace.network.documents import Documents
-from headrace.network.downloader import Downloader
 from headrace.network.heads import Heads
 from headrace.network.lookups import LookUps
 from headrace.network.provisional import Provisional

@@ -15,8 +15,8 @@ from headrace.models import Fault, Source
 from headrace.transfer.machine import HOLD_BACK
 
 if TYPE_CHECKING:
-    from headrace.network.download_run import Run
-    from headrace.network.download_surroundings import Surroundings
+    from headrace.download.shared import Surroundings
+    from headrace.download.task import Run
 
 __all__ = ["stream_plainly"]
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.config import Settings
+from headrace.download.connections import Connections
+from headrace.download.diskless import stream_plainly
+from headrace.download.shared import Surroundings
+from headrace.download.task import Run
 from headrace.errors import IntegrityError, StoreError, TransferError
 from headrace.models import Artifact, Source, SourceFailed, TransferFinished
-from headrace.network.download_limits import Connections
-from headrace.network.download_plain import stream_plainly
-from headrace.network.download_run import Run
-from headrace.network.download_surroundings import Surroundings
 from headrace.transfer.machine import GIVE_UP, WHOLE_BELOW
 
 if TYPE_CHECKING:
@@ -351,7 +351,7 @@ class Download:
             if run.spool is not None:
                 hasher = await run.spool.front_hasher(self.position)
             elif self.position == 0:
-                from headrace.network.download_spool import hasher_for  # noqa: PLC0415
+                from headrace.download.spool import hasher_for  # noqa: PLC0415
 
                 hasher = hasher_for(self.artifact.digest)
         async for data in stream_plainly(

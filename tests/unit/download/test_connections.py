@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.network.download_limits import Connections, host_of
+from headrace.download.connections import Connections, host_of
 
 
 def test_hosts_are_told_apart_by_scheme_name_and_port() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from headrace.download.connections import host_of
+from headrace.download.range_requests import Pull
 from headrace.models import Source
-from headrace.network.download_limits import host_of
-from headrace.network.download_pull import Pull
 from headrace.transfer import messages as m
 
 if TYPE_CHECKING:
-    from headrace.network.download_run import Run
+    from headrace.download.task import Run
 
 __all__ = ["Pulls"]
 

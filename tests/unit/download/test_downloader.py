@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from headrace.config import Settings
+from headrace.download.downloader import Download, Downloader
 from headrace.errors import IntegrityError, StoreError, TransferError
 from headrace.models import (
     Artifact,
@@ -25,7 +26,6 @@ from headrace.models import (
     SourceFailed,
     TransferFinished,
 )
-from headrace.network.downloader import Download, Downloader
 from headrace.system.storage.store import Store
 from headrace.transfer.machine import HOLD_BACK
 from headrace.upstream.client import Client

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from headrace.download.connections import Connections
 from headrace.models import Artifact, Source, SourceFailed, TransferFinished
-from headrace.network.download_limits import Connections
 
 if TYPE_CHECKING:
     from headrace.system.storage.store import Store

@@ -26,7 +26,7 @@ from pathlib import Path
 from headrace.config import Settings
 from headrace.models import Artifact, Digest, Origin, Source
 from headrace.upstream.client import Client
-from headrace.network.downloader import Downloader
+from headrace.download.downloader import Downloader
 from headrace.system.storage.store import Store
 
 folder, url, sha256, size = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])

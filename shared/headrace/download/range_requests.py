@@ -12,7 +12,7 @@ from headrace.models import Fault, Source
 from headrace.transfer import messages as m
 
 if TYPE_CHECKING:
-    from headrace.network.download_run import Run
+    from headrace.download.task import Run
     from headrace.upstream.client import RangeStream
 
 __all__ = ["Pull"]

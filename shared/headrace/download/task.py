@@ -12,17 +12,17 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from headrace.download.accounting import Ledger
+from headrace.download.pulls import Pulls
+from headrace.download.spool import Memory, Spool
 from headrace.errors import IntegrityError, StoreError, TransferError
 from headrace.models import Artifact, Source
-from headrace.network.download_ledger import Ledger
-from headrace.network.download_pulls import Pulls
-from headrace.network.download_spool import Memory, Spool
 from headrace.transfer import messages as m
 from headrace.transfer.extents import Extents
 from headrace.transfer.machine import HOLD_BACK, WHOLE_BELOW, Phase, Spec, Transfer
 
 if TYPE_CHECKING:
-    from headrace.network.download_surroundings import Surroundings
+    from headrace.download.shared import Surroundings
     from headrace.system.storage.store import StoredFile
 
 __all__ = ["Run"]
