@@ -1,4 +1,4 @@
-"""The documents that the tests of `headrace.network.verbatim` have served."""
+"""The documents that the tests of `headrace.documents.passthrough` have served."""
 
 from __future__ import annotations
 

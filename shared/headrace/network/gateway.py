@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route
 
 from headrace.config import Folders, Settings
+from headrace.documents.renderings import Rendered
 from headrace.errors import StoreError, UpstreamError
 from headrace.http.caching import demand
 from headrace.interface.hookspecs import DiscoveredOrigin, Ecosystem
@@ -35,7 +36,6 @@ from headrace.models import (
 from headrace.network import negotiation, views
 from headrace.network.exchange import Exchange, Gone, Receive, Scope, Send
 from headrace.network.guard import Guard
-from headrace.network.renderings import Rendered
 from headrace.network.wiring import Parts, assemble
 from headrace.redact import for_files
 

@@ -11,6 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from headrace.config import Folders, Settings
+from headrace.documents.cache import Documents
+from headrace.documents.head_requests import Heads
+from headrace.documents.passthrough import Verbatim
+from headrace.documents.passthrough_fetch import InParts
+from headrace.documents.provisional import Provisional
+from headrace.documents.read_ahead import ReadAhead
+from headrace.documents.renderings import Renderings
+from headrace.documents.variant_pages import Arranging
 from headrace.download.downloader import Downloader
 from headrace.interface.hookspecs import DiscoveredOrigin, Ecosystem
 from headrace.interface.manager import Plugins
@@ -27,19 +35,11 @@ from headrace.models import (
     SourceFailed,
     TransferFinished,
 )
-from headrace.network.arranging import Arranging
 from headrace.network.artifacts import LARGE, Artifacts
-from headrace.network.documents import Documents
-from headrace.network.heads import Heads
 from headrace.network.lookups import LookUps
-from headrace.network.provisional import Provisional
-from headrace.network.read_ahead import ReadAhead
 from headrace.network.registry import Registry
-from headrace.network.renderings import Renderings
 from headrace.network.small import SmallArtifacts
 from headrace.network.status import Ledger
-from headrace.network.verbatim import Verbatim
-from headrace.network.verbatim_flight import InParts
 from headrace.redact import for_files
 from headrace.sources.candidates import ORIGIN, Sources
 from headrace.system.fingerprint import NetworkPage

@@ -10,9 +10,9 @@ from typing import cast
 
 import pytest
 
+from headrace.documents import provisional
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Digest, OperatorClass, Origin
-from headrace.network import provisional
 from lib import modes, wheels
 from lib.app import App, mirror
 from lib.index import Index, IndexFile

@@ -15,17 +15,17 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import BinaryIO
 
-from headrace.errors import HeadraceError, OriginError, StoreError, UpstreamError
-from headrace.http.caching import lifetime
-from headrace.http.ranges import ContentRange
-from headrace.models import Artifact, Document, Fault, ServeDocument
-from headrace.network.verbatim_head import (
+from headrace.documents.passthrough_headers import (
     about_caches,
     document_of,
     not_to_be_kept,
     stated_digest,
     strong,
 )
+from headrace.errors import HeadraceError, OriginError, StoreError, UpstreamError
+from headrace.http.caching import lifetime
+from headrace.http.ranges import ContentRange
+from headrace.models import Artifact, Document, Fault, ServeDocument
 from headrace.redact import for_display
 from headrace.sources.probes import Report
 from headrace.system.storage.copies import Copies, Copy, Draft

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.network import verbatim_flight
+from headrace.documents import passthrough_fetch
 from lib.channel_app import ChannelApp
 from lib.channel_documents import BODY, JSON, PACKED, PAGE
 from lib.servers import RecordingServer, Reply
@@ -16,7 +16,7 @@ from lib.servers import RecordingServer, Reply
 @pytest.fixture
 def in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes in parts is another file's subject."""
-    monkeypatch.setattr(verbatim_flight, "IN_PARTS", 1 << 40)
+    monkeypatch.setattr(passthrough_fetch, "IN_PARTS", 1 << 40)
 
 
 @pytest.fixture

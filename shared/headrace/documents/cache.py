@@ -16,13 +16,13 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
+from headrace.documents.negative_cache import ErrorMemory
+from headrace.documents.provisional import Provisional
+from headrace.documents.renderings import Rendered, Renderings, version_of
 from headrace.errors import OriginError, UpstreamError
 from headrace.http.caching import directives, is_fresh, lifetime, worth_keeping
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Document, Fault, ServeDocument
-from headrace.network.error_memory import ErrorMemory
-from headrace.network.provisional import Provisional
-from headrace.network.renderings import Rendered, Renderings, version_of
 from headrace.redact import for_display
 from headrace.sources.probes import Report
 from headrace.system.storage.pages import Pages

@@ -5,10 +5,10 @@ from __future__ import annotations
 import gc
 import weakref
 
+from headrace.documents import negative_cache
+from headrace.documents.negative_cache import ErrorMemory
 from headrace.errors import OriginError, UpstreamError
 from headrace.models import Fault
-from headrace.network import error_memory
-from headrace.network.error_memory import ErrorMemory
 
 
 def test_answer_counts_for_its_seconds_and_is_told_as_it_was() -> None:
@@ -44,7 +44,7 @@ def test_forgotten_is_asked_again() -> None:
 
 def test_oldest_goes_when_there_are_too_many() -> None:
     memory = ErrorMemory(5.0, lambda: 0.0)
-    for number in range(error_memory.REMEMBERED + 1):
+    for number in range(negative_cache.REMEMBERED + 1):
         memory.note(str(number), UpstreamError(Fault.MISSING, "no"))
     assert memory.get("0") is None
     assert memory.get("1") is not None

@@ -7,8 +7,8 @@ import hashlib
 
 import pytest
 
+from headrace.documents.passthrough_headers import stated_digest
 from headrace.models import Digest
-from headrace.network.verbatim_head import stated_digest
 
 SUM = hashlib.sha256(b"repodata")
 TEXT = base64.b64encode(SUM.digest()).decode()

@@ -15,19 +15,19 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from headrace.errors import OriginError, StoreError, UpstreamError
-from headrace.http.caching import is_fresh
-from headrace.models import Document, Fault, ServeDocument
-from headrace.network.documents import (
+from headrace.documents.cache import (
     HEADERS_WITHIN,
     MISSING_LIFETIME,
     PAUSE_AFTER_FAILURE,
     STALE_AFTER,
 )
-from headrace.network.error_memory import ErrorMemory
+from headrace.documents.negative_cache import ErrorMemory
+from headrace.documents.passthrough_fetch import Changed, Doubtful, Flight, InParts, follow, read
+from headrace.documents.passthrough_headers import document_of, head_for, is_known, not_to_be_kept
+from headrace.errors import OriginError, StoreError, UpstreamError
+from headrace.http.caching import is_fresh
+from headrace.models import Document, Fault, ServeDocument
 from headrace.network.exchange import Exchange, Gone
-from headrace.network.verbatim_flight import Changed, Doubtful, Flight, InParts, follow, read
-from headrace.network.verbatim_head import document_of, head_for, is_known, not_to_be_kept
 from headrace.redact import for_display
 from headrace.sources.probes import Report
 from headrace.system.storage.copies import Copies, Copy

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.documents.read_ahead import DEPTH, IN_FLIGHT, PATIENCE, QUEUED, ReadAhead
 from headrace.errors import UpstreamError
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import (
@@ -21,7 +22,6 @@ from headrace.models import (
     ServeArtifact,
     ServeDocument,
 )
-from headrace.network.read_ahead import DEPTH, IN_FLIGHT, PATIENCE, QUEUED, ReadAhead
 from lib import wheels
 from lib.app import App
 from lib.index import Index

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Protocol
 
 from headrace.config import Settings
+from headrace.documents.cache import Documents, Page
+from headrace.documents.renderings import Rendered, Renderings
 from headrace.errors import ConfigurationError, UpstreamError
 from headrace.interface.hookspecs import Ecosystem, ListsBuilds
 from headrace.interface.manager import Plugins
 from headrace.models import Fault, Request, ServeDocument
-from headrace.network.documents import Documents, Page
-from headrace.network.renderings import Rendered, Renderings
 from headrace.system.accelerators.detection import detect
 from headrace.system.accelerators.surroundings import Surroundings
 from headrace.variants.builds import Arrangement, Candidate, CudaTables, PageEntry

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from headrace.documents import cache
 from headrace.models import Credential, Origin
-from headrace.network import documents
 from lib import modes, wheels
 from lib.app import App, Told, mirror
 from lib.index import HTML, JSON, Index
@@ -158,7 +158,7 @@ def test_project_that_vanished_is_not_served_stale(
         index.files.clear()
         assert app.page("six", Cache_Control="no-cache").status == 404
         server.close()
-        time.sleep(documents.MISSING_LIFETIME)
+        time.sleep(cache.MISSING_LIFETIME)
         assert app.page("six").status == 302
 
 
@@ -197,7 +197,7 @@ def test_silent_origin_leaves_a_client_waiting_for_seconds_only(
         server.fail(modes.SILENT)
         began = time.monotonic()
         assert app.page("six", Cache_Control="no-cache").headers["warning"]
-        assert time.monotonic() - began < documents.STALE_AFTER + 2
+        assert time.monotonic() - began < cache.STALE_AFTER + 2
         # And the next one does not wait for what is known to fail.
         began = time.monotonic()
         app.page("other")
