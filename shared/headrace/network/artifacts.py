@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from headrace.artifacts.index import Registry
+from headrace.artifacts.small_files import SmallArtifacts
 from headrace.download.downloader import Download, Downloader
 from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamError
 from headrace.http.ranges import RangeRequest, Unsatisfiable
@@ -21,8 +23,6 @@ from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, ServeArtifact, Source
 from headrace.network.exchange import Exchange, Gone
 from headrace.network.negotiation import Wanted, matches, wanted_range
-from headrace.network.registry import Registry
-from headrace.network.small import SmallArtifacts
 from headrace.redact import for_files
 from headrace.system.storage.store import Store, StoredFile
 from headrace.upstream.auth.mirror_logins import Logins

@@ -10,6 +10,9 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from headrace.artifacts.index import Registry
+from headrace.artifacts.lookups import LookUps
+from headrace.artifacts.small_files import SmallArtifacts
 from headrace.config import Folders, Settings
 from headrace.documents.cache import Documents
 from headrace.documents.head_requests import Heads
@@ -36,9 +39,6 @@ from headrace.models import (
     TransferFinished,
 )
 from headrace.network.artifacts import LARGE, Artifacts
-from headrace.network.lookups import LookUps
-from headrace.network.registry import Registry
-from headrace.network.small import SmallArtifacts
 from headrace.network.status import Ledger
 from headrace.redact import for_files
 from headrace.sources.candidates import ORIGIN, Sources

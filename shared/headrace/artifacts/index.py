@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
+from headrace.artifacts.lookups import LookUps
 from headrace.documents.cache import Documents
 from headrace.documents.provisional import Provisional
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Document, ServeArtifact, ServeDocument
-from headrace.network.lookups import LookUps
 from headrace.redact import for_files
 
 __all__ = ["Registry"]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from headrace.artifacts.small_files import SmallArtifacts
 from headrace.documents.cache import HEADERS_WITHIN
 from headrace.documents.head_requests import Heads
 from headrace.documents.passthrough import Verbatim
@@ -21,7 +22,6 @@ from headrace.http.caching import BREATH, TOLERATED
 from headrace.interface.hookspecs import Ecosystem
 from headrace.interface.lookups import Effort, Head, LookUp, Seen, Want
 from headrace.models import Artifact, Fault, ServeArtifact, ServeDocument
-from headrace.network.small import SmallArtifacts
 from headrace.system.storage import tables
 from headrace.system.storage.copies import Copy
 

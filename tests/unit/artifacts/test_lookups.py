@@ -15,9 +15,9 @@ from urllib.parse import quote
 import pytest
 
 import headrace_conda.adapter
+from headrace.artifacts import lookups
 from headrace.interface.hookspecs import hookimpl
 from headrace.interface.lookups import Entry, LookUp
-from headrace.network import lookups
 from headrace.system.storage import tables
 from headrace_conda import formats
 from lib import modes
