@@ -18,11 +18,11 @@ import uvicorn
 
 import headrace_pip.plugin
 from headrace.config import Folders, Settings
+from headrace.gateway.app import build_app
+from headrace.gateway.wiring import Parts
 from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.interface.manager import Plugins
 from headrace.models import Credential, Mirror, OperatorClass, Origin
-from headrace.network.gateway import build_app
-from headrace.network.wiring import Parts
 from lib.index import JSON
 
 

@@ -72,8 +72,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 
 def _serve(args: argparse.Namespace, context: Context) -> int:
-    from headrace.network import server  # noqa: PLC0415 - start-up time
-    from headrace.network.gateway import build_app  # noqa: PLC0415 - as above
+    from headrace.gateway import server  # noqa: PLC0415 - start-up time
+    from headrace.gateway.app import build_app  # noqa: PLC0415 - as above
     from headrace.system.service import listeners  # noqa: PLC0415 - as above
 
     sockets = listeners.take(args.fd) or listeners.inherited(context.env, os.getpid())
@@ -106,7 +106,7 @@ def _watcher(
     holder: socket.socket | None, env: Mapping[str, str], announce: Callable[[], None]
 ) -> Any:
     """Whom the worker tells: its holder, else systemd and whoever reads standard output."""
-    from headrace.network.server import Watcher  # noqa: PLC0415 - start-up time
+    from headrace.gateway.server import Watcher  # noqa: PLC0415 - start-up time
     from headrace.system.service.notify import Notifier  # noqa: PLC0415 - as above
 
     if holder is not None:

@@ -25,9 +25,9 @@ from headrace.documents.negative_cache import ErrorMemory
 from headrace.documents.passthrough_fetch import Changed, Doubtful, Flight, InParts, follow, read
 from headrace.documents.passthrough_headers import document_of, head_for, is_known, not_to_be_kept
 from headrace.errors import OriginError, StoreError, UpstreamError
+from headrace.gateway.exchange import Exchange, Gone
 from headrace.http.caching import is_fresh
 from headrace.models import Document, Fault, ServeDocument
-from headrace.network.exchange import Exchange, Gone
 from headrace.redact import for_display
 from headrace.sources.probes import Report
 from headrace.system.storage.copies import Copies, Copy

@@ -6,9 +6,9 @@ import base64
 import re
 from collections.abc import Mapping
 
+from headrace.gateway.negotiation import matches
 from headrace.http.caching import directives, lifetime, worth_keeping
 from headrace.models import Digest, Document
-from headrace.network.negotiation import matches
 
 __all__ = [
     "about_caches",

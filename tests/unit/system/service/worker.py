@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from headrace.network import server
+from headrace.gateway import server
 from headrace.system.service import listeners
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]

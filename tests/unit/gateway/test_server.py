@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import sys
-from headrace.network.server import End, Watcher, serve
+from headrace.gateway.server import End, Watcher, serve
 from headrace.system.service import listeners
 
 async def application(scope, receive, send):

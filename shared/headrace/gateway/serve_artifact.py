@@ -18,11 +18,11 @@ from headrace.artifacts.index import Registry
 from headrace.artifacts.small_files import SmallArtifacts
 from headrace.download.downloader import Download, Downloader
 from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamError
+from headrace.gateway.exchange import Exchange, Gone
+from headrace.gateway.negotiation import Wanted, matches, wanted_range
 from headrace.http.ranges import RangeRequest, Unsatisfiable
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, ServeArtifact, Source
-from headrace.network.exchange import Exchange, Gone
-from headrace.network.negotiation import Wanted, matches, wanted_range
 from headrace.redact import for_files
 from headrace.system.storage.store import Store, StoredFile
 from headrace.upstream.auth.mirror_logins import Logins

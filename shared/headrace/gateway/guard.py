@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from headrace.gateway import negotiation
+from headrace.gateway.exchange import Exchange, Gone, Receive, Scope, Send
+from headrace.gateway.wiring import Parts
 from headrace.interface.hookspecs import Ecosystem, ForEverybody, Phrases
 from headrace.models import Request
-from headrace.network import negotiation
-from headrace.network.exchange import Exchange, Gone, Receive, Scope, Send
-from headrace.network.wiring import Parts
 
 __all__ = ["Guard"]
 

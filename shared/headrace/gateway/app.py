@@ -18,6 +18,10 @@ from starlette.routing import BaseRoute, Mount, Route
 from headrace.config import Folders, Settings
 from headrace.documents.renderings import Rendered
 from headrace.errors import StoreError, UpstreamError
+from headrace.gateway import negotiation, views
+from headrace.gateway.exchange import Exchange, Gone, Receive, Scope, Send
+from headrace.gateway.guard import Guard
+from headrace.gateway.wiring import Parts, assemble
 from headrace.http.caching import demand
 from headrace.interface.hookspecs import DiscoveredOrigin, Ecosystem
 from headrace.interface.manager import Plugins
@@ -33,10 +37,6 @@ from headrace.models import (
     ServeArtifact,
     ServeDocument,
 )
-from headrace.network import negotiation, views
-from headrace.network.exchange import Exchange, Gone, Receive, Scope, Send
-from headrace.network.guard import Guard
-from headrace.network.wiring import Parts, assemble
 from headrace.redact import for_files
 
 __all__ = ["build_app"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from headrace.network.status import Ledger
+from headrace.gateway.activity import Ledger
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 

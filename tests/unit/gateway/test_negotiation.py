@@ -4,10 +4,10 @@ import base64
 
 import pytest
 
+from headrace.gateway import negotiation
 from headrace.http.caching import TOLERATED, demand, is_fresh, lifetime
 from headrace.http.ranges import Unsatisfiable
 from headrace.models import Document
-from headrace.network import negotiation
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from urllib.parse import parse_qs
 
 from headrace import __version__
 from headrace.errors import UpstreamError
+from headrace.gateway import metrics
+from headrace.gateway.wiring import Parts
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Request, ServeArtifact, ServeDocument, TransferFinished
-from headrace.network import metrics
-from headrace.network.wiring import Parts
 from headrace.redact import for_display
 from headrace.system.service.identity import instance
 

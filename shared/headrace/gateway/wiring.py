@@ -23,6 +23,8 @@ from headrace.documents.read_ahead import ReadAhead
 from headrace.documents.renderings import Renderings
 from headrace.documents.variant_pages import Arranging
 from headrace.download.downloader import Downloader
+from headrace.gateway.activity import Ledger
+from headrace.gateway.serve_artifact import LARGE, Artifacts
 from headrace.interface.hookspecs import DiscoveredOrigin, Ecosystem
 from headrace.interface.manager import Plugins
 from headrace.models import (
@@ -38,8 +40,6 @@ from headrace.models import (
     SourceFailed,
     TransferFinished,
 )
-from headrace.network.artifacts import LARGE, Artifacts
-from headrace.network.status import Ledger
 from headrace.redact import for_files
 from headrace.sources.candidates import ORIGIN, Sources
 from headrace.system.fingerprint import NetworkPage
