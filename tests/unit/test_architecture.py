@@ -93,7 +93,6 @@ IMPURE = {
     "shared/headrace/variants/tables.py": "reads the shipped data files",
     "shared/headrace/interface/editing/presence.py": "looks for tools on PATH",
     "shared/headrace/system": "files and processes",
-    "shared/headrace/network": "sockets",
     "shared/headrace/upstream": "connections to upstreams",
     "shared/headrace/download": "drives downloads, writes files",
     "shared/headrace/sources": "measures and remembers",
@@ -203,7 +202,7 @@ def test_the_http_client_stands_behind_one_file() -> None:
     assert users <= {"shared/headrace/upstream/client.py"}
 
 
-ASYNC = {"upstream", "download", "sources", "documents", "artifacts", "gateway", "network"}
+ASYNC = {"upstream", "download", "sources", "documents", "artifacts", "gateway"}
 
 
 def test_async_code_lives_where_a_request_goes_and_nowhere_else() -> None:

@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from headrace.documents.cache import (
@@ -23,9 +22,8 @@ from headrace.documents.cache import (
 )
 from headrace.documents.negative_cache import ErrorMemory
 from headrace.documents.passthrough_fetch import Changed, Doubtful, Flight, InParts, follow, read
-from headrace.documents.passthrough_headers import document_of, head_for, is_known, not_to_be_kept
+from headrace.documents.passthrough_headers import document_of, not_to_be_kept
 from headrace.errors import OriginError, StoreError, UpstreamError
-from headrace.gateway.exchange import Exchange, Gone
 from headrace.http.caching import is_fresh
 from headrace.models import Document, Fault, ServeDocument
 from headrace.redact import for_display
@@ -33,18 +31,25 @@ from headrace.sources.probes import Report
 from headrace.system.storage.copies import Copies, Copy
 from headrace.upstream.client import Client
 
-__all__ = ["Given", "Verbatim"]
+__all__ = ["Described", "Given", "Verbatim"]
 
 _log = logging.getLogger("headrace.documents")
 
-#: Longest silence inside a body that a client is left in, seconds (promise 2).
-_GAP = 20.0
-#: Seconds for the first bytes of what is on the disk already.
-_AT_ONCE = 1.0
 #: Seconds for which a document that did not fit on the disk is the origin's to give.
 _NO_ROOM = 60.0
 #: Seconds for which a document whose parts could not be proven comes from its origin in one piece.
 _IN_ONE = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What is known of a document, its bytes left aside."""
+
+    document: Document
+    size: int | None
+    """Bytes; None where nobody has said."""
+    stale: str = ""
+    """Why this is the last known copy and not the origin's word of now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,82 +104,26 @@ class Verbatim:
 
     # ------------------------------------------------------------------ for clients
 
-    async def serve(
-        self, exchange: Exchange, plan: ServeDocument, greatest_age: float | None
-    ) -> None:
-        """Answer; UpstreamError or StoreError when there is nothing to answer with."""
-        if exchange.head:
-            await self._head(exchange, plan, greatest_age)
-            return
-        given = await self.get(plan, greatest_age=greatest_age)
-        headers = head_for(given.document, self._clock(), stale=bool(given.stale))
-        if is_known(exchange.request.headers, given.document):
-            await exchange.whole(304, headers)
-            return
-        if given.size is not None:
-            headers["content-length"] = str(given.size)
-        async with exchange.watched() as gone, aclosing(given.body()) as parts:
-            await self._send(exchange, given, headers, parts, gone)
-
-    async def _send(
-        self,
-        exchange: Exchange,
-        given: Given,
-        headers: Mapping[str, str],
-        parts: AsyncGenerator[bytes, None],
-        gone: asyncio.Future[None],
-    ) -> None:
-        """Stream; what breaks off is cut, never ended cleanly (RFC 9112 section 8)."""
-        try:
-            async with asyncio.timeout(_AT_ONCE):
-                data = await anext(parts, b"")
-            await exchange.begin(200, headers)
-            while data and not gone.done():
-                await exchange.more(data)
-                async with asyncio.timeout(_GAP):
-                    data = await anext(parts, b"")
-        except (UpstreamError, StoreError, TimeoutError) as error:
-            if not exchange.started:
-                raise UpstreamError(Fault.SILENT, str(error) or "no byte in time") from error
-            _log.warning("%s is cut: %s", for_display(given.document.url), error)
-            return
-        if gone.done():
-            raise Gone
-        await exchange.end()
-
-    async def _head(
-        self, exchange: Exchange, plan: ServeDocument, greatest_age: float | None
-    ) -> None:
-        """Answer a HEAD without fetching the document."""
+    async def head(self, plan: ServeDocument, *, greatest_age: float | None = None) -> Described:
+        """Return what is said of a document without fetching it; UpstreamError as for `get`."""
         copy = await self._copy_for_clients(plan)
         wanted = 0.0 if plan.revalidate else greatest_age
-        stale = False
-        if copy is None or not is_fresh(copy.document, wanted, self._clock()):
-            if gone := self._missing.get(plan.key):
-                raise gone
-            try:
-                document, size = await self._ask_head(plan, STALE_AFTER if copy else HEADERS_WITHIN)
-            except UpstreamError as error:
-                if copy is None or error.fault in _final(plan):
-                    raise
-                stale = True
-            else:
-                copy = None
-        if copy is not None:
-            document, size = copy.document, str(copy.size)
-        headers = head_for(document, self._clock(), stale=stale)
-        if is_known(exchange.request.headers, document):
-            await exchange.whole(304, headers)
-            return
-        await exchange.begin(200, {**headers, **({"content-length": size} if size else {})})
-        await exchange.end()
+        if copy is not None and is_fresh(copy.document, wanted, self._clock()):
+            return Described(copy.document, copy.size)
+        if gone := self._missing.get(plan.key):
+            raise gone
+        try:
+            return await self._ask_head(plan, STALE_AFTER if copy else HEADERS_WITHIN)
+        except UpstreamError as error:
+            if copy is None or error.fault in _final(plan):
+                raise
+            return Described(copy.document, copy.size, stale=error.message)
 
-    async def _ask_head(self, plan: ServeDocument, within: float) -> tuple[Document, str]:
-        """Return what the origin says of the document, and its length in digits if it does."""
+    async def _ask_head(self, plan: ServeDocument, within: float) -> Described:
+        """Return what the origin says of the document, with its length where that is known."""
         flight = self._flights.get(plan.key)
         if flight is not None and flight.head.done() and not flight.head.exception():
-            length = flight.length
-            return flight.head.result(), "" if length is None else str(length)
+            return Described(flight.head.result(), flight.length)
         answer = await self._client.fetch(
             plan.url,
             method="HEAD",
@@ -184,7 +133,7 @@ class Verbatim:
         )
         if error := answer.error():
             raise error
-        return document_of(answer.url, answer.headers, self._clock()), ""
+        return Described(document_of(answer.url, answer.headers, self._clock()), None)
 
     async def get(self, plan: ServeDocument, *, greatest_age: float | None = None) -> Given:
         """Return the document within `HEADERS_WITHIN` seconds; UpstreamError when there is none.

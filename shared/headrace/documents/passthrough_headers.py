@@ -6,8 +6,8 @@ import base64
 import re
 from collections.abc import Mapping
 
-from headrace.gateway.negotiation import matches
 from headrace.http.caching import directives, lifetime, worth_keeping
+from headrace.http.conditional import matches
 from headrace.models import Digest, Document
 
 __all__ = [

@@ -16,19 +16,17 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route
 
 from headrace.config import Folders, Settings
-from headrace.documents.renderings import Rendered
-from headrace.errors import StoreError, UpstreamError
-from headrace.gateway import negotiation, views
+from headrace.errors import UpstreamError
+from headrace.gateway import views
 from headrace.gateway.exchange import Exchange, Gone, Receive, Scope, Send
 from headrace.gateway.guard import Guard
+from headrace.gateway.serve_document import DocumentHandler
 from headrace.gateway.wiring import Parts, assemble
-from headrace.http.caching import demand
 from headrace.interface.hookspecs import DiscoveredOrigin, Ecosystem
 from headrace.interface.manager import Plugins
 from headrace.models import (
     Artifact,
     Document,
-    Fault,
     PassThrough,
     Plan,
     Refuse,
@@ -43,10 +41,6 @@ __all__ = ["build_app"]
 
 _log = logging.getLogger("headrace.gateway")
 
-#: Bytes of a page that a client that cannot read gzip may have unpacked in the event loop.
-_UNPACK_HERE = 64 * 1024
-#: Below this a page is not worth compressing.
-_SMALL = 1024
 #: How often, and after how many seconds each, the store is asked for what has just been served.
 _MOMENTS, _MOMENT = 20, 0.02
 #: Content type and body of a page.
@@ -82,7 +76,7 @@ def build_app(  # noqa: PLR0917 - the seam that server, tests and benchmarks sha
         Route("/status", _Page(parts, views.status), methods=None),
         Route("/metrics", _Page(parts, views.exposition), methods=None),
         Route("/explain", _Page(parts, views.explain), methods=None),
-        *(Mount(prefix.rstrip("/"), app=_Door(parts, each)) for prefix, each in doors),
+        *(Mount(prefix.rstrip("/"), app=_Endpoint(parts, each)) for prefix, each in doors),
         Mount("/", app=_Nothing()),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
@@ -92,12 +86,13 @@ def build_app(  # noqa: PLR0917 - the seam that server, tests and benchmarks sha
     return app
 
 
-class _Door:
+class _Endpoint:
     """One prefix of an ecosystem."""
 
     def __init__(self, parts: Parts, ecosystem: Ecosystem) -> None:
         self._parts = parts
         self._ecosystem = ecosystem
+        self._documents = DocumentHandler(parts, ecosystem)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del receive, send
@@ -116,7 +111,7 @@ class _Door:
     async def _perform(self, exchange: Exchange, plan: Plan) -> None:
         match plan:
             case ServeDocument():
-                await self._document(exchange, plan)
+                await self._documents.serve(exchange, plan)
             case ServeArtifact():
                 form = self._form(exchange.request, plan)
                 artifact = await self._parts.artifacts.serve(exchange, self._ecosystem, plan, form)
@@ -157,73 +152,6 @@ class _Door:
 
     def _form(self, request: Request, plan: ServeArtifact) -> str:
         return self._ecosystem.form(request, plan.named_by) if plan.named_by else ""
-
-    # ------------------------------------------------------------------ documents
-
-    async def _document(self, exchange: Exchange, plan: ServeDocument) -> None:
-        parts, request = self._parts, exchange.request
-        if plan.begins:
-            await self._verbatim(exchange, plan)
-            return
-        form = self._ecosystem.form(request, plan)
-        try:
-            page = await parts.documents.get(
-                self._ecosystem, plan, form, greatest_age=demand(request.headers)
-            )
-            mine = await parts.arranging.page(self._ecosystem, plan, request, page, form)
-            rendered = mine or await parts.documents.render(self._ecosystem, plan, page, form)
-        except UpstreamError as error:
-            await self._without(exchange, plan, error)
-            return
-        except ValueError as error:
-            await self._without(exchange, plan, UpstreamError(Fault.NOT_THE_FILE, str(error)))
-            return
-        extra = {"cache-control": "no-cache"}
-        if page.stale:
-            # RFC 7234 section 5.5 had codes for this; clients pass them over, people read them.
-            extra["warning"] = '110 headrace "Response is Stale"'
-        if page.document.supplied_by:
-            extra["x-headrace-provisional"] = page.document.supplied_by
-        await _send_page(exchange, rendered, extra)
-        if not page.stale and mine is None:
-            parts.read_ahead.follow(self._ecosystem, plan, page.document, request)
-
-    async def _verbatim(self, exchange: Exchange, plan: ServeDocument) -> None:
-        try:
-            await self._parts.verbatim.serve(exchange, plan, demand(exchange.request.headers))
-        except StoreError as error:
-            await exchange.redirect(for_files(plan.url), f"headrace: {error.message}")
-        except UpstreamError as error:
-            if error.fault is Fault.FORBIDDEN and not plan.origin.private:
-                # Its own words, to somebody who may have a credential of his own for it.
-                await exchange.redirect(for_files(plan.url), f"headrace: {error.message}")
-                return
-            await self._without(exchange, plan, error)
-
-    async def _without(self, exchange: Exchange, plan: ServeDocument, error: UpstreamError) -> None:
-        """Answer when there is no page at all.
-
-        404 makes every client go on to its next index, so it is said only when the origin said
-        it; for a company's name anything else would ask a public index for it. 401 would make the
-        client ask its user for a password that is not ours to take: 403 says the same to a
-        resolver and asks for nothing. Everything else is the origin's to say.
-        """
-        ledger = self._parts.ledger
-        if error.fault is Fault.MISSING:
-            ledger.document("missing")
-            await exchange.text(404, f"headrace: the origin has no such page: {error.message}")
-        elif error.fault is Fault.FORBIDDEN and error.status is not None:
-            ledger.document("forbidden")
-            hint = "its credential (netrc, keyring, or the URL before `headrace on`) is missing or"
-            await exchange.text(
-                403, f"headrace: {plan.origin.url} refuses: {error.message}; {hint} no longer right"
-            )
-        else:
-            ledger.document("redirected")
-            _log.warning("%s: to the origin: %s", exchange.request.path, error)
-            await exchange.redirect(for_files(plan.url), f"headrace: {error.message}")
-
-    # ------------------------------------------------------------------ the rest
 
     async def _pass(self, exchange: Exchange, plan: PassThrough) -> None:
         """Let the origin answer for itself; with the user's credential where that is needed."""
@@ -285,25 +213,3 @@ class _Nothing:
         del receive, send
         exchange: Exchange = scope["headrace.exchange"]
         await exchange.text(404, "headrace: no ecosystem here has such a path")
-
-
-async def _send_page(exchange: Exchange, rendered: Rendered, extra: Mapping[str, str]) -> None:
-    plain, packed = rendered.etags
-    squeeze = rendered.length > _SMALL and negotiation.accepts_gzip(
-        exchange.request.headers.get("accept-encoding")
-    )
-    vary = rendered.headers.get("vary", "")
-    headers = {
-        **{name.lower(): value for name, value in rendered.headers.items()},
-        **extra,
-        "etag": packed if squeeze else plain,
-        "vary": f"{vary}, accept-encoding" if vary else "accept-encoding",
-    }
-    if negotiation.matches(exchange.request.headers.get("if-none-match"), rendered.etags):
-        await exchange.whole(304, headers)
-    elif squeeze:
-        await exchange.whole(
-            rendered.status, {**headers, "content-encoding": "gzip"}, rendered.packed
-        )
-    else:
-        await exchange.whole(rendered.status, headers, await rendered.unpacked(_UNPACK_HERE))

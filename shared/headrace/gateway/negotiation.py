@@ -1,5 +1,5 @@
-"""What a client's request means, read from its head alone: target, host, token, encodings,
-conditions, ranges. Pure functions; nothing here waits or sends.
+"""What a client's request means, read from its head alone: target, host, token. Pure functions;
+nothing here waits or sends.
 """
 
 from __future__ import annotations
@@ -8,24 +8,17 @@ import base64
 import binascii
 import hmac
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from urllib.parse import unquote
-
-from headrace.http.ranges import RangeRequest
 
 __all__ = [
     "MAX_HEADERS",
     "MAX_TARGET",
     "BadTarget",
-    "Wanted",
-    "accepts_gzip",
     "authorised",
     "host_is_ours",
     "join_headers",
-    "matches",
     "read_target",
-    "wanted_range",
 ]
 
 #: Longest request target and largest header block, bytes; real clients stay far below both.
@@ -39,16 +32,6 @@ _ENCODED_SLASH = re.compile(r"(?i)%2f")
 
 class BadTarget(ValueError):  # noqa: N818 - says whose fault it is
     """The request target is one that no honest client of ours sends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What part of a file a client wants, as a half-open interval."""
-
-    start: int
-    end: int
-    partial: bool
-    """True: answer 206."""
 
 
 def read_target(raw_path: bytes) -> str:
@@ -113,54 +96,3 @@ def authorised(header: str | None, token: str | None) -> bool:
     except (binascii.Error, ValueError):
         return False
     return hmac.compare_digest(password, token.encode())
-
-
-def _quality(parameters: str) -> float:
-    for parameter in parameters.split(";"):
-        name, _, value = parameter.strip().partition("=")
-        if name.lower() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
-    return 1.0
-
-
-def accepts_gzip(header: str | None) -> bool:
-    """Whether Accept-Encoding admits gzip (RFC 9110 section 12.5.3)."""
-    star = False
-    for part in (header or "").split(","):
-        coding, _, parameters = part.strip().partition(";")
-        name = coding.strip().lower()
-        if name in ("gzip", "x-gzip"):
-            return _quality(parameters) > 0
-        if name == "*":
-            star = _quality(parameters) > 0
-    return star
-
-
-def matches(header: str | None, etags: Iterable[str]) -> bool:
-    """Weak comparison of If-None-Match with our entity tags (RFC 9110 section 13.1.2)."""
-    if header is None:
-        return False
-    if header.strip() == "*":
-        return True
-    given = {tag.strip().removeprefix("W/") for tag in header.split(",")}
-    return any(tag.removeprefix("W/") in given for tag in etags)
-
-
-def wanted_range(headers: Mapping[str, str], size: int, etag: str) -> Wanted:
-    """Read Range and If-Range (RFC 9110 sections 13.1.5 and 14.2); Unsatisfiable for a 416.
-
-    Several ranges, other units and nonsense are answered with the whole file, as the RFC allows.
-    A date in If-Range is never a match: a file's time here says nothing about its content.
-    """
-    whole = Wanted(0, size, partial=False)
-    asked = RangeRequest.parse(headers.get("range"))
-    if asked is None:
-        return whole
-    condition = headers.get("if-range")
-    if condition is not None and (condition.strip() != etag or etag.startswith("W/")):
-        return whole
-    start, end = asked.resolve(size)
-    return Wanted(start, end, partial=True)

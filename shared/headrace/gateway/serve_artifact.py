@@ -19,7 +19,7 @@ from headrace.artifacts.small_files import SmallArtifacts
 from headrace.download.downloader import Download, Downloader
 from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamError
 from headrace.gateway.exchange import Exchange, Gone
-from headrace.gateway.negotiation import Wanted, matches, wanted_range
+from headrace.http.conditional import Wanted, matches, wanted_range
 from headrace.http.ranges import RangeRequest, Unsatisfiable
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, ServeArtifact, Source

@@ -1,0 +1,189 @@
+"""Documents for clients: rewritten pages, and such that go out as they are.
+
+What is not to be had ends at the origin, said in the way that makes no client go on to another
+index by mistake. What breaks off is cut, never ended cleanly (RFC 9112 section 8).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+
+from headrace.documents.passthrough_headers import head_for, is_known
+from headrace.documents.renderings import Rendered
+from headrace.errors import StoreError, UpstreamError
+from headrace.gateway.exchange import Exchange, Gone
+from headrace.gateway.wiring import Parts
+from headrace.http import conditional
+from headrace.http.caching import demand
+from headrace.interface.hookspecs import Ecosystem
+from headrace.models import Document, Fault, ServeDocument
+from headrace.redact import for_display, for_files
+
+__all__ = ["DocumentHandler"]
+
+_log = logging.getLogger("headrace.gateway")
+
+#: Longest silence inside a body that a client is left in, seconds (promise 2).
+_GAP = 20.0
+#: Seconds for the first bytes of what is on the disk already.
+_AT_ONCE = 1.0
+#: Bytes of a page that a client that cannot read gzip may have unpacked in the event loop.
+_UNPACK_HERE = 64 * 1024
+#: Below this a page is not worth compressing.
+_SMALL = 1024
+
+
+class DocumentHandler:
+    """The documents of one ecosystem."""
+
+    def __init__(
+        self, parts: Parts, ecosystem: Ecosystem, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._parts = parts
+        self._ecosystem = ecosystem
+        self._clock = clock
+
+    async def serve(self, exchange: Exchange, plan: ServeDocument) -> None:
+        """Answer, whatever happens upstream: with the page, the last known one, or the origin."""
+        parts, request = self._parts, exchange.request
+        if plan.begins:
+            await self._verbatim(exchange, plan)
+            return
+        form = self._ecosystem.form(request, plan)
+        try:
+            page = await parts.documents.get(
+                self._ecosystem, plan, form, greatest_age=demand(request.headers)
+            )
+            mine = await parts.arranging.page(self._ecosystem, plan, request, page, form)
+            rendered = mine or await parts.documents.render(self._ecosystem, plan, page, form)
+        except UpstreamError as error:
+            await self._without(exchange, plan, error)
+            return
+        except ValueError as error:
+            await self._without(exchange, plan, UpstreamError(Fault.NOT_THE_FILE, str(error)))
+            return
+        extra = {"cache-control": "no-cache"}
+        if page.stale:
+            # RFC 7234 section 5.5 had codes for this; clients pass them over, people read them.
+            extra["warning"] = '110 headrace "Response is Stale"'
+        if page.document.supplied_by:
+            extra["x-headrace-provisional"] = page.document.supplied_by
+        await _send_page(exchange, rendered, extra)
+        if not page.stale and mine is None:
+            parts.read_ahead.follow(self._ecosystem, plan, page.document, request)
+
+    # ------------------------------------------------------------------ as it is
+
+    async def _verbatim(self, exchange: Exchange, plan: ServeDocument) -> None:
+        try:
+            if exchange.head:
+                await self._describe(exchange, plan)
+            else:
+                await self._stream(exchange, plan)
+        except StoreError as error:
+            await exchange.redirect(for_files(plan.url), f"headrace: {error.message}")
+        except UpstreamError as error:
+            if error.fault is Fault.FORBIDDEN and not plan.origin.private:
+                # Its own words, to somebody who may have a credential of his own for it.
+                await exchange.redirect(for_files(plan.url), f"headrace: {error.message}")
+                return
+            await self._without(exchange, plan, error)
+
+    async def _describe(self, exchange: Exchange, plan: ServeDocument) -> None:
+        asked = exchange.request.headers
+        found = await self._parts.verbatim.head(plan, greatest_age=demand(asked))
+        headers = head_for(found.document, self._clock(), stale=bool(found.stale))
+        if is_known(asked, found.document):
+            await exchange.whole(304, headers)
+            return
+        length = {} if found.size is None else {"content-length": str(found.size)}
+        await exchange.begin(200, {**headers, **length})
+        await exchange.end()
+
+    async def _stream(self, exchange: Exchange, plan: ServeDocument) -> None:
+        asked = exchange.request.headers
+        given = await self._parts.verbatim.get(plan, greatest_age=demand(asked))
+        headers = head_for(given.document, self._clock(), stale=bool(given.stale))
+        if is_known(asked, given.document):
+            await exchange.whole(304, headers)
+            return
+        if given.size is not None:
+            headers["content-length"] = str(given.size)
+        async with exchange.watched() as gone, aclosing(given.body()) as parts:
+            await _send_body(exchange, given.document, headers, parts, gone)
+
+    # ------------------------------------------------------------------ nothing to give
+
+    async def _without(self, exchange: Exchange, plan: ServeDocument, error: UpstreamError) -> None:
+        """Answer when there is no page at all.
+
+        404 makes every client go on to its next index, so it is said only when the origin said
+        it; for a company's name anything else would ask a public index for it. 401 would make the
+        client ask its user for a password that is not ours to take: 403 says the same to a
+        resolver and asks for nothing. Everything else is the origin's to say.
+        """
+        ledger = self._parts.ledger
+        if error.fault is Fault.MISSING:
+            ledger.document("missing")
+            await exchange.text(404, f"headrace: the origin has no such page: {error.message}")
+        elif error.fault is Fault.FORBIDDEN and error.status is not None:
+            ledger.document("forbidden")
+            hint = "its credential (netrc, keyring, or the URL before `headrace on`) is missing or"
+            await exchange.text(
+                403, f"headrace: {plan.origin.url} refuses: {error.message}; {hint} no longer right"
+            )
+        else:
+            ledger.document("redirected")
+            _log.warning("%s: to the origin: %s", exchange.request.path, error)
+            await exchange.redirect(for_files(plan.url), f"headrace: {error.message}")
+
+
+async def _send_page(exchange: Exchange, rendered: Rendered, extra: Mapping[str, str]) -> None:
+    plain, packed = rendered.etags
+    squeeze = rendered.length > _SMALL and conditional.accepts_gzip(
+        exchange.request.headers.get("accept-encoding")
+    )
+    vary = rendered.headers.get("vary", "")
+    headers = {
+        **{name.lower(): value for name, value in rendered.headers.items()},
+        **extra,
+        "etag": packed if squeeze else plain,
+        "vary": f"{vary}, accept-encoding" if vary else "accept-encoding",
+    }
+    if conditional.matches(exchange.request.headers.get("if-none-match"), rendered.etags):
+        await exchange.whole(304, headers)
+    elif squeeze:
+        await exchange.whole(
+            rendered.status, {**headers, "content-encoding": "gzip"}, rendered.packed
+        )
+    else:
+        await exchange.whole(rendered.status, headers, await rendered.unpacked(_UNPACK_HERE))
+
+
+async def _send_body(
+    exchange: Exchange,
+    document: Document,
+    headers: Mapping[str, str],
+    parts: AsyncGenerator[bytes, None],
+    gone: asyncio.Future[None],
+) -> None:
+    try:
+        async with asyncio.timeout(_AT_ONCE):
+            data = await anext(parts, b"")
+        await exchange.begin(200, headers)
+        while data and not gone.done():
+            await exchange.more(data)
+            async with asyncio.timeout(_GAP):
+                data = await anext(parts, b"")
+    except (UpstreamError, StoreError, TimeoutError) as error:
+        if not exchange.started:
+            raise UpstreamError(Fault.SILENT, str(error) or "no byte in time") from error
+        _log.warning("%s is cut: %s", for_display(document.url), error)
+        return
+    if gone.done():
+        raise Gone
+    await exchange.end()

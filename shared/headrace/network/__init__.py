@@ -1,3 +1,0 @@
-"""I/O: upstreams and the gateway. The only room with async code."""
-
-from __future__ import annotations
