@@ -31,14 +31,10 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Run every check; one that breaks is a finding itself."""
     del args
-    from headrace.cli import (  # noqa: PLC0415 - start-up time
-        checkup,
-        checkup_accelerators,
-        checkup_network,
-    )
+    from headrace.cli.checks import accelerators, machine, network  # noqa: PLC0415 - start-up time
 
     findings: list[Finding] = []
-    checks = (*checkup.CHECKS, *checkup_network.CHECKS, *checkup_accelerators.CHECKS)
+    checks = (*machine.CHECKS, *network.CHECKS, *accelerators.CHECKS)
     for check in checks:
         findings += _guarded(check, context)
     if context.as_json:

@@ -42,7 +42,7 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Ask the gateway, which knows its statistics."""
-    from headrace.cli import explain_builds  # noqa: PLC0415 - start-up time
+    from headrace.cli.explaining import builds as explain_builds  # noqa: PLC0415 - start-up time
     from headrace.cli.status import gateway_of  # noqa: PLC0415 - as above
     from headrace.system.service import health  # noqa: PLC0415 - as above
 
@@ -107,7 +107,7 @@ def _builds(
     described: str | None,
 ) -> list[Explanation]:
     """Say which build of a package for accelerators this host can run, where it has such builds."""
-    from headrace.cli import explain_builds  # noqa: PLC0415 - start-up time
+    from headrace.cli.explaining import builds as explain_builds  # noqa: PLC0415 - start-up time
 
     if what.startswith("/") or ecosystem not in (None, "python"):
         return []

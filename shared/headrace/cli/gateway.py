@@ -249,7 +249,7 @@ def _state(args: argparse.Namespace, context: Context) -> Any:
 
 
 def _origins(args: argparse.Namespace, context: Context) -> list[DiscoveredOrigin]:
-    from headrace.cli.discovery import discover, typed  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup.discovery import discover, typed  # noqa: PLC0415 - start-up time
 
     if args.origin:
         return [typed(text, "--origin") for text in args.origin]

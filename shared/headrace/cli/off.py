@@ -93,15 +93,15 @@ def _tell(context: Context, undone: Undone, told: Sequence[str], trouble: Sequen
 
 
 def _stop(context: Context) -> None:
-    from headrace.cli import keeping  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup import keeping  # noqa: PLC0415 - start-up time
 
     keeping.stop(context)
 
 
 def _adopt(context: Context) -> None:
     """Find lines of ours that a lost state folder does not know of."""
-    from headrace.cli.discovery import discover  # noqa: PLC0415 - start-up time
-    from headrace.cli.edits_of import adopt_leftovers  # noqa: PLC0415 - as above
+    from headrace.cli.setup.discovery import discover  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup.planned_edits import adopt_leftovers  # noqa: PLC0415 - as above
 
     address = context.state.gateway() or GatewayAddress("127.0.0.1", context.settings.port)
     try:

@@ -12,7 +12,7 @@ from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.redact import for_display
 
 if TYPE_CHECKING:
-    from headrace.cli.edits_of import Wanted
+    from headrace.cli.setup.planned_edits import Wanted
     from headrace.system.service.managers import choose
 
 __all__ = ["add", "run"]
@@ -33,9 +33,9 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do all of it, or nothing."""
-    from headrace.cli import edits_of, keeping  # noqa: PLC0415 - start-up time
-    from headrace.cli.discovery import discover  # noqa: PLC0415 - as above
-    from headrace.cli.on_report import Report, tell  # noqa: PLC0415 - as above
+    from headrace.cli.setup import keeping, planned_edits  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup.discovery import discover  # noqa: PLC0415 - as above
+    from headrace.cli.setup.report import Report, tell  # noqa: PLC0415 - as above
     from headrace.system.edits import apply  # noqa: PLC0415 - start-up time
 
     context.settings  # noqa: B018 - a mistake in the settings shows before anything is touched
@@ -56,13 +56,13 @@ def run(args: argparse.Namespace, context: Context) -> int:
     made = None if machines else keeping.plan(context, found)
     address = machines or _address(context, found, made, dry_run=args.dry_run)
     # What is wrong with the files shows before a gateway is started.
-    _first_error(edits_of.wanted(context, address, origins))
+    _first_error(planned_edits.wanted(context, address, origins))
     note = ""
     if not args.dry_run:
-        edits_of.adopt_leftovers(context, address, origins)
+        planned_edits.adopt_leftovers(context, address, origins)
         if made:
             address, note = keeping.start(context, found)
-    result = edits_of.wanted(context, address, origins)
+    result = planned_edits.wanted(context, address, origins)
     told: Sequence[str] = ()
     if args.dry_run:
         changed = [edit for _, edit in result.edits if edit.before != edit.after]

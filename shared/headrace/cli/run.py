@@ -92,7 +92,7 @@ def _prepare(
     words: tuple[str, ...], context: Context, clearing_up: ExitStack
 ) -> tuple[dict[str, str], Callable[[], str]]:
     """Start (or find) a gateway; return the command's environment and how to sum up."""
-    from headrace.cli.discovery import discover  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup.discovery import discover  # noqa: PLC0415 - start-up time
 
     _sweep()
     origins = discover(context, words)
@@ -127,7 +127,7 @@ def _start(
     clearing_up: ExitStack,
 ) -> GatewayAddress:
     """Start a gateway for this command, on a free port."""
-    from headrace.cli.discovery import network_of  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup.discovery import network_of  # noqa: PLC0415 - start-up time
     from headrace.system.service import health, listeners, process  # noqa: PLC0415 - as above
     from headrace.system.service.redirects import redirects  # noqa: PLC0415 - as above
     from headrace.system.state import State  # noqa: PLC0415 - as above

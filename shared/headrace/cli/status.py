@@ -103,7 +103,7 @@ def _origins(state: Any) -> Any:
 
 
 def _tools(context: Context, address: GatewayAddress | None) -> list[dict[str, Any]]:
-    from headrace.cli.edits_of import in_use  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup.planned_edits import in_use  # noqa: PLC0415 - start-up time
     from headrace.system.edits.file_step import read_file  # noqa: PLC0415 - as above
 
     place = context.place()

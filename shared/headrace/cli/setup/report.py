@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headrace.cli.context import NEEDS_ATTENTION, OK, Context
-from headrace.cli.edits_of import Wanted, overrides
+from headrace.cli.setup.planned_edits import Wanted, overrides
 from headrace.interface.hookspecs import DiscoveredOrigin, FileEdit, GatewayAddress, Override
 from headrace.redact import for_display
 from headrace.system.edits.three_way import diff

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.cli.checkup import Check
+from headrace.cli.checks.machine import Check
 from headrace.cli.context import Context
 from headrace.config import EnvVars
 from headrace.interface.hookspecs import Finding
@@ -48,7 +48,7 @@ class Installed:
 
 def accelerators(context: Context) -> Iterator[Finding]:
     """Say what was found, and by whom; compare with what is installed; ask the plugins."""
-    from headrace.cli.explain_builds import found  # noqa: PLC0415 - as above
+    from headrace.cli.explaining.builds import found  # noqa: PLC0415 - as above
     from headrace.variants import tables as cuda_tables  # noqa: PLC0415 - start-up time
     from headrace.variants.compatibility.coverage import gpu_text  # noqa: PLC0415 - as above
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headrace.cli.context import Context
-from headrace.cli.discovery import network_of
+from headrace.cli.setup.discovery import network_of
 from headrace.config import EnvVars
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.system import service

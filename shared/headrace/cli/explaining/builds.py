@@ -27,7 +27,7 @@ def explain(
     """Decide for the host as it is, or as it is described; None: no package with such builds."""
     from packaging.utils import canonicalize_name  # noqa: PLC0415 - start-up time
 
-    from headrace.cli.explain_listed import listed  # noqa: PLC0415 - as above
+    from headrace.cli.explaining.listed import listed  # noqa: PLC0415 - as above
     from headrace.variants import choose  # noqa: PLC0415 - as above
     from headrace.variants import tables as cuda_tables  # noqa: PLC0415 - as above
     from headrace.variants.pages import serve  # noqa: PLC0415 - as above

@@ -53,7 +53,7 @@ def files(context: Context) -> Iterator[Finding]:
 
 def overrides(context: Context) -> Iterator[Finding]:
     """Find what wins over what was written."""
-    from headrace.cli.edits_of import overrides as all_overrides  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup.planned_edits import overrides as all_overrides  # noqa: PLC0415 - start-up time
 
     address = context.state.gateway()
     if address is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.cli.checkup_accelerators import Installed, installed, judged
+from headrace.cli.checks.accelerators import Installed, installed, judged
 from headrace.variants.hosts import Accelerator, Host
 from lib.variant_listing import TABLES
 

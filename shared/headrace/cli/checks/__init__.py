@@ -1,0 +1,3 @@
+"""The doctor's checks."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""What `explain` says of builds for accelerators."""
+
+from __future__ import annotations
