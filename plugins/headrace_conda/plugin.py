@@ -13,7 +13,7 @@ from headrace.models import Mirror, Origin
 @hookimpl(trylast=True)
 def headrace_ecosystems(origins: Sequence[Origin]) -> Iterable[Ecosystem]:
     """Channels, where there is a host to ask."""
-    from headrace_conda.adapter import CondaEcosystem
+    from headrace_conda.channels.ecosystem import CondaEcosystem
 
     mine = [origin for origin in origins if origin.ecosystem == CondaEcosystem.name]
     return [CondaEcosystem(mine)] if mine else []
@@ -24,7 +24,7 @@ def headrace_mirrors(ecosystem: str) -> Iterable[Mirror]:
     """The shipped catalogue."""
     if ecosystem != "conda":
         return []
-    from headrace_conda.known import mirrors
+    from headrace_conda.channels.known import mirrors
 
     return mirrors()
 
@@ -36,7 +36,7 @@ def headrace_explanations(
     """Builds and GPU as conda itself sees them; only where conda is named, for it takes seconds."""
     if ecosystem != "conda" or what.startswith("/"):
         return []
-    from headrace_conda.explaining import explain
+    from headrace_conda.channels.explaining import explain
 
     return explain(what, version, place)
 
@@ -44,9 +44,9 @@ def headrace_explanations(
 @hookimpl(trylast=True)
 def headrace_activations() -> Iterable[Activation]:
     """Conda first: its channels are what the others fall back to."""
-    from headrace_conda.activation_conda import CondaActivation
-    from headrace_conda.activation_mamba import MambaActivation
-    from headrace_conda.activation_pixi import PixiActivation
-    from headrace_conda.activation_rattler import RattlerActivation
+    from headrace_conda.tools.conda import CondaActivation
+    from headrace_conda.tools.mamba import MambaActivation
+    from headrace_conda.tools.pixi import PixiActivation
+    from headrace_conda.tools.rattler import RattlerActivation
 
     return [CondaActivation(), MambaActivation(), PixiActivation(), RattlerActivation()]

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from headrace.cli.explain_listed import Listed, listed
+from headrace.cli.explaining.listed import Listed, listed
 from headrace.interface.hookspecs import GatewayAddress
 from headrace.interface.manager import Plugins
 from headrace.models import Origin

@@ -9,8 +9,8 @@ import json
 import os
 import sys
 
-from headrace.cli import edits_of
 from headrace.cli.context import Context
+from headrace.cli.setup import planned_edits
 from headrace.interface.hookspecs import GatewayAddress, Scope
 from headrace.system.edits import apply
 from headrace_docker.registries import known_registries
@@ -21,8 +21,8 @@ def main(scope: str, port: str) -> None:
     context = Context(dict(os.environ), Scope(scope))
     address = GatewayAddress("127.0.0.1", int(port))
     origins = [registry.origin for registry in known_registries()]
-    edits_of.adopt_leftovers(context, address, origins)
-    result = edits_of.wanted(context, address, origins)
+    planned_edits.adopt_leftovers(context, address, origins)
+    result = planned_edits.wanted(context, address, origins)
     mine = [each for each in result.edits if each[0] not in ("pip", "conda", "uv")]
     tools = [activation.tool for activation in context.plugins.activations()]
     applied = apply.apply(context, mine, of=tools)

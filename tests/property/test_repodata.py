@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from headrace.interface.lookups import Entry
 from headrace.models import Digest
-from headrace_conda import formats
+from headrace_conda.channels import repodata
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -107,14 +107,14 @@ def expected(data: bytes) -> list[tuple[str, Entry]]:
 @law
 @given(spelled(), st.integers(1, 200) | st.just(1 << 20))
 def test_flat_repodata_names_what_json_says_however_it_is_spelled(data: bytes, size: int) -> None:
-    assert list(formats.flat_entries(in_parts(data, size))) == expected(data)
+    assert list(repodata.flat_entries(in_parts(data, size))) == expected(data)
 
 
 @law
 @given(spelled())
 def test_where_packages_are_is_heard_wherever_it_stands(data: bytes) -> None:
     heard: list[str] = []
-    for _ in formats.flat_entries([data], heard.append):
+    for _ in repodata.flat_entries([data], heard.append):
         pass
     base = json.loads(data)["info"].get("base_url")
     assert heard == ([] if base is None else [base])
@@ -138,13 +138,13 @@ PAGE = json.dumps(
 def test_a_cut_between_parts_may_be_anywhere() -> None:
     for at in range(len(PAGE) + 1):
         parts = [PAGE[:at], PAGE[at:]]
-        assert list(formats.flat_entries(parts)) == expected(PAGE), at
+        assert list(repodata.flat_entries(parts)) == expected(PAGE), at
 
 
 def test_an_early_end_is_an_error_wherever_it_is() -> None:
     for at in range(len(PAGE)):
         with pytest.raises(ValueError):
-            list(formats.flat_entries([PAGE[:at]]))
+            list(repodata.flat_entries([PAGE[:at]]))
 
 
 @law
@@ -153,7 +153,7 @@ def test_no_bytes_do_worse_than_a_value_error(data: bytes | str) -> None:
     raw = data.encode() if isinstance(data, str) else data
     for body in (raw, b'{"packages":' + raw, b'{"packages":{"a":' + raw):
         try:
-            list(formats.flat_entries([body]))
+            list(repodata.flat_entries([body]))
         except ValueError:
             continue
 
@@ -161,22 +161,22 @@ def test_no_bytes_do_worse_than_a_value_error(data: bytes | str) -> None:
 @law
 @given(
     st.lists(st.binary(max_size=3000), min_size=1, max_size=4),
-    st.sampled_from([formats.ZSTD, formats.BZIP2]),
+    st.sampled_from([repodata.ZSTD, repodata.BZIP2]),
     st.integers(1, 500),
 )
 def test_packed_streams_come_out_whole_in_any_parts_and_frames(
     frames: list[bytes], kind: bytes, size: int
 ) -> None:
-    pack = zstd.compress if kind == formats.ZSTD else bz2.compress
+    pack = zstd.compress if kind == repodata.ZSTD else bz2.compress
     packed = b"".join(pack(frame) for frame in frames)
-    assert b"".join(formats.unpacked(in_parts(packed, size), kind)) == b"".join(frames)
+    assert b"".join(repodata.unpacked(in_parts(packed, size), kind)) == b"".join(frames)
 
 
 @law
 @given(st.binary(min_size=1, max_size=300), st.data())
 def test_a_packed_stream_that_is_cut_is_an_error(plain: bytes, data: st.DataObject) -> None:
-    kind = data.draw(st.sampled_from([formats.ZSTD, formats.BZIP2]))
-    packed = zstd.compress(plain) if kind == formats.ZSTD else bz2.compress(plain)
+    kind = data.draw(st.sampled_from([repodata.ZSTD, repodata.BZIP2]))
+    packed = zstd.compress(plain) if kind == repodata.ZSTD else bz2.compress(plain)
     at = data.draw(st.integers(0, len(packed) - 1))
     with pytest.raises(ValueError):
-        list(formats.unpacked([packed[:at]], kind))
+        list(repodata.unpacked([packed[:at]], kind))

@@ -14,12 +14,12 @@ from urllib.parse import quote
 
 import pytest
 
-import headrace_conda.adapter
+import headrace_conda.channels.ecosystem
 from headrace.artifacts import lookups
 from headrace.interface.hookspecs import hookimpl
 from headrace.interface.lookups import Entry, LookUp
 from headrace.system.storage import tables
-from headrace_conda import formats
+from headrace_conda.channels import repodata
 from lib import modes
 from lib.app import App, Told
 from lib.channel_app import ChannelApp
@@ -166,8 +166,8 @@ def test_damaged_document_names_nothing_and_its_client_goes_to_the_origin(
 def test_huge_shard_is_not_read(
     gate: ChannelApp, origin: RecordingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(formats, "LARGEST", 50)
-    headrace_conda.adapter._records.cache_clear()
+    monkeypatch.setattr(repodata, "LARGEST", 50)
+    headrace_conda.channels.ecosystem._records.cache_clear()
     origin.fail(modes.status(404), "*/repodata.json*")
     gate.get(CH + f"linux-64/{SHARDS}")
     assert gate.get(CH + ALPHA.path).status == 302
@@ -180,7 +180,7 @@ def test_look_up_that_raises_ends_at_the_origin_with_an_incident(
         yield from ()
         raise RuntimeError("a bug in a look-up")
 
-    monkeypatch.setattr(headrace_conda.adapter.CondaEcosystem, "look_up", broken)
+    monkeypatch.setattr(headrace_conda.channels.ecosystem.CondaEcosystem, "look_up", broken)
     told = gate.get(CH + ALPHA.path)
     assert (told.status, told.headers["location"]) == (302, f"{origin.url}/ch/{ALPHA.path}")
     assert len(gate.status()["incidents"]) == 1
@@ -192,7 +192,7 @@ def test_reader_of_tables_that_raises_is_no_table_and_no_incident(
     def broken(*_: Any) -> Iterable[tuple[str, Entry]]:
         raise RuntimeError("a bug in a reader")
 
-    monkeypatch.setattr(headrace_conda.adapter.CondaEcosystem, "entries", broken)
+    monkeypatch.setattr(headrace_conda.channels.ecosystem.CondaEcosystem, "entries", broken)
     gate.get(CH + FLAT)
     assert gate.get(CH + ALPHA.path).status == 200  # by its shard
     assert "never retrieved" not in caplog.text
@@ -293,7 +293,7 @@ def test_ecosystem_without_an_origin_breaks_no_page_of_ours(
         @staticmethod
         @hookimpl
         def headrace_ecosystems() -> Any:
-            return [headrace_conda.adapter.CondaEcosystem([])]
+            return [headrace_conda.channels.ecosystem.CondaEcosystem([])]
 
     with App(tmp_path, f"{origin.url}/simple", plugins=[Plugin()]) as app:
         assert app.ask("/explain?what=alpha").status == 200

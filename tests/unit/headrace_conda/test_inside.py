@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from headrace_conda import condarc, known, layouts
-from headrace_conda.channels import known_origins
+from headrace_conda.channels import known, layouts
+from headrace_conda.channels.configured import known_origins
+from headrace_conda.tools import condarc
 from lib.conda_stub import Stub, stub
 from lib.servers import RecordingServer
 
-HERE = Path(condarc.__file__).parent.parent / "headrace_conda_inside"
+HERE = Path(condarc.__file__).parents[2] / "headrace_conda_inside"
 
 
 @pytest.fixture

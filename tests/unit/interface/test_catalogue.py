@@ -10,7 +10,7 @@ from headrace.errors import ConfigurationError
 from headrace.interface import catalogue
 from headrace.interface.catalogue import KnownOrigin, Row, Status
 from headrace.models import Mirror, OperatorClass
-from headrace_conda.layouts import LAYOUTS as CONDA_LAYOUTS
+from headrace_conda.channels.layouts import LAYOUTS as CONDA_LAYOUTS
 from headrace_pip import layouts
 
 TEXT = (importlib.resources.files("headrace") / "data" / "python.toml").read_text("utf-8")

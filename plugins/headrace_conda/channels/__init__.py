@@ -1,0 +1,3 @@
+"""Channels as an ecosystem: paths, repodata, layouts of mirrors. Pure."""
+
+from __future__ import annotations

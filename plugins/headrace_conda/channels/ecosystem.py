@@ -1,0 +1,363 @@
+"""conda channels as an ecosystem: pure decisions about requests, documents and packages.
+
+Nothing is rewritten. Clients get repodata as the origin gave it, so their caches, records and lock
+files are those of a machine without headrace; packages come from anywhere, by the digest that the
+origin's own documents give.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from headrace.interface.lookups import Effort, Entry, LookUp, Seen, Want
+from headrace.models import (
+    Artifact,
+    Digest,
+    Document,
+    Mirror,
+    Origin,
+    PassThrough,
+    Plan,
+    Refuse,
+    Request,
+    Response,
+    ServeArtifact,
+    ServeDocument,
+)
+from headrace_conda.channels import layouts, paths, repodata
+from headrace_conda.channels.paths import Place
+
+__all__ = ["CondaEcosystem"]
+
+#: A part of a look-up, with its own result.
+Step = Generator[Want, Seen | None, Entry | None]
+
+_SHARDS = "repodata_shards.msgpack.zst"
+#: Documents that name packages, likeliest first; a copy of any of them answers.
+_FLAT = (
+    "repodata.json.zst",
+    "current_repodata.json.zst",
+    "repodata.json",
+    "current_repodata.json",
+    "repodata.json.bz2",
+)
+#: Asked of the origin, in this order, where nothing that is here names a package.
+_ASKED = ("repodata.json.zst", "repodata.json")
+_TABLES = frozenset({*_FLAT, "repodata_from_packages.json"})
+#: Documents of a channel or of one of its folders; others the origin answers for itself.
+_DOCUMENT = re.compile(
+    r"(?:channeldata|notices|run_exports|patch_instructions|\w*repodata\w*)"
+    r"\.(?:json|json\.zst|json\.bz2|msgpack\.zst)"
+)
+_SHARD = re.compile(r"([0-9a-f]{64})\.msgpack\.zst")
+_PACKAGE = re.compile(r".+-[^-]+-[^-]+\.(?:conda|tar\.bz2)")
+#: Folders that are remembered: those with packages elsewhere or documents of their own, and those
+#: whose index was asked for.
+_MOST_ELSEWHERE = 1000
+_MOST_ASKED = 64
+#: Indexes that are kept in memory, some megabytes each: two channels with two folders.
+_MOST_INDEXES = 4
+
+
+class CondaEcosystem:
+    """Implements `headrace.interface.Ecosystem` for conda channels."""
+
+    name = "conda"
+
+    def __init__(self, origins: Sequence[Origin]) -> None:
+        """Take the origins of this ecosystem: hosts, with all channels below them."""
+        self._origins: dict[str, Origin] = {}
+        for origin in origins:
+            named = paths.authority(origin.url)
+            if origin.ecosystem == self.name and named is not None:
+                self._origins.setdefault(named, origin)
+        self._named_in: dict[str, str] = {}
+        """Folders whose packages are named in another one (CEP 15's base_url), by their URLs."""
+        self._indexed: OrderedDict[str, Place] = OrderedDict()
+        """Indexes of shards that clients asked for lately, by their URLs."""
+        self._own: OrderedDict[str, None] = OrderedDict()
+        """Folders whose own documents clients asked for lately, by their URLs."""
+        self._indexes: OrderedDict[str, repodata.ShardIndex] = OrderedDict()
+        """What the newest of them say, by their URLs."""
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """One for each origin, so that each has a place of its own to be sent to."""
+        return tuple(f"{paths.PREFIX}{named}/" for named in self._origins)
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """The closed list of hosts that may be asked."""
+        return tuple(self._origins.values())
+
+    # ------------------------------------------------------------ requests
+
+    def plan(self, request: Request) -> Plan:
+        """Say what to do with a client's request."""
+        if request.method not in ("GET", "HEAD"):
+            return Refuse(405, "a channel is read with GET and HEAD")
+        place = paths.parse(request.path)
+        origin = self._origins.get(place.authority) if place else None
+        if place is None or origin is None:
+            return Refuse(404, "no such origin; paths are /conda/<host>/<channel>/<subdir>/<file>")
+        if _SHARD.fullmatch(place.name) or _PACKAGE.fullmatch(place.name):
+            return ServeArtifact(request.path, None, None if origin.private else place.url)
+        if _DOCUMENT.fullmatch(place.name):
+            if place.name == _SHARDS:
+                _remember(self._indexed, place.url, place, _MOST_ASKED)
+            if place.name == _SHARDS or place.name in _TABLES:
+                _remember(self._own, place.url.rpartition("/")[0], None, _MOST_ELSEWHERE)
+            return self._document(origin, place)
+        return PassThrough(origin, f"{place.url}?{request.query}" if request.query else place.url)
+
+    def _document(self, origin: Origin, place: Place) -> ServeDocument:
+        return ServeDocument(
+            origin,
+            place.url,
+            accept="*/*",
+            key=place.url,
+            begins=(_kind(place.name),),
+            table=place.name in _TABLES,
+        )
+
+    def form(self, request: Request, plan: ServeDocument) -> str:  # noqa: ARG002 - as it is
+        """One form: the origin's."""
+        return ""
+
+    def rewrite(self, document: Document, form: str, plan: ServeDocument) -> Response:
+        """Nothing is rewritten."""
+        del form, plan
+        return Response(200, {"content-type": document.content_type}, document.body)
+
+    def artifacts(self, document: Document, plan: ServeDocument) -> Iterable[Artifact]:
+        """No document is small enough to be listed: `look_up` finds what is asked for."""
+        del document, plan
+        return ()
+
+    # ------------------------------------------------------------ what names a package
+
+    def look_up(self, plan: ServeArtifact) -> LookUp | None:
+        """Find a package's digest in whichever document of its folder is here, or is had first."""
+        place = paths.parse(plan.path)
+        origin = self._origins.get(place.authority) if place else None
+        if place is None or origin is None:
+            return _nothing()
+        if shard := _SHARD.fullmatch(place.name):
+            return _known(_shard(origin, place, shard[1]))
+        return self._package(origin, place)
+
+    def entries(self, plan: ServeDocument, parts: Iterable[bytes]) -> Iterable[tuple[str, Entry]]:
+        """Read flat repodata, packed in whichever way."""
+        yield from repodata.flat_entries(
+            repodata.unpacked(parts, _kind(plan.url)), lambda base: self._learn(plan.url, base)
+        )
+
+    def _package(self, origin: Origin, place: Place) -> LookUp:
+        folder = yield from self._folder_that_names(place)
+        authority = self._origins.get(folder.authority)
+        if authority is None:
+            folder, authority = place, origin
+        documents = {
+            name: self._document(authority, Place(folder.authority, folder.folder, name))
+            for name in (_SHARDS, *_FLAT)
+        }
+        index = yield Want(documents[_SHARDS], effort=Effort.AT_HAND)
+        here: list[tuple[float, Entry]] = []
+        for name in _FLAT:
+            seen = yield Want(documents[name], entry=place.name, effort=Effort.AT_HAND)
+            if seen is not None and seen.entry is not None:
+                here.append((seen.at, seen.entry))
+        at, entry = max(here, key=lambda pair: pair[0], default=(-1.0, None))
+        if index is not None and index.at >= at:
+            sharded = yield from self._in_shard(place, documents[_SHARDS], index)
+            entry = sharded or entry
+        if entry is None:
+            # Nothing that is here names it: the client knows more than we do.
+            entry = yield from self._asked(place, documents)
+        return _artifact(origin, place, entry) if entry is not None else None
+
+    def _asked(self, place: Place, documents: Mapping[str, ServeDocument]) -> Step:
+        """Ask the origin's newest documents, the smallest first."""
+        index = yield Want(documents[_SHARDS], effort=Effort.RENEW)
+        if index is not None:
+            entry = yield from self._in_shard(place, documents[_SHARDS], index)
+            if entry is not None:
+                return entry
+        for name in _ASKED:
+            seen = yield Want(documents[name], entry=place.name, effort=Effort.RENEW)
+            if seen is not None:
+                return seen.entry
+        return None
+
+    def _in_shard(self, place: Place, document: ServeDocument, seen: Seen) -> Step:
+        """Read the index, then the shard; returns what that says of the file."""
+        name = repodata.package_name(place.name)
+        try:
+            found = _index(seen.body).shard_url(document.url, name) if name else None
+        except ValueError:
+            return None
+        shard = paths.place_of(found[0]) if found else None
+        origin = self._origins.get(shard.authority) if shard else None
+        if found is None or shard is None or origin is None:
+            return None
+        content = yield Want(_shard(origin, shard, found[1]))
+        if content is None:
+            return None
+        try:
+            return _records(content.body).get(place.name)
+        except ValueError:
+            return None
+
+    def _learn(self, document: str, base_url: str) -> None:
+        """Remember where a document's packages are when they are not beside it."""
+        here = document.rpartition("/")[0]
+        try:
+            there = paths.place_of(urljoin(f"{here}/", base_url).rstrip("/") + "/x")
+        except ValueError:
+            return
+        if there is None or len(self._named_in) >= _MOST_ELSEWHERE:
+            return
+        folder = there.url.rpartition("/")[0]
+        if folder != here:
+            self._named_in[folder] = here
+
+    def _folder_that_names(self, place: Place) -> Generator[Want, Seen | None, Place]:
+        """Find the folder whose documents name the packages of this one: mostly itself."""
+        folder = place.url.rpartition("/")[0]
+        # What its own channel says of it goes before what another one does.
+        if folder in self._own:
+            return place
+        if folder not in self._named_in:
+            # Packages of an index that stands elsewhere: one that was asked for in this hour.
+            for each in reversed(self._indexed.copy().values()):
+                if each.folder.rpartition("/")[2] != place.folder.rpartition("/")[2]:
+                    continue
+                document = self._document(self._origins[each.authority], each)
+                seen = yield Want(document, effort=Effort.AT_HAND)
+                if seen is not None:
+                    self._learn(document.url, _base_url(seen.body))
+        there = self._named_in.get(folder)
+        return (paths.place_of(f"{there}/x") if there else None) or place
+
+    # ------------------------------------------------------------ places
+
+    def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:
+        """Give the URL at a mirror of a package, or of repodata whose origin states its digest;
+        None for what no mirror is to hear of.
+        """
+        if artifact.origin.private or artifact.object_class == "shard":
+            return None
+        return layouts.locate(mirror, artifact)
+
+    def locate_document(self, plan: ServeDocument, mirror: Mirror) -> str | None:
+        """No mirror's repodata stands in: what it names could not be confirmed by a HEAD."""
+        del plan, mirror
+        return None
+
+    def confirmation(self, artifact: Artifact) -> str | None:
+        """No path of a channel is made of the content."""
+        del artifact
+        return None
+
+    def learn(self, document: Document, plan: ServeDocument | ServeArtifact) -> None:
+        """Keep what an index of shards says."""
+        if plan.url and plan.url.endswith(f"/{_SHARDS}"):
+            _remember(self._indexes, plan.url, _index(document.body), _MOST_INDEXES)
+
+    def leads_to(
+        self, plan: ServeDocument | ServeArtifact, document: Document, request: Request
+    ) -> Iterator[ServeArtifact]:
+        """After a shard a solver asks for those of all that its records depend on, in both folders
+        of the channel, and so on from level to level; a far origin costs a round trip for each.
+        """
+        del request
+        named = _SHARD.fullmatch(document.url.rpartition("/")[2])
+        if not isinstance(plan, ServeArtifact) or named is None:
+            return
+        indexes, digest = self._indexes.copy(), bytes.fromhex(named[1])
+        own = next((url for url in indexes if digest in indexes[url].shards.values()), None)
+        if own is None:
+            return
+        channel = own.rsplit("/", 2)[0]
+        near = [url for url in indexes if url.rsplit("/", 2)[0] == channel]
+        for name in repodata.names_needed(document.body):
+            for url in near:
+                found = indexes[url].shard_url(url, name)
+                place = paths.place_of(found[0]) if found else None
+                origin = self._origins.get(place.authority) if place else None
+                if place is not None and origin is not None and not origin.private:
+                    yield ServeArtifact(place.path, None, place.url)
+
+
+def _remember(table: OrderedDict[str, Any], key: str, value: object, most: int) -> None:
+    table[key] = value
+    table.move_to_end(key)
+    while len(table) > most:
+        table.popitem(last=False)
+
+
+def _kind(name: str) -> bytes:
+    name = urlsplit(name).path
+    if name.endswith(".zst"):
+        return repodata.ZSTD
+    return repodata.BZIP2 if name.endswith(".bz2") else repodata.JSON
+
+
+def _nothing() -> LookUp:
+    yield from ()
+    return None
+
+
+def _known(artifact: Artifact) -> LookUp:
+    yield from ()
+    return artifact
+
+
+def _shard(origin: Origin, place: Place, digest: str) -> Artifact:
+    """A shard: its name is its digest, and hardly a mirror has any."""
+    return Artifact(
+        ecosystem="conda",
+        path=place.path,
+        name=place.name,
+        url=place.url,
+        origin=origin,
+        digest=Digest("sha256", digest),
+        object_class="shard",
+        mirrored=False,
+    )
+
+
+def _artifact(origin: Origin, place: Place, entry: Entry) -> Artifact:
+    return Artifact(
+        ecosystem="conda",
+        path=place.path,
+        name=place.name,
+        url=place.url,
+        origin=origin,
+        digest=entry.digest,
+        size=entry.size,
+        object_class="package",
+    )
+
+
+# A solver's packages are asked for within a minute, several of one shard and all of one index.
+@lru_cache(maxsize=4)
+def _index(body: bytes) -> repodata.ShardIndex:
+    return repodata.read_index(body)
+
+
+def _base_url(body: bytes) -> str:
+    try:
+        return _index(body).base_url
+    except ValueError:
+        return ""
+
+
+@lru_cache(maxsize=16)
+def _records(body: bytes) -> dict[str, Entry]:
+    return repodata.read_shard(body)

@@ -1,0 +1,89 @@
+"""Why mamba 2 and micromamba are left as they are.
+
+Their own setting, ``mirrored_channels``, cannot be used without a trace, by libmamba's source:
+
+- A channel that stands there is loaded into every solve, above the channels that were asked for
+  (``prepare_subdirs_and_packages``): what is installed would change.
+- A package is fetched from the URL that is recorded of it, which is made of the first mirror's
+  (``get_download_request_components``). With the gateway first, conda-meta and
+  ``list --explicit`` name the gateway; with the origin first, no package comes through it.
+
+``channel_alias`` and ``custom_channels`` are recorded in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from headrace.interface.editing import presence
+from headrace.interface.hookspecs import (
+    DiscoveredOrigin,
+    FileEdit,
+    GatewayAddress,
+    Override,
+    Place,
+    Reader,
+    Standing,
+)
+from headrace.models import Origin
+from headrace_conda.tools.rattler_paths import config_folders
+
+__all__ = ["MambaActivation"]
+
+
+class MambaActivation:
+    """Implements `headrace.interface.Activation`: says how mamba stands, and edits nothing."""
+
+    tool = "mamba"
+    programs = ("mamba", "micromamba")
+
+    def present(self, place: Place) -> bool:
+        """Whether one of the programs is there, or a folder that it configured."""
+        folders = [folder / "mamba" for folder in config_folders(place)]
+        return any(presence.program(place, name) for name in self.programs) or any(
+            folder.is_dir() for folder in (*folders, place.home / ".mamba")
+        )
+
+    def discover(self, place: Place, read: Reader) -> Sequence[DiscoveredOrigin]:
+        """Nothing: the gateway fronts no origin for a tool that it does not serve."""
+        del place, read
+        return ()
+
+    def enable(
+        self, place: Place, gateway: GatewayAddress, origins: Sequence[Origin], read: Reader
+    ) -> Sequence[FileEdit]:
+        """Nothing is edited."""
+        del place, gateway, origins, read
+        return ()
+
+    def standing(self, place: Place, gateway: GatewayAddress | None, read: Reader) -> Standing:
+        """Say whether the tool is there."""
+        del gateway, read
+        return Standing.NOT_ROUTED if self.present(place) else Standing.NOT_FOUND
+
+    def overrides(self, place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Override]:
+        """Say why it goes past the gateway."""
+        del gateway, read
+        if not self.present(place):
+            return ()
+        what = "a mirror would be recorded in conda-meta and in `list --explicit`"
+        hint = "nothing to do: mamba asks the origin as before"
+        return [Override(self.tool, "mirrored_channels", what, hint, wins=False)]
+
+    def withdraw(self, path: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:
+        """Nothing of ours is in any file."""
+        del path, before, after
+        return now
+
+    def environment(
+        self,
+        place: Place,
+        gateway: GatewayAddress,
+        origins: Sequence[Origin],
+        read: Reader,
+        scratch: Path,
+    ) -> tuple[Mapping[str, str | None], Sequence[FileEdit]]:
+        """Nothing is set."""
+        del place, gateway, origins, read, scratch
+        return {}, ()

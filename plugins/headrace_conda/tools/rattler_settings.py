@@ -1,0 +1,92 @@
+"""What pixi's and rattler-build's files say beside their mirrors: channels, proxies, credentials.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from headrace.interface.hookspecs import Place, Reader
+from headrace_conda.channels.paths import authority, origin_url
+from headrace_conda.tools.mirror_table import Layer
+
+__all__ = ["ALIAS", "credential_for", "default_channels", "origins_of", "proxy_in_files"]
+
+#: Where a channel without a URL lies.
+ALIAS = "https://conda.anaconda.org"
+
+_MACHINE = re.compile(r"^\s*machine\s+(\S+)", re.MULTILINE)
+_EXCEPTS_LOOPBACK = {"*", "127.0.0.1", "127.0.0.0/8"}
+_ENVIRONMENT_WINS = ("https_proxy", "HTTPS_PROXY", "http_proxy", "all_proxy", "ALL_PROXY")
+
+
+def default_channels(layers: Sequence[Layer]) -> tuple[list[str], Path] | None:
+    """Return ``default-channels`` of the last file that has some."""
+    for path, settings in reversed(layers):
+        channels = settings.get("default-channels") or settings.get("default_channels")
+        if isinstance(channels, list) and channels:
+            return [channel for channel in channels if isinstance(channel, str)], path
+    return None
+
+
+def origins_of(channels: Iterable[str]) -> Iterator[str]:
+    """Give the origin's URL of each channel; somebody's own (a user, a token) has none for us."""
+    for channel in channels:
+        if "://" not in channel:
+            if not channel.startswith((".", "/", "~", "\\")):
+                yield ALIAS
+        elif (named := authority(channel)) is not None:
+            yield origin_url(named)
+
+
+def proxy_in_files(layers: Sequence[Layer], env: Mapping[str, str]) -> Path | None:
+    """Return the file whose ``proxy-config`` would take loopback requests to a proxy."""
+    if any(env.get(name) for name in _ENVIRONMENT_WINS):
+        return None
+    where: Path | None = None
+    excepted: list[Any] = []
+    for path, settings in layers:
+        table = settings.get("proxy-config")
+        if not isinstance(table, dict) or not table:
+            continue
+        excepted = table.get("non-proxy-hosts") or []
+        if table.get("http"):
+            where = path
+    return None if _EXCEPTS_LOOPBACK & {str(each) for each in excepted} else where
+
+
+def credential_for(url: str, place: Place, read: Reader, layers: Sequence[Layer]) -> Path | None:
+    """Return the file in which these tools keep a credential for a host; None: none is known.
+
+    They look it up by the host that a mirror made of the request, so behind a mirror it is never
+    sent. What lies in a keyring is not seen from here.
+    """
+    host = (authority(url) or "").rpartition("+")[2].partition(":")[0]
+    parts = host.split(".")
+    names = {host, *(f"*.{'.'.join(parts[index:])}" for index in range(len(parts)))}
+    env = place.environment
+    stores = [Path(env["RATTLER_AUTH_FILE"])] if env.get("RATTLER_AUTH_FILE") else []
+    for _, settings in layers:
+        if isinstance(override := settings.get("authentication-override-file"), str):
+            stores.append(Path(override))
+    stores.append(place.home / ".rattler" / "credentials.json")
+    for store in stores:
+        if names & _hosts(read(store)):
+            return store
+    name = "_netrc" if place.platform == "win32" else ".netrc"
+    netrc = Path(env.get("NETRC") or place.home / name)
+    machines = _MACHINE.findall((read(netrc) or b"").decode("utf-8", "replace"))
+    return netrc if host in machines else None
+
+
+def _hosts(content: bytes | None) -> set[str]:
+    try:
+        table = json.loads(content or b"{}")
+    except ValueError:
+        return set()
+    return set(table) if isinstance(table, dict) else set()
