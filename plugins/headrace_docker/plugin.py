@@ -22,7 +22,7 @@ from headrace.variants.hosts import Host
 @hookimpl(trylast=True)
 def headrace_ecosystems(origins: Sequence[Origin]) -> Iterable[Ecosystem]:
     """Registries, where there is one to ask."""
-    from headrace_docker.adapter import DockerEcosystem
+    from headrace_docker.registry_api.ecosystem import DockerEcosystem
 
     mine = [origin for origin in origins if origin.ecosystem == DockerEcosystem.name]
     return [DockerEcosystem(mine)] if mine else []
@@ -33,7 +33,7 @@ def headrace_mirrors(ecosystem: str) -> Iterable[Mirror]:
     """The shipped catalogue."""
     if ecosystem != "docker":
         return []
-    from headrace_docker.registries import mirrors
+    from headrace_docker.registry_api.registries import mirrors
 
     return mirrors()
 
@@ -43,7 +43,7 @@ def headrace_login(mirror: Mirror) -> Credential | None:
     """Docker's and podman's logins, as they would find them."""
     if mirror.ecosystem != "docker":
         return None
-    from headrace_docker.logins import login
+    from headrace_docker.credentials.logins import login
 
     return login(mirror)
 
@@ -55,7 +55,7 @@ def headrace_explanations(
     """What an image needs of this machine; only where docker is named."""
     if ecosystem != "docker":
         return []
-    from headrace_docker.explaining import explain
+    from headrace_docker.gpu.explaining import explain
 
     return explain(what, find_host(), ask)
 
@@ -63,7 +63,7 @@ def headrace_explanations(
 @hookimpl(trylast=True)
 def headrace_checks(place: Place, host: Host) -> Iterable[Finding]:
     """Whether containers can use the GPU."""
-    from headrace_docker.toolkit import check
+    from headrace_docker.gpu.container_toolkit import check
 
     return check(place, host)
 
@@ -71,6 +71,6 @@ def headrace_checks(place: Place, host: Host) -> Iterable[Finding]:
 @hookimpl(trylast=True)
 def headrace_activations() -> Iterable[Activation]:
     """Engines of containers; each says itself whether it is here."""
-    from headrace_docker.activations import every
+    from headrace_docker.engines.all import every
 
     return every()

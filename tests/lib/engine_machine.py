@@ -9,8 +9,8 @@ from typing import Any
 
 from headrace.interface.hookspecs import Activation, FileEdit, Place
 from headrace.system.edits.journal import Journal
-from headrace_docker.engines import Daemon, Machine
-from headrace_docker.registries import known_registries
+from headrace_docker.engines.running import Daemon, Machine
+from headrace_docker.registry_api.registries import known_registries
 from lib.places import GATEWAY
 
 __all__ = [

@@ -13,7 +13,7 @@ from headrace.cli.context import Context
 from headrace.cli.setup import planned_edits
 from headrace.interface.hookspecs import GatewayAddress, Scope
 from headrace.system.edits import apply
-from headrace_docker.registries import known_registries
+from headrace_docker.registry_api.registries import known_registries
 
 
 def main(scope: str, port: str) -> None:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from headrace.interface.hookspecs import FileEdit
-from headrace_docker import hosts_toml
-from headrace_docker.registries import known
+from headrace_docker.config_files import hosts_toml
+from headrace_docker.registry_api.registries import known
 from lib.engine_homes import enter, home
 from lib.engine_kinds import Kind
 

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace_docker import daemon_json
-from headrace_docker.daemon_json import KEY
+from headrace_docker.config_files import daemon_json
+from headrace_docker.config_files.daemon_json import KEY
 from lib.engine_machine import URL, assert_one_place
 
 PATH = Path("/etc/docker/daemon.json")

@@ -12,7 +12,7 @@ import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace_docker import registries_conf
+from headrace_docker.config_files import registries_conf
 from lib.engine_machine import URL
 
 PATH = Path("/etc/containers/registries.conf.d/x.conf")

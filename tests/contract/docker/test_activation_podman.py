@@ -98,7 +98,7 @@ def test_a_short_name_is_as_unknown_as_before(machine: EngineLab) -> None:
 
 def test_a_run_of_podman_reads_a_main_file_of_its_own(machine: EngineLab) -> None:
     """The file that `headrace run` would give it."""
-    from headrace_docker.activation_containers import ContainersActivation  # noqa: PLC0415
+    from headrace_docker.engines.podman import ContainersActivation  # noqa: PLC0415
     from lib.engine_machine import ORIGINS, Engines  # noqa: PLC0415 - with what it needs alone
     from lib.places import GATEWAY, place  # noqa: PLC0415
 

@@ -1,0 +1,163 @@
+"""``hosts.toml`` of one registry, as containerd and dockerd >= 28 read it: the gateway first, the
+registry itself last (containerd, docs/hosts.md). Pure but for the names of certificates beside it.
+
+Never ``_default``, which would send registries of the local network to us too, and never the
+capability "referrers", for which containerd before 2.2 drops the whole file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from headrace.interface.editing.toml_text import MARK
+from headrace.interface.hookspecs import FileEdit, Override, Reader
+from headrace_docker.registry_api.registries import Registry
+
+__all__ = ["describe", "folder", "leads_to", "take_out"]
+
+NAME = "hosts.toml"
+_HEAD = f"# {MARK}\n"
+_REASON = "{} is asked through the gateway, and itself when the gateway is not there"
+
+
+def folder(base: Path, registry: str) -> Path:
+    """Return the folder of a registry: of ``host:5000`` it is ``host_5000_`` or ``host:5000``,
+    whichever is there, the former counting first.
+    """
+    plain = base / registry
+    host, colon, port = registry.rpartition(":")
+    if not colon:
+        return plain
+    other = base / f"{host}_{port}_"
+    return other if other.is_dir() or not plain.is_dir() else plain
+
+
+def describe(
+    tool: str, base: Path, registry: Registry, url: str, read: Reader
+) -> FileEdit | Override:
+    """Describe the edit for a registry below `base`, or say why the user's file is left alone."""
+    path = folder(base, registry.name) / NAME
+    before = read(path)
+    after: bytes | str
+    if before is None and read(base / "_default" / NAME) is not None:
+        after = "is not written: the hosts that you have in _default would no longer count for it"
+    elif before is None or not before.strip() or _is_ours(before):
+        after = _whole(registry, url, path.parent)
+    else:
+        after = _merged(before, registry, url)
+    if isinstance(after, str):
+        return Override(tool, str(path), after, "as you wish; it is left alone", wins=False)
+    return FileEdit(path, before, after, _REASON.format(registry.name))
+
+
+def leads_to(content: bytes | None, url: str) -> bool:
+    """Whether the gateway is the first host of a file."""
+    try:
+        hosts = tomllib.loads((content or b"").decode("utf-8")).get("host", {})
+    except ValueError:
+        return False
+    return isinstance(hosts, dict) and next(iter(hosts), None) == url
+
+
+def take_out(content: bytes) -> bytes | None:
+    """Take our lines out of a file; None: they are not there as we wrote them."""
+    if _is_ours(content):
+        return b""
+    text = content.decode("utf-8").replace("\r\n", "\n")
+    start = text.find(f'{_HEAD}[host."http://127.0.0.1:')
+    if start < 0:
+        return None
+    end = start
+    for line in text[start:].splitlines(keepends=True)[:4]:
+        if end > start and not line.startswith(("[host.", "  capabilities = ", "\n")):
+            return None
+        end += len(line)
+    rest = text[:start] + text[end:]
+    return (rest.replace("\n", "\r\n") if b"\r\n" in content else rest).encode()
+
+
+def _is_ours(content: bytes) -> bool:
+    """Whether a file is ours as a whole."""
+    return content.startswith(f"{_HEAD}server = ".encode())
+
+
+def _block(url: str) -> str:
+    return f'[host."{url}"]\n  capabilities = ["pull", "resolve"]\n'
+
+
+def _whole(registry: Registry, url: str, beside: Path) -> bytes:
+    """A file for a registry that had none. Certificates beside it are no longer looked for once
+    it is there, so they are named in it.
+    """
+    lines = [f'{_HEAD}server = "{registry.url}"\n']
+    authorities = _files(beside, ".crt")
+    if authorities:
+        lines.append(f"ca = [{', '.join(_quoted(path) for path in authorities)}]\n")
+    pairs = [
+        f"[{_quoted(path)}, {_quoted(key)}]"
+        for path in _files(beside, ".cert")
+        if (key := path.with_suffix(".key")).is_file()
+    ]
+    if pairs:
+        lines.append(f"client = [{', '.join(pairs)}]\n")
+    return ("".join(lines) + "\n" + _block(url)).encode()
+
+
+def _files(folder: Path, suffix: str) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix == suffix)
+    except OSError:
+        return []
+
+
+def _quoted(path: Path) -> str:
+    text = path.as_posix().replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
+def _merged(content: bytes, registry: Registry, url: str) -> bytes | str:
+    """Put our host before the user's; a reason instead where that would change more."""
+    try:
+        text = content.decode("utf-8")
+        before = tomllib.loads(text)
+    except ValueError:
+        return "cannot be read as TOML: the engine skips it and asks the registry itself"
+    server, hosts = before.get("server"), before.get("host", {})
+    if server is not None and not _same_server(server, registry):
+        return "names another server for this registry, which stays in charge of it"
+    if not isinstance(hosts, dict):
+        return "has hosts that are no table"
+    block = f"{_HEAD}{_block(url)}\n"
+    lines = text.replace("\r\n", "\n").splitlines(keepends=True)
+    first = next((n for n, line in enumerate(lines) if line.lstrip().startswith("[")), len(lines))
+    if first and not lines[first - 1].endswith("\n"):
+        lines[first - 1] += "\n"
+    after = "".join([*lines[:first], block, *lines[first:]])
+    if "\r\n" in text:
+        after = after.replace("\n", "\r\n")
+    theirs = {name: host for name, host in hosts.items() if name != url}
+    wanted = {url: {"capabilities": ["pull", "resolve"]}, **theirs}
+    try:
+        result = tomllib.loads(after)
+    except ValueError:
+        return "has hosts in a form that ours cannot be put before"
+    if list(result.get("host", {}).items()) != list(wanted.items()) or _other(result) != _other(
+        before
+    ):
+        return "has hosts in a form that ours cannot be put before"
+    return after.encode()
+
+
+def _other(document: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key != "host"}
+
+
+def _same_server(server: object, registry: Registry) -> bool:
+    text = str(server)
+    host = urlsplit(text if "://" in text else f"https://{text}").netloc
+    names: Sequence[str] = (registry.name, urlsplit(registry.url).netloc)
+    return host in (*names, *(("index.docker.io",) if registry.name == "docker.io" else ()))

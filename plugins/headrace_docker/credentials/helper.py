@@ -1,0 +1,53 @@
+"""``docker-credential-headrace``: wakes the gateway, then is the helper that was there before.
+
+docker waits for it before every pull, so it imports little and waits for nobody. The helper from
+before takes this process over with the same words, standard input, output and exit status. Where
+there was none, the logins in docker's own file are told (docker-credential-helpers' protocol).
+"""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+# ruff: noqa: PLC0415 - whoever becomes another program pays for nothing else
+
+
+def main() -> None:
+    """Be the console script."""
+    import os
+    import socket
+
+    # pathlib, json and headrace.config would double the time that this takes.
+    folder = os.environ.get("DOCKER_CONFIG")  # noqa: TID251
+    folder = folder or os.path.join(os.path.expanduser("~"), ".docker")  # noqa: PTH111, PTH118
+    helper, port = _recorded(os.path.join(folder, "headrace-credential"))  # noqa: PTH118
+    with socket.socket() as asking:
+        # Whoever keeps the port starts the gateway for it; nobody waits for an answer.
+        asking.setblocking(False)
+        asking.connect_ex(("127.0.0.1", port))
+    if not helper:
+        from headrace_docker.credentials.answers import answer
+
+        raise SystemExit(answer(sys.argv[1:], folder, sys.stdin, sys.stdout))
+    program = [f"docker-credential-{helper}", *sys.argv[1:]]
+    try:
+        if os.name == "nt":  # there, exec returns before the new program is done
+            import subprocess
+
+            raise SystemExit(subprocess.call(program))  # noqa: S603 - the user's own helper
+        os.execvp(program[0], program)  # noqa: S606 - as above
+    except OSError as error:
+        sys.stdout.write(f"headrace passes on to {program[0]}, which does not start: {error}\n")
+        raise SystemExit(1) from None
+
+
+def _recorded(path: str) -> tuple[str, int]:
+    """Return what `on` wrote down: the helper from before, and the gateway's port."""
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - as above
+            helper, port = file.read().split()
+            return helper, int(port) % 65536
+    except (OSError, ValueError):
+        return "", 17223

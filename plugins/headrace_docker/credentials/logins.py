@@ -1,0 +1,101 @@
+"""The user's login at a registry, asked where docker and podman themselves would find it.
+
+In this order: the helper that docker's config.json names, the logins in that file, podman's
+auth.json (containers-auth.json(5)). A helper is a process of its own and may wait for its user, so
+it is given a few seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from headrace.config import EnvVars, environment
+from headrace.errors import ConfigurationError
+from headrace.models import Credential, Mirror
+from headrace_docker.config_files import docker_config
+from headrace_docker.config_files.docker_config import OURS, RECORD, TOKEN
+
+__all__ = ["login"]
+
+_log = logging.getLogger("headrace.docker")
+
+#: Seconds for a helper.
+_PATIENCE = 4.5
+
+
+def login(mirror: Mirror) -> Credential | None:
+    """Return the user's login at a mirror; None: nobody knows one that can be shown to it.
+
+    An identity token is none: it is exchanged by an extra protocol that registries differ in.
+    """
+    env = environment()
+    key = urlsplit(mirror.url).netloc
+    for found in _found(key, env):
+        if found[0] != TOKEN:
+            return Credential(*found)
+        _log.info("the login at %s is an identity token, which only docker can show", key)
+    return None
+
+
+def _found(key: str, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    folder = Path(env.get(EnvVars.DOCKER_CONFIG) or Path.home() / ".docker")
+    config = _read(folder / "config.json")
+    helper = docker_config.helper_of(config, key)
+    if helper == OURS:
+        helper = _recorded(folder / RECORD)
+    if helper and (found := _ask(helper, key, env)):
+        yield found
+    for path in (folder / "config.json", *_of_podman(env)):
+        if found := docker_config.find(_read(path), key):
+            yield found
+
+
+def _of_podman(env: Mapping[str, str]) -> Iterator[Path]:
+    if named := env.get(EnvVars.REGISTRY_AUTH_FILE):
+        yield Path(named)
+        return
+    if runtime := env.get(EnvVars.XDG_RUNTIME_DIR):
+        yield Path(runtime) / "containers" / "auth.json"
+    home = env.get(EnvVars.XDG_CONFIG_HOME)
+    yield Path(home or Path.home() / ".config") / "containers" / "auth.json"
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        return docker_config.parse(path.read_bytes(), path)
+    except (OSError, ConfigurationError):
+        return {}
+
+
+def _recorded(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").split()[0]
+    except (OSError, UnicodeDecodeError, IndexError):
+        return ""
+
+
+def _ask(helper: str, key: str, env: Mapping[str, str]) -> tuple[str, str] | None:
+    program = shutil.which(f"docker-credential-{helper}", path=env.get(EnvVars.PATH))
+    if program is None:
+        return None
+    try:
+        told = subprocess.run(  # noqa: S603 - the user's own helper, no shell
+            [program, "get"],
+            input=key,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=True,
+        ).stdout
+        table = json.loads(told)
+        pair = str(table["Username"]), str(table["Secret"])
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
+        _log.info("docker-credential-%s has no login at %s: %s", helper, key, type(error).__name__)
+        return None
+    return pair if all(pair) else None

@@ -1,0 +1,28 @@
+"""Every engine of containers that can be pointed at the gateway, or is told about."""
+
+from __future__ import annotations
+
+from headrace.interface.hookspecs import Activation
+from headrace_docker.engines.buildkit import BuildkitActivation
+from headrace_docker.engines.containerd import ContainerdActivation
+from headrace_docker.engines.credential_helper import LoginsActivation
+from headrace_docker.engines.dockerd import DockerActivation
+from headrace_docker.engines.k3s import K3sActivation, Rke2Activation
+from headrace_docker.engines.podman import ContainersActivation
+from headrace_docker.engines.virtual import VirtualActivation
+
+__all__ = ["every"]
+
+
+def every() -> list[Activation]:
+    """Return them; those that are not on this machine describe nothing."""
+    return [
+        DockerActivation(),
+        ContainerdActivation(),
+        ContainersActivation(),
+        BuildkitActivation(),
+        K3sActivation(),
+        Rke2Activation(),
+        VirtualActivation(),
+        LoginsActivation(),
+    ]

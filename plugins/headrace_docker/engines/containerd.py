@@ -1,0 +1,154 @@
+"""How containerd is pointed at the gateway: one ``hosts.toml`` for each public registry.
+
+Kubernetes pulls (CRI) read them from `config_path` of containerd's configuration, in the first of
+its folders that has one for the registry, at once. `config_path` itself is read when containerd
+starts: to set it is left to the user, because it needs a restart. nerdctl reads
+/etc/containerd/certs.d by itself; ``ctr`` where ``--hosts-dir`` names the folder.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from headrace.errors import ConfigurationError
+from headrace.interface.hookspecs import FileEdit, Override, Place, Reader, Scope
+from headrace_docker.config_files import hosts_toml
+from headrace_docker.engines.base import EngineActivation
+from headrace_docker.registry_api.registries import HUB, known, known_registries
+
+__all__ = ["ContainerdActivation"]
+
+#: The plugin that has `config_path`, by the version of the configuration.
+_PLUGINS = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.images"}
+_DISABLED = {"cri", *_PLUGINS.values()}
+#: Where one of these is, containerd has more to do than to run dockerd's containers.
+_KUBERNETES = ("kubelet", "crictl", "kubeadm")
+_DEFAULT = "/etc/containerd/certs.d"
+
+
+class ContainerdActivation(EngineActivation):
+    """Implements `headrace.interface.Activation` for the system's containerd."""
+
+    tool = "containerd"
+    scopes = (Scope.SYSTEM,)
+
+    def config(self, place: Place) -> Path:
+        """Return the configuration of the one that runs, else the default one."""
+        running = [d for d in self.machine.daemons("containerd") if d.here and d.same_files]
+        named = [path for daemon in running for path in daemon.flags("--config", "-c")]
+        # The one that dockerd starts for itself is none of ours.
+        own = [path for path in named if "/docker/" not in path]
+        del place
+        return Path(own[0]) if own else self.machine.path("/etc/containerd/config.toml")
+
+    def present(self, place: Place, read: Reader) -> bool:
+        """Whether containerd is here for more than dockerd, which has it to run containers."""
+        if place.platform != "linux" or self.machine.program(place, "containerd") is None:
+            return False
+        if self.folders(place, read):
+            return True
+        kubernetes = any(self.machine.program(place, name) for name in _KUBERNETES)
+        dockers = self.machine.program(place, "dockerd") is not None and not kubernetes
+        return not dockers and not self._without_cri(place, read)
+
+    def folders(self, place: Place, read: Reader) -> list[Path]:
+        """Return where hosts.toml files are looked for, in this order."""
+        named = _setting(self._document(place, read))
+        if not named and self.machine.program(place, "nerdctl"):
+            named = _DEFAULT
+        return [self.machine.path(each) for each in (named or "").split(":") if each]
+
+    def folder(self, place: Place, name: str, read: Reader) -> Path:
+        """Return the one that counts for a registry: the first that knows it."""
+        found = self.folders(place, read)
+        known = (each for each in found if hosts_toml.folder(each, name).is_dir())
+        return next(known, found[0])
+
+    def activated(self, place: Place, read: Reader) -> bool:
+        """Whether hosts.toml files are looked for."""
+        return super().activated(place, read) and bool(self.folders(place, read))
+
+    def edits(
+        self, place: Place, url: str, names: Sequence[str], read: Reader
+    ) -> Sequence[FileEdit]:
+        """Describe one file for each registry."""
+        described = self._described(place, url, names, read)
+        return [each for each in described if isinstance(each, FileEdit)]
+
+    def routed(self, place: Place, url: str, read: Reader) -> bool:
+        """Look at docker.io's."""
+        if not self.folders(place, read):
+            return False
+        path = hosts_toml.folder(self.folder(place, HUB, read), HUB) / hosts_toml.NAME
+        return hosts_toml.leads_to(read(path), url)
+
+    def told(self, place: Place, url: str, read: Reader) -> Sequence[Override]:
+        """Say why nothing is looked for, or what is left alone."""
+        config = self.config(place)
+        if not self.folders(place, read):
+            version = _version(self._document(place, read))
+            what = "sets no config_path: containerd looks for no mirrors"
+            hint = (
+                f'add [plugins."{_PLUGINS[version]}".registry] config_path = "{_DEFAULT}" '
+                "there, restart containerd, then `sudo headrace on`"
+            )
+            return [Override(self.tool, str(config), what, hint, wins=False)]
+        if place.scope is Scope.USER:
+            if self.routed(place, url, read):
+                return ()
+            what = "is the system's: only root may point it at the gateway"
+            return [Override(self.tool, str(config), what, "`sudo headrace on`", wins=False)]
+        names = [registry.name for registry in known_registries()]
+        described = self._described(place, url, names, read)
+        return [each for each in described if isinstance(each, Override)]
+
+    def withdraw(self, path: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:
+        """Take our host out of a file that somebody rewrote."""
+        del path, before, after
+        return hosts_toml.take_out(now)
+
+    def _described(
+        self, place: Place, url: str, names: Sequence[str], read: Reader
+    ) -> list[FileEdit | Override]:
+        return [
+            hosts_toml.describe(self.tool, self.folder(place, name, read), known(name), url, read)
+            for name in names
+        ]
+
+    def _document(self, place: Place, read: Reader) -> dict[str, Any]:
+        path = self.config(place)
+        try:
+            return tomllib.loads((read(path) or b"").decode("utf-8"))
+        except ConfigurationError:
+            if place.scope is Scope.USER:  # not for this user's eyes
+                return {}
+            raise
+        except ValueError as error:
+            raise ConfigurationError(
+                "bad-toml",
+                f"{path} cannot be read: {error}",
+                hint="containerd does not start with it either; mend it, then `headrace on` again",
+            ) from error
+
+    def _without_cri(self, place: Place, read: Reader) -> bool:
+        """Whether Kubernetes' part is switched off, as where containerd came with docker."""
+        disabled = self._document(place, read).get("disabled_plugins")
+        return isinstance(disabled, list) and bool(_DISABLED & {str(each) for each in disabled})
+
+
+def _version(document: dict[str, Any]) -> int:
+    return 3 if document.get("version", 2) == 3 else 2
+
+
+def _setting(document: dict[str, Any]) -> str | None:
+    """Return `config_path`, as it stands in configurations of version 2 and 3."""
+    for plugin in _PLUGINS.values():
+        value: Any = document
+        for key in ("plugins", plugin, "registry", "config_path"):
+            value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(value, str) and value:
+            return value
+    return None

@@ -1,0 +1,102 @@
+"""What ``headrace explain docker:IMAGE`` says: read from manifest and configuration, no layer.
+
+The gateway is asked, so what is read is what an engine would get, and it is kept for it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from headrace.interface.hookspecs import AskGateway, Explanation
+from headrace.variants import tables as cuda_tables
+from headrace.variants.hosts import Host
+from headrace_docker.gpu import preflight
+from headrace_docker.gpu.preflight import Facts, Reference
+from headrace_docker.registry_api.manifests import ACCEPT
+
+__all__ = ["explain"]
+
+_TAG_CUDA = re.compile(r"(cuda|cu)(\d{1,2})\.?(\d{1,2})?")
+_FEW = 3
+
+
+def explain(what: str, host: Host, ask: AskGateway) -> list[Explanation]:
+    """Ask for an image; one explanation, whatever comes of it."""
+    wanted = preflight.reference(what)
+    if wanted is None:
+        return [Explanation("docker", (f"{what} is no image's name",))]
+    found = _facts(wanted, host, ask)
+    if isinstance(found, str):
+        return [Explanation("docker", (found,))]
+    tables = cuda_tables.load()
+    lines = preflight.verdict(found, host, tables)
+    others = _others(wanted, found, host, ask) if not lines[0].startswith("runs") else []
+    if others:
+        lines.append(f"tags of the same repository that would fit: {', '.join(others)}")
+    size = f"{found.size / 1e9:.2f} GB" if found.size >= 1e8 else f"{found.size / 1e6:.1f} MB"
+    platforms = ", ".join(found.platforms)
+    lines.append(f"{size} in {found.layers} layers (about twice that on disk); {platforms}")
+    need = found.need
+    table = {
+        "registry": wanted.registry,
+        "name": wanted.name,
+        "size": found.size,
+        "layers": found.layers,
+        "platforms": list(found.platforms),
+        "cuda": list(need.cuda) if need else None,
+        "requires": list(need.constraints) if need else [],
+        "verdict": lines[0],
+        "fitting_tags": others,
+    }
+    return [Explanation("docker", tuple(lines), table=table)]
+
+
+def _facts(wanted: Reference, host: Host, ask: AskGateway) -> Facts | str:
+    """Read manifest and configuration; a sentence where that cannot be done."""
+    body = ask(_path(wanted, "manifests", wanted.reference), ACCEPT)
+    if body is None:
+        return (
+            f"{wanted.registry} has no {wanted.name}:{wanted.reference} for strangers, or the "
+            "gateway does not answer (`headrace doctor`); an engine with your login may know it"
+        )
+    try:
+        manifest: dict[str, Any] = json.loads(body)
+        chosen, platforms = preflight.pick(manifest, host.machine)
+        if platforms:
+            if chosen is None:
+                return f"will not run here: it is for {', '.join(platforms)}"
+            body = ask(_path(wanted, "manifests", chosen), ACCEPT)
+            manifest = json.loads(body or b"")
+        config = ask(_path(wanted, "blobs", str(manifest["config"]["digest"])), "*/*")
+        return preflight.read_facts(manifest, config or b"", wanted.tag, platforms)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"{wanted.name} is no image that can be read here (an old manifest, or an artifact)"
+
+
+def _path(wanted: Reference, kind: str, what: str) -> str:
+    return f"/v2/{wanted.name}/{kind}/{what}?ns={wanted.registry}"
+
+
+def _others(wanted: Reference, facts: Facts, host: Host, ask: AskGateway) -> Sequence[str]:
+    """Name the tags that differ in nothing but a CUDA that this driver runs, the newest first."""
+    mine = _TAG_CUDA.search(wanted.tag)
+    if facts.need is None or mine is None or host.cuda is None:
+        return []
+    body = ask(_path(wanted, "tags", "list"), "application/json")
+    try:
+        tags = json.loads(body or b"")["tags"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    before, after = wanted.tag[: mine.start()], re.sub(r"cudnn\d+", "", wanted.tag[mine.end() :])
+    found = []
+    for tag in tags if isinstance(tags, list) else []:
+        match = _TAG_CUDA.search(str(tag))
+        same = match and tag[: match.start()] == before
+        if match and same and re.sub(r"cudnn\d+", "", tag[match.end() :]) == after:
+            cuda = (int(match[2]), int(match[3] or 0))
+            if cuda[0] <= host.cuda[0]:
+                found.append((cuda, str(tag)))
+    return [tag for _, tag in sorted(found, reverse=True)[:_FEW]]

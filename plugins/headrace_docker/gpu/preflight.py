@@ -1,0 +1,159 @@
+"""Whether an image will run on a host, before its gigabytes come: said from its manifest and its
+configuration alone. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headrace.variants.builds import CudaTables
+from headrace.variants.hosts import Host
+from headrace_docker.gpu.requirements import Need, failing, need_of
+
+__all__ = ["Facts", "Reference", "pick", "read_facts", "reference", "verdict"]
+
+_REFERENCE = re.compile(
+    r"(?:(?P<registry>[^/]*[.:][^/]*|localhost)/)?(?P<name>[a-z0-9._/-]+?)"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An image's name as a user types it."""
+
+    registry: str
+    name: str
+    reference: str
+    """A digest, else a tag."""
+    tag: str
+    """Empty where only a digest is given."""
+
+
+def reference(text: str) -> Reference | None:
+    """Read a name; None: it is none (a URL, an image ID)."""
+    match = _REFERENCE.fullmatch(text)
+    if match is None:
+        return None
+    tag = match["tag"] or ("" if match["digest"] else "latest")
+    registry = match["registry"] or "docker.io"
+    return Reference(registry, match["name"], match["digest"] or tag, tag)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What manifest and configuration say."""
+
+    layers: int
+    size: int
+    """Bytes, compressed."""
+    platforms: tuple[str, ...]
+    architecture: str
+    need: Need | None
+
+
+def pick(manifest: Mapping[str, Any], machine: str) -> tuple[str | None, tuple[str, ...]]:
+    """Choose from an index the digest for a machine (None: not there), and list its platforms.
+
+    For what is no index both are empty.
+    """
+    listed = manifest.get("manifests")
+    if not isinstance(listed, list):
+        return None, ()
+    wanted = _MACHINES.get(machine, machine)
+    platforms, found = [], None
+    for entry in listed:
+        platform = entry.get("platform") if isinstance(entry, dict) else None
+        if not isinstance(platform, dict) or platform.get("os") in (None, "unknown"):
+            continue
+        platforms.append(f"{platform.get('os')}/{platform.get('architecture')}")
+        if platform.get("os") == "linux" and platform.get("architecture") == wanted:
+            found = found or str(entry.get("digest"))
+    return found, tuple(dict.fromkeys(platforms))
+
+
+def read_facts(
+    manifest: Mapping[str, Any], config: bytes, tag: str, platforms: Sequence[str]
+) -> Facts:
+    """Read both; ValueError when they are not what they should be."""
+    table = json.loads(config)
+    layers = manifest.get("layers")
+    if not isinstance(table, dict) or not isinstance(layers, list):
+        raise ValueError("no image's manifest and configuration")  # noqa: TRY004 - as promised
+    about = table.get("config") or {}
+    pairs = [str(each).partition("=") for each in about.get("Env") or ()]
+    environment = {name: value for name, _, value in pairs}
+    sizes = [layer.get("size", 0) for layer in layers if isinstance(layer, dict)]
+    architecture = str(table.get("architecture", ""))
+    return Facts(
+        len(layers),
+        sum(size for size in sizes if isinstance(size, int)),
+        tuple(platforms) or (f"{table.get('os', 'linux')}/{architecture}",),
+        architecture,
+        need_of(environment, tag),
+    )
+
+
+def verdict(facts: Facts, host: Host, tables: CudaTables) -> list[str]:
+    """Say in sentences whether it will run here, the reason first."""
+    wanted = _MACHINES.get(host.machine, host.machine)
+    if facts.architecture and facts.architecture != wanted:
+        return [f"will not run here: it is for {facts.architecture}, this is {wanted}"]
+    need = facts.need
+    if need is None:
+        return ["runs here as far as its configuration tells: it does not speak of CUDA"]
+    made = f"{need.cuda[0]}.{need.cuda[1]}"
+    what = f"it was made with CUDA {made} ({need.source})"
+    gpus = [gpu for gpu in host.accelerators if gpu.maker == "nvidia"]
+    if not gpus:
+        return [f"needs an NVIDIA GPU, and none was found here: {what}"]
+    here = f"driver {host.driver}" if host.driver else "this driver"
+    if host.cuda:
+        here += f" = CUDA {host.cuda[0]}.{host.cuda[1]}"
+    return [
+        *_driver(need, host, tables, here),
+        *_kernels(need, host, tables),
+        f"{what}; here: {here}",
+    ]
+
+
+def _driver(need: Need, host: Host, tables: CudaTables, here: str) -> Iterator[str]:
+    if host.cuda is None:
+        yield "whether it runs here is not known: the driver could not be asked"
+        return
+    wrong = next(filter(None, (failing(text, host) for text in need.constraints)), "")
+    floor = next((each for each in tables.floors if each.major == need.cuda[0]), None)
+    if need.cuda[0] > host.cuda[0]:
+        first = f"a driver of {floor.linux} or newer" if floor else "a newer driver"
+        if need.forward:
+            yield f"may run here: it needs {first}, or a data centre's GPU for its own libraries"
+        else:
+            yield f"will not run here: it needs {first}, and this is {here}"
+    elif wrong:
+        yield (
+            f"will be refused by the nvidia runtime: it requires {wrong}, and this is {here}; with "
+            "CDI nobody checks that, and it may run"
+        )
+    else:
+        yield "runs here: the driver is new enough"
+
+
+def _kernels(need: Need, host: Host, tables: CudaTables) -> Iterator[str]:
+    for gpu in host.accelerators:
+        capability = gpu.capability
+        if gpu.maker != "nvidia" or capability is None:
+            continue
+        made = tables.compilers.get(capability[0])
+        if made is None:
+            continue
+        if made.first is not None and need.cuda < made.first:
+            first = f"{made.first[0]}.{made.first[1]}"
+            yield f"has no code for {gpu.name}: that needs CUDA {first} or newer"
+        elif made.last is not None and capability in made.ended and need.cuda > made.last:
+            last = f"{made.last[0]}.{made.last[1]}"
+            yield f"has no code for {gpu.name}: CUDA {last} was the last that made it"

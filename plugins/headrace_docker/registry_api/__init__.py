@@ -1,0 +1,3 @@
+"""The pull API as an ecosystem: names, manifests, layouts of mirrors. Pure."""
+
+from __future__ import annotations
