@@ -45,7 +45,7 @@ def _look(service: str, username: str | None) -> tuple[str, str] | None:
     if ":" not in service and "." not in service:
         return None
     try:
-        from headrace_pip import recorded  # noqa: PLC0415 - not before it is asked for a URL
+        from headrace_pip.credentials import recorded  # noqa: PLC0415 - not before it is asked for a URL
 
         return recorded.lookup(service, username)
     except Exception:  # noqa: BLE001 - see above: a backend that raises disables keyring

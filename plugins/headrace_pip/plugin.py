@@ -13,7 +13,7 @@ from headrace.models import Credential, Mirror, Origin
 @hookimpl(trylast=True)
 def headrace_ecosystems(origins: Sequence[Origin]) -> Iterable[Ecosystem]:
     """Python packages, where there is an index to ask."""
-    from headrace_pip.variants import PythonWithBuilds
+    from headrace_pip.pytorch.ecosystem import PythonWithBuilds
 
     mine = [origin for origin in origins if origin.ecosystem == PythonWithBuilds.name]
     return [PythonWithBuilds(mine)] if mine else []
@@ -22,7 +22,7 @@ def headrace_ecosystems(origins: Sequence[Origin]) -> Iterable[Ecosystem]:
 @hookimpl(trylast=True)
 def headrace_mirrors(ecosystem: str) -> Iterable[Mirror]:
     """The shipped catalogue."""
-    from headrace_pip.layouts import mirrors
+    from headrace_pip.index.layouts import mirrors
 
     return mirrors() if ecosystem == "python" else []
 
@@ -38,7 +38,7 @@ def headrace_freshness_probes(ecosystem: str) -> Iterable[FreshnessProbe]:
 @hookimpl(trylast=True)
 def headrace_activations() -> Iterable[Activation]:
     """The four tools."""
-    from headrace_pip.activations import every
+    from headrace_pip.tools.all import every
 
     return every()
 
@@ -46,7 +46,7 @@ def headrace_activations() -> Iterable[Activation]:
 @hookimpl(trylast=True)
 def headrace_credential(origin: Origin) -> Credential | None:
     """Netrc and keyring, as pip would ask them."""
-    from headrace_pip.credentials import credential
+    from headrace_pip.credentials.netrc_and_keyring import credential
 
     return credential(origin) if origin.ecosystem == "python" else None
 
@@ -54,6 +54,6 @@ def headrace_credential(origin: Origin) -> Credential | None:
 @hookimpl(trylast=True)
 def headrace_login(mirror: Mirror) -> Credential | None:
     """As above."""
-    from headrace_pip.credentials import login
+    from headrace_pip.credentials.netrc_and_keyring import login
 
     return login(mirror) if mirror.ecosystem == "python" else None

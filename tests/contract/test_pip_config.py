@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headrace.interface.hookspecs import Place, Scope
-from headrace_pip import pip_config
+from headrace_pip.tools import pip_config
 from lib.clients import Pip
 from lib.places import reader
 

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headrace.models import Document, Origin, Plan, Request, ServeArtifact, ServeDocument
-from headrace_pip import paths, simple_html, simple_json
-from headrace_pip.adapter import PythonEcosystem
-from headrace_pip.simple_index import FileLink, ProjectPage
+from headrace_pip.index import paths
+from headrace_pip.index.ecosystem import PythonEcosystem
+from headrace_pip.simple_api import html_form, json_form
+from headrace_pip.simple_api.model import FileLink, ProjectPage
 
 #: Machines that run tests are busy: how long an example takes is no law.
 law = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -102,15 +103,15 @@ json_pages = st.builds(
 @law
 @given(json_pages)
 def test_json_carries_the_whole_page(page: ProjectPage) -> None:
-    assert simple_json.parse(simple_json.load(simple_json.render(page)), PAGE, "foo") == page
+    assert json_form.parse(json_form.load(json_form.render(page)), PAGE, "foo") == page
 
 
 @law
 @given(html_pages)
 def test_html_carries_all_that_html_can(page: ProjectPage) -> None:
-    body = simple_html.render(page)
+    body = html_form.render(page)
     # A page without one distribution and with a form would be a login page; ours has no form.
-    assert simple_html.parse(body, "text/html; charset=utf-8", PAGE, "foo") == page
+    assert html_form.parse(body, "text/html; charset=utf-8", PAGE, "foo") == page
 
 
 def ask(path: str) -> Plan:
@@ -129,8 +130,8 @@ PLAN = page_plan()
 def rewritten(document: Document, form: str) -> ProjectPage:
     body = PythonEcosystem([INDEX]).rewrite(document, form, PLAN).body
     if form == "json":
-        return simple_json.parse(simple_json.load(body), "http://gateway/", "foo")
-    return simple_html.parse(body, "text/html", "http://gateway/", "foo")
+        return json_form.parse(json_form.load(body), "http://gateway/", "foo")
+    return html_form.parse(body, "text/html", "http://gateway/", "foo")
 
 
 @pytest.mark.parametrize("source", ["json", "html"])
@@ -141,14 +142,14 @@ def test_rewriting_keeps_every_word_but_the_links(
     source: str, form: str, page: ProjectPage
 ) -> None:
     if source == "json":
-        document = Document(PAGE, simple_json.render(page), JSON_TYPE)
+        document = Document(PAGE, json_form.render(page), JSON_TYPE)
         before = page
     else:
-        document = Document(PAGE, simple_html.render(page), "text/html")
-        before = simple_html.parse(document.body, "text/html", PAGE, "foo")
+        document = Document(PAGE, html_form.render(page), "text/html")
+        before = html_form.parse(document.body, "text/html", PAGE, "foo")
     after = rewritten(document, form)
     if form == "html":
-        before = simple_html.parse(simple_html.render(before), "text/html", PAGE, "foo")
+        before = html_form.parse(html_form.render(before), "text/html", PAGE, "foo")
     assert [replace(file, url="") for file in after.files] == [
         replace(file, url="") for file in before.files
     ]
@@ -167,7 +168,7 @@ def test_rewriting_keeps_every_word_but_the_links(
 @given(page=json_pages)
 def test_every_link_is_ours_and_found_again(form: str, page: ProjectPage) -> None:
     world = PythonEcosystem([INDEX])
-    document = Document(PAGE, simple_json.render(page), JSON_TYPE)
+    document = Document(PAGE, json_form.render(page), JSON_TYPE)
     artifacts = {artifact.path: artifact for artifact in world.artifacts(document, PLAN)}
     for file, origin in zip(rewritten(document, form).files, page.files, strict=True):
         assert urlsplit(file.url).netloc == "gateway"
@@ -196,7 +197,7 @@ def test_nothing_of_a_mirrors_host_remains(form: str, page: ProjectPage) -> None
             for file in page.files
         ),
     )
-    document = Document(url, simple_json.render(moved), JSON_TYPE, supplied_by="m")
+    document = Document(url, json_form.render(moved), JSON_TYPE, supplied_by="m")
     body = PythonEcosystem([INDEX]).rewrite(document, form, PLAN).body
     assert b"mirror.example" not in body
     for artifact in PythonEcosystem([INDEX]).artifacts(document, PLAN):
@@ -226,7 +227,7 @@ def test_pip_sees_the_same_in_our_page_as_in_the_origins(form: str, page: Projec
     page = replace(
         page, files=tuple(replace(f, filename=f.filename.replace("?", "")) for f in page.files)
     )
-    body = simple_json.render(page)
+    body = json_form.render(page)
     answer = PythonEcosystem([INDEX]).rewrite(Document(PAGE, body, JSON_TYPE), form, PLAN)
     ours = _seen_by_pip(
         answer.body, answer.headers["content-type"], "http://127.0.0.1:1/simple/foo/"

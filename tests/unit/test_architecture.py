@@ -107,11 +107,11 @@ IMPURE = {
     "plugins/headrace_docker/credentials/answers.py": "reads docker's config.json for its helper",
     "plugins/headrace_docker/credentials/logins.py": "asks docker's and podman's stores of logins",
     "plugins/headrace_docker/engines/running.py": "asks the engines of this machine",
-    "plugins/headrace_docker/gpu/container_toolkit.py": "asks the container engines of this machine",
+    "plugins/headrace_docker/gpu/container_toolkit.py": "asks this machine's container engines",
     "plugins/headrace_pip/plugin.py": "entry file, imports inside its hooks",
     "plugins/headrace_pip/keyring_backend.py": "entry file, asks the recorded state",
-    "plugins/headrace_pip/origins.py": "asks pip for its default index",
-    "plugins/headrace_pip/credentials.py": "asks netrc and keyring",
+    "plugins/headrace_pip/tools/origins.py": "asks pip for its default index",
+    "plugins/headrace_pip/credentials/netrc_and_keyring.py": "asks netrc and keyring",
 }
 
 

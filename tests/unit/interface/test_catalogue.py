@@ -11,7 +11,7 @@ from headrace.interface import catalogue
 from headrace.interface.catalogue import KnownOrigin, Row, Status
 from headrace.models import Mirror, OperatorClass
 from headrace_conda.channels.layouts import LAYOUTS as CONDA_LAYOUTS
-from headrace_pip import layouts
+from headrace_pip.index import layouts
 
 TEXT = (importlib.resources.files("headrace") / "data" / "python.toml").read_text("utf-8")
 SHIPPED = catalogue.load("python", layouts.LAYOUTS)

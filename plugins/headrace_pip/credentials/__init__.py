@@ -1,0 +1,3 @@
+"""The credential for a company index, where the user keeps it."""
+
+from __future__ import annotations

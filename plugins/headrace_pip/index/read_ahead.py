@@ -1,0 +1,123 @@
+"""What a client asks for next, guessed from what it was just given.
+
+A resolver asks one thing after the other: a project's page, the metadata of the newest release
+that fits, the pages of what that requires. Each guess here saves it a round trip to the origin
+when it is right, and costs a small request when it is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from headrace_pip.index.environment import Environment, markers, tag_ranks
+from headrace_pip.index.names import normalised, version_of
+from headrace_pip.simple_api.model import FileLink, ProjectPage
+
+__all__ = ["newest_fitting", "required_projects"]
+
+#: Releases looked at before the guess is given up: a page of which none fits is not worth more.
+_RELEASES = 30
+#: Requirements followed from one release.
+_REQUIREMENTS = 60
+
+
+def newest_fitting(page: ProjectPage, where: Environment) -> FileLink | None:
+    """Return the file that a client takes when nothing but the project's name is asked of it.
+
+    As pip and uv choose: the newest release, pre-releases only when there is nothing else, no
+    yanked file, the wheel with the best tag, else the source archive.
+    """
+    releases = _releases(page.files)
+    order = sorted(releases, key=lambda v: (not v.is_prerelease, v), reverse=True)
+    for version in order[:_RELEASES]:
+        files = [f for f in releases[version] if not f.yanked and _allows(f, where)]
+        ranked = [(rank, f) for f in files if (rank := _rank(f.filename, where)) is not None]
+        if ranked:
+            return min(ranked, key=lambda pair: pair[0])[1]
+        for file in files:
+            if file.filename.endswith((".tar.gz", ".zip")):
+                return file
+    return None
+
+
+def _releases(files: Iterable[FileLink]) -> Mapping[Version, list[FileLink]]:
+    by_text: dict[str, list[FileLink]] = {}
+    for file in files:
+        text = version_of(file.filename)
+        if text is not None:
+            by_text.setdefault(text, []).append(file)
+    releases: dict[Version, list[FileLink]] = {}
+    for text, some in by_text.items():
+        try:
+            releases.setdefault(Version(text), []).extend(some)
+        except InvalidVersion:
+            continue
+    return releases
+
+
+def _allows(file: FileLink, where: Environment) -> bool:
+    return file.requires_python is None or _contains(file.requires_python, where.python)
+
+
+@lru_cache(maxsize=512)
+def _contains(specifier: str, python: str) -> bool:
+    try:
+        return SpecifierSet(specifier).contains(python, prereleases=True)
+    except (InvalidSpecifier, InvalidVersion):
+        return True  # as pip has it
+
+
+def _rank(filename: str, where: Environment) -> int | None:
+    if not filename.endswith(".whl"):
+        return None
+    ranks = tag_ranks(where)
+    interpreters, abis, platforms = filename[:-4].split("-")[-3:]
+    found = [
+        ranks[interpreter, abi, platform]
+        for interpreter in interpreters.split(".")
+        for abi in abis.split(".")
+        for platform in platforms.split(".")
+        if (interpreter, abi, platform) in ranks
+    ]
+    return min(found, default=None)
+
+
+def required_projects(metadata: str, where: Environment) -> Iterator[str]:
+    """Yield the normalised names that a release's metadata requires in this environment.
+
+    What an extra requires is left out: which extras were asked for is not known here.
+    """
+    environment = markers(where)
+    seen = set()
+    for text in list(_fields(metadata, "requires-dist"))[:_REQUIREMENTS]:
+        try:
+            requirement = Requirement(text)
+            applies = requirement.marker is None or requirement.marker.evaluate(environment)
+        except (InvalidRequirement, ValueError, KeyError):
+            continue
+        name = normalised(requirement.name)
+        if applies and not requirement.url and name and name not in seen:
+            seen.add(name)
+            yield name
+
+
+def _fields(metadata: str, wanted: str) -> Iterator[str]:
+    """Yield the values of a header of core metadata; the description follows an empty line."""
+    value: str | None = None
+    for line in metadata.splitlines():
+        if line[:1] in (" ", "\t"):
+            value = None if value is None else f"{value} {line.strip()}"
+            continue
+        if value is not None:
+            yield value
+        if not line:
+            return
+        name, _, rest = line.partition(":")
+        value = rest.strip() if name.lower() == wanted else None
+    if value is not None:
+        yield value

@@ -1,0 +1,3 @@
+"""PyTorch's variant indexes, and pages that are made of several. Pure."""
+
+from __future__ import annotations

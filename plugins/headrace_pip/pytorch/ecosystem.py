@@ -1,0 +1,71 @@
+"""The Python ecosystem with pages for builds for accelerators: `headrace.interface.ListsBuilds`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from headrace.models import Document, Request, Response, ServeDocument
+from headrace.variants.builds import PageEntry
+from headrace.variants.hosts import VariantRequest
+from headrace_pip.index import paths
+from headrace_pip.index.ecosystem import PythonEcosystem
+from headrace_pip.pytorch import index as variant_index
+from headrace_pip.pytorch import pages as variant_pages
+from headrace_pip.simple_api import html_form, json_form
+from headrace_pip.simple_api.rewrite import headers_of, linked, parse, project_of_page
+
+__all__ = ["PythonWithBuilds"]
+
+
+class PythonWithBuilds(PythonEcosystem):
+    """Pure, as what it is made from."""
+
+    def asked(self, request: Request, plan: ServeDocument) -> VariantRequest | None:
+        """Say for whom pip installs; None: the page of this index, or of this client, stays."""
+        default = self._origins.get(self._default)
+        if variant_index.NAME not in self._origins or plan.origin != default or default.private:
+            return None
+        return variant_index.asked(request, project_of_page(plan))
+
+    def variant_page(self, project: str, label: str) -> ServeDocument | None:
+        """Plan the page of a project in a variant index, or in the default one."""
+        origin = self._origin(f"{paths.VARIANTS}{label}" if label else None)
+        return self._page(origin, project) if origin is not None else None
+
+    def page_path(self, project: str, label: str) -> str | None:
+        """Give that page's path here."""
+        origin = self._origin(f"{paths.VARIANTS}{label}" if label else None)
+        return f"{self._prefix(origin)}/simple/{project}/" if origin is not None else None
+
+    def listed(self, document: Document, plan: ServeDocument) -> Iterable[tuple[str, bool]]:
+        """List a page's files, and whether they are yanked."""
+        for file in parse(document, project_of_page(plan)).files:
+            yield file.filename, bool(file.yanked)
+
+    def arranged(
+        self,
+        plan: ServeDocument,
+        form: str,
+        pages: Mapping[str, Document],
+        entries: Sequence[PageEntry],
+    ) -> Response:
+        """Write a project's page from those of several indexes."""
+        project, default = project_of_page(plan), pages[""]
+        parsed = {label: parse(document, project) for label, document in pages.items()}
+        merged, added = variant_pages.merge(parsed, entries)
+        links = {"": self._link(plan.origin, project, default)}
+        for label in set(added.values()):
+            index = self.variant_page(project, label)
+            if index is not None:
+                links[label] = self._link(index.origin, project, pages[label])
+        weaker = default.supplied_by is not None or default.stale
+        own = replace(merged, files=tuple(f for f in merged.files if f.filename not in added))
+        more = [file for file in merged.files if file.filename in added]
+        files = (
+            *linked(own, links[""], provisional=weaker).files,
+            *(replace(f, url=links[added[f.filename]](f.url, f.filename) or f.url) for f in more),
+        )
+        page = replace(merged, files=files)
+        body = json_form.render(page) if form == "json" else html_form.render(page)
+        return Response(200, headers_of(default, form), body)

@@ -1,0 +1,88 @@
+"""PyTorch's variant indexes: one for each kind of accelerator, below one address. Pure.
+
+They hold pages in HTML alone; a project that a variant lacks is 403 there, because the store behind
+it may not be listed. Some links lead to other hosts, and some files have no digest: those come from
+where the index keeps them and from nobody else.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import cache
+
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import Version
+
+from headrace.interface import catalogue
+from headrace.interface.hookspecs import CATALOGUE, DiscoveredOrigin
+from headrace.models import Origin, Request
+from headrace.variants.hosts import VariantRequest
+from headrace_pip.index import environment, layouts, paths
+
+__all__ = ["NAME", "asked", "label_of", "origin_of", "origins", "version_of"]
+
+#: The origin's name; its indexes are called after it.
+NAME = "pytorch"
+_LABEL = re.compile(r"cpu(?:-cxx11-abi)?|xpu|cu\d{2,4}|rocm\d{1,2}(?:\.\d{1,2}){1,2}")
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+_SYSTEMS = {"Linux": "linux", "Windows": "win32", "Darwin": "darwin"}
+
+
+@cache
+def origins() -> tuple[DiscoveredOrigin, ...]:
+    """Return the catalogue's address of the indexes."""
+    known = catalogue.load("python", layouts.LAYOUTS).origins
+    return tuple(
+        DiscoveredOrigin(Origin("python", each.url, name=NAME), where=CATALOGUE) for each in known
+    )
+
+
+def origin_of(base: Origin, label: str) -> Origin | None:
+    """Return the index of a variant as an origin of its own; None: not a variant's label."""
+    if not _LABEL.fullmatch(label):
+        return None
+    return replace(base, url=f"{base.url}/{label}", name=f"{paths.VARIANTS}{label}")
+
+
+def label_of(origin: Origin) -> str:
+    """Return the label of a variant index; empty for another origin."""
+    prefix = paths.VARIANTS
+    return origin.name.removeprefix(prefix) if origin.name.startswith(prefix) else ""
+
+
+def asked(request: Request, project: str) -> VariantRequest | None:
+    """Read for whom pip installs; None: another client, or one that no build is made for.
+
+    uv, poetry and pdm lock what they see, so they get the pages as they are.
+    """
+    where = environment.read(request.headers.get("user-agent", ""))
+    if where is None or where.tool != "pip" or where.implementation != "CPython":
+        return None
+    if where.libc is not None and where.libc[0] != "glibc":
+        return None
+    system = _SYSTEMS.get(where.system)
+    if system is None:
+        return None
+    cpu = where.cpu.lower()
+    major, minor = where.python_pair
+    platform = f"{system}_{_MACHINES.get(cpu, cpu)}"
+    return VariantRequest(project, python=f"{major}.{minor}", platform=platform)
+
+
+def version_of(filename: str) -> tuple[str, str] | None:
+    """Return the public version and the label that a file's name tells."""
+    try:
+        version: Version
+        if filename.endswith(".whl"):
+            version = parse_wheel_filename(filename)[1]
+        else:
+            version = parse_sdist_filename(filename)[1]
+    except (InvalidWheelFilename, InvalidSdistFilename):
+        return None
+    return version.public, version.local or ""

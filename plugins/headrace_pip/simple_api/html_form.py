@@ -1,0 +1,169 @@
+"""The HTML form of a project's page (PEP 503, 592, 629, 658, 714, 740, 792).
+
+PEP 833 froze this form: what JSON knows beyond it (sizes, the list of versions) is not written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from html import escape
+from html.parser import HTMLParser
+
+from headrace_pip.index.names import is_distribution
+from headrace_pip.simple_api.model import (
+    FileLink,
+    ProjectPage,
+    absolute,
+    check_version,
+    filename_of,
+    split_fragment,
+    written_first,
+)
+
+__all__ = ["parse", "render"]
+
+_SERIAL = re.compile(r"\s*SERIAL\s+(\d+)\s*")
+_CHARSET = re.compile(r"(?i)charset=[\"']?([\w.:-]+)")
+_VERSION = "pypi:repository-version"
+_STATUS = {"pypi:project-status": "status", "pypi:project-status-reason": "reason"}
+
+
+class _Reader(HTMLParser):
+    """Collects anchors, the base, the meta elements and the serial comment."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.anchors: list[dict[str, str | None]] = []
+        self.base: str | None = None
+        self.meta: dict[str, str] = {}
+        self.serial: int | None = None
+        self.interactive = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.anchors.append(dict(attrs))
+        elif tag == "base" and self.base is None:
+            self.base = dict(attrs).get("href")
+        elif tag == "meta":
+            pairs = dict(attrs)
+            self.meta[pairs.get("name") or ""] = pairs.get("content") or ""
+        elif tag in ("form", "script"):
+            self.interactive = True
+
+    def handle_comment(self, data: str) -> None:
+        if found := _SERIAL.fullmatch(data):
+            self.serial = int(found[1])
+
+
+def parse(body: bytes, content_type: str, url: str, project: str) -> ProjectPage:
+    """Read a page; ValueError when it is a page for people (a login form, a portal)."""
+    found = _CHARSET.search(content_type)
+    try:
+        text = body.decode(found[1] if found else "utf-8", "replace")
+    except LookupError:
+        text = body.decode("utf-8", "replace")
+    reader = _Reader()
+    reader.feed(text)
+    reader.close()
+    base = absolute(url, reader.base) if reader.base else url
+    links = [_file(anchor, base) for anchor in reader.anchors]
+    files = tuple(file for file in links if file is not None)
+    empty = not reader.anchors and _VERSION not in reader.meta and "links for" not in text.lower()
+    portal = reader.interactive and not any(is_distribution(file.filename) for file in files)
+    if portal or empty:
+        raise ValueError("HTML, but not a project's page of the Simple API")
+    return ProjectPage(
+        name=project,
+        files=files,
+        api_version=check_version(reader.meta.get(_VERSION)),
+        last_serial=reader.serial,
+        status={
+            key: reader.meta[name]
+            for name, key in _STATUS.items()
+            if name in reader.meta and "pypi:project-status" in reader.meta
+        },
+    )
+
+
+def _file(anchor: Mapping[str, str | None], base: str) -> FileLink | None:
+    href = anchor.get("href")
+    if not href:
+        return None
+    try:
+        url, hashes = split_fragment(absolute(base, href))
+        filename = filename_of(url)
+    except ValueError:  # a host in brackets that is none
+        return None
+    if not filename:
+        return None
+    signed = anchor.get("data-gpg-sig")
+    proof = anchor.get("data-provenance")
+    return FileLink(
+        filename=filename,
+        url=url,
+        hashes=hashes,
+        requires_python=anchor.get("data-requires-python"),
+        yanked=(anchor["data-yanked"] or True) if "data-yanked" in anchor else False,
+        core_metadata=_core_metadata(
+            anchor.get("data-core-metadata") or anchor.get("data-dist-info-metadata")
+        ),
+        upload_time=anchor.get("data-upload-time"),
+        gpg_sig=None if signed is None else signed == "true",
+        provenance=absolute(base, proof) if proof else None,
+    )
+
+
+def _core_metadata(value: str | None) -> bool | Mapping[str, str]:
+    if value is None or value == "false":
+        return False
+    algorithm, equals, digest = value.partition("=")
+    return {algorithm: digest.lower()} if equals and digest else True
+
+
+def render(page: ProjectPage) -> bytes:
+    """Write a page of version 1.0; links stand as they are in it."""
+    lines = [
+        "<!DOCTYPE html>\n<html>\n<head>",
+        f'<meta name="{_VERSION}" content="1.0">',
+        *(
+            f'<meta name="{name}" content="{escape(page.status[key])}">'
+            for name, key in _STATUS.items()
+            if key in page.status
+        ),
+        f"<title>Links for {escape(page.name)}</title>\n</head>\n<body>",
+        f"<h1>Links for {escape(page.name)}</h1>",
+        *map(_anchor, page.files),
+        "</body>\n</html>",
+    ]
+    if page.last_serial is not None:
+        lines.append(f"<!--SERIAL {page.last_serial}-->")
+    return "\n".join(lines).encode() + b"\n"
+
+
+def _anchor(file: FileLink) -> str:
+    href = file.url
+    for algorithm, value in written_first(file.hashes):
+        href += f"#{algorithm}={value}"
+        break
+    attributes = {"href": href}
+    if file.requires_python is not None:
+        attributes["data-requires-python"] = file.requires_python
+    if file.yanked:
+        attributes["data-yanked"] = file.yanked if isinstance(file.yanked, str) else ""
+    if file.core_metadata:
+        told = "true"
+        if not isinstance(file.core_metadata, bool):
+            for algorithm, value in written_first(file.core_metadata):
+                told = f"{algorithm}={value}"
+                break
+        # PEP 714: the new name, and the old one for clients from before it.
+        attributes["data-core-metadata"] = attributes["data-dist-info-metadata"] = told
+    if file.upload_time is not None:
+        attributes["data-upload-time"] = file.upload_time
+    if file.gpg_sig is not None:
+        attributes["data-gpg-sig"] = "true" if file.gpg_sig else "false"
+    if file.provenance is not None:
+        attributes["data-provenance"] = file.provenance
+    written = " ".join(f'{name}="{escape(value)}"' for name, value in attributes.items())
+    return f"<a {written}>{escape(file.filename)}</a><br>"

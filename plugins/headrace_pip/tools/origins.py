@@ -1,0 +1,196 @@
+"""Which index pip uses now: the origin. It is read or asked, never typed.
+
+The default is pip's own, and pip is asked for it: an installed one, the wheel that ensurepip
+carries, or the one that a distribution keeps for new virtual environments.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from headrace.config import EnvVars
+from headrace.errors import ConfigurationError, LocalError
+from headrace.interface.hookspecs import DiscoveredOrigin, Place, Reader
+from headrace.models import Credential, Origin
+from headrace.redact import for_display, split_credential
+from headrace_pip.pytorch import index
+from headrace_pip.tools import pip_config
+
+__all__ = ["PIP_DEFAULT", "configured", "default_index", "discover", "is_public", "same_index"]
+
+PIP_DEFAULT = "pip's own default"
+
+_ASK = """\
+import sys
+sys.path[:0] = sys.argv[1:]
+from pip._internal.models.index import PyPI
+print(PyPI.simple_url)
+"""
+#: Seconds; a cold start of pip on a slow disk takes two or three.
+_PATIENCE = 15.0
+
+
+def discover(place: Place, read: Reader) -> list[DiscoveredOrigin]:
+    """Return the origin of plain pip commands, with the credential that its URL carried."""
+    found = _discover(place, read)
+    cert = pip_config.effective(place, read, ("cert",))
+    surroundings = {EnvVars.PIP_CERT: cert.value} if cert else {}
+    # A company's index has its own word on what comes from outside.
+    variants = () if found.origin.private else index.origins()
+    return [replace(each, surroundings=surroundings) for each in (found, *variants)]
+
+
+def _discover(place: Place, read: Reader) -> DiscoveredOrigin:
+    setting = configured(place, read)
+    if setting is None:
+        return DiscoveredOrigin(Origin("python", default_index(place)), PIP_DEFAULT)
+    url, credential = split_credential(setting.value)
+    url = url.rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(
+            "pip-index",
+            f"{setting.where} sets an index that headrace cannot front: {for_display(url)}",
+            hint="only http and https indexes can be fronted; leave pip as it is",
+        )
+    if is_public(url, place):
+        return DiscoveredOrigin(Origin("python", default_index(place)), setting.where)
+    origin = Origin("python", url, private=True)
+    return DiscoveredOrigin(origin, setting.where, credential and Credential(*credential))
+
+
+def configured(place: Place, read: Reader) -> pip_config.Setting | None:
+    """Return the index that is configured apart from us.
+
+    For ``headrace run`` whatever the command would have used; for ``on`` what the scope's files
+    say: variables and virtual environments go on winning over those, and `overrides` tells.
+    """
+    if place.command:
+        return pip_config.effective(place, read, pip_config.INDEX_URL)
+    levels = {"global"} if place.scope == "system" else {"global", "user"}
+    lasting = Place(
+        place.scope,
+        place.home,
+        {k: v for k, v in place.environment.items() if not k.startswith("PIP_")},
+        place.platform,
+        place.working_directory,
+    )
+    found = [
+        setting
+        for setting in pip_config.settings(lasting, read, pip_config.INDEX_URL)
+        if setting.section in ("global", "install") and setting.level in levels
+    ]
+    return max(reversed(found), key=lambda s: s.section == "install", default=None)
+
+
+def same_index(one: str, other: str | None) -> bool:
+    """Whether two URLs name one index: scheme, letter case of the host and final slash aside."""
+    if other is None:
+        return False
+    a, b = urlsplit(one), urlsplit(other)
+    return (a.hostname, a.path.rstrip("/")) == (b.hostname, b.path.rstrip("/"))
+
+
+def is_public(url: str, place: Place) -> bool:
+    """Whether this is the official index, or the index of a known public mirror of it.
+
+    Whoever had switched to such a mirror still means the official index by its names: that stays
+    the authority, and the mirror is one source of bytes among others.
+    """
+    return same_index(url, _default_or_none(place)) or _is_public_mirror(url)
+
+
+def _is_public_mirror(url: str) -> bool:
+    """Whether this is the index of a mirror that the catalogue knows as the official index's."""
+    from headrace_pip import plugin  # noqa: PLC0415 - the catalogue is read only here
+    from headrace_pip.index import layouts  # noqa: PLC0415 - the catalogue is read only here
+
+    for mirror in plugin.headrace_mirrors("python"):
+        page = layouts.document_url(mirror.layout, mirror.url, "x")
+        if page and same_index(f"{url}/x", page):
+            return True
+    return False
+
+
+def default_index(place: Place) -> str:
+    """Return pip's own default index, without a final slash; LocalError when no pip is found."""
+    tried = []
+    for python, path in _ways(place):
+        if url := _ask(python, path):
+            return url.rstrip("/")
+        tried.append(python)
+    raise LocalError(
+        "no-pip",
+        "no pip was found that could say which index is its default",
+        hint="install pip for one of: " + (", ".join(dict.fromkeys(tried)) or "any Python"),
+    )
+
+
+def _default_or_none(place: Place) -> str | None:
+    try:
+        return default_index(place)
+    except LocalError:
+        return None
+
+
+def _ways(place: Place) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield interpreters with what to put on their path, likeliest first."""
+    search = place.environment.get("PATH")
+    venv = pip_config.prefix(place)
+    bin_folder = "Scripts" if place.platform == "win32" else "bin"
+    if venv is not None:
+        yield str(venv / bin_folder / "python"), ()
+    yield sys.executable, ()
+    for name in ("python3", "python"):
+        if found := shutil.which(name, path=search):
+            yield found, ()
+    if (pip := shutil.which("pip", path=search)) and (python := _shebang(Path(pip))):
+        yield python, ()
+    for wheel in _wheels():
+        yield sys.executable, (str(wheel),)
+
+
+def _shebang(script: Path) -> str | None:
+    try:
+        with script.open("rb") as file:
+            first = file.readline(512)
+    except OSError:
+        return None
+    words = first[2:].split() if first.startswith(b"#!") else []
+    return words[0].decode("utf-8", "replace") if len(words) == 1 else None
+
+
+def _wheels() -> Iterator[Path]:
+    folders = [Path("/usr/share/python-wheels")]
+    import importlib.util  # noqa: PLC0415 - only here
+
+    spec = importlib.util.find_spec("ensurepip")
+    if spec and spec.origin:
+        folders.insert(0, Path(spec.origin).parent / "_bundled")
+    for folder in folders:
+        yield from sorted(folder.glob("pip-*.whl"), reverse=True)
+
+
+@cache
+def _ask(python: str, path: Sequence[str]) -> str | None:
+    try:
+        # -I: neither the user's site nor the working directory may answer in pip's place.
+        answer = subprocess.run(  # noqa: S603 - the interpreter at hand, our own program
+            [python, "-I", "-c", _ASK, *path],
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    url = answer.stdout.strip()
+    return url if url.startswith("https://") else None

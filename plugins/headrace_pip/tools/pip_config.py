@@ -1,0 +1,173 @@
+"""Where pip's settings come from, by pip's own rules of precedence.
+
+`pip._internal.configuration` and `pip._internal.utils.appdirs` of pip 23.2 to 26.3: files of the
+machine, of the user, of the virtual environment, PIP_CONFIG_FILE, then PIP_* variables. A
+command's section beats ``[global]`` whatever the level, and variables beat both.
+"""
+
+from __future__ import annotations
+
+import configparser
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace.errors import ConfigurationError
+from headrace.interface.hookspecs import Place, Reader, Scope
+from headrace_pip.tools.ini_lines import strip_blocks
+
+__all__ = [
+    "ConfigFile",
+    "Setting",
+    "config_files",
+    "effective",
+    "file_to_edit",
+    "parse",
+    "prefix",
+    "render",
+]
+
+#: Names under which pip knows the option.
+INDEX_URL = ("index-url", "pypi-url")
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """One file of pip's, with the level that it has."""
+
+    level: str
+    """``global``, ``user``, ``site`` or ``env``, as `pip config debug` has it."""
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value with the place that it came from."""
+
+    value: str
+    level: str
+    """As `ConfigFile.level`, or ``env var``."""
+    where: str
+    section: str
+
+
+def prefix(place: Place) -> Path | None:
+    """Return the virtual environment that pip would run in: the command's own, else the active."""
+    if place.command:
+        program = Path(place.command[0])
+        if len(program.parts) > 1:
+            found = (place.working_directory / program).parent.parent
+            if (found / "pyvenv.cfg").exists():
+                return found
+    for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        if value := place.environment.get(name):
+            return Path(value)
+    return None
+
+
+def config_files(place: Place) -> list[ConfigFile]:
+    """Return the files that pip reads from where the user stands, weakest first."""
+    env, name = place.environment, _name(place)
+    if env.get("PIP_CONFIG_FILE") in ("/dev/null", "nul"):
+        return []
+    files = [ConfigFile("global", path) for path in _global(place)]
+    own = env.get("PIP_CONFIG_FILE")
+    if not (own and Path(own).exists()):
+        files += [ConfigFile("user", path) for path in _user(place)]
+    if (venv := prefix(place)) is not None:
+        files.append(ConfigFile("site", venv / name))
+    if own:
+        files.append(ConfigFile("env", Path(own)))
+    return files
+
+
+def file_to_edit(place: Place) -> Path:
+    """Return the file that activation writes: the strongest of its scope."""
+    return (_global(place) if place.scope is Scope.SYSTEM else _user(place))[-1]
+
+
+def _name(place: Place) -> str:
+    return "pip.ini" if place.platform == "win32" else "pip.conf"
+
+
+def _global(place: Place) -> list[Path]:
+    env, name = place.environment, _name(place)
+    if place.platform == "win32":
+        return [Path(env.get("PROGRAMDATA") or "C:\\ProgramData") / "pip" / name]
+    if place.platform == "darwin":
+        folders = ["/opt/homebrew/share", "/Library/Application Support"]
+        return [Path(folder, "pip", name) for folder in folders]
+    folders = (env.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
+    return [*(Path(folder, "pip", name) for folder in folders if folder), Path("/etc", name)]
+
+
+def _user(place: Place) -> list[Path]:
+    env, home, name = place.environment, place.home, _name(place)
+    if place.platform == "win32":
+        roaming = Path(env.get("APPDATA") or home / "AppData" / "Roaming")
+        return [home / "pip" / name, roaming / "pip" / name]
+    folder = Path(env.get("XDG_CONFIG_HOME") or home / ".config") / "pip"
+    if place.platform == "darwin":
+        library = home / "Library" / "Application Support" / "pip"
+        folder = library if library.is_dir() else home / ".config" / "pip"
+    return [home / ".pip" / name, folder / name]
+
+
+class _Parser(configparser.RawConfigParser):
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr.lower().replace("_", "-").removeprefix("--")
+
+
+def parse(content: bytes, path: Path) -> dict[str, dict[str, str]]:
+    """Read a file as pip does; ConfigurationError where pip would stop."""
+    parser = _Parser()
+    try:
+        parser.read_string("\n".join(_text(content)), str(path))
+    except configparser.Error as error:
+        first = str(error).splitlines()[0]
+        raise ConfigurationError(
+            "pip-config",
+            f"pip cannot read its own {path}: {first}",
+            hint="mend that file; nothing was changed",
+        ) from error
+    return {name: dict(parser.items(name)) for name in parser.sections()}
+
+
+def render(values: Mapping[str, Mapping[str, str]]) -> bytes:
+    """Write a file that `parse` reads back."""
+    lines = []
+    for section, entries in values.items():
+        lines.append(f"[{section}]")
+        # Values of several lines go on while lines are indented.
+        lines += [f"{key} = " + value.replace("\n", "\n    ") for key, value in entries.items()]
+    return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
+
+
+def _text(content: bytes) -> list[str]:
+    return [line.decode("utf-8", "surrogateescape") for line in content.splitlines()]
+
+
+def settings(place: Place, read: Reader, names: tuple[str, ...]) -> Iterator[Setting]:
+    """Yield each place that sets one of the options, without headrace's blocks, weakest first."""
+    for file in config_files(place):
+        content = read(file.path)
+        if content is None:
+            continue
+        for section, values in parse(strip_blocks(content), file.path).items():
+            for name in names:
+                if value := values.get(name):
+                    yield Setting(value, file.level, str(file.path), section)
+    for name in names:
+        variable = "PIP_" + name.upper().replace("-", "_")
+        if value := place.environment.get(variable):
+            yield Setting(value, "env var", variable, ":env:")
+
+
+def effective(
+    place: Place, read: Reader, names: tuple[str, ...], command: str = "install"
+) -> Setting | None:
+    """Return the setting that wins for a pip command."""
+    order = ("global", command, ":env:")
+    found = [s for s in settings(place, read, names) if s.section in order]
+    # max() keeps the first of equals, and of equals the last one wins in pip.
+    return max(reversed(found), key=lambda s: order.index(s.section), default=None)

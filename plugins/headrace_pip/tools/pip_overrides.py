@@ -1,0 +1,142 @@
+"""What wins over headrace's settings from where the user stands, so that status can say so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from headrace.errors import ConfigurationError
+from headrace.interface.editing import loopback
+from headrace.interface.hookspecs import GatewayAddress, Override, Place, Reader
+from headrace.redact import for_display
+from headrace_pip.tools import pip_config
+from headrace_pip.tools.toml_tool import leads_to
+from headrace_pip.tools.uv import (
+    UvActivation,
+    default_index,
+    old_index,
+    pip_index,
+    project_settings,
+)
+
+__all__ = ["of_pip", "of_uv"]
+
+_INDEX_LINE = re.compile(r"^\s*(?:-i|--index-url|--pypi-url)(?:\s*=\s*|\s+|(?=[a-z]+://))(\S+)")
+_NO_INDEX_LINE = re.compile(r"^\s*--no-index\b")
+#: A folder with more requirement files than this is not looked through.
+_MOST_FILES = 50
+
+
+def of_pip(place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Override]:
+    """Everything that takes pip past the gateway."""
+    return [
+        *_proxies(place, read, "pip"),
+        *_pip_settings(place, gateway, read),
+        *_requirements(place, gateway, read),
+    ]
+
+
+def of_uv(place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Override]:
+    """Everything that takes ``uv pip`` past the gateway."""
+    return [
+        *_proxies(place, read, "uv"),
+        *_uv_variables(place, gateway),
+        *_uv_files(place, gateway, read),
+    ]
+
+
+def _proxies(place: Place, read: Reader, tool: str) -> Iterator[Override]:
+    if name := loopback.proxy_in_the_way(place.environment):
+        what = "takes requests for 127.0.0.1 to the proxy"
+        hint = f"set NO_PROXY={','.join(loopback.HOSTS)}"
+        yield Override(tool, name, what, hint)
+    if tool == "pip" and (setting := pip_config.effective(place, read, ("proxy",))):
+        what = "takes requests for 127.0.0.1 to the proxy"
+        yield Override(tool, setting.where, what, "set HTTPS_PROXY and NO_PROXY instead")
+
+
+def _pip_settings(place: Place, gateway: GatewayAddress, read: Reader) -> Iterator[Override]:
+    own = place.environment.get("PIP_CONFIG_FILE")
+    if own in ("/dev/null", "nul"):
+        yield Override("pip", "PIP_CONFIG_FILE", "makes pip skip every file", "unset it")
+        return
+    stronger = {"site", "env", "env var"}
+    chosen = None
+    for setting in pip_config.settings(place, read, pip_config.INDEX_URL):
+        if setting.section not in ("global", "install", ":env:") or leads_to(
+            setting.value, gateway
+        ):
+            continue
+        if setting.level in stronger or setting.section == "install":
+            chosen = setting
+    if chosen is not None:
+        section = f" in [{chosen.section}]" if chosen.section == "install" else ""
+        what = f"sets index-url{section} to {for_display(chosen.value)}"
+        yield Override("pip", chosen.where, what, "remove it there, or use `headrace run`")
+    elif own and Path(own).exists():
+        what = "makes pip skip the user's file"
+        yield Override("pip", "PIP_CONFIG_FILE", what, "unset it, or use `headrace run`")
+    extra = pip_config.effective(place, read, ("extra-index-url",))
+    if extra is not None:
+        shown = " ".join(for_display(url) for url in extra.value.split())
+        what = f"adds the index {shown}, which pip asks as well"
+        hint = "left alone; what is found there is not fetched through the gateway"
+        yield Override("pip", extra.where, what, hint, wins=False)
+    no_index = pip_config.effective(place, read, ("no-index",))
+    if no_index and no_index.value.strip().lower() not in ("0", "no", "false", "off"):
+        yield Override("pip", no_index.where, "no-index: pip asks no index at all", "as you wish")
+
+
+def _requirements(place: Place, gateway: GatewayAddress, read: Reader) -> Iterator[Override]:
+    """An index line in a requirements file drops every configured index."""
+    names = ("requirements*.txt", "requirements*.in", "constraints*.txt", "requirements/*.txt")
+    files = [file for name in names for file in sorted(place.working_directory.glob(name))]
+    for file in files[:_MOST_FILES]:
+        try:
+            content = read(file) or b""
+        except ConfigurationError:
+            continue
+        for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
+            hint = "remove the line; headrace keeps the origin in charge"
+            if (match := _INDEX_LINE.match(line)) and not leads_to(match[1], gateway):
+                what = f"sets the index to {for_display(match[1])}"
+                yield Override("pip", f"{file}:{number}", what, hint)
+            elif _NO_INDEX_LINE.match(line):
+                yield Override("pip", f"{file}:{number}", "--no-index", "as you wish")
+
+
+def _uv_variables(place: Place, gateway: GatewayAddress) -> Iterator[Override]:
+    env = place.environment
+    for name in UvActivation.variables:
+        if (url := env.get(name)) and not leads_to(url, gateway):
+            yield Override("uv", name, f"sets the index to {for_display(url)}", f"unset {name}")
+            break
+    if value := env.get("UV_INDEX"):
+        shown = " ".join(for_display(url) for url in value.split())
+        hint = "what is found there is not fetched through the gateway"
+        yield Override("uv", "UV_INDEX", f"has uv ask {shown} first", hint, wins=False)
+    for name in ("UV_NO_CONFIG", "UV_CONFIG_FILE"):
+        if env.get(name) not in (None, "", "0", "false"):
+            yield Override("uv", name, "makes uv skip the user's uv.toml", f"unset {name}")
+
+
+def _uv_files(place: Place, gateway: GatewayAddress, read: Reader) -> Iterator[Override]:
+    for path, settings in UvActivation().user_settings(place, read):
+        if url := default_index(settings):
+            what = f"has an [[index]] with default = true, {for_display(url)}"
+            hint = "uv asks that whatever [pip] says; `headrace run -- uv pip …` goes round it"
+            yield Override("uv", str(path), what, hint)
+    for path, settings in project_settings(place, read):
+        url = default_index(settings) or pip_index(settings)
+        old = old_index(settings)
+        if url and not leads_to(url, gateway):
+            what = f"sets the index to {for_display(url)}"
+            yield Override("uv", str(path), what, "the project's own wish; kept")
+        elif old and not leads_to(old, gateway):
+            what = f"sets index-url to {for_display(old)}, which uv pip does not obey beside ours"
+            hint = "write it as [[index]] with default = true, or use `headrace run -- uv pip …`"
+            yield Override("uv", str(path), what, hint)
+        elif settings.get("index"):
+            what = "names indexes that uv asks first"
+            yield Override("uv", str(path), what, "the project's own wish; kept", wins=False)

@@ -1,0 +1,125 @@
+"""What wins over us is found, with the place where it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headrace_pip.tools.pip_overrides import of_pip, of_uv
+from lib.places import GATEWAY, INDEX, place, reader
+
+
+def put(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_nothing_wins_where_nothing_is_set(tmp_path: Path) -> None:
+    put(tmp_path / "home/.config/pip/pip.conf", f"[global]\nindex-url = {INDEX}\n")
+    assert of_pip(place(tmp_path), GATEWAY, reader) == []
+    assert of_uv(place(tmp_path), GATEWAY, reader) == []
+
+
+@pytest.mark.parametrize(
+    ("env", "where"),
+    [
+        ({"PIP_INDEX_URL": "https://x.example/simple"}, "PIP_INDEX_URL"),
+        ({"PIP_CONFIG_FILE": "/dev/null"}, "PIP_CONFIG_FILE"),
+        ({"PIP_NO_INDEX": "1"}, "PIP_NO_INDEX"),
+        ({"HTTP_PROXY": "http://p.example"}, "HTTP_PROXY"),
+        ({"PIP_PROXY": "http://p.example"}, "PIP_PROXY"),
+    ],
+)
+def test_variables_of_pip(tmp_path: Path, env: dict[str, str], where: str) -> None:
+    assert [each.where for each in of_pip(place(tmp_path, env), GATEWAY, reader)] == [where]
+
+
+def test_a_virtual_environments_own_file(tmp_path: Path) -> None:
+    conf = put(tmp_path / "venv/pip.conf", "[global]\nindex-url = https://u:pw@v.example/simple\n")
+    where = place(tmp_path, {"VIRTUAL_ENV": str(tmp_path / "venv")})
+    (found,) = of_pip(where, GATEWAY, reader)
+    assert found.where == str(conf)
+    assert "pw" not in found.what
+    assert "v.example" in found.what
+
+
+def test_a_file_that_hides_the_users(tmp_path: Path) -> None:
+    own = put(tmp_path / "own.conf", "[global]\ntimeout = 5\n")
+    (found,) = of_pip(place(tmp_path, {"PIP_CONFIG_FILE": str(own)}), GATEWAY, reader)
+    assert found.where == "PIP_CONFIG_FILE"
+
+
+def test_an_install_section_of_a_legacy_file(tmp_path: Path) -> None:
+    old = put(tmp_path / "home/.pip/pip.conf", "[install]\nindex-url = https://o.example/simple\n")
+    (found,) = of_pip(place(tmp_path), GATEWAY, reader)
+    assert found.where == str(old)
+
+
+def test_lines_of_requirement_files(tmp_path: Path) -> None:
+    text = (
+        "# -i https://comment.example/simple\n"
+        "requests\n"
+        "-i https://a:pw@a.example/simple\n"
+        "--index-url=https://b.example/simple\n"
+        "  --index-url https://c.example/simple  # note\n"
+        f"-i {INDEX}\n"
+        "-ihttps://d.example/simple\n"
+        "--no-index\n"
+        "--extra-index-url https://extra.example/simple\n"
+        "-itertools\n"
+    )
+    file = put(tmp_path / "work/requirements-dev.txt", text)
+    put(tmp_path / "work/requirements/base.txt", "-i https://e.example/simple\n")
+    found = of_pip(place(tmp_path), GATEWAY, reader)
+    lines = [each.where for each in found if each.where.startswith(str(file))]
+    assert lines == [f"{file}:{number}" for number in (3, 4, 5, 7, 8)]
+    assert any("base.txt:1" in each.where for each in found)
+    assert all("pw" not in each.what for each in found)
+
+
+@pytest.mark.parametrize(
+    ("env", "where"),
+    [
+        ({"UV_DEFAULT_INDEX": "https://x.example/simple"}, "UV_DEFAULT_INDEX"),
+        ({"UV_INDEX_URL": "https://x.example/simple"}, "UV_INDEX_URL"),
+        ({"UV_INDEX": "https://x.example/simple"}, "UV_INDEX"),
+        ({"UV_NO_CONFIG": "1"}, "UV_NO_CONFIG"),
+        ({"UV_CONFIG_FILE": "/x.toml"}, "UV_CONFIG_FILE"),
+        ({"ALL_PROXY": "http://p.example"}, "ALL_PROXY"),
+    ],
+)
+def test_variables_of_uv(tmp_path: Path, env: dict[str, str], where: str) -> None:
+    assert [each.where for each in of_uv(place(tmp_path, env), GATEWAY, reader)] == [where]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what"),
+    [
+        ("pyproject.toml", '[tool.uv.pip]\nindex-url = "https://x.example/s"\n', "sets the index"),
+        (
+            "uv.toml",
+            '[[index]]\nurl = "https://x.example/s"\ndefault = true\n',
+            "sets the index",
+        ),
+        ("uv.toml", '[[index]]\nurl = "https://x.example/s"\n', "asks first"),
+        ("pyproject.toml", '[tool.uv]\nindex-url = "https://x.example/s"\n', "does not obey"),
+    ],
+)
+def test_projects_of_uv(tmp_path: Path, name: str, text: str, what: str) -> None:
+    file = put(tmp_path / "work" / name, text)
+    (found,) = of_uv(place(tmp_path), GATEWAY, reader)
+    assert found.where == str(file)
+    assert what in found.what
+
+
+def test_an_extra_index_is_told_and_does_not_win(tmp_path: Path) -> None:
+    conf = put(
+        tmp_path / "home/.config/pip/pip.conf",
+        f"[global]\nindex-url = {INDEX}\nextra-index-url = https://u:pw@x.example/simple\n",
+    )
+    (found,) = of_pip(place(tmp_path), GATEWAY, reader)
+    assert (found.where, found.wins) == (str(conf), False)
+    assert "x.example" in found.what
+    assert "pw" not in found.what
