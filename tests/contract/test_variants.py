@@ -21,8 +21,8 @@ from headrace.variants.target import NOTHING, parse_target
 from lib import wheels
 from lib.clients import Pip, Uv
 from lib.gateway import TestMirror
+from lib.gpu.torch_family import TAG, Family, family
 from lib.index import JSON
-from lib.torch_family import TAG, Family, family
 from lib.world import MakeWorld, World
 
 pytestmark = pytest.mark.skipif(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from headrace_docker.config_files import daemon_json
 from headrace_docker.config_files.daemon_json import KEY
-from lib.engine_machine import URL, assert_one_place
+from lib.engines.machine import URL, assert_one_place
 
 PATH = Path("/etc/docker/daemon.json")
 values = st.recursive(

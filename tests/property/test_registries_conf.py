@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace_docker.config_files import registries_conf
-from lib.engine_machine import URL
+from lib.engines.machine import URL
 
 PATH = Path("/etc/containers/registries.conf.d/x.conf")
 NAMES = ["docker.io", "ghcr.io", "quay.io"]

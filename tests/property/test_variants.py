@@ -25,7 +25,7 @@ from headrace.variants.hosts import Accelerator, Host, Situation, VariantRequest
 from headrace.variants.pages import arrange
 from headrace.variants.target import Override
 from headrace.variants.wheels import misfit
-from lib.variant_listing import TABLES, listing
+from lib.gpu.variant_listing import TABLES, listing
 
 LISTED = [each for each in listing() if each.project != "torchaudio"]
 TORCH = [each for each in LISTED if each.project == "torch"]

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 #: Modules that other tools import at their start-up, or that every command starts with.
 ENTRY_FILES = [
     *("headrace_pip.plugin", "headrace_pip.keyring_backend"),
-    "headrace_docker.credentials.helper",
+    "headrace_docker.credential_helper",
 ]
 #: None of these may come along.
 HEAVY = {

@@ -1,4 +1,4 @@
-"""The world of the conda tests (`lib.conda_world`), and somebody with a conda of his own."""
+"""The world of the conda tests (`lib.conda.world`), and somebody with a conda of his own."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.conda_clients import chosen_bases
-from lib.conda_user import User, somebody
-from lib.conda_world import MakeWorld, maker
+from lib.conda.clients import chosen_bases
+from lib.conda.user import User, somebody
+from lib.conda.world import MakeWorld, maker
 from lib.servers import RecordingServer
 
 BASES = {base.version: base for base in chosen_bases()}

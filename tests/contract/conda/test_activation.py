@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.conda_clients import NO_BASE, Conda, find_bases
-from lib.conda_user import User
+from lib.conda.clients import NO_BASE, Conda, find_bases
+from lib.conda.user import User
 
 if not find_bases():
     pytest.skip(NO_BASE, allow_module_level=True)

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from lib.channels import package
-from lib.conda_clients import NO_BASE, find_bases
-from lib.conda_user import User
+from lib.conda.channels import package
+from lib.conda.clients import NO_BASE, find_bases
+from lib.conda.user import User
 
 if not find_bases():
     pytest.skip(NO_BASE, allow_module_level=True)

@@ -6,8 +6,8 @@ import http.client
 import os
 from pathlib import Path
 
-from lib.channels import SHARDS
-from lib.conda_world import MakeWorld, World, large
+from lib.conda.channels import SHARDS
+from lib.conda.world import MakeWorld, World, large
 
 _BUSY = """
 import itertools, time

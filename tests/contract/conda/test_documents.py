@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from lib.channels import MODIFIED, SHARDS, Channel, package, read_shard
 from lib.clients import ALL
-from lib.conda_clients import Conda
-from lib.conda_world import CONDAS, NEWEST, MakeWorld, World, knows_shards
+from lib.conda.channels import MODIFIED, SHARDS, Channel, package, read_shard
+from lib.conda.clients import Conda
+from lib.conda.world import CONDAS, NEWEST, MakeWorld, World, knows_shards
 from lib.servers import Reply
 
 NOTICES = Reply(

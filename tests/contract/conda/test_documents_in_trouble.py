@@ -9,10 +9,10 @@ from collections.abc import Mapping
 import pytest
 
 from lib import modes
-from lib.channels import SHARDS, Channel, package
 from lib.clients import ALL
-from lib.conda_clients import Rattler
-from lib.conda_world import NEWEST, MakeWorld, World
+from lib.conda.channels import SHARDS, Channel, package
+from lib.conda.clients import Rattler
+from lib.conda.world import NEWEST, MakeWorld, World
 from lib.servers import Reply
 
 REPODATA = "noarch/repodata.json"

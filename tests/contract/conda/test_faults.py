@@ -9,9 +9,9 @@ from collections.abc import Iterable
 import pytest
 
 from lib import modes
-from lib.channels import Package, package
 from lib.clients import ALL
-from lib.conda_world import (
+from lib.conda.channels import Package, package
+from lib.conda.world import (
     CLASSIC,
     CLIENTS,
     NEWEST,

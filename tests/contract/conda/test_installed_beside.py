@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.conda_bases import throw_away
-from lib.conda_clients import NO_BASE, Base, chosen_bases, find_bases
-from lib.conda_user import User, ended
+from lib.conda.bases import throw_away
+from lib.conda.clients import NO_BASE, Base, chosen_bases, find_bases
+from lib.conda.user import User, ended
 from lib.servers import RecordingServer
 
 if not find_bases():

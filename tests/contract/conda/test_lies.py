@@ -6,8 +6,8 @@ import pytest
 
 from lib import modes
 from lib.clients import ALL
-from lib.conda_clients import Rattler
-from lib.conda_world import NEWEST, OLDEST, Client, MakeWorld, World, large
+from lib.conda.clients import Rattler
+from lib.conda.world import NEWEST, OLDEST, Client, MakeWorld, World, large
 
 LIED_TO = (NEWEST, OLDEST, "py-rattler") if ALL else (NEWEST, "py-rattler")
 

@@ -16,10 +16,10 @@ from urllib.parse import quote_plus
 import pytest
 
 from lib import modes
-from lib.channels import Channel, package
 from lib.clients import ALL, Result
-from lib.conda_clients import Conda
-from lib.conda_world import CONDAS, NEWEST, inside_alone, make_client, routed
+from lib.conda.channels import Channel, package
+from lib.conda.clients import Conda
+from lib.conda.world import CONDAS, NEWEST, inside_alone, make_client, routed
 from lib.servers import Handler, RecordingServer, Reply, Seen
 
 TOKEN = "tk-0123456789-abcdef"

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from lib.channels import package
 from lib.clients import ALL
-from lib.conda_clients import Conda, Rattler
-from lib.conda_world import (
+from lib.conda.channels import package
+from lib.conda.clients import Conda, Rattler
+from lib.conda.world import (
     CLASSIC,
     CLIENTS,
     CONDAS,

@@ -13,8 +13,8 @@ from urllib.parse import quote_plus
 import pytest
 
 from lib.clients import ALL
-from lib.conda_clients import NO_BASE, Base, Conda, chosen_bases, find_base
-from lib.conda_world import inside_alone
+from lib.conda.clients import NO_BASE, Base, Conda, chosen_bases, find_base
+from lib.conda.world import inside_alone
 from lib.ports import free_port
 from lib.servers import RecordingServer
 

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from lib.channels import package
 from lib.clients import ALL, Result
-from lib.conda_clients import Conda
-from lib.conda_world import (
+from lib.conda.channels import package
+from lib.conda.clients import Conda
+from lib.conda.world import (
     CLASSIC,
     CONDAS,
     NEWEST,

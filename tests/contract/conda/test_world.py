@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.channels import SHARDS, Channel, Package, package, read_shard
-from lib.conda_clients import NO_BASE, Conda, Rattler, find_base, need_base
-from lib.conda_world import CLIENTS, MB, knows_shards
+from lib.conda.channels import SHARDS, Channel, Package, package, read_shard
+from lib.conda.clients import NO_BASE, Conda, Rattler, find_base, need_base
+from lib.conda.world import CLIENTS, MB, knows_shards
 from lib.servers import RecordingServer, Seen
 
 INSTALLS = [(name, False) for name in CLIENTS] + [(n, True) for n in CLIENTS if knows_shards(n)]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.engine_kinds import HERE, NAMES, why_not
-from lib.engines import Engine, engine
-from lib.image_world import ImageWorld, MakeImageWorld, make_image_world
+from lib.engines.drivers import Engine, engine
+from lib.engines.kinds import HERE, NAMES, why_not
+from lib.images.world import ImageWorld, MakeImageWorld, make_image_world
 
 StartEngine = Callable[[ImageWorld], Engine]
 

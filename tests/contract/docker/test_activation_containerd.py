@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.engine_gateway import DIGEST
-from lib.engine_lab import EngineLab, lab, why_not
+from lib.engines.gateway import DIGEST
+from lib.engines.lab import EngineLab, lab, why_not
 
 if reason := why_not("containerd", "ctr"):
     pytest.skip(reason, allow_module_level=True)

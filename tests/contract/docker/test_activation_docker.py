@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from lib.engine_gateway import DIGEST
-from lib.engine_lab import URL, EngineLab, lab, why_not
+from lib.engines.gateway import DIGEST
+from lib.engines.lab import URL, EngineLab, lab, why_not
 
 if reason := why_not("dockerd", "docker"):
     pytest.skip(reason, allow_module_level=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.engine_lab import PORT, EngineLab, lab, why_not
+from lib.engines.lab import PORT, EngineLab, lab, why_not
 
 if reason := why_not("dockerd", "docker"):
     pytest.skip(reason, allow_module_level=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.engine_gateway import DIGEST
-from lib.engine_lab import EngineLab, lab, why_not
+from lib.engines.gateway import DIGEST
+from lib.engines.lab import EngineLab, lab, why_not
 
 if reason := why_not("podman", "skopeo"):
     pytest.skip(reason, allow_module_level=True)
@@ -99,7 +99,7 @@ def test_a_short_name_is_as_unknown_as_before(machine: EngineLab) -> None:
 def test_a_run_of_podman_reads_a_main_file_of_its_own(machine: EngineLab) -> None:
     """The file that `headrace run` would give it."""
     from headrace_docker.engines.podman import ContainersActivation  # noqa: PLC0415
-    from lib.engine_machine import ORIGINS, Engines  # noqa: PLC0415 - with what it needs alone
+    from lib.engines.machine import ORIGINS, Engines  # noqa: PLC0415 - with what it needs alone
     from lib.places import GATEWAY, place  # noqa: PLC0415
 
     activation = ContainersActivation(Engines(machine.root / "x", ["podman"]).machine())

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lib import modes
-from lib.engine_kinds import AGES, HERE, Kind, why_not
-from lib.engines import Engine, engine
-from lib.image_world import ImageWorld, MakeImageWorld
-from lib.images import DOCKER, Image, digest_of, image, index
+from lib.engines.drivers import Engine, engine
+from lib.engines.kinds import AGES, HERE, Kind, why_not
+from lib.images.content import DOCKER, Image, digest_of, image, index
+from lib.images.world import ImageWorld, MakeImageWorld
 
 if not os.environ.get("HEADRACE_TEST_ENGINES"):
     pytest.skip("engines of other ages: tox -e contract-docker-all", allow_module_level=True)

@@ -9,10 +9,10 @@ import pytest
 
 from lib import modes
 from lib.clients import ALL
-from lib.engines import Engine
+from lib.engines.drivers import Engine
 from lib.faults import FAULTS, LIES, SIZE, faults_in
-from lib.image_world import ImageWorld, MakeImageWorld
-from lib.images import Image, image
+from lib.images.content import Image, image
+from lib.images.world import ImageWorld, MakeImageWorld
 
 StartEngine = Callable[[ImageWorld], Engine]
 #: What tells the engines apart; the others see each fault once, with the quickest engine.

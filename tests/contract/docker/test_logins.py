@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 
 from lib.answers import Reply
-from lib.engines import Engine
-from lib.image_world import ImageWorld, MakeImageWorld
-from lib.images import Image, image
+from lib.engines.drivers import Engine
+from lib.images.content import Image, image
+from lib.images.world import ImageWorld, MakeImageWorld
 
 StartEngine = Callable[[ImageWorld], Engine]
 SHOWN = f"Basic {base64.b64encode(b'robot:s3cret').decode()}"

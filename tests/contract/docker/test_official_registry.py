@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from lib.clients import ALL
-from lib.engine_lab import PORT, EngineLab, lab, why_not
+from lib.engines.lab import PORT, EngineLab, lab, why_not
 from lib.gateway import headrace
-from lib.images import image
-from lib.official_registry import LOGIN, MIRROR, Hub, start
+from lib.images.content import image
+from lib.images.official_registry import LOGIN, MIRROR, Hub, start
 
 if reason := why_not("dockerd", "docker", "skopeo", "docker-registry", "openssl"):
     pytest.skip(reason, allow_module_level=True)

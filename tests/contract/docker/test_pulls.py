@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from lib.engines import Engine
-from lib.image_world import ImageWorld, MakeImageWorld
-from lib.images import DOCKER, Image, image, index
+from lib.engines.drivers import Engine
+from lib.images.content import DOCKER, Image, image, index
+from lib.images.world import ImageWorld, MakeImageWorld
 
 StartEngine = Callable[[ImageWorld], Engine]
 

@@ -10,9 +10,9 @@ import pytest
 
 from lib import modes
 from lib.answers import Reply
-from lib.engines import Engine
-from lib.image_world import ImageWorld, MakeImageWorld
-from lib.images import OCI, image, index
+from lib.engines.drivers import Engine
+from lib.images.content import OCI, image, index
+from lib.images.world import ImageWorld, MakeImageWorld
 
 StartEngine = Callable[[ImageWorld], Engine]
 ACCEPT = {"accept": OCI}

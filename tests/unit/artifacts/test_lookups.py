@@ -22,8 +22,8 @@ from headrace.system.storage import tables
 from headrace_conda.channels import repodata
 from lib import modes
 from lib.app import App, Told
-from lib.channel_app import ChannelApp
-from lib.channels import SHARDS, Channel, Package, package, read_shard, write_shard
+from lib.conda.channel_app import ChannelApp
+from lib.conda.channels import SHARDS, Channel, Package, package, read_shard, write_shard
 from lib.servers import RecordingServer
 
 if sys.version_info >= (3, 14):

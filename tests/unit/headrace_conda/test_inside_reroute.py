@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lib.conda_stub import Stub, stub
+from lib.conda.stub import Stub, stub
 from lib.ports import free_port
 from lib.servers import RecordingServer, Reply
 

@@ -14,8 +14,8 @@ from typing import get_args
 import pytest
 from conda_package_streaming.package_streaming import stream_conda_component
 
-from lib import channels
-from lib.channels import (
+from lib.conda import channels
+from lib.conda.channels import (
     SHARDS,
     Channel,
     Form,

@@ -13,7 +13,7 @@ from headrace.variants.builds import Candidate, Decision, Outcome
 from headrace.variants.choose import decide
 from headrace.variants.hosts import Accelerator, Host, Situation, VariantRequest
 from headrace.variants.target import Override, parse_target
-from lib.variant_listing import TABLES, listing
+from lib.gpu.variant_listing import TABLES, listing
 
 FILE = Path(__file__).with_name("hosts.toml")
 HOSTS: list[dict[str, Any]] = tomllib.loads(FILE.read_text("utf-8"))["host"]

@@ -10,7 +10,7 @@ from headrace.variants.builds import Arrangement, Candidate, Outcome
 from headrace.variants.hosts import Accelerator, Host, Situation
 from headrace.variants.pages import arrange, serve
 from headrace.variants.target import Override
-from lib.variant_listing import TABLES, listing
+from lib.gpu.variant_listing import TABLES, listing
 
 LISTED = listing()
 

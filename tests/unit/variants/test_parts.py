@@ -20,7 +20,7 @@ from headrace.variants.compatibility.labels import (
 from headrace.variants.compatibility.wants import validated
 from headrace.variants.hosts import Accelerator, Host
 from headrace.variants.wheels import candidates_from, misfit
-from lib.variant_listing import TABLES
+from lib.gpu.variant_listing import TABLES
 
 # ---------------------------------------------------------------- drivers
 

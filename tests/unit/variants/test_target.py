@@ -9,7 +9,7 @@ from headrace.variants.choose import decide
 from headrace.variants.compatibility import properties
 from headrace.variants.hosts import Accelerator, Host, Situation, VariantRequest
 from headrace.variants.target import NOTHING, VARIABLES, override_from, parse_target
-from lib.variant_listing import TABLES, listing
+from lib.gpu.variant_listing import TABLES, listing
 
 FOUND = Host(
     (Accelerator("nvidia", "Tesla V100", (7, 0)),), "550.54.15", machine="aarch64", libc=(2, 36)

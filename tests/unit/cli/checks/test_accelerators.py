@@ -8,7 +8,7 @@ import pytest
 
 from headrace.cli.checks.accelerators import Installed, installed, judged
 from headrace.variants.hosts import Accelerator, Host
-from lib.variant_listing import TABLES
+from lib.gpu.variant_listing import TABLES
 
 A100 = Host((Accelerator("nvidia", "NVIDIA A100", (8, 0)),), "550.54.15", libc=(2, 36))
 V100 = Host((Accelerator("nvidia", "Tesla V100", (7, 0)),), "580.95.05", libc=(2, 36))

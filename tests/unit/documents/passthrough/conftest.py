@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from headrace.documents import passthrough_fetch
-from lib.channel_app import ChannelApp
-from lib.channel_documents import BODY, JSON, PACKED, PAGE
+from lib.conda.channel_app import ChannelApp
+from lib.conda.channel_documents import BODY, JSON, PACKED, PAGE
 from lib.servers import RecordingServer, Reply
 
 

@@ -13,8 +13,17 @@ import pytest
 from headrace.documents import passthrough_fetch
 from lib import modes
 from lib.app import Told
-from lib.channel_app import ChannelApp
-from lib.channel_documents import BODY, JSON, MODIFIED, NEWER, PACKED, PAGE, body_of, until_closed
+from lib.conda.channel_app import ChannelApp
+from lib.conda.channel_documents import (
+    BODY,
+    JSON,
+    MODIFIED,
+    NEWER,
+    PACKED,
+    PAGE,
+    body_of,
+    until_closed,
+)
 from lib.servers import RecordingServer, Reply
 
 MB = 1 << 20

@@ -9,8 +9,8 @@ import pytest
 
 from headrace.system.storage import copies
 from lib import modes
-from lib.channel_app import ChannelApp
-from lib.channel_documents import BODY, FOLDER, PACKED, until_closed
+from lib.conda.channel_app import ChannelApp
+from lib.conda.channel_documents import BODY, FOLDER, PACKED, until_closed
 from lib.servers import RecordingServer
 
 MB = 1 << 20

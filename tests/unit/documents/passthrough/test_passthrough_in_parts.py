@@ -13,8 +13,8 @@ import pytest
 
 from headrace.models import Mirror, OperatorClass
 from lib import modes
-from lib.channel_app import ChannelApp
-from lib.channel_documents import PACKED, body_of
+from lib.conda.channel_app import ChannelApp
+from lib.conda.channel_documents import PACKED, body_of
 from lib.servers import RecordingServer, Reply
 
 MB = 1 << 20

@@ -12,7 +12,7 @@ from headrace_conda import plugin
 from headrace_conda.channels import explaining
 from headrace_conda.channels.explaining import explain
 from headrace_conda.tools import bases
-from lib.conda_bases import at, stand_in
+from lib.conda.bases import at, stand_in
 
 URL = "https://conda.anaconda.org/conda-forge/linux-64"
 

@@ -12,7 +12,7 @@ import pytest
 from headrace.interface.hookspecs import Place
 from headrace_conda.tools import bases
 from headrace_conda.tools.bases import Base, find
-from lib.conda_bases import on_path, site_of, stand_in
+from lib.conda.bases import on_path, site_of, stand_in
 from lib.places import place
 
 

@@ -15,7 +15,7 @@ from headrace.models import Origin
 from headrace_conda.tools import bases
 from headrace_conda.tools.bridge import NAME
 from headrace_conda.tools.conda import CondaActivation
-from lib.conda_bases import at, site_of, stand_in
+from lib.conda.bases import at, site_of, stand_in
 from lib.places import GATEWAY, place, reader
 
 FORGE = [Origin("conda", "https://conda.anaconda.org", name="conda.anaconda.org")]

@@ -11,7 +11,7 @@ from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import Override, Place
 from headrace_conda.tools import bases
 from headrace_conda.tools.conda import CondaActivation
-from lib.conda_bases import at, stand_in
+from lib.conda.bases import at, stand_in
 from lib.places import GATEWAY, reader
 
 ALIAS = {"scheme": "https", "location": "conda.anaconda.org", "name": "", "auth": None}

@@ -13,7 +13,7 @@ from headrace_conda.channels import known
 from headrace_conda.tools import bases
 from headrace_conda.tools.bridge import NAME
 from headrace_conda.tools.conda import CondaActivation
-from lib.conda_bases import at, stand_in
+from lib.conda.bases import at, stand_in
 from lib.places import GATEWAY, reader
 
 FORGE = [Origin("conda", "https://conda.anaconda.org", name="conda.anaconda.org")]

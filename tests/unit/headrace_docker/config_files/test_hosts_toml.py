@@ -11,7 +11,7 @@ from headrace.interface.hookspecs import FileEdit, Override, Scope, Standing
 from headrace_docker.config_files import hosts_toml
 from headrace_docker.engines.containerd import ContainerdActivation
 from headrace_docker.registry_api.registries import Registry, known
-from lib.engine_machine import URL, Engines, edits_of, put, read, round_trip
+from lib.engines.machine import URL, Engines, edits_of, put, read, round_trip
 from lib.places import GATEWAY, place
 
 GHCR = known("ghcr.io")

@@ -16,7 +16,7 @@ from headrace_docker.config_files import docker_config
 from headrace_docker.config_files.docker_config import RECORD
 from headrace_docker.credentials.logins import login
 from headrace_docker.engines.credential_helper import LoginsActivation
-from lib.engine_machine import Engines, edits_of, put, read, round_trip
+from lib.engines.machine import Engines, edits_of, put, read, round_trip
 from lib.places import GATEWAY, place
 
 HARBOR = Mirror("harbor", "docker", "https://harbor.example:8443/hub", "registry", login=True)

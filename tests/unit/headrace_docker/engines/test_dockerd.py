@@ -11,7 +11,7 @@ import pytest
 from headrace.errors import ConfigurationError
 from headrace.interface.hookspecs import Answer, GatewayAddress, Place, Scope, Standing
 from headrace_docker.engines.dockerd import DockerActivation
-from lib.engine_machine import ORIGINS, URL, Engines, daemon, edits_of, put, read, round_trip
+from lib.engines.machine import ORIGINS, URL, Engines, daemon, edits_of, put, read, round_trip
 from lib.places import GATEWAY, place
 
 

@@ -14,7 +14,7 @@ from headrace.interface.hookspecs import Scope, Standing
 from headrace_docker.engines.buildkit import BuildkitActivation
 from headrace_docker.engines.k3s import K3sActivation, Rke2Activation
 from headrace_docker.engines.virtual import VirtualActivation
-from lib.engine_machine import URL, Engines, edits_of, put, read, round_trip
+from lib.engines.machine import URL, Engines, edits_of, put, read, round_trip
 from lib.places import GATEWAY, place
 
 

@@ -11,7 +11,7 @@ import pytest
 from headrace.errors import ConfigurationError
 from headrace.interface.hookspecs import Place, Reload, Scope, Standing
 from headrace_docker.engines.podman import NAME, ContainersActivation
-from lib.engine_machine import ORIGINS, Engines, edits_of, put, read, round_trip
+from lib.engines.machine import ORIGINS, Engines, edits_of, put, read, round_trip
 from lib.places import GATEWAY, place
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from headrace_docker.engines import running as engines
-from lib.engine_machine import daemon
+from lib.engines.machine import daemon
+from lib.engines.small_daemon import NAME, running
 from lib.places import place
-from lib.small_daemon import NAME, running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

@@ -10,7 +10,7 @@ from headrace.interface.hookspecs import Scope
 from headrace.models import Origin
 from headrace_docker.engines.containerd import ContainerdActivation
 from headrace_docker.registry_api.registries import fronted, known, known_registries
-from lib.engine_machine import Engines, put, read
+from lib.engines.machine import Engines, put, read
 from lib.places import GATEWAY, place
 
 HUB = known("docker.io").origin

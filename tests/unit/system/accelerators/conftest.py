@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.gpu_hosts import Box, Libraries, compiler
+from lib.gpu.hosts import Box, Libraries, compiler
 
 
 @pytest.fixture(scope="session")

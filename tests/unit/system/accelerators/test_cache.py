@@ -13,7 +13,7 @@ from headrace.system.accelerators import detection
 from headrace.system.accelerators.cache import Cache
 from headrace.system.accelerators.detection import detect
 from headrace.variants.hosts import Host
-from lib.gpu_hosts import Box
+from lib.gpu.hosts import Box
 
 BOOT = "/proc/sys/kernel/random/boot_id"
 

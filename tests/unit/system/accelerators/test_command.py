@@ -12,7 +12,7 @@ import pytest
 from headrace.system.accelerators.detection import detect
 from headrace.system.accelerators.records import accelerator_of, host_of
 from headrace.variants.hosts import Host, Situation
-from lib.gpu_hosts import Box
+from lib.gpu.hosts import Box
 
 
 def test_the_command_prints_the_host(nvml: Box) -> None:

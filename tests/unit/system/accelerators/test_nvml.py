@@ -8,7 +8,7 @@ import pytest
 
 from headrace.system.accelerators.detection import detect
 from headrace.variants.hosts import Host, Situation
-from lib.gpu_hosts import Box, Libraries
+from lib.gpu.hosts import Box, Libraries
 
 V100, RTX = (7, 0), (12, 0)
 

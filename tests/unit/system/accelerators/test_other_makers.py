@@ -11,7 +11,7 @@ from headrace.system.accelerators.detection import detect
 from headrace.system.accelerators.vendors import windows
 from headrace.system.accelerators.vendors.amd import architecture
 from headrace.variants.hosts import Host, Situation
-from lib.gpu_hosts import Box, Libraries
+from lib.gpu.hosts import Box, Libraries
 
 
 def shown(host: Host) -> list[tuple[str, str | None, bool]]:

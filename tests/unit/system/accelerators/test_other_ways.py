@@ -6,7 +6,7 @@ import pytest
 
 from headrace.system.accelerators.detection import detect
 from headrace.variants.hosts import Host, Situation
-from lib.gpu_hosts import Box, Libraries
+from lib.gpu.hosts import Box, Libraries
 
 SMI = "NVIDIA A100-SXM4-80GB, 8.0, 550.54.15, 81920 MiB"
 

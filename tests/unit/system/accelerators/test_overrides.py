@@ -6,7 +6,7 @@ import pytest
 
 from headrace.system.accelerators.detection import detect
 from headrace.variants.hosts import Situation
-from lib.gpu_hosts import Box
+from lib.gpu.hosts import Box
 
 FORCE = "NV_VARIANT_PROVIDER_FORCE_CUDA_DRIVER_VERSION"
 SM = "NV_VARIANT_PROVIDER_FORCE_SM_ARCH"

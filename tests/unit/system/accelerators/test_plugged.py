@@ -11,10 +11,10 @@ import pytest
 from headrace.interface.hookspecs import AcceleratorDetector
 from headrace.system.accelerators.detection import detect
 from headrace.variants.hosts import Accelerator, Host, Situation
-from lib import acme_detectors as acme
-from lib.gpu_hosts import Box
+from lib.gpu import acme_detectors as acme
+from lib.gpu.hosts import Box
 
-TESTS = str(Path(acme.__file__).parents[1])
+TESTS = str(Path(acme.__file__).parents[2])
 
 
 def closure(name: str) -> AcceleratorDetector:

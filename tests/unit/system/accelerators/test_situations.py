@@ -8,7 +8,7 @@ import pytest
 
 from headrace.system.accelerators.detection import detect
 from headrace.variants.hosts import Situation
-from lib.gpu_hosts import Box
+from lib.gpu.hosts import Box
 
 
 def test_bare_metal_without_a_gpu_is_ordinary(box: Box) -> None:

@@ -11,7 +11,7 @@ import pytest
 from headrace.cli.context import Context
 from headrace.interface.hookspecs import Answer, FileEdit, Reload
 from headrace.system.edits import apply
-from lib.small_daemon import NAME, Small, running
+from lib.engines.small_daemon import NAME, Small, running
 
 URL = "http://127.0.0.1:17223"
 

@@ -13,7 +13,7 @@ from headrace.errors import LocalError
 from headrace.interface.hookspecs import Answer, FileEdit, Reload
 from headrace.system.edits import reloads
 from headrace.system.edits.journal import Journal
-from lib.small_daemon import NAME, Small, running
+from lib.engines.small_daemon import NAME, Small, running
 
 URL = "http://127.0.0.1:17223"
 

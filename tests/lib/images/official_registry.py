@@ -1,5 +1,5 @@
-"""Docker Hub as engines see it, in a test's own machine (`lib.engine_lab`): its names, its TLS, its
-tokens, before a real registry; and one mirror of it.
+"""Docker Hub as engines see it, in a test's own machine (`lib.engines.lab`): its names, its TLS
+and its tokens before a real registry; and one mirror of it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib.engine_lab import EngineLab
-from lib.images import Image
+from lib.engines.lab import EngineLab
+from lib.images.content import Image
 
 __all__ = ["HOSTS", "LOGIN", "MIRROR", "Hub", "start"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib.gateway import Gateway, TestMirror
-from lib.registry import Registry
+from lib.images.registry import Registry
 from lib.servers import RecordingServer, Seen
 
 __all__ = ["ImageWorld", "MakeImageWorld", "make_image_world"]

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lib.channels import Channel, package
 from lib.clients import Result
-from lib.conda_bases import site_of, throw_away
-from lib.conda_clients import Base, Conda, _run
+from lib.conda.bases import site_of, throw_away
+from lib.conda.channels import Channel, package
+from lib.conda.clients import Base, Conda, _run
 from lib.gateway import headrace
 from lib.holders import living
 from lib.ports import free_port

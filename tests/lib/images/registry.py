@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from lib.answers import Reply
-from lib.images import Blob, Image
+from lib.images.content import Blob, Image
 from lib.servers import RecordingServer
 
 __all__ = ["Registry"]

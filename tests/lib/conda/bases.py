@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from headrace.interface.hookspecs import Place, Scope
-from lib.conda_clients import Base
+from lib.conda.clients import Base
 from lib.places import place
 
 __all__ = ["at", "on_path", "site_of", "stand_in", "throw_away"]

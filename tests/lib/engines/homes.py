@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lib import engine_roots
+from lib.engines import roots
 
 __all__ = ["enter", "home"]
 
@@ -41,7 +41,7 @@ def home(suite: str, root: Path) -> Iterator[int | None]:
     if not suite:
         yield None
         return
-    script = _ENTER.format(base=engine_roots.root_of(suite), root=root)
+    script = _ENTER.format(base=roots.root_of(suite), root=root)
     holder = subprocess.Popen(["unshare", "-m", "--propagation", "private", "bash", "-c", script])
     try:
         deadline = time.monotonic() + 20
@@ -59,5 +59,5 @@ def enter(suite: str, pid: int | None, words: Sequence[str]) -> list[str]:
     """Return the command that runs `words` there."""
     if pid is None:
         return list(words)
-    base = str(engine_roots.root_of(suite))
+    base = str(roots.root_of(suite))
     return ["nsenter", "-t", str(pid), "-m", "--", "chroot", base, *words]

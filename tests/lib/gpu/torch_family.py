@@ -16,9 +16,9 @@ from urllib.parse import quote
 from headrace.variants.builds import Candidate
 from lib import wheels
 from lib.answers import Reply
+from lib.gpu.variant_listing import TABLES, listing
 from lib.index import Index
 from lib.servers import NOT_FOUND, RecordingServer
-from lib.variant_listing import TABLES, listing
 
 __all__ = ["TAG", "Family", "family"]
 

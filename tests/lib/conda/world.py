@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.channels import DOCUMENTS_LAST, Channel, Package, package, twin
 from lib.clients import Result
-from lib.conda_clients import NO_BASE, Base, Conda, Rattler, chosen_bases
+from lib.conda.channels import DOCUMENTS_LAST, Channel, Package, package, twin
+from lib.conda.clients import NO_BASE, Base, Conda, Rattler, chosen_bases
 from lib.faults import SIZE, Fault, faults_in
 from lib.gateway import Gateway, TestMirror
 from lib.servers import RecordingServer, Seen

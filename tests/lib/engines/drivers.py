@@ -16,8 +16,8 @@ from pathlib import Path
 from headrace.interface.hookspecs import FileEdit
 from headrace_docker.config_files import hosts_toml
 from headrace_docker.registry_api.registries import known
-from lib.engine_homes import enter, home
-from lib.engine_kinds import Kind
+from lib.engines.homes import enter, home
+from lib.engines.kinds import Kind
 
 __all__ = ["Engine", "engine"]
 

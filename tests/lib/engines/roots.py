@@ -1,6 +1,6 @@
 """Roots of other Debian suites, with the engines of their age: made once by debootstrap, then kept.
 
-``python -m lib.engine_roots`` makes those that are missing, below ``$HEADRACE_TEST_ENGINES``. The
+``python -m lib.engines.roots`` makes those that are missing, below ``$HEADRACE_TEST_ENGINES``. The
 archive is the one that this machine's apt uses, whichever that is.
 """
 
@@ -72,7 +72,7 @@ def why_no_root(suite: str) -> str | None:
     failed = _failure(suite)
     if failed.exists():
         return f"no root of Debian {suite}: {failed.read_text().strip()}"
-    return f"no root of Debian {suite} yet: `python -m lib.engine_roots` makes it"
+    return f"no root of Debian {suite} yet: `python -m lib.engines.roots` makes it"
 
 
 def _why_not_made() -> str | None:

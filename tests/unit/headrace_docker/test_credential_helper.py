@@ -37,7 +37,7 @@ class Docker:
     def __call__(self, *words: str, key: str = "") -> subprocess.CompletedProcess[str]:
         ours = Path(sys.executable).with_name("docker-credential-headrace")
         command = [str(ours)] if ours.exists() else []
-        code = "from headrace_docker.credentials.helper import main; main()"
+        code = "from headrace_docker.credential_helper import main; main()"
         return subprocess.run(
             [*(command or [sys.executable, "-c", code]), *words],
             input=key,

@@ -136,7 +136,7 @@ class EngineLab:
 
     def switch_on(self, scope: str) -> dict[str, list[str]]:
         """Do what `headrace on` does, without a gateway: the recording server is in its place."""
-        script = _LIB / "engine_switch.py"
+        script = _LIB / "switch.py"
         done = self.run(sys.executable, script, scope, PORT)
         found: dict[str, list[str]] = json.loads(done.stdout)
         return found
@@ -147,7 +147,7 @@ class EngineLab:
 
     def gateway(self) -> None:
         """Start what records, where the gateway would be. It has one image under any name."""
-        self.start(sys.executable, _LIB / "engine_gateway.py", PORT, self.root / "asked")
+        self.start(sys.executable, _LIB / "gateway.py", PORT, self.root / "asked")
         self.wait("bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{PORT}")
 
     def gateway_ends(self) -> None:

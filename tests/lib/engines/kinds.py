@@ -1,4 +1,4 @@
-"""Which engines there are: of this machine, and of other Debian suites (`lib.engine_roots`)."""
+"""Which engines there are: of this machine, and of other Debian suites (`lib.engines.roots`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 
-from lib import engine_roots
+from lib.engines import roots
 
 __all__ = ["AGES", "HERE", "NAMES", "Kind", "why_not"]
 
@@ -60,6 +60,6 @@ def why_not(kind: Kind) -> str | None:
     if sys.platform != "linux" or os.geteuid() != 0:
         return "engines of containers need root on Linux"
     if kind.suite:
-        return engine_roots.why_no_root(kind.suite)
+        return roots.why_no_root(kind.suite)
     missing = [each for each in _PROGRAMS[kind.program] if shutil.which(each) is None]
     return f"{', '.join(missing)} is not installed here" if missing else None

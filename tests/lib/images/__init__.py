@@ -1,0 +1,3 @@
+"""Registries and images, for tests."""
+
+from __future__ import annotations
