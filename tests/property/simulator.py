@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from headrace.models import Fault, Source
 from headrace.transfer import messages as m
-from headrace.transfer.extents import Extents
 from headrace.transfer.machine import Spec, Transfer
+from headrace.transfer.range_set import Extents
 
 MBIT = 125_000.0
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.http.ranges import ContentRange, RangeRequest, Unsatisfiable
-from headrace.transfer.extents import Extents
+from headrace.transfer.range_set import Extents
 
 sizes = st.integers(0, 1 << 40)
 offsets = st.integers(0, 1 << 40)

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headrace.transfer import messages as m
-from headrace.transfer.blame import DISPUTED
+from headrace.transfer.culprit_search import DISPUTED
 from headrace.transfer.machine import GIVE_UP, HOLD_BACK, WHOLE_BELOW, Phase
 from property.simulator import MBIT, Outcome, Server, Simulator
 
@@ -202,7 +202,7 @@ def test_what_an_earlier_run_left_is_not_fetched_again(
 
 
 def _merged(runs: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
-    from headrace.transfer.extents import Extents  # noqa: PLC0415
+    from headrace.transfer.range_set import Extents  # noqa: PLC0415
 
     return list(Extents(runs))
 

@@ -93,9 +93,9 @@ def _tell(context: Context, undone: Undone, told: Sequence[str], trouble: Sequen
 
 
 def _stop(context: Context) -> None:
-    from headrace.cli.setup import keeping  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup import service  # noqa: PLC0415 - start-up time
 
-    keeping.stop(context)
+    service.stop(context)
 
 
 def _adopt(context: Context) -> None:

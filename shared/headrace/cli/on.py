@@ -33,7 +33,7 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do all of it, or nothing."""
-    from headrace.cli.setup import keeping, planned_edits  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup import planned_edits, service  # noqa: PLC0415 - start-up time
     from headrace.cli.setup.discovery import discover  # noqa: PLC0415 - as above
     from headrace.cli.setup.report import Report, tell  # noqa: PLC0415 - as above
     from headrace.system.edits import apply  # noqa: PLC0415 - start-up time
@@ -52,8 +52,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
         )
     _refuse_lending(found, context.scope)
     origins = [each.origin for each in found]
-    machines = keeping.machines_gateway(context, found)
-    made = None if machines else keeping.plan(context, found)
+    machines = service.machines_gateway(context, found)
+    made = None if machines else service.plan(context, found)
     address = machines or _address(context, found, made, dry_run=args.dry_run)
     # What is wrong with the files shows before a gateway is started.
     _first_error(planned_edits.wanted(context, address, origins))
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     if not args.dry_run:
         planned_edits.adopt_leftovers(context, address, origins)
         if made:
-            address, note = keeping.start(context, found)
+            address, note = service.start(context, found)
     result = planned_edits.wanted(context, address, origins)
     told: Sequence[str] = ()
     if args.dry_run:

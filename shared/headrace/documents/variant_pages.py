@@ -24,7 +24,7 @@ from headrace.interface.hookspecs import Ecosystem, ListsBuilds
 from headrace.interface.manager import Plugins
 from headrace.models import Fault, Request, ServeDocument
 from headrace.system.accelerators.detection import detect
-from headrace.system.accelerators.surroundings import Surroundings
+from headrace.system.accelerators.host_view import Surroundings
 from headrace.variants.builds import Arrangement, Candidate, CudaTables, PageEntry
 from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.listing import listing

@@ -15,7 +15,7 @@ from headrace.models import Fault, Source
 from headrace.transfer.machine import HOLD_BACK
 
 if TYPE_CHECKING:
-    from headrace.download.shared import Surroundings
+    from headrace.download.context import Surroundings
     from headrace.download.task import Run
 
 __all__ = ["stream_plainly"]

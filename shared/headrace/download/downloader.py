@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from headrace.config import Settings
 from headrace.download.connections import Connections
+from headrace.download.context import Surroundings
 from headrace.download.diskless import stream_plainly
-from headrace.download.shared import Surroundings
 from headrace.download.task import Run
 from headrace.errors import IntegrityError, StoreError, TransferError
 from headrace.models import Artifact, Source, SourceFailed, TransferFinished

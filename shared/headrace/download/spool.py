@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from headrace.errors import StoreError
 from headrace.models import Digest
-from headrace.transfer.extents import Extents
+from headrace.transfer.range_set import Extents
 
 __all__ = ["Bytes", "Memory", "Spool", "hasher_for"]
 

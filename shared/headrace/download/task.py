@@ -18,11 +18,11 @@ from headrace.download.spool import Memory, Spool
 from headrace.errors import IntegrityError, StoreError, TransferError
 from headrace.models import Artifact, Source
 from headrace.transfer import messages as m
-from headrace.transfer.extents import Extents
 from headrace.transfer.machine import HOLD_BACK, WHOLE_BELOW, Phase, Spec, Transfer
+from headrace.transfer.range_set import Extents
 
 if TYPE_CHECKING:
-    from headrace.download.shared import Surroundings
+    from headrace.download.context import Surroundings
     from headrace.system.storage.store import StoredFile
 
 __all__ = ["Run"]

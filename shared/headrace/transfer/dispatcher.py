@@ -6,9 +6,9 @@ What a connection is asked for is the scheduler's business.
 from __future__ import annotations
 
 from headrace.transfer import messages as m
-from headrace.transfer.books import Books
 from headrace.transfer.scheduler import PROBE, SMALL, Choice, Move, Scheduler
-from headrace.transfer.upstreams import CUTS, Upstream
+from headrace.transfer.source_state import CUTS, Upstream
+from headrace.transfer.state import Books
 
 __all__ = ["Dispatcher"]
 

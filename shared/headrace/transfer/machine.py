@@ -26,13 +26,13 @@ from typing import Any
 
 from headrace.models import Fault, Source
 from headrace.transfer import messages as m
-from headrace.transfer.blame import EARLIER
-from headrace.transfer.books import Books
-from headrace.transfer.court import Court
+from headrace.transfer.culprit_search import EARLIER
 from headrace.transfer.dispatcher import Dispatcher
-from headrace.transfer.extents import Extents
+from headrace.transfer.integrity_check import Court
+from headrace.transfer.range_set import Extents
 from headrace.transfer.segments import Segment, Segments
-from headrace.transfer.upstreams import Upstream
+from headrace.transfer.source_state import Upstream
+from headrace.transfer.state import Books
 
 __all__ = ["GIVE_UP", "HOLD_BACK", "WHOLE_BELOW", "Phase", "Spec", "Transfer"]
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headrace.transfer.segments import Segment, Segments
-from headrace.transfer.upstreams import Upstream
+from headrace.transfer.source_state import Upstream
 
 __all__ = ["SMALL", "Choice", "Move", "Scheduler"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headrace.transfer.extents import Extents
+from headrace.transfer.range_set import Extents
 from headrace.transfer.rates import Meter
 
 __all__ = ["Segment", "Segments"]

@@ -23,7 +23,7 @@ from headrace.redact import for_display
 from headrace.upstream.auth.bearer import Bearer
 from headrace.upstream.document_stream import DocumentStream
 from headrace.upstream.error_mapping import is_stale
-from headrace.upstream.http2_lanes import Lanes
+from headrace.upstream.http2_pool import Lanes
 from headrace.upstream.proxies import Proxies
 from headrace.upstream.range_stream import RangeStream
 from headrace.upstream.resolver import Names

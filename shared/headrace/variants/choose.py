@@ -15,12 +15,12 @@ from packaging.version import Version
 
 from headrace.variants import reasons
 from headrace.variants.admission import Listing
+from headrace.variants.best_build import Settled, settle
 from headrace.variants.builds import Candidate, CudaTables, Decision, Outcome
+from headrace.variants.compatibility.criteria import Want, hands_off, image_target, want
 from headrace.variants.compatibility.fit import Cause, Fit, judge
 from headrace.variants.compatibility.labels import Kind, kind_of
-from headrace.variants.compatibility.wants import Want, hands_off, image_target, want
 from headrace.variants.hosts import Host, VariantRequest
-from headrace.variants.settle import Settled, settle
 from headrace.variants.target import NOTHING, Override
 
 __all__ = ["decide", "kind_wanted"]

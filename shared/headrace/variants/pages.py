@@ -18,6 +18,7 @@ from packaging.version import Version
 
 from headrace.variants import reasons
 from headrace.variants.admission import Listing, partner
+from headrace.variants.best_build import settle
 from headrace.variants.builds import (
     Arrangement,
     Candidate,
@@ -27,11 +28,10 @@ from headrace.variants.builds import (
     PageEntry,
 )
 from headrace.variants.choose import decide, kind_wanted
+from headrace.variants.compatibility.criteria import Want, image_target
 from headrace.variants.compatibility.fit import Fit, judge
 from headrace.variants.compatibility.labels import Kind, belongs, kind_of
-from headrace.variants.compatibility.wants import Want, image_target
 from headrace.variants.hosts import Host, Situation, VariantRequest
-from headrace.variants.settle import settle
 from headrace.variants.target import NOTHING, Override
 
 __all__ = ["arrange", "serve"]

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from packaging.version import Version
 
+from headrace.variants.best_build import Settled
 from headrace.variants.builds import Candidate, CudaTables, Rejection
 from headrace.variants.compatibility.coverage import gpu_text
+from headrace.variants.compatibility.criteria import Want, places
 from headrace.variants.compatibility.drivers import describe
 from headrace.variants.compatibility.fit import Cause, Fit, Misfit
 from headrace.variants.compatibility.labels import Kind, kind_of, minor, toolkit_of
-from headrace.variants.compatibility.wants import Want, places
 from headrace.variants.hosts import Host, Situation
-from headrace.variants.settle import Settled
 
 __all__ = [
     "chosen",

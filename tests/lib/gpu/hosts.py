@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headrace.system.accelerators.surroundings import Surroundings
+from headrace.system.accelerators.host_view import Surroundings
 
 HERE = Path(__file__).parent
 SMI = """#!/bin/sh

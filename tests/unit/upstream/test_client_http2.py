@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from headrace.upstream.client import Client
-from headrace.upstream.http2_lanes import LANES, STREAMS, Lanes
+from headrace.upstream.http2_pool import LANES, STREAMS, Lanes
 from lib import ports
 from lib.certificates import authority
 

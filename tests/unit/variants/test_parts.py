@@ -7,6 +7,7 @@ import pytest
 from headrace.variants.admission import near
 from headrace.variants.builds import Architectures, Candidate
 from headrace.variants.compatibility.coverage import covers, find_build, gpu_text
+from headrace.variants.compatibility.criteria import validated
 from headrace.variants.compatibility.drivers import cuda_of, describe, needed_driver, obstacle
 from headrace.variants.compatibility.labels import (
     Kind,
@@ -17,7 +18,6 @@ from headrace.variants.compatibility.labels import (
     partners_of,
     toolkit_of,
 )
-from headrace.variants.compatibility.wants import validated
 from headrace.variants.hosts import Accelerator, Host
 from headrace.variants.wheels import candidates_from, misfit
 from lib.gpu.variant_listing import TABLES

@@ -11,7 +11,7 @@ from pathlib import Path
 from headrace.config import Folders, environment
 from headrace.interface.manager import Plugins
 from headrace.system.accelerators.detection import detect
-from headrace.system.accelerators.surroundings import Surroundings
+from headrace.system.accelerators.host_view import Surroundings
 
 __all__ = ["main"]
 

@@ -21,10 +21,10 @@ from headrace import __version__
 from headrace.config import EnvVars
 from headrace.system import atomic
 from headrace.system.accelerators import situation
+from headrace.system.accelerators.host_view import Surroundings
 from headrace.system.accelerators.nvidia import nvidia_smi
 from headrace.system.accelerators.nvidia.kernel import driver_version
 from headrace.system.accelerators.records import host_of
-from headrace.system.accelerators.surroundings import Surroundings
 from headrace.system.accelerators.vendors.amd import NODES
 from headrace.variants.hosts import Host
 

@@ -11,12 +11,19 @@ from pathlib import Path
 from headrace.config import environment
 from headrace.interface.hookspecs import AcceleratorDetector
 from headrace.system.accelerators import overrides, situation
-from headrace.system.accelerators.answers import Finding
 from headrace.system.accelerators.cache import Cache, state
+from headrace.system.accelerators.host_view import Surroundings
 from headrace.system.accelerators.nvidia import boards, kernel
 from headrace.system.accelerators.nvidia import detect as nvidia
-from headrace.system.accelerators.surroundings import Surroundings
-from headrace.system.accelerators.vendors import amd, intel, others, pci, plugged, windows
+from headrace.system.accelerators.results import Finding
+from headrace.system.accelerators.vendors import (
+    amd,
+    ascend_apple,
+    intel,
+    pci,
+    plugin_detectors,
+    windows,
+)
 from headrace.variants.hosts import Accelerator, Host, Situation
 
 __all__ = ["detect"]
@@ -61,7 +68,7 @@ def _bare(see: Surroundings) -> Host:
         platform=see.platform,
         machine=see.machine,
         libc=_libc() if see.is_linux else None,
-        os_version=others.macos_version() if see.platform == "darwin" else None,
+        os_version=ascend_apple.macos_version() if see.platform == "darwin" else None,
         wsl=situation.wsl(see),
     )
 
@@ -80,7 +87,7 @@ def _look(
     """Ask everybody; return the host, and whether it may soon be otherwise."""
     marker = situation.container(see)
     contained = marker is not None
-    foreign = plugged.ask(see, detectors)
+    foreign = plugin_detectors.ask(see, detectors)
     makers = {gpu.maker for gpu in foreign.accelerators}
     board = boards.board(see) if see.is_linux else None
     bus = pci.devices(see) if see.is_linux else ()
@@ -95,8 +102,8 @@ def _look(
     rest = {
         "amd": amd.look(see, contained=contained),
         "intel": _intel(see, bus, contained=contained),
-        "huawei": others.ascend(see, bus, contained=contained),
-        "apple": others.apple(see),
+        "huawei": ascend_apple.ascend(see, bus, contained=contained),
+        "apple": ascend_apple.apple(see),
     }
     found = [green, *(finding for maker, finding in rest.items() if maker not in makers)]
     answers = [foreign, *found]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headrace.config import EnvVars
-from headrace.system.accelerators.surroundings import Surroundings
+from headrace.system.accelerators.host_view import Surroundings
 
 __all__ = ["allocated", "batch", "container", "image", "wsl"]
 

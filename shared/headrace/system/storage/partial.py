@@ -23,7 +23,7 @@ from pathlib import Path
 
 from headrace.errors import StoreError
 from headrace.system.storage.locks import try_lock
-from headrace.transfer.extents import Extents
+from headrace.transfer.range_set import Extents
 
 __all__ = ["Partial", "is_same"]
 

@@ -14,9 +14,9 @@ from packaging.version import Version
 
 from headrace.variants.builds import DEFAULT_INDEX, Candidate, CudaTables, Pair
 from headrace.variants.compatibility.coverage import covers, find_build, gpu_text, translates
+from headrace.variants.compatibility.criteria import places
 from headrace.variants.compatibility.drivers import cuda_of, obstacle
 from headrace.variants.compatibility.labels import Kind, kind_of, label_of, toolkit_of
-from headrace.variants.compatibility.wants import places
 from headrace.variants.hosts import Host
 
 __all__ = ["Cause", "Fit", "Misfit", "judge"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from headrace.system.accelerators.host_view import Surroundings
 from headrace.system.accelerators.records import text_of
-from headrace.system.accelerators.surroundings import Surroundings
 
 __all__ = ["Board", "board"]
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from headrace.system.accelerators.answers import Answer, Finding, Outcome
-from headrace.system.accelerators.asking import ask_libcuda, ask_nvml
+from headrace.system.accelerators.child_query import ask_libcuda, ask_nvml
+from headrace.system.accelerators.host_view import Surroundings
 from headrace.system.accelerators.nvidia import nvidia_smi
+from headrace.system.accelerators.nvidia.error_codes import Meaning, advice, of_libcuda, of_nvml
 from headrace.system.accelerators.nvidia.kernel import View
-from headrace.system.accelerators.nvidia.meanings import Meaning, advice, of_libcuda, of_nvml
-from headrace.system.accelerators.surroundings import Surroundings
+from headrace.system.accelerators.results import Answer, Finding, Outcome
 from headrace.variants.hosts import Accelerator
 
 __all__ = ["look"]

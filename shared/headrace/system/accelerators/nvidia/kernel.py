@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from headrace.system.accelerators.host_view import Surroundings
 from headrace.system.accelerators.records import text_of
-from headrace.system.accelerators.surroundings import Surroundings
 from headrace.system.accelerators.vendors.pci import NVIDIA, Device
 from headrace.variants.hosts import Accelerator
 

@@ -6,11 +6,11 @@ import csv
 import re
 
 from headrace.config import EnvVars
-from headrace.system.accelerators import limited
-from headrace.system.accelerators.answers import Answer, Outcome
+from headrace.system.accelerators import bounded_process
+from headrace.system.accelerators.host_view import Surroundings
 from headrace.system.accelerators.nvidia.kernel import VERSION
 from headrace.system.accelerators.records import text_of, version_of
-from headrace.system.accelerators.surroundings import Surroundings
+from headrace.system.accelerators.results import Answer, Outcome
 from headrace.variants.hosts import Accelerator
 
 __all__ = ["WAY", "ask", "find"]
@@ -65,9 +65,9 @@ def ask(surroundings: Surroundings) -> Answer:
     return _read(ran.output, fields.split(","))
 
 
-def _run(program: str, fields: str, surroundings: Surroundings) -> limited.Ran:
+def _run(program: str, fields: str, surroundings: Surroundings) -> bounded_process.Ran:
     argv = (program, f"--query-gpu={fields}", "--format=csv,noheader")
-    return limited.run(argv, surroundings.env, surroundings.timeout)
+    return bounded_process.run(argv, surroundings.env, surroundings.timeout)
 
 
 def _read(output: str, fields: list[str]) -> Answer:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from headrace.system.accelerators.answers import Finding
+from headrace.system.accelerators.host_view import Surroundings
 from headrace.system.accelerators.records import text_of
-from headrace.system.accelerators.surroundings import Surroundings
+from headrace.system.accelerators.results import Finding
 from headrace.variants.hosts import Accelerator
 
 __all__ = ["NODES", "architecture", "look"]

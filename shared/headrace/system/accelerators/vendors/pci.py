@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from headrace.system.accelerators.surroundings import Surroundings
+from headrace.system.accelerators.host_view import Surroundings
 
 __all__ = ["AMD", "HUAWEI", "INTEL", "NVIDIA", "Device", "devices"]
 

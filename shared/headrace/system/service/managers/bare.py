@@ -11,7 +11,7 @@ from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, Reader, Scope
 from headrace.system.service import listeners, process
 from headrace.system.service.managers import account
-from headrace.system.service.managers.task import ACCOUNT, Task, copies
+from headrace.system.service.managers.spec import ACCOUNT, Task, copies
 
 __all__ = ["Bare"]
 

@@ -21,8 +21,8 @@ from headrace.system.service.identity import instance
 from headrace.system.service.managers import ports
 from headrace.system.service.managers.bare import Bare
 from headrace.system.service.managers.launchd import Launchd
+from headrace.system.service.managers.spec import Keeper, Task, task
 from headrace.system.service.managers.systemd import Systemd
-from headrace.system.service.managers.task import Keeper, Task, task
 from headrace.system.service.managers.windows import Windows
 
 __all__ = ["KeptUp", "Plan", "by_name", "choose", "is_ours", "plan", "remove"]

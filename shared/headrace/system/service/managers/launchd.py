@@ -11,7 +11,7 @@ from typing import Any
 
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, Reader
-from headrace.system.service.managers.task import Task, copies
+from headrace.system.service.managers.spec import Task, copies
 from headrace.system.service.process import holder_argv
 
 __all__ = ["Launchd", "property_list"]

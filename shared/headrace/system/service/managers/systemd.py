@@ -21,7 +21,7 @@ from pathlib import Path
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, Reader, Scope
 from headrace.system.service.managers import account
-from headrace.system.service.managers.task import ACCOUNT, Task, copies
+from headrace.system.service.managers.spec import ACCOUNT, Task, copies
 from headrace.system.service.process import holder_argv
 
 __all__ = ["Systemd", "quote", "service_unit", "socket_unit", "sysusers"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, Reader
-from headrace.system.service.managers.task import Task, copies
+from headrace.system.service.managers.spec import Task, copies
 from headrace.system.service.process import holder_argv, stop
 
 __all__ = ["Windows", "task_xml"]

@@ -18,7 +18,7 @@ from headrace.interface.hookspecs import FileEdit, GatewayAddress, Scope
 from headrace.system.service import process
 from headrace.system.service.identity import instance
 from headrace.system.service.managers import choose, ports
-from headrace.system.service.managers.task import Task
+from headrace.system.service.managers.spec import Task
 from lib.holders import WORKER, living
 from lib.ports import free_port
 

@@ -14,9 +14,9 @@ from headrace.config import Folders
 from headrace.interface.hookspecs import Scope
 from headrace.system.service import holder_windows
 from headrace.system.service.managers import launchd, windows
-from headrace.system.service.managers import task as tasks
+from headrace.system.service.managers import spec as tasks
 from headrace.system.service.managers.launchd import Launchd
-from headrace.system.service.managers.task import Task, task
+from headrace.system.service.managers.spec import Task, task
 from headrace.system.service.managers.windows import Windows
 
 SPACE = {"t": "http://schemas.microsoft.com/windows/2004/02/mit/task"}

@@ -13,8 +13,8 @@ import pytest
 from headrace.config import Folders
 from headrace.interface.hookspecs import Scope
 from headrace.system.service.managers import systemd
+from headrace.system.service.managers.spec import Task, task
 from headrace.system.service.managers.systemd import Systemd
-from headrace.system.service.managers.task import Task, task
 
 ANALYZE = shutil.which("systemd-analyze")
 needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not here")

@@ -10,10 +10,10 @@ from collections.abc import Collection
 
 from headrace.models import Fault
 from headrace.transfer import messages as m
-from headrace.transfer.blame import Piece, Trial
-from headrace.transfer.books import Books
-from headrace.transfer.extents import Extents
-from headrace.transfer.upstreams import Upstream
+from headrace.transfer.culprit_search import Piece, Trial
+from headrace.transfer.range_set import Extents
+from headrace.transfer.source_state import Upstream
+from headrace.transfer.state import Books
 
 __all__ = ["Court"]
 

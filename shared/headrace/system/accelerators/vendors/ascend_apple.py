@@ -6,8 +6,8 @@ import platform
 import re
 from collections.abc import Sequence
 
-from headrace.system.accelerators.answers import Finding
-from headrace.system.accelerators.surroundings import Surroundings
+from headrace.system.accelerators.host_view import Surroundings
+from headrace.system.accelerators.results import Finding
 from headrace.system.accelerators.vendors.pci import HUAWEI, Device
 from headrace.variants.hosts import Accelerator
 

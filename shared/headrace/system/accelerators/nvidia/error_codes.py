@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from headrace.system.accelerators.answers import Answer, Outcome
+from headrace.system.accelerators.results import Answer, Outcome
 
 __all__ = ["Meaning", "advice", "of_libcuda", "of_nvml"]
 

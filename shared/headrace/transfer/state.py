@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 from headrace.models import Fault
 from headrace.transfer import messages as m
-from headrace.transfer.extents import Extents
+from headrace.transfer.range_set import Extents
 from headrace.transfer.segments import Segment, Segments
-from headrace.transfer.upstreams import Upstream
+from headrace.transfer.source_state import Upstream
 
 __all__ = ["Books"]
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from headrace.config import EnvVars
-from headrace.system.accelerators import limited
-from headrace.system.accelerators.answers import Answer, Outcome
+from headrace.system.accelerators import bounded_process
+from headrace.system.accelerators.host_view import Surroundings
 from headrace.system.accelerators.nvidia.kernel import VERSION
 from headrace.system.accelerators.records import accelerator_of, text_of, version_of
-from headrace.system.accelerators.surroundings import Surroundings
+from headrace.system.accelerators.results import Answer, Outcome
 from headrace.variants.hosts import Accelerator
 
 __all__ = ["ask_libcuda", "ask_nvml", "ask_plugin", "run_child"]
@@ -60,12 +60,12 @@ def ask_plugin(name: str, surroundings: Surroundings, timeout: float) -> Answer:
 
 def run_child(
     surroundings: Surroundings, timeout: float, what: str, *words: str
-) -> tuple[limited.Ran, list[Mapping[str, Any]]]:
+) -> tuple[bounded_process.Ran, list[Mapping[str, Any]]]:
     """Run the child process; return how it ended and every fact that it emitted."""
     env = {k: v for k, v in surroundings.env.items() if k != EnvVars.CUDA_VISIBLE_DEVICES}
     # -P: the folder that the user happens to stand in must not supply modules.
     argv = (sys.executable, "-P", "-m", f"{__package__}.child", f"{timeout:g}", what, *words)
-    ran = limited.run(argv, env, timeout)
+    ran = bounded_process.run(argv, env, timeout)
     return ran, list(_facts(ran.output))
 
 

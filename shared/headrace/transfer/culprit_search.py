@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from headrace.transfer.extents import Extents
+from headrace.transfer.range_set import Extents
 
 __all__ = ["EARLIER", "Piece", "Trial"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from headrace.transfer.blame import EARLIER, Piece, Trial
-from headrace.transfer.extents import Extents
+from headrace.transfer.culprit_search import EARLIER, Piece, Trial
+from headrace.transfer.range_set import Extents
 
 MB = 1 << 20
 

@@ -6,7 +6,7 @@ import pytest
 
 from headrace.models import Fault, Source
 from headrace.transfer.rates import Meter
-from headrace.transfer.upstreams import CUTS, STEP, Upstream
+from headrace.transfer.source_state import CUTS, STEP, Upstream
 
 
 def source(**known: float) -> Source:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 
 from headrace.interface.hookspecs import AcceleratorDetector
-from headrace.system.accelerators.answers import Finding, Outcome
-from headrace.system.accelerators.asking import ask_plugin
 from headrace.system.accelerators.child import resolve
-from headrace.system.accelerators.surroundings import Surroundings
+from headrace.system.accelerators.child_query import ask_plugin
+from headrace.system.accelerators.host_view import Surroundings
+from headrace.system.accelerators.results import Finding, Outcome
 from headrace.variants.hosts import Accelerator
 
 __all__ = ["ask"]

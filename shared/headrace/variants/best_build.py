@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from packaging.version import Version
 
 from headrace.variants.builds import Candidate, CudaTables
+from headrace.variants.compatibility.criteria import Want
 from headrace.variants.compatibility.fit import Cause, Fit, Misfit, judge
 from headrace.variants.compatibility.labels import Kind, kind_of, label_of
-from headrace.variants.compatibility.wants import Want
 from headrace.variants.hosts import Host
 
 __all__ = ["Settled", "settle"]

@@ -8,17 +8,17 @@ import time
 
 import pytest
 
-from headrace.system.accelerators import limited
+from headrace.system.accelerators import bounded_process
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
 
 
-def shell(script: str, timeout: float = 10.0) -> limited.Ran:
-    return limited.run(["/bin/sh", "-c", script], {"PATH": os.environ["PATH"]}, timeout)
+def shell(script: str, timeout: float = 10.0) -> bounded_process.Ran:
+    return bounded_process.run(["/bin/sh", "-c", script], {"PATH": os.environ["PATH"]}, timeout)
 
 
 def test_what_it_says_comes_back_with_its_status() -> None:
-    assert shell("echo yes") == limited.Ran("yes\n", 0)
+    assert shell("echo yes") == bounded_process.Ran("yes\n", 0)
     ran = shell("echo no; exit 3")
     assert (ran.output, ran.code, ran.trouble) == ("no\n", 3, "ended with status 3")
 
@@ -43,7 +43,7 @@ def test_one_that_hangs_costs_its_limit_and_what_it_said_counts(script: str) -> 
 def test_one_that_left_our_session_cannot_hold_us_either() -> None:
     program = "import os, time; os.setsid() if os.fork() == 0 else None; time.sleep(20)"
     begun = time.monotonic()
-    assert limited.run([sys.executable, "-c", program], {}, 1.0).late
+    assert bounded_process.run([sys.executable, "-c", program], {}, 1.0).late
     assert time.monotonic() - begun < 8
 
 
@@ -53,4 +53,4 @@ def test_one_that_talks_without_end_is_cut_off() -> None:
 
 
 def test_a_program_that_is_not_there_is_an_answer() -> None:
-    assert "cannot be started" in limited.run(["/no/such/program"], {}, 1.0).trouble
+    assert "cannot be started" in bounded_process.run(["/no/such/program"], {}, 1.0).trouble
