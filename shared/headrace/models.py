@@ -180,13 +180,13 @@ class Artifact:
     """What its sources are told that the client takes (RFC 9110 section 12.5.1)."""
     answer_headers: tuple[tuple[str, str], ...] = ()
     """More headers for the client, lower-case names."""
-    lasting: bool = True
+    immutable: bool = True
     """False: the client asked by a name that may mean something else tomorrow."""
     names_others: bool = False
     """It is itself a page that says what else there is: `Ecosystem.learn` reads it."""
     origin_counts: bool = False
     """The origin counts what it is asked for: it gives bytes only where no mirror does well."""
-    whole_below: int = 0
+    verify_first_below: int = 0
     """Bytes up to which nothing is given away before the digest agrees, beyond what holds for all:
     for clients that give up altogether when a body ends early."""
     redirects: bool = True
@@ -320,7 +320,7 @@ class ServeDocument:
     revalidate: bool = False
     """The client means it: only the origin's word of now will do. For clients whose Cache-Control
     says so in a way that others use without meaning it; ``no-cache`` needs no such help."""
-    begins: tuple[bytes, ...] = ()
+    magic: tuple[bytes, ...] = ()
     """Not empty: the client gets the origin's bytes as they are, while they arrive, with the
     origin's validators. Such a document begins with one of these; a login page does not."""
     table: bool = False

@@ -336,7 +336,7 @@ def test_machines_gateway_does_not_run_as_root() -> None:
     script.chmod(0o755)
     for name in ("holder.py", "responder.py"):
         shutil.copy(Path(process.__file__).with_name(name), folder)
-    held = process.Held(
+    held = process.SupervisorOptions(
         worker=("/bin/sh", str(script)),
         lock=folder / "lock",
         log=folder / "log",

@@ -19,7 +19,7 @@ import uvicorn
 import headrace_pip.plugin
 from headrace.config import Folders, Settings
 from headrace.gateway.app import build_app
-from headrace.gateway.wiring import Parts
+from headrace.gateway.wiring import Components
 from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.interface.manager import Plugins
 from headrace.models import Credential, Mirror, OperatorClass, Origin
@@ -78,7 +78,7 @@ class App:
         settings.setdefault("catalogue", False)
         self._settings = Settings(mirrors=tuple(mirrors), **settings)
         self._plugins = [*plugins, headrace_pip.plugin]
-        self.parts: Parts
+        self.parts: Components
         self.port = 0
 
     def __enter__(self) -> Self:

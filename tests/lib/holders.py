@@ -29,7 +29,7 @@ class Running:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
         self.port: int = listener.getsockname()[1]
-        held = process.Held(
+        held = process.SupervisorOptions(
             worker=(sys.executable, str(WORKER), mode, *extra),
             redirects=(f"/simple/={ORIGIN}",),
             lock=folder / "lock",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from headrace.models import Fault, Source
 from headrace.transfer import messages as m
 from headrace.transfer.machine import Spec, Transfer
-from headrace.transfer.range_set import Extents
+from headrace.transfer.range_set import RangeSet
 
 MBIT = 125_000.0
 
@@ -116,8 +116,8 @@ class Simulator:
         self.now = 0.0
         self.warm: dict[str, int] = {}
         self.streams: dict[int, Stream] = {}
-        self.wrong = Extents(held if held_wrong else ())
-        self.written = Extents(held)
+        self.wrong = RangeSet(held if held_wrong else ())
+        self.written = RangeSet(held)
         spec = Spec(size if known_size else None, checked, held)
         self.transfer = Transfer(spec, [s.source() for s in servers], 0.0)
         self.out = Outcome(False, 0.0, self.transfer, 0, {}, None, None, {}, released_wrong=False)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from headrace.interface.hookspecs import FileEdit
 from headrace.system.edits import journal as journal_module
-from headrace.system.edits.file_step import Write, perform
+from headrace.system.edits.file_step import FileStep, perform
 from headrace.system.edits.journal import Journal
 from headrace.system.edits.three_way import without
 
@@ -101,7 +101,7 @@ def test_a_crash_between_any_two_steps_is_repaired(
         class Crash(BaseException):
             pass
 
-        def perform_or_die(step: Write) -> None:
+        def perform_or_die(step: FileStep) -> None:
             nonlocal steps
             steps += 1
             if steps >= crash:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.http.ranges import ContentRange, RangeRequest, Unsatisfiable
-from headrace.transfer.range_set import Extents
+from headrace.transfer.range_set import RangeSet
 
 sizes = st.integers(0, 1 << 40)
 offsets = st.integers(0, 1 << 40)
@@ -125,7 +125,7 @@ operations = st.lists(st.tuples(st.booleans(), st.integers(0, 60), st.integers(0
 def test_extents_are_the_set_of_their_offsets(
     steps: list[tuple[bool, int, int]], low: int, high: int
 ) -> None:
-    extents, model = Extents(), set[int]()
+    extents, model = RangeSet(), set[int]()
     for add, start, end in steps:
         if add:
             extents.add(start, end)
@@ -145,4 +145,4 @@ def test_extents_are_the_set_of_their_offsets(
     end = extents.run_end(low)
     assert end not in model
     assert set(range(low, end)) <= model
-    assert Extents(runs) == extents if steps else not len(extents)
+    assert RangeSet(runs) == extents if steps else not len(extents)

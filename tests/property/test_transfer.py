@@ -55,7 +55,7 @@ def partition(sim: Simulator) -> None:
     if not segments.known:
         return
     claims = [*segments.held, *segments.free]
-    for segment in segments.flying.values():
+    for segment in segments.in_flight.values():
         if not segment.check:
             claims.extend(segments.held.gaps(segment.position, segment.end))
     claims.sort()
@@ -66,17 +66,17 @@ def partition(sim: Simulator) -> None:
     assert reached == segments.size
     for start, end in segments.free:
         assert not list(segments.held.within(start, end))
-        for segment in segments.flying.values():
+        for segment in segments.in_flight.values():
             assert segment.check or segment.end <= start or end <= segment.position
     assert segments.held == sim.written
 
 
 def limits(sim: Simulator) -> None:
     """No source has more requests than its operator allows."""
-    for upstream in sim.transfer.upstreams.values():
+    for upstream in sim.transfer.sources.values():
         assert len(upstream.active) <= upstream.source.connections
         assert upstream.active == {
-            s.id for s in sim.transfer.segments.flying.values() if s.source == upstream.id
+            s.id for s in sim.transfer.segments.in_flight.values() if s.source == upstream.id
         }
 
 
@@ -164,11 +164,11 @@ def test_a_liar_is_found_and_dropped_and_nobody_else_is(
     blamed = {
         a.source
         for _, a in outcome.actions
-        if isinstance(a, m.Blame) and a.fault.value == "wrong-bytes"
+        if isinstance(a, m.SourceFault) and a.fault.value == "wrong-bytes"
     }
     assert blamed <= {"liar"}
-    assert outcome.transfer.court.mismatches <= 1
-    if outcome.transfer.court.mismatches:
+    assert outcome.transfer.integrity.mismatches <= 1
+    if outcome.transfer.integrity.mismatches:
         assert blamed == {"liar"}
 
 
@@ -202,9 +202,9 @@ def test_what_an_earlier_run_left_is_not_fetched_again(
 
 
 def _merged(runs: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
-    from headrace.transfer.range_set import Extents  # noqa: PLC0415
+    from headrace.transfer.range_set import RangeSet  # noqa: PLC0415
 
-    return list(Extents(runs))
+    return list(RangeSet(runs))
 
 
 @LAWS

@@ -128,10 +128,10 @@ def test_a_tick_that_came_late_blames_nobody() -> None:
         transfer.handle(m.Received(fetch.request, 1000), 0.1)
     transfer.handle(m.Tick(), 0.1)
     actions = transfer.handle(m.Tick(), 9.0)  # this process slept for almost nine seconds
-    assert not [a for a in actions if isinstance(a, m.Blame | m.Cancel)]
+    assert not [a for a in actions if isinstance(a, m.SourceFault | m.Cancel)]
     actions = transfer.handle(m.Tick(), 9.1)
-    assert not [a for a in actions if isinstance(a, m.Blame)]
-    while not [a for a in actions if isinstance(a, m.Blame)]:
+    assert not [a for a in actions if isinstance(a, m.SourceFault)]
+    while not [a for a in actions if isinstance(a, m.SourceFault)]:
         due = transfer.next_wake(0.0)
         assert due is not None
         assert due < 12.0, "a silent source is blamed in the end"

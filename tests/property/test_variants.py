@@ -23,7 +23,7 @@ from headrace.variants.compatibility.labels import (
 )
 from headrace.variants.hosts import Accelerator, Host, Situation, VariantRequest
 from headrace.variants.pages import arrange
-from headrace.variants.target import Override
+from headrace.variants.target import VariantOverride
 from headrace.variants.wheels import misfit
 from lib.gpu.variant_listing import TABLES, listing
 
@@ -216,7 +216,7 @@ def test_every_candidate_is_the_chosen_one_or_is_told_why_not(
 def test_a_page_lets_the_choice_win_and_keeps_what_it_had(
     host: Host, python: str | None, build: str
 ) -> None:
-    arrangement = arrange(host, python, LISTED, TABLES, Override(build=build))
+    arrangement = arrange(host, python, LISTED, TABLES, VariantOverride(build=build))
     decision = arrangement.decision
     if decision.candidate is None:
         assert arrangement.pages == {}

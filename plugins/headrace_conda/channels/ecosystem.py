@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from headrace.interface.lookups import Effort, Entry, LookUp, Seen, Want
+from headrace.interface.lookups import CacheMode, Entry, LookUp, LookUpResult, LookUpStep
 from headrace.models import (
     Artifact,
     Digest,
@@ -30,12 +30,12 @@ from headrace.models import (
     ServeDocument,
 )
 from headrace_conda.channels import layouts, paths, repodata
-from headrace_conda.channels.paths import Place
+from headrace_conda.channels.paths import ChannelFile
 
 __all__ = ["CondaEcosystem"]
 
 #: A part of a look-up, with its own result.
-Step = Generator[Want, Seen | None, Entry | None]
+Step = Generator[LookUpStep, LookUpResult | None, Entry | None]
 
 _SHARDS = "repodata_shards.msgpack.zst"
 #: Documents that name packages, likeliest first; a copy of any of them answers.
@@ -78,7 +78,7 @@ class CondaEcosystem:
                 self._origins.setdefault(named, origin)
         self._named_in: dict[str, str] = {}
         """Folders whose packages are named in another one (CEP 15's base_url), by their URLs."""
-        self._indexed: OrderedDict[str, Place] = OrderedDict()
+        self._indexed: OrderedDict[str, ChannelFile] = OrderedDict()
         """Indexes of shards that clients asked for lately, by their URLs."""
         self._own: OrderedDict[str, None] = OrderedDict()
         """Folders whose own documents clients asked for lately, by their URLs."""
@@ -115,13 +115,13 @@ class CondaEcosystem:
             return self._document(origin, place)
         return PassThrough(origin, f"{place.url}?{request.query}" if request.query else place.url)
 
-    def _document(self, origin: Origin, place: Place) -> ServeDocument:
+    def _document(self, origin: Origin, place: ChannelFile) -> ServeDocument:
         return ServeDocument(
             origin,
             place.url,
             accept="*/*",
             key=place.url,
-            begins=(_kind(place.name),),
+            magic=(_kind(place.name),),
             table=place.name in _TABLES,
         )
 
@@ -157,19 +157,21 @@ class CondaEcosystem:
             repodata.unpacked(parts, _kind(plan.url)), lambda base: self._learn(plan.url, base)
         )
 
-    def _package(self, origin: Origin, place: Place) -> LookUp:
+    def _package(self, origin: Origin, place: ChannelFile) -> LookUp:
         folder = yield from self._folder_that_names(place)
         authority = self._origins.get(folder.authority)
         if authority is None:
             folder, authority = place, origin
         documents = {
-            name: self._document(authority, Place(folder.authority, folder.folder, name))
+            name: self._document(authority, ChannelFile(folder.authority, folder.folder, name))
             for name in (_SHARDS, *_FLAT)
         }
-        index = yield Want(documents[_SHARDS], effort=Effort.AT_HAND)
+        index = yield LookUpStep(documents[_SHARDS], effort=CacheMode.ONLY_IF_CACHED)
         here: list[tuple[float, Entry]] = []
         for name in _FLAT:
-            seen = yield Want(documents[name], entry=place.name, effort=Effort.AT_HAND)
+            seen = yield LookUpStep(
+                documents[name], entry=place.name, effort=CacheMode.ONLY_IF_CACHED
+            )
             if seen is not None and seen.entry is not None:
                 here.append((seen.at, seen.entry))
         at, entry = max(here, key=lambda pair: pair[0], default=(-1.0, None))
@@ -181,20 +183,20 @@ class CondaEcosystem:
             entry = yield from self._asked(place, documents)
         return _artifact(origin, place, entry) if entry is not None else None
 
-    def _asked(self, place: Place, documents: Mapping[str, ServeDocument]) -> Step:
+    def _asked(self, place: ChannelFile, documents: Mapping[str, ServeDocument]) -> Step:
         """Ask the origin's newest documents, the smallest first."""
-        index = yield Want(documents[_SHARDS], effort=Effort.RENEW)
+        index = yield LookUpStep(documents[_SHARDS], effort=CacheMode.NO_CACHE)
         if index is not None:
             entry = yield from self._in_shard(place, documents[_SHARDS], index)
             if entry is not None:
                 return entry
         for name in _ASKED:
-            seen = yield Want(documents[name], entry=place.name, effort=Effort.RENEW)
+            seen = yield LookUpStep(documents[name], entry=place.name, effort=CacheMode.NO_CACHE)
             if seen is not None:
                 return seen.entry
         return None
 
-    def _in_shard(self, place: Place, document: ServeDocument, seen: Seen) -> Step:
+    def _in_shard(self, place: ChannelFile, document: ServeDocument, seen: LookUpResult) -> Step:
         """Read the index, then the shard; returns what that says of the file."""
         name = repodata.package_name(place.name)
         try:
@@ -205,7 +207,7 @@ class CondaEcosystem:
         origin = self._origins.get(shard.authority) if shard else None
         if found is None or shard is None or origin is None:
             return None
-        content = yield Want(_shard(origin, shard, found[1]))
+        content = yield LookUpStep(_shard(origin, shard, found[1]))
         if content is None:
             return None
         try:
@@ -226,7 +228,9 @@ class CondaEcosystem:
         if folder != here:
             self._named_in[folder] = here
 
-    def _folder_that_names(self, place: Place) -> Generator[Want, Seen | None, Place]:
+    def _folder_that_names(
+        self, place: ChannelFile
+    ) -> Generator[LookUpStep, LookUpResult | None, ChannelFile]:
         """Find the folder whose documents name the packages of this one: mostly itself."""
         folder = place.url.rpartition("/")[0]
         # What its own channel says of it goes before what another one does.
@@ -238,7 +242,7 @@ class CondaEcosystem:
                 if each.folder.rpartition("/")[2] != place.folder.rpartition("/")[2]:
                     continue
                 document = self._document(self._origins[each.authority], each)
-                seen = yield Want(document, effort=Effort.AT_HAND)
+                seen = yield LookUpStep(document, effort=CacheMode.ONLY_IF_CACHED)
                 if seen is not None:
                     self._learn(document.url, _base_url(seen.body))
         there = self._named_in.get(folder)
@@ -318,7 +322,7 @@ def _known(artifact: Artifact) -> LookUp:
     return artifact
 
 
-def _shard(origin: Origin, place: Place, digest: str) -> Artifact:
+def _shard(origin: Origin, place: ChannelFile, digest: str) -> Artifact:
     """A shard: its name is its digest, and hardly a mirror has any."""
     return Artifact(
         ecosystem="conda",
@@ -332,7 +336,7 @@ def _shard(origin: Origin, place: Place, digest: str) -> Artifact:
     )
 
 
-def _artifact(origin: Origin, place: Place, entry: Entry) -> Artifact:
+def _artifact(origin: Origin, place: ChannelFile, entry: Entry) -> Artifact:
     return Artifact(
         ecosystem="conda",
         path=place.path,

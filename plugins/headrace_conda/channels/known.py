@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415 - the catalogue is read when something is asked of it, and once
 
 __all__ = [
-    "Root",
+    "ChannelRoot",
     "below",
     "is_mirror",
     "is_public",
@@ -36,7 +36,7 @@ _TOKEN = "t"  # noqa: S105 - the folder that a token follows: /t/<token>/<channe
 
 
 @dataclass(frozen=True, slots=True)
-class Root:
+class ChannelRoot:
     """One URL of the catalogue below which channels lie."""
 
     place: tuple[str, ...]
@@ -71,7 +71,7 @@ def place(url: str) -> tuple[str, ...] | None:
     return (host if port in (None, _PORTS[parts.scheme]) else f"{host}:{port}", *path)
 
 
-def below(url: str) -> tuple[Root, tuple[str, ...]] | None:
+def below(url: str) -> tuple[ChannelRoot, tuple[str, ...]] | None:
     """Find the root that a URL lies below, and what follows; None: none, or a secret is in it."""
     found = place(url)
     if found is None or redact.has_secret(url) or _TOKEN in found[1:-1]:
@@ -144,19 +144,19 @@ def _catalogue() -> Catalogue:
 
 
 @functools.cache
-def _roots() -> tuple[Root, ...]:
+def _roots() -> tuple[ChannelRoot, ...]:
     """Return all roots, none below another; an origin's own word goes before a mirror's."""
     shipped = _catalogue()
-    roots: dict[tuple[str, ...], Root] = {}
+    roots: dict[tuple[str, ...], ChannelRoot] = {}
     services: dict[tuple[str, ...], frozenset[tuple[str, ...]]] = {}
     for row in shipped.rows:
         if not row.offered:
             continue
         places = [spot for spot in map(place, (row.url, *row.other_urls)) if spot]
         services |= dict.fromkeys(places, frozenset(places))
-        roots |= {spot: Root(spot, row.layout, service=services[spot]) for spot in places}
+        roots |= {spot: ChannelRoot(spot, row.layout, service=services[spot]) for spot in places}
     for origin in shipped.origins:
         if spot := place(origin.url):
             mine = services.get(spot, frozenset((spot,)))
-            roots[spot] = Root(spot, origin.family, origin.public, origin.own_names, mine)
+            roots[spot] = ChannelRoot(spot, origin.family, origin.public, origin.own_names, mine)
     return tuple(roots.values())

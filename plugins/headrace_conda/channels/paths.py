@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
-__all__ = ["PREFIX", "Place", "authority", "gateway_path", "origin_url", "parse", "place_of"]
+__all__ = ["PREFIX", "ChannelFile", "authority", "gateway_path", "origin_url", "parse", "place_of"]
 
 PREFIX = "/conda/"
 
@@ -25,7 +25,7 @@ _SAFE = "/+!=@~"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ChannelFile:
     """One file at one origin."""
 
     authority: str
@@ -76,10 +76,10 @@ def gateway_path(url: str) -> str | None:
     return f"{PREFIX}{named}{parts.path or '/'}"
 
 
-def parse(path: str) -> Place | None:
+def parse(path: str) -> ChannelFile | None:
     """Read a decoded path of the gateway; None: it is none of an origin's, or holds a token.
 
-    A path that ends in a slash has an empty `Place.name`.
+    A path that ends in a slash has an empty `ChannelFile.name`.
     """
     if not path.startswith(PREFIX):
         return None
@@ -92,10 +92,10 @@ def parse(path: str) -> Place | None:
         or not all(_SEGMENT.fullmatch(part) and part not in (".", "..") for part in parts)
     ):
         return None
-    return Place(named, "".join(f"/{part}" for part in folders), name)
+    return ChannelFile(named, "".join(f"/{part}" for part in folders), name)
 
 
-def place_of(url: str) -> Place | None:
+def place_of(url: str) -> ChannelFile | None:
     """Return the place that a URL of an origin names; None: none that could be asked for."""
     path = gateway_path(url)
     # An encoded slash would be a folder to us and a name to others.

@@ -113,7 +113,7 @@ def flat_entries(
     `told` hears where the document says that its packages are (CEP 15). ValueError where it is no
     such document.
     """
-    for table, members in _Reader(parts).tables():
+    for table, members in _JsonReader(parts).tables():
         if table in _RECORDS:
             for name, record in members.items():
                 if type(record) is dict:
@@ -131,7 +131,7 @@ def _entry(record: Mapping[str, Any]) -> Entry:
     return Entry(known, size if type(size) is int and size >= 0 else None)
 
 
-class _Reader:
+class _JsonReader:
     """JSON of any length, of which only a part is in memory at a time."""
 
     def __init__(self, parts: Iterable[bytes]) -> None:

@@ -15,10 +15,10 @@ from headrace.redact import for_display
 from headrace_conda.tools import mirror_table
 from headrace_conda.tools.mirror_table import Layer, normal
 
-__all__ = ["Tool", "of"]
+__all__ = ["RattlerTool", "of"]
 
 
-class Tool(Protocol):
+class RattlerTool(Protocol):
     """What is needed of an activation."""
 
     tool: str
@@ -39,7 +39,7 @@ class Tool(Protocol):
 
 
 def of(
-    tool: Tool,
+    tool: RattlerTool,
     place: Place,
     gateway: GatewayAddress,
     read: Reader,
@@ -64,7 +64,7 @@ def of(
     ]
 
 
-def _proxies(tool: Tool, place: Place, layers: Sequence[Layer]) -> Iterator[Override]:
+def _proxies(tool: RattlerTool, place: Place, layers: Sequence[Layer]) -> Iterator[Override]:
     what = "takes requests for 127.0.0.1 to the proxy"
     if name := loopback.proxy_in_the_way(place.environment):
         yield Override(tool.tool, name, what, f"set NO_PROXY={','.join(loopback.HOSTS)}")
@@ -73,7 +73,7 @@ def _proxies(tool: Tool, place: Place, layers: Sequence[Layer]) -> Iterator[Over
         yield Override(tool.tool, str(path), what, hint)
 
 
-def _narrower(tool: Tool, layers: Sequence[Layer], hosts: set[str]) -> Iterator[Override]:
+def _narrower(tool: RattlerTool, layers: Sequence[Layer], hosts: set[str]) -> Iterator[Override]:
     """A longer prefix decides before ours does, for the channels below it."""
     for prefix, (path, _) in mirror_table.merged(layers).items():
         if prefix not in hosts and _host(prefix) in hosts:
@@ -81,7 +81,7 @@ def _narrower(tool: Tool, layers: Sequence[Layer], hosts: set[str]) -> Iterator[
             yield Override(tool.tool, str(path), what, "take it out of [mirrors]", wins=False)
 
 
-def _stronger(tool: Tool, layers: Sequence[Layer], hosts: set[str]) -> Iterator[Override]:
+def _stronger(tool: RattlerTool, layers: Sequence[Layer], hosts: set[str]) -> Iterator[Override]:
     for prefix, (path, _) in mirror_table.merged(layers).items():
         if _host(prefix) in hosts:
             what = f"names other mirrors for {for_display(prefix)}"

@@ -14,14 +14,14 @@ from headrace_docker.engines import dockerd_paths
 from headrace_docker.engines.dockerd_paths import Dockerd
 from headrace_docker.engines.running import Machine
 
-__all__ = ["Tool", "of"]
+__all__ = ["DockerTool", "of"]
 
 #: Programs that talk to registries themselves and know no mirrors.
 _ALONE = ("crane", "oras", "regctl", "apptainer", "singularity")
 _CONTAINERD_STORE = "io.containerd.snapshotter.v1"
 
 
-class Tool(Protocol):
+class DockerTool(Protocol):
     """What is needed of the activation."""
 
     tool: str
@@ -34,7 +34,7 @@ class Tool(Protocol):
         """Return why files of the user are left as they are."""
 
 
-def of(tool: Tool, place: Place, url: str, read: Reader) -> list[Override]:
+def of(tool: DockerTool, place: Place, url: str, read: Reader) -> list[Override]:
     """Find everything."""
     found: list[Override] = []
     for dockerd in dockerd_paths.dockerds(tool.machine, place, read):
@@ -49,7 +49,7 @@ def of(tool: Tool, place: Place, url: str, read: Reader) -> list[Override]:
     return found
 
 
-def _files(tool: Tool, dockerd: Dockerd, url: str, read: Reader) -> Iterator[Override]:
+def _files(tool: DockerTool, dockerd: Dockerd, url: str, read: Reader) -> Iterator[Override]:
     where = str(dockerd.config)
     if dockerd.flags:
         what = f"cannot be used beside --registry-mirror, which dockerd has from {dockerd.flags[0]}"
@@ -73,7 +73,7 @@ def _files(tool: Tool, dockerd: Dockerd, url: str, read: Reader) -> Iterator[Ove
         yield Override(tool.tool, where, what, hint, wins=False)
 
 
-def _stores(tool: Tool, place: Place, dockerd: Dockerd) -> Iterator[Override]:
+def _stores(tool: DockerTool, place: Place, dockerd: Dockerd) -> Iterator[Override]:
     """The classic image store knows mirrors of docker.io alone; so does dockerd before 28."""
     version = tool.version(place, dockerd)
     if version and version < (28,):
@@ -92,7 +92,7 @@ def _stores(tool: Tool, place: Place, dockerd: Dockerd) -> Iterator[Override]:
         yield Override(tool.tool, "other registries", what, hint, wins=False)
 
 
-def _rootless(tool: Tool, place: Place, read: Reader) -> Iterator[Override]:
+def _rootless(tool: DockerTool, place: Place, read: Reader) -> Iterator[Override]:
     running = dockerd_paths.running_rootless(tool.machine)
     if not running and dockerd_paths.rootless_installed(tool.machine, place, read):
         what = "does not run, and only then can be seen whether it reaches the gateway"
@@ -107,7 +107,7 @@ def _rootless(tool: Tool, place: Place, read: Reader) -> Iterator[Override]:
             yield Override(tool.tool, f"rootless dockerd ({each.pid})", what, hint)
 
 
-def _systems(tool: Tool, place: Place, url: str, read: Reader) -> Iterator[Override]:
+def _systems(tool: DockerTool, place: Place, url: str, read: Reader) -> Iterator[Override]:
     """What an ordinary user's ``on`` cannot do."""
     if tool.machine.program(place, "dockerd") is None:
         return
@@ -121,7 +121,7 @@ def _systems(tool: Tool, place: Place, url: str, read: Reader) -> Iterator[Overr
         yield Override(tool.tool, str(path), what, "`sudo headrace on`", wins=False)
 
 
-def _elsewhere(tool: Tool, place: Place, read: Reader) -> Iterator[Override]:
+def _elsewhere(tool: DockerTool, place: Place, read: Reader) -> Iterator[Override]:
     """The client may talk to another machine's engine."""
     hint = "run `headrace on` there; the gateway of this machine cannot be seen from it"
     host = place.environment.get("DOCKER_HOST", "")
@@ -149,7 +149,7 @@ def _settings(place: Place, read: Reader) -> Mapping[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _alone(tool: Tool, place: Place) -> Iterator[Override]:
+def _alone(tool: DockerTool, place: Place) -> Iterator[Override]:
     found = [name for name in _ALONE if tool.machine.program(place, name)]
     if found:
         what = "know no mirrors and ask the registries themselves"

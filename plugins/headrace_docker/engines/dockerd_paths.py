@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.errors import ConfigurationError
-from headrace.interface.hookspecs import Answer, Place, Reader, Reload, Scope
+from headrace.interface.hookspecs import Place, Reader, Reload, ReloadCheck, Scope
 from headrace_docker.config_files import daemon_json
 from headrace_docker.engines.base import config_home
 from headrace_docker.engines.running import Daemon, Machine
@@ -43,7 +43,9 @@ class Dockerd:
 
     def reload(self, url: str) -> Reload:
         """Return how it is told, and what `docker info` shows then."""
-        check = self.socket and Answer(self.socket, "/info", ("RegistryConfig", "Mirrors"), url)
+        check = self.socket and ReloadCheck(
+            self.socket, "/info", ("RegistryConfig", "Mirrors"), url
+        )
         return Reload("dockerd", self.pid_file, check=check or None)
 
 

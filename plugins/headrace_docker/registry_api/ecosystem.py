@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 
-from headrace.interface.lookups import Entry, Head, LookUp, Want
+from headrace.interface.lookups import Entry, HeadRequest, LookUp, LookUpStep
 from headrace.models import (
     Artifact,
     Digest,
@@ -28,7 +28,7 @@ from headrace.models import (
 )
 from headrace_docker.registry_api import layouts, refusals
 from headrace_docker.registry_api.manifests import ACCEPT, Descriptor, descriptors
-from headrace_docker.registry_api.names import Object, Root, parse
+from headrace_docker.registry_api.names import ApiRoot, Object, parse
 from headrace_docker.registry_api.registries import ECOSYSTEM
 
 __all__ = ["DockerEcosystem"]
@@ -80,7 +80,7 @@ class DockerEcosystem:
         if request.method not in ("GET", "HEAD"):
             return Refuse(405, "images are pulled here; pushes go to their registry")
         found = parse(request.path, request.query, self._origins)
-        if isinstance(found, Root):
+        if isinstance(found, ApiRoot):
             return Reply(Response(200, {"content-type": "application/json", **_API}, b"{}"))
         if found is None:
             return Refuse(404, "no such path, or a registry that this gateway does not front")
@@ -125,15 +125,15 @@ class DockerEcosystem:
         if known is not None and thing.digest is not None:
             return _artifact(thing, origin, known, accept)
         fixed = thing.digest is not None
-        seen = yield Want(
-            Head(
+        seen = yield LookUpStep(
+            HeadRequest(
                 origin,
                 f"{origin.url}/v2/{thing.tail}",
                 # What has a digest is the same for all clients.
                 "*/*" if thing.kind == "blobs" else ACCEPT if fixed else accept,
                 keep=_KEEP,
                 lifetime=_FIXED if fixed else _TAG,
-                mourned=_FIXED_AWAY if fixed else _TAG_AWAY,
+                stale_if_error=_FIXED_AWAY if fixed else _TAG_AWAY,
             )
         )
         if seen is None or seen.private:
@@ -233,9 +233,9 @@ def _artifact(
         object_class="manifest" if manifest else "layer",
         accept=accept if manifest else "*/*",
         answer_headers=tuple(headers),
-        lasting=thing.digest is not None,
+        immutable=thing.digest is not None,
         names_others=manifest,
         origin_counts=True,
-        whole_below=_WHOLE,
+        verify_first_below=_WHOLE,
         redirects=False,
     )

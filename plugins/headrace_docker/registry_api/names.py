@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 from headrace_docker.registry_api.registries import HUB
 
-__all__ = ["Object", "Root", "parse", "registry_of"]
+__all__ = ["ApiRoot", "Object", "parse", "registry_of"]
 
 #: distribution-spec, "Pulling manifests"; length as the reference implementation has it.
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -27,7 +27,7 @@ _HUB_NAMES = frozenset({HUB, "index.docker.io", "registry-1.docker.io", "registr
 
 
 @dataclass(frozen=True, slots=True)
-class Root:
+class ApiRoot:
     """``/v2/``: whether this is a registry at all."""
 
 
@@ -70,10 +70,10 @@ def registry_of(text: str) -> str:
     return HUB if text in _HUB_NAMES else text
 
 
-def parse(path: str, query: str, registries: Collection[str]) -> Root | Object | None:
+def parse(path: str, query: str, registries: Collection[str]) -> ApiRoot | Object | None:
     """Read a decoded path; None: nothing of a registry that is on the closed list."""
     if path in ("/v2/", "/v2"):
-        return Root()
+        return ApiRoot()
     match = _PATH.fullmatch(path)
     if match is None:
         return None

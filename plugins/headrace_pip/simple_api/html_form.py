@@ -29,7 +29,7 @@ _VERSION = "pypi:repository-version"
 _STATUS = {"pypi:project-status": "status", "pypi:project-status-reason": "reason"}
 
 
-class _Reader(HTMLParser):
+class _PageParser(HTMLParser):
     """Collects anchors, the base, the meta elements and the serial comment."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ def parse(body: bytes, content_type: str, url: str, project: str) -> ProjectPage
         text = body.decode(found[1] if found else "utf-8", "replace")
     except LookupError:
         text = body.decode("utf-8", "replace")
-    reader = _Reader()
+    reader = _PageParser()
     reader.feed(text)
     reader.close()
     base = absolute(url, reader.base) if reader.base else url

@@ -20,7 +20,7 @@ from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Document, ServeArtifact, ServeDocument
 from headrace.redact import for_files
 
-__all__ = ["Registry"]
+__all__ = ["ArtifactIndex"]
 
 #: Artifacts in memory, about 1 kB each; one page may be larger than that and is kept all the same.
 LIMIT = 10_000
@@ -34,7 +34,7 @@ class _Read:
     artifacts: Mapping[str, Artifact]
 
 
-class Registry:
+class ArtifactIndex:
     """Path to artifact."""
 
     def __init__(
@@ -109,7 +109,7 @@ class Registry:
                 break
         return None
 
-    def way_out(self, plan: ServeArtifact) -> str | None:
+    def origin_redirect(self, plan: ServeArtifact) -> str | None:
         """Return where the origin keeps a path, as far as memory knows."""
         artifact = self._among_all(plan.path)
         return for_files(artifact.url) if artifact else self.origin_url(plan)

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from headrace.artifacts.small_files import SmallArtifacts
+from headrace.artifacts.small_files import SmallFiles
 from headrace.documents.cache import HEADERS_WITHIN
-from headrace.documents.head_requests import Heads
-from headrace.documents.passthrough import Verbatim
+from headrace.documents.head_requests import HeadRequests
+from headrace.documents.passthrough import PassthroughDocuments
 from headrace.errors import HeadraceError, OriginError
 from headrace.http.caching import BREATH, TOLERATED
 from headrace.interface.hookspecs import Ecosystem
-from headrace.interface.lookups import Effort, Head, LookUp, Seen, Want
+from headrace.interface.lookups import CacheMode, HeadRequest, LookUp, LookUpResult, LookUpStep
 from headrace.models import Artifact, Fault, ServeArtifact, ServeDocument
 from headrace.system.storage import tables
 from headrace.system.storage.copies import Copy
@@ -39,17 +39,17 @@ class LookUps:
 
     def __init__(
         self,
-        verbatim: Verbatim,
-        small: SmallArtifacts,
-        heads: Heads,
+        passthrough: PassthroughDocuments,
+        small_files: SmallFiles,
+        heads: HeadRequests,
         ecosystems: Mapping[str, Ecosystem],
     ) -> None:
         """All are shared with everybody else; `ecosystems` by name."""
-        self._verbatim = verbatim
-        self._small = small
+        self._passthrough = passthrough
+        self._small_files = small_files
         self._heads = heads
         self._ecosystems = ecosystems
-        verbatim.kept = self._kept
+        passthrough.kept = self._kept
         self._running: dict[tuple[str, str, bool], asyncio.Task[Artifact | None]] = {}
         self._making: dict[str, asyncio.Task[bool]] = {}
         self._learning: set[asyncio.Task[None]] = set()
@@ -92,7 +92,7 @@ class LookUps:
         self, ecosystem: Ecosystem, look_up: LookUp, *, renew: bool = False
     ) -> Artifact | None:
         """Take a look-up to its end; UpstreamError and the like count as "cannot be had"."""
-        seen: Seen | None = None
+        seen: LookUpResult | None = None
         begun = False
         while True:
             try:
@@ -106,23 +106,25 @@ class LookUps:
                 _log.info("a look-up goes on without a document: %s", error)
                 seen = None
 
-    async def _bring(self, ecosystem: Ecosystem, want: Want, *, renew: bool) -> Seen | None:
+    async def _bring(
+        self, ecosystem: Ecosystem, want: LookUpStep, *, renew: bool
+    ) -> LookUpResult | None:
         match want.what:
             case Artifact():
                 return await self._content(want.what, want.effort)
-            case Head():
+            case HeadRequest():
                 return await self._heads.get(want.what)
             case plan:
                 return await self._document(ecosystem, plan, want, renew=renew)
 
-    async def _content(self, artifact: Artifact, effort: Effort) -> Seen | None:
-        at_hand = effort is Effort.AT_HAND
-        content = await (self._small.at_hand if at_hand else self._small.get)(artifact)
-        return None if content is None else Seen(str(artifact.digest), 0.0, content)
+    async def _content(self, artifact: Artifact, effort: CacheMode) -> LookUpResult | None:
+        at_hand = effort is CacheMode.ONLY_IF_CACHED
+        content = await (self._small_files.cached if at_hand else self._small_files.get)(artifact)
+        return None if content is None else LookUpResult(str(artifact.digest), 0.0, content)
 
     async def _document(
-        self, ecosystem: Ecosystem, plan: ServeDocument, want: Want, *, renew: bool
-    ) -> Seen | None:
+        self, ecosystem: Ecosystem, plan: ServeDocument, want: LookUpStep, *, renew: bool
+    ) -> LookUpResult | None:
         copy = await self._copy(plan, want.effort, renew=renew)
         if copy is None:
             return None
@@ -131,21 +133,21 @@ class LookUps:
             if not await self.prepare(ecosystem, plan, copy):
                 return None
             entry = await asyncio.to_thread(tables.find, copy.table, want.entry)
-            return Seen(copy.version, at, entry=entry)
+            return LookUpResult(copy.version, at, entry=entry)
         if copy.size > LARGEST:
             return None
-        return Seen(copy.version, at, await asyncio.to_thread(copy.path.read_bytes))
+        return LookUpResult(copy.version, at, await asyncio.to_thread(copy.path.read_bytes))
 
-    async def _copy(self, plan: ServeDocument, effort: Effort, *, renew: bool) -> Copy | None:
-        if effort is Effort.AT_HAND:
-            copy = await self._verbatim.at_hand(plan)
+    async def _copy(self, plan: ServeDocument, effort: CacheMode, *, renew: bool) -> Copy | None:
+        if effort is CacheMode.ONLY_IF_CACHED:
+            copy = await self._passthrough.cached(plan)
             if copy is None or not renew:
                 return copy
         if renew:
             # What an earlier step of this look-up has asked is not asked again.
-            return await self._verbatim.whole(plan, greatest_age=BREATH)
-        age = TOLERATED if effort is Effort.RENEW else None
-        return await self._verbatim.whole(plan, greatest_age=age)
+            return await self._passthrough.whole(plan, greatest_age=BREATH)
+        age = TOLERATED if effort is CacheMode.NO_CACHE else None
+        return await self._passthrough.whole(plan, greatest_age=age)
 
     # ------------------------------------------------------------------ tables
 
@@ -195,7 +197,7 @@ class _Found(Exception):  # noqa: N818 - the end of a look-up; StopIteration can
         self.artifact = artifact
 
 
-def _step(look_up: LookUp, seen: Seen | None, *, begun: bool) -> Want:
+def _step(look_up: LookUp, seen: LookUpResult | None, *, begun: bool) -> LookUpStep:
     try:
         return look_up.send(seen) if begun else next(look_up)
     except StopIteration as end:

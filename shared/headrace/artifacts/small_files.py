@@ -20,7 +20,7 @@ from headrace.system.storage.store import Store
 from headrace.upstream.auth.origin_credentials import OriginClient
 from headrace.upstream.client import Client
 
-__all__ = ["SmallArtifacts"]
+__all__ = ["SmallFiles"]
 
 _log = logging.getLogger("headrace.small")
 
@@ -30,7 +30,7 @@ MEMORY = 4 * 1024 * 1024
 _HASHES = {"blake2b_256": lambda data: hashlib.blake2b(data, digest_size=32).hexdigest()}
 
 
-class SmallArtifacts:
+class SmallFiles:
     """Single flight by path, and the store by digest."""
 
     def __init__(
@@ -39,15 +39,15 @@ class SmallArtifacts:
         store: Store,
         *,
         client: Client | None = None,
-        beside: Callable[[Artifact], tuple[str, str] | None] = lambda _: None,
+        hedge_mirror: Callable[[Artifact], tuple[str, str] | None] = lambda _: None,
         report: Callable[..., None] = lambda *_, **__: None,
     ) -> None:
         """`store` may refuse (full disk): then nothing is kept, and nobody notices.
 
-        `beside` names the mirror (id, URL) that `client` asks too; `report` hears how it did.
+        `hedge_mirror` names the mirror (id, URL) that `client` asks too; `report` hears how it did.
         """
         self._client = client
-        self._beside = beside
+        self._hedge_mirror = hedge_mirror
         self._report = report
         self._origin = origin
         self._store = store
@@ -67,7 +67,7 @@ class SmallArtifacts:
             task.add_done_callback(lambda done: self._landed(artifact.path, done))
         return await asyncio.shield(task)
 
-    async def at_hand(self, artifact: Artifact) -> bytes | None:
+    async def cached(self, artifact: Artifact) -> bytes | None:
         """Return the content where it is here already."""
         if artifact.digest is None:
             return None
@@ -134,7 +134,7 @@ class SmallArtifacts:
 
     async def _nearest(self, artifact: Artifact) -> bytes:
         """Ask the origin, and the mirror beside it where there is one; the first right one wins."""
-        place = self._beside(artifact) if artifact.digest is not None else None
+        place = self._hedge_mirror(artifact) if artifact.digest is not None else None
         if self._client is None or place is None:
             return await self._from_origin(artifact)
         own = asyncio.ensure_future(self._from_origin(artifact))

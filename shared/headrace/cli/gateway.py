@@ -97,28 +97,30 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
         idle_exit=args.idle_exit * 60 if args.idle_exit else None,
         watcher=_watcher(holder, context.env, announce),
     )
-    if end is server.End.IDLE and holder is not None:
+    if end is server.ExitReason.IDLE and holder is not None:
         _tell(holder, b"I")
-    return FAILED if end is server.End.FAILED else OK
+    return FAILED if end is server.ExitReason.FAILED else OK
 
 
 def _watcher(
     holder: socket.socket | None, env: Mapping[str, str], announce: Callable[[], None]
 ) -> Any:
     """Whom the worker tells: its holder, else systemd and whoever reads standard output."""
-    from headrace.gateway.server import Watcher  # noqa: PLC0415 - start-up time
+    from headrace.gateway.server import LifespanListener  # noqa: PLC0415 - start-up time
     from headrace.system.service.notify import Notifier  # noqa: PLC0415 - as above
 
     if holder is not None:
         holder.setblocking(False)
-        return Watcher(ready=lambda: _tell(holder, b"R"), alive=lambda: _tell(holder, b"."))
+        return LifespanListener(
+            ready=lambda: _tell(holder, b"R"), alive=lambda: _tell(holder, b".")
+        )
     notifier = Notifier(env)
 
     def ready() -> None:
         announce()
         notifier.ready()
 
-    return Watcher(ready, notifier.alive, notifier.stopping, every=notifier.every)
+    return LifespanListener(ready, notifier.alive, notifier.stopping, every=notifier.every)
 
 
 def _tell(channel: socket.socket, word: bytes) -> None:
@@ -168,7 +170,7 @@ def _hold(args: argparse.Namespace, context: Context) -> int:
             "every user of this machine could read that password in the list of processes",
             hint="`headrace on` records origins and their credentials where only you can read them",
         )
-    held = process.Held(
+    held = process.SupervisorOptions(
         worker=process.worker_argv(*_worker_words(args, context)),
         redirects=redirects(context.plugins.ecosystems([found.origin for found in origins])),
         lock=_lock(context),

@@ -12,7 +12,7 @@ from headrace.errors import ConflictError, HeadraceError
 from headrace.interface.hookspecs import FileEdit, GatewayAddress
 
 if TYPE_CHECKING:
-    from headrace.system.edits.journal import Undone
+    from headrace.system.edits.journal import UndoResult
 
 __all__ = ["add", "run"]
 
@@ -70,7 +70,9 @@ def run(args: argparse.Namespace, context: Context) -> int:
     return NEEDS_ATTENTION if undone.kept or trouble else OK
 
 
-def _tell(context: Context, undone: Undone, told: Sequence[str], trouble: Sequence[str]) -> None:
+def _tell(
+    context: Context, undone: UndoResult, told: Sequence[str], trouble: Sequence[str]
+) -> None:
     out = context.console
     for path in undone.restored:
         out.print(f"{path}: as it was", markup=False)

@@ -12,7 +12,7 @@ from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.redact import for_display
 
 if TYPE_CHECKING:
-    from headrace.cli.setup.planned_edits import Wanted
+    from headrace.cli.setup.planned_edits import PlannedEdits
     from headrace.system.service.managers import choose
 
 __all__ = ["add", "run"]
@@ -33,9 +33,10 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do all of it, or nothing."""
-    from headrace.cli.setup import planned_edits, service  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup import planned_edits  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup import service as gateway_service  # noqa: PLC0415 - as above
     from headrace.cli.setup.discovery import discover  # noqa: PLC0415 - as above
-    from headrace.cli.setup.report import Report, tell  # noqa: PLC0415 - as above
+    from headrace.cli.setup.report import OnReport, tell  # noqa: PLC0415 - as above
     from headrace.system.edits import apply  # noqa: PLC0415 - start-up time
 
     context.settings  # noqa: B018 - a mistake in the settings shows before anything is touched
@@ -52,8 +53,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
         )
     _refuse_lending(found, context.scope)
     origins = [each.origin for each in found]
-    machines = service.machines_gateway(context, found)
-    made = None if machines else service.plan(context, found)
+    machines = gateway_service.machines_gateway(context, found)
+    made = None if machines else gateway_service.plan(context, found)
     address = machines or _address(context, found, made, dry_run=args.dry_run)
     # What is wrong with the files shows before a gateway is started.
     _first_error(planned_edits.wanted(context, address, origins))
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     if not args.dry_run:
         planned_edits.adopt_leftovers(context, address, origins)
         if made:
-            address, note = service.start(context, found)
+            address, note = gateway_service.start(context, found)
     result = planned_edits.wanted(context, address, origins)
     told: Sequence[str] = ()
     if args.dry_run:
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         result.edits = [each for each in result.edits if each[0] not in refused]
         result.left_out += applied.refused
     service = made.edits if made and args.dry_run else ()
-    report = Report(found, address, result, changed, note, args.dry_run, service, told)
+    report = OnReport(found, address, result, changed, note, args.dry_run, service, told)
     return tell(context, report)
 
 
@@ -108,6 +109,6 @@ def _refuse_lending(found: Sequence[DiscoveredOrigin], scope: Scope) -> None:
         )
 
 
-def _first_error(result: Wanted) -> None:
+def _first_error(result: PlannedEdits) -> None:
     if not result.edits and result.left_out:
         raise result.left_out[0][1]

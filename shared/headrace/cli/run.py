@@ -147,7 +147,7 @@ def _start(
     host, port = listeners.address_of(sock)
     address = GatewayAddress(host, port, state.token())
     lock = scratch / "gateway.lock"
-    held = process.Held(
+    held = process.SupervisorOptions(
         worker=process.worker_argv(
             "--scope", "user", "--state", str(folder), "--idle-exit", str(IDLE)
         ),

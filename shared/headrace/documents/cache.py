@@ -16,16 +16,16 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
-from headrace.documents.negative_cache import ErrorMemory
+from headrace.documents.negative_cache import NegativeCache
 from headrace.documents.provisional import Provisional
 from headrace.documents.renderings import Rendered, Renderings, version_of
 from headrace.errors import OriginError, UpstreamError
-from headrace.http.caching import directives, is_fresh, lifetime, worth_keeping
+from headrace.http.caching import directives, freshness_lifetime, is_fresh, storable_headers
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Document, Fault, ServeDocument
 from headrace.redact import for_display
-from headrace.sources.probes import Report
-from headrace.system.storage.pages import Pages
+from headrace.sources.probes import ReportObservation
+from headrace.system.storage.pages import PageStore
 from headrace.upstream.auth.origin_credentials import OriginClient
 
 __all__ = [
@@ -68,11 +68,11 @@ class Documents:
     def __init__(
         self,
         origin: OriginClient,
-        pages: Pages,
+        pages: PageStore,
         renderings: Renderings,
         provisional: Provisional,
         *,
-        report: Report,
+        report: ReportObservation,
         told: Callable[[str], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -88,8 +88,8 @@ class Documents:
         self._held = 0
         self._flights: dict[str, asyncio.Task[Document]] = {}
         self._running: set[asyncio.Task[Document]] = set()
-        self._missing = ErrorMemory(MISSING_LIFETIME, clock)
-        self._failed = ErrorMemory(PAUSE_AFTER_FAILURE, clock)
+        self._missing = NegativeCache(MISSING_LIFETIME, clock)
+        self._failed = NegativeCache(PAUSE_AFTER_FAILURE, clock)
 
     # ------------------------------------------------------------------ for clients
 
@@ -147,7 +147,7 @@ class Documents:
         self, ecosystem: Ecosystem, plan: ServeDocument, page: Page, form: str
     ) -> Rendered:
         """Return the page as the client wants it; ValueError when it is no such page."""
-        at_hand = self._renderings.at_hand(plan.key, form, page.version)
+        at_hand = self._renderings.cached(plan.key, form, page.version)
         if at_hand is not None:
             return at_hand
         return await self._renderings.get(ecosystem, page.document, page.version, form, plan)
@@ -291,7 +291,7 @@ class Documents:
             "origin", "document", bytes=len(answer.body), seconds=seconds, rtt=answer.seconds
         )
         cache = directives(answer.headers.get("cache-control"))
-        life = lifetime(answer.headers)
+        life = freshness_lifetime(answer.headers)
         if answer.status == 304 and before is not None:
             again = life if "cache-control" in answer.headers else before.max_age
             return replace(
@@ -300,7 +300,7 @@ class Documents:
                 max_age=again,
                 private=before.private or self._origin.is_private(plan.origin),
             )
-        kept = worth_keeping(answer.headers)
+        kept = storable_headers(answer.headers)
         if "no-store" in cache:
             kept["cache-control"] = "no-store"
         return Document(

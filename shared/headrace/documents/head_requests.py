@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable
 
 from headrace.errors import StoreError, UpstreamError
-from headrace.interface.lookups import Head, Seen
+from headrace.interface.lookups import HeadRequest, LookUpResult
 from headrace.models import Document, Fault
-from headrace.system.storage.pages import Pages
+from headrace.system.storage.pages import PageStore
 from headrace.upstream.auth.origin_credentials import OriginClient
 
-__all__ = ["Heads"]
+__all__ = ["HeadRequests"]
 
 _log = logging.getLogger("headrace.heads")
 
@@ -25,13 +25,13 @@ _log = logging.getLogger("headrace.heads")
 _PATIENCE = 5.0
 
 
-class Heads:
+class HeadRequests:
     """Single flight by question."""
 
     def __init__(
         self,
         origin: OriginClient,
-        pages: Pages,
+        pages: PageStore,
         *,
         told: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
@@ -43,7 +43,7 @@ class Heads:
         self._clock = clock
         self._flights: dict[str, asyncio.Task[Document]] = {}
 
-    async def get(self, head: Head) -> Seen:
+    async def get(self, head: HeadRequest) -> LookUpResult:
         """Return what the origin says; UpstreamError when it says nothing, or no."""
         known = await asyncio.to_thread(self._pages.get, head.key)
         age = self._clock() - known.fetched_at if known else 0.0
@@ -58,7 +58,7 @@ class Heads:
             return _seen(await asyncio.shield(task))
         except UpstreamError as error:
             told = error.fault in (Fault.MISSING, Fault.FORBIDDEN)
-            if known is None or told or not 0 <= age < head.mourned:
+            if known is None or told or not 0 <= age < head.stale_if_error:
                 raise
             _log.warning("%s: the answer of %.0f s ago stands: %s", head.url, age, error)
             self._told("stale")
@@ -69,7 +69,7 @@ class Heads:
         if not task.cancelled():
             task.exception()
 
-    async def _ask(self, head: Head) -> Document:
+    async def _ask(self, head: HeadRequest) -> Document:
         answer = await self._origin.fetch(
             head.origin,
             head.url,
@@ -96,6 +96,8 @@ class Heads:
         return page
 
 
-def _seen(page: Document, *, stale: bool = False) -> Seen:
+def _seen(page: Document, *, stale: bool = False) -> LookUpResult:
     version = page.headers.get("etag", "")
-    return Seen(version, page.fetched_at, headers=page.headers, stale=stale, private=page.private)
+    return LookUpResult(
+        version, page.fetched_at, headers=page.headers, stale=stale, private=page.private
+    )

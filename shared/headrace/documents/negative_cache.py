@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 from headrace.errors import UpstreamError
 
-__all__ = ["ErrorMemory"]
+__all__ = ["NegativeCache"]
 
 #: Keys that are remembered.
 REMEMBERED = 4096
 
 
-class ErrorMemory:
+class NegativeCache:
     """Errors by key, each for some seconds."""
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:

@@ -20,18 +20,25 @@ from headrace.documents.cache import (
     PAUSE_AFTER_FAILURE,
     STALE_AFTER,
 )
-from headrace.documents.negative_cache import ErrorMemory
-from headrace.documents.passthrough_fetch import Changed, Doubtful, Flight, InParts, follow, read
+from headrace.documents.negative_cache import NegativeCache
+from headrace.documents.passthrough_fetch import (
+    DocumentChangedError,
+    InParts,
+    PassthroughFetch,
+    UnverifiedBytesError,
+    follow,
+    read,
+)
 from headrace.documents.passthrough_headers import document_of, not_to_be_kept
 from headrace.errors import OriginError, StoreError, UpstreamError
 from headrace.http.caching import is_fresh
 from headrace.models import Document, Fault, ServeDocument
 from headrace.redact import for_display
-from headrace.sources.probes import Report
+from headrace.sources.probes import ReportObservation
 from headrace.system.storage.copies import Copies, Copy
 from headrace.upstream.client import Client
 
-__all__ = ["Described", "Given", "Verbatim"]
+__all__ = ["DocumentHead", "PassthroughDocuments", "ServedDocument"]
 
 _log = logging.getLogger("headrace.documents")
 
@@ -42,7 +49,7 @@ _IN_ONE = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class DocumentHead:
     """What is known of a document, its bytes left aside."""
 
     document: Document
@@ -53,13 +60,13 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ServedDocument:
     """A document for one client: here, or on its way."""
 
     document: Document
     size: int | None
     copy: Copy | None = None
-    flight: Flight | None = None
+    flight: PassthroughFetch | None = None
     stale: str = ""
     """Why this is the last known copy and not the origin's word of now."""
 
@@ -71,7 +78,7 @@ class Given:
         return follow(self.flight)
 
 
-class Verbatim:
+class PassthroughDocuments:
     """All such documents, of all ecosystems."""
 
     def __init__(
@@ -79,14 +86,14 @@ class Verbatim:
         client: Client,
         copies: Copies,
         *,
-        report: Report,
+        report: ReportObservation,
         told: Callable[[str], None],
         in_parts: InParts | None = None,
         kept: Callable[[ServeDocument, Copy], None] = lambda _plan, _copy: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`told` counts what happened, by a word; `in_parts` brings long documents (`Flight`);
-        `kept` hears of each new copy.
+        """`told` counts what happened, by a word; `in_parts` brings long documents
+        (`PassthroughFetch`); `kept` hears of each new copy.
         """
         self._in_parts = in_parts
         self._client = client
@@ -95,21 +102,21 @@ class Verbatim:
         self._told = told
         self.kept = kept
         self._clock = clock
-        self._flights: dict[str, Flight] = {}
+        self._flights: dict[str, PassthroughFetch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._missing = ErrorMemory(MISSING_LIFETIME, clock)
-        self._failed = ErrorMemory(PAUSE_AFTER_FAILURE, clock)
-        self._doubtful = ErrorMemory(_IN_ONE, clock)
+        self._missing = NegativeCache(MISSING_LIFETIME, clock)
+        self._failed = NegativeCache(PAUSE_AFTER_FAILURE, clock)
+        self._doubtful = NegativeCache(_IN_ONE, clock)
         self._no_room: dict[str, float] = {}
 
     # ------------------------------------------------------------------ for clients
 
-    async def head(self, plan: ServeDocument, *, greatest_age: float | None = None) -> Described:
+    async def head(self, plan: ServeDocument, *, greatest_age: float | None = None) -> DocumentHead:
         """Return what is said of a document without fetching it; UpstreamError as for `get`."""
         copy = await self._copy_for_clients(plan)
         wanted = 0.0 if plan.revalidate else greatest_age
         if copy is not None and is_fresh(copy.document, wanted, self._clock()):
-            return Described(copy.document, copy.size)
+            return DocumentHead(copy.document, copy.size)
         if gone := self._missing.get(plan.key):
             raise gone
         try:
@@ -117,13 +124,13 @@ class Verbatim:
         except UpstreamError as error:
             if copy is None or error.fault in _final(plan):
                 raise
-            return Described(copy.document, copy.size, stale=error.message)
+            return DocumentHead(copy.document, copy.size, stale=error.message)
 
-    async def _ask_head(self, plan: ServeDocument, within: float) -> Described:
+    async def _ask_head(self, plan: ServeDocument, within: float) -> DocumentHead:
         """Return what the origin says of the document, with its length where that is known."""
         flight = self._flights.get(plan.key)
         if flight is not None and flight.head.done() and not flight.head.exception():
-            return Described(flight.head.result(), flight.length)
+            return DocumentHead(flight.head.result(), flight.length)
         answer = await self._client.fetch(
             plan.url,
             method="HEAD",
@@ -133,9 +140,11 @@ class Verbatim:
         )
         if error := answer.error():
             raise error
-        return Described(document_of(answer.url, answer.headers, self._clock()), None)
+        return DocumentHead(document_of(answer.url, answer.headers, self._clock()), None)
 
-    async def get(self, plan: ServeDocument, *, greatest_age: float | None = None) -> Given:
+    async def get(
+        self, plan: ServeDocument, *, greatest_age: float | None = None
+    ) -> ServedDocument:
         """Return the document within `HEADERS_WITHIN` seconds; UpstreamError when there is none.
 
         Fault.MISSING means that the origin says so; StoreError that the disk cannot take it.
@@ -144,7 +153,7 @@ class Verbatim:
         wanted = 0.0 if plan.revalidate else greatest_age
         if copy is not None and is_fresh(copy.document, wanted, self._clock()):
             self._told("fresh")
-            return Given(copy.document, copy.size, copy=copy)
+            return ServedDocument(copy.document, copy.size, copy=copy)
         if gone := self._missing.get(plan.key):
             raise gone
         if copy is not None and (failed := self._failed.get(plan.key)):
@@ -166,16 +175,16 @@ class Verbatim:
         self._told("current")
         if flight.draft is None:
             copy = flight.done.result()
-            return Given(document, copy.size, copy=copy)
-        return Given(document, flight.length, flight=flight)
+            return ServedDocument(document, copy.size, copy=copy)
+        return ServedDocument(document, flight.length, flight=flight)
 
     # ------------------------------------------------------------------ for look-ups
 
     async def _copy_for_clients(self, plan: ServeDocument) -> Copy | None:
-        copy = await self.at_hand(plan)
+        copy = await self.cached(plan)
         return None if copy is None or not_to_be_kept(copy.document) else copy
 
-    async def at_hand(self, plan: ServeDocument) -> Copy | None:
+    async def cached(self, plan: ServeDocument) -> Copy | None:
         """Return the copy that is here, however old. One that is just being kept is here."""
         flight = self._flights.get(plan.key)
         if flight is not None and flight.whole:
@@ -191,7 +200,7 @@ class Verbatim:
 
         What is here if that cannot be had; None when nothing is.
         """
-        copy = await self.at_hand(plan)
+        copy = await self.cached(plan)
         if copy is not None and (
             greatest_age is None
             or is_fresh(copy.document, 0.0 if plan.revalidate else greatest_age, self._clock())
@@ -209,22 +218,22 @@ class Verbatim:
 
     # ------------------------------------------------------------------ the origin
 
-    def _join(self, plan: ServeDocument, copy: Copy | None) -> Flight:
+    def _join(self, plan: ServeDocument, copy: Copy | None) -> PassthroughFetch:
         """Return the flight that is under way, else a new one; StoreError where it cannot land."""
         if self._no_room.get(plan.key, 0.0) > time.monotonic():
             raise StoreError("no-room", f"{for_display(plan.url)} did not fit on the disk just now")
         flight = self._flights.get(plan.key)
         return flight if flight is not None and flight.open else self._start(plan, copy)
 
-    def _start(self, plan: ServeDocument, before: Copy | None) -> Flight:
+    def _start(self, plan: ServeDocument, before: Copy | None) -> PassthroughFetch:
         in_parts = None if self._doubtful.get(plan.key) else self._in_parts
-        flight = self._flights[plan.key] = Flight(plan, before, in_parts)
+        flight = self._flights[plan.key] = PassthroughFetch(plan, before, in_parts)
         task = asyncio.ensure_future(self._drive(flight))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return flight
 
-    async def _drive(self, flight: Flight) -> None:
+    async def _drive(self, flight: PassthroughFetch) -> None:
         """Take a flight to its end, whatever it is. Cancelled by nobody but the end."""
         plan = flight.plan
         try:
@@ -260,17 +269,17 @@ class Verbatim:
         if error.fault is Fault.MISSING:
             self._missing.note(key, error)
             await asyncio.to_thread(self._copies.forget, key)
-        elif isinstance(error, Doubtful):
+        elif isinstance(error, UnverifiedBytesError):
             self._doubtful.note(key, error)
-        elif not isinstance(error, Changed):
+        elif not isinstance(error, DocumentChangedError):
             self._failed.note(key, error)
 
-    def _stale(self, copy: Copy, error: UpstreamError) -> Given:
+    def _stale(self, copy: Copy, error: UpstreamError) -> ServedDocument:
         age = max(0.0, self._clock() - copy.document.fetched_at)
         where = for_display(copy.document.url)
         _log.warning("%s: the copy of %.0f s ago is served: %s", where, age, error)
         self._told("stale")
-        return Given(copy.document, copy.size, copy=copy, stale=error.message)
+        return ServedDocument(copy.document, copy.size, copy=copy, stale=error.message)
 
     async def aclose(self) -> None:
         """Stop everything that is on its way."""

@@ -23,16 +23,23 @@ from headrace.documents.passthrough_headers import (
     strong,
 )
 from headrace.errors import HeadraceError, OriginError, StoreError, UpstreamError
-from headrace.http.caching import lifetime
+from headrace.http.caching import freshness_lifetime
 from headrace.http.ranges import ContentRange
 from headrace.models import Artifact, Document, Fault, ServeDocument
 from headrace.redact import for_display
-from headrace.sources.probes import Report
+from headrace.sources.probes import ReportObservation
 from headrace.system.storage.copies import Copies, Copy, Draft
 from headrace.upstream.client import Client
 from headrace.upstream.document_stream import DocumentStream
 
-__all__ = ["Changed", "Doubtful", "Flight", "InParts", "follow", "read"]
+__all__ = [
+    "DocumentChangedError",
+    "InParts",
+    "PassthroughFetch",
+    "UnverifiedBytesError",
+    "follow",
+    "read",
+]
 
 _log = logging.getLogger("headrace.documents")
 
@@ -69,17 +76,17 @@ _PASSING = frozenset(
 InParts = Callable[[Artifact, int], AsyncGenerator[bytes, None]]
 
 
-class Changed(OriginError):  # noqa: N818 - a fact about the document
+class DocumentChangedError(OriginError):
     """The document became another one while it came: whoever asks again gets that."""
 
 
-class Doubtful(OriginError):  # noqa: N818 - a fact about what came
+class UnverifiedBytesError(OriginError):
     """A mirror's bytes went out and were not proven: nothing of the origin's may be put after them.
     Whoever asks again gets the document from the origin alone, in one piece.
     """
 
 
-class Flight:
+class PassthroughFetch:
     """Made and driven by `Verbatim`."""
 
     def __init__(
@@ -134,7 +141,7 @@ class Flight:
         self.progress()
 
     async def run(
-        self, client: Client, copies: Copies, report: Report, clock: Callable[[], float]
+        self, client: Client, copies: Copies, report: ReportObservation, clock: Callable[[], float]
     ) -> Copy:
         """Bring the document; UpstreamError or StoreError when it cannot be had."""
         in_vain = 0
@@ -155,7 +162,7 @@ class Flight:
                 )
                 break
             except UpstreamError as error:
-                if error.fault is not Fault.MISSING and not isinstance(error, Doubtful):
+                if error.fault is not Fault.MISSING and not isinstance(error, UnverifiedBytesError):
                     report("origin", "document", fault=error.fault, retry_after=error.retry_after)
                 in_vain = 0 if self._have > had else in_vain + 1
                 if in_vain > _CONTINUED or not self._can_go_on(error):
@@ -191,7 +198,7 @@ class Flight:
 
     def _can_go_on(self, error: UpstreamError) -> bool:
         """Whether the rest can be asked for: what came is of a version that can be named."""
-        if error.fault not in _PASSING or isinstance(error, Changed) or not self._have:
+        if error.fault not in _PASSING or isinstance(error, DocumentChangedError) or not self._have:
             return False
         document = self.head.result()
         named = bool(strong(document.etag)) or bool(document.last_modified)
@@ -204,7 +211,7 @@ class Flight:
         if "cache-control" in stream.headers:
             document = replace(
                 document,
-                max_age=lifetime(stream.headers),
+                max_age=freshness_lifetime(stream.headers),
                 headers={**document.headers, **about_caches(stream.headers)},
             )
         document = replace(document, fetched_at=clock())
@@ -285,7 +292,7 @@ class Flight:
         except (HeadraceError, TimeoutError) as error:
             if long.mirrored and self._have > begun:
                 message = f"{for_display(self.plan.url)}: not all of its parts came: {error}"
-                raise Doubtful(Fault.WRONG_BYTES, message) from error
+                raise UnverifiedBytesError(Fault.WRONG_BYTES, message) from error
             if isinstance(error, UpstreamError):
                 raise
             raise UpstreamError(Fault.CUT, str(error) or "no part came in time") from error
@@ -310,9 +317,9 @@ class Flight:
         """Whether the first bytes are those of such a document; False: too few to tell."""
         # White space may stand before JSON.
         bare = first.lstrip(b" \t\r\n")
-        if any(first.startswith(begin) or bare.startswith(begin) for begin in self.plan.begins):
+        if any(first.startswith(begin) or bare.startswith(begin) for begin in self.plan.magic):
             return True
-        few = not bare or any(begin.startswith(bare) for begin in self.plan.begins)
+        few = not bare or any(begin.startswith(bare) for begin in self.plan.magic)
         if few and len(first) <= _MOST_SPACE:
             return False
         raise self._strange("something else, a login page perhaps")
@@ -321,7 +328,7 @@ class Flight:
         return OriginError(Fault.NOT_THE_FILE, f"{for_display(self.plan.url)} gave {what}")
 
     def _place_of_rest(self, stream: DocumentStream) -> int:
-        """Return how many bytes of an answer are here already; `Changed` when it is no rest."""
+        """Return how many bytes are here already; `DocumentChangedError` when it is no rest."""
         document = self.head.result()
         etag = stream.headers.get("etag", document.etag)
         modified = stream.headers.get("last-modified", document.last_modified)
@@ -333,12 +340,12 @@ class Flight:
                 part = ContentRange.parse(stream.headers.get("content-range", ""))
                 if part.start == self._have and part.total in (None, self.length):
                     return 0
-        raise Changed(
+        raise DocumentChangedError(
             Fault.NOT_THE_FILE, f"{for_display(self.plan.url)} became another one while it came"
         )
 
 
-async def follow(flight: Flight) -> AsyncGenerator[bytes, None]:
+async def follow(flight: PassthroughFetch) -> AsyncGenerator[bytes, None]:
     """Give a flight's bytes from the first on; UpstreamError where it breaks off for good."""
     draft = None if flight.done.done() else flight.draft
     if draft is not None:

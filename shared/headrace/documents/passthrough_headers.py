@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Mapping
 
-from headrace.http.caching import directives, lifetime, worth_keeping
+from headrace.http.caching import directives, freshness_lifetime, storable_headers
 from headrace.http.conditional import matches
 from headrace.models import Digest, Document
 
@@ -26,7 +26,7 @@ _CARRIAGE = ("content-encoding", "content-length", "transfer-encoding", "content
 
 def document_of(url: str, headers: Mapping[str, str], now: float) -> Document:
     """Keep what the origin says; the body lies elsewhere."""
-    kept = {k: v for k, v in worth_keeping(headers).items() if k not in _CARRIAGE}
+    kept = {k: v for k, v in storable_headers(headers).items() if k not in _CARRIAGE}
     return Document(
         url=url,
         body=b"",
@@ -34,7 +34,7 @@ def document_of(url: str, headers: Mapping[str, str], now: float) -> Document:
         etag=headers.get("etag"),
         last_modified=headers.get("last-modified"),
         fetched_at=now,
-        max_age=lifetime(headers),
+        max_age=freshness_lifetime(headers),
         headers={**kept, **about_caches(headers)},
     )
 

@@ -23,11 +23,11 @@ from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Document, Fault, Mirror, MirrorStats, ServeDocument
 from headrace.policy import trust
 from headrace.redact import for_display
-from headrace.sources.probes import Report
+from headrace.sources.probes import ReportObservation
 from headrace.upstream.auth.origin_credentials import OriginClient
 from headrace.upstream.client import Client
 
-__all__ = ["Candidates", "Provisional"]
+__all__ = ["MirrorStandings", "Provisional"]
 
 _log = logging.getLogger("headrace.provisional")
 
@@ -46,7 +46,7 @@ CONFIRM_WITHIN = 18.0
 StandIn = Callable[[ServeDocument, Document], Awaitable[None]]
 
 
-class Candidates(Protocol):
+class MirrorStandings(Protocol):
     """What provisional pages need to know about sources; `Sources` gives it."""
 
     def mirrors(self, ecosystem: Ecosystem, object_class: str) -> Sequence[MirrorStats]:
@@ -76,10 +76,10 @@ class Provisional:
         self,
         client: Client,
         origin: OriginClient,
-        candidates: Candidates,
+        candidates: MirrorStandings,
         settings: Settings,
         *,
-        report: Report,
+        report: ReportObservation,
         told: Callable[[str, str], None],
         clock: Callable[[], float] = time.time,
     ) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from headrace.errors import StoreError
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Document, Response, ServeDocument
-from headrace.system.storage.pages import Pages
+from headrace.system.storage.pages import PageStore
 
 __all__ = ["Rendered", "Renderings", "version_of"]
 
@@ -63,14 +63,14 @@ def version_of(document: Document) -> str:
 class Renderings:
     """Rewritten pages, in memory and in the page store."""
 
-    def __init__(self, pages: Pages, *, memory: int = MEMORY) -> None:
+    def __init__(self, pages: PageStore, *, memory: int = MEMORY) -> None:
         """`memory` is in bytes of compressed pages."""
         self._pages = pages
         self._memory = memory
         self._held = 0
         self._recent: OrderedDict[tuple[str, str], tuple[str, Rendered]] = OrderedDict()
 
-    def at_hand(self, key: str, form: str, version: str) -> Rendered | None:
+    def cached(self, key: str, form: str, version: str) -> Rendered | None:
         """Return what memory has."""
         found = self._recent.get((key, form))
         if found is None or found[0] != version:
@@ -92,7 +92,7 @@ class Renderings:
         plan: ServeDocument,
     ) -> Rendered:
         """Return the page in a form; ValueError when the document is none of its kind."""
-        rendered = self.at_hand(plan.key, form, version)
+        rendered = self.cached(plan.key, form, version)
         if rendered is None:
             rendered = await asyncio.to_thread(self._make, ecosystem, document, version, form, plan)
             self._remember(plan.key, form, version, rendered)
@@ -102,7 +102,7 @@ class Renderings:
         self, key: str, form: str, version: str, make: Callable[[], Response]
     ) -> Rendered:
         """Return a page that was made of several documents; `version` names all of them."""
-        rendered = self.at_hand(key, form, version)
+        rendered = self.cached(key, form, version)
         if rendered is None:
             rendered = await asyncio.to_thread(lambda: _rendered(make()))
             self._remember(key, form, version, rendered)

@@ -24,16 +24,16 @@ from headrace.interface.hookspecs import Ecosystem, ListsBuilds
 from headrace.interface.manager import Plugins
 from headrace.models import Fault, Request, ServeDocument
 from headrace.system.accelerators.detection import detect
-from headrace.system.accelerators.host_view import Surroundings
-from headrace.variants.builds import Arrangement, Candidate, CudaTables, PageEntry
+from headrace.system.accelerators.host_view import HostView
+from headrace.variants.builds import Candidate, CudaTables, FamilyPages, PageEntry
 from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.listing import listing
 from headrace.variants.pages import serve
 from headrace.variants.tables import load
-from headrace.variants.target import VARIABLES, Override, decided, override_from
+from headrace.variants.target import VARIABLES, VariantOverride, decided, override_from
 from headrace.variants.wheels import candidates_from
 
-__all__ = ["Arranging", "Choice"]
+__all__ = ["VariantChoice", "VariantPages"]
 
 _log = logging.getLogger("headrace.variants")
 
@@ -53,7 +53,7 @@ class _Both(Ecosystem, ListsBuilds, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class VariantChoice:
     """What was last decided on a project, for people."""
 
     project: str
@@ -70,11 +70,11 @@ class _Asked:
 
     request: VariantRequest
     host: Host
-    override: Override
+    override: VariantOverride
     tables: CudaTables
 
 
-class Arranging:
+class VariantPages:
     """Arranges pages; `choices` tells what was decided."""
 
     def __init__(
@@ -99,7 +99,7 @@ class Arranging:
         self._clock = clock
         self._host: tuple[float, asyncio.Task[Host]] | None = None
         self._entries: OrderedDict[str, Sequence[PageEntry]] = OrderedDict()
-        self.choices: dict[str, Choice] = {}
+        self.choices: dict[str, VariantChoice] = {}
 
     async def page(
         self, ecosystem: Ecosystem, plan: ServeDocument, request: Request, page: Page, form: str
@@ -118,7 +118,7 @@ class Arranging:
         except (UpstreamError, ConfigurationError, ValueError) as error:
             why = str(error)
         _log.warning("%s: its page goes out as it is: %s", asked.project, why)
-        self.choices[asked.project] = Choice(asked.project, "", "", why)
+        self.choices[asked.project] = VariantChoice(asked.project, "", "", why)
         return None
 
     # ------------------------------------------------------------------ the host
@@ -133,7 +133,7 @@ class Arranging:
                 self._plugins.choose_variant, request, host.accelerators
             )
             if chosen is not None:
-                override = Override(build=chosen.label, source=chosen.reason)
+                override = VariantOverride(build=chosen.label, source=chosen.reason)
         if request.platform != f"{host.platform}_{host.machine}":
             return None
         return _Asked(request, host, override, tables)
@@ -147,7 +147,7 @@ class Arranging:
 
     def _detect(self) -> Host:
         detectors = self._plugins.accelerator_detectors()
-        return self._look(Surroundings(self._env), detectors=detectors, cache=self._cache)
+        return self._look(HostView(self._env), detectors=detectors, cache=self._cache)
 
     # ------------------------------------------------------------------ the pages
 
@@ -207,7 +207,7 @@ class Arranging:
 
     def _by_tables(
         self, ecosystem: _Both, asked: _Asked, pages: Mapping[tuple[str, str], Page]
-    ) -> Arrangement:
+    ) -> FamilyPages:
         known = [
             each
             for each in listing(asked.tables)
@@ -243,10 +243,10 @@ class Arranging:
         self._tell(asked, arrangement)
         return arrangement.pages.get(_of(asked), ())
 
-    def _tell(self, asked: _Asked, arrangement: Arrangement) -> None:
+    def _tell(self, asked: _Asked, arrangement: FamilyPages) -> None:
         decision = arrangement.decision
         build = decision.name if arrangement.pages else ""
-        choice = Choice(_of(asked), build, decision.reason)
+        choice = VariantChoice(_of(asked), build, decision.reason)
         if self.choices.get(choice.project) != choice:
             _log.info("%s for Python %s: %s", choice.project, asked.request.python, choice.reason)
         self.choices[choice.project] = choice
@@ -262,7 +262,7 @@ def _of(asked: _Asked) -> str:
     return asked.request.project
 
 
-def _arrange(asked: _Asked, candidates: Iterable[Candidate]) -> Arrangement:
+def _arrange(asked: _Asked, candidates: Iterable[Candidate]) -> FamilyPages:
     return serve(asked.host, asked.request.python, candidates, asked.tables, asked.override)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from headrace.models import Artifact, Fault, Source, SourceFailed, TransferFinished
 
-__all__ = ["Ledger"]
+__all__ = ["Accounting"]
 
 _log = logging.getLogger("headrace.transfer")
 
@@ -24,7 +24,7 @@ class _Account:
     since: float = 0.0
 
 
-class Ledger:
+class Accounting:
     """Kept for one download; `sources` may grow meanwhile."""
 
     def __init__(
@@ -41,7 +41,7 @@ class Ledger:
         self._observe = observe
         self._accounts: dict[str, _Account] = {}
         self._faults: Counter[str] = Counter()
-        self.liars: set[str] = set()
+        self.corrupt_sources: set[str] = set()
         """Sources that gave wrong bytes."""
 
     def began(self, source: str, now: float) -> None:
@@ -63,14 +63,14 @@ class Ledger:
         if not account.requests:
             account.busy += now - account.since
 
-    def blame(
+    def count_fault(
         self, source: str, fault: Fault, detail: str, retry_after: float | None = None
     ) -> None:
         """Tell everybody about a failure."""
         _log.info("%s: %s: %s %s", self._artifact.name, source, fault.value, detail)
         self._faults[f"{source}:{fault.value}"] += 1
         if fault is Fault.WRONG_BYTES:
-            self.liars.add(source)
+            self.corrupt_sources.add(source)
         self._observe(SourceFailed(self._artifact, source, fault, detail))
         if known := self._sources.get(source):
             self._tell(known, fault=fault, retry_after=retry_after)
@@ -79,7 +79,7 @@ class Ledger:
         """The file is whole and right."""
         for source, account in self._accounts.items():
             # What a liar gave says nothing about what it is worth.
-            if account.bytes and account.busy > 0 and source not in self.liars:
+            if account.bytes and account.busy > 0 and source not in self.corrupt_sources:
                 self._tell(self._sources[source], bytes=account.bytes, seconds=account.busy)
         given = {source: account.bytes for source, account in self._accounts.items()}
         self._observe(TransferFinished(self._artifact, size, seconds, given, dict(self._faults)))

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-__all__ = ["Connections", "host_of"]
+__all__ = ["ConnectionLimiter", "host_of"]
 
 
 def host_of(url: str) -> str:
@@ -20,7 +20,7 @@ def host_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
 
 
-class Connections:
+class ConnectionLimiter:
     """The accounts. For one event loop; nothing here waits."""
 
     def __init__(self, total: int) -> None:

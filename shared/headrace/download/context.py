@@ -7,25 +7,25 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from headrace.download.connections import Connections
+from headrace.download.connections import ConnectionLimiter
 from headrace.models import Artifact, Source, SourceFailed, TransferFinished
 
 if TYPE_CHECKING:
     from headrace.system.storage.store import Store
     from headrace.upstream.client import Client
 
-__all__ = ["Surroundings"]
+__all__ = ["DownloadContext"]
 
 _log = logging.getLogger("headrace.transfer")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class DownloadContext:
     """What every download of a process shares."""
 
     client: Client
     store: Store
-    connections: Connections
+    connections: ConnectionLimiter
     report: Callable[..., None]
     observe: Callable[[SourceFailed | TransferFinished], None]
     confirm: Callable[[Artifact], Awaitable[bool]] | None

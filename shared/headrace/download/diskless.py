@@ -15,17 +15,17 @@ from headrace.models import Fault, Source
 from headrace.transfer.machine import HOLD_BACK
 
 if TYPE_CHECKING:
-    from headrace.download.context import Surroundings
-    from headrace.download.task import Run
+    from headrace.download.context import DownloadContext
+    from headrace.download.task import DownloadTask
 
-__all__ = ["stream_plainly"]
+__all__ = ["stream_without_disk"]
 
 _ROUNDS = 3
 """Times that each source is tried."""
 
 
-async def stream_plainly(
-    run: Run, around: Surroundings, start: int, end: int, hasher: Any
+async def stream_without_disk(
+    run: DownloadTask, around: DownloadContext, start: int, end: int, hasher: Any
 ) -> AsyncIterator[bytes]:
     """Give ``[start, end)``. `hasher` has seen ``[0, start)``; None: this cannot be checked, so
     the origin alone is asked and nothing is held back.
@@ -33,7 +33,8 @@ async def stream_plainly(
     sources = [
         source
         for source in run.sources.values()
-        if source.id not in run.ledger.liars and (hasher is not None or source.is_origin)
+        if source.id not in run.accounting.corrupt_sources
+        and (hasher is not None or source.is_origin)
     ]
     sources.sort(key=lambda s: (s.is_origin and s.rate is None, -(s.rate or 0.0)))
     used: set[str] = set()
@@ -53,7 +54,7 @@ async def stream_plainly(
     digest = run.artifact.digest
     if digest is None or hasher.hexdigest() != digest.value:
         for source_id in used:  # not all of them lied, but none can be told from the liar
-            run.ledger.blame(source_id, Fault.WRONG_BYTES, "the digest does not agree")
+            run.accounting.count_fault(source_id, Fault.WRONG_BYTES, "the digest does not agree")
         run.generation += 1
         raise IntegrityError("wrong-bytes", f"{run.artifact.name} came with wrong bytes")
     await run.wait_confirmed()
@@ -61,8 +62,8 @@ async def stream_plainly(
 
 
 async def _continued(
-    run: Run,
-    around: Surroundings,
+    run: DownloadTask,
+    around: DownloadContext,
     sources: Sequence[Source],
     span: tuple[int, int],
     used: set[str],
@@ -76,7 +77,7 @@ async def _continued(
                 used.add(source.id)
                 yield data
         except UpstreamError as error:
-            run.ledger.blame(source.id, error.fault, str(error), error.retry_after)
+            run.accounting.count_fault(source.id, error.fault, str(error), error.retry_after)
         if position >= end:
             return
     message = f"{run.artifact.name}: no source could give it from byte {position} on"
@@ -84,7 +85,7 @@ async def _continued(
 
 
 async def _bytes_of(
-    run: Run, around: Surroundings, source: Source, start: int, end: int
+    run: DownloadTask, around: DownloadContext, source: Source, start: int, end: int
 ) -> AsyncIterator[bytes]:
     headers = around.headers_for(run.artifact, source)
     async with around.client.open_range(

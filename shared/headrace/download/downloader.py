@@ -1,8 +1,8 @@
 """Artifacts for readers: from the store, or from one shared download that every reader follows.
 
-`Downloader.open` finds or starts the download; `Download` is one reader's handle on it. Bytes are
-given in order while they arrive; what may be given is the transfer's `horizon`, and what was given
-before a mismatch was found is taken back by ending the stream with `IntegrityError`.
+`Downloader.open` finds or starts the download; `DownloadReader` is one reader's handle on it.
+Bytes are given in order while they arrive; what may be given is the transfer's `horizon`, and what
+was given before a mismatch was found is taken back by ending the stream with `IntegrityError`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.config import Settings
-from headrace.download.connections import Connections
-from headrace.download.context import Surroundings
-from headrace.download.diskless import stream_plainly
-from headrace.download.task import Run
+from headrace.download.connections import ConnectionLimiter
+from headrace.download.context import DownloadContext
+from headrace.download.diskless import stream_without_disk
+from headrace.download.task import DownloadTask
 from headrace.errors import IntegrityError, StoreError, TransferError
 from headrace.models import Artifact, Source, SourceFailed, TransferFinished
 from headrace.transfer.machine import GIVE_UP, WHOLE_BELOW
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from headrace.system.storage.store import Store, StoredFile
     from headrace.upstream.client import Client
 
-__all__ = ["Download", "Downloader"]
+__all__ = ["DownloadReader", "Downloader"]
 
 #: Bytes that a reader is given at a time; all the memory that a reader needs.
 CHUNK = 256 << 10
@@ -58,21 +58,21 @@ class Downloader:
         origin alone. `confirm` is asked about artifacts that a provisional page named.
         """
         self._store = store
-        self.around = Surroundings(
+        self.context = DownloadContext(
             client,
             store,
-            Connections(settings.connections),
+            ConnectionLimiter(settings.connections),
             report,
             observe,
             confirm,
             headers_for,
         )
-        self._runs: dict[str, Run] = {}
-        self._readers: dict[Run, list[Download]] = {}
+        self._runs: dict[str, DownloadTask] = {}
+        self._readers: dict[DownloadTask, list[DownloadReader]] = {}
         self._turns = asyncio.Semaphore(max(1, settings.downloads))
         self._etags: dict[str, int] = {}
         """Generations that were burnt by wrong bytes, by key; small, for the process's life."""
-        self._liars: dict[str, set[str]] = {}
+        self._corrupt_sources: dict[str, set[str]] = {}
         """Sources that gave wrong bytes, by key: the statistics may forget sooner."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending: dict[str, asyncio.Task[None]] = {}
@@ -87,12 +87,12 @@ class Downloader:
     @property
     def connections(self) -> int:
         """Connections in use for artifacts."""
-        return self.around.connections.used
+        return self.context.connections.used
 
     @property
     def busy(self) -> Mapping[str, int]:
         """Requests that run now, by the source's id; a live table."""
-        return self.around.connections.busy
+        return self.context.connections.busy
 
     async def open(
         self,
@@ -100,8 +100,8 @@ class Downloader:
         sources: Sequence[Source],
         *,
         more: Callable[[], Sequence[Source]] | None = None,
-    ) -> Download:
-        """Give a handle on an artifact's bytes; returns at once, `Download.size` waits.
+    ) -> DownloadReader:
+        """Give a handle on an artifact's bytes; returns at once, `DownloadReader.size` waits.
 
         `sources` best first, the origin among them. `more` is asked for sources that were found
         late, for some seconds.
@@ -112,31 +112,31 @@ class Downloader:
         if run is None and digest is not None:
             stored = await asyncio.to_thread(self._store.find, digest)
             if stored is not None:
-                return Download(artifact, None, self, stored, self._etags.get(key, 0))
+                return DownloadReader(artifact, None, self, stored, self._etags.get(key, 0))
             run = self._runs.get(key)  # somebody may have begun meanwhile
         if run is not None and run.failure is not None:
             run = None
         if run is None:
-            liars = self._liars.get(key, set())
+            liars = self._corrupt_sources.get(key, set())
             usable = [
                 s
                 for s in sources
                 if s.is_origin or (digest and artifact.mirrored and s.id not in liars)
             ]
-            run = self._runs[key] = Run(artifact, usable, self.around, more)
+            run = self._runs[key] = DownloadTask(artifact, usable, self.context, more)
             run.generation = self._etags.get(key, 0)
-            run.ledger.liars |= liars
+            run.accounting.corrupt_sources |= liars
             self._readers[run] = []
             task = asyncio.ensure_future(self._drive(key, run, self._ending.get(key)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             self._ending[key] = task
-        download = Download(artifact, run, self, None, run.generation)
+        download = DownloadReader(artifact, run, self, None, run.generation)
         self._readers[run].append(download)
         run.left.clear()  # an earlier reader may have been the last one then
         return download
 
-    async def _drive(self, key: str, run: Run, before: asyncio.Task[None] | None) -> None:
+    async def _drive(self, key: str, run: DownloadTask, before: asyncio.Task[None] | None) -> None:
         """Take a run from its start to its end, and clean up after it.
 
         `before` is the last run for the same file. Where it is about to end it is waited for: what
@@ -160,8 +160,8 @@ class Downloader:
                 self._turns.release()
             if run.generation:
                 self._etags[key] = run.generation
-            if run.ledger.liars:
-                self._liars[key] = run.ledger.liars
+            if run.accounting.corrupt_sources:
+                self._corrupt_sources[key] = run.accounting.corrupt_sources
             if self._runs.get(key) is run:
                 del self._runs[key]
         await run.left.wait()
@@ -170,7 +170,7 @@ class Downloader:
         if self._ending.get(key) is asyncio.current_task():
             del self._ending[key]
 
-    async def _take_turn(self, run: Run) -> bool:
+    async def _take_turn(self, run: DownloadTask) -> bool:
         """Wait in line for a while; False: the line is long, and the run begins with little."""
         try:
             await asyncio.wait_for(self._turns.acquire(), _TURN)
@@ -179,7 +179,7 @@ class Downloader:
             return False
         return True
 
-    async def _wait_for_turn(self, run: Run) -> bool:
+    async def _wait_for_turn(self, run: DownloadTask) -> bool:
         """Let a run that has begun on one connection use more when its turn comes; True: it came.
 
         False when the run was over first.
@@ -194,7 +194,7 @@ class Downloader:
             run.limit(None)
         return came
 
-    def leave(self, run: Run, download: Download) -> None:
+    def leave(self, run: DownloadTask, download: DownloadReader) -> None:
         """Take a reader out. The download goes on if others read it, if it is half done, or if
         somebody lied in it: who did is worth knowing, and the reader comes back.
         """
@@ -208,7 +208,7 @@ class Downloader:
         if not run.over.is_set() and not run.suspicious and run.share < 0.5:
             run.stop()
 
-    def wanted(self, run: Run) -> None:
+    def wanted(self, run: DownloadTask) -> None:
         """Tell a run where its readers wait."""
         offsets = sorted({d.position for d in self._readers.get(run, ()) if d.reading})
         run.want(tuple(offsets))
@@ -226,13 +226,13 @@ class Downloader:
         self._runs.clear()
 
 
-class Download:
+class DownloadReader:
     """One reader's handle. Call `release` when done, in any case."""
 
     def __init__(
         self,
         artifact: Artifact,
-        run: Run | None,
+        run: DownloadTask | None,
         downloader: Downloader,
         stored: StoredFile | None,
         generation: int,
@@ -334,7 +334,7 @@ class Download:
             run.unwatch(changed.set)
             self.reading = False
 
-    def _next(self, run: Run, end: int) -> bytes:
+    def _next(self, run: DownloadTask, end: int) -> bytes:
         spool = run.spool
         if spool is None:
             return b""
@@ -345,7 +345,7 @@ class Download:
         run.given.add(self.position, self.position + len(data))
         return data
 
-    async def _plainly(self, run: Run, start: int, end: int) -> AsyncIterator[bytes]:
+    async def _plainly(self, run: DownloadTask, start: int, end: int) -> AsyncIterator[bytes]:
         hasher = None
         if self.artifact.digest is not None and end == run.size and start == 0:
             if run.spool is not None:
@@ -354,9 +354,9 @@ class Download:
                 from headrace.download.spool import hasher_for  # noqa: PLC0415
 
                 hasher = hasher_for(self.artifact.digest)
-        async for data in stream_plainly(
+        async for data in stream_without_disk(
             run,
-            self._downloader.around,
+            self._downloader.context,
             self.position,
             end,
             hasher,

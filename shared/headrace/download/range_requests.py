@@ -12,10 +12,10 @@ from headrace.models import Fault, Source
 from headrace.transfer import messages as m
 
 if TYPE_CHECKING:
-    from headrace.download.task import Run
+    from headrace.download.task import DownloadTask
     from headrace.upstream.client import RangeStream
 
-__all__ = ["Pull"]
+__all__ = ["SegmentRequest"]
 
 _log = logging.getLogger("headrace.transfer")
 
@@ -26,10 +26,10 @@ _MOMENT = 0.005
 _SETTLING = 1000
 
 
-class Pull:
+class SegmentRequest:
     """Performs one `Fetch` for a run and tells the machine how it goes."""
 
-    def __init__(self, run: Run, fetch: m.Fetch, source: Source, host: str) -> None:
+    def __init__(self, run: DownloadTask, fetch: m.Fetch, source: Source, host: str) -> None:
         """Begin at once; the connection to `host` is taken already and given back at the end."""
         self._run = run
         self._fetch = fetch
@@ -43,7 +43,7 @@ class Pull:
         self._closed = False
         self._writing = False
         """What was received is being put down: the machine counts on it, so it must get there."""
-        run.ledger.began(source.id, run.now())
+        run.accounting.began(source.id, run.now())
         self.task = asyncio.create_task(self._perform())
         # A task that is cancelled before its first step never gets to its `finally`.
         self.task.add_done_callback(lambda _: self._close())
@@ -69,7 +69,9 @@ class Pull:
             self._close()
         if self.wanted:
             if isinstance(event, m.Failed):
-                run.ledger.blame(self._source.id, event.fault, event.detail, event.retry_after)
+                run.accounting.count_fault(
+                    self._source.id, event.fault, event.detail, event.retry_after
+                )
             run.tell(event)
 
     def _close(self) -> None:
@@ -78,16 +80,16 @@ class Pull:
             return
         self._closed = True
         run = self._run
-        run.pulls.forget(self._fetch.request, self)
-        run.ledger.ended(self._source.id, self._received, run.now())
-        run.around.connections.give(self._host, self._source.id)
+        run.requests.forget(self._fetch.request, self)
+        run.accounting.ended(self._source.id, self._received, run.now())
+        run.context.connections.give(self._host, self._source.id)
 
     async def _ask(self) -> None:
         run, fetch, source = self._run, self._fetch, self._source
-        headers = dict(run.around.headers_for(run.artifact, source))
+        headers = dict(run.context.headers_for(run.artifact, source))
         if fetch.etag and fetch.start and not fetch.etag.startswith("W/"):
             headers["if-range"] = fetch.etag
-        async with run.around.client.open_range(
+        async with run.context.client.open_range(
             source.url,
             fetch.start,
             fetch.end,
@@ -95,7 +97,7 @@ class Pull:
             connect_timeout=fetch.connect_timeout,
             first_byte_timeout=fetch.first_byte_timeout,
         ) as stream:
-            run.ledger.answered(source, stream.rtt)
+            run.accounting.answered(source, stream.rtt)
             if stream.total is not None:
                 await run.prepare(stream.total)
             run.tell(m.Opened(fetch.request, stream.total, stream.ranged, stream.etag))

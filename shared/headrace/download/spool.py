@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 from headrace.errors import StoreError
 from headrace.models import Digest
-from headrace.transfer.range_set import Extents
+from headrace.transfer.range_set import RangeSet
 
-__all__ = ["Bytes", "Memory", "Spool", "hasher_for"]
+__all__ = ["MemoryFile", "Spool", "SpoolFile", "hasher_for"]
 
 #: Bytes that one call to the thread hashes.
 _STRETCH = 4 << 20
@@ -28,7 +28,7 @@ _BUSY = 0.02
 _AGAIN = 512
 
 
-class Bytes(Protocol):
+class SpoolFile(Protocol):
     """What a spool needs of a file; the store's `Partial` has it."""
 
     @property
@@ -45,7 +45,7 @@ class Bytes(Protocol):
         """Drop bytes."""
 
 
-class Memory:
+class MemoryFile:
     """A small file's bytes while the disk cannot take them."""
 
     def __init__(self, size: int) -> None:
@@ -75,11 +75,11 @@ def hasher_for(digest: Digest) -> Any:
 class Spool:
     """The bytes of one file, what of them is there, and how far they are hashed."""
 
-    def __init__(self, file: Bytes, size: int, digest: Digest | None) -> None:
+    def __init__(self, file: SpoolFile, size: int, digest: Digest | None) -> None:
         """Take over what the file has."""
         self.file = file
         self.size = size
-        self.written = Extents((low, min(high, size)) for low, high in file.have if low < size)
+        self.written = RangeSet((low, min(high, size)) for low, high in file.have if low < size)
         self._digest = digest
         self._hasher = hasher_for(digest) if digest else None
         self._hashed = 0

@@ -12,20 +12,20 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from headrace.download.accounting import Ledger
-from headrace.download.pulls import Pulls
-from headrace.download.spool import Memory, Spool
+from headrace.download.accounting import Accounting
+from headrace.download.pulls import SegmentRequests
+from headrace.download.spool import MemoryFile, Spool
 from headrace.errors import IntegrityError, StoreError, TransferError
 from headrace.models import Artifact, Source
 from headrace.transfer import messages as m
 from headrace.transfer.machine import HOLD_BACK, WHOLE_BELOW, Phase, Spec, Transfer
-from headrace.transfer.range_set import Extents
+from headrace.transfer.range_set import RangeSet
 
 if TYPE_CHECKING:
-    from headrace.download.context import Surroundings
+    from headrace.download.context import DownloadContext
     from headrace.system.storage.store import StoredFile
 
-__all__ = ["Run"]
+__all__ = ["DownloadTask"]
 
 _log = logging.getLogger("headrace.transfer")
 
@@ -35,21 +35,21 @@ _LATE, _LATE_EVERY = 4.0, 0.4
 _LATE_SMALL = 7.0
 
 
-class Run:
+class DownloadTask:
     """Drives one `Transfer`. Everything happens on the event loop's thread."""
 
     def __init__(
         self,
         artifact: Artifact,
         sources: Sequence[Source],
-        around: Surroundings,
+        around: DownloadContext,
         more: Callable[[], Sequence[Source]] | None = None,
     ) -> None:
         """Prepare; `start` begins."""
         self.artifact = artifact
-        self.around = around
+        self.context = around
         self.sources = {source.id: source for source in sources}
-        self.ledger = Ledger(artifact, self.sources, around.report, around.observe)
+        self.accounting = Accounting(artifact, self.sources, around.report, around.observe)
         self.transfer: Transfer | None = None
         self.spool: Spool | None = None
         self.stored: StoredFile | None = None
@@ -58,7 +58,7 @@ class Run:
         """The disk cannot take the file: each reader streams for itself."""
         self.generation = 0
         """Counts the times that wrong bytes went out."""
-        self.given = Extents()
+        self.given = RangeSet()
         """What any reader was given."""
         self.spoilt: list[tuple[int, int]] = []
         """What proved wrong or worthless, in the order in which it was found."""
@@ -71,7 +71,7 @@ class Run:
         self._more = more
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
-        self.pulls = Pulls(self)
+        self.requests = SegmentRequests(self)
         self._tasks: set[asyncio.Task[None]] = set()
         self._watchers: set[Callable[[], None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -81,12 +81,14 @@ class Run:
         self._most = 1 << 30
         self._preparing = asyncio.Lock()
         self._performers: dict[type, Callable[[Any], object]] = {
-            m.Fetch: self.pulls.fetch,
-            m.Shrink: self.pulls.shrink,
-            m.Cancel: self.pulls.cancel,
+            m.Fetch: self.requests.fetch,
+            m.Shrink: self.requests.shrink,
+            m.Cancel: self.requests.cancel,
             m.Forget: self._forget,
             m.Verify: lambda _: self._spawn(self._verify()),
-            m.Blame: lambda blame: self.ledger.blame(blame.source, blame.fault, blame.detail),
+            m.SourceFault: lambda blame: self.accounting.count_fault(
+                blame.source, blame.fault, blame.detail
+            ),
             m.Finish: lambda _: self._finish(),
             m.Fail: self._give_up,
         }
@@ -113,7 +115,7 @@ class Run:
             return max(self.transfer.horizon, size - HOLD_BACK)
         if self.transfer.phase is not Phase.DONE or self.confirmed:
             return self.transfer.horizon
-        whole = size <= max(WHOLE_BELOW, self.artifact.whole_below) and not self._is_late()
+        whole = size <= max(WHOLE_BELOW, self.artifact.verify_first_below) and not self._is_late()
         return 0 if whole else size - HOLD_BACK
 
     @property
@@ -136,7 +138,7 @@ class Run:
     @property
     def suspicious(self) -> bool:
         """Whether the digest has not agreed before."""
-        return self.transfer is not None and self.transfer.court.mismatches > 0
+        return self.transfer is not None and self.transfer.integrity.mismatches > 0
 
     def watch(self, call: Callable[[], None]) -> None:
         """Call when bytes came or something else changed for readers."""
@@ -148,7 +150,7 @@ class Run:
 
     def want(self, offsets: tuple[int, ...]) -> None:
         """Tell where readers wait."""
-        self.tell(m.Wanted(offsets))
+        self.tell(m.ReadersAt(offsets))
 
     def limit(self, requests: int | None) -> None:
         """Allow so many requests at a time; None: as many as the machine likes."""
@@ -168,7 +170,7 @@ class Run:
         if size is not None:
             await self._open_spool(size)
         held = tuple(self.spool.written) if self.spool else ()
-        spec = Spec(size, one.digest is not None, held, one.etag, one.whole_below)
+        spec = Spec(size, one.digest is not None, held, one.etag, one.verify_first_below)
         if not self.confirmed:
             self._confirming = self._spawn(self._confirm())
         self.transfer = Transfer(spec, list(self.sources.values()), self.now())
@@ -204,8 +206,8 @@ class Run:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        self.around.connections.leave(self)
-        return self.pulls.cancel_all()
+        self.context.connections.leave(self)
+        return self.requests.cancel_all()
 
     def _fail(self, error: TransferError, *, loud: bool = True) -> None:
         if self.failure is not None:
@@ -227,7 +229,7 @@ class Run:
         until = self.now() + _LATE
         while self.now() < until and not self.over.is_set():
             await asyncio.sleep(_LATE_EVERY)
-            late = tuple(s for s in more() if s.id not in self.ledger.liars)
+            late = tuple(s for s in more() if s.id not in self.accounting.corrupt_sources)
             if late and not self.over.is_set():
                 self.sources.update({s.id: s for s in late})
                 self.tell(m.Joined(late))
@@ -235,7 +237,7 @@ class Run:
     # ------------------------------------------------------------------ the origin's word
 
     async def _confirm(self) -> None:
-        self.confirmed = await self.around.confirmed(self.artifact)
+        self.confirmed = await self.context.confirmed(self.artifact)
         if not self.confirmed:
             self._spoil(0, self.size or 0)
             what = f"the origin does not confirm {self.artifact.name}"
@@ -267,7 +269,7 @@ class Run:
         digest = self.artifact.digest
         key = str(digest) if digest else f"url:{self.artifact.url}"
         try:
-            partial = await asyncio.to_thread(self.around.store.partial, key, size)
+            partial = await asyncio.to_thread(self.context.store.partial, key, size)
             if digest is None:  # a resumed file could not be checked against anything
                 for low, high in partial.have:
                     partial.forget(low, high)
@@ -279,7 +281,7 @@ class Run:
         """Go on in memory where the file is small, else leave each reader to its own stream."""
         old = self.spool
         size = old.size if old else size
-        if self.diskless or size is None or (old and isinstance(old.file, Memory)):
+        if self.diskless or size is None or (old and isinstance(old.file, MemoryFile)):
             return
         _log.warning("%s goes on without the disk: %s", self.artifact.name, error)
         if size > WHOLE_BELOW:
@@ -288,7 +290,7 @@ class Run:
             self.answered.set()
             self._changed()
             return
-        memory = Memory(size)
+        memory = MemoryFile(size)
         self.spool = Spool(memory, size, self.artifact.digest)
         if old is not None:
             for low, high in old.written:
@@ -337,7 +339,7 @@ class Run:
         self.spoilt.append((start, end))
         if any(self.given.within(start, end)):
             self.generation += 1
-            self.given = Extents()  # what was given bears the old ETag
+            self.given = RangeSet()  # what was given bears the old ETag
 
     def _give_up(self, action: m.Fail) -> None:
         kind = IntegrityError if action.integrity else TransferError
@@ -388,13 +390,13 @@ class Run:
 
     async def _keep(self) -> None:
         """Put the file in the store and tell about it. Readers are served meanwhile."""
-        digest, spool, store = self.artifact.digest, self.spool, self.around.store
+        digest, spool, store = self.artifact.digest, self.spool, self.context.store
         assert spool is not None
-        if digest is not None and not isinstance(spool.file, Memory):
+        if digest is not None and not isinstance(spool.file, MemoryFile):
             try:
                 self.stored = await asyncio.to_thread(store.commit, cast("Any", spool.file), digest)
             except StoreError as error:
                 _log.warning("%s was not kept: %s", self.artifact.name, error)
-        self.ledger.finished(spool.size, self.age)
+        self.accounting.finished(spool.size, self.age)
         self.over.set()
         self._changed()

@@ -15,7 +15,7 @@ from typing import Any
 from headrace.models import SourceFailed, TransferFinished
 from headrace.redact import for_display
 
-__all__ = ["Finished", "Ledger", "Saving", "saving"]
+__all__ = ["Activity", "Finished", "Saving", "saving"]
 
 #: Transfers and incidents that are remembered one by one.
 RECENT = 50
@@ -65,7 +65,7 @@ def saving(event: TransferFinished, rates: Mapping[str, float]) -> Saving | None
 
 
 @dataclass(slots=True)
-class Ledger:
+class Activity:
     """Counts, and remembers the last of everything."""
 
     rates: Callable[[TransferFinished], Mapping[str, float]] = lambda _: {}

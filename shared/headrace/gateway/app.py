@@ -18,10 +18,10 @@ from starlette.routing import BaseRoute, Mount, Route
 from headrace.config import Folders, Settings
 from headrace.errors import UpstreamError
 from headrace.gateway import views
-from headrace.gateway.exchange import Exchange, Gone, Receive, Scope, Send
+from headrace.gateway.exchange import ClientDisconnect, Exchange, Receive, Scope, Send
 from headrace.gateway.guard import Guard
 from headrace.gateway.serve_document import DocumentHandler
-from headrace.gateway.wiring import Parts, assemble
+from headrace.gateway.wiring import Components, assemble
 from headrace.interface.hookspecs import DiscoveredOrigin, Ecosystem
 from headrace.interface.manager import Plugins
 from headrace.models import (
@@ -57,7 +57,7 @@ def build_app(  # noqa: PLR0917 - the seam that server, tests and benchmarks sha
 ) -> Starlette:
     """Put the gateway together. Nothing is asked, opened or started before its lifespan begins."""
     parts = assemble(settings, folders, origins, env, plugins)
-    parts.ledger.rates = lambda event: views.rates(parts, event)
+    parts.activity.rates = lambda event: views.rates(parts, event)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -76,7 +76,7 @@ def build_app(  # noqa: PLR0917 - the seam that server, tests and benchmarks sha
         Route("/status", _Page(parts, views.status), methods=None),
         Route("/metrics", _Page(parts, views.exposition), methods=None),
         Route("/explain", _Page(parts, views.explain), methods=None),
-        *(Mount(prefix.rstrip("/"), app=_Endpoint(parts, each)) for prefix, each in doors),
+        *(Mount(prefix.rstrip("/"), app=_EcosystemEndpoint(parts, each)) for prefix, each in doors),
         Mount("/", app=_Nothing()),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
@@ -86,10 +86,10 @@ def build_app(  # noqa: PLR0917 - the seam that server, tests and benchmarks sha
     return app
 
 
-class _Endpoint:
+class _EcosystemEndpoint:
     """One prefix of an ecosystem."""
 
-    def __init__(self, parts: Parts, ecosystem: Ecosystem) -> None:
+    def __init__(self, parts: Components, ecosystem: Ecosystem) -> None:
         self._parts = parts
         self._ecosystem = ecosystem
         self._documents = DocumentHandler(parts, ecosystem)
@@ -101,12 +101,12 @@ class _Endpoint:
         try:
             plan = self._ecosystem.plan(exchange.request)
             await self._perform(exchange, plan)
-        except Gone:
+        except ClientDisconnect:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the origin is the answer
             await self._rescue(exchange, plan, error)
         finally:
-            self._parts.ledger.answered(self._ecosystem.name, exchange.status or 0)
+            self._parts.activity.answered(self._ecosystem.name, exchange.status or 0)
 
     async def _perform(self, exchange: Exchange, plan: Plan) -> None:
         match plan:
@@ -131,7 +131,7 @@ class _Endpoint:
 
     async def _follow(self, request: Request, plan: ServeArtifact, artifact: Artifact) -> None:
         """Read ahead from a small artifact that is a page itself."""
-        content = await self._parts.small.at_hand(artifact)
+        content = await self._parts.small_files.cached(artifact)
         if content is not None:
             page = Document(artifact.url, content, artifact.content_type)
             self._parts.read_ahead.follow(self._ecosystem, plan, page, request)
@@ -142,7 +142,7 @@ class _Endpoint:
         Its client has it already; the store has it a moment later.
         """
         for _ in range(_MOMENTS):
-            content = await self._parts.small.at_hand(artifact)
+            content = await self._parts.small_files.cached(artifact)
             if content is not None:
                 page = Document(artifact.url, content, artifact.content_type)
                 with contextlib.suppress(ValueError):
@@ -181,7 +181,7 @@ class _Endpoint:
         if exchange.started:
             return
         words = f"headrace failed here; its log says why at {reference}"
-        url = self._parts.way_out(plan)
+        url = self._parts.origin_redirect(plan)
         if url is not None:
             await exchange.redirect(url, words)
         else:
@@ -193,7 +193,7 @@ class _Page:
     """One of the gateway's own pages."""
 
     def __init__(
-        self, parts: Parts, make: Callable[[Parts, Request], Made | Awaitable[Made]]
+        self, parts: Components, make: Callable[[Components, Request], Made | Awaitable[Made]]
     ) -> None:
         self._parts = parts
         self._make = make

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from headrace.models import Request, Response
 
-__all__ = ["Exchange", "Gone", "Receive", "Scope", "Send"]
+__all__ = ["ClientDisconnect", "Exchange", "Receive", "Scope", "Send"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -26,7 +26,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 CHUNK = 512 * 1024
 
 
-class Gone(Exception):  # noqa: N818 - a fact, no error
+class ClientDisconnect(Exception):  # noqa: N818 - a fact, no error
     """The client went away before its answer was complete."""
 
 
@@ -110,7 +110,7 @@ class Exchange:
                     finally:
                         data = await ahead
                 if gone.done():
-                    raise Gone
+                    raise ClientDisconnect
                 if not left:
                     await self.end(data)
         finally:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from headrace.gateway import negotiation
-from headrace.gateway.exchange import Exchange, Gone, Receive, Scope, Send
-from headrace.gateway.wiring import Parts
-from headrace.interface.hookspecs import Ecosystem, ForEverybody, Phrases
+from headrace.gateway.exchange import ClientDisconnect, Exchange, Receive, Scope, Send
+from headrace.gateway.wiring import Components
+from headrace.interface.hookspecs import AllowsAnonymous, Ecosystem, FormatsRefusals
 from headrace.models import Request
 
 __all__ = ["Guard"]
@@ -28,7 +28,7 @@ class Guard:
     def __init__(
         self,
         app: Callable[..., Awaitable[None]],
-        parts: Parts,
+        parts: Components,
         token: str | None,
         doors: Sequence[tuple[str, Ecosystem]],
     ) -> None:
@@ -54,7 +54,7 @@ class Guard:
             return
         try:
             await self._app(scope, receive, send)
-        except Gone:
+        except ClientDisconnect:
             pass
         except Exception as error:  # noqa: BLE001 - the last net; the doors have their own
             reference = self._parts.incident(error, exchange.request.path)
@@ -74,7 +74,7 @@ class Guard:
         kept = {name: value for name, value in headers.items() if name != "authorization"}
         exchange.request = Request(method, path, query, kept)
         ecosystem = self._ecosystem(path)
-        if isinstance(ecosystem, Phrases):
+        if isinstance(ecosystem, FormatsRefusals):
             exchange.phrased = ecosystem.phrased
         if sum(len(k) + len(v) for k, v in scope["headers"]) > negotiation.MAX_HEADERS:
             raise _Refused(431, "more headers than any client of ours sends")
@@ -93,5 +93,5 @@ class Guard:
         return next((each for prefix, each in self._doors if below.startswith(prefix)), None)
 
     def _let_in(self, path: str, ecosystem: Ecosystem | None, shown: str | None) -> bool:
-        free = isinstance(ecosystem, ForEverybody) and ecosystem.for_everybody
+        free = isinstance(ecosystem, AllowsAnonymous) and ecosystem.for_everybody
         return free or path == "/healthz" or negotiation.authorised(shown, self._token)

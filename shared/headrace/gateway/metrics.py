@@ -4,48 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from headrace.gateway.activity import Ledger
+from headrace.gateway.activity import Activity
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def exposition(ledger: Ledger, gauges: Mapping[str, float]) -> bytes:
+def exposition(activity: Activity, gauges: Mapping[str, float]) -> bytes:
     """Write all counters, and `gauges` by name."""
     lines: list[str] = []
     _family(
         lines,
         "documents_total",
         "Documents by how they were served.",
-        [({"how": how}, count) for how, count in ledger.documents.items()],
+        [({"how": how}, count) for how, count in activity.documents.items()],
     )
     _family(
         lines,
         "answers_total",
         "Answers by ecosystem and status.",
-        [(_pair(word, "ecosystem", "status"), count) for word, count in ledger.answers.items()],
+        [(_pair(word, "ecosystem", "status"), count) for word, count in activity.answers.items()],
     )
     _family(
         lines,
         "source_bytes_total",
         "Bytes of finished transfers by source.",
-        [({"source": source}, count) for source, count in ledger.bytes_by_source.items()],
+        [({"source": source}, count) for source, count in activity.bytes_by_source.items()],
     )
     _family(
         lines,
         "source_faults_total",
         "Faults of sources that were survived.",
-        [(_pair(word, "source", "fault"), count) for word, count in ledger.faults.items()],
+        [(_pair(word, "source", "fault"), count) for word, count in activity.faults.items()],
     )
-    _family(lines, "transfers_total", "Finished transfers.", [({}, ledger.transfers)])
-    _family(lines, "store_hits_total", "Files that the store had.", [({}, ledger.from_store)])
-    _family(lines, "served_bytes_total", "Bytes of artifacts.", [({}, ledger.bytes_served)])
+    _family(lines, "transfers_total", "Finished transfers.", [({}, activity.transfers)])
+    _family(lines, "store_hits_total", "Files that the store had.", [({}, activity.from_store)])
+    _family(lines, "served_bytes_total", "Bytes of artifacts.", [({}, activity.bytes_served)])
     _family(
         lines,
         "saved_seconds_total",
         "Estimated seconds saved against the best single source.",
-        [({}, round(ledger.saved, 3))],
+        [({}, round(activity.saved, 3))],
     )
     for name, value in gauges.items():
         lines += [f"# TYPE headrace_{name} gauge", f"headrace_{name} {value:g}"]

@@ -14,21 +14,21 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from headrace.artifacts.index import Registry
-from headrace.artifacts.small_files import SmallArtifacts
-from headrace.download.downloader import Download, Downloader
+from headrace.artifacts.index import ArtifactIndex
+from headrace.artifacts.small_files import SmallFiles
+from headrace.download.downloader import Downloader, DownloadReader
 from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamError
-from headrace.gateway.exchange import Exchange, Gone
-from headrace.http.conditional import Wanted, matches, wanted_range
+from headrace.gateway.exchange import ClientDisconnect, Exchange
+from headrace.http.conditional import SelectedRange, matches, select_range
 from headrace.http.ranges import RangeRequest, Unsatisfiable
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, ServeArtifact, Source
 from headrace.redact import for_files
 from headrace.system.storage.store import Store, StoredFile
-from headrace.upstream.auth.mirror_logins import Logins
-from headrace.upstream.auth.origin_credentials import Credentials
+from headrace.upstream.auth.mirror_logins import MirrorLogins
+from headrace.upstream.auth.origin_credentials import OriginCredentials
 
-__all__ = ["Artifacts", "Choice", "etag_of"]
+__all__ = ["ArtifactHandler", "SourceSelection", "etag_of"]
 
 _log = logging.getLogger("headrace.artifacts")
 
@@ -46,7 +46,7 @@ REMEMBERED = 1024
 _FOR_EVER = "max-age=365000000, immutable"
 
 
-class Choice(Protocol):
+class SourceSelection(Protocol):
     """What serving needs of `Sources`."""
 
     def choose(self, artifact: Artifact, ecosystem: Ecosystem) -> tuple[Source, ...]:
@@ -57,7 +57,7 @@ class Choice(Protocol):
 
 
 def etag_of(artifact: Artifact) -> str:
-    """Return the strong entity tag of checked bytes, in `Download.etag`'s form."""
+    """Return the strong entity tag of checked bytes, in `DownloadReader.etag`'s form."""
     return f'"{artifact.digest.value[:32]}"' if artifact.digest else '""'
 
 
@@ -69,29 +69,29 @@ class _Body:
     etag: str
 
 
-class Artifacts:
+class ArtifactHandler:
     """Answers requests for files."""
 
     def __init__(
         self,
         *,
-        registry: Registry,
+        artifact_index: ArtifactIndex,
         store: Store,
         downloader: Downloader,
-        sources: Choice,
-        credentials: Credentials,
-        logins: Logins,
-        small: SmallArtifacts,
+        sources: SourceSelection,
+        credentials: OriginCredentials,
+        logins: MirrorLogins,
+        small_files: SmallFiles,
         hit: Callable[[int], None],
     ) -> None:
         """All of these are shared by all requests; `hit` counts bytes that the store gave."""
-        self._registry = registry
+        self._artifact_index = artifact_index
         self._store = store
         self._downloader = downloader
         self._sources = sources
         self._credentials = credentials
         self._logins = logins
-        self._small = small
+        self._small_files = small_files
         self._hit = hit
         self._burnt: OrderedDict[str, str] = OrderedDict()
 
@@ -101,7 +101,7 @@ class Artifacts:
         """
         return self._burnt.get(artifact.path) or etag_of(artifact)
 
-    def _remember(self, artifact: Artifact, download: Download) -> None:
+    def _remember(self, artifact: Artifact, download: DownloadReader) -> None:
         if artifact.digest is not None and download.etag != etag_of(artifact):
             self._burnt[artifact.path] = download.etag
             while len(self._burnt) > REMEMBERED:
@@ -113,7 +113,7 @@ class Artifacts:
         """Answer; return the artifact when there is one, whatever the answer was."""
         until = asyncio.get_running_loop().time() + HEADERS_WITHIN
         try:
-            artifact = await self._registry.find(ecosystem, plan, form)
+            artifact = await self._artifact_index.find(ecosystem, plan, form)
         except (UpstreamError, ValueError) as error:
             await self._unknown(exchange, plan, f"the page that names it cannot be had: {error}")
             return None
@@ -166,11 +166,11 @@ class Artifacts:
     ) -> Artifact | None:
         """Look up once more what was replaced at its origin; None: nothing to be done now."""
         if exchange.started:
-            self._registry.renew(ecosystem, plan)
+            self._artifact_index.renew(ecosystem, plan)
             return None
         try:
             async with asyncio.timeout_at(until):
-                newer = await self._registry.renewed(ecosystem, plan)
+                newer = await self._artifact_index.renewed(ecosystem, plan)
         except (UpstreamError, ValueError, TimeoutError) as error:
             _log.info("%s is not looked up again: %s", artifact.path, error)
             return None
@@ -179,7 +179,7 @@ class Artifacts:
     # ------------------------------------------------------------------ the ways out
 
     async def _unknown(self, exchange: Exchange, plan: ServeArtifact, why: str) -> None:
-        url = self._registry.origin_url(plan)
+        url = self._artifact_index.origin_url(plan)
         public = plan.url is not None or (
             plan.named_by is not None and not plan.named_by.origin.private
         )
@@ -228,7 +228,7 @@ class Artifacts:
 
     async def _little(self, exchange: Exchange, artifact: Artifact, until: float) -> None:
         async with asyncio.timeout_at(until):
-            content = await self._small.get(artifact)
+            content = await self._small_files.get(artifact)
         body = _Body(len(content), etag_of(artifact))
         wanted = await self._begin(exchange, artifact, body)
         if wanted is not None:
@@ -239,7 +239,7 @@ class Artifacts:
         size = artifact.size
         if size is None:
             async with asyncio.timeout_at(until):
-                size = await self._small.size(artifact)
+                size = await self._small_files.size(artifact)
         await self._begin(exchange, artifact, _Body(size, self._etag(artifact)))
 
     async def _download(
@@ -261,14 +261,14 @@ class Artifacts:
                 if not pump.done():
                     pump.cancel()
                     await asyncio.wait({pump})
-                    raise Gone
+                    raise ClientDisconnect
                 pump.result()
         finally:
             self._remember(artifact, download)
             download.release()
 
     async def _pump(
-        self, exchange: Exchange, artifact: Artifact, download: Download, until: float
+        self, exchange: Exchange, artifact: Artifact, download: DownloadReader, until: float
     ) -> None:
         """Stream a download; TimeoutError when the client would wait too long."""
         loop = asyncio.get_running_loop()
@@ -303,7 +303,7 @@ class Artifacts:
         if left == 0:
             await exchange.end()
 
-    def _may_start(self, artifact: Artifact, download: Download) -> bool:
+    def _may_start(self, artifact: Artifact, download: DownloadReader) -> bool:
         """Whether to promise a body that has not begun to come.
 
         Bytes that arrive and wait for their digest are as good as there. At a private origin the
@@ -323,27 +323,29 @@ class Artifacts:
             return False
         body = _Body(size, etag_of(artifact))
         try:
-            wanted = wanted_range(exchange.request.headers, size, body.etag)
+            wanted = select_range(exchange.request.headers, size, body.etag)
         except Unsatisfiable:
             return False
         if not wanted.partial or wanted.end - wanted.start > GLANCE:
             return False
-        content = await self._small.part(artifact, wanted.start, wanted.end, HEADERS_WITHIN / 2)
+        content = await self._small_files.part(
+            artifact, wanted.start, wanted.end, HEADERS_WITHIN / 2
+        )
         if content is None:
             return False
         await self._begin(exchange, artifact, body)
         await exchange.end(content)
         return True
 
-    def _wanted(self, artifact: Artifact, asked: Mapping[str, str], body: _Body) -> Wanted:
+    def _wanted(self, artifact: Artifact, asked: Mapping[str, str], body: _Body) -> SelectedRange:
         """Read the client's range; where wrong bytes went out only If-Range makes a part of it."""
         if artifact.path in self._burnt and "if-range" not in asked:
-            return Wanted(0, body.size, partial=False)
-        return wanted_range(asked, body.size, body.etag)
+            return SelectedRange(0, body.size, partial=False)
+        return select_range(asked, body.size, body.etag)
 
     async def _begin(
         self, exchange: Exchange, artifact: Artifact, body: _Body, *, send: bool = True
-    ) -> Wanted | None:
+    ) -> SelectedRange | None:
         """Decide on the head of an answer, and send it; None when the answer is complete with it.
 
         With `send` False only the complete ones (304, 416, HEAD) are sent.
@@ -353,7 +355,7 @@ class Artifacts:
             "content-type": artifact.content_type,
             "accept-ranges": "bytes",
             "etag": body.etag,
-            "cache-control": _FOR_EVER if artifact.digest and artifact.lasting else "no-cache",
+            "cache-control": _FOR_EVER if artifact.digest and artifact.immutable else "no-cache",
             **dict(artifact.answer_headers),
         }
         if matches(asked.get("if-none-match"), [body.etag]):
@@ -374,7 +376,9 @@ class Artifacts:
         return wanted
 
 
-def _head_of(headers: Mapping[str, str], wanted: Wanted, size: int) -> tuple[int, dict[str, str]]:
+def _head_of(
+    headers: Mapping[str, str], wanted: SelectedRange, size: int
+) -> tuple[int, dict[str, str]]:
     length = {"content-length": str(wanted.end - wanted.start)}
     if not wanted.partial:
         return 200, {**headers, **length}

@@ -15,10 +15,10 @@ from contextlib import aclosing
 from headrace.documents.passthrough_headers import head_for, is_known
 from headrace.documents.renderings import Rendered
 from headrace.errors import StoreError, UpstreamError
-from headrace.gateway.exchange import Exchange, Gone
-from headrace.gateway.wiring import Parts
+from headrace.gateway.exchange import ClientDisconnect, Exchange
+from headrace.gateway.wiring import Components
 from headrace.http import conditional
-from headrace.http.caching import demand
+from headrace.http.caching import request_max_age
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Document, Fault, ServeDocument
 from headrace.redact import for_display, for_files
@@ -41,7 +41,7 @@ class DocumentHandler:
     """The documents of one ecosystem."""
 
     def __init__(
-        self, parts: Parts, ecosystem: Ecosystem, *, clock: Callable[[], float] = time.time
+        self, parts: Components, ecosystem: Ecosystem, *, clock: Callable[[], float] = time.time
     ) -> None:
         self._parts = parts
         self._ecosystem = ecosystem
@@ -50,15 +50,15 @@ class DocumentHandler:
     async def serve(self, exchange: Exchange, plan: ServeDocument) -> None:
         """Answer, whatever happens upstream: with the page, the last known one, or the origin."""
         parts, request = self._parts, exchange.request
-        if plan.begins:
-            await self._verbatim(exchange, plan)
+        if plan.magic:
+            await self._passthrough(exchange, plan)
             return
         form = self._ecosystem.form(request, plan)
         try:
             page = await parts.documents.get(
-                self._ecosystem, plan, form, greatest_age=demand(request.headers)
+                self._ecosystem, plan, form, greatest_age=request_max_age(request.headers)
             )
-            mine = await parts.arranging.page(self._ecosystem, plan, request, page, form)
+            mine = await parts.variant_pages.page(self._ecosystem, plan, request, page, form)
             rendered = mine or await parts.documents.render(self._ecosystem, plan, page, form)
         except UpstreamError as error:
             await self._without(exchange, plan, error)
@@ -78,7 +78,7 @@ class DocumentHandler:
 
     # ------------------------------------------------------------------ as it is
 
-    async def _verbatim(self, exchange: Exchange, plan: ServeDocument) -> None:
+    async def _passthrough(self, exchange: Exchange, plan: ServeDocument) -> None:
         try:
             if exchange.head:
                 await self._describe(exchange, plan)
@@ -95,7 +95,7 @@ class DocumentHandler:
 
     async def _describe(self, exchange: Exchange, plan: ServeDocument) -> None:
         asked = exchange.request.headers
-        found = await self._parts.verbatim.head(plan, greatest_age=demand(asked))
+        found = await self._parts.passthrough.head(plan, greatest_age=request_max_age(asked))
         headers = head_for(found.document, self._clock(), stale=bool(found.stale))
         if is_known(asked, found.document):
             await exchange.whole(304, headers)
@@ -106,7 +106,7 @@ class DocumentHandler:
 
     async def _stream(self, exchange: Exchange, plan: ServeDocument) -> None:
         asked = exchange.request.headers
-        given = await self._parts.verbatim.get(plan, greatest_age=demand(asked))
+        given = await self._parts.passthrough.get(plan, greatest_age=request_max_age(asked))
         headers = head_for(given.document, self._clock(), stale=bool(given.stale))
         if is_known(asked, given.document):
             await exchange.whole(304, headers)
@@ -126,18 +126,18 @@ class DocumentHandler:
         client ask its user for a password that is not ours to take: 403 says the same to a
         resolver and asks for nothing. Everything else is the origin's to say.
         """
-        ledger = self._parts.ledger
+        activity = self._parts.activity
         if error.fault is Fault.MISSING:
-            ledger.document("missing")
+            activity.document("missing")
             await exchange.text(404, f"headrace: the origin has no such page: {error.message}")
         elif error.fault is Fault.FORBIDDEN and error.status is not None:
-            ledger.document("forbidden")
+            activity.document("forbidden")
             hint = "its credential (netrc, keyring, or the URL before `headrace on`) is missing or"
             await exchange.text(
                 403, f"headrace: {plan.origin.url} refuses: {error.message}; {hint} no longer right"
             )
         else:
-            ledger.document("redirected")
+            activity.document("redirected")
             _log.warning("%s: to the origin: %s", exchange.request.path, error)
             await exchange.redirect(for_files(plan.url), f"headrace: {error.message}")
 
@@ -185,5 +185,5 @@ async def _send_body(
         _log.warning("%s is cut: %s", for_display(document.url), error)
         return
     if gone.done():
-        raise Gone
+        raise ClientDisconnect
     await exchange.end()

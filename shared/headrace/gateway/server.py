@@ -21,7 +21,7 @@ from typing import Any
 
 import uvicorn
 
-__all__ = ["End", "Watcher", "serve"]
+__all__ = ["ExitReason", "LifespanListener", "serve"]
 
 #: Seconds that an idle connection of a client stays open. Longer than any installer pauses between
 #: two requests, so that it does not lose the race between its request and our close.
@@ -30,7 +30,7 @@ KEEP_ALIVE = 120
 TICK = 1.0
 
 
-class End(enum.Enum):
+class ExitReason(enum.Enum):
     """Why it ended."""
 
     TOLD = "told"
@@ -40,7 +40,7 @@ class End(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Watcher:
+class LifespanListener:
     """Who is told about the life of the server. The functions must return at once."""
 
     ready: Callable[[], None] = lambda: None
@@ -56,8 +56,8 @@ def serve(
     *,
     grace: float = 15.0,
     idle_exit: float | None = None,
-    watcher: Watcher | None = None,
-) -> End:
+    watcher: LifespanListener | None = None,
+) -> ExitReason:
     """Serve the ASGI application that `factory` gives, and return why it ended.
 
     SIGTERM and SIGINT close the sockets and let running responses finish for `grace` seconds; a
@@ -77,12 +77,12 @@ def serve(
         timeout_graceful_shutdown=max(1, round(grace)),
         backlog=1024,
     )
-    server = _Server(config, idle_exit, watcher or Watcher())
+    server = _Server(config, idle_exit, watcher or LifespanListener())
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             runner.run(server.serve(sockets=list(sockets)))
         except SystemExit:
-            return End.FAILED
+            return ExitReason.FAILED
     return server.end
 
 
@@ -97,9 +97,11 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 class _Server(uvicorn.Server):
     """uvicorn's server, with the differences that this module's docstring names."""
 
-    def __init__(self, config: uvicorn.Config, idle_exit: float | None, watcher: Watcher) -> None:
+    def __init__(
+        self, config: uvicorn.Config, idle_exit: float | None, watcher: LifespanListener
+    ) -> None:
         super().__init__(config)
-        self.end = End.FAILED
+        self.end = ExitReason.FAILED
         self._idle_exit = idle_exit
         self._watcher = watcher
         self._stirred = asyncio.Event()
@@ -108,7 +110,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
-        self.end = End.TOLD
+        self.end = ExitReason.TOLD
         self._watcher.ready()
 
     async def main_loop(self) -> None:
@@ -125,7 +127,7 @@ class _Server(uvicorn.Server):
             if state.total_requests != seen or state.tasks:
                 seen, since = state.total_requests, now
             elif self._idle_exit is not None and now - since >= self._idle_exit:
-                self.end = End.IDLE
+                self.end = ExitReason.IDLE
                 return
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 from headrace import __version__
 from headrace.errors import UpstreamError
 from headrace.gateway import metrics
-from headrace.gateway.wiring import Parts
+from headrace.gateway.wiring import Components
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Request, ServeArtifact, ServeDocument, TransferFinished
 from headrace.redact import for_display
@@ -25,12 +25,12 @@ __all__ = ["explain", "exposition", "health", "rates", "status"]
 _FEW = 3
 
 
-def health(parts: Parts, _: Request) -> tuple[str, bytes]:
+def health(parts: Components, _: Request) -> tuple[str, bytes]:
     """Answer a supervisor: who is this, and is it alive."""
     return _json({"headrace": __version__, "instance": instance(parts.folders), "pid": os.getpid()})
 
 
-def status(parts: Parts, _: Request) -> tuple[str, bytes]:
+def status(parts: Components, _: Request) -> tuple[str, bytes]:
     """Answer ``headrace status``."""
     table = {
         "version": __version__,
@@ -44,13 +44,13 @@ def status(parts: Parts, _: Request) -> tuple[str, bytes]:
             }
             for origin in parts.origins
         ],
-        **parts.ledger.table(),
+        **parts.activity.table(),
         "read_ahead": {
             "fetched": parts.read_ahead.fetched,
             "dropped": parts.read_ahead.dropped,
             "waiting": parts.read_ahead.waiting,
         },
-        "builds": [asdict(each) for each in parts.arranging.choices.values()],
+        "builds": [asdict(each) for each in parts.variant_pages.choices.values()],
         "sources": _sources(parts),
         "store": {"limit": parts.settings.store_limit},
         "plugins": {"in": parts.plugins.names, "left_out": parts.plugins.broken},
@@ -58,7 +58,7 @@ def status(parts: Parts, _: Request) -> tuple[str, bytes]:
     return _json(table)
 
 
-def _sources(parts: Parts) -> list[dict[str, Any]]:
+def _sources(parts: Components) -> list[dict[str, Any]]:
     now = time.time()
     records = parts.statistics.snapshot(parts.network())
     return [
@@ -74,7 +74,7 @@ def _sources(parts: Parts) -> list[dict[str, Any]]:
     ]
 
 
-def rates(parts: Parts, event: TransferFinished) -> dict[str, float]:
+def rates(parts: Components, event: TransferFinished) -> dict[str, float]:
     """Return what each source gives to whole transfers of this class, bytes per second."""
     records = parts.statistics.snapshot(parts.network())
     return {
@@ -84,17 +84,17 @@ def rates(parts: Parts, event: TransferFinished) -> dict[str, float]:
     }
 
 
-def exposition(parts: Parts, _: Request) -> tuple[str, bytes]:
+def exposition(parts: Components, _: Request) -> tuple[str, bytes]:
     """Answer Prometheus."""
     now = time.time()
     gauges = {
-        "uptime_seconds": now - parts.ledger.began,
+        "uptime_seconds": now - parts.activity.began,
         "read_ahead_waiting": float(parts.read_ahead.waiting),
     }
-    return metrics.CONTENT_TYPE, metrics.exposition(parts.ledger, gauges)
+    return metrics.CONTENT_TYPE, metrics.exposition(parts.activity, gauges)
 
 
-async def explain(parts: Parts, request: Request) -> tuple[str, bytes]:
+async def explain(parts: Components, request: Request) -> tuple[str, bytes]:
     """Answer ``headrace explain WHAT``: a path of the gateway, a file's name, or a page's name.
 
     Of a page the last files are told, or those whose names hold ``version``. A path whose digest
@@ -115,19 +115,19 @@ async def explain(parts: Parts, request: Request) -> tuple[str, bytes]:
             found["artifacts"] += named
         elif isinstance(plan, ServeArtifact) and plan.named_by is None and what.startswith("/"):
             with contextlib.suppress(UpstreamError):
-                artifact = await parts.registry.find(ecosystem, plan, "")
+                artifact = await parts.artifact_index.find(ecosystem, plan, "")
                 found["artifacts"] += [_artifact(parts, ecosystem, artifact)] if artifact else []
             continue
         found["artifacts"] += [
             _artifact(parts, ecosystem, each)
-            for each in parts.registry.named(what)
+            for each in parts.artifact_index.named(what)
             if each.ecosystem == ecosystem.name
         ]
     return _json(found)
 
 
 def _document(
-    parts: Parts, ecosystem: Ecosystem, plan: ServeDocument, version: str
+    parts: Components, ecosystem: Ecosystem, plan: ServeDocument, version: str
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     kept = parts.pages.get(plan.key)
     table: dict[str, Any] = {
@@ -150,7 +150,7 @@ def _document(
     return table, [_artifact(parts, ecosystem, each) for each in fitting[-_FEW:]]
 
 
-def _artifact(parts: Parts, ecosystem: Ecosystem, artifact: Artifact) -> dict[str, Any]:
+def _artifact(parts: Components, ecosystem: Ecosystem, artifact: Artifact) -> dict[str, Any]:
     stored = parts.store.find(artifact.digest) if artifact.digest else None
     return {
         "ecosystem": ecosystem.name,

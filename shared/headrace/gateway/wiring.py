@@ -10,21 +10,21 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from headrace.artifacts.index import Registry
+from headrace.artifacts.index import ArtifactIndex
 from headrace.artifacts.lookups import LookUps
-from headrace.artifacts.small_files import SmallArtifacts
+from headrace.artifacts.small_files import SmallFiles
 from headrace.config import Folders, Settings
 from headrace.documents.cache import Documents
-from headrace.documents.head_requests import Heads
-from headrace.documents.passthrough import Verbatim
+from headrace.documents.head_requests import HeadRequests
+from headrace.documents.passthrough import PassthroughDocuments
 from headrace.documents.passthrough_fetch import InParts
 from headrace.documents.provisional import Provisional
 from headrace.documents.read_ahead import ReadAhead
 from headrace.documents.renderings import Renderings
-from headrace.documents.variant_pages import Arranging
+from headrace.documents.variant_pages import VariantPages
 from headrace.download.downloader import Downloader
-from headrace.gateway.activity import Ledger
-from headrace.gateway.serve_artifact import LARGE, Artifacts
+from headrace.gateway.activity import Activity
+from headrace.gateway.serve_artifact import LARGE, ArtifactHandler
 from headrace.interface.hookspecs import DiscoveredOrigin, Ecosystem
 from headrace.interface.manager import Plugins
 from headrace.models import (
@@ -41,18 +41,18 @@ from headrace.models import (
     TransferFinished,
 )
 from headrace.redact import for_files
-from headrace.sources.candidates import ORIGIN, Sources
-from headrace.system.fingerprint import NetworkPage
-from headrace.system.memory import give_back, keep_small
+from headrace.sources.candidates import ORIGIN, Candidates
+from headrace.system.fingerprint import NetworkFingerprint
+from headrace.system.memory import limit_arenas, trim_heap
 from headrace.system.statistics import Statistics
 from headrace.system.storage.copies import Copies
-from headrace.system.storage.pages import Pages
+from headrace.system.storage.pages import PageStore
 from headrace.system.storage.store import Store
-from headrace.upstream.auth.mirror_logins import Logins, headers_for
-from headrace.upstream.auth.origin_credentials import Credentials, OriginClient
+from headrace.upstream.auth.mirror_logins import MirrorLogins, headers_for
+from headrace.upstream.auth.origin_credentials import OriginClient, OriginCredentials
 from headrace.upstream.client import Client
 
-__all__ = ["Parts", "assemble"]
+__all__ = ["Components", "assemble"]
 
 _log = logging.getLogger("headrace.gateway")
 
@@ -65,7 +65,7 @@ _REST = 20.0
 
 
 @dataclass(slots=True)
-class Parts:
+class Components:
     """Everything that the gateway is made of."""
 
     settings: Settings
@@ -75,30 +75,30 @@ class Parts:
     ecosystems: tuple[Ecosystem, ...]
     client: Client
     store: Store
-    pages: Pages
+    pages: PageStore
     statistics: Statistics
-    network: NetworkPage
-    sources: Sources
-    credentials: Credentials
-    logins: Logins
+    network: NetworkFingerprint
+    sources: Candidates
+    credentials: OriginCredentials
+    logins: MirrorLogins
     origin: OriginClient
     provisional: Provisional
     documents: Documents
-    verbatim: Verbatim
+    passthrough: PassthroughDocuments
     look_ups: LookUps
-    registry: Registry
-    small: SmallArtifacts
+    artifact_index: ArtifactIndex
+    small_files: SmallFiles
     downloader: Downloader
-    artifacts: Artifacts
-    ledger: Ledger
+    artifacts: ArtifactHandler
+    activity: Activity
     read_ahead: ReadAhead
     renderings: Renderings
-    arranging: Arranging
+    variant_pages: VariantPages
     chores: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
         """Begin what runs by itself."""
-        keep_small()
+        limit_arenas()
         # Python's own default is six threads on two cores: too few for fifty clients and a disk.
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="headrace")
         asyncio.get_running_loop().set_default_executor(pool)
@@ -117,14 +117,14 @@ class Parts:
         seen, rested = 0, True
         while True:
             await asyncio.sleep(_REST)
-            now = self.ledger.answers.total()
+            now = self.activity.answers.total()
             if now != seen or self.downloader.active:
                 seen, rested = now, False
             elif not rested:
                 rested = True
-                for part in (self.documents, self.renderings, self.registry):
+                for part in (self.documents, self.renderings, self.artifact_index):
                     part.shrink()
-                await asyncio.to_thread(give_back)
+                await asyncio.to_thread(trim_heap)
 
     async def stop(self) -> None:
         """End everything that was begun, and write down what was learned."""
@@ -134,9 +134,9 @@ class Parts:
         await self.downloader.aclose()
         await self.documents.aclose()
         await self.look_ups.aclose()
-        await self.verbatim.aclose()
+        await self.passthrough.aclose()
         await self.provisional.aclose()
-        await self.small.aclose()
+        await self.small_files.aclose()
         await self.sources.aclose()
         await self.logins.aclose()
         await self.client.aclose()
@@ -146,25 +146,27 @@ class Parts:
         """Log an internal error with a word by which it is found again; return the word."""
         reference = secrets.token_hex(4)
         _log.error("incident %s at %s", reference, path, exc_info=error)
-        self.ledger.incident(f"{type(error).__name__} at {path}", reference)
+        self.activity.incident(f"{type(error).__name__} at {path}", reference)
         return reference
 
-    def way_out(self, plan: Plan | None) -> str | None:
+    def origin_redirect(self, plan: Plan | None) -> str | None:
         """Return where at the origin a client gets what was planned; None when nobody can tell."""
         try:
             if isinstance(plan, ServeDocument | PassThrough):
                 return for_files(plan.url)
             if isinstance(plan, ServeArtifact):
-                return self.registry.way_out(plan)
+                return self.artifact_index.origin_redirect(plan)
         except Exception as error:  # noqa: BLE001 - this is the rescue itself
             _log.warning("no way out: %r", error)
         return None
 
 
-class _Candidates:
+class _MirrorStandings:
     """What provisional pages ask about sources."""
 
-    def __init__(self, sources: Sources, statistics: Statistics, network: NetworkPage) -> None:
+    def __init__(
+        self, sources: Candidates, statistics: Statistics, network: NetworkFingerprint
+    ) -> None:
         self._sources = sources
         self._statistics = statistics
         self._network = network
@@ -192,14 +194,14 @@ class _Fetcher:
     def __init__(
         self,
         documents: Documents,
-        registry: Registry,
-        small: SmallArtifacts,
+        artifact_index: ArtifactIndex,
+        small_files: SmallFiles,
         downloader: Downloader,
-        sources: Sources,
+        sources: Candidates,
     ) -> None:
         self._documents = documents
-        self._registry = registry
-        self._small = small
+        self._artifact_index = artifact_index
+        self._small = small_files
         self._downloader = downloader
         self._sources = sources
 
@@ -215,7 +217,7 @@ class _Fetcher:
     ) -> Document | None:
         """Bring a small artifact into the store; nothing that is large or provisional."""
         form = ecosystem.form(request, plan.named_by) if plan.named_by else ""
-        artifact = await self._registry.find(ecosystem, plan, form)
+        artifact = await self._artifact_index.find(ecosystem, plan, form)
         if artifact is None or artifact.provisional is not None or artifact.digest is None:
             return None
         if not artifact.mirrored:
@@ -243,7 +245,7 @@ class _Fetcher:
 
 
 def _in_parts(
-    downloader: Downloader, sources: Sources, ecosystems: Mapping[str, Ecosystem]
+    downloader: Downloader, sources: Candidates, ecosystems: Mapping[str, Ecosystem]
 ) -> InParts:
     """Make what brings long documents: a download like any other."""
 
@@ -265,29 +267,29 @@ def assemble(
     origins: Sequence[DiscoveredOrigin],
     env: Mapping[str, str],
     plugins: Plugins,
-) -> Parts:
+) -> Components:
     """Make every part. Nothing is asked of anybody yet."""
     every = tuple(dict.fromkeys(found.origin for found in origins))
-    ledger = Ledger()
+    activity = Activity()
     client = Client(env)
     store = Store(
         folders.cache / "store", limit=settings.store_limit, reserve=settings.disk_reserve
     )
     # Documents has a memory of its own, with the version of each page in it.
-    pages = Pages(folders.cache / "pages", memory=0)
+    pages = PageStore(folders.cache / "pages", memory=0)
     statistics = Statistics(folders.state / "statistics.sqlite")
-    network = NetworkPage()
-    sources = Sources(plugins, settings, statistics, client, network)
-    credentials = Credentials(
+    network = NetworkFingerprint()
+    sources = Candidates(plugins, settings, statistics, client, network)
+    credentials = OriginCredentials(
         plugins, {found.origin: found.credential for found in origins if found.credential}
     )
-    logins = Logins(plugins, settings.mirrors, told=ledger.incident)
+    logins = MirrorLogins(plugins, settings.mirrors, told=activity.incident)
     sources.may_be_asked = logins.may_be_asked
     origin = OriginClient(client, credentials)
-    candidates = _Candidates(sources, statistics, network)
+    candidates = _MirrorStandings(sources, statistics, network)
 
     def observe(event: SourceFailed | TransferFinished) -> None:
-        ledger.observe(event)
+        activity.observe(event)
         sources.notice(event)
         plugins.observe(event)
 
@@ -297,7 +299,7 @@ def assemble(
         candidates,
         settings,
         report=sources.report,
-        told=lambda mirror, what: ledger.incident(f"mirror {mirror} {what}"),
+        told=lambda mirror, what: activity.incident(f"mirror {mirror} {what}"),
     )
     renderings = Renderings(pages)
     documents = Documents(
@@ -306,15 +308,15 @@ def assemble(
         renderings,
         provisional,
         report=sources.report,
-        told=ledger.document,
+        told=activity.document,
     )
     ecosystems = tuple(plugins.ecosystems(every))
     by_name = {ecosystem.name: ecosystem for ecosystem in ecosystems}
-    small = SmallArtifacts(
+    small_files = SmallFiles(
         origin,
         store,
         client=client,
-        beside=lambda artifact: sources.beside(artifact, by_name[artifact.ecosystem]),
+        hedge_mirror=lambda artifact: sources.hedge_mirror(artifact, by_name[artifact.ecosystem]),
         report=sources.report,
     )
     downloader = Downloader(
@@ -326,18 +328,20 @@ def assemble(
         confirm=provisional.confirm,
         headers_for=headers_for(credentials, logins),
     )
-    verbatim = Verbatim(
+    passthrough = PassthroughDocuments(
         client,
         Copies(folders.cache / "copies"),
         report=sources.report,
-        told=ledger.document,
+        told=activity.document,
         in_parts=_in_parts(downloader, sources, by_name),
     )
-    look_ups = LookUps(verbatim, small, Heads(origin, pages, told=ledger.document), by_name)
-    registry = Registry(documents, provisional, look_ups)
+    look_ups = LookUps(
+        passthrough, small_files, HeadRequests(origin, pages, told=activity.document), by_name
+    )
+    artifact_index = ArtifactIndex(documents, provisional, look_ups)
     sources.busy = downloader.busy
-    fetcher = _Fetcher(documents, registry, small, downloader, sources)
-    return Parts(
+    fetcher = _Fetcher(documents, artifact_index, small_files, downloader, sources)
+    return Components(
         settings=settings,
         folders=folders,
         plugins=plugins,
@@ -354,25 +358,25 @@ def assemble(
         origin=origin,
         provisional=provisional,
         documents=documents,
-        verbatim=verbatim,
+        passthrough=passthrough,
         look_ups=look_ups,
-        registry=registry,
-        small=small,
+        artifact_index=artifact_index,
+        small_files=small_files,
         downloader=downloader,
-        artifacts=Artifacts(
-            registry=registry,
+        artifacts=ArtifactHandler(
+            artifact_index=artifact_index,
             store=store,
             downloader=downloader,
             sources=sources,
             credentials=credentials,
             logins=logins,
-            small=small,
-            hit=ledger.stored,
+            small_files=small_files,
+            hit=activity.stored,
         ),
-        ledger=ledger,
+        activity=activity,
         read_ahead=ReadAhead(fetcher),
         renderings=renderings,
-        arranging=Arranging(
+        variant_pages=VariantPages(
             documents,
             renderings,
             plugins,

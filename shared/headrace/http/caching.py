@@ -6,7 +6,15 @@ from collections.abc import Mapping
 
 from headrace.models import Document
 
-__all__ = ["BREATH", "TOLERATED", "demand", "directives", "is_fresh", "lifetime", "worth_keeping"]
+__all__ = [
+    "BREATH",
+    "TOLERATED",
+    "directives",
+    "freshness_lifetime",
+    "is_fresh",
+    "request_max_age",
+    "storable_headers",
+]
 
 #: Seconds for which a page of an origin that names no lifetime is believed.
 DEFAULT_LIFETIME = 10.0
@@ -61,7 +69,7 @@ def directives(header: str | None) -> dict[str, str]:
     return found
 
 
-def demand(headers: Mapping[str, str]) -> float | None:
+def request_max_age(headers: Mapping[str, str]) -> float | None:
     """Return the greatest age that the client accepts, in seconds; None: any (RFC 9111, 5.2.1)."""
     asked = directives(headers.get("cache-control"))
     if "no-cache" in asked or (
@@ -74,7 +82,7 @@ def demand(headers: Mapping[str, str]) -> float | None:
         return TOLERATED
 
 
-def lifetime(headers: Mapping[str, str]) -> float | None:
+def freshness_lifetime(headers: Mapping[str, str]) -> float | None:
     """Return the origin's lifetime in seconds, less the age that the answer already has."""
     cache = directives(headers.get("cache-control"))
     if "no-cache" in cache or "no-store" in cache:
@@ -96,7 +104,7 @@ def is_fresh(document: Document, greatest_age: float | None, now: float) -> bool
     return 0 <= age < believed
 
 
-def worth_keeping(headers: Mapping[str, str]) -> dict[str, str]:
+def storable_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that say something about the page."""
     fit = [
         (name, value)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from headrace.http.ranges import RangeRequest
 
-__all__ = ["Wanted", "accepts_gzip", "matches", "wanted_range"]
+__all__ = ["SelectedRange", "accepts_gzip", "matches", "select_range"]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SelectedRange:
     """What part of a file a client wants, as a half-open interval."""
 
     start: int
@@ -57,13 +57,13 @@ def matches(header: str | None, etags: Iterable[str]) -> bool:
     return any(tag.removeprefix("W/") in given for tag in etags)
 
 
-def wanted_range(headers: Mapping[str, str], size: int, etag: str) -> Wanted:
+def select_range(headers: Mapping[str, str], size: int, etag: str) -> SelectedRange:
     """Read Range and If-Range (RFC 9110 sections 13.1.5 and 14.2); Unsatisfiable for a 416.
 
     Several ranges, other units and nonsense are answered with the whole file, as the RFC allows.
     A date in If-Range is never a match: a file's time here says nothing about its content.
     """
-    whole = Wanted(0, size, partial=False)
+    whole = SelectedRange(0, size, partial=False)
     asked = RangeRequest.parse(headers.get("range"))
     if asked is None:
         return whole
@@ -71,4 +71,4 @@ def wanted_range(headers: Mapping[str, str], size: int, etag: str) -> Wanted:
     if condition is not None and (condition.strip() != etag or etag.startswith("W/")):
         return whole
     start, end = asked.resolve(size)
-    return Wanted(start, end, partial=True)
+    return SelectedRange(start, end, partial=True)

@@ -16,7 +16,6 @@ from headrace.models import Credential, Origin
 __all__ = [
     "CATALOGUE",
     "Activation",
-    "Answer",
     "DiscoveredOrigin",
     "FileEdit",
     "GatewayAddress",
@@ -26,6 +25,7 @@ __all__ = [
     "Place",
     "Reader",
     "Reload",
+    "ReloadCheck",
     "Scope",
     "Standing",
 ]
@@ -78,7 +78,7 @@ class GatewayAddress:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReloadCheck:
     """What a running program says of itself, over HTTP on a socket of its own, once it has taken
     our setting. `value` is looked for in the list (or string) that `keys` lead to in the JSON
     document at `path`; a final slash does not matter.
@@ -104,7 +104,7 @@ class Reload:
     pid_file: str | None = None
     """None: every process of that name that shares our view of the file system."""
     signal: str = "HUP"
-    check: Answer | None = None
+    check: ReloadCheck | None = None
     """How to see that the setting was taken. When it was not, the edits of the tool are undone."""
 
     @classmethod
@@ -113,7 +113,7 @@ class Reload:
         check = table["check"]
         if check is not None:
             keys = tuple(str(key) for key in check["keys"])
-            check = Answer(str(check["socket"]), str(check["path"]), keys, str(check["value"]))
+            check = ReloadCheck(str(check["socket"]), str(check["path"]), keys, str(check["value"]))
         return cls(str(table["program"]), table["pid_file"], str(table["signal"]), check)
 
 

@@ -23,10 +23,10 @@ from headrace.models import Limits, Mirror, OperatorClass
 
 __all__ = [
     "Catalogue",
+    "CatalogueEntry",
     "Confidence",
     "Evidence",
     "KnownOrigin",
-    "Row",
     "Status",
     "load",
     "parse",
@@ -92,7 +92,7 @@ _CLASS_RANK = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CatalogueEntry:
     """One service of one operator."""
 
     id: str
@@ -195,7 +195,7 @@ class Catalogue:
     """All that is known of one ecosystem's mirrors."""
 
     ecosystem: str
-    rows: tuple[Row, ...]
+    rows: tuple[CatalogueEntry, ...]
     origins: tuple[KnownOrigin, ...] = ()
 
     def mirrors(self) -> Iterator[Mirror]:
@@ -219,7 +219,7 @@ def parse(ecosystem: str, text: str, layouts: Collection[str]) -> Catalogue:
         words = (*_CAPABILITIES, *_strings(file, "capabilities"))
     except ValueError as error:
         raise _bad(ecosystem, "file", str(error)) from error
-    rows: dict[str, Row] = {}
+    rows: dict[str, CatalogueEntry] = {}
     for table in file.get("mirror", ()):
         name = str(table.get("id", f"number {len(rows) + 1}"))
         with _named(ecosystem, name):
@@ -300,7 +300,9 @@ def _origin(table: Mapping[str, Any], layouts: Collection[str]) -> KnownOrigin:
     )
 
 
-def _row(table: Mapping[str, Any], layouts: Collection[str], words: Collection[str]) -> Row:
+def _row(
+    table: Mapping[str, Any], layouts: Collection[str], words: Collection[str]
+) -> CatalogueEntry:
     _only(table, _FIELDS)
     status = Status(table["status"])
     layout = table["layout"]
@@ -311,7 +313,7 @@ def _row(table: Mapping[str, Any], layouts: Collection[str], words: Collection[s
     can = {name: str(table.get("can", {}).get(name, "unknown")) for name in words}
     if wrong := [name for name, word in can.items() if word not in _YES_NO]:
         raise ValueError(f"capability {wrong[0]} is none of {', '.join(_YES_NO)}")
-    return Row(
+    return CatalogueEntry(
         id=table["id"],
         name=table["name"],
         operator=table["operator"],

@@ -20,7 +20,7 @@ from headrace.models import (
 from headrace.variants.builds import PageEntry
 from headrace.variants.hosts import VariantRequest
 
-__all__ = ["Ecosystem", "ForEverybody", "ListsBuilds", "Phrases"]
+__all__ = ["AllowsAnonymous", "Ecosystem", "FormatsRefusals", "ListsBuilds"]
 
 
 class Ecosystem(Protocol):
@@ -123,7 +123,7 @@ class ListsBuilds(Protocol):
 
 
 @runtime_checkable
-class Phrases(Protocol):
+class FormatsRefusals(Protocol):
     """What an ecosystem has beside `Ecosystem` when its clients read refusals in a form of their
     own. Pure, too.
     """
@@ -133,7 +133,7 @@ class Phrases(Protocol):
 
 
 @runtime_checkable
-class ForEverybody(Protocol):
+class AllowsAnonymous(Protocol):
     """What an ecosystem has beside `Ecosystem` when its clients cannot show the gateway's token."""
 
     @property

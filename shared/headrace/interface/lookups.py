@@ -1,7 +1,8 @@
 """How an ecosystem finds out what an artifact's digest is when no single small page says so.
 
-It asks step by step (`Want`), the core brings what is asked for (`Seen`), and the last step gives
-the artifact. So the knowledge of formats stays pure, and who fetches, waits and keeps is the core.
+It asks step by step (`LookUpStep`), the core brings what is asked for (`LookUpResult`), and the
+last step gives the artifact. So the knowledge of formats stays pure, and who fetches, waits and
+keeps is the core.
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ from dataclasses import dataclass, field
 
 from headrace.models import Artifact, Digest, Origin, ServeDocument
 
-__all__ = ["Effort", "Entry", "Head", "LookUp", "Seen", "Want"]
+__all__ = ["CacheMode", "Entry", "HeadRequest", "LookUp", "LookUpResult", "LookUpStep"]
 
 
-class Effort(enum.Enum):
+class CacheMode(enum.Enum):
     """How far to go for a document."""
 
-    AT_HAND = "at hand"
+    ONLY_IF_CACHED = "at hand"
     """Only what is here, however old."""
-    FETCH = "fetch"
+    FORCE_CACHE = "fetch"
     """What is here, however old, else the origin's."""
-    RENEW = "renew"
+    NO_CACHE = "renew"
     """The origin's word of now."""
 
 
@@ -36,7 +37,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class HeadRequest:
     """What an origin says of an object without giving it: the answer to a HEAD."""
 
     origin: Origin
@@ -47,7 +48,7 @@ class Head:
     """The headers that are wanted, lower-case names."""
     lifetime: float = 0.0
     """Seconds for which an answer stands for the next ones."""
-    mourned: float = 0.0
+    stale_if_error: float = 0.0
     """Seconds for which an answer stands while the origin cannot be asked."""
 
     @property
@@ -57,20 +58,20 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class LookUpStep:
     """One step of a look-up."""
 
-    what: ServeDocument | Artifact | Head
+    what: ServeDocument | Artifact | HeadRequest
     """A document, an artifact that is itself a page (its digest stands in another one), or what
     the origin says of something.
     """
     entry: str = ""
     """Of a document that is a table: the name whose entry is wanted; empty: all of its bytes."""
-    effort: Effort = Effort.FETCH
+    effort: CacheMode = CacheMode.FORCE_CACHE
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LookUpResult:
     """What was found."""
 
     version: str
@@ -89,4 +90,4 @@ class Seen:
 
 #: Yields what it needs, is sent what was found (None: it cannot be had), returns the artifact;
 #: None: nobody names it.
-LookUp = Generator[Want, Seen | None, Artifact | None]
+LookUp = Generator[LookUpStep, LookUpResult | None, Artifact | None]

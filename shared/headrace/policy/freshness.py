@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-__all__ = ["LIFETIME", "Lacking"]
+__all__ = ["LIFETIME", "MissingObjects"]
 
 #: Seconds for which "does not have it" holds. Mirrors catch up within minutes to hours.
 LIFETIME = 600.0
@@ -18,7 +18,7 @@ _STANDSTILL = 3
 _MOST = 4096
 
 
-class Lacking:
+class MissingObjects:
     """Remembers which source lacks which object. Time is an argument."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from headrace.models import Artifact, Mirror, OperatorClass, Origin
 
 __all__ = [
-    "may_be_asked_beside",
+    "may_be_hedged_at",
     "may_see_credential",
     "may_supply_bytes",
     "may_supply_document",
@@ -39,10 +39,10 @@ def may_supply_bytes(artifact: Artifact, mirror: Mirror) -> bool:
     Not for private names: the question itself would tell them to a stranger. Not without a digest:
     nothing could tell right bytes from wrong ones.
     """
-    return artifact.mirrored and may_be_asked_beside(artifact, mirror)
+    return artifact.mirrored and may_be_hedged_at(artifact, mirror)
 
 
-def may_be_asked_beside(artifact: Artifact, mirror: Mirror) -> bool:
+def may_be_hedged_at(artifact: Artifact, mirror: Mirror) -> bool:
     """Whether a mirror may be asked while the origin is asked too: for what most mirrors lack."""
     return (
         not artifact.origin.private

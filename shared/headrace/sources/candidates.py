@@ -26,13 +26,13 @@ from headrace.models import (
     TransferFinished,
 )
 from headrace.policy import selection
-from headrace.policy.freshness import Lacking
-from headrace.policy.trust import may_be_asked_beside, may_supply_bytes
-from headrace.sources.probes import Candidate, run_race
+from headrace.policy.freshness import MissingObjects
+from headrace.policy.trust import may_be_hedged_at, may_supply_bytes
+from headrace.sources.probes import ProbeTarget, run_race
 from headrace.system.statistics import Statistics
 from headrace.upstream.client import Client
 
-__all__ = ["ORIGIN", "Sources"]
+__all__ = ["ORIGIN", "Candidates"]
 
 _log = logging.getLogger("headrace.sources")
 
@@ -49,7 +49,7 @@ _MUCH_NEARER = 0.5
 _MOSTLY = 0.5
 
 
-class Sources:
+class Candidates:
     """Chooses the sources of artifacts."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Sources:
         self._network = network if callable(network) else lambda: network
         self._clock = clock
         self._mirrors: dict[str, tuple[Mirror, ...]] = {}
-        self._lacking = Lacking()
+        self._lacking = MissingObjects()
         self._raced: dict[tuple[str, str], float] = {}
         self._races: set[asyncio.Task[int]] = set()
         self.busy: Mapping[str, int] = {}
@@ -126,7 +126,7 @@ class Sources:
         )
         return tuple(sources)
 
-    def beside(self, artifact: Artifact, ecosystem: Ecosystem) -> tuple[str, str] | None:
+    def hedge_mirror(self, artifact: Artifact, ecosystem: Ecosystem) -> tuple[str, str] | None:
         """Return (id, URL) of the mirror worth asking while the origin is asked for a small thing.
 
         That is the nearest one, if it is much nearer than the origin; None: the origin is enough.
@@ -141,7 +141,7 @@ class Sources:
         for mirror in sorted(self.mirrors(artifact.ecosystem), key=lambda m: near.get(m.id, 1e9)):
             if near.get(mirror.id, limit) >= limit:
                 return None
-            if mirror.login or not may_be_asked_beside(artifact, mirror):
+            if mirror.login or not may_be_hedged_at(artifact, mirror):
                 continue
             if self._lacks(mirror, artifact, now):
                 continue
@@ -311,13 +311,13 @@ class Sources:
 
     def _unmeasured(
         self, artifact: Artifact, ecosystem: Ecosystem, network: str, now: float
-    ) -> tuple[list[Candidate], int]:
+    ) -> tuple[list[ProbeTarget], int]:
         places = self._places(artifact, ecosystem, now)
         known = self._statistics.stats(
             [mirror for mirror, _ in places], artifact.object_class, network, now
         )
         fresh = [
-            (stats.mirror.rank, position, Candidate(stats.mirror.id, places[position][1]))
+            (stats.mirror.rank, position, ProbeTarget(stats.mirror.id, places[position][1]))
             for position, stats in enumerate(known)
             if stats.mirror.limits.probe
             and not stats.mirror.login

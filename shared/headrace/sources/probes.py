@@ -20,7 +20,7 @@ from headrace.errors import UpstreamError
 from headrace.models import Fault
 from headrace.upstream.client import Client, RangeStream
 
-__all__ = ["Candidate", "Report", "run_race"]
+__all__ = ["ProbeTarget", "ReportObservation", "run_race"]
 
 _log = logging.getLogger("headrace.prober")
 
@@ -41,14 +41,14 @@ READING = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class ProbeTarget:
     """A source that was not measured yet, and the file's URL there."""
 
     source_id: str
     url: str
 
 
-class Report(Protocol):
+class ReportObservation(Protocol):
     """What a race tells for each source: see `Sources.report`."""
 
     def __call__(
@@ -68,13 +68,13 @@ class Report(Protocol):
 
 async def run_race(
     client: Client,
-    candidates: Sequence[Candidate],
+    candidates: Sequence[ProbeTarget],
     *,
     object_class: str,
     path: str,
     size: int | None,
     accept: str,
-    report: Report,
+    report: ReportObservation,
     clock: Callable[[], float] = time.perf_counter,
 ) -> int:
     """Race the candidates in their order; return how many delivered. Ends in `BUDGET` seconds.

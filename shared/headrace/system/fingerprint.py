@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["NetworkPage", "fingerprint"]
+__all__ = ["NetworkFingerprint", "fingerprint"]
 
 OFFLINE = "offline"
 #: Seconds between two looks at the system's tables.
@@ -87,7 +87,7 @@ def _hash(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-class NetworkPage:
+class NetworkFingerprint:
     """The fingerprint, looked up again now and then. Call it for the word of now."""
 
     def __init__(

@@ -10,20 +10,20 @@ import ctypes
 import gc
 import sys
 
-__all__ = ["give_back", "keep_small"]
+__all__ = ["limit_arenas", "trim_heap"]
 
 #: mallopt(3): the number of arenas that threads share.
 _ARENA_MAX = -8
 _ARENAS = 2
 
 
-def keep_small() -> None:
+def limit_arenas() -> None:
     """Share few arenas between all threads; call it before they start."""
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
         mallopt(_ARENA_MAX, _ARENAS)
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Collect garbage, and return free pages."""
     gc.collect()
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):

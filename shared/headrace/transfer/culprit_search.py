@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from headrace.transfer.range_set import Extents
+from headrace.transfer.range_set import RangeSet
 
-__all__ = ["EARLIER", "Piece", "Trial"]
+__all__ = ["EARLIER", "CulpritSearch", "Piece"]
 
 EARLIER = ""
 """Stands for an earlier run as the source of bytes found on the disk."""
@@ -38,13 +38,13 @@ class Piece:
     """Who disagreed; then this is the referee's piece."""
 
 
-class Trial:
+class CulpritSearch:
     """One search for a culprit. Pure and passive: the machine asks and tells."""
 
     def __init__(
         self,
-        provenance: Mapping[str, Extents],
-        vouched: Extents,
+        provenance: Mapping[str, RangeSet],
+        vouched: RangeSet,
         origin: str | None,
         *,
         strict: bool = False,
@@ -65,7 +65,7 @@ class Trial:
             self.pending.extend(queue.pop(0) for queue in queues)
 
     @staticmethod
-    def _pieces(supplier: str, extents: Extents, vouched: Extents) -> list[Piece]:
+    def _pieces(supplier: str, extents: RangeSet, vouched: RangeSet) -> list[Piece]:
         runs = [gap for run in extents for gap in vouched.gaps(*run)]
         pieces: list[Piece] = []
         for start, end in reversed(runs):  # the newest bytes first: who breaks, breaks midway

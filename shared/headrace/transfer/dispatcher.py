@@ -6,9 +6,9 @@ What a connection is asked for is the scheduler's business.
 from __future__ import annotations
 
 from headrace.transfer import messages as m
-from headrace.transfer.scheduler import PROBE, SMALL, Choice, Move, Scheduler
-from headrace.transfer.source_state import CUTS, Upstream
-from headrace.transfer.state import Books
+from headrace.transfer.scheduler import PROBE, SMALL, Assignment, Move, Scheduler
+from headrace.transfer.source_state import CUTS, SourceState
+from headrace.transfer.state import TransferState
 
 __all__ = ["Dispatcher"]
 
@@ -31,20 +31,20 @@ BRIEF = 1.0
 class Dispatcher:
     """Starts requests. Looks at the books and writes into them."""
 
-    def __init__(self, books: Books, now: float) -> None:
+    def __init__(self, books: TransferState, now: float) -> None:
         """Work on these books."""
-        self._books = books
+        self._state = books
         self._begun = now
-        self.scheduler = Scheduler(books.segments, books.upstreams)
+        self.scheduler = Scheduler(books.segments, books.sources)
         self.wanted: tuple[int, ...] = (0,)
 
     def fill(self, now: float, out: list[m.Action]) -> None:
         """Give every source that has room the best thing to do, the fastest first."""
-        books = self._books
+        books = self._state
         for segment, end in books.segments.stale():
             books.shorten(segment, end, out)
         for upstream in self._candidates(now):
-            while upstream.room(now) and len(books.segments.flying) < books.most:
+            while upstream.room(now) and len(books.segments.in_flight) < books.most:
                 if self._enough(now):
                     return
                 choice = self._choose(upstream, now)
@@ -52,7 +52,7 @@ class Dispatcher:
                     break
                 self._launch(upstream, choice, now, out)
 
-    def _candidates(self, now: float) -> list[Upstream]:
+    def _candidates(self, now: float) -> list[SourceState]:
         eligible = self._without_reserve(now)
         able = [u for u in eligible if u.room(now)]
         if not able and not any(u.active for u in eligible):
@@ -62,18 +62,18 @@ class Dispatcher:
                     able = [upstream]
                     break
         # A source without ranges gives all or nothing: it begins a file, or is the last resort.
-        if self._books.segments.held.total or self._books.segments.flying:
+        if self._state.segments.held.total or self._state.segments.in_flight:
             ranged = [u for u in able if u.ranged]
             hope = any(u.ranged and u.paused_until - now <= BRIEF for u in eligible)
             able = ranged if ranged or hope else able
-        segments = self._books.segments
+        segments = self._state.segments
         if segments.known and segments.size <= SMALL:
             return able  # in selection's order: round trips decide, which rates do not tell
-        return sorted(able, key=lambda u: -(u.lane_rate(now) or 0.0))
+        return sorted(able, key=lambda u: -(u.rate_per_request(now) or 0.0))
 
-    def _without_reserve(self, now: float) -> list[Upstream]:
+    def _without_reserve(self, now: float) -> list[SourceState]:
         """Return who may be asked: those in reserve only while no other does well."""
-        eligible = self._books.eligible()
+        eligible = self._state.eligible()
         others = [u for u in eligible if not u.source.reserve]
         well = [u for u in others if not u.strikes and u.cuts < CUTS and u.paused_until <= now]
         if len(others) == len(eligible) or not well:
@@ -86,17 +86,17 @@ class Dispatcher:
 
     def _enough(self, now: float) -> bool:
         """Say whether one more request would be impolite: a small file needs one, later a hedge."""
-        segments = self._books.segments
-        flying = segments.flying.values()
+        segments = self._state.segments
+        in_flight = segments.in_flight.values()
         if not segments.known:
-            return len(flying) > 1 and now - min(s.asked_at for s in flying) < SIZING_HEDGE
+            return len(in_flight) > 1 and now - min(s.asked_at for s in in_flight) < SIZING_HEDGE
         if segments.size > SMALL:
-            in_one_piece = not self._books.checked and self._books.etag is None
-            return in_one_piece and len(flying) > 0
-        if not flying:
+            in_one_piece = not self._state.checked and self._state.etag is None
+            return in_one_piece and len(in_flight) > 0
+        if not in_flight:
             return self._better_is_busy(now)
-        newest = max(flying, key=lambda s: s.asked_at)
-        upstream = self._books.upstreams[newest.source]
+        newest = max(in_flight, key=lambda s: s.asked_at)
+        upstream = self._state.sources[newest.source]
         usual = 3 * upstream.expected_rtt() + segments.size / (upstream.source.rate or 1e7)
         return now - newest.asked_at < min(max(HEDGE_AFTER, 2 * usual), HEDGE_AT_LAST)
 
@@ -104,34 +104,36 @@ class Dispatcher:
         """Say whether a small file does better to wait for a source that others use just now."""
         if now - self._begun > WAIT_FOR_BETTER:
             return False
-        size = self._books.segments.size
-        busy = [self._cost(u, size, now) for u in self._books.eligible() if u.denied]
-        free = [self._cost(u, size, now) for u in self._books.eligible() if u.room(now)]
+        size = self._state.segments.size
+        busy = [self._cost(u, size, now) for u in self._state.eligible() if u.denied]
+        free = [self._cost(u, size, now) for u in self._state.eligible() if u.room(now)]
         return bool(busy) and (not free or 3 * min(busy) < min(free))
 
     @staticmethod
-    def _cost(upstream: Upstream, size: int, now: float) -> float:
+    def _cost(upstream: SourceState, size: int, now: float) -> float:
         return 2 * upstream.expected_rtt() + size / (upstream.rate(now) or 1e6)
 
     # ------------------------------------------------------------------ the request
 
-    def _choose(self, upstream: Upstream, now: float) -> Choice | None:
-        segments = self._books.segments
+    def _choose(self, upstream: SourceState, now: float) -> Assignment | None:
+        segments = self._state.segments
         if not segments.known:
-            return None if upstream.active else Choice(Move.HEDGE, 0, PROBE)
-        if len(segments.flying) == 1 and upstream.source.is_origin and not upstream.probed:
+            return None if upstream.active else Assignment(Move.HEDGE, 0, PROBE)
+        if len(segments.in_flight) == 1 and upstream.source.is_origin and not upstream.probed:
             # Nothing is known of the first choice: whoever is quicker gives the first byte.
-            only = next(iter(segments.flying.values()))
-            unknown = not self._books.upstreams[only.source].known()
+            only = next(iter(segments.in_flight.values()))
+            unknown = not self._state.sources[only.source].known()
             if unknown and only.opened_at is None and segments.size > SMALL:
-                return Choice(Move.HEDGE, only.start, only.end, only.id)
+                return Assignment(Move.HEDGE, only.start, only.end, only.id)
         return self.scheduler.choose(upstream, self.wanted, now)
 
-    def _launch(self, upstream: Upstream, choice: Choice, now: float, out: list[m.Action]) -> None:
-        segments = self._books.segments
-        victim = segments.flying.get(choice.victim) if choice.victim is not None else None
+    def _launch(
+        self, upstream: SourceState, choice: Assignment, now: float, out: list[m.Action]
+    ) -> None:
+        segments = self._state.segments
+        victim = segments.in_flight.get(choice.victim) if choice.victim is not None else None
         if victim is not None and choice.move is not Move.HEDGE:
-            self._books.shorten(victim, choice.start, out)
+            self._state.shorten(victim, choice.start, out)
         elif victim is not None and choice.end < victim.end:
-            self._books.shorten(victim, choice.end, out)
-        segments.launch(self._books.launch(upstream, choice.start, choice.end, now, out))
+            self._state.shorten(victim, choice.end, out)
+        segments.launch(self._state.launch(upstream, choice.start, choice.end, now, out))

@@ -10,12 +10,12 @@ from collections.abc import Collection
 
 from headrace.models import Fault
 from headrace.transfer import messages as m
-from headrace.transfer.culprit_search import Piece, Trial
-from headrace.transfer.range_set import Extents
-from headrace.transfer.source_state import Upstream
-from headrace.transfer.state import Books
+from headrace.transfer.culprit_search import CulpritSearch, Piece
+from headrace.transfer.range_set import RangeSet
+from headrace.transfer.source_state import SourceState
+from headrace.transfer.state import TransferState
 
-__all__ = ["Court"]
+__all__ = ["IntegrityCheck"]
 
 SOON = 5.0
 """Seconds for which a trial waits for a witness that is paused."""
@@ -23,18 +23,18 @@ FEEBLE = 5.0
 """A witness so many times slower than the best is heard only where no other can be."""
 
 
-class Court:
-    """Conducts trials on the books. `trial` is None between them."""
+class IntegrityCheck:
+    """Conducts trials on the books. `search` is None between them."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: TransferState) -> None:
         """Work on these books."""
-        self._books = books
-        self._vouched = Extents()
+        self._state = books
+        self._vouched = RangeSet()
         """Bytes on which two sources agreed, one of them the origin where trials are strict."""
         self._strict = False
         """The origin alone is heard: sources that agree with each other were wrong."""
         self._tried_twice = False
-        self.trial: Trial | None = None
+        self.search: CulpritSearch | None = None
         self.mismatches = 0
 
     def open(self) -> None:
@@ -43,93 +43,93 @@ class Court:
         self._begin()
 
     def _begin(self) -> None:
-        self.trial = Trial(
-            self._books.provenance, self._vouched, self._books.origin(), strict=self._strict
+        self.search = CulpritSearch(
+            self._state.provenance, self._vouched, self._state.origin(), strict=self._strict
         )
 
     def hear(self, now: float, out: list[m.Action]) -> m.Fail | None:
         """Ask for opinions; end the trial when there are none to be had. Fail: all is lost."""
-        assert self.trial is not None
-        witnesses = [u for u in self._books.eligible() if u.ranged and u.paused_until - now < SOON]
+        assert self.search is not None
+        witnesses = [u for u in self._state.eligible() if u.ranged and u.paused_until - now < SOON]
         ids = [u.id for u in witnesses]
-        if self.trial.origin not in ids:
-            self.trial.without_origin()
-        if stuck := self.trial.deadlocked(ids):
+        if self.search.origin not in ids:
+            self.search.without_origin()
+        if stuck := self.search.deadlocked(ids):
             self._condemn(stuck.supplier, "its bytes do not have the digest", out)
-        elif self.trial.settled(ids):
+        elif self.search.settled(ids):
             return self._last_resort(out)
         else:
             self._ask(witnesses, now, out)
         return None
 
-    def _ask(self, witnesses: list[Upstream], now: float, out: list[m.Action]) -> None:
-        assert self.trial is not None
-        books = self._books
-        witnesses.sort(key=lambda u: -(u.lane_rate(now) or 0.0))
-        best = max((u.lane_rate(now) or 0.0 for u in witnesses), default=0.0)
-        feeble = {u.id for u in witnesses if u.strikes or _feeble(u.lane_rate(now), best)}
+    def _ask(self, witnesses: list[SourceState], now: float, out: list[m.Action]) -> None:
+        assert self.search is not None
+        books = self._state
+        witnesses.sort(key=lambda u: -(u.rate_per_request(now) or 0.0))
+        best = max((u.rate_per_request(now) or 0.0 for u in witnesses), default=0.0)
+        feeble = {u.id for u in witnesses if u.strikes or _feeble(u.rate_per_request(now), best)}
         reserve = {u.id for u in witnesses if u.source.reserve}
         strong = [u.id for u in witnesses if u.id not in feeble | reserve]
         spared = [u.id for u in witnesses if u.id not in reserve]
         for upstream in witnesses:
             # Who should not be heard where one of these can be.
             before = spared if upstream.id in reserve else strong if upstream.id in feeble else ()
-            while upstream.room(now) and len(books.segments.flying) < books.most:
-                piece = self.trial.next_for(upstream.id)
+            while upstream.room(now) and len(books.segments.in_flight) < books.most:
+                piece = self.search.next_for(upstream.id)
                 if piece is None or (piece.accuser is None and self._other(before, piece)):
                     break
                 segment = books.launch(upstream, piece.start, piece.end, now, out)
                 segment.check = True
-                self.trial.ask(piece, segment.id)
+                self.search.ask(piece, segment.id)
                 books.segments.launch(segment)
 
     def _other(self, ids: Collection[str], piece: Piece) -> bool:
         """Whether one of these can bear witness: one that this trial does not hear never will."""
-        assert self.trial is not None
-        return any(each != piece.supplier and self.trial.next_for(each) for each in ids)
+        assert self.search is not None
+        return any(each != piece.supplier and self.search.next_for(each) for each in ids)
 
     def lost(self, request: int) -> None:
         """A request ended without its opinion."""
-        if self.trial:
-            self.trial.lost(request)
+        if self.search:
+            self.search.lost(request)
 
     def compared(self, event: m.Compared, out: list[m.Action]) -> None:
         """Take an opinion, or a part of one."""
-        segment = self._books.segments.flying.get(event.request)
-        if segment is None or self.trial is None:
+        segment = self._state.segments.in_flight.get(event.request)
+        if segment is None or self.search is None:
             return
         if event.differs_at is not None:
-            culprit = self.trial.differed(segment.id, segment.source, event.differs_at)
-            self._books.cancel([segment], out)
+            culprit = self.search.differed(segment.id, segment.source, event.differs_at)
+            self._state.cancel([segment], out)
         elif event.end < segment.end:
             return
         else:
-            piece, culprit = self.trial.agreed(segment.id)
+            piece, culprit = self.search.agreed(segment.id)
             self._vouched.add(piece.start, piece.end)
         if culprit is not None:
             self._condemn(culprit, "another source contradicts it", out)
 
     def _condemn(self, culprit: str, why: str, out: list[m.Action]) -> None:
         """Drop a liar and all of its bytes that nobody else vouches for."""
-        if upstream := self._books.upstreams.get(culprit):
+        if upstream := self._state.sources.get(culprit):
             upstream.out = Fault.WRONG_BYTES
-            out.append(m.Blame(culprit, Fault.WRONG_BYTES, why))
+            out.append(m.SourceFault(culprit, Fault.WRONG_BYTES, why))
         self._close(out)
-        given = self._books.provenance.get(culprit, Extents())
-        self._books.forget([gap for run in given for gap in self._vouched.gaps(*run)], out)
-        if not self._books.segments.missing:  # it had only accused others
+        given = self._state.provenance.get(culprit, RangeSet())
+        self._state.forget([gap for run in given for gap in self._vouched.gaps(*run)], out)
+        if not self._state.segments.missing:  # it had only accused others
             self._begin()
 
     def _last_resort(self, out: list[m.Action]) -> m.Fail | None:
         """Nobody contradicts anybody, and still the digest does not agree: liars may agree."""
         self._close(out)
-        books = self._books
+        books = self._state
         origin = books.origin()
         if origin is None:
             return m.Fail("the bytes of every source that is left do not have the digest")
-        if not self._strict and books.upstreams[origin].ranged:
+        if not self._strict and books.sources[origin].ranged:
             self._strict = True
-            self._vouched = Extents()
+            self._vouched = RangeSet()
             self._begin()
             return None
         foreign = [
@@ -150,8 +150,8 @@ class Court:
         return None
 
     def _close(self, out: list[m.Action]) -> None:
-        self.trial = None
-        self._books.cancel(self._books.segments.flying.values(), out)
+        self.search = None
+        self._state.cancel(self._state.segments.in_flight.values(), out)
 
 
 def _feeble(rate: float | None, best: float) -> bool:

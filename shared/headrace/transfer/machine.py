@@ -12,8 +12,8 @@ The phases, and everything that leads from one to the next:
 
 What readers may be given is `horizon`: nothing at or above that offset leaves the house.
 
-Rules of this room. Rule 1: what decides about bytes and requests is in `books`, `scheduler`,
-`dispatcher` and `court`; this file only leads events to them. Rule 2: every event ends in
+Rules of this room. Rule 1: what decides about bytes and requests is in `state`, `scheduler`,
+`dispatcher` and `integrity`; this file only leads events to them. Rule 2: every event ends in
 `_advance`, which alone changes the phase forward and starts requests.
 """
 
@@ -28,11 +28,11 @@ from headrace.models import Fault, Source
 from headrace.transfer import messages as m
 from headrace.transfer.culprit_search import EARLIER
 from headrace.transfer.dispatcher import Dispatcher
-from headrace.transfer.integrity_check import Court
-from headrace.transfer.range_set import Extents
+from headrace.transfer.integrity_check import IntegrityCheck
+from headrace.transfer.range_set import RangeSet
 from headrace.transfer.segments import Segment, Segments
-from headrace.transfer.source_state import Upstream
-from headrace.transfer.state import Books
+from headrace.transfer.source_state import SourceState
+from headrace.transfer.state import TransferState
 
 __all__ = ["GIVE_UP", "HOLD_BACK", "WHOLE_BELOW", "Phase", "Spec", "Transfer"]
 
@@ -73,8 +73,8 @@ class Spec:
     etag: str | None = None
     """Where there is no digest: the strong validator of the one version that is wanted. With it
     parts may be asked for side by side (RFC 9110 section 13.1.5)."""
-    whole_below: int = 0
-    """As `Artifact.whole_below`."""
+    verify_first_below: int = 0
+    """As `Artifact.verify_first_below`."""
 
 
 class Transfer:
@@ -85,12 +85,12 @@ class Transfer:
         self.spec = spec
         self.phase = Phase.SIZING
         self.failure: m.Fail | None = None
-        self.books = Books()
-        self.books.checked = spec.checked
-        self.books.origin_alone = not spec.checked
-        self.books.etag = spec.etag
-        self.court = Court(self.books)
-        self.dispatcher = Dispatcher(self.books, now)
+        self.state = TransferState()
+        self.state.checked = spec.checked
+        self.state.origin_alone = not spec.checked
+        self.state.etag = spec.etag
+        self.integrity = IntegrityCheck(self.state)
+        self.dispatcher = Dispatcher(self.state, now)
         self._held = spec.held
         self._quiet_since = now
         self._tick_due: float | None = None
@@ -104,7 +104,7 @@ class Transfer:
             m.Allowed: self._allowed,
             m.Joined: self._joined,
             m.Resumed: self._resumed,
-            m.Wanted: self._wanted,
+            m.ReadersAt: self._wanted,
             m.Compared: self._compared,
             m.Digested: self._digested,
         }
@@ -115,14 +115,14 @@ class Transfer:
     # ------------------------------------------------------------------ what others may see
 
     @property
-    def upstreams(self) -> dict[str, Upstream]:
+    def sources(self) -> dict[str, SourceState]:
         """The sources, by id."""
-        return self.books.upstreams
+        return self.state.sources
 
     @property
     def segments(self) -> Segments:
         """The map of the file."""
-        return self.books.segments
+        return self.state.segments
 
     @property
     def size(self) -> int | None:
@@ -142,7 +142,7 @@ class Transfer:
             return 0
         if self.phase is Phase.DONE or not self.spec.checked:
             return size
-        return 0 if size <= max(WHOLE_BELOW, self.spec.whole_below) else size - HOLD_BACK
+        return 0 if size <= max(WHOLE_BELOW, self.spec.verify_first_below) else size - HOLD_BACK
 
     def next_wake(self, now: float) -> float | None:
         """Return when `Tick` is due; None when this is over."""
@@ -154,10 +154,10 @@ class Transfer:
 
     def __repr__(self) -> str:
         """Show phase, map and sources."""
-        trial = f" {self.court.trial!r}" if self.court.trial else ""
+        trial = f" {self.integrity.search!r}" if self.integrity.search else ""
         return (
             f"<Transfer {self.phase.value} {self.segments!r} "
-            f"{list(self.upstreams.values())}{trial} mismatches={self.court.mismatches}>"
+            f"{list(self.sources.values())}{trial} mismatches={self.integrity.mismatches}>"
         )
 
     # ------------------------------------------------------------------ events
@@ -177,9 +177,9 @@ class Transfer:
         for source in event.sources:
             if not (self.spec.checked or source.is_origin):
                 continue
-            known = self.upstreams.get(source.id)
+            known = self.sources.get(source.id)
             if known is None:
-                self.upstreams[source.id] = Upstream(source, now)
+                self.sources[source.id] = SourceState(source, now)
             else:
                 known.learn(source)
 
@@ -187,43 +187,43 @@ class Transfer:
         if self.phase is Phase.SIZING:
             self._held = event.held
 
-    def _wanted(self, event: m.Wanted, _now: float, _out: list[m.Action]) -> None:
+    def _wanted(self, event: m.ReadersAt, _now: float, _out: list[m.Action]) -> None:
         self.dispatcher.wanted = event.offsets or (0,)
 
     def _allowed(self, event: m.Allowed, _now: float, _out: list[m.Action]) -> None:
         if event.source is None:
-            self.books.most = event.connections
-        elif upstream := self.upstreams.get(event.source):
+            self.state.most = event.connections
+        elif upstream := self.sources.get(event.source):
             upstream.share = event.connections
 
     def _denied(self, event: m.Denied, _now: float, _out: list[m.Action]) -> None:
-        self.court.lost(event.request)
-        if segment := self.books.drop(event.request):
-            self.upstreams[segment.source].denied = True
+        self.integrity.lost(event.request)
+        if segment := self.state.drop(event.request):
+            self.sources[segment.source].denied = True
 
     def _freed(self, event: m.Freed, _now: float, _out: list[m.Action]) -> None:
-        if upstream := self.upstreams.get(event.source):
+        if upstream := self.sources.get(event.source):
             upstream.denied = False
 
     # ------------------------------------------------------------------ a request's life
 
     def _sized(self, size: int) -> None:
-        held = Extents((low, min(high, size)) for low, high in self._held if low < size)
+        held = RangeSet((low, min(high, size)) for low, high in self._held if low < size)
         if held.total:
-            self.books.provenance[EARLIER] = Extents(held)
+            self.state.provenance[EARLIER] = RangeSet(held)
         self.segments.resize(size, held)
         self.phase = Phase.FETCHING
 
     def _opened(self, event: m.Opened, now: float, out: list[m.Action]) -> None:
-        segment = self.segments.flying.get(event.request)
+        segment = self.segments.in_flight.get(event.request)
         if segment is None:
             return
-        upstream = self.upstreams[segment.source]
+        upstream = self.sources[segment.source]
         segment.opened(now)
-        upstream.opened(segment.id, now - segment.asked_at, alone=self.books.alone())
+        upstream.opened(segment.id, now - segment.asked_at, alone=self.state.alone())
         if event.total is None or self.size not in (None, event.total):
             detail = f"gives {event.total} bytes instead of {self.size}"
-            self.books.reject(segment, Fault.NOT_THE_FILE, detail, now, out)
+            self.state.reject(segment, Fault.NOT_THE_FILE, detail, now, out)
             return
         if self.spec.etag is not None:
             changed = event.etag != self.spec.etag
@@ -231,7 +231,7 @@ class Transfer:
             changed = bool(upstream.etag != event.etag and self.segments.held.total)
         if not self.spec.checked and changed:
             detail = "the file changed meanwhile"
-            self.books.reject(segment, Fault.NOT_THE_FILE, detail, now, out)
+            self.state.reject(segment, Fault.NOT_THE_FILE, detail, now, out)
             return
         upstream.etag = event.etag
         if self.phase is Phase.SIZING:
@@ -239,63 +239,63 @@ class Transfer:
         if not event.ranged:
             self._opened_whole(segment, upstream, out)
 
-    def _opened_whole(self, segment: Segment, upstream: Upstream, out: list[m.Action]) -> None:
+    def _opened_whole(self, segment: Segment, upstream: SourceState, out: list[m.Action]) -> None:
         """A 200: its body runs from 0 to the end, whatever we asked for."""
         if upstream.ranged:
             upstream.ranged = False
-            out.append(m.Blame(upstream.id, Fault.NO_RANGES, "ignores Range", segment.id))
+            out.append(m.SourceFault(upstream.id, Fault.NO_RANGES, "ignores Range", segment.id))
         if segment.whole:
             return
         if segment.check or segment.start > 0:
-            self.court.lost(segment.id)
-            self.books.cancel([segment], out)
+            self.integrity.lost(segment.id)
+            self.state.cancel([segment], out)
             return
         segment.whole = True
         self.segments.extend(segment)
 
     def _received(self, event: m.Received, now: float) -> list[m.Action]:
-        segment = self.segments.flying.get(event.request)
+        segment = self.segments.in_flight.get(event.request)
         if segment is None:
             return []
         segment.last = self._quiet_since = now
         segment.meter.add(event.length, now)
-        self.upstreams[segment.source].received(event.length, now)
+        self.sources[segment.source].received(event.length, now)
         at = segment.cursor
         fresh = self.segments.accept(segment, event.length)
         if segment.check:
             return [m.Compare(segment.id, lo, lo - at, hi - at) for lo, hi in fresh]
         out: list[m.Action] = []
         for low, high in fresh:
-            self.books.credit(segment.source, low, high)
+            self.state.credit(segment.source, low, high)
             out.append(m.Write(segment.id, low, low - at, high - at))
         if segment.hedged:
-            self.books.cancel(self.segments.superfluous(), out)
+            self.state.cancel(self.segments.superfluous(), out)
         if not self.segments.missing:
             self._advance(now, out)
         return out
 
     def _ended(self, event: m.Ended, now: float, out: list[m.Action]) -> None:
-        segment = self.segments.flying.get(event.request)
+        segment = self.segments.in_flight.get(event.request)
         if segment is None:
             return
         if self.segments.lacks(segment):
             detail = f"ended {segment.left} bytes early"
             self._failed(m.Failed(segment.id, Fault.CUT, detail), now, out)
         else:
-            self.court.lost(segment.id)  # a check that ended without its last opinion
-            self.upstreams[segment.source].completed()
-            self.books.drop(segment.id)
+            self.integrity.lost(segment.id)  # a check that ended without its last opinion
+            self.sources[segment.source].completed()
+            self.state.drop(segment.id)
 
     def _failed(self, event: m.Failed, now: float, _out: list[m.Action]) -> None:
-        self.court.lost(event.request)
-        if segment := self.segments.flying.get(event.request):
-            self.books.fail(segment, event, now)
+        self.integrity.lost(event.request)
+        if segment := self.segments.in_flight.get(event.request):
+            self.state.fail(segment, event, now)
 
     # ------------------------------------------------------------------ right or wrong?
 
     def _compared(self, event: m.Compared, _now: float, out: list[m.Action]) -> None:
-        self.court.compared(event, out)
-        if self.phase is Phase.TRIAL and self.court.trial is None:
+        self.integrity.compared(event, out)
+        if self.phase is Phase.TRIAL and self.integrity.search is None:
             self.phase = Phase.FETCHING
 
     def _digested(self, event: m.Digested, _now: float, out: list[m.Action]) -> None:
@@ -305,7 +305,7 @@ class Transfer:
             self.phase = Phase.DONE
             out.append(m.Finish())
             return
-        self.court.open()
+        self.integrity.open()
         self.phase = Phase.TRIAL
 
     # ------------------------------------------------------------------ time
@@ -316,24 +316,24 @@ class Transfer:
         if late > OVERSLEPT:
             self._shift(late)
             return
-        alone = self.books.alone()
-        for segment in list(self.segments.flying.values()):
-            rtt = self.upstreams[segment.source].expected_rtt()
+        alone = self.state.alone()
+        for segment in list(self.segments.in_flight.values()):
+            rtt = self.sources[segment.source].expected_rtt()
             patience = STALL_ALONE if alone else max(STALL, 6 * rtt)
             if segment.opened_at is not None and now - segment.last > patience:
-                self.court.lost(segment.id)
+                self.integrity.lost(segment.id)
                 detail = f"no byte for {now - segment.last:.1f} s"
-                self.books.reject(segment, Fault.STALLED, detail, now, out)
+                self.state.reject(segment, Fault.STALLED, detail, now, out)
         everybody = self.dispatcher.scheduler.total_rate(now)
-        for upstream in self.upstreams.values():
+        for upstream in self.sources.values():
             upstream.tune(now, everybody, alone=alone)
 
     def _shift(self, seconds: float) -> None:
         """Take our own sleep out of everybody's account."""
         self._quiet_since += seconds
-        for segment in self.segments.flying.values():
+        for segment in self.segments.in_flight.values():
             segment.shift(seconds)
-        for upstream in self.upstreams.values():
+        for upstream in self.sources.values():
             upstream.shift(seconds)
 
     # ------------------------------------------------------------------ what next?
@@ -346,18 +346,18 @@ class Transfer:
             self._quiet_since = now
             return
         if self.phase is Phase.TRIAL:
-            failure = self.court.hear(now, out)
+            failure = self.integrity.hear(now, out)
             if failure is not None:
                 self._fail(failure, out)
                 return
-            if self.court.trial is None:
+            if self.integrity.search is None:
                 self.phase = Phase.FETCHING
         if self.phase in (Phase.SIZING, Phase.FETCHING):
             self.dispatcher.fill(now, out)
         self._despair(now, out)
 
     def _complete(self, out: list[m.Action]) -> None:
-        self.books.cancel(self.segments.flying.values(), out)
+        self.state.cancel(self.segments.in_flight.values(), out)
         if self.spec.checked:
             self.phase = Phase.VERIFYING
             out.append(m.Verify())
@@ -366,14 +366,14 @@ class Transfer:
             out.append(m.Finish())
 
     def _despair(self, now: float, out: list[m.Action]) -> None:
-        if not self.books.eligible():
-            faults = ", ".join(f"{u.id}: {u.out.value}" for u in self.upstreams.values() if u.out)
+        if not self.state.eligible():
+            faults = ", ".join(f"{u.id}: {u.out.value}" for u in self.sources.values() if u.out)
             self._fail(m.Fail(f"no source is left ({faults or 'there was none'})"), out)
         elif now - self._quiet_since >= GIVE_UP:
             self._fail(m.Fail(f"no source gave a byte for {GIVE_UP:.0f} s"), out)
 
     def _fail(self, failure: m.Fail, out: list[m.Action]) -> None:
-        self.books.cancel(self.segments.flying.values(), out)
+        self.state.cancel(self.segments.in_flight.values(), out)
         self.phase = Phase.FAILED
         self.failure = failure
         out.append(failure)

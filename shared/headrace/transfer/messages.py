@@ -14,7 +14,6 @@ from headrace.models import Fault, Source
 __all__ = [
     "Action",
     "Allowed",
-    "Blame",
     "Cancel",
     "Compare",
     "Compared",
@@ -30,12 +29,13 @@ __all__ = [
     "Freed",
     "Joined",
     "Opened",
+    "ReadersAt",
     "Received",
     "Resumed",
     "Shrink",
+    "SourceFault",
     "Tick",
     "Verify",
-    "Wanted",
     "Write",
 ]
 
@@ -118,7 +118,7 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ReadersAt:
     """Readers wait at these offsets; the first is served first. Empty: nobody reads."""
 
     offsets: tuple[int, ...]
@@ -157,7 +157,7 @@ Event = (
     | Allowed
     | Joined
     | Resumed
-    | Wanted
+    | ReadersAt
     | Compared
     | Digested
     | Tick
@@ -230,7 +230,7 @@ class Verify:
 
 
 @dataclass(frozen=True, slots=True)
-class Blame:
+class SourceFault:
     """A source failed in a way that only the machine can see; `request` was its part in it."""
 
     source: str
@@ -252,4 +252,4 @@ class Fail:
     integrity: bool = False
 
 
-Action = Fetch | Shrink | Cancel | Write | Compare | Forget | Verify | Blame | Finish | Fail
+Action = Fetch | Shrink | Cancel | Write | Compare | Forget | Verify | SourceFault | Finish | Fail

@@ -9,10 +9,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
-__all__ = ["Extents"]
+__all__ = ["RangeSet"]
 
 
-class Extents:
+class RangeSet:
     """Sorted, disjoint, merged runs. Mutable; `repr` shows them."""
 
     __slots__ = ("_ends", "_starts", "total")
@@ -105,7 +105,7 @@ class Extents:
 
     def __eq__(self, other: object) -> bool:
         """Compare as sets of offsets."""
-        if not isinstance(other, Extents):
+        if not isinstance(other, RangeSet):
             return NotImplemented
         return self._starts == other._starts and self._ends == other._ends
 

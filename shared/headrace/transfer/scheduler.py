@@ -19,9 +19,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headrace.transfer.segments import Segment, Segments
-from headrace.transfer.source_state import Upstream
+from headrace.transfer.source_state import SourceState
 
-__all__ = ["SMALL", "Choice", "Move", "Scheduler"]
+__all__ = ["SMALL", "Assignment", "Move", "Scheduler"]
 
 KIB = 1024
 SMALL = 1024 * KIB
@@ -57,7 +57,7 @@ class Move(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Assignment:
     """A range to ask for, and the request that loses it, if any."""
 
     move: Move
@@ -69,35 +69,37 @@ class Choice:
 class Scheduler:
     """Decides for one idle connection at a time."""
 
-    def __init__(self, segments: Segments, upstreams: Mapping[str, Upstream]) -> None:
+    def __init__(self, segments: Segments, upstreams: Mapping[str, SourceState]) -> None:
         """Look at these; both change under our eyes."""
         self._segments = segments
-        self._upstreams = upstreams
+        self._sources = upstreams
 
     # ------------------------------------------------------------------ estimates
 
     def total_rate(self, now: float) -> float:
         """Return the rate of all sources that work at present."""
-        return sum(u.rate(now) or 0.0 for u in self._upstreams.values() if u.active)
+        return sum(u.rate(now) or 0.0 for u in self._sources.values() if u.active)
 
     def eta(self, segment: Segment, now: float) -> float:
         """Return seconds until a request ends, as far as can be told; a silent one grows late."""
-        upstream = self._upstreams[segment.source]
+        upstream = self._sources[segment.source]
         rate = segment.rate(now)
         if rate is not None:
             return segment.left / max(rate, 1.0)
         waited = now - segment.asked_at
         usual = 2 * upstream.expected_rtt()
-        rate = upstream.lane_rate(now) or PROBE / 2.0
+        rate = upstream.rate_per_request(now) or PROBE / 2.0
         late = max(0.0, waited - usual)
         return max(0.0, usual - waited) + segment.left / rate + 4 * late
 
     # ------------------------------------------------------------------ the choice
 
-    def choose(self, upstream: Upstream, wanted: tuple[int, ...], now: float) -> Choice | None:
+    def choose(
+        self, upstream: SourceState, wanted: tuple[int, ...], now: float
+    ) -> Assignment | None:
         """Return the best use of one more connection to `upstream`; None: better none."""
         front = self._segments.front(wanted)
-        rate = upstream.lane_rate(now)
+        rate = upstream.rate_per_request(now)
         return (
             self._rescue(upstream, rate, front, now)
             or self._take(upstream, rate, front, now)
@@ -105,8 +107,8 @@ class Scheduler:
         )
 
     def _rescue(
-        self, upstream: Upstream, rate: float | None, front: int, now: float
-    ) -> Choice | None:
+        self, upstream: SourceState, rate: float | None, front: int, now: float
+    ) -> Assignment | None:
         victim = self._holder(front, now)
         if rate is None or victim is None:
             return None
@@ -118,8 +120,8 @@ class Scheduler:
             return None
         head = int((victim.rate(now) or 0.0) * mine)
         if len(copies) == 1 and victim.left - head >= SMALLEST and head >= 16 * KIB:
-            return Choice(Move.RESCUE, victim.position + head, victim.end, victim.id)
-        return Choice(Move.HEDGE, victim.position, victim.position + size, victim.id)
+            return Assignment(Move.RESCUE, victim.position + head, victim.end, victim.id)
+        return Assignment(Move.HEDGE, victim.position, victim.position + size, victim.id)
 
     def _holder(self, front: int, now: float) -> Segment | None:
         """Return the request that everything waits for, where others would be allowed to help."""
@@ -132,8 +134,8 @@ class Scheduler:
         return min(holders, key=lambda segment: self.eta(segment, now))
 
     def _take(
-        self, upstream: Upstream, rate: float | None, front: int, now: float
-    ) -> Choice | None:
+        self, upstream: SourceState, rate: float | None, front: int, now: float
+    ) -> Assignment | None:
         segments = self._segments
         if not segments.free.total:
             return None
@@ -157,39 +159,39 @@ class Scheduler:
                 )
         return self._first_free(front, size)
 
-    def _others_are_quicker(self, upstream: Upstream, rate: float, now: float) -> bool:
+    def _others_are_quicker(self, upstream: SourceState, rate: float, now: float) -> bool:
         mine = upstream.expected_rtt() + SMALLEST / rate
         return any(
-            1.5 * (u.expected_rtt() + SMALLEST / (u.lane_rate(now) or 1.0)) < mine
-            for u in self._upstreams.values()
+            1.5 * (u.expected_rtt() + SMALLEST / (u.rate_per_request(now) or 1.0)) < mine
+            for u in self._sources.values()
             if u.delivering and u is not upstream
         )
 
-    def _probe(self, upstream: Upstream, front: int) -> Choice | None:
+    def _probe(self, upstream: SourceState, front: int) -> Assignment | None:
         """Place an unknown source: the first at the frontier, the others well ahead of it."""
-        others = sum(1 for u in self._upstreams.values() if u.probed and u is not upstream)
+        others = sum(1 for u in self._sources.values() if u.probed and u is not upstream)
         size = self._segments.size
         ahead = others * min(SPREAD, size // 8)
         return self._first_free(min(front + ahead, max(front, size - PROBE)), PROBE)
 
-    def _lonely(self, upstream: Upstream) -> bool:
+    def _lonely(self, upstream: SourceState) -> bool:
         """The only source, on its only connection, is asked as a plain client would: once."""
         return not upstream.active and self._alone(upstream)
 
-    def _alone(self, upstream: Upstream) -> bool:
-        return all(u.out or u is upstream for u in self._upstreams.values())
+    def _alone(self, upstream: SourceState) -> bool:
+        return all(u.out or u is upstream for u in self._sources.values())
 
-    def _first_free(self, at: int, size: int) -> Choice | None:
+    def _first_free(self, at: int, size: int) -> Assignment | None:
         free = self._segments.free
         for start, end in free.within(at, self._segments.size):
             rest = end - start - size
-            return Choice(Move.TAKE, start, end if rest < SMALLEST else start + size)
+            return Assignment(Move.TAKE, start, end if rest < SMALLEST else start + size)
         for start, end in free.within(0, at):
             rest = end - start - size
-            return Choice(Move.TAKE, start, end if rest < SMALLEST else start + size)
+            return Assignment(Move.TAKE, start, end if rest < SMALLEST else start + size)
         return None
 
-    def _sized(self, upstream: Upstream, rate: float, now: float) -> int:
+    def _sized(self, upstream: SourceState, rate: float, now: float) -> int:
         """Return how many bytes fill this source's turn."""
         total = self.total_rate(now)
         slow = rate * 10 < total
@@ -201,14 +203,14 @@ class Scheduler:
 
     # ------------------------------------------------------------------ the end game
 
-    def _steal(self, upstream: Upstream, rate: float | None, now: float) -> Choice | None:
+    def _steal(self, upstream: SourceState, rate: float | None, now: float) -> Assignment | None:
         if rate is None and (upstream.active or self._segments.size <= SMALL):
             rate = PROBE / 2.0
         elif rate is None:
             return self._audition(now)
         rtt = upstream.expected_rtt()
-        best: tuple[float, Choice] | None = None
-        for victim in self._segments.flying.values():
+        best: tuple[float, Assignment] | None = None
+        for victim in self._segments.in_flight.values():
             if victim.check or victim.left <= 0:
                 continue
             copies = self._segments.copies(victim)
@@ -220,22 +222,22 @@ class Scheduler:
             if choice is None and len(copies) < MOST_COPIES:
                 elsewhere = all(copy.source != upstream.id for copy in copies)
                 if elsewhere and rtt + victim.left / rate < 0.6 * theirs - 0.05:
-                    choice = Choice(Move.HEDGE, victim.position, victim.end, victim.id)
+                    choice = Assignment(Move.HEDGE, victim.position, victim.end, victim.id)
             if choice is not None:
                 best = theirs, choice
         return best[1] if best else None
 
-    def _audition(self, now: float) -> Choice | None:
+    def _audition(self, now: float) -> Assignment | None:
         """Give an unknown source the last bytes of the longest range, to learn what it can do."""
-        ranges = [s for s in self._segments.flying.values() if not s.check and not s.hedged]
+        ranges = [s for s in self._segments.in_flight.values() if not s.check and not s.hedged]
         victim = max(ranges, key=lambda segment: self.eta(segment, now), default=None)
         if victim is None or victim.left < 2 * PROBE or self.eta(victim, now) < AUDITION:
             return None
-        return Choice(Move.STEAL, victim.end - PROBE, victim.end, victim.id)
+        return Assignment(Move.STEAL, victim.end - PROBE, victim.end, victim.id)
 
     def _split(
         self, victim: Segment, theirs: float, rate: float, rtt: float, most: int
-    ) -> Choice | None:
+    ) -> Assignment | None:
         """Share the rest of a range so that both ends meet."""
         if self._segments.size <= SMALL:
             return None
@@ -245,5 +247,5 @@ class Scheduler:
         stays = victim.left - split
         worth = split / rate + rtt < 0.9 * theirs - 0.05
         if worth and split >= SMALLEST and stays >= 16 * KIB:
-            return Choice(Move.STEAL, victim.end - split, victim.end, victim.id)
+            return Assignment(Move.STEAL, victim.end - split, victim.end, victim.id)
         return None

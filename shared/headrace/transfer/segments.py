@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headrace.transfer.range_set import Extents
+from headrace.transfer.range_set import RangeSet
 from headrace.transfer.rates import Meter
 
 __all__ = ["Segment", "Segments"]
@@ -94,17 +94,17 @@ class Segments:
         self.size = 0
         self.known = False
         """The length is known."""
-        self.held = Extents()
-        self.free = Extents()
-        self.flying: dict[int, Segment] = {}
+        self.held = RangeSet()
+        self.free = RangeSet()
+        self.in_flight: dict[int, Segment] = {}
 
-    def resize(self, size: int, held: Extents) -> None:
+    def resize(self, size: int, held: RangeSet) -> None:
         """Take the file's length, once, and what an earlier run left of it."""
         self.size = size
         self.known = True
         self.held = held
-        self.free = Extents(held.gaps(0, size))
-        for segment in self.flying.values():
+        self.free = RangeSet(held.gaps(0, size))
+        for segment in self.in_flight.values():
             segment.end = min(segment.end, size)
             self.free.remove(segment.start, segment.end)
             self._mark(segment)
@@ -118,7 +118,7 @@ class Segments:
 
     def launch(self, segment: Segment) -> None:
         """Put a request in the air."""
-        self.flying[segment.id] = segment
+        self.in_flight[segment.id] = segment
         if not segment.check:
             self.free.remove(segment.start, segment.end)
             self._mark(segment)
@@ -133,7 +133,7 @@ class Segments:
 
     def land(self, segment: Segment) -> None:
         """Take a request out of the air; what it did not bring is free again."""
-        if self.flying.pop(segment.id, None) is not None and not segment.check:
+        if self.in_flight.pop(segment.id, None) is not None and not segment.check:
             self._give_back(segment.position, segment.end)
 
     def shorten(self, segment: Segment, end: int) -> None:
@@ -150,8 +150,8 @@ class Segments:
             break
 
     def _give_back(self, start: int, end: int) -> None:
-        rest = Extents(self.held.gaps(start, min(end, self.size)))
-        for other in self.flying.values():
+        rest = RangeSet(self.held.gaps(start, min(end, self.size)))
+        for other in self.in_flight.values():
             if not other.check:
                 rest.remove(other.position, other.end)
         for gap in rest:
@@ -194,7 +194,7 @@ class Segments:
         """Return the requests that are to bring the byte at `offset`."""
         return [
             segment
-            for segment in self.flying.values()
+            for segment in self.in_flight.values()
             if not segment.check and segment.position <= offset < segment.end
         ]
 
@@ -203,13 +203,13 @@ class Segments:
         low, high = segment.position, segment.end
         return [
             other
-            for other in self.flying.values()
+            for other in self.in_flight.values()
             if not other.check and other.position < high and low < other.end
         ]
 
     def superfluous(self) -> Iterator[Segment]:
         """Give the copies whose bytes somebody else has brought."""
-        for segment in list(self.flying.values()):
+        for segment in list(self.in_flight.values()):
             open_ = segment.hedged and not segment.check and segment.left > 0
             if open_ and self.held.covers(segment.position, segment.end):
                 yield segment
@@ -218,7 +218,7 @@ class Segments:
         """Give requests whose copy has gone and left them with bytes that are held already, and
         the offset at which those begin.
         """
-        for segment in list(self.flying.values()):
+        for segment in list(self.in_flight.values()):
             if segment.hedged and not segment.check and len(self.copies(segment)) == 1:
                 for low, high in self.held.within(segment.position, segment.end):
                     if high - low >= STALE:
@@ -235,6 +235,5 @@ class Segments:
 
     def __repr__(self) -> str:
         """Show the map."""
-        return (
-            f"<{self.held.total}/{self.size} held, free {self.free!r}, {[*self.flying.values()]}>"
-        )
+        flights = [*self.in_flight.values()]
+        return f"<{self.held.total}/{self.size} held, free {self.free!r}, {flights}>"

@@ -19,7 +19,7 @@ from __future__ import annotations
 from headrace.models import Fault, Source
 from headrace.transfer.rates import Meter
 
-__all__ = ["HOLD", "STEP", "Upstream"]
+__all__ = ["HOLD", "STEP", "SourceState"]
 
 STEP = 1.0
 """Seconds that a new connection has to show what it brings."""
@@ -39,7 +39,7 @@ FINAL = frozenset({Fault.FORBIDDEN, Fault.MISSING, Fault.NOT_THE_FILE, Fault.WRO
 """Faults that do not pass while one file is fetched."""
 
 
-class Upstream:
+class SourceState:
     """Mutable state of one source within one transfer."""
 
     def __init__(self, source: Source, now: float) -> None:
@@ -49,7 +49,7 @@ class Upstream:
         self.limit = source.connections
         self.share = source.connections
         """This download's part of `limit`; other downloads have the rest."""
-        self.lanes = 1
+        self.concurrency = 1
         """How many connections it is worth at present."""
         self.active: set[int] = set()
         self.delivering: set[int] = set()
@@ -82,7 +82,7 @@ class Upstream:
         if self.out or self.denied or now < self.paused_until:
             return 0
         shaky = self.strikes or self.cuts >= CUTS or not self.ranged
-        most = min(self.limit, self.share, 1 if shaky else self.lanes)
+        most = min(self.limit, self.share, 1 if shaky else self.concurrency)
         return max(0, most - len(self.active))
 
     def known(self) -> bool:
@@ -94,14 +94,14 @@ class Upstream:
         measured = self.meter.rate(now) if self.meter.total else None
         return self.source.rate if measured is None else measured
 
-    def lane_rate(self, now: float) -> float | None:
+    def rate_per_request(self, now: float) -> float | None:
         """Return the bytes per second to expect of one more request."""
         rate = self.rate(now)
         if rate is None:
             return None
         if not self.meter.total:
             return rate / max(1, min(self.limit, 4))
-        return rate / max(1, min(self.lanes, len(self.active) + 1))
+        return rate / max(1, min(self.concurrency, len(self.active) + 1))
 
     def expected_rtt(self) -> float:
         """Return seconds to the first byte of an answer, a guess where nothing is known."""
@@ -125,7 +125,7 @@ class Upstream:
     def opened(self, request: int, waited: float, *, alone: bool) -> None:
         """Count an answer; `waited` since the request may hold a handshake, so keep the least."""
         if not alone:
-            self.lanes = max(self.lanes, min(2, self.limit))
+            self.concurrency = max(self.concurrency, min(2, self.limit))
         self.delivering.add(request)
         self.rtt = waited if self.rtt is None else min(self.rtt, waited)
 
@@ -194,14 +194,14 @@ class Upstream:
             # The sum is an average that lags behind, hence a quarter and not the whole gain.
             taken = gain > 0.05 * sum_before and everybody - sum_before < gain / 4
             if gain < before * (GROWTH - 1) or (taken and not alone):
-                self.lanes = max(1, self.lanes - 1)
+                self.concurrency = max(1, self.concurrency - 1)
                 self._hold_until = now + self._hold
                 self._hold *= 2
-        judged = self.lanes >= (1 if alone else FLOOR) and not slow
+        judged = self.concurrency >= (1 if alone else FLOOR) and not slow
         if judged and not settled:  # it still grows by itself, which would be taken for a gain
             return
-        if now >= self._hold_until and len(self.active) >= self.lanes < most:
-            self.lanes += 1
+        if now >= self._hold_until and len(self.active) >= self.concurrency < most:
+            self.concurrency += 1
             if judged:
                 self._grown_from = (rate, everybody)
 
@@ -212,6 +212,8 @@ class Upstream:
 
     def __repr__(self) -> str:
         """Show what decides about it."""
-        state = self.out.value if self.out else f"{len(self.active)}/{self.lanes}/{self.limit}"
+        state = (
+            self.out.value if self.out else f"{len(self.active)}/{self.concurrency}/{self.limit}"
+        )
         pause = f" paused until {self.paused_until:.2f}" if self.paused_until else ""
         return f"<{self.id} {state}{pause} strikes={self.strikes}>"

@@ -10,22 +10,22 @@ from collections.abc import Iterable
 
 from headrace.models import Fault
 from headrace.transfer import messages as m
-from headrace.transfer.range_set import Extents
+from headrace.transfer.range_set import RangeSet
 from headrace.transfer.segments import Segment, Segments
-from headrace.transfer.source_state import Upstream
+from headrace.transfer.source_state import SourceState
 
-__all__ = ["Books"]
+__all__ = ["TransferState"]
 
 
-class Books:
+class TransferState:
     """Mutable; shared by the machine, the dispatcher and the court."""
 
     def __init__(self) -> None:
         """Open empty books."""
-        self.upstreams: dict[str, Upstream] = {}
+        self.sources: dict[str, SourceState] = {}
         """In the order in which selection gave them."""
         self.segments = Segments()
-        self.provenance: dict[str, Extents] = {}
+        self.provenance: dict[str, RangeSet] = {}
         """By source, or `EARLIER` for an earlier run."""
         self.checked = True
         """There is a digest to check the whole against."""
@@ -39,17 +39,17 @@ class Books:
 
     # ------------------------------------------------------------------ sources
 
-    def eligible(self) -> list[Upstream]:
+    def eligible(self) -> list[SourceState]:
         """Return the sources that may be asked for this file at all, now or later."""
         return [
             u
-            for u in self.upstreams.values()
+            for u in self.sources.values()
             if not u.out and (u.source.is_origin or not self.origin_alone)
         ]
 
     def origin(self) -> str | None:
         """Return the id of the origin while it can be asked."""
-        for upstream in self.upstreams.values():
+        for upstream in self.sources.values():
             if upstream.source.is_origin and not upstream.out:
                 return upstream.id
         return None
@@ -61,7 +61,7 @@ class Books:
     # ------------------------------------------------------------------ requests
 
     def launch(
-        self, upstream: Upstream, start: int, end: int, now: float, out: list[m.Action]
+        self, upstream: SourceState, start: int, end: int, now: float, out: list[m.Action]
     ) -> Segment:
         """Ask `upstream` for ``[start, end)``."""
         self._requests += 1
@@ -86,11 +86,11 @@ class Books:
 
     def drop(self, request: int) -> Segment | None:
         """Take a request out of the air; what it did not bring is free again."""
-        segment = self.segments.flying.get(request)
+        segment = self.segments.in_flight.get(request)
         if segment is None:
             return None
         self.segments.land(segment)
-        self.upstreams[segment.source].ended(request)
+        self.sources[segment.source].ended(request)
         return segment
 
     def cancel(self, segments: Iterable[Segment], out: list[m.Action]) -> None:
@@ -108,7 +108,7 @@ class Books:
         """End a request that failed, with the consequences for its source."""
         self.drop(segment.id)
         came = segment.cursor > (0 if segment.whole else segment.start)
-        upstream = self.upstreams[segment.source]
+        upstream = self.sources[segment.source]
         upstream.failed(event.fault, now, event.retry_after, bytes_came=came)
 
     def reject(
@@ -116,7 +116,7 @@ class Books:
     ) -> None:
         """End a request for a fault that only we can see."""
         out.append(m.Cancel(segment.id))
-        out.append(m.Blame(segment.source, fault, detail, segment.id))
+        out.append(m.SourceFault(segment.source, fault, detail, segment.id))
         self.fail(segment, m.Failed(segment.id, fault, detail), now)
 
     # ------------------------------------------------------------------ bytes
@@ -125,7 +125,7 @@ class Books:
         """Note who gave ``[start, end)``."""
         extents = self.provenance.get(source)
         if extents is None:
-            extents = self.provenance[source] = Extents()
+            extents = self.provenance[source] = RangeSet()
         extents.add(start, end)
 
     def forget(self, runs: Iterable[tuple[int, int]], out: list[m.Action]) -> None:

@@ -20,21 +20,21 @@ from headrace import __version__
 from headrace.errors import ConfigurationError, HeadraceError, UpstreamError
 from headrace.models import Fault
 from headrace.redact import for_display
-from headrace.upstream.auth.bearer import Bearer
+from headrace.upstream.auth.bearer import BearerTokens
 from headrace.upstream.document_stream import DocumentStream
 from headrace.upstream.error_mapping import is_stale
-from headrace.upstream.http2_pool import Lanes
+from headrace.upstream.http2_pool import Http2Pool
 from headrace.upstream.proxies import Proxies
 from headrace.upstream.range_stream import RangeStream
-from headrace.upstream.resolver import Names
-from headrace.upstream.responses import Answer, judge_artifact
+from headrace.upstream.resolver import Resolver
+from headrace.upstream.responses import UpstreamResponse, judge_artifact
 from headrace.upstream.sent_request import SentRequest, close_quietly, place_of, redirect_of
-from headrace.upstream.tls import Roots
+from headrace.upstream.tls import TrustStore
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Answer", "Client", "RangeStream"]
+__all__ = ["Client", "RangeStream", "UpstreamResponse"]
 
 _MOST_REDIRECTS = 5
 #: What is said of a body as it travelled.
@@ -57,15 +57,15 @@ class Client:
         `connections` idle ones are kept. How many are open at a time is limited by those who
         ask (a limit for each host, one over all), so that nobody's clock runs in a queue here.
         """
-        self.roots = Roots(env)
+        self.roots = TrustStore(env)
         self.proxies = Proxies(env)
         self.user_agent = user_agent or f"headrace/{__version__}"
         self._keep = connections
         self._context: ssl.SSLContext | None = None
         self._transports: dict[tuple[str, int | None, str | None], httpx.AsyncHTTPTransport] = {}
-        self._names = Names()
-        self._lanes = Lanes()
-        self._bearer = Bearer(self._ask_realm)
+        self._names = Resolver()
+        self._lanes = Http2Pool()
+        self._bearer = BearerTokens(self._ask_realm)
 
     # ------------------------------------------------------------------ documents
 
@@ -78,7 +78,7 @@ class Client:
         limit: int = 64 << 20,
         timeout: float = 10.0,  # noqa: ASYNC109 - one silence at a time; `deadline` is the whole
         deadline: float | None = None,
-    ) -> Answer:
+    ) -> UpstreamResponse:
         """Fetch a whole document; any status is an answer. Redirects are followed.
 
         `timeout` bounds connecting and every silence, `deadline` the whole, both in seconds;
@@ -93,7 +93,7 @@ class Client:
 
     async def _fetch(
         self, url: str, method: str, headers: Mapping[str, str], limit: int, patience: float
-    ) -> Answer:
+    ) -> UpstreamResponse:
         asked = {"accept": "*/*", "accept-encoding": "gzip, deflate", **_lower(headers)}
         with self._lanes.take(urlsplit(url).netloc) as lane:
             return await self._whole(url, method, asked, limit, patience, lane=lane)
@@ -107,7 +107,7 @@ class Client:
         patience: float,
         *,
         lane: int,
-    ) -> Answer:
+    ) -> UpstreamResponse:
         async with self._send(url, method, asked, patience, patience, lane=lane) as exchange:
             answer = exchange.response
             body = bytearray()
@@ -125,7 +125,9 @@ class Client:
             # The body is decoded; of one that did not come the headers tell all that is known.
             wrong = () if method == "HEAD" else _OF_THE_BODY
             kept = {name: text for name, text in exchange.headers.items() if name not in wrong}
-            return Answer(answer.status_code, exchange.url, kept, bytes(body), exchange.rtt)
+            return UpstreamResponse(
+                answer.status_code, exchange.url, kept, bytes(body), exchange.rtt
+            )
 
     # ------------------------------------------------------------------ artifacts
 
@@ -246,7 +248,7 @@ class Client:
 
     async def _ask_realm(
         self, url: str, headers: Mapping[str, str], patience: float, limit: int
-    ) -> Answer:
+    ) -> UpstreamResponse:
         """Fetch a token; never through a challenge of its own."""
         with self._lanes.take(urlsplit(url).netloc) as lane:
             exchange = await self._once(
@@ -268,7 +270,9 @@ class Client:
                 raise exchange.translate(error) from error
             finally:
                 await close_quietly(exchange.response)
-            return Answer(exchange.response.status_code, url, exchange.headers, bytes(body[:limit]))
+            return UpstreamResponse(
+                exchange.response.status_code, url, exchange.headers, bytes(body[:limit])
+            )
 
     async def _once(
         self,

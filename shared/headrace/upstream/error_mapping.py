@@ -11,7 +11,7 @@ import ssl
 
 from headrace.models import Fault
 
-__all__ = ["diagnose", "is_stale"]
+__all__ = ["is_stale", "map_exception"]
 
 #: By class name, looked up along the class's bases; the most special one is found first.
 _BY_NAME = {
@@ -48,7 +48,7 @@ def is_stale(error: Exception) -> bool:
     return not {"ReadError", "WriteError", "RemoteProtocolError"}.isdisjoint(_names(error))
 
 
-def diagnose(error: Exception, *, answered: bool) -> tuple[Fault, str]:
+def map_exception(error: Exception, *, answered: bool) -> tuple[Fault, str]:
     """Find the fault and a phrase for it; `answered`: the headers had come already.
 
     What lies below is looked at first: a certificate that is not trusted reaches us as "cannot

@@ -12,14 +12,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-__all__ = ["LANES", "Lanes"]
+__all__ = ["LANES", "Http2Pool"]
 
 #: Connections to one host at most, and streams on each before the next one is opened.
 LANES = 4
 STREAMS = 3
 
 
-class Lanes:
+class Http2Pool:
     """Counts what runs where. The lanes themselves are whoever's who asks."""
 
     def __init__(self) -> None:

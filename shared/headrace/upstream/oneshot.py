@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from headrace.upstream.client import Answer, Client
+from headrace.upstream.client import Client, UpstreamResponse
 
-__all__ = ["ask"]
+__all__ = ["fetch_once"]
 
 
-def ask(env: Mapping[str, str], url: str, *, method: str = "HEAD", within: float = 10.0) -> Answer:
+def fetch_once(
+    env: Mapping[str, str], url: str, *, method: str = "HEAD", within: float = 10.0
+) -> UpstreamResponse:
     """Ask with the trust and proxies of `env`; UpstreamError when there is no answer in time.
 
     `within` is in seconds, for all of it.
@@ -18,7 +20,7 @@ def ask(env: Mapping[str, str], url: str, *, method: str = "HEAD", within: float
     return asyncio.run(_ask(env, url, method, within))
 
 
-async def _ask(env: Mapping[str, str], url: str, method: str, within: float) -> Answer:
+async def _ask(env: Mapping[str, str], url: str, method: str, within: float) -> UpstreamResponse:
     client = Client(env)
     try:
         return await client.fetch(url, method=method, timeout=within, deadline=within)

@@ -19,7 +19,7 @@ from collections import deque
 from headrace.errors import UpstreamError
 from headrace.models import Fault
 
-__all__ = ["Names"]
+__all__ = ["Resolver"]
 
 #: Seconds for which a host that resolved is not asked again here.
 _LIFETIME = 600.0
@@ -32,7 +32,7 @@ _THREADS = 16
 _MOST = 4096
 
 
-class Names:
+class Resolver:
     """Remembers which hosts resolve."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from headrace.errors import UpstreamError
 from headrace.models import Fault
 from headrace.redact import for_display
 
-__all__ = ["Answer", "Span", "judge_artifact", "judge_status"]
+__all__ = ["Span", "UpstreamResponse", "judge_artifact", "judge_status"]
 
 #: Longest pause that a Retry-After is believed for; a typing error must not ban for a year.
 _LONGEST_RETRY_AFTER = 24 * 3600.0
@@ -27,7 +27,7 @@ _COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class UpstreamResponse:
     """A whole answer of an upstream. Any status: the caller decides what it means."""
 
     status: int

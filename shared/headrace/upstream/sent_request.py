@@ -11,8 +11,8 @@ from urllib.parse import urljoin, urlsplit
 from headrace.errors import UpstreamError
 from headrace.models import Fault
 from headrace.redact import for_display
-from headrace.upstream.error_mapping import diagnose
-from headrace.upstream.tls import Roots
+from headrace.upstream.error_mapping import map_exception
+from headrace.upstream.tls import TrustStore
 
 __all__ = ["SentRequest", "close_quietly", "place_of", "redirect_of"]
 
@@ -25,7 +25,7 @@ class SentRequest:
     response: Any
     """The transport's own answer."""
 
-    def __init__(self, url: str, proxy: str | None, roots: Roots) -> None:
+    def __init__(self, url: str, proxy: str | None, roots: TrustStore) -> None:
         self.url = url
         self.headers: Mapping[str, str] = {}
         self.timeouts: dict[str, float] = {}
@@ -53,7 +53,7 @@ class SentRequest:
     def translate(self, error: Exception) -> UpstreamError:
         """Say in our words what went wrong."""
         where = urlsplit(self.url).netloc.rpartition("@")[2]
-        fault, what = diagnose(error, answered=self._answered)
+        fault, what = map_exception(error, answered=self._answered)
         hint = ""
         if fault is Fault.TLS:
             hint = f"trusted roots: {self._roots.describe()}; a company's own goes in SSL_CERT_FILE"

@@ -14,7 +14,7 @@ from pathlib import Path
 from headrace.config import EnvVars
 from headrace.errors import ConfigurationError
 
-__all__ = ["Roots"]
+__all__ = ["TrustStore"]
 
 #: First one that is set and not empty wins, and replaces every other root.
 _CHOICES = (
@@ -26,7 +26,7 @@ _CHOICES = (
 )
 
 
-class Roots:
+class TrustStore:
     """The roots of trust that the environment names, else the system's and certifi's together."""
 
     def __init__(self, env: Mapping[str, str]) -> None:

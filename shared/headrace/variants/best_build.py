@@ -8,37 +8,41 @@ from dataclasses import dataclass
 from packaging.version import Version
 
 from headrace.variants.builds import Candidate, CudaTables
-from headrace.variants.compatibility.criteria import Want
-from headrace.variants.compatibility.fit import Cause, Fit, Misfit, judge
+from headrace.variants.compatibility.criteria import BuildCriteria
+from headrace.variants.compatibility.fit import Cause, Compatible, Incompatible, judge
 from headrace.variants.compatibility.labels import Kind, kind_of, label_of
 from headrace.variants.hosts import Host
 
-__all__ = ["Settled", "settle"]
+__all__ = ["BestBuild", "settle"]
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class BestBuild:
     """What came out."""
 
-    fit: Fit | None
+    fit: Compatible | None
     """None: the default stays."""
     cause: Cause | None = None
     """Not None: nothing of the kind that is wanted suits, because of this; `fit` is a CPU build."""
-    fits: tuple[Fit, ...] = ()
+    fits: tuple[Compatible, ...] = ()
     """All that run, best first."""
-    misfits: tuple[Misfit, ...] = ()
+    misfits: tuple[Incompatible, ...] = ()
 
 
-def settle(candidates: Iterable[Candidate], want: Want, host: Host, tables: CudaTables) -> Settled:
+def settle(
+    candidates: Iterable[Candidate], want: BuildCriteria, host: Host, tables: CudaTables
+) -> BestBuild:
     """Choose among builds of the lead."""
     kind = want.kind or Kind.OTHER
     judged = [judge(candidate, kind, host, tables) for candidate in sorted(set(candidates))]
     fits = sorted(
-        (one for one in judged if isinstance(one, Fit)), key=lambda fit: fit.score, reverse=True
+        (one for one in judged if isinstance(one, Compatible)),
+        key=lambda fit: fit.score,
+        reverse=True,
     )
-    misfits = tuple(one for one in judged if isinstance(one, Misfit))
+    misfits = tuple(one for one in judged if isinstance(one, Incompatible))
     if fits:
-        return Settled(fits[0], None, tuple(fits), misfits)
+        return BestBuild(fits[0], None, tuple(fits), misfits)
     cause = _cause(misfits)
     # With an old driver a CPU build would be a silent surprise, and a new driver the cure.
     plain = kind is not Kind.CPU and not want.keep
@@ -46,18 +50,18 @@ def settle(candidates: Iterable[Candidate], want: Want, host: Host, tables: Cuda
     # Of the kind, nothing at all: then nothing is known of why, but for hardware that the default
     # does not know either.
     if not plain or (cause is Cause.KIND and kind is Kind.CUDA):
-        return Settled(None, cause, (), misfits)
+        return BestBuild(None, cause, (), misfits)
     cpu = [
         fit
         for one in misfits
         if kind_of(label_of(one.candidate, host, tables)) is Kind.CPU
-        and isinstance(fit := judge(one.candidate, Kind.CPU, host, tables), Fit)
+        and isinstance(fit := judge(one.candidate, Kind.CPU, host, tables), Compatible)
     ]
     best = max(cpu, key=lambda fit: fit.score, default=None)
-    return Settled(best, cause, (), misfits)
+    return BestBuild(best, cause, (), misfits)
 
 
-def _cause(misfits: Iterable[Misfit]) -> Cause:
+def _cause(misfits: Iterable[Incompatible]) -> Cause:
     those = [misfit for misfit in misfits if misfit.cause is not Cause.KIND]
     causes = {misfit.cause for misfit in those}
     if not causes:

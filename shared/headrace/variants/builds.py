@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 __all__ = [
     "DEFAULT_INDEX",
     "Architectures",
-    "Arrangement",
     "Build",
     "Candidate",
     "CudaTables",
     "Decision",
+    "FamilyPages",
     "Floor",
     "Outcome",
     "PageEntry",
@@ -236,7 +236,7 @@ class PageEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrangement:
+class FamilyPages:
     """The pages of the whole family for one host, on one decision."""
 
     decision: Decision

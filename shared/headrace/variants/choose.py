@@ -15,13 +15,18 @@ from packaging.version import Version
 
 from headrace.variants import reasons
 from headrace.variants.admission import Listing
-from headrace.variants.best_build import Settled, settle
+from headrace.variants.best_build import BestBuild, settle
 from headrace.variants.builds import Candidate, CudaTables, Decision, Outcome
-from headrace.variants.compatibility.criteria import Want, hands_off, image_target, want
-from headrace.variants.compatibility.fit import Cause, Fit, judge
+from headrace.variants.compatibility.criteria import (
+    BuildCriteria,
+    build_criteria,
+    hands_off,
+    image_target,
+)
+from headrace.variants.compatibility.fit import Cause, Compatible, judge
 from headrace.variants.compatibility.labels import Kind, kind_of
 from headrace.variants.hosts import Host, VariantRequest
-from headrace.variants.target import NOTHING, Override
+from headrace.variants.target import NOTHING, VariantOverride
 
 __all__ = ["decide", "kind_wanted"]
 
@@ -31,7 +36,7 @@ def decide(
     request: VariantRequest,
     candidates: Iterable[Candidate],
     tables: CudaTables,
-    override: Override = NOTHING,
+    override: VariantOverride = NOTHING,
 ) -> Decision:
     """Choose a build of a project of the family.
 
@@ -45,7 +50,7 @@ def decide(
         )
     lead = _of_lead(request, tables)
     listing = Listing.of(candidates, host, lead, tables)
-    decision = _Choice(host, lead, listing, tables, override).decision()
+    decision = _LeadDecision(host, lead, listing, tables, override).decision()
     return decision if request.project == tables.lead else _follower(decision, request, listing)
 
 
@@ -79,23 +84,23 @@ def _follower(decision: Decision, request: VariantRequest, listing: Listing) -> 
 
 
 def kind_wanted(
-    host: Host, request: VariantRequest, tables: CudaTables, override: Override
-) -> Want:
+    host: Host, request: VariantRequest, tables: CudaTables, override: VariantOverride
+) -> BuildCriteria:
     """Say what kind of build to look for; an override's build decides."""
     if override.build:
-        return Want(kind_of(override.build), f"{override.source}={override.build} says so")
-    return want(host, request, tables)
+        return BuildCriteria(kind_of(override.build), f"{override.source}={override.build} says so")
+    return build_criteria(host, request, tables)
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
+class _LeadDecision:
     """One decision on the lead, step by step."""
 
     host: Host
     request: VariantRequest
     listing: Listing
     tables: CudaTables
-    override: Override
+    override: VariantOverride
 
     def decision(self) -> Decision:
         listed = self.listing.by_project.get(self.tables.lead, ())
@@ -114,15 +119,15 @@ class _Choice:
         return self._chosen(settled.fit, wanted, refused, settled)
 
     def _default(
-        self, wanted: Want, admitted: list[Candidate], refused: dict[Candidate, str]
+        self, wanted: BuildCriteria, admitted: list[Candidate], refused: dict[Candidate, str]
     ) -> Decision:
         """Leave the default as it is: on macOS because it is right, else for want of knowledge."""
         lead = self.tables.lead
         plain = [each for each in admitted if not each.index]
-        settled = Settled(None)
+        settled = BestBuild(None)
         if self.host.platform == "darwin" and plain:
             best = max(plain, key=lambda each: Version(each.version))
-            newer = reasons.next_release(Fit(best, "", (), (), ()), settled, refused)
+            newer = reasons.next_release(Compatible(best, "", (), (), ()), settled, refused)
             return Decision(
                 Outcome.CHOSEN,
                 lead,
@@ -140,7 +145,7 @@ class _Choice:
         )
 
     def _forced(
-        self, wanted: Want, admitted: list[Candidate], refused: dict[Candidate, str]
+        self, wanted: BuildCriteria, admitted: list[Candidate], refused: dict[Candidate, str]
     ) -> Decision:
         """Take the override's word, and say where this host cannot run it."""
         build = self.override.build
@@ -148,14 +153,14 @@ class _Choice:
         kind = wanted.kind or Kind.OTHER
         if not those:
             wrong = f"no build {build} is listed that the request admits"
-            return self._stays(wrong, refused, Settled(None))
+            return self._stays(wrong, refused, BestBuild(None))
         best = max(those, key=lambda each: (Version(each.version), not each.index, each))
         judged = judge(best, kind, self.host, self.tables)
-        if isinstance(judged, Fit):
-            only = Settled(judged, None, (judged,))
+        if isinstance(judged, Compatible):
+            only = BestBuild(judged, None, (judged,))
             return self._chosen(judged, wanted, refused, only)
-        fit = Fit(best, build, (), (), ())
-        chosen = self._chosen(fit, wanted, refused, Settled(fit))
+        fit = Compatible(best, build, (), (), ())
+        chosen = self._chosen(fit, wanted, refused, BestBuild(fit))
         odd = f"{fit.candidate.version}+{build} {judged.text}; this is {self._here()}"
         return replace(chosen, warnings=(*chosen.warnings, odd))
 
@@ -163,7 +168,11 @@ class _Choice:
         return reasons.describe(self.host, self.tables)
 
     def _chosen(
-        self, fit: Fit, wanted: Want, refused: dict[Candidate, str], settled: Settled
+        self,
+        fit: Compatible,
+        wanted: BuildCriteria,
+        refused: dict[Candidate, str],
+        settled: BestBuild,
     ) -> Decision:
         newer = "" if settled.cause else reasons.next_release(fit, settled, refused)
         said = reasons.warnings(
@@ -187,7 +196,7 @@ class _Choice:
             tuple(each for each in companions if each),
         )
 
-    def _fallen_back(self, fit: Fit, wanted: Want, settled: Settled) -> list[str]:
+    def _fallen_back(self, fit: Compatible, wanted: BuildCriteria, settled: BestBuild) -> list[str]:
         """Say that accelerators will not be used, and what would help."""
         if settled.cause is None:
             # Hardware that no build knows was told in the reason; the hint is still of use.
@@ -201,10 +210,10 @@ class _Choice:
 
     def _upstream(
         self,
-        wanted: Want,
+        wanted: BuildCriteria,
         admitted: list[Candidate],
         refused: dict[Candidate, str],
-        settled: Settled,
+        settled: BestBuild,
     ) -> Decision:
         why = reasons.obstacle_of(settled, self.tables)
         if not admitted:
@@ -217,7 +226,7 @@ class _Choice:
             why = f"{why}; {wanted.hint}"
         return self._stays(why, refused, settled)
 
-    def _stays(self, why: str, refused: dict[Candidate, str], settled: Settled) -> Decision:
+    def _stays(self, why: str, refused: dict[Candidate, str], settled: BestBuild) -> Decision:
         return Decision(
             Outcome.UPSTREAM,
             self.tables.lead,
@@ -226,7 +235,7 @@ class _Choice:
             rejections=reasons.rejections(refused, settled, None),
         )
 
-    def _remedy(self, wanted: Want, wrong: list[Candidate]) -> str:
+    def _remedy(self, wanted: BuildCriteria, wrong: list[Candidate]) -> str:
         """Say which request would do instead, with nothing asked of the version."""
         free = VariantRequest(self.tables.lead, self.request.python)
         possible = [

@@ -20,19 +20,19 @@ from headrace.variants import reasons
 from headrace.variants.admission import Listing, partner
 from headrace.variants.best_build import settle
 from headrace.variants.builds import (
-    Arrangement,
     Candidate,
     CudaTables,
     Decision,
+    FamilyPages,
     Outcome,
     PageEntry,
 )
 from headrace.variants.choose import decide, kind_wanted
-from headrace.variants.compatibility.criteria import Want, image_target
-from headrace.variants.compatibility.fit import Fit, judge
+from headrace.variants.compatibility.criteria import BuildCriteria, image_target
+from headrace.variants.compatibility.fit import Compatible, judge
 from headrace.variants.compatibility.labels import Kind, belongs, kind_of
 from headrace.variants.hosts import Host, Situation, VariantRequest
-from headrace.variants.target import NOTHING, Override
+from headrace.variants.target import NOTHING, VariantOverride
 
 __all__ = ["arrange", "serve"]
 
@@ -54,10 +54,10 @@ def arrange(
     python: str | None,
     candidates: Iterable[Candidate],
     tables: CudaTables,
-    override: Override = NOTHING,
+    override: VariantOverride = NOTHING,
     *,
     installed: str | None = None,
-) -> Arrangement:
+) -> FamilyPages:
     """Arrange the pages of all projects of the family that have candidates.
 
     `python`: the installer's, ``3.12``. `installed`: as `VariantRequest.installed`. Pages are
@@ -68,7 +68,7 @@ def arrange(
     decision = decide(host, request, every, tables, override)
     host = image_target(override.host or host)
     if decision.outcome is not Outcome.CHOSEN or host.platform == "darwin":
-        return Arrangement(decision)
+        return FamilyPages(decision)
     listing = Listing.of(every, host, request, tables)
     wanted = kind_wanted(host, request, tables, override)
     pages = _Pages(listing, decision, wanted, override.build)
@@ -77,7 +77,7 @@ def arrange(
     for project in sorted(listing.by_project):
         if project in tables.followers:
             arranged[project] = pages.of_follower(project, leads)
-    return Arrangement(decision, arranged)
+    return FamilyPages(decision, arranged)
 
 
 def serve(
@@ -85,8 +85,8 @@ def serve(
     python: str | None,
     candidates: Iterable[Candidate],
     tables: CudaTables,
-    override: Override = NOTHING,
-) -> Arrangement:
+    override: VariantOverride = NOTHING,
+) -> FamilyPages:
     """Arrange the pages that installers get: as `arrange` does, where that is worth a change.
 
     Where the default index's newest build runs here, on as many GPUs, its pages stay as they are
@@ -100,11 +100,11 @@ def serve(
     seen = image_target(override.host or host)
     if not seen.accelerators and kind_of(arrangement.decision.label) is Kind.CPU:
         why = "stays as the default index has it: there is no accelerator here"
-        return Arrangement(Decision(Outcome.UPSTREAM, tables.lead, f"{tables.lead} {why}"))
+        return FamilyPages(Decision(Outcome.UPSTREAM, tables.lead, f"{tables.lead} {why}"))
     plain = [each for each in every if not each.index]
     default = decide(host, VariantRequest(tables.lead, python), plain, tables, override)
     if _does(default, arrangement.decision):
-        return Arrangement(default)
+        return FamilyPages(default)
     return arrangement
 
 
@@ -120,7 +120,7 @@ def _does(default: Decision, best: Decision) -> bool:
 class _Pages:
     listing: Listing
     decision: Decision
-    wanted: Want
+    wanted: BuildCriteria
     build: str
     """The override's."""
 
@@ -138,7 +138,7 @@ class _Pages:
     def _coverage(self, candidate: Candidate) -> tuple[int, ...]:
         kind = self.wanted.kind or Kind.OTHER
         judged = judge(candidate, kind, self.listing.host, self.listing.tables)
-        return judged.coverage if isinstance(judged, Fit) else ()
+        return judged.coverage if isinstance(judged, Compatible) else ()
 
     def _lead(self, version: str, group: list[Candidate], coverage: tuple[int, ...]) -> _Lead:
         here = [each for each in group if not self.listing.installable(each)]

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from packaging.version import Version
 
-from headrace.variants.best_build import Settled
+from headrace.variants.best_build import BestBuild
 from headrace.variants.builds import Candidate, CudaTables, Rejection
 from headrace.variants.compatibility.coverage import gpu_text
-from headrace.variants.compatibility.criteria import Want, places
+from headrace.variants.compatibility.criteria import BuildCriteria, places
 from headrace.variants.compatibility.drivers import describe
-from headrace.variants.compatibility.fit import Cause, Fit, Misfit
+from headrace.variants.compatibility.fit import Cause, Compatible, Incompatible
 from headrace.variants.compatibility.labels import Kind, kind_of, minor, toolkit_of
 from headrace.variants.hosts import Host, Situation
 
@@ -47,7 +47,13 @@ def name(candidate: Candidate, label: str) -> str:
 
 
 def chosen(
-    fit: Fit, want: Want, host: Host, tables: CudaTables, *, newer: str, settled: Settled
+    fit: Compatible,
+    want: BuildCriteria,
+    host: Host,
+    tables: CudaTables,
+    *,
+    newer: str,
+    settled: BestBuild,
 ) -> str:
     """Say why a build was chosen. `newer`: why the next release was not."""
     kind = kind_of(fit.label)
@@ -63,7 +69,7 @@ def chosen(
     return f"{tables.lead} {name(fit.candidate, fit.label)}: {'; '.join(filter(None, parts))}"
 
 
-def _instead(settled: Settled, version: str) -> str:
+def _instead(settled: BestBuild, version: str) -> str:
     """Say why it is a CPU build."""
     for misfit in settled.misfits:
         if misfit.candidate.version == version and misfit.cause is Cause.ARCHITECTURE:
@@ -72,7 +78,7 @@ def _instead(settled: Settled, version: str) -> str:
     return f"{minor(nearest.candidate.version)} {nearest.core}" if nearest else "there is no other"
 
 
-def next_release(fit: Fit, settled: Settled, refused: Mapping[Candidate, str]) -> str:
+def next_release(fit: Compatible, settled: BestBuild, refused: Mapping[Candidate, str]) -> str:
     """Say why the release after the chosen one is not it: ``2.15 needs driver >= 580``.
 
     `refused`: what the request, Python or the platform does not admit.
@@ -112,7 +118,7 @@ def refusal_of_all(refused: Mapping[Candidate, str], specifier: str) -> str:
     return f"{version} {text}"
 
 
-def uncovered(fit: Fit, host: Host) -> tuple[int, ...]:
+def uncovered(fit: Compatible, host: Host) -> tuple[int, ...]:
     """Return the places of the accelerators that a build is known to have no kernels for."""
     kind = kind_of(fit.label)
     maker = {Kind.CUDA: "nvidia", Kind.ROCM: "amd"}.get(kind, "")
@@ -125,7 +131,9 @@ def uncovered(fit: Fit, host: Host) -> tuple[int, ...]:
     )
 
 
-def warnings(fit: Fit, host: Host, tables: CudaTables, companions: Sequence[str]) -> list[str]:
+def warnings(
+    fit: Compatible, host: Host, tables: CudaTables, companions: Sequence[str]
+) -> list[str]:
     """Say what is odd about a build on a host."""
     built = name(fit.candidate, fit.label)
     said = list(host.notes)
@@ -147,7 +155,7 @@ def warnings(fit: Fit, host: Host, tables: CudaTables, companions: Sequence[str]
     return said
 
 
-def _unknown(fit: Fit, host: Host, tables: CudaTables, built: str) -> list[str]:
+def _unknown(fit: Compatible, host: Host, tables: CudaTables, built: str) -> list[str]:
     said = [
         f"what {gpu.name or 'the GPU'} is capable of could not be read; "
         f"{built} is the newest, with the longest list of GPUs"
@@ -163,7 +171,7 @@ def _unknown(fit: Fit, host: Host, tables: CudaTables, built: str) -> list[str]:
     return said
 
 
-def in_the_way(settled: Settled) -> Misfit | None:
+def in_the_way(settled: BestBuild) -> Incompatible | None:
     """Return the build that comes nearest to suiting; None: none of the kind is listed."""
     those = [misfit for misfit in settled.misfits if misfit.cause is settled.cause]
     if not those or settled.cause is Cause.KIND:
@@ -175,7 +183,7 @@ def in_the_way(settled: Settled) -> Misfit | None:
     return max(those, key=lambda one: (Version(one.candidate.version), one.candidate))
 
 
-def obstacle_of(settled: Settled, tables: CudaTables) -> str:
+def obstacle_of(settled: BestBuild, tables: CudaTables) -> str:
     """Say what is in the way of every build of the kind: ``2.15.0 needs driver >= 580``."""
     nearest = in_the_way(settled)
     if nearest is None:
@@ -183,7 +191,7 @@ def obstacle_of(settled: Settled, tables: CudaTables) -> str:
     return f"{nearest.candidate.version} {nearest.core}"
 
 
-def remedy(tables: CudaTables, those: Iterable[Version], possible: Iterable[Fit]) -> str:
+def remedy(tables: CudaTables, those: Iterable[Version], possible: Iterable[Compatible]) -> str:
     """Say which request would do: ``torch<2.15 (2.14.1+cu126)``; empty when none would.
 
     `those`: the versions that do not; `possible`: builds that run, whatever the request.
@@ -206,7 +214,7 @@ def remedy(tables: CudaTables, those: Iterable[Version], possible: Iterable[Fit]
 
 def rejections(
     refused: Mapping[Candidate, str],
-    settled: Settled,
+    settled: BestBuild,
     winner: Candidate | None,
 ) -> tuple[Rejection, ...]:
     """Say of each candidate that was not chosen why not."""
@@ -221,7 +229,7 @@ def rejections(
     return tuple(Rejection(candidate, out[candidate]) for candidate in sorted(out))
 
 
-def _second(fit: Fit, best: Fit) -> str:
+def _second(fit: Compatible, best: Compatible) -> str:
     better = name(best.candidate, best.label)
     if fit.coverage < best.coverage:
         return f"covers fewer of the GPUs than {better}"

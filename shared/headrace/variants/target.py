@@ -17,7 +17,7 @@ from headrace.variants.compatibility.labels import Kind, kind_of
 from headrace.variants.hosts import Accelerator, Host, Situation
 from headrace.variants.wheels import python_of
 
-__all__ = ["NOTHING", "VARIABLES", "Override", "decided", "override_from", "parse_target"]
+__all__ = ["NOTHING", "VARIABLES", "VariantOverride", "decided", "override_from", "parse_target"]
 
 #: Environment variables that say which build or which host, first come, first served. The last is
 #: that of another tool which decides the same question. What single facts of a host the environment
@@ -33,7 +33,7 @@ _MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
 
 
 @dataclass(frozen=True, slots=True)
-class Override:
+class VariantOverride:
     """What the user decided."""
 
     build: str = ""
@@ -44,7 +44,7 @@ class Override:
     """The variable, or option, that says so."""
 
 
-NOTHING = Override()
+NOTHING = VariantOverride()
 
 
 def parse_target(text: str, tables: CudaTables, found: Host | None = None) -> Host:
@@ -81,7 +81,9 @@ def parse_target(text: str, tables: CudaTables, found: Host | None = None) -> Ho
     return host
 
 
-def override_from(environment: Mapping[str, str], found: Host, tables: CudaTables) -> Override:
+def override_from(
+    environment: Mapping[str, str], found: Host, tables: CudaTables
+) -> VariantOverride:
     """Read what the environment decides; ConfigurationError says what is wrong with it.
 
     `found`: as in `parse_target`.
@@ -91,12 +93,12 @@ def override_from(environment: Mapping[str, str], found: Host, tables: CudaTable
     if ours not in ("", "auto"):
         if ours != "off" and kind_of(ours) is Kind.OTHER:
             raise _bad(f"{VARIABLES[0]}={ours}", "it is no cuNNN, cpu, rocmN.N, xpu, auto or off")
-        return Override(build=ours, source=VARIABLES[0])
+        return VariantOverride(build=ours, source=VARIABLES[0])
     if target:
-        return Override(host=parse_target(target, tables, found), source=VARIABLES[1])
+        return VariantOverride(host=parse_target(target, tables, found), source=VARIABLES[1])
     # What is no build for us there ("auto", a future label) is for the other tool to judge.
     if not ours and kind_of(theirs) is not Kind.OTHER:
-        return Override(build=theirs, source=VARIABLES[2])
+        return VariantOverride(build=theirs, source=VARIABLES[2])
     return NOTHING
 
 

@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headrace.system.accelerators.host_view import Surroundings
+from headrace.system.accelerators.host_view import HostView
 
 HERE = Path(__file__).parent
 SMI = """#!/bin/sh
@@ -57,8 +57,8 @@ class Box:
     env: dict[str, str] = field(default_factory=dict)
     timeout: float = 20.0
 
-    def see(self, **more: str) -> Surroundings:
-        return Surroundings(
+    def see(self, **more: str) -> HostView:
+        return HostView(
             {**self.env, **more},
             root=self.root,
             platform="linux",

@@ -337,7 +337,7 @@ def test_what_rests_forgets_nothing_that_the_store_has(
         before = app.page("six").body
         assert app.ask(index.path(SIX.name)).body == SIX.data
         server.forget()
-        for part in (app.parts.documents, app.parts.renderings, app.parts.registry):
+        for part in (app.parts.documents, app.parts.renderings, app.parts.artifact_index):
             part.shrink()
         assert app.page("six").body == before
         assert app.ask(index.path(SIX.name)).body == SIX.data

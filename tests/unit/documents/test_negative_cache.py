@@ -6,14 +6,14 @@ import gc
 import weakref
 
 from headrace.documents import negative_cache
-from headrace.documents.negative_cache import ErrorMemory
+from headrace.documents.negative_cache import NegativeCache
 from headrace.errors import OriginError, UpstreamError
 from headrace.models import Fault
 
 
 def test_answer_counts_for_its_seconds_and_is_told_as_it_was() -> None:
     now = [1000.0]
-    memory = ErrorMemory(5.0, lambda: now[0])
+    memory = NegativeCache(5.0, lambda: now[0])
     error = OriginError(Fault.RATE_LIMITED, "slow down", status=429, retry_after=3.0, hint="wait")
     memory.note("a", error)
     now[0] += 4.9
@@ -28,14 +28,14 @@ def test_answer_counts_for_its_seconds_and_is_told_as_it_was() -> None:
 
 def test_clock_that_was_set_back_makes_nothing_last_for_ever() -> None:
     now = [1000.0]
-    memory = ErrorMemory(5.0, lambda: now[0])
+    memory = NegativeCache(5.0, lambda: now[0])
     memory.note("a", UpstreamError(Fault.MISSING, "no"))
     now[0] -= 3600
     assert memory.get("a") is None
 
 
 def test_forgotten_is_asked_again() -> None:
-    memory = ErrorMemory(5.0, lambda: 0.0)
+    memory = NegativeCache(5.0, lambda: 0.0)
     memory.note("a", UpstreamError(Fault.MISSING, "no"))
     memory.forget("a")
     memory.forget("a")
@@ -43,7 +43,7 @@ def test_forgotten_is_asked_again() -> None:
 
 
 def test_oldest_goes_when_there_are_too_many() -> None:
-    memory = ErrorMemory(5.0, lambda: 0.0)
+    memory = NegativeCache(5.0, lambda: 0.0)
     for number in range(negative_cache.REMEMBERED + 1):
         memory.note(str(number), UpstreamError(Fault.MISSING, "no"))
     assert memory.get("0") is None
@@ -54,7 +54,7 @@ def test_memory_holds_nothing_of_what_went_on_when_it_failed() -> None:
     class Large:
         pass
 
-    memory = ErrorMemory(5.0, lambda: 0.0)
+    memory = NegativeCache(5.0, lambda: 0.0)
 
     def fail() -> weakref.ref[Large]:
         large = Large()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.download.connections import Connections, host_of
+from headrace.download.connections import ConnectionLimiter, host_of
 
 
 def test_hosts_are_told_apart_by_scheme_name_and_port() -> None:
@@ -11,7 +11,7 @@ def test_hosts_are_told_apart_by_scheme_name_and_port() -> None:
 
 
 def test_limits_hold_for_each_host_and_for_all() -> None:
-    accounts = Connections(3)
+    accounts = ConnectionLimiter(3)
     assert accounts.take("a", 2)
     assert accounts.take("a", 2)
     assert not accounts.take("a", 2)
@@ -21,7 +21,7 @@ def test_limits_hold_for_each_host_and_for_all() -> None:
 
 
 def test_who_waits_longest_is_woken_first_and_once() -> None:
-    accounts = Connections(8)
+    accounts = ConnectionLimiter(8)
     woken: list[str] = []
 
     def waiter(name: str) -> None:
@@ -45,7 +45,7 @@ def test_who_waits_longest_is_woken_first_and_once() -> None:
 
 
 def test_who_does_not_want_it_any_more_passes_it_on() -> None:
-    accounts = Connections(8)
+    accounts = ConnectionLimiter(8)
     woken: list[str] = []
     accounts.take("a", 1)
     accounts.wait("a", 1, "idle", lambda: woken.append("idle"))
@@ -57,7 +57,7 @@ def test_who_does_not_want_it_any_more_passes_it_on() -> None:
 
 
 def test_connection_in_all_that_comes_free_serves_another_host() -> None:
-    accounts = Connections(1)
+    accounts = ConnectionLimiter(1)
     woken: list[str] = []
     accounts.take("a", 4)
     accounts.wait("b", 4, "b", lambda: woken.append("b"))

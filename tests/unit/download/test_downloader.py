@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from headrace.config import Settings
-from headrace.download.downloader import Download, Downloader
+from headrace.download.downloader import Downloader, DownloadReader
 from headrace.errors import IntegrityError, StoreError, TransferError
 from headrace.models import (
     Artifact,
@@ -115,7 +115,7 @@ def serve(place: Place, data: bytes) -> None:
         server.content["/f"] = data
 
 
-async def take(download: Download, start: int = 0, end: int | None = None) -> bytes:
+async def take(download: DownloadReader, start: int = 0, end: int | None = None) -> bytes:
     out = bytearray()
     async for data in download.read(start, end):
         out += data
@@ -132,7 +132,7 @@ async def settle(downloader: Downloader) -> None:
     await until(lambda: not downloader.active)
 
 
-async def cut(download: Download) -> int:
+async def cut(download: DownloadReader) -> int:
     """Read to an error that is expected, and return how many bytes came before it."""
     got = 0
     try:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from headrace.http.caching import TOLERATED, demand, is_fresh, lifetime
+from headrace.http.caching import TOLERATED, freshness_lifetime, is_fresh, request_max_age
 from headrace.models import Document
 
 
@@ -20,7 +20,7 @@ from headrace.models import Document
     ],
 )
 def test_age_that_a_client_accepts(headers: dict[str, str], age: float | None) -> None:
-    assert demand(headers) == age
+    assert request_max_age(headers) == age
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_age_that_a_client_accepts(headers: dict[str, str], age: float | None) -
     ],
 )
 def test_lifetime_that_an_origin_gives(headers: dict[str, str], seconds: float | None) -> None:
-    assert lifetime(headers) == seconds
+    assert freshness_lifetime(headers) == seconds
 
 
 @pytest.mark.parametrize(

@@ -56,11 +56,11 @@ TAG = '"abc"'
     ],
 )
 def test_range_of_a_client(headers: dict[str, str], start: int, end: int, partial: bool) -> None:  # noqa: FBT001
-    wanted = conditional.wanted_range(headers, 100, TAG)
-    assert wanted == conditional.Wanted(start, end, partial)
+    wanted = conditional.select_range(headers, 100, TAG)
+    assert wanted == conditional.SelectedRange(start, end, partial)
 
 
 @pytest.mark.parametrize("text", ["bytes=100-", "bytes=200-300", "bytes=-0"])
 def test_range_behind_the_end_is_unsatisfiable(text: str) -> None:
     with pytest.raises(Unsatisfiable):
-        conditional.wanted_range({"range": text}, 100, TAG)
+        conditional.select_range({"range": text}, 100, TAG)

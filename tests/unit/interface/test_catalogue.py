@@ -8,7 +8,7 @@ import pytest
 
 from headrace.errors import ConfigurationError
 from headrace.interface import catalogue
-from headrace.interface.catalogue import KnownOrigin, Row, Status
+from headrace.interface.catalogue import CatalogueEntry, KnownOrigin, Status
 from headrace.models import Mirror, OperatorClass
 from headrace_conda.channels.layouts import LAYOUTS as CONDA_LAYOUTS
 from headrace_pip.index import layouts
@@ -43,7 +43,7 @@ sources = ["its own page"]
 """
 
 
-def parse(text: str) -> Row:
+def parse(text: str) -> CatalogueEntry:
     return catalogue.parse("python", text, layouts.LAYOUTS).rows[0]
 
 
@@ -51,7 +51,7 @@ def parse(text: str) -> Row:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
-def test_a_row_says_who_where_and_since_when(row: Row) -> None:
+def test_a_row_says_who_where_and_since_when(row: CatalogueEntry) -> None:
     assert row.name
     assert row.operator
     assert row.sources
@@ -66,7 +66,7 @@ def test_a_row_says_who_where_and_since_when(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", SHIPPED.rows, ids=lambda row: row.id)
-def test_no_row_is_the_official_index(row: Row) -> None:
+def test_no_row_is_the_official_index(row: CatalogueEntry) -> None:
     index = pytest.importorskip("pip._internal.models.index").PyPI
     official = {urlsplit(index.url).hostname, index.file_storage_domain}
     for url in (row.url, *row.other_urls):
@@ -75,7 +75,7 @@ def test_no_row_is_the_official_index(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", [r for r in SHIPPED.rows if r.offered], ids=lambda row: row.id)
-def test_a_row_that_is_offered_has_a_layout_of_the_code(row: Row) -> None:
+def test_a_row_that_is_offered_has_a_layout_of_the_code(row: CatalogueEntry) -> None:
     assert row.layout in layouts.LAYOUTS
     mirror = row.mirror("python")
     assert mirror.opt_in is not row.by_default
@@ -106,7 +106,7 @@ def test_a_name_is_one_mirrors_in_all_files() -> None:
 
 
 @pytest.mark.parametrize("row", CONDA.rows, ids=lambda row: row.id)
-def test_a_row_of_conda_has_a_date_and_says_what_it_carries(row: Row) -> None:
+def test_a_row_of_conda_has_a_date_and_says_what_it_carries(row: CatalogueEntry) -> None:
     assert row.evidence_date
     assert bool(row.carries) is row.offered
     assert set(row.capabilities) == {"sharded", "zst", "range", "ipv6"}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.models import Fault
-from headrace.policy.freshness import LIFETIME, Lacking
+from headrace.policy.freshness import LIFETIME, MissingObjects
 from headrace.policy.reputation import EVERYTHING, Observation, Record, learn, on_probation, scope
 
 NOW = 1_800_000_000.0
@@ -171,7 +171,7 @@ def test_a_record_stays_a_record_whatever_happens(
 
 
 def test_what_a_mirror_lacks_is_remembered_for_a_while_and_for_that_file() -> None:
-    lacking = Lacking()
+    lacking = MissingObjects()
     lacking.missing("m", "wheel", "/a", NOW)
     assert lacking.lacks("m", "/a", NOW + LIFETIME - 1)
     assert not lacking.lacks("m", "/a", NOW + LIFETIME + 1)
@@ -182,7 +182,7 @@ def test_what_a_mirror_lacks_is_remembered_for_a_while_and_for_that_file() -> No
 
 
 def test_a_mirror_without_three_files_in_a_row_stands_still_until_it_gives_one() -> None:
-    lacking = Lacking()
+    lacking = MissingObjects()
     for path in ("/a", "/a", "/a", "/b"):
         lacking.missing("m", "wheel", path, NOW)
     assert not lacking.stands_still("m", "wheel", NOW), "two different files"
@@ -195,7 +195,7 @@ def test_a_mirror_without_three_files_in_a_row_stands_still_until_it_gives_one()
 
 
 def test_the_table_of_lacking_files_is_bounded() -> None:
-    lacking = Lacking()
+    lacking = MissingObjects()
     for number in range(10_000):
         lacking.missing("m", "wheel", f"/{number}", NOW)
     assert len(lacking._until) <= 4096

@@ -31,7 +31,7 @@ from headrace.models import (
     TransferFinished,
 )
 from headrace.sources import probes
-from headrace.sources.candidates import Sources
+from headrace.sources.candidates import Candidates
 from headrace.system.statistics import Statistics
 from headrace.upstream.client import Client
 from lib import modes, ports
@@ -90,11 +90,11 @@ def build(
     extra: Sequence[object] = (),
     client: Client | None = None,
     path: Path | None = None,
-) -> tuple[Sources, Statistics, Clock]:
+) -> tuple[Candidates, Statistics, Clock]:
     clock = Clock()
     statistics = Statistics(path, clock=clock)
     plugins = Plugins([Catalogue(mirrors), *extra], entry_points=False)
-    sources = Sources(
+    sources = Candidates(
         plugins,
         settings or Settings(),
         statistics,
@@ -105,7 +105,7 @@ def build(
     return sources, statistics, clock
 
 
-def ids(sources: Sources, artifact: Artifact = BIG) -> list[str]:
+def ids(sources: Candidates, artifact: Artifact = BIG) -> list[str]:
     return [source.id for source in sources.choose(artifact, BELOW)]
 
 
@@ -247,7 +247,7 @@ def running(count: int, **more: Any) -> Iterator[list[RecordingServer]]:
         ]
 
 
-async def race(sources: Sources, client: Client, artifact: Artifact = FILE) -> float:
+async def race(sources: Candidates, client: Client, artifact: Artifact = FILE) -> float:
     """Race and wait for the end; give the seconds."""
     began = time.perf_counter()
     sources.race(artifact, BELOW)

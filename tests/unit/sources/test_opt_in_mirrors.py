@@ -4,7 +4,7 @@ from headrace.config import Settings
 from headrace.interface.hookspecs import hookimpl
 from headrace.interface.manager import Plugins
 from headrace.models import Mirror
-from headrace.sources.candidates import Sources
+from headrace.sources.candidates import Candidates
 
 SURE = Mirror("sure", "python", "https://sure.example", "packages")
 DOUBTFUL = Mirror("doubtful", "python", "https://doubtful.example", "packages", opt_in=True)
@@ -20,7 +20,7 @@ class Catalogue:
 
 def in_use(settings: Settings) -> list[str]:
     plugins = Plugins([Catalogue()], entry_points=False)
-    sources = Sources(plugins, settings, None, None, "home")  # type: ignore[arg-type]
+    sources = Candidates(plugins, settings, None, None, "home")  # type: ignore[arg-type]
     return [mirror.id for mirror in sources.mirrors("python")]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.system.fingerprint import NetworkPage, fingerprint
+from headrace.system.fingerprint import NetworkFingerprint, fingerprint
 
 HEAD = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
 ARP = "IP address       HW type     Flags       HW address            Mask     Device\n"
@@ -61,7 +61,7 @@ def test_what_cannot_be_read_is_no_error(tmp_path: Path, junk: str) -> None:
 def test_a_forgotten_neighbour_is_still_the_same_network(tmp_path: Path) -> None:
     now = [0.0]
     write(tmp_path, HOME, HOME_ARP)
-    page = NetworkPage(tmp_path, lambda: now[0])
+    page = NetworkFingerprint(tmp_path, lambda: now[0])
     home = page()
     write(tmp_path, HOME)
     now[0] += 60
@@ -78,7 +78,7 @@ def test_a_forgotten_neighbour_is_still_the_same_network(tmp_path: Path) -> None
 def test_the_tables_are_not_read_for_every_question(tmp_path: Path) -> None:
     now = [0.0]
     write(tmp_path, HOME, HOME_ARP)
-    page = NetworkPage(tmp_path, lambda: now[0])
+    page = NetworkFingerprint(tmp_path, lambda: now[0])
     home = page()
     write(tmp_path, HOME, OFFICE_ARP)
     now[0] += 5
@@ -89,4 +89,4 @@ def test_the_tables_are_not_read_for_every_question(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads this machine's own tables")
 def test_this_machine_has_a_word() -> None:
-    assert NetworkPage()() == NetworkPage()()
+    assert NetworkFingerprint()() == NetworkFingerprint()()

@@ -4,7 +4,7 @@ from headrace.system import memory
 
 
 def test_memory_is_given_back_wherever_this_runs() -> None:
-    memory.keep_small()
+    memory.limit_arenas()
     heap = [bytes(1000) for _ in range(10_000)]
     del heap
-    memory.give_back()
+    memory.trim_heap()

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from headrace.transfer.culprit_search import EARLIER, Piece, Trial
-from headrace.transfer.range_set import Extents
+from headrace.transfer.culprit_search import EARLIER, CulpritSearch, Piece
+from headrace.transfer.range_set import RangeSet
 
 MB = 1 << 20
 
 
-def trial(*suppliers: str, origin: str | None = "origin", strict: bool = False) -> Trial:
-    provenance = {s: Extents([(i * 10 * MB, (i + 1) * 10 * MB)]) for i, s in enumerate(suppliers)}
-    return Trial(provenance, Extents(), origin, strict=strict)
+def search(*suppliers: str, origin: str | None = "origin", strict: bool = False) -> CulpritSearch:
+    provenance = {s: RangeSet([(i * 10 * MB, (i + 1) * 10 * MB)]) for i, s in enumerate(suppliers)}
+    return CulpritSearch(provenance, RangeSet(), origin, strict=strict)
 
 
 def test_a_small_piece_of_each_suspect_comes_first() -> None:
-    pending = trial("a", "b", "origin", EARLIER).pending
+    pending = search("a", "b", "origin", EARLIER).pending
     assert [p.supplier for p in pending[:3]] == [EARLIER, "a", "b"]
     assert all(p.end - p.start == MB for p in pending[:3])
     assert "origin" not in {p.supplier for p in pending}
 
 
 def test_pieces_cover_what_nobody_vouched_for() -> None:
-    court = Trial({"a": Extents([(0, 10 * MB)])}, Extents([(2 * MB, 3 * MB)]), None)
-    covered = Extents((p.start, p.end) for p in court.pending)
-    assert covered == Extents([(0, 2 * MB), (3 * MB, 10 * MB)])
+    court = CulpritSearch({"a": RangeSet([(0, 10 * MB)])}, RangeSet([(2 * MB, 3 * MB)]), None)
+    covered = RangeSet((p.start, p.end) for p in court.pending)
+    assert covered == RangeSet([(0, 2 * MB), (3 * MB, 10 * MB)])
 
 
 def test_nobody_confirms_himself() -> None:
-    court = trial("a", "b")
+    court = search("a", "b")
     for piece in court.pending:
         assert court.next_for(piece.supplier) != piece
 
 
 def test_the_origin_settles_a_dispute() -> None:
-    court = trial("a", "b")
+    court = search("a", "b")
     piece = court.next_for("b")
     assert piece is not None
     assert piece.supplier == "a"
@@ -47,7 +47,7 @@ def test_the_origin_settles_a_dispute() -> None:
 
 
 def test_false_accuser_is_the_culprit() -> None:
-    court = trial("a", "b")
+    court = search("a", "b")
     piece = court.next_for("b")
     assert piece is not None
     court.ask(piece, 1)
@@ -59,7 +59,7 @@ def test_false_accuser_is_the_culprit() -> None:
 
 
 def test_what_the_origin_contradicts_needs_no_referee() -> None:
-    court = trial("a")
+    court = search("a")
     piece = court.next_for("origin")
     assert piece is not None
     court.ask(piece, 1)
@@ -67,7 +67,7 @@ def test_what_the_origin_contradicts_needs_no_referee() -> None:
 
 
 def test_without_an_origin_a_third_source_settles_and_without_a_third_nobody() -> None:
-    court = trial("a", "b", origin=None)
+    court = search("a", "b", origin=None)
     piece = court.next_for("b")
     assert piece is not None
     court.ask(piece, 1)
@@ -78,7 +78,7 @@ def test_without_an_origin_a_third_source_settles_and_without_a_third_nobody() -
 
 
 def test_lost_opinion_is_asked_for_again() -> None:
-    court = trial("a")
+    court = search("a")
     piece = court.next_for("origin")
     assert piece is not None
     court.ask(piece, 1)
@@ -88,7 +88,7 @@ def test_lost_opinion_is_asked_for_again() -> None:
 
 
 def test_strict_trial_hears_the_origin_alone() -> None:
-    court = trial("a", "b", strict=True)
+    court = search("a", "b", strict=True)
     assert court.next_for("b") is None
     assert court.next_for("origin") is not None
     assert not court.settled(["b", "origin"])
@@ -96,4 +96,4 @@ def test_strict_trial_hears_the_origin_alone() -> None:
 
 
 def test_repr_tells_what_is_open() -> None:
-    assert repr(trial("a")) == "<Trial asked=[] pending=4>"
+    assert repr(search("a")) == "<Trial asked=[] pending=4>"

@@ -91,7 +91,7 @@ def test_a_part_of_another_version_is_no_part_of_this_file() -> None:
     transfer = Transfer(Spec(SIZE, checked=False, etag='"v1"'), [one], 0.0)
     [first, *_] = fetches(transfer.handle(m.Tick(), 0.0))
     out = transfer.handle(m.Opened(first.request, SIZE, ranged=True, etag='"v2"'), 0.1)
-    blame = [each for each in out if isinstance(each, m.Blame)]
+    blame = [each for each in out if isinstance(each, m.SourceFault)]
     assert [each.fault for each in blame] == [Fault.NOT_THE_FILE]
 
 
@@ -147,13 +147,13 @@ def test_mismatch_opens_a_trial_and_closes_the_horizon() -> None:
     actions = transfer.handle(
         m.Compared(check.request, check.start, check.start + 100, check.start + 7), 2.1
     )
-    assert of(actions, m.Blame) == [
-        m.Blame("mirror", Fault.WRONG_BYTES, "another source contradicts it")
+    assert of(actions, m.SourceFault) == [
+        m.SourceFault("mirror", Fault.WRONG_BYTES, "another source contradicts it")
     ]
     assert of(actions, m.Forget)
     assert at(transfer) is Phase.FETCHING
     assert {f.source for f in fetches(actions)} == {"origin"}
-    assert transfer.upstreams["mirror"].out is Fault.WRONG_BYTES
+    assert transfer.sources["mirror"].out is Fault.WRONG_BYTES
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_faults_move_the_work_to_others(fault: Fault, out: bool) -> None:  # noq
     transfer, first = begin()
     (lost,) = [f for f in first if f.source == "mirror"][:1]
     transfer.handle(m.Failed(lost.request, fault, "told"), 0.1)
-    mirror = transfer.upstreams["mirror"]
+    mirror = transfer.sources["mirror"]
     assert (mirror.out is fault) == out
     assert mirror.room(0.2) == 0
     assert not transfer.over
@@ -234,14 +234,14 @@ def test_another_length_is_another_file() -> None:
     (fetch,) = [f for f in first if f.source == "mirror"][:1]
     actions = transfer.handle(m.Opened(fetch.request, SIZE + 1), 0.1)
     assert m.Cancel(fetch.request) in actions
-    assert transfer.upstreams["mirror"].out is Fault.NOT_THE_FILE
+    assert transfer.sources["mirror"].out is Fault.NOT_THE_FILE
 
 
 def test_source_without_ranges_gives_the_file_from_its_start() -> None:
     transfer, first = begin(SIZE, MIRROR)
     actions = transfer.handle(m.Opened(first[0].request, SIZE, ranged=False), 0.1)
-    assert of(actions, m.Blame) == [
-        m.Blame("mirror", Fault.NO_RANGES, "ignores Range", first[0].request)
+    assert of(actions, m.SourceFault) == [
+        m.SourceFault("mirror", Fault.NO_RANGES, "ignores Range", first[0].request)
     ]
     actions = transfer.handle(m.Received(first[0].request, SIZE), 0.5)
     assert actions[0] == m.Write(first[0].request, 0, 0, SIZE)
@@ -275,7 +275,7 @@ def test_fewer_connections_are_used_when_others_need_them() -> None:
 
 def test_reader_in_the_middle_is_served_first() -> None:
     transfer = Transfer(Spec(SIZE), (MIRROR,), 0.0)
-    actions = transfer.handle(m.Wanted((10 * MB,)), 0.0)
+    actions = transfer.handle(m.ReadersAt((10 * MB,)), 0.0)
     # The only source is asked once; a second one goes where the reader waits.
     actions += transfer.handle(m.Joined((ORIGIN,)), 0.0)
     assert fetches(actions)[0].start == 10 * MB
@@ -288,13 +288,13 @@ def test_stalled_body_is_given_to_others() -> None:
     (stalled,) = [f for f in first if f.source == "mirror"][:1]
     (fine,) = [f for f in first if f.source == "origin"][:1]
     now, actions = 0.1, list[m.Action]()
-    while not of(actions, m.Blame):
+    while not of(actions, m.SourceFault):
         now = transfer.next_wake(now) or now
         assert now < 3.0
         transfer.handle(m.Received(fine.request, 1000), now)
         actions = transfer.handle(m.Tick(), now)
-    blame = actions[[isinstance(a, m.Blame) for a in actions].index(True)]
-    assert isinstance(blame, m.Blame)
+    blame = actions[[isinstance(a, m.SourceFault) for a in actions].index(True)]
+    assert isinstance(blame, m.SourceFault)
     assert blame.request == stalled.request
     assert blame.fault is Fault.STALLED
 
@@ -331,7 +331,7 @@ def test_a_stumbling_origin_is_still_asked_when_a_trial_hears_nobody_else() -> N
     transfer, first = begin(SIZE, MIRROR, other, ORIGIN)
     complete(transfer, first)
     open_ = fetches(transfer.handle(m.Digested(agrees=False), 2.0))
-    ordinary, now, stumbled = transfer.court.trial, 2.0, 0
+    ordinary, now, stumbled = transfer.integrity.search, 2.0, 0
     for _ in range(200):
         now += 0.1
         if not open_:
@@ -341,7 +341,7 @@ def test_a_stumbling_origin_is_still_asked_when_a_trial_hears_nobody_else() -> N
         assert check.end is not None
         if stumbled and check.request > stumbled:
             break  # it is asked again after its pause: nothing waits
-        if transfer.court.trial is not ordinary:
+        if transfer.integrity.search is not ordinary:
             assert check.source == "origin"
             stumbled = max([check.request, *(f.request for f in open_)])
             actions = transfer.handle(m.Failed(check.request, Fault.UNREACHABLE), now)

@@ -6,7 +6,7 @@ import pytest
 
 from headrace.models import Fault, Source
 from headrace.transfer.rates import Meter
-from headrace.transfer.source_state import CUTS, STEP, Upstream
+from headrace.transfer.source_state import CUTS, STEP, SourceState
 
 
 def source(**known: float) -> Source:
@@ -14,7 +14,7 @@ def source(**known: float) -> Source:
 
 
 def flow(
-    upstream: Upstream,
+    upstream: SourceState,
     rates: list[float],
     *,
     alone: bool = False,
@@ -22,44 +22,44 @@ def flow(
     start: float = 0.0,
 ) -> list[int]:
     """Let it give `rates[lanes - 1]` bytes per second; return how many lanes it has each step."""
-    now, lanes = start, []
+    now, concurrency = start, list[int]()
     for step in range(12):
-        while len(upstream.active) < upstream.lanes:
+        while len(upstream.active) < upstream.concurrency:
             request = 100 * step + len(upstream.active)
             upstream.started(request, now)
             upstream.opened(request, 0.05, alone=alone)
-        while len(upstream.active) > upstream.lanes:
+        while len(upstream.active) > upstream.concurrency:
             upstream.ended(next(iter(upstream.active)))
         rate = rates[min(len(upstream.active), len(rates)) - 1]
         for _ in range(13):
             now += 0.1
             upstream.received(int(rate / 10), now)
         upstream.tune(now, rate + others, alone=alone)
-        lanes.append(upstream.lanes)
-    return lanes
+        concurrency.append(upstream.concurrency)
+    return concurrency
 
 
 def test_source_that_gives_more_on_each_connection_gets_all_it_allows() -> None:
-    assert flow(Upstream(source(), 0.0), [1e6, 2e6, 3e6, 4e6])[-1] == 4
+    assert flow(SourceState(source(), 0.0), [1e6, 2e6, 3e6, 4e6])[-1] == 4
 
 
 def test_source_alone_that_is_full_with_one_connection_keeps_one() -> None:
-    lanes = flow(Upstream(source(), 0.0), [4e6], alone=True)
+    lanes = flow(SourceState(source(), 0.0), [4e6], alone=True)
     assert lanes.count(1) > len(lanes) / 2
     assert max(lanes) <= 2
 
 
 def test_source_beside_others_that_is_full_keeps_the_floor() -> None:
-    lanes = flow(Upstream(source(), 0.0), [4e6], others=4e6)
+    lanes = flow(SourceState(source(), 0.0), [4e6], others=4e6)
     assert lanes.count(3) > len(lanes) / 2
 
 
 def test_slow_source_is_not_judged() -> None:
-    assert flow(Upstream(source(), 0.0), [1e5], others=9e6)[-1] == 4
+    assert flow(SourceState(source(), 0.0), [1e5], others=9e6)[-1] == 4
 
 
 def test_pauses_grow_and_one_probe_follows() -> None:
-    upstream = Upstream(source(), 0.0)
+    upstream = SourceState(source(), 0.0)
     pauses, now = [], 0.0
     for _ in range(5):
         upstream.started(1, now)
@@ -68,7 +68,7 @@ def test_pauses_grow_and_one_probe_follows() -> None:
         pauses.append(upstream.paused_until - now)
         assert upstream.room(now) == 0
         now = upstream.paused_until
-        upstream.lanes = 4
+        upstream.concurrency = 4
         assert upstream.room(now) == 1
     assert pauses == [1.0, 2.0, 4.0, 8.0, 8.0]
     upstream.received(1, now)
@@ -76,7 +76,7 @@ def test_pauses_grow_and_one_probe_follows() -> None:
 
 
 def test_failures_of_one_moment_are_one() -> None:
-    upstream = Upstream(source(), 0.0)
+    upstream = SourceState(source(), 0.0)
     for _ in range(4):
         upstream.failed(Fault.SILENT, 1.0, None, bytes_came=False)
     assert upstream.strikes == 1
@@ -84,8 +84,8 @@ def test_failures_of_one_moment_are_one() -> None:
 
 
 def test_rate_limit_costs_a_connection_while_others_deliver_else_its_pause() -> None:
-    upstream = Upstream(source(), 0.0)
-    upstream.lanes = 4
+    upstream = SourceState(source(), 0.0)
+    upstream.concurrency = 4
     for request in (1, 2, 3):
         upstream.started(request, 0.0)
         upstream.opened(request, 0.1, alone=False)
@@ -99,8 +99,8 @@ def test_rate_limit_costs_a_connection_while_others_deliver_else_its_pause() -> 
 
 
 def test_bodies_that_end_early_cost_little_while_they_bring_something() -> None:
-    upstream = Upstream(source(), 0.0)
-    upstream.lanes = 4
+    upstream = SourceState(source(), 0.0)
+    upstream.concurrency = 4
     for _ in range(CUTS):
         upstream.failed(Fault.CUT, 1.0, None, bytes_came=True)
         assert upstream.paused_until == 0.0
@@ -113,7 +113,7 @@ def test_bodies_that_end_early_cost_little_while_they_bring_something() -> None:
 
 @pytest.mark.parametrize("fault", [Fault.FORBIDDEN, Fault.MISSING, Fault.WRONG_BYTES])
 def test_refusals_of_the_file_are_final(fault: Fault) -> None:
-    upstream = Upstream(source(), 0.0)
+    upstream = SourceState(source(), 0.0)
     upstream.failed(fault, 0.0, None, bytes_came=False)
     upstream.release(0.0)
     assert upstream.out is fault
@@ -122,16 +122,16 @@ def test_refusals_of_the_file_are_final(fault: Fault) -> None:
 
 
 def test_what_selection_knows_counts_until_something_is_measured() -> None:
-    upstream = Upstream(source(rate=8e6, rtt=0.1), 0.0)
+    upstream = SourceState(source(rate=8e6, rtt=0.1), 0.0)
     assert upstream.known()
-    assert upstream.lane_rate(0.0) == 2e6
+    assert upstream.rate_per_request(0.0) == 2e6
     assert upstream.expected_rtt() == 0.1
     upstream.started(1, 0.0)
     upstream.received(1000, 0.1)
     upstream.received(100_000, 1.2)
-    assert upstream.lane_rate(1.2) == pytest.approx(101_000 / 1.1, rel=0.01)
-    unknown = Upstream(source(), 0.0)
-    assert unknown.lane_rate(0.0) is None
+    assert upstream.rate_per_request(1.2) == pytest.approx(101_000 / 1.1, rel=0.01)
+    unknown = SourceState(source(), 0.0)
+    assert unknown.rate_per_request(0.0) is None
     unknown.learn(source(rate=1.0, rtt=0.3))
     assert unknown.expected_rtt() == 0.3
 

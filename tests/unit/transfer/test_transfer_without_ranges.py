@@ -19,7 +19,7 @@ def test_source_that_loses_ranges_midway_is_left_alone_while_others_have_them() 
     found_at = next(
         at
         for at, action in outcome.actions
-        if isinstance(action, m.Blame) and action.fault is Fault.NO_RANGES
+        if isinstance(action, m.SourceFault) and action.fault is Fault.NO_RANGES
     )
     again = [
         at

@@ -18,7 +18,7 @@ import pytest
 
 from headrace.errors import UpstreamError
 from headrace.models import Fault
-from headrace.upstream.client import Answer, Client, RangeStream
+from headrace.upstream.client import Client, RangeStream, UpstreamResponse
 from lib import modes, ports
 from lib.servers import RecordingServer, Reply
 
@@ -315,7 +315,7 @@ def test_documents_are_decoded_and_bounded(server: RecordingServer) -> None:
     server.content["/big"] = Reply(b"x" * 100_000, content_type="text/html")
     server.compress = True
 
-    async def work(client: Client) -> Answer:
+    async def work(client: Client) -> UpstreamResponse:
         return await client.fetch(f"{server.url}/big", limit=100_000)
 
     answer = use(work)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from headrace.upstream.client import Client
-from headrace.upstream.http2_pool import LANES, STREAMS, Lanes
+from headrace.upstream.http2_pool import LANES, STREAMS, Http2Pool
 from lib import ports
 from lib.certificates import authority
 
@@ -118,7 +118,7 @@ def test_documents_that_follow_each_other_keep_to_one_connection(
 
 
 def test_burst_fills_the_first_lanes_and_then_shares_all() -> None:
-    lanes = Lanes()
+    lanes = Http2Pool()
     with contextlib.ExitStack() as stack:
         taken = [stack.enter_context(lanes.take("a:443")) for _ in range(LANES * STREAMS + 2)]
         other = stack.enter_context(lanes.take("b:443"))

@@ -14,7 +14,7 @@ import pytest
 from headrace.errors import ConfigurationError, UpstreamError
 from headrace.models import Fault
 from headrace.upstream.client import Client
-from headrace.upstream.tls import Roots
+from headrace.upstream.tls import TrustStore
 from lib import ports
 from lib.certificates import Authority, authority
 from lib.servers import RecordingServer, Reply
@@ -132,13 +132,13 @@ def test_a_path_that_is_not_there_is_said_once_and_at_once(name: str, tmp_path: 
 
 def test_a_file_that_is_no_certificate_is_said(tmp_path: Path) -> None:
     (tmp_path / "x.pem").write_text("hello")
-    roots = Roots({"SSL_CERT_FILE": str(tmp_path / "x.pem")})
+    roots = TrustStore({"SSL_CERT_FILE": str(tmp_path / "x.pem")})
     with pytest.raises(ConfigurationError, match=r"x\.pem"):
         roots.context()
 
 
 def test_without_variables_the_system_and_certifi_are_trusted() -> None:
-    context = Roots({}).context()
+    context = TrustStore({}).context()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
     assert context.cert_store_stats()["x509_ca"] > 50

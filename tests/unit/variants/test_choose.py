@@ -12,7 +12,7 @@ import pytest
 from headrace.variants.builds import Candidate, Decision, Outcome
 from headrace.variants.choose import decide
 from headrace.variants.hosts import Accelerator, Host, Situation, VariantRequest
-from headrace.variants.target import Override, parse_target
+from headrace.variants.target import VariantOverride, parse_target
 from lib.gpu.variant_listing import TABLES, listing
 
 FILE = Path(__file__).with_name("hosts.toml")
@@ -83,9 +83,9 @@ H100 = nvidia("580.95.05", ("NVIDIA H100", "9.0"))
 
 @pytest.mark.parametrize("row", HOSTS, ids=lambda row: row["row"])
 def test_a_host_gets_what_it_can_run_and_is_told_why(row: dict[str, Any]) -> None:
-    override = Override()
+    override = VariantOverride()
     if "target" in row:
-        override = Override(host=parse_target(row["target"], TABLES))
+        override = VariantOverride(host=parse_target(row["target"], TABLES))
     listed = without(*row.get("listed", {}).get("without", ()))
     decision = decide(host_of(row), request_of(row), listed, TABLES, override)
     assert decision.outcome == row.get("outcome", "chosen"), decision.reason
@@ -431,17 +431,17 @@ def test_an_npus_companion_fixes_the_version(
 
 def test_an_override_decides_and_what_the_host_cannot_run_is_said() -> None:
     request = VariantRequest("torch", "3.12")
-    forced = decide(V100, request, LISTED, TABLES, Override(build="cu130"))
+    forced = decide(V100, request, LISTED, TABLES, VariantOverride(build="cu130"))
     assert forced.name == "2.15.0+cu130"
     assert any("needs driver >= 580; this is driver 550.54.15" in said for said in forced.warnings)
-    fitting = decide(V100, request, LISTED, TABLES, Override(build="cu124"))
+    fitting = decide(V100, request, LISTED, TABLES, VariantOverride(build="cu124"))
     assert fitting.name == "2.6.0+cu124"
     assert fitting.warnings == ()
     assert fitting.reason.startswith("torch 2.6.0+cu124: HEADRACE_CUDA=cu124 says so; driver")
-    plain = decide(V100, request, LISTED, TABLES, Override(build="cpu"))
+    plain = decide(V100, request, LISTED, TABLES, VariantOverride(build="cpu"))
     assert plain.reason == "torch 2.15.0+cpu: HEADRACE_CUDA=cpu says so"
-    off = decide(V100, request, LISTED, TABLES, Override(build="off"))
+    off = decide(V100, request, LISTED, TABLES, VariantOverride(build="off"))
     assert off.outcome is Outcome.HANDS_OFF
-    nothing = decide(V100, request, LISTED, TABLES, Override(build="cu92"))
+    nothing = decide(V100, request, LISTED, TABLES, VariantOverride(build="cu92"))
     assert nothing.outcome is Outcome.UPSTREAM
     assert "no build cu92 is listed" in nothing.reason

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from headrace.variants.builds import Arrangement, Candidate, Outcome
+from headrace.variants.builds import Candidate, FamilyPages, Outcome
 from headrace.variants.hosts import Accelerator, Host, Situation
 from headrace.variants.pages import arrange, serve
-from headrace.variants.target import Override
+from headrace.variants.target import VariantOverride
 from lib.gpu.variant_listing import TABLES, listing
 
 LISTED = listing()
@@ -29,17 +29,17 @@ RTX5090 = nvidia("620.70.06", ("RTX 5090", (12, 0)))
 CPU = Host(libc=(2, 36))
 
 
-def pages(host: Host, *more: Candidate, override: Override | None = None) -> Arrangement:
-    return arrange(host, "3.12", [*LISTED, *more], TABLES, override or Override())
+def pages(host: Host, *more: Candidate, override: VariantOverride | None = None) -> FamilyPages:
+    return arrange(host, "3.12", [*LISTED, *more], TABLES, override or VariantOverride())
 
 
-def listed(arrangement: Arrangement, project: str) -> dict[str, str]:
+def listed(arrangement: FamilyPages, project: str) -> dict[str, str]:
     """Return what is on a page, with the reason where it is yanked."""
     entries = arrangement.pages[project]
     return {entry.candidate.name: entry.yanked for entry in entries if entry.listed}
 
 
-def shown(arrangement: Arrangement, project: str, version: str) -> list[str]:
+def shown(arrangement: FamilyPages, project: str, version: str) -> list[str]:
     return [name for name in listed(arrangement, project) if name.partition("+")[0] == version]
 
 
@@ -145,11 +145,11 @@ def test_a_vendors_torch_and_off_leave_the_pages_alone() -> None:
     kept = arrange(V100, "3.12", LISTED, TABLES, installed="2.1.0+metax3")
     assert kept.decision.outcome is Outcome.HANDS_OFF
     assert kept.pages == {}
-    assert pages(V100, override=Override(build="off")).pages == {}
+    assert pages(V100, override=VariantOverride(build="off")).pages == {}
 
 
 def test_an_override_is_every_releases_build() -> None:
-    page = pages(V100, override=Override(build="cu130"))
+    page = pages(V100, override=VariantOverride(build="cu130"))
     assert page.decision.name == "2.15.0+cu130"
     assert shown(page, "torch", "2.9.1") == ["2.9.1", "2.9.1+cu130"]
     assert shown(page, "torchvision", "0.24.1") == ["0.24.1", "0.24.1+cu130"]
@@ -182,8 +182,8 @@ def test_every_file_of_the_default_index_stays_on_its_page() -> None:
 H100 = nvidia("580.95.05", ("NVIDIA H100", (9, 0)))
 
 
-def served(host: Host, override: Override | None = None) -> Arrangement:
-    return serve(host, "3.12", LISTED, TABLES, override or Override())
+def served(host: Host, override: VariantOverride | None = None) -> FamilyPages:
+    return serve(host, "3.12", LISTED, TABLES, override or VariantOverride())
 
 
 def test_pages_stay_where_the_default_runs_although_another_build_is_nearer() -> None:
@@ -207,4 +207,7 @@ def test_pages_are_arranged_where_the_default_is_older_or_covers_less() -> None:
 
 
 def test_pages_follow_what_the_user_decided_whatever_runs() -> None:
-    assert served(H100, Override(build="cpu")).pages == pages(H100, override=Override("cpu")).pages
+    assert (
+        served(H100, VariantOverride(build="cpu")).pages
+        == pages(H100, override=VariantOverride("cpu")).pages
+    )

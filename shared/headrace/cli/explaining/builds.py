@@ -69,12 +69,10 @@ def host_for(context: Context, described: str | None) -> Host:
 def found(context: Context) -> Host:
     """Look at this host, or read what was found a while ago."""
     from headrace.system.accelerators import detection  # noqa: PLC0415 - start-up time
-    from headrace.system.accelerators.host_view import Surroundings  # noqa: PLC0415
+    from headrace.system.accelerators.host_view import HostView  # noqa: PLC0415
 
     detectors = context.plugins.accelerator_detectors()
-    return detection.detect(
-        Surroundings(context.env), detectors=detectors, cache=context.folders.cache
-    )
+    return detection.detect(HostView(context.env), detectors=detectors, cache=context.folders.cache)
 
 
 # ------------------------------------------------------------------ telling

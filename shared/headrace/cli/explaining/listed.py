@@ -15,7 +15,7 @@ from headrace.variants import listing
 from headrace.variants.builds import Candidate, CudaTables
 from headrace.variants.hosts import Host
 from headrace.variants.pages import arrange
-from headrace.variants.target import Override
+from headrace.variants.target import VariantOverride
 from headrace.variants.wheels import candidates_from, misfit
 
 __all__ = ["Listed", "listed"]
@@ -62,7 +62,7 @@ def listed(
     *,
     host: Host,
     python: str,
-    override: Override,
+    override: VariantOverride,
 ) -> Listed:
     """Ask for the default index's pages, then for those of the variants that matter here."""
     known = listing.listing(tables)

@@ -10,11 +10,11 @@ from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import Activation, FileEdit, GatewayAddress, OptIn, Override
 from headrace.models import Origin
 
-__all__ = ["Wanted", "adopt_leftovers", "in_use", "overrides", "wanted"]
+__all__ = ["PlannedEdits", "adopt_leftovers", "in_use", "overrides", "wanted"]
 
 
 @dataclass(slots=True)
-class Wanted:
+class PlannedEdits:
     """What the activations described."""
 
     edits: list[tuple[str, FileEdit]] = field(default_factory=list)
@@ -31,9 +31,9 @@ def in_use(context: Context) -> list[Activation]:
     ]
 
 
-def wanted(context: Context, address: GatewayAddress, origins: Sequence[Origin]) -> Wanted:
+def wanted(context: Context, address: GatewayAddress, origins: Sequence[Origin]) -> PlannedEdits:
     """Ask every tool for its edits. A tool whose file is broken does not stop the others."""
-    result = Wanted()
+    result = PlannedEdits()
     place = context.place()
     for activation in in_use(context):
         try:

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headrace.cli.context import NEEDS_ATTENTION, OK, Context
-from headrace.cli.setup.planned_edits import Wanted, overrides
+from headrace.cli.setup.planned_edits import PlannedEdits, overrides
 from headrace.interface.hookspecs import DiscoveredOrigin, FileEdit, GatewayAddress, Override
 from headrace.redact import for_display
 from headrace.system.edits.three_way import diff
 
-__all__ = ["Report", "tell"]
+__all__ = ["OnReport", "tell"]
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class OnReport:
     """Everything that there is to tell."""
 
     found: Sequence[DiscoveredOrigin]
     address: GatewayAddress
-    result: Wanted
+    result: PlannedEdits
     changed: Sequence[FileEdit]
     note: str
     dry_run: bool
@@ -30,7 +30,7 @@ class Report:
     """Programs that read their configuration again."""
 
 
-def tell(context: Context, report: Report) -> int:
+def tell(context: Context, report: OnReport) -> int:
     """Tell it, and return the exit code."""
     winning = overrides(context, report.address)
     if context.as_json:
@@ -40,7 +40,7 @@ def tell(context: Context, report: Report) -> int:
     return NEEDS_ATTENTION if report.result.left_out else OK
 
 
-def _table(context: Context, report: Report, winning: Sequence[Override]) -> dict[str, object]:
+def _table(context: Context, report: OnReport, winning: Sequence[Override]) -> dict[str, object]:
     table: dict[str, object] = {
         "dry_run": report.dry_run,
         "scope": context.scope,
@@ -83,7 +83,7 @@ def _table(context: Context, report: Report, winning: Sequence[Override]) -> dic
     return table
 
 
-def _print(context: Context, report: Report, winning: Sequence[Override]) -> None:
+def _print(context: Context, report: OnReport, winning: Sequence[Override]) -> None:
     def say(text: str, style: str = "") -> None:
         context.console.print(text, markup=False, style=style or None)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from headrace.config import Folders, environment
 from headrace.interface.manager import Plugins
 from headrace.system.accelerators.detection import detect
-from headrace.system.accelerators.host_view import Surroundings
+from headrace.system.accelerators.host_view import HostView
 
 __all__ = ["main"]
 
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     env = environment()
     host = detect(
-        Surroundings(env, root=options.root, timeout=options.timeout),
+        HostView(env, root=options.root, timeout=options.timeout),
         detectors=Plugins().accelerator_detectors(),
         cache=Folders.of_user(env).cache if options.cached else None,
     )

@@ -16,14 +16,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Ran", "run"]
+__all__ = ["ProcessResult", "run"]
 
 #: Bytes of output that are worth reading.
 _LIMIT = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class ProcessResult:
     """How it went. `output` is what was said until the end, or until the limit."""
 
     output: str
@@ -35,7 +35,7 @@ class Ran:
     """For people; empty where it ended by itself with status 0."""
 
 
-def run(argv: Sequence[str], env: Mapping[str, str], timeout: float) -> Ran:
+def run(argv: Sequence[str], env: Mapping[str, str], timeout: float) -> ProcessResult:
     """Run `argv` for at most `timeout` seconds; it and its children are killed after that."""
     deadline = time.monotonic() + timeout
     try:
@@ -48,7 +48,9 @@ def run(argv: Sequence[str], env: Mapping[str, str], timeout: float) -> Ran:
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        return Ran("", trouble=f"cannot be started: {getattr(error, 'strerror', None) or error}")
+        return ProcessResult(
+            "", trouble=f"cannot be started: {getattr(error, 'strerror', None) or error}"
+        )
     said = bytearray()
     silent, ended = threading.Event(), threading.Event()
     arguments = (process, said, silent, ended)
@@ -62,10 +64,10 @@ def run(argv: Sequence[str], env: Mapping[str, str], timeout: float) -> Ran:
         silent.wait(0.2)
     output = bytes(said[:_LIMIT]).decode("utf-8", "replace")
     if late:
-        return Ran(output, late=True, trouble=f"no answer within {timeout:g} s")
+        return ProcessResult(output, late=True, trouble=f"no answer within {timeout:g} s")
     if talks:
-        return Ran("", trouble="talks without end")
-    return Ran(output, process.returncode, trouble=_trouble(process.returncode))
+        return ProcessResult("", trouble="talks without end")
+    return ProcessResult(output, process.returncode, trouble=_trouble(process.returncode))
 
 
 def _attend(

@@ -21,7 +21,7 @@ from headrace import __version__
 from headrace.config import EnvVars
 from headrace.system import atomic
 from headrace.system.accelerators import situation
-from headrace.system.accelerators.host_view import Surroundings
+from headrace.system.accelerators.host_view import HostView
 from headrace.system.accelerators.nvidia import nvidia_smi
 from headrace.system.accelerators.nvidia.kernel import driver_version
 from headrace.system.accelerators.records import host_of
@@ -47,7 +47,7 @@ _LIBRARIES = (
 )
 
 
-def state(surroundings: Surroundings, detectors: Sequence[str] = ()) -> dict[str, Any]:
+def state(surroundings: HostView, detectors: Sequence[str] = ()) -> dict[str, Any]:
     """Return all that the answer depends on and that costs little to know."""
     see = surroundings
     windows = see.env.get(EnvVars.WINDIR, "C:/Windows")
@@ -78,7 +78,7 @@ def state(surroundings: Surroundings, detectors: Sequence[str] = ()) -> dict[str
     }
 
 
-def _stamp(surroundings: Surroundings, name: str) -> tuple[int, int, int] | None:
+def _stamp(surroundings: HostView, name: str) -> tuple[int, int, int] | None:
     try:
         found = surroundings.path(name).stat()
     except OSError:

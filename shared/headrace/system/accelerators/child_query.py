@@ -10,10 +10,10 @@ from typing import Any
 
 from headrace.config import EnvVars
 from headrace.system.accelerators import bounded_process
-from headrace.system.accelerators.host_view import Surroundings
+from headrace.system.accelerators.host_view import HostView
 from headrace.system.accelerators.nvidia.kernel import VERSION
 from headrace.system.accelerators.records import accelerator_of, text_of, version_of
-from headrace.system.accelerators.results import Answer, Outcome
+from headrace.system.accelerators.results import ProbeOutcome, ProbeResult
 from headrace.variants.hosts import Accelerator
 
 __all__ = ["ask_libcuda", "ask_nvml", "ask_plugin", "run_child"]
@@ -29,38 +29,38 @@ _NO_LIBCUDA = (
 )
 
 
-def ask_nvml(surroundings: Surroundings) -> Answer:
+def ask_nvml(surroundings: HostView) -> ProbeResult:
     """Ask the management library."""
     return _ask("nvml", _places(surroundings, "libnvidia-ml.so.1", "nvml.dll"), surroundings)
 
 
-def ask_libcuda(surroundings: Surroundings) -> Answer:
+def ask_libcuda(surroundings: HostView) -> ProbeResult:
     """Ask the CUDA driver's library."""
     return _ask("libcuda", _places(surroundings, "libcuda.so.1", "nvcuda.dll"), surroundings)
 
 
-def ask_plugin(name: str, surroundings: Surroundings, timeout: float) -> Answer:
+def ask_plugin(name: str, surroundings: HostView, timeout: float) -> ProbeResult:
     """Ask a plugin's detector by its name or reference; an answer that makes no sense is none."""
     ran, facts = run_child(surroundings, timeout, "plugin", name)
     found = []
     for fact in facts:
         if "raised" in fact:
-            return Answer(name, Outcome.CRASHED, f"raised {text_of(fact['raised'])}")
+            return ProbeResult(name, ProbeOutcome.CRASHED, f"raised {text_of(fact['raised'])}")
         if "accelerator" in fact:
             try:
                 found.append(accelerator_of(fact["accelerator"]))
             except ValueError as error:
-                return Answer(name, Outcome.CRASHED, f"its answer {error}")
+                return ProbeResult(name, ProbeOutcome.CRASHED, f"its answer {error}")
     if ran.late:
-        return Answer(name, Outcome.SILENT, ran.trouble)
+        return ProbeResult(name, ProbeOutcome.SILENT, ran.trouble)
     if not _is_whole(facts):
-        return Answer(name, Outcome.CRASHED, ran.trouble or "ended without an answer")
-    return Answer(name, Outcome.ANSWERED, _gpus(len(found)), accelerators=tuple(found))
+        return ProbeResult(name, ProbeOutcome.CRASHED, ran.trouble or "ended without an answer")
+    return ProbeResult(name, ProbeOutcome.ANSWERED, _gpus(len(found)), accelerators=tuple(found))
 
 
 def run_child(
-    surroundings: Surroundings, timeout: float, what: str, *words: str
-) -> tuple[bounded_process.Ran, list[Mapping[str, Any]]]:
+    surroundings: HostView, timeout: float, what: str, *words: str
+) -> tuple[bounded_process.ProcessResult, list[Mapping[str, Any]]]:
     """Run the child process; return how it ended and every fact that it emitted."""
     env = {k: v for k, v in surroundings.env.items() if k != EnvVars.CUDA_VISIBLE_DEVICES}
     # -P: the folder that the user happens to stand in must not supply modules.
@@ -83,7 +83,7 @@ def _is_whole(facts: Sequence[Mapping[str, Any]]) -> bool:
     return any(fact.get("done") is True for fact in facts)
 
 
-def _places(surroundings: Surroundings, soname: str, dll: str) -> list[str]:
+def _places(surroundings: HostView, soname: str, dll: str) -> list[str]:
     """Return names and paths of a library in the order in which to try them."""
     if surroundings.platform == "win32":  # the bindings of NVML know their places themselves
         return [dll]
@@ -95,13 +95,13 @@ def _places(surroundings: Surroundings, soname: str, dll: str) -> list[str]:
     return [paths[0], soname, *paths[1:]] if surroundings.exists("/dev/dxg") else [soname, *paths]
 
 
-def _ask(way: str, places: Sequence[str], surroundings: Surroundings) -> Answer:
+def _ask(way: str, places: Sequence[str], surroundings: HostView) -> ProbeResult:
     ran, facts = run_child(surroundings, surroundings.timeout, way, *places)
     known = _known(way, facts)
     if _is_whole(facts):
-        return replace(known, outcome=Outcome.ANSWERED, said=_gpus(len(known.accelerators)))
+        return replace(known, outcome=ProbeOutcome.ANSWERED, said=_gpus(len(known.accelerators)))
     if ran.late:
-        return replace(known, outcome=Outcome.SILENT, said=ran.trouble)
+        return replace(known, outcome=ProbeOutcome.SILENT, said=ran.trouble)
     error = next((fact for fact in facts if "call" in fact or "raised" in fact), {})
     if "raised" in error:
         return replace(known, said=f"raised {text_of(error['raised'])}")
@@ -109,12 +109,12 @@ def _ask(way: str, places: Sequence[str], surroundings: Surroundings) -> Answer:
         return replace(known, said=ran.trouble or "ended without an answer")
     text = text_of(error.get("text")) or "error"
     if not isinstance(error.get("code"), int):
-        return Answer(way, Outcome.ABSENT, text)
+        return ProbeResult(way, ProbeOutcome.ABSENT, text)
     said = f"{error['call']}: {text} ({error['code']})"
-    return replace(known, outcome=Outcome.REFUSED, said=said, code=error["code"])
+    return replace(known, outcome=ProbeOutcome.REFUSED, said=said, code=error["code"])
 
 
-def _known(way: str, facts: Sequence[Mapping[str, Any]]) -> Answer:
+def _known(way: str, facts: Sequence[Mapping[str, Any]]) -> ProbeResult:
     """Put together what was told before it ended, however it ended."""
     driver = next((text_of(fact["driver"]) for fact in facts if "driver" in fact), None)
     if driver is not None and not VERSION.fullmatch(driver):
@@ -127,7 +127,7 @@ def _known(way: str, facts: Sequence[Mapping[str, Any]]) -> Answer:
             gpu, note = _gpu(way, entry, driver, cuda)
             gpus.append(gpu)
             notes += [note] if note else []
-    return Answer(way, Outcome.CRASHED, "", None, driver, cuda, tuple(gpus), tuple(notes))
+    return ProbeResult(way, ProbeOutcome.CRASHED, "", None, driver, cuda, tuple(gpus), tuple(notes))
 
 
 def _gpus(number: int) -> str:

@@ -12,10 +12,10 @@ from headrace.config import environment
 from headrace.interface.hookspecs import AcceleratorDetector
 from headrace.system.accelerators import overrides, situation
 from headrace.system.accelerators.cache import Cache, state
-from headrace.system.accelerators.host_view import Surroundings
+from headrace.system.accelerators.host_view import HostView
 from headrace.system.accelerators.nvidia import boards, kernel
 from headrace.system.accelerators.nvidia import detect as nvidia
-from headrace.system.accelerators.results import Finding
+from headrace.system.accelerators.results import VendorResult
 from headrace.system.accelerators.vendors import (
     amd,
     ascend_apple,
@@ -33,7 +33,7 @@ _LIKE_OTHERS = (11, 0)
 
 
 def detect(
-    surroundings: Surroundings | None = None,
+    surroundings: HostView | None = None,
     *,
     detectors: Sequence[AcceleratorDetector] = (),
     cache: Path | Cache | None = None,
@@ -46,7 +46,7 @@ def detect(
     user describes in the environment (`overrides`) comes before all of it, unless `described` is
     false: then the answer is what was found.
     """
-    see = Surroundings(environment()) if surroundings is None else surroundings
+    see = HostView(environment()) if surroundings is None else surroundings
     bare = _bare(see)
     target, mistakes = overrides.described(see.env, bare) if described else (None, ())
     if target is not None:
@@ -63,7 +63,7 @@ def detect(
     return overrides.with_capability(see.env, replace(host, notes=(*host.notes, *mistakes)))
 
 
-def _bare(see: Surroundings) -> Host:
+def _bare(see: HostView) -> Host:
     return Host(
         platform=see.platform,
         machine=see.machine,
@@ -81,9 +81,7 @@ def _libc() -> tuple[int, int] | None:
     return (int(found.group(1)), int(found.group(2))) if found else None
 
 
-def _look(
-    see: Surroundings, bare: Host, detectors: Sequence[AcceleratorDetector]
-) -> tuple[Host, bool]:
+def _look(see: HostView, bare: Host, detectors: Sequence[AcceleratorDetector]) -> tuple[Host, bool]:
     """Ask everybody; return the host, and whether it may soon be otherwise."""
     marker = situation.container(see)
     contained = marker is not None
@@ -92,7 +90,7 @@ def _look(
     board = boards.board(see) if see.is_linux else None
     bus = pci.devices(see) if see.is_linux else ()
     seen = kernel.view(see, bus)
-    green = Finding()
+    green = VendorResult()
     if "nvidia" not in makers and see.platform != "darwin":
         green = nvidia.look(see, seen, contained=contained, tegra=board is not None)
     if see.platform == "win32" and not green.accelerators and "nvidia" not in makers:
@@ -142,13 +140,13 @@ def _counts(gpu: Accelerator) -> bool:
     return not (gpu.maker == "intel" and gpu.architecture is None)
 
 
-def _intel(see: Surroundings, bus: Sequence[pci.Device], *, contained: bool) -> Finding:
+def _intel(see: HostView, bus: Sequence[pci.Device], *, contained: bool) -> VendorResult:
     if see.platform == "win32":
-        return Finding(windows.intel(windows.display_devices()), method="registry")
+        return VendorResult(windows.intel(windows.display_devices()), method="registry")
     return intel.look(see, bus, contained=contained)
 
 
-def _windows_without_driver(green: Finding) -> Finding:
+def _windows_without_driver(green: VendorResult) -> VendorResult:
     names = windows.nvidia_names(windows.display_devices())
     if not names or green.driver:
         return green
@@ -160,7 +158,7 @@ def _of_board(board: boards.Board, driver: str | None) -> Accelerator:
     return Accelerator("nvidia", board.model, driver=driver, method="tegra", integrated=True)
 
 
-def _stands_apart(board: boards.Board | None, green: Finding) -> bool:
+def _stands_apart(board: boards.Board | None, green: VendorResult) -> bool:
     """True for a board that needs its vendor's packages; not for one that runs everybody's."""
     if board is None:
         return False
@@ -169,7 +167,7 @@ def _stands_apart(board: boards.Board | None, green: Finding) -> bool:
 
 
 def _situation(
-    green: Finding, *, board: bool, login: str | None, contained: bool
+    green: VendorResult, *, board: bool, login: str | None, contained: bool
 ) -> tuple[Situation, str]:
     """Choose the most telling word, with a sentence where somebody can do something."""
     if board:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from headrace.config import EnvVars
 
-__all__ = ["Surroundings"]
+__all__ = ["HostView"]
 
 #: Nothing that is read here is longer; what is, is no file of the kernel's.
 _LIMIT = 1 << 16
@@ -25,7 +25,7 @@ def _machine() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class HostView:
     """Where detection looks. Tests describe hosts as folders and give them as `root`."""
 
     env: Mapping[str, str]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from headrace.variants.hosts import Accelerator
 
-__all__ = ["Answer", "Finding", "Outcome"]
+__all__ = ["ProbeOutcome", "ProbeResult", "VendorResult"]
 
 
-class Outcome(enum.Enum):
+class ProbeOutcome(enum.Enum):
     """How asking ended."""
 
     ANSWERED = enum.auto()
@@ -25,11 +25,11 @@ class Outcome(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProbeResult:
     """The answer of one way, whole or as far as it came."""
 
     way: str
-    outcome: Outcome
+    outcome: ProbeOutcome
     said: str
     """For people, in `Host.tried`."""
     code: int | None = None
@@ -41,7 +41,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class VendorResult:
     """What is known of one maker's accelerators, all ways together."""
 
     accelerators: tuple[Accelerator, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headrace.config import EnvVars
-from headrace.system.accelerators.host_view import Surroundings
+from headrace.system.accelerators.host_view import HostView
 
 __all__ = ["allocated", "batch", "container", "image", "wsl"]
 
@@ -35,7 +35,7 @@ _IMAGE = (
 )
 
 
-def container(surroundings: Surroundings) -> str | None:
+def container(surroundings: HostView) -> str | None:
     """Return what shows that this is a container, or None."""
     if not surroundings.is_linux:
         return None
@@ -54,13 +54,13 @@ def container(surroundings: Surroundings) -> str | None:
     return None
 
 
-def wsl(surroundings: Surroundings) -> bool:
+def wsl(surroundings: HostView) -> bool:
     """True inside Windows' Subsystem for Linux, and in containers in it."""
     release = surroundings.text("/proc/sys/kernel/osrelease") or ""
     return surroundings.is_linux and "microsoft" in release.lower()
 
 
-def batch(surroundings: Surroundings) -> str | None:
+def batch(surroundings: HostView) -> str | None:
     """Return the name of the batch system that this host belongs to, or None."""
     env, which = surroundings.env, surroundings.which
     if env.get(EnvVars.SLURM_CONF) or env.get(EnvVars.SLURM_JOB_ID) or which("sbatch"):
@@ -74,7 +74,7 @@ def batch(surroundings: Surroundings) -> str | None:
     return "PBS" if which("qsub") else None
 
 
-def allocated(surroundings: Surroundings) -> bool:
+def allocated(surroundings: HostView) -> bool:
     """True inside a job, where what is found here is what the job has.
 
     A shell of ``salloc`` has an allocation and may still stand on the login node.
@@ -87,7 +87,7 @@ def allocated(surroundings: Surroundings) -> bool:
     return bool(env.get(EnvVars.PBS_JOBID) or env.get(EnvVars.LSB_JOBID) or grid_engine)
 
 
-def image(surroundings: Surroundings) -> tuple[tuple[str, str], ...]:
+def image(surroundings: HostView) -> tuple[tuple[str, str], ...]:
     """Return what the image says of the host that it wants, for whoever must guess."""
     env = surroundings.env
     return tuple((name, env[name][:2000]) for name in _IMAGE if env.get(name))

@@ -12,9 +12,9 @@ from headrace.interface.hookspecs import FileEdit, Lingers, Reload
 
 if TYPE_CHECKING:
     from headrace.interface.manager import Plugins
-    from headrace.system.edits.journal import Entry, Journal
+    from headrace.system.edits.journal import Journal, JournalEntry
 
-__all__ = ["LEAVING", "Applied", "apply", "due", "undone"]
+__all__ = ["LEAVING", "ApplyResult", "apply", "due", "undone"]
 
 #: In whose name a file is written for the moment in which a program drops our setting.
 LEAVING = "leaving"
@@ -34,7 +34,7 @@ class Editor(Protocol):
 
 
 @dataclass(slots=True)
-class Applied:
+class ApplyResult:
     """What came of the edits."""
 
     changed: list[FileEdit] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Applied:
 
 def apply(
     editor: Editor, wanted: Sequence[tuple[str, FileEdit]], *, of: Collection[str]
-) -> Applied:
+) -> ApplyResult:
     """Write, tell, and check. What a program did not take is taken back, of that tool alone.
 
     A program that is in force but does not show it, because an earlier run was cut short before
@@ -55,7 +55,7 @@ def apply(
     from headrace.system.edits import reloads  # noqa: PLC0415 - start-up time
 
     before = editor.journal.entries()
-    result = Applied(editor.journal.apply(wanted, of=[*of, LEAVING]))
+    result = ApplyResult(editor.journal.apply(wanted, of=[*of, LEAVING]))
     after = editor.journal.entries()
     news = {entry.reload for entry in due(before, after)}
     in_force = {entry.reload: entry.tool for entry in after if entry.reload}
@@ -82,7 +82,7 @@ def apply(
     return result
 
 
-def undone(editor: Editor, before: Sequence[Entry]) -> tuple[list[str], list[str]]:
+def undone(editor: Editor, before: Sequence[JournalEntry]) -> tuple[list[str], list[str]]:
     """Tell whoever had our setting, by the entries that were, that it is gone.
 
     Returns who was told, and what went wrong.
@@ -98,13 +98,13 @@ def undone(editor: Editor, before: Sequence[Entry]) -> tuple[list[str], list[str
     return told, trouble
 
 
-def due(before: Iterable[Entry], after: Iterable[Entry]) -> list[Entry]:
+def due(before: Iterable[JournalEntry], after: Iterable[JournalEntry]) -> list[JournalEntry]:
     """Return the files that are not as they were and of which somebody must be told, the first of
     each.
     """
     old = {entry.path: entry for entry in before}
     new = {entry.path: entry for entry in after}
-    found: dict[Reload, Entry] = {}
+    found: dict[Reload, JournalEntry] = {}
     for path in {**old, **new}:
         was, now = old.get(path), new.get(path)
         entry = now or was
@@ -115,7 +115,7 @@ def due(before: Iterable[Entry], after: Iterable[Entry]) -> list[Entry]:
     return list(found.values())
 
 
-def _drop(editor: Editor, entry: Entry) -> bool:
+def _drop(editor: Editor, entry: JournalEntry) -> bool:
     """Make a program drop what its restored file no longer says; False where it does not run."""
     from headrace.system.edits import reloads  # noqa: PLC0415 - start-up time
     from headrace.system.edits.file_step import read_file  # noqa: PLC0415 - as above

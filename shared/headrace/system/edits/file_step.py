@@ -14,11 +14,19 @@ from pathlib import Path
 from headrace.errors import ConfigurationError
 from headrace.system import atomic
 
-__all__ = ["Write", "missing_folders", "mode_of", "perform", "read_file", "remove_empty", "target"]
+__all__ = [
+    "FileStep",
+    "missing_folders",
+    "mode_of",
+    "perform",
+    "read_file",
+    "remove_empty",
+    "target",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
+class FileStep:
     """One file from `old` to `new` (None: no such file), with what is needed to take it back."""
 
     path: str
@@ -29,9 +37,9 @@ class Write:
     folders: tuple[str, ...] = ()
     """Folders that must be made for it, outermost first."""
 
-    def reversed(self) -> Write:
+    def reversed(self) -> FileStep:
         """Return the step that takes this one back."""
-        return Write(self.path, self.new, self.old, self.new_mode, self.old_mode)
+        return FileStep(self.path, self.new, self.old, self.new_mode, self.old_mode)
 
 
 def read_file(path: Path) -> bytes | None:
@@ -75,7 +83,7 @@ def missing_folders(folder: Path) -> tuple[str, ...]:
     return tuple(missing)
 
 
-def perform(step: Write) -> None:
+def perform(step: FileStep) -> None:
     """Make the file be as the step says; OSError when it cannot be."""
     path = Path(step.path)
     if step.new is None:

@@ -23,7 +23,7 @@ from headrace.interface.hookspecs import FileEdit, Reload
 from headrace.system import atomic
 from headrace.system.edits import three_way
 from headrace.system.edits.file_step import (
-    Write,
+    FileStep,
     missing_folders,
     mode_of,
     perform,
@@ -32,9 +32,9 @@ from headrace.system.edits.file_step import (
     target,
 )
 
-__all__ = ["Entry", "Journal", "Undone", "Withdraw"]
+__all__ = ["Journal", "JournalEntry", "UndoResult", "Withdraw"]
 
-_T = TypeVar("_T", "Entry", Write)
+_T = TypeVar("_T", "JournalEntry", FileStep)
 
 #: A tool's own way to take our settings out of a file that was rewritten since:
 #: (tool, path, before, after, now) -> content, or None when it cannot tell.
@@ -42,7 +42,7 @@ Withdraw = Callable[[str, Path, bytes | None, bytes, bytes], bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """One file as it was, and as headrace left it. `path` is the file that links lead to."""
 
     tool: str
@@ -63,7 +63,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Undone:
+class UndoResult:
     """What `Journal.undo` did, by path."""
 
     restored: tuple[str, ...] = ()
@@ -91,7 +91,7 @@ class Journal:
 
     # -------------------------------------------------------------- looking
 
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[JournalEntry, ...]:
         """Return what is in force."""
         return self._load()[0]
 
@@ -119,7 +119,7 @@ class Journal:
         with self._lock():
             self._repair()
             old = {entry.path: entry for entry in self.entries()}
-            new: dict[str, Entry] = {}
+            new: dict[str, JournalEntry] = {}
             steps, changed = [], []
             for tool, edit in wanted:
                 entry, step = self._plan(tool, edit, old)
@@ -154,10 +154,12 @@ class Journal:
             if now is None or mode is None or any(e.path == str(real) for e in entries):
                 return
             why = "found without a record"
-            entry = Entry(tool, str(real), clean, now, mode, mode, (), why, self._clock(), reload)
+            entry = JournalEntry(
+                tool, str(real), clean, now, mode, mode, (), why, self._clock(), reload
+            )
             self._save((*entries, entry), ())
 
-    def undo(self, *, force: bool = False, of: Collection[str] | None = None) -> Undone:
+    def undo(self, *, force: bool = False, of: Collection[str] | None = None) -> UndoResult:
         """Take everything of ours out (`of`: of these tools). A file whose part of ours was
         changed is left and reported; with `force` it gets its old content, and the changed one
         stays beside it.
@@ -167,8 +169,8 @@ class Journal:
             restored: list[str] = []
             merged: list[str] = []
             kept: list[str] = []
-            stay: list[Entry] = []
-            steps: list[Write] = []
+            stay: list[JournalEntry] = []
+            steps: list[FileStep] = []
             for entry in self.entries():
                 if of is not None and entry.tool not in of:
                     stay.append(entry)
@@ -186,7 +188,7 @@ class Journal:
                 steps.append(_undo_step(entry, now, content))
                 (restored if content == entry.before else merged).append(entry.path)
             self._transaction(steps, stay)
-            return Undone(tuple(restored), tuple(merged), tuple(kept))
+            return UndoResult(tuple(restored), tuple(merged), tuple(kept))
 
     def repair(self) -> list[str]:
         """Take back a transaction that a crash cut short; return the files that were put back."""
@@ -197,7 +199,7 @@ class Journal:
 
     # -------------------------------------------------------------- inside
 
-    def _without_us(self, entry: Entry, now: bytes | None) -> bytes | None:
+    def _without_us(self, entry: JournalEntry, now: bytes | None) -> bytes | None:
         try:
             return three_way.without(entry.before, entry.after, now)
         except ValueError as error:
@@ -215,7 +217,9 @@ class Journal:
                 "which keeps your version beside the file",
             ) from error
 
-    def _plan(self, tool: str, edit: FileEdit, old: dict[str, Entry]) -> tuple[Entry, Write]:
+    def _plan(
+        self, tool: str, edit: FileEdit, old: dict[str, JournalEntry]
+    ) -> tuple[JournalEntry, FileStep]:
         path = target(edit.path)
         now = read_file(path)
         mode = mode_of(path)
@@ -233,7 +237,7 @@ class Journal:
         new_mode = 0o600 if edit.private else (0o644 if mode_before is None else mode_before)
         if edit.before == edit.after and not known:
             new_mode = 0o644 if mode is None else mode
-        entry = Entry(
+        entry = JournalEntry(
             tool,
             str(path),
             edit.before,
@@ -245,11 +249,11 @@ class Journal:
             self._clock(),
             edit.reload,
         )
-        return entry, Write(
+        return entry, FileStep(
             str(path), now, edit.after, mode, new_mode, missing_folders(path.parent)
         )
 
-    def _transaction(self, steps: Sequence[Write], after: Iterable[Entry]) -> None:
+    def _transaction(self, steps: Sequence[FileStep], after: Iterable[JournalEntry]) -> None:
         entries = self.entries()
         after = tuple(after)
         if not steps and entries == after:
@@ -317,12 +321,12 @@ class Journal:
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _load(self) -> tuple[tuple[Entry, ...], tuple[Write, ...]]:
+    def _load(self) -> tuple[tuple[JournalEntry, ...], tuple[FileStep, ...]]:
         try:
             document = json.loads(self.path.read_bytes())
             return (
-                tuple(_decode(Entry, entry) for entry in document["entries"]),
-                tuple(_decode(Write, step) for step in document["pending"]),
+                tuple(_decode(JournalEntry, entry) for entry in document["entries"]),
+                tuple(_decode(FileStep, step) for step in document["pending"]),
             )
         except FileNotFoundError:
             return (), ()
@@ -333,7 +337,7 @@ class Journal:
                 hint="it holds what files were before; repair it rather than remove it",
             ) from error
 
-    def _save(self, entries: Iterable[Entry], pending: Iterable[Write]) -> None:
+    def _save(self, entries: Iterable[JournalEntry], pending: Iterable[FileStep]) -> None:
         document = {
             "entries": [_encode(entry) for entry in entries],
             "pending": [_encode(step) for step in pending],
@@ -352,23 +356,23 @@ class Journal:
             ) from error
 
 
-def _undo_step(entry: Entry, now: bytes | None, content: bytes | None) -> Write:
+def _undo_step(entry: JournalEntry, now: bytes | None, content: bytes | None) -> FileStep:
     mode = mode_of(Path(entry.path))
     # A mode that is not the one that we gave is the user's later wish.
     new_mode = entry.mode if mode == entry.mode_after and entry.mode is not None else mode
-    return Write(entry.path, now, content, mode, new_mode)
+    return FileStep(entry.path, now, content, mode, new_mode)
 
 
-def _beside(entry: Entry, now: bytes | None) -> Write:
+def _beside(entry: JournalEntry, now: bytes | None) -> FileStep:
     path = Path(entry.path)
     number = 0
     while (aside := path.with_name(f"{path.name}.headrace-conflict{number or ''}")).exists():
         number += 1
     mode = mode_of(path)
-    return Write(str(aside), None, now, None, mode)
+    return FileStep(str(aside), None, now, None, mode)
 
 
-def _encode(value: Entry | Write) -> dict[str, Any]:
+def _encode(value: JournalEntry | FileStep) -> dict[str, Any]:
     return {
         key: base64.b64encode(item).decode() if isinstance(item, bytes) else item
         for key, item in asdict(value).items()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.errors import LocalError
-from headrace.interface.hookspecs import Answer, Reload
+from headrace.interface.hookspecs import Reload, ReloadCheck
 
 __all__ = ["processes", "shows", "tell", "wait_until"]
 
@@ -62,7 +62,7 @@ def tell(reload: Reload) -> bool:
     return bool(found)
 
 
-def wait_until(answer: Answer, *, present: bool, limit: float | None = None) -> bool:
+def wait_until(answer: ReloadCheck, *, present: bool, limit: float | None = None) -> bool:
     """Wait until the program shows the value, or no longer shows it."""
     deadline = time.monotonic() + (LIMIT if limit is None else limit)
     while shows(answer) is not present:
@@ -72,7 +72,7 @@ def wait_until(answer: Answer, *, present: bool, limit: float | None = None) -> 
     return True
 
 
-def shows(answer: Answer) -> bool | None:
+def shows(answer: ReloadCheck) -> bool | None:
     """Whether the program shows the value now; None: it does not answer."""
     connection = _Connection(answer.socket)
     try:

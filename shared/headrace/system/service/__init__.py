@@ -13,7 +13,7 @@ from headrace.config import EnvVars, Folders, Settings
 from headrace.interface.hookspecs import GatewayAddress, Scope
 
 if TYPE_CHECKING:
-    from headrace.system.service.managers.choose import KeptUp
+    from headrace.system.service.managers.choose import RunningGateway
     from headrace.system.state import State
 
 __all__ = ["ensure", "remove"]
@@ -24,7 +24,7 @@ TOOL = "gateway"
 
 def ensure(
     state: State, folders: Folders, settings: Settings, scope: Scope, env: Mapping[str, str]
-) -> KeptUp:
+) -> RunningGateway:
     """See that the gateway of a scope is up and stays up, for the origins that `state` records.
 
     One that is up already takes new origins and settings without dropping a connection. LocalError

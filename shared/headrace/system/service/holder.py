@@ -175,7 +175,7 @@ class Child:
             self.idle = True
 
 
-class Holder:
+class Supervisor:
     """The loop: one worker, a responder while it cannot answer, predecessors that finish."""
 
     def __init__(self, options: Options, sockets: list[socket.socket]) -> None:
@@ -393,7 +393,7 @@ def _become(words: list[str], passed: list[socket.socket]) -> None:
 def main() -> int:
     """Hold the port."""
     options = Options(sys.argv[1:])
-    return Holder(options, sockets_of(options)).run()
+    return Supervisor(options, sockets_of(options)).run()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from headrace.errors import LocalError
 
 __all__ = [
-    "Held",
+    "SupervisorOptions",
     "base_python",
     "become_holder",
     "holder_argv",
@@ -41,7 +41,7 @@ _MAIN = "from headrace.cli import main; raise SystemExit(main())"
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class SupervisorOptions:
     """What the holder is told. Nothing in it may be secret: every user can see a command line."""
 
     worker: tuple[str, ...]
@@ -66,7 +66,7 @@ def worker_argv(*words: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-c", _MAIN, "gateway", *words)
 
 
-def holder_argv(held: Held) -> list[str]:
+def holder_argv(held: SupervisorOptions) -> list[str]:
     """Return the holder's command, to which ``--fd`` may be added by `start`."""
     name = "holder_windows.py" if os.name == "nt" else "holder.py"
     script = held.script or Path(__file__).with_name(name)
@@ -80,7 +80,11 @@ def holder_argv(held: Held) -> list[str]:
 
 
 def leave_running(
-    held: Held, sockets: Sequence[socket.socket], env: Mapping[str, str], *, account: str = ""
+    held: SupervisorOptions,
+    sockets: Sequence[socket.socket],
+    env: Mapping[str, str],
+    *,
+    account: str = "",
 ) -> None:
     """Start a holder that is nobody's child; else as `start`."""
     shell = () if sys.platform == "win32" else ("/bin/sh", "-c", '"$0" "$@" &')
@@ -90,7 +94,7 @@ def leave_running(
 
 
 def start(
-    held: Held,
+    held: SupervisorOptions,
     sockets: Sequence[socket.socket],
     env: Mapping[str, str],
     *,
@@ -140,7 +144,7 @@ def start(
     return process
 
 
-def become_holder(held: Held, sockets: Sequence[socket.socket]) -> NoReturn:
+def become_holder(held: SupervisorOptions, sockets: Sequence[socket.socket]) -> NoReturn:
     """Turn this process into the holder."""
     argv = holder_argv(held)
     argv[argv.index("--") : argv.index("--")] = _handed(sockets)

@@ -24,7 +24,7 @@ from typing import Any
 from headrace.errors import StoreError
 from headrace.models import Document
 
-__all__ = ["Pages"]
+__all__ = ["PageStore"]
 
 _log = logging.getLogger("headrace.pages")
 
@@ -35,7 +35,7 @@ _TOUCH = 300.0
 _LARGEST_SHARE = 4
 
 
-class Pages:
+class PageStore:
     """Documents by key, on disk and the recent ones in memory. Usable from any thread."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Pages:
 
     # ------------------------------------------------------------------ documents
 
-    def at_hand(self, key: str) -> Document | None:
+    def cached(self, key: str) -> Document | None:
         """Return a document from memory; None: ask `get`, which may read the disk."""
         with self._guard:
             document = self._recent.get(key)
@@ -68,7 +68,7 @@ class Pages:
 
     def get(self, key: str) -> Document | None:
         """Return a kept document, from memory or from disk."""
-        document = self.at_hand(key)
+        document = self.cached(key)
         if document is not None:
             return document
         read = self._read(self._path(key, "page"))

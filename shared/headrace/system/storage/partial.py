@@ -23,7 +23,7 @@ from pathlib import Path
 
 from headrace.errors import StoreError
 from headrace.system.storage.locks import try_lock
-from headrace.transfer.range_set import Extents
+from headrace.transfer.range_set import RangeSet
 
 __all__ = ["Partial", "is_same"]
 
@@ -65,7 +65,7 @@ class Partial:
         self._make_room = make_room
         self._guard = threading.Lock()
         self._saving = threading.Lock()
-        self._extents = Extents(self._load())
+        self._extents = RangeSet(self._load())
         self.resumed = self.have
         """What an earlier run left: unproven until the digest agrees."""
         self._unsaved = 0

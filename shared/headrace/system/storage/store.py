@@ -61,7 +61,7 @@ class StoredFile:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _StoreEntry:
     path: Path
     used: float
     size: int
@@ -219,7 +219,7 @@ class Store:
             self._usage = (now, total)
         return total
 
-    def _entries(self) -> Iterator[_Entry]:
+    def _entries(self) -> Iterator[_StoreEntry]:
         """List everything that takes room. Files may vanish meanwhile."""
         for top in _scan(self.root):
             if top.name == "partial":
@@ -262,7 +262,7 @@ class Store:
         wanted = max(free, share)
         return max(self.usage() - self.limit, wanted - here)
 
-    def _remove(self, entry: _Entry) -> bool:
+    def _remove(self, entry: _StoreEntry) -> bool:
         if entry.partial:
             return _remove_idle(entry.path)
         try:
@@ -311,7 +311,7 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _entry(item: os.DirEntry[str], *, partial: bool) -> Iterator[_Entry]:
+def _entry(item: os.DirEntry[str], *, partial: bool) -> Iterator[_StoreEntry]:
     try:
         found = item.stat(follow_symlinks=False)
     except OSError:
@@ -319,7 +319,7 @@ def _entry(item: os.DirEntry[str], *, partial: bool) -> Iterator[_Entry]:
     # A partial file is sparse: what it takes is its blocks, not its length.
     blocks = getattr(found, "st_blocks", None)
     size = blocks * 512 if partial and blocks is not None else found.st_size
-    yield _Entry(Path(item.path), found.st_mtime, size, partial)
+    yield _StoreEntry(Path(item.path), found.st_mtime, size, partial)
 
 
 def _remove_idle(path: Path) -> bool:

@@ -19,10 +19,10 @@ from urllib.parse import quote, urlsplit
 
 from headrace.errors import UpstreamError
 from headrace.redact import for_display
-from headrace.upstream.responses import Answer
+from headrace.upstream.responses import UpstreamResponse
 from headrace.upstream.sent_request import place_of
 
-__all__ = ["Bearer", "Challenge", "parse"]
+__all__ = ["BearerTokens", "Challenge", "parse"]
 
 _log = logging.getLogger("headrace.bearer")
 
@@ -38,7 +38,7 @@ _PATIENCE = 5.0
 _LARGEST = 256 * 1024
 _REMEMBERED = 512
 
-Fetch = Callable[[str, Mapping[str, str], float, int], Awaitable[Answer]]
+Fetch = Callable[[str, Mapping[str, str], float, int], Awaitable[UpstreamResponse]]
 #: Scheme, host and port; the folder of what was asked for; the credential that was shown.
 _Key = tuple[tuple[str, str | None, int], str, str]
 
@@ -75,7 +75,7 @@ def parse(header: str) -> Challenge | None:
     return Challenge(realm, found.get("service", ""), found.get("scope", ""))
 
 
-class Bearer:
+class BearerTokens:
     """Tokens by the place, the folder and the credential that they were had for."""
 
     def __init__(self, fetch: Fetch, *, clock: Callable[[], float] = time.monotonic) -> None:

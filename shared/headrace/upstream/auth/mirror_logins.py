@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from headrace.interface.manager import Plugins
 from headrace.models import Artifact, Credential, Mirror, Origin, Source
 from headrace.policy import trust
-from headrace.upstream.auth.origin_credentials import Credentials, in_a_thread
+from headrace.upstream.auth.origin_credentials import OriginCredentials, in_a_thread
 
-__all__ = ["Logins", "headers_for"]
+__all__ = ["MirrorLogins", "headers_for"]
 
 _log = logging.getLogger("headrace.logins")
 
@@ -29,12 +29,12 @@ PATIENCE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _CachedLogin:
     credential: Credential | None
     until: float
 
 
-class Logins:
+class MirrorLogins:
     """What the plugins know of each mirror that wants a login, remembered for a while."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Logins:
         self._plugins = plugins
         self._mirrors = {mirror.id: mirror for mirror in mirrors if mirror.login}
         self._clock = clock
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _CachedLogin] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
 
     def may_be_asked(self, mirror: Mirror) -> bool:
@@ -100,7 +100,7 @@ class Logins:
             words = f"mirror {mirror.id} is not asked: nobody knows a login for it"
             _log.warning("%s", words)
             self._told(words)
-        self._known[mirror.id] = _Known(found, self._clock() + LIFETIME)
+        self._known[mirror.id] = _CachedLogin(found, self._clock() + LIFETIME)
 
     async def aclose(self) -> None:
         """Wait for nobody any more."""
@@ -111,7 +111,7 @@ class Logins:
 
 
 def headers_for(
-    credentials: Credentials, logins: Logins
+    credentials: OriginCredentials, logins: MirrorLogins
 ) -> Callable[[Artifact, Source], Mapping[str, str]]:
     """Make what gives the downloader's extra headers."""
 

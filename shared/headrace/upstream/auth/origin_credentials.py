@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 from headrace.interface.manager import Plugins
 from headrace.models import Credential, Document, Origin
 from headrace.policy import trust
-from headrace.upstream.client import Answer, Client
+from headrace.upstream.client import Client, UpstreamResponse
 
-__all__ = ["Credentials", "OriginClient", "in_a_thread"]
+__all__ = ["OriginClient", "OriginCredentials", "in_a_thread"]
 
 _log = logging.getLogger("headrace.credentials")
 
@@ -36,12 +36,12 @@ LARGEST = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _CachedCredential:
     credential: Credential | None
     until: float
 
 
-class Credentials:
+class OriginCredentials:
     """What the plugins know of each origin, remembered for a while."""
 
     def __init__(
@@ -61,7 +61,7 @@ class Credentials:
         self._lifetime = lifetime
         self._patience = patience
         self._clock = clock
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _CachedCredential] = {}
         self._asking: dict[str, asyncio.Task[Credential | None]] = {}
         self._demanded: set[str] = set()
 
@@ -115,7 +115,7 @@ class Credentials:
         except TimeoutError:
             _log.warning("no credential for %s within %g s", origin.url, self._patience)
         credential = credential or self._recorded.get(origin.url)
-        self._known[origin.url] = _Known(credential, self._clock() + self._lifetime)
+        self._known[origin.url] = _CachedCredential(credential, self._clock() + self._lifetime)
         return credential
 
 
@@ -148,7 +148,7 @@ async def in_a_thread(call: Callable[[], Credential | None]) -> Credential | Non
 class OriginClient:
     """Requests at an origin, with the user's credential where it has one."""
 
-    def __init__(self, client: Client, credentials: Credentials) -> None:
+    def __init__(self, client: Client, credentials: OriginCredentials) -> None:
         """Keep both; the client is shared with everybody else."""
         self._client = client
         self._credentials = credentials
@@ -171,7 +171,7 @@ class OriginClient:
         headers: Mapping[str, str] | None = None,
         limit: int = LARGEST,
         timeout: float = SILENCE,  # noqa: ASYNC109 - one silence at a time, the client's clock
-    ) -> Answer:
+    ) -> UpstreamResponse:
         """Ask once; after a 401 look the credential up again and, if there is another, once more.
 
         Any status is an answer. UpstreamError when none comes. `timeout` bounds each silence,

@@ -14,7 +14,7 @@ from headrace.variants.compatibility.drivers import cuda_of
 from headrace.variants.compatibility.labels import Kind, is_ours
 from headrace.variants.hosts import Host, Situation, VariantRequest
 
-__all__ = ["Want", "hands_off", "image_target", "places", "validated", "want"]
+__all__ = ["BuildCriteria", "build_criteria", "hands_off", "image_target", "places", "validated"]
 
 _IMAGE_CUDA = re.compile(r"cuda>=(\d+)\.(\d+)")
 _IMAGE_VERSION = re.compile(r"(\d+)\.(\d+)")
@@ -33,7 +33,7 @@ _HINTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class BuildCriteria:
     """What to look for."""
 
     kind: Kind | None
@@ -78,45 +78,47 @@ def _local(version: str | None) -> str:
         return "unreadable"
 
 
-def want(host: Host, request: VariantRequest, tables: CudaTables) -> Want:
+def build_criteria(host: Host, request: VariantRequest, tables: CudaTables) -> BuildCriteria:
     """Say what kind of build to look for."""
     if host.platform == "darwin":
-        return Want(None, "the default index's build is the one for macOS")
+        return BuildCriteria(None, "the default index's build is the one for macOS")
     makers = {gpu.maker for gpu in host.accelerators}
     asked = {request.project, *(project for project, _ in request.companions)}
     if tables.npu in asked or "huawei" in makers:
-        return Want(Kind.CPU, f"{tables.npu} brings the accelerator to a plain build")
+        return BuildCriteria(Kind.CPU, f"{tables.npu} brings the accelerator to a plain build")
     assumed = host.target or host.situation is Situation.UNREADABLE
     if "nvidia" in makers or (assumed and cuda_of(host, tables) is not None):
         return _nvidia(host, tables)
     if "amd" in makers and (host.platform, host.machine) == ("linux", "x86_64"):
-        return Want(Kind.ROCM, "", "AMD's own index has builds for more of its GPUs")
+        return BuildCriteria(Kind.ROCM, "", "AMD's own index has builds for more of its GPUs")
     if places(host, Kind.XPU, tables):
-        return Want(Kind.XPU, "")
+        return BuildCriteria(Kind.XPU, "")
     return _nothing(host, makers)
 
 
-def _nvidia(host: Host, tables: CudaTables) -> Want:
+def _nvidia(host: Host, tables: CudaTables) -> BuildCriteria:
     gpus = [gpu for gpu in host.accelerators if gpu.maker == "nvidia"]
     board = host.situation is Situation.TEGRA
     if board and all(gpu.capability is None for gpu in gpus):
-        return Want(None, _HINTS[Situation.TEGRA])
+        return BuildCriteria(None, _HINTS[Situation.TEGRA])
     if cuda_of(host, tables) is None:
-        return Want(None, _HINTS.get(host.situation, _HINTS[Situation.DRIVER_MISSING]))
+        return BuildCriteria(None, _HINTS.get(host.situation, _HINTS[Situation.DRIVER_MISSING]))
     board = board or (bool(gpus) and all(gpu.capability in tables.tegra for gpu in gpus))
-    return Want(Kind.CUDA, "", _HINTS[Situation.TEGRA] if board else "", keep=board)
+    return BuildCriteria(Kind.CUDA, "", _HINTS[Situation.TEGRA] if board else "", keep=board)
 
 
-def _nothing(host: Host, makers: set[str]) -> Want:
+def _nothing(host: Host, makers: set[str]) -> BuildCriteria:
     if host.situation is not Situation.ORDINARY:
-        return Want(None, _HINTS[host.situation])
+        return BuildCriteria(None, _HINTS[host.situation])
     if "amd" in makers:
         hint = "AMD's own index has builds for its GPUs here"
-        return Want(Kind.CPU, f"there are no ROCm builds for {host.platform} {host.machine}", hint)
+        return BuildCriteria(
+            Kind.CPU, f"there are no ROCm builds for {host.platform} {host.machine}", hint
+        )
     if "intel" in makers:
         names = ", ".join(gpu.name for gpu in host.accelerators if gpu.maker == "intel")
-        return Want(Kind.CPU, f"XPU builds were not validated on {names}")
-    return Want(Kind.CPU, "there is no accelerator here")
+        return BuildCriteria(Kind.CPU, f"XPU builds were not validated on {names}")
+    return BuildCriteria(Kind.CPU, "there is no accelerator here")
 
 
 def validated(name: str, tables: CudaTables) -> bool:

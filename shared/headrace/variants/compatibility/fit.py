@@ -19,7 +19,7 @@ from headrace.variants.compatibility.drivers import cuda_of, obstacle
 from headrace.variants.compatibility.labels import Kind, kind_of, label_of, toolkit_of
 from headrace.variants.hosts import Host
 
-__all__ = ["Cause", "Fit", "Misfit", "judge"]
+__all__ = ["Cause", "Compatible", "Incompatible", "judge"]
 
 
 class Cause(enum.StrEnum):
@@ -36,7 +36,7 @@ class Cause(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Misfit:
+class Incompatible:
     """A build that is out, and why."""
 
     candidate: Candidate
@@ -55,7 +55,7 @@ class Misfit:
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class Compatible:
     """A build that runs."""
 
     candidate: Candidate
@@ -81,26 +81,30 @@ class Fit:
         return self.coverage, self.version, (*self.rest, default), self.candidate
 
 
-def judge(candidate: Candidate, kind: Kind, host: Host, tables: CudaTables) -> Fit | Misfit:
+def judge(
+    candidate: Candidate, kind: Kind, host: Host, tables: CudaTables
+) -> Compatible | Incompatible:
     """Say how well a candidate suits a host that calls for a kind of build."""
     label = label_of(candidate, host, tables)
     if kind_of(label) is not kind:
         what = f"is a build for {label}" if label else "is of a kind that is not known"
-        return Misfit(candidate, Cause.KIND, what)
+        return Incompatible(candidate, Cause.KIND, what)
     if kind is Kind.CUDA:
         return _cuda(candidate, label, host, tables)
     if kind is Kind.ROCM:
         return _rocm(candidate, label, host, tables)
     covered = places(host, kind, tables)
-    return Fit(candidate, label, covered, (len(covered),), ())
+    return Compatible(candidate, label, covered, (len(covered),), ())
 
 
-def _cuda(candidate: Candidate, label: str, host: Host, tables: CudaTables) -> Fit | Misfit:
+def _cuda(
+    candidate: Candidate, label: str, host: Host, tables: CudaTables
+) -> Compatible | Incompatible:
     known = find_build(tables, candidate.version, label)
     kernels = known.build.architectures.get(host.machine) if known else None
     if known is None or kernels is None:
         text = f"is a build for {label} of which nothing is known for {host.machine}"
-        return Misfit(candidate, Cause.UNKNOWN, text)
+        return Incompatible(candidate, Cause.UNKNOWN, text)
     toolkit, cuda = toolkit_of(label), cuda_of(host, tables) or (0, 0)
     jit = translates(known.build, cuda, host)
     gpus = places(host, Kind.CUDA, tables)
@@ -111,14 +115,14 @@ def _cuda(candidate: Candidate, label: str, host: Host, tables: CudaTables) -> F
     lacking = _no_kernels(host, readable)
     if too_old := obstacle(toolkit, host, tables, zstd=known.build.zstd):
         if hopeless:
-            return Misfit(candidate, Cause.ARCHITECTURE, too_old, toolkit, lacking)
-        return Misfit(candidate, Cause.DRIVER, too_old, toolkit)
+            return Incompatible(candidate, Cause.ARCHITECTURE, too_old, toolkit, lacking)
+        return Incompatible(candidate, Cause.DRIVER, too_old, toolkit)
     if hopeless:
-        return Misfit(candidate, Cause.ARCHITECTURE, lacking, toolkit)
+        return Incompatible(candidate, Cause.ARCHITECTURE, lacking, toolkit)
     best = max(readable.values(), default=None)
     covers_best = any(readable[n] == best for n in covered)
     coverage = (int(len(covered) == len(readable)), int(covers_best), len(covered))
-    return Fit(
+    return Compatible(
         candidate,
         label,
         covered,
@@ -143,17 +147,21 @@ def _no_kernels(host: Host, places_of: dict[int, Pair]) -> str:
     return f"has no kernels for {' or '.join(gpus)}"
 
 
-def _rocm(candidate: Candidate, label: str, host: Host, tables: CudaTables) -> Fit | Misfit:
+def _rocm(
+    candidate: Candidate, label: str, host: Host, tables: CudaTables
+) -> Compatible | Incompatible:
     version = label.removeprefix("rocm")
     listed = tables.rocm.get(version)
     if listed is None:
         text = f"is a build for ROCm {version}, of which nothing is known"
-        return Misfit(candidate, Cause.ARCHITECTURE, text)
+        return Incompatible(candidate, Cause.ARCHITECTURE, text)
     gpus = places(host, Kind.ROCM, tables)
     covered = tuple(n for n in gpus if host.accelerators[n].architecture in listed)
     if not covered:
         names = dict.fromkeys(gpu_text(host.accelerators[n]) for n in gpus)
-        return Misfit(candidate, Cause.ARCHITECTURE, f"has no kernels for {' or '.join(names)}")
+        return Incompatible(
+            candidate, Cause.ARCHITECTURE, f"has no kernels for {' or '.join(names)}"
+        )
     numbers = (*Version(version).release, 0, 0)[:3]
     # One covered card is enough: the others must not hold the release back.
-    return Fit(candidate, label, covered, (1,), (len(covered), *numbers))
+    return Compatible(candidate, label, covered, (1,), (len(covered), *numbers))

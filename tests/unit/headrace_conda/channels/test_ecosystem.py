@@ -12,7 +12,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from headrace.interface.lookups import Effort, Entry, LookUp, Seen, Want
+from headrace.interface.lookups import CacheMode, Entry, LookUp, LookUpResult, LookUpStep
 from headrace.models import (
     Artifact,
     Digest,
@@ -85,7 +85,7 @@ def test_documents_are_served_as_they_are(
     plan = ask(f"/conda/host.example{path}")
     assert isinstance(plan, ServeDocument)
     assert plan.url == plan.key == f"https://host.example{path.replace(' ', '%20')}"
-    assert (plan.origin, plan.begins, plan.table) == (PUBLIC, (begins,), table)
+    assert (plan.origin, plan.magic, plan.table) == (PUBLIC, (begins,), table)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ class Library:
         self.here: dict[str, tuple[float, bytes]] = {}
         self.there: dict[str, bytes] = {}
         self.shards: dict[str, bytes] = {}
-        self.wants: list[Want] = []
+        self.wants: list[LookUpStep] = []
 
     def find(self, path: str = PATH) -> Artifact | None:
         look_up = self.world.look_up(ServeArtifact(path, None))
@@ -160,7 +160,7 @@ class Library:
         return self.run(look_up)
 
     def run(self, look_up: LookUp) -> Artifact | None:
-        seen: Seen | None = None
+        seen: LookUpResult | None = None
         try:
             want = next(look_up)
             while True:
@@ -171,19 +171,21 @@ class Library:
             found: Artifact | None = end.value
             return found
 
-    def bring(self, want: Want) -> Seen | None:
+    def bring(self, want: LookUpStep) -> LookUpResult | None:
         if isinstance(want.what, Artifact):
             content = self.shards.get(want.what.url)
-            return None if content is None else Seen("v", 0.0, content)
+            return None if content is None else LookUpResult("v", 0.0, content)
         assert isinstance(want.what, ServeDocument)
         at, body = self.here.get(want.what.url, (0.0, None))
-        if want.effort is Effort.RENEW:
+        if want.effort is CacheMode.NO_CACHE:
             at, body = 1e9, self.there.get(want.what.url)
         if body is None:
             return None
         if not want.entry:
-            return Seen("v", at, body)
-        return Seen("v", at, entry=dict(self.world.entries(want.what, [body])).get(want.entry))
+            return LookUpResult("v", at, body)
+        return LookUpResult(
+            "v", at, entry=dict(self.world.entries(want.what, [body])).get(want.entry)
+        )
 
     def put_shards(self, at: float, digest: str, **info: str) -> None:
         shard = zstd.compress(
@@ -233,7 +235,7 @@ def test_any_document_that_is_here_answers_without_a_question(name: str, pack: A
     assert digest_of(found) == SHA
     assert found is not None
     assert (found.size, found.url, found.path) == (7, f"{FOLDER}/{FILE}", PATH)
-    assert {want.effort for want in library.wants} == {Effort.AT_HAND}
+    assert {want.effort for want in library.wants} == {CacheMode.ONLY_IF_CACHED}
 
 
 def test_newest_of_several_documents_counts() -> None:
@@ -256,7 +258,7 @@ def test_what_nothing_here_names_is_asked_of_the_origin_the_smallest_first() -> 
     library.here[f"{FOLDER}/repodata.json"] = (9.0, b'{"packages": {}}')
     library.there[f"{FOLDER}/repodata.json.zst"] = zstd.compress(flat(SHA))
     assert digest_of(library.find()) == SHA
-    asked = [want.what.url for want in library.wants if want.effort is Effort.RENEW]
+    asked = [want.what.url for want in library.wants if want.effort is CacheMode.NO_CACHE]
     assert asked == [INDEX, f"{FOLDER}/repodata.json.zst"]
 
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import pytest
 
 from headrace_conda.channels import paths
-from headrace_conda.channels.paths import Place
+from headrace_conda.channels.paths import ChannelFile
 
 
 @pytest.mark.parametrize(
@@ -35,16 +35,16 @@ def test_authority_names_host_port_and_scheme(url: str, named: str | None) -> No
 @pytest.mark.parametrize(
     ("path", "place"),
     [
-        ("/conda/h.x/ch/noarch/a.json", Place("h.x", "/ch/noarch", "a.json")),
+        ("/conda/h.x/ch/noarch/a.json", ChannelFile("h.x", "/ch/noarch", "a.json")),
         (
             "/conda/h.x/ch/label/dev/linux-64/a.json",
-            Place("h.x", "/ch/label/dev/linux-64", "a.json"),
+            ChannelFile("h.x", "/ch/label/dev/linux-64", "a.json"),
         ),
-        ("/conda/h.x/a b/noarch/c d", Place("h.x", "/a b/noarch", "c d")),
-        ("/conda/h.x/channeldata.json", Place("h.x", "", "channeldata.json")),
-        ("/conda/h.x/ch/noarch/", Place("h.x", "/ch/noarch", "")),
-        ("/conda/http+h.x:80/ch/a", Place("http+h.x:80", "/ch", "a")),
-        ("/conda/h.x/", Place("h.x", "", "")),
+        ("/conda/h.x/a b/noarch/c d", ChannelFile("h.x", "/a b/noarch", "c d")),
+        ("/conda/h.x/channeldata.json", ChannelFile("h.x", "", "channeldata.json")),
+        ("/conda/h.x/ch/noarch/", ChannelFile("h.x", "/ch/noarch", "")),
+        ("/conda/http+h.x:80/ch/a", ChannelFile("http+h.x:80", "/ch", "a")),
+        ("/conda/h.x/", ChannelFile("h.x", "", "")),
         ("/conda/h.x/ch/../a", None),
         ("/conda/h.x/./a", None),
         ("/conda/h.x//a", None),
@@ -55,7 +55,7 @@ def test_authority_names_host_port_and_scheme(url: str, named: str | None) -> No
         ("/simple/a", None),
     ],
 )
-def test_path_is_read_or_refused(path: str, place: Place | None) -> None:
+def test_path_is_read_or_refused(path: str, place: ChannelFile | None) -> None:
     assert paths.parse(path) == place
     if place:
         assert place.path == path
@@ -63,13 +63,13 @@ def test_path_is_read_or_refused(path: str, place: Place | None) -> None:
 
 @pytest.mark.parametrize("name", ["a-1!2.0+cu118-h1_0.conda", "a=b@c~d.json", "a b%20c.json"])
 def test_url_of_a_place_leads_back_to_it(name: str) -> None:
-    place = Place("http+h.x:81", "/ch+x/label/my label", name)
+    place = ChannelFile("http+h.x:81", "/ch+x/label/my label", name)
     assert paths.place_of(place.url) == place
     assert unquote(place.url) == f"http://h.x:81/ch+x/label/my label/{name}"
 
 
 def test_what_clients_write_plainly_stays_plain() -> None:
-    place = Place("h.x", "/c+d", "a-1!2.0+cu118-h1_0.conda")
+    place = ChannelFile("h.x", "/c+d", "a-1!2.0+cu118-h1_0.conda")
     assert place.url == "https://h.x/c+d/a-1!2.0+cu118-h1_0.conda"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import ConfigurationError
-from headrace.interface.hookspecs import Answer, GatewayAddress, Place, Scope, Standing
+from headrace.interface.hookspecs import GatewayAddress, Place, ReloadCheck, Scope, Standing
 from headrace_docker.engines.dockerd import DockerActivation
 from lib.engines.machine import ORIGINS, URL, Engines, daemon, edits_of, put, read, round_trip
 from lib.places import GATEWAY, place
@@ -56,7 +56,7 @@ def test_dockerd_is_told_and_asked_as_it_was_started(tmp_path: Path) -> None:
     assert edit.path == own
     assert edit.reload
     assert (edit.reload.program, edit.reload.pid_file) == ("dockerd", "/x/d.pid")
-    assert edit.reload.check == Answer("/x/s", "/info", ("RegistryConfig", "Mirrors"), URL)
+    assert edit.reload.check == ReloadCheck("/x/s", "/info", ("RegistryConfig", "Mirrors"), URL)
 
 
 def test_daemon_json_may_say_where_the_socket_and_the_pid_file_are(tmp_path: Path) -> None:

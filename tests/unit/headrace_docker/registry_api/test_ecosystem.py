@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from headrace.interface.lookups import Head, Seen
+from headrace.interface.lookups import HeadRequest, LookUpResult
 from headrace.models import Artifact, Document, Origin, Request, ServeArtifact
 from headrace_docker.registry_api.ecosystem import DockerEcosystem
 
@@ -26,12 +26,12 @@ def plan(path: str, accept: str = OCI) -> ServeArtifact:
     return found
 
 
-def asked(ecosystem: DockerEcosystem, path: str, seen: Seen | None) -> Artifact | None:
+def asked(ecosystem: DockerEcosystem, path: str, seen: LookUpResult | None) -> Artifact | None:
     look_up = ecosystem.look_up(plan(path))
     assert look_up is not None
     try:
         want = next(look_up)
-        assert isinstance(want.what, Head)
+        assert isinstance(want.what, HeadRequest)
         look_up.send(seen)
     except StopIteration as end:
         found: Artifact | None = end.value
@@ -49,28 +49,28 @@ def test_types_in_another_order_are_the_same_question() -> None:
 
 
 def test_the_tag_is_what_the_registry_says() -> None:
-    artifact = asked(DockerEcosystem([HUB]), TAG, Seen("", 0.0, headers=TOLD))
+    artifact = asked(DockerEcosystem([HUB]), TAG, LookUpResult("", 0.0, headers=TOLD))
     assert artifact is not None
     assert (str(artifact.digest), artifact.size) == (DIGEST, 300)
     assert artifact.path == f"/v2/docker.io/library/x/manifests/{DIGEST}"
-    assert not artifact.lasting
+    assert not artifact.immutable
 
 
 @pytest.mark.parametrize(
     "seen",
     [
         None,
-        Seen("", 0.0, headers={}),
-        Seen("", 0.0, headers={"docker-content-digest": "md5:1"}),
-        Seen("", 0.0, headers=TOLD, private=True),
+        LookUpResult("", 0.0, headers={}),
+        LookUpResult("", 0.0, headers={"docker-content-digest": "md5:1"}),
+        LookUpResult("", 0.0, headers=TOLD, private=True),
     ],
 )
-def test_what_strangers_are_not_told_is_nothing_here(seen: Seen | None) -> None:
+def test_what_strangers_are_not_told_is_nothing_here(seen: LookUpResult | None) -> None:
     assert asked(DockerEcosystem([HUB]), TAG, seen) is None
 
 
 def test_last_known_word_says_so() -> None:
-    artifact = asked(DockerEcosystem([HUB]), TAG, Seen("", 0.0, headers=TOLD, stale=True))
+    artifact = asked(DockerEcosystem([HUB]), TAG, LookUpResult("", 0.0, headers=TOLD, stale=True))
     assert artifact is not None
     assert ("warning", '110 headrace "Response is Stale"') in artifact.answer_headers
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from headrace.models import Mirror
 from headrace_docker.registry_api.layouts import locate
-from headrace_docker.registry_api.names import Object, Root, parse
+from headrace_docker.registry_api.names import ApiRoot, Object, parse
 
 REGISTRIES = ("docker.io", "ghcr.io")
 DIGEST = "sha256:" + "0" * 64
@@ -56,7 +56,7 @@ def test_what_is_no_name_or_on_no_list_is_nothing(path: str, query: str) -> None
 
 
 def test_root_is_the_api_itself() -> None:
-    assert isinstance(parse("/v2/", "", REGISTRIES), Root)
+    assert isinstance(parse("/v2/", "", REGISTRIES), ApiRoot)
 
 
 @given(st.from_regex(r"[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+){0,2}", fullmatch=True))

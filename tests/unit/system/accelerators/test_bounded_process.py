@@ -13,12 +13,12 @@ from headrace.system.accelerators import bounded_process
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
 
 
-def shell(script: str, timeout: float = 10.0) -> bounded_process.Ran:
+def shell(script: str, timeout: float = 10.0) -> bounded_process.ProcessResult:
     return bounded_process.run(["/bin/sh", "-c", script], {"PATH": os.environ["PATH"]}, timeout)
 
 
 def test_what_it_says_comes_back_with_its_status() -> None:
-    assert shell("echo yes") == bounded_process.Ran("yes\n", 0)
+    assert shell("echo yes") == bounded_process.ProcessResult("yes\n", 0)
     ran = shell("echo no; exit 3")
     assert (ran.output, ran.code, ran.trouble) == ("no\n", 3, "ended with status 3")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headrace.cli.context import Context
-from headrace.interface.hookspecs import Answer, FileEdit, Reload
+from headrace.interface.hookspecs import FileEdit, Reload, ReloadCheck
 from headrace.system.edits import apply
 from lib.engines.small_daemon import NAME, Small, running
 
@@ -23,7 +23,7 @@ def context_of(folder: Path) -> Context:
 
 
 def edit_of(small: Small, url: str = URL, *, before: bytes | None = None) -> FileEdit:
-    check = Answer(str(small.socket), "/info", ("Config", "Mirrors"), url)
+    check = ReloadCheck(str(small.socket), "/info", ("Config", "Mirrors"), url)
     after = json.dumps({"mirrors": [url]}).encode()
     reload = Reload(NAME, str(small.pid_file), check=check)
     return FileEdit(small.config, before, after, "why", reload=reload)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import LocalError
-from headrace.interface.hookspecs import Answer, FileEdit, Reload
+from headrace.interface.hookspecs import FileEdit, Reload, ReloadCheck
 from headrace.system.edits import reloads
 from headrace.system.edits.journal import Journal
 from lib.engines.small_daemon import NAME, Small, running
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 def reload_of(small: Small) -> Reload:
-    check = Answer(str(small.socket), "/info", ("Config", "Mirrors"), URL)
+    check = ReloadCheck(str(small.socket), "/info", ("Config", "Mirrors"), URL)
     return Reload(NAME, str(small.pid_file), check=check)
 
 
@@ -66,7 +66,7 @@ def test_a_program_that_does_not_run_needs_not_be_told(tmp_path: Path, content: 
 
 
 def test_what_does_not_answer_shows_nothing(tmp_path: Path) -> None:
-    answer = Answer(str(tmp_path / "nobody"), "/info", ("Config",), URL)
+    answer = ReloadCheck(str(tmp_path / "nobody"), "/info", ("Config",), URL)
     assert reloads.shows(answer) is None
     assert not reloads.wait_until(answer, present=True, limit=0.2)
 
@@ -82,7 +82,7 @@ def test_the_right_to_tell_may_be_missing(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_the_journal_remembers_who_must_be_told(tmp_path: Path) -> None:
-    answer = Answer("/run/x.sock", "/info", ("a", "b"), URL)
+    answer = ReloadCheck("/run/x.sock", "/info", ("a", "b"), URL)
     for reload in (Reload("x", "/run/x.pid", "USR1", answer), Reload("y"), None):
         journal = Journal(tmp_path / "journal")
         edit = FileEdit(tmp_path / "file", None, b"new\n", "why", reload=reload)

@@ -59,13 +59,13 @@ def main() -> None:
         lambda: application,
         listeners.take(args.fd),
         idle_exit=args.idle,
-        watcher=server.Watcher(
+        watcher=server.LifespanListener(
             ready=lambda: tell(args.control, b"R"),
             alive=lambda: tell(args.control, b"."),
             every=0.5,
         ),
     )
-    if end is server.End.IDLE:
+    if end is server.ExitReason.IDLE:
         os.write(args.control, b"I")
 
 

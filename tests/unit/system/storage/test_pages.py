@@ -9,7 +9,7 @@ import pytest
 
 from headrace.errors import StoreError
 from headrace.models import Document
-from headrace.system.storage.pages import Pages
+from headrace.system.storage.pages import PageStore
 
 
 def page(body: bytes = b"<html>", **more: object) -> Document:
@@ -27,46 +27,46 @@ def page(body: bytes = b"<html>", **more: object) -> Document:
 
 
 def test_a_document_comes_back_as_it_was_in_this_run_and_in_the_next(tmp_path: Path) -> None:
-    pages = Pages(tmp_path)
+    pages = PageStore(tmp_path)
     document = page(b"line\nline\n\x00\xff", supplied_by="campus")
     pages.put("a", document)
     assert pages.get("a") is document
-    assert pages.at_hand("a") is document
-    later = Pages(tmp_path)
-    assert later.at_hand("a") is None
+    assert pages.cached("a") is document
+    later = PageStore(tmp_path)
+    assert later.cached("a") is None
     assert later.get("a") == document
-    assert later.at_hand("a") == document
+    assert later.cached("a") == document
     assert later.get("b") is None
 
 
 def test_a_newer_document_replaces_the_older(tmp_path: Path) -> None:
-    pages = Pages(tmp_path)
+    pages = PageStore(tmp_path)
     pages.put("a", page(b"old"))
     pages.put("a", page(b"new"))
-    assert Pages(tmp_path).get("a") == page(b"new")
+    assert PageStore(tmp_path).get("a") == page(b"new")
 
 
 @pytest.mark.parametrize("position", [0, 20, 30, -1])
 def test_a_damaged_file_is_as_good_as_none(tmp_path: Path, position: int) -> None:
-    Pages(tmp_path).put("a", page(b"x" * 100))
+    PageStore(tmp_path).put("a", page(b"x" * 100))
     [path] = tmp_path.glob("*/*.page")
     data = bytearray(path.read_bytes())
     data[position] ^= 4
     path.write_bytes(data)
-    assert Pages(tmp_path).get("a") is None
+    assert PageStore(tmp_path).get("a") is None
 
 
 def test_a_torn_file_is_as_good_as_none_wherever_it_was_torn(tmp_path: Path) -> None:
-    Pages(tmp_path).put("a", page(b"x" * 100))
+    PageStore(tmp_path).put("a", page(b"x" * 100))
     [path] = tmp_path.glob("*/*.page")
     data = path.read_bytes()
     for length in range(len(data)):
         path.write_bytes(data[:length])
-        assert Pages(tmp_path).get("a") is None
+        assert PageStore(tmp_path).get("a") is None
 
 
 def test_a_rendering_is_of_one_version(tmp_path: Path) -> None:
-    pages = Pages(tmp_path)
+    pages = PageStore(tmp_path)
     pages.keep_rendered("a", "json", "v1", b"one")
     pages.keep_rendered("a", "html", "v1", b"eins")
     assert pages.rendered("a", "json", "v1") == b"one"
@@ -79,7 +79,7 @@ def test_a_rendering_is_of_one_version(tmp_path: Path) -> None:
 
 
 def test_what_is_forgotten_is_gone_with_its_renderings(tmp_path: Path) -> None:
-    pages = Pages(tmp_path)
+    pages = PageStore(tmp_path)
     pages.put("a", page())
     pages.keep_rendered("a", "../../etc", "v", b"x")
     pages.put("b", page())
@@ -91,7 +91,7 @@ def test_what_is_forgotten_is_gone_with_its_renderings(tmp_path: Path) -> None:
 
 def test_the_longest_unused_pages_go_first(tmp_path: Path) -> None:
     now = [1_800_000_000.0]
-    pages = Pages(tmp_path, limit=10_000, memory=0, clock=lambda: now[0])
+    pages = PageStore(tmp_path, limit=10_000, memory=0, clock=lambda: now[0])
     for number in range(30):
         now[0] += 1000
         pages.put(str(number), page(b"x" * 1000))
@@ -102,21 +102,21 @@ def test_the_longest_unused_pages_go_first(tmp_path: Path) -> None:
 
 
 def test_memory_is_bounded(tmp_path: Path) -> None:
-    pages = Pages(tmp_path, memory=1000)
+    pages = PageStore(tmp_path, memory=1000)
     for number in range(50):
         pages.put(str(number), page(b"x" * 100))
     assert pages._held <= 1000
-    assert pages.at_hand("49") is not None
-    assert pages.at_hand("0") is None
+    assert pages.cached("49") is not None
+    assert pages.cached("0") is None
     pages.put("giant", page(b"x" * 900))
-    assert pages.at_hand("giant") is None
-    assert pages.at_hand("49") is not None
+    assert pages.cached("giant") is None
+    assert pages.cached("49") is not None
     assert pages.get("giant") is not None
 
 
 def test_a_full_or_missing_disk_is_a_store_error_and_memory_has_the_page(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    pages = Pages(tmp_path / "file" / "pages")
+    pages = PageStore(tmp_path / "file" / "pages")
     with pytest.raises(StoreError):
         pages.put("a", page())
     assert pages.get("a") == page()
@@ -124,7 +124,7 @@ def test_a_full_or_missing_disk_is_a_store_error_and_memory_has_the_page(tmp_pat
 
 
 def test_many_threads_at_one_page_leave_one_whole_page(tmp_path: Path) -> None:
-    pages = Pages(tmp_path, memory=0)
+    pages = PageStore(tmp_path, memory=0)
 
     def work(number: int) -> None:
         for _ in range(30):

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from headrace.upstream.auth.bearer import Bearer, Challenge, parse
-from headrace.upstream.responses import Answer
+from headrace.upstream.auth.bearer import BearerTokens, Challenge, parse
+from headrace.upstream.responses import UpstreamResponse
 
 URL = "https://registry.images.example/v2/org/x/manifests/v1"
 REALM = 'Bearer realm="https://auth.images.example/token",service="s",scope="repository:org/x:pull"'
@@ -23,10 +23,10 @@ class Realm:
         self.status = status
         self.asked: list[tuple[str, Mapping[str, str]]] = []
 
-    async def __call__(self, url: str, headers: Mapping[str, str], *_: float) -> Answer:
+    async def __call__(self, url: str, headers: Mapping[str, str], *_: float) -> UpstreamResponse:
         self.asked.append((url, headers))
         await asyncio.sleep(0)
-        return Answer(self.status, url, {}, json.dumps(self.body).encode())
+        return UpstreamResponse(self.status, url, {}, json.dumps(self.body).encode())
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_challenge_is_read(header: str, challenge: Challenge | None) -> None:
 
 def test_token_is_asked_for_once_and_shown_to_its_repository_alone() -> None:
     realm, now = Realm(), [0.0]
-    bearer = Bearer(realm, clock=lambda: now[0])
+    bearer = BearerTokens(realm, clock=lambda: now[0])
 
     async def both() -> list[dict[str, str]]:
         return await asyncio.gather(*(bearer.answer(URL, REALM) for _ in range(3)))
@@ -84,12 +84,12 @@ def test_realm_is_asked_only_where_it_belongs_to_whoever_named_it(
     url: str, realm: str, asked: object
 ) -> None:
     there = Realm()
-    found = asyncio.run(Bearer(there).answer(url, f'Bearer realm="{realm}"', "Basic abc"))
+    found = asyncio.run(BearerTokens(there).answer(url, f'Bearer realm="{realm}"', "Basic abc"))
     assert bool(found) == asked
     assert [headers for _, headers in there.asked] == [{"authorization": "Basic abc"}] * bool(asked)
 
 
 @pytest.mark.parametrize("body", [{}, [], {"token": 5}, {"token": "a\nb"}, {"expires_in": "x"}])
 def test_answer_that_holds_no_token_is_none(body: object) -> None:
-    assert asyncio.run(Bearer(Realm(body)).answer(URL, REALM)) == {}
-    assert asyncio.run(Bearer(Realm(status=401)).answer(URL, REALM)) == {}
+    assert asyncio.run(BearerTokens(Realm(body)).answer(URL, REALM)) == {}
+    assert asyncio.run(BearerTokens(Realm(status=401)).answer(URL, REALM)) == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from headrace.system.accelerators.host_view import Surroundings
+from headrace.system.accelerators.host_view import HostView
 from headrace.system.accelerators.records import text_of
 
 __all__ = ["Board", "board"]
@@ -24,7 +24,7 @@ class Board:
     """``36.4.3``."""
 
 
-def board(surroundings: Surroundings) -> Board | None:
+def board(surroundings: HostView) -> Board | None:
     """Return the board that this is, or None."""
     release = surroundings.text(_RELEASE)
     named = next((t for place in _MODELS if (t := surroundings.text(place))), "")

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from headrace.system.accelerators.child_query import ask_libcuda, ask_nvml
-from headrace.system.accelerators.host_view import Surroundings
+from headrace.system.accelerators.host_view import HostView
 from headrace.system.accelerators.nvidia import nvidia_smi
 from headrace.system.accelerators.nvidia.error_codes import Meaning, advice, of_libcuda, of_nvml
 from headrace.system.accelerators.nvidia.kernel import View
-from headrace.system.accelerators.results import Answer, Finding, Outcome
+from headrace.system.accelerators.results import ProbeOutcome, ProbeResult, VendorResult
 from headrace.variants.hosts import Accelerator
 
 __all__ = ["look"]
@@ -23,26 +23,24 @@ __all__ = ["look"]
 _NEXT = (Meaning.NO_LIBRARY, Meaning.BROKEN)
 
 
-def look(surroundings: Surroundings, seen: View, *, contained: bool, tegra: bool) -> Finding:
+def look(surroundings: HostView, seen: View, *, contained: bool, tegra: bool) -> VendorResult:
     """Find NVIDIA's GPUs. `contained`: what the kernel lists may belong to others."""
     if surroundings.is_linux and not seen.traces and not tegra:
-        return Finding(tried=(("nvml", "not asked: no trace of an NVIDIA device or driver"),))
+        return VendorResult(tried=(("nvml", "not asked: no trace of an NVIDIA device or driver"),))
     return _Search(surroundings, seen, contained=contained, tegra=tegra).run()
 
 
 class _Search:
-    def __init__(
-        self, surroundings: Surroundings, seen: View, *, contained: bool, tegra: bool
-    ) -> None:
+    def __init__(self, surroundings: HostView, seen: View, *, contained: bool, tegra: bool) -> None:
         self._surroundings = surroundings
         self._seen = seen
         self._contained = contained
         self._tegra = tegra
         self._tried: list[tuple[str, str]] = []
         self._notes: list[str] = []
-        self._answers: list[Answer] = []
+        self._answers: list[ProbeResult] = []
 
-    def run(self) -> Finding:
+    def run(self) -> VendorResult:
         answer, meaning = self._ask(ask_nvml, of_nvml)
         if meaning is Meaning.ANSWERED and self._tegra:
             answer = self._with_capabilities(answer)
@@ -57,8 +55,8 @@ class _Search:
         return self._kernel(meaning)
 
     def _ask(
-        self, ask: Callable[[Surroundings], Answer], read: Callable[[Answer], Meaning]
-    ) -> tuple[Answer, Meaning]:
+        self, ask: Callable[[HostView], ProbeResult], read: Callable[[ProbeResult], Meaning]
+    ) -> tuple[ProbeResult, Meaning]:
         answer = ask(self._surroundings)
         meaning = read(answer)
         self._answers.append(answer)
@@ -79,16 +77,16 @@ class _Search:
         if note and note not in self._notes:
             self._notes.append(note)
 
-    def _after_nvml(self, first: Answer, before: Meaning) -> tuple[Answer, Meaning]:
+    def _after_nvml(self, first: ProbeResult, before: Meaning) -> tuple[ProbeResult, Meaning]:
         answer, meaning = self._ask(ask_libcuda, of_libcuda)
         if meaning not in _NEXT or before is Meaning.HUNG:
             return answer, meaning
         answer, last = self._ask(nvidia_smi.ask, of_nvml)
-        if answer.outcome is Outcome.ABSENT:  # says nothing about the driver
+        if answer.outcome is ProbeOutcome.ABSENT:  # says nothing about the driver
             return first, meaning if meaning is not Meaning.NO_LIBRARY else before
         return answer, last
 
-    def _with_capabilities(self, answer: Answer) -> Answer:
+    def _with_capabilities(self, answer: ProbeResult) -> ProbeResult:
         """On NVIDIA's boards NVML lists a GPU without its capability; libcuda knows it."""
         if all(found.capability for found in answer.accelerators):
             return answer
@@ -109,14 +107,14 @@ class _Search:
             return None
         return next((a.cuda for a in self._answers if a.cuda), None)
 
-    def _found(self, answer: Answer) -> Finding:
+    def _found(self, answer: ProbeResult) -> VendorResult:
         driver = self._driver
         found = tuple(
             replace(gpu, driver=gpu.driver or driver, runtime=gpu.runtime or _dotted(self._cuda))
             for gpu in answer.accelerators
         )
         split = [gpu.name for gpu in found if gpu.mig]
-        return Finding(
+        return VendorResult(
             found,
             driver,
             self._cuda,
@@ -129,9 +127,9 @@ class _Search:
 
     @property
     def _passing(self) -> bool:
-        return any(a.outcome in (Outcome.SILENT, Outcome.CRASHED) for a in self._answers)
+        return any(a.outcome in (ProbeOutcome.SILENT, ProbeOutcome.CRASHED) for a in self._answers)
 
-    def _kernel(self, meaning: Meaning) -> Finding:
+    def _kernel(self, meaning: Meaning) -> VendorResult:
         """Say what the kernel's files tell, where nobody answered or nobody has a GPU for us."""
         seen, driver = self._seen, self._driver
         # NVML answers only where the module is loaded, wherever its version can be read.
@@ -151,7 +149,7 @@ class _Search:
         missing = not loaded and bool(seen.on_the_bus)
         if missing and not self._contained:
             self._note(_missing(seen))
-        return Finding(
+        return VendorResult(
             tuple(replace(gpu, driver=driver) for gpu in listed),
             driver if loaded else seen.version,
             self._cuda if loaded else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from headrace.system.accelerators.results import Answer, Outcome
+from headrace.system.accelerators.results import ProbeOutcome, ProbeResult
 
 __all__ = ["Meaning", "advice", "of_libcuda", "of_nvml"]
 
@@ -53,29 +53,29 @@ _LIBCUDA_ADVICE = {
     " folder out of LD_LIBRARY_PATH",
 }
 _ENDED = {
-    Outcome.ANSWERED: Meaning.ANSWERED,
-    Outcome.SILENT: Meaning.HUNG,
-    Outcome.CRASHED: Meaning.BROKEN,
-    Outcome.ABSENT: Meaning.NO_LIBRARY,
+    ProbeOutcome.ANSWERED: Meaning.ANSWERED,
+    ProbeOutcome.SILENT: Meaning.HUNG,
+    ProbeOutcome.CRASHED: Meaning.BROKEN,
+    ProbeOutcome.ABSENT: Meaning.NO_LIBRARY,
 }
 
 
-def of_nvml(answer: Answer) -> Meaning:
+def of_nvml(answer: ProbeResult) -> Meaning:
     """Read an answer of NVML, or of nvidia-smi, whose exit status is NVML's error."""
-    if answer.outcome is Outcome.REFUSED:
+    if answer.outcome is ProbeOutcome.REFUSED:
         return _NVML.get(answer.code or 0, Meaning.BROKEN)
     return _ended(answer)
 
 
-def of_libcuda(answer: Answer) -> Meaning:
+def of_libcuda(answer: ProbeResult) -> Meaning:
     """Read an answer of libcuda."""
-    if answer.outcome is Outcome.REFUSED:
+    if answer.outcome is ProbeOutcome.REFUSED:
         return _LIBCUDA.get(answer.code or 0, Meaning.BROKEN)
     return _ended(answer)
 
 
-def _ended(answer: Answer) -> Meaning:
-    if answer.outcome is Outcome.ANSWERED and not answer.accelerators:
+def _ended(answer: ProbeResult) -> Meaning:
+    if answer.outcome is ProbeOutcome.ANSWERED and not answer.accelerators:
         return Meaning.NO_GPU
     return _ENDED[answer.outcome]
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headrace.system.accelerators.host_view import Surroundings
+from headrace.system.accelerators.host_view import HostView
 from headrace.system.accelerators.records import text_of
 from headrace.system.accelerators.vendors.pci import NVIDIA, Device
 from headrace.variants.hosts import Accelerator
@@ -61,7 +61,7 @@ class View:
         )
 
 
-def driver_version(surroundings: Surroundings) -> tuple[str | None, str]:
+def driver_version(surroundings: HostView) -> tuple[str | None, str]:
     """Return the loaded driver's version and where it stands."""
     for method, place in (("sysfs", _MODULE), ("procfs", _DRIVER)):
         text = surroundings.text(place) or ""
@@ -74,12 +74,12 @@ def driver_version(surroundings: Surroundings) -> tuple[str | None, str]:
     return None, ""
 
 
-def node_names(surroundings: Surroundings) -> tuple[str, ...]:
+def node_names(surroundings: HostView) -> tuple[str, ...]:
     """Return the names of NVIDIA's device nodes."""
     return tuple(name for name in surroundings.names("/dev") if name.startswith("nvidia"))
 
 
-def view(surroundings: Surroundings, bus: Sequence[Device]) -> View:
+def view(surroundings: HostView, bus: Sequence[Device]) -> View:
     """Read all of it; a fraction of a millisecond."""
     version, method = driver_version(surroundings)
     models = []

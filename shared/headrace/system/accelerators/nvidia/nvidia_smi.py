@@ -7,10 +7,10 @@ import re
 
 from headrace.config import EnvVars
 from headrace.system.accelerators import bounded_process
-from headrace.system.accelerators.host_view import Surroundings
+from headrace.system.accelerators.host_view import HostView
 from headrace.system.accelerators.nvidia.kernel import VERSION
 from headrace.system.accelerators.records import text_of, version_of
-from headrace.system.accelerators.results import Answer, Outcome
+from headrace.system.accelerators.results import ProbeOutcome, ProbeResult
 from headrace.variants.hosts import Accelerator
 
 __all__ = ["WAY", "ask", "find"]
@@ -27,7 +27,7 @@ _MEMORY = re.compile(r"(\d{1,9}) MiB")
 _MISMATCH_CODE = 18
 
 
-def find(surroundings: Surroundings) -> str | None:
+def find(surroundings: HostView) -> str | None:
     """Return the program's path."""
     if found := surroundings.which("nvidia-smi"):
         return found
@@ -42,35 +42,37 @@ def find(surroundings: Surroundings) -> str | None:
     return None
 
 
-def ask(surroundings: Surroundings) -> Answer:
+def ask(surroundings: HostView) -> ProbeResult:
     """Run it; once more without the field that old ones do not know."""
     program = find(surroundings)
     if program is None:
-        return Answer(WAY, Outcome.ABSENT, "there is no such program")
+        return ProbeResult(WAY, ProbeOutcome.ABSENT, "there is no such program")
     ran = _run(program, _FIELDS, surroundings)
     fields = _FIELDS
     if _UNKNOWN_FIELD.search(ran.output):
         fields = _OLD_FIELDS
         ran = _run(program, fields, surroundings)
     if ran.late:
-        return Answer(WAY, Outcome.SILENT, ran.trouble)
+        return ProbeResult(WAY, ProbeOutcome.SILENT, ran.trouble)
     if _MISMATCH.search(ran.output):
-        return Answer(WAY, Outcome.REFUSED, "driver/library version mismatch", _MISMATCH_CODE)
+        return ProbeResult(
+            WAY, ProbeOutcome.REFUSED, "driver/library version mismatch", _MISMATCH_CODE
+        )
     if _NONE_FOUND.search(ran.output):
-        return Answer(WAY, Outcome.ANSWERED, "no devices")
+        return ProbeResult(WAY, ProbeOutcome.ANSWERED, "no devices")
     if ran.trouble:
         first = text_of(ran.output.strip().partition("\n")[0])
-        outcome = Outcome.REFUSED if ran.code and ran.code > 0 else Outcome.CRASHED
-        return Answer(WAY, outcome, ran.trouble + (f": {first}" if first else ""), ran.code)
+        outcome = ProbeOutcome.REFUSED if ran.code and ran.code > 0 else ProbeOutcome.CRASHED
+        return ProbeResult(WAY, outcome, ran.trouble + (f": {first}" if first else ""), ran.code)
     return _read(ran.output, fields.split(","))
 
 
-def _run(program: str, fields: str, surroundings: Surroundings) -> bounded_process.Ran:
+def _run(program: str, fields: str, surroundings: HostView) -> bounded_process.ProcessResult:
     argv = (program, f"--query-gpu={fields}", "--format=csv,noheader")
     return bounded_process.run(argv, surroundings.env, surroundings.timeout)
 
 
-def _read(output: str, fields: list[str]) -> Answer:
+def _read(output: str, fields: list[str]) -> ProbeResult:
     found = []
     for row in csv.reader(output.splitlines(), skipinitialspace=True):
         if len(row) != len(fields):
@@ -93,6 +95,8 @@ def _read(output: str, fields: list[str]) -> Answer:
             )
         )
     if not found:
-        return Answer(WAY, Outcome.CRASHED, "its output makes no sense")
+        return ProbeResult(WAY, ProbeOutcome.CRASHED, "its output makes no sense")
     said = f"{len(found)} GPU{'s' if len(found) > 1 else ''}"
-    return Answer(WAY, Outcome.ANSWERED, said, driver=found[0].driver, accelerators=tuple(found))
+    return ProbeResult(
+        WAY, ProbeOutcome.ANSWERED, said, driver=found[0].driver, accelerators=tuple(found)
+    )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from headrace.system.accelerators.host_view import Surroundings
+from headrace.system.accelerators.host_view import HostView
 from headrace.system.accelerators.records import text_of
-from headrace.system.accelerators.results import Finding
+from headrace.system.accelerators.results import VendorResult
 from headrace.variants.hosts import Accelerator
 
 __all__ = ["NODES", "architecture", "look"]
@@ -30,26 +30,26 @@ def architecture(version: int) -> str | None:
     return f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}"
 
 
-def look(surroundings: Surroundings, *, contained: bool) -> Finding:
+def look(surroundings: HostView, *, contained: bool) -> VendorResult:
     """Find AMD's GPUs; none in a container that was not given ``/dev/kfd``."""
     if not surroundings.is_linux:
-        return Finding()
+        return VendorResult()
     found = [
         gpu for node in surroundings.names(NODES) if (gpu := _gpu(surroundings, node)) is not None
     ]
     if not found:
-        return Finding()
+        return VendorResult()
     if not surroundings.exists("/dev/kfd"):
         said = f"{len(found)} GPUs are listed, and /dev/kfd is not here"
         note = "" if contained else "AMD's GPU cannot be used without /dev/kfd: load amdgpu"
-        return Finding(tried=(("kfd", said),), notes=(note,) if note else ())
+        return VendorResult(tried=(("kfd", said),), notes=(note,) if note else ())
     notes: tuple[str, ...] = ()
     if not surroundings.may_use("/dev/kfd"):
         notes = ("this user may not open /dev/kfd: add it to the groups render and video",)
-    return Finding(tuple(found), method="kfd", notes=notes)
+    return VendorResult(tuple(found), method="kfd", notes=notes)
 
 
-def _gpu(surroundings: Surroundings, node: str) -> Accelerator | None:
+def _gpu(surroundings: HostView, node: str) -> Accelerator | None:
     place = f"{NODES}/{node}"
     properties = _numbers(surroundings.text(f"{place}/properties"))
     gfx = architecture(properties.get("gfx_target_version", 0))
@@ -70,7 +70,7 @@ def _gpu(surroundings: Surroundings, node: str) -> Accelerator | None:
     )
 
 
-def _memory(surroundings: Surroundings, place: str) -> int | None:
+def _memory(surroundings: HostView, place: str) -> int | None:
     total = 0
     for bank in surroundings.names(f"{place}/mem_banks"):
         numbers = _numbers(surroundings.text(f"{place}/mem_banks/{bank}/properties"))

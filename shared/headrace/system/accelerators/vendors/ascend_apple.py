@@ -6,8 +6,8 @@ import platform
 import re
 from collections.abc import Sequence
 
-from headrace.system.accelerators.host_view import Surroundings
-from headrace.system.accelerators.results import Finding
+from headrace.system.accelerators.host_view import HostView
+from headrace.system.accelerators.results import VendorResult
 from headrace.system.accelerators.vendors.pci import HUAWEI, Device
 from headrace.variants.hosts import Accelerator
 
@@ -17,29 +17,29 @@ _DAVINCI = re.compile(r"davinci\d+")
 _DRIVER = "/usr/local/Ascend/driver/version.info"
 
 
-def ascend(surroundings: Surroundings, bus: Sequence[Device], *, contained: bool) -> Finding:
+def ascend(surroundings: HostView, bus: Sequence[Device], *, contained: bool) -> VendorResult:
     """Find Huawei's NPUs by the device nodes of their driver."""
     nodes = [name for name in surroundings.names("/dev") if _DAVINCI.fullmatch(name)]
     listed = [d for d in bus if d.vendor == HUAWEI and not d.display]
     if not nodes:
         if not listed or contained:
-            return Finding()
+            return VendorResult()
         note = "an Ascend NPU is on the bus without its driver (/dev/davinci*): install it"
-        return Finding(tried=(("ascend", "no /dev/davinci*"),), notes=(note,))
+        return VendorResult(tried=(("ascend", "no /dev/davinci*"),), notes=(note,))
     told = re.search(r"^Version=(\S{1,40})", surroundings.text(_DRIVER) or "", re.MULTILINE)
     driver = told.group(1) if told else None
     notes: tuple[str, ...] = ()
     if not any(surroundings.may_use(f"/dev/{node}") for node in nodes):
         notes = ("this user may not open /dev/davinci*: add it to the group HwHiAiUser",)
     found = tuple(Accelerator("huawei", "Ascend NPU", driver=driver, method="dev") for _ in nodes)
-    return Finding(found, method="dev", notes=notes)
+    return VendorResult(found, method="dev", notes=notes)
 
 
-def apple(surroundings: Surroundings) -> Finding:
+def apple(surroundings: HostView) -> VendorResult:
     """Apple's own processors all have a GPU."""
     if surroundings.platform != "darwin" or surroundings.machine != "aarch64":
-        return Finding()
-    return Finding(
+        return VendorResult()
+    return VendorResult(
         (Accelerator("apple", "Apple silicon", method="platform", integrated=True),),
         method="platform",
     )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headrace.system.accelerators.host_view import Surroundings
-from headrace.system.accelerators.results import Finding
+from headrace.system.accelerators.host_view import HostView
+from headrace.system.accelerators.results import VendorResult
 from headrace.system.accelerators.vendors.pci import INTEL, Device
 from headrace.variants.hosts import Accelerator
 
@@ -47,7 +47,7 @@ def accelerator(device: int, method: str, name: str | None = None) -> Accelerato
     )
 
 
-def look(surroundings: Surroundings, bus: Sequence[Device], *, contained: bool) -> Finding:
+def look(surroundings: HostView, bus: Sequence[Device], *, contained: bool) -> VendorResult:
     """Find Intel's GPUs; none in a container that was given no render node."""
     found = tuple(
         accelerator(device.device, "pci")
@@ -56,17 +56,19 @@ def look(surroundings: Surroundings, bus: Sequence[Device], *, contained: bool) 
         and (device.display or accelerator(device.device, "pci").architecture)
     )
     if not found:
-        return Finding()
+        return VendorResult()
     nodes = [n for n in surroundings.names("/dev/dri") if n.startswith("renderD")]
     if not nodes:
         if contained:
-            return Finding(tried=(("intel", "a GPU is on the bus, and no /dev/dri/renderD* here"),))
+            return VendorResult(
+                tried=(("intel", "a GPU is on the bus, and no /dev/dri/renderD* here"),)
+            )
         note = "Intel's GPU has no /dev/dri/renderD*: its kernel driver (i915, xe) is not loaded"
-        return Finding(found, method="pci", notes=(note,) if _useful(found) else ())
+        return VendorResult(found, method="pci", notes=(note,) if _useful(found) else ())
     if _useful(found) and not any(surroundings.may_use(f"/dev/dri/{n}") for n in nodes):
         note = "this user may not open /dev/dri/renderD*: add it to the group render"
-        return Finding(found, method="pci", notes=(note,))
-    return Finding(found, method="pci")
+        return VendorResult(found, method="pci", notes=(note,))
+    return VendorResult(found, method="pci")
 
 
 def _useful(found: Sequence[Accelerator]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from headrace.system.accelerators.host_view import Surroundings
+from headrace.system.accelerators.host_view import HostView
 
 __all__ = ["AMD", "HUAWEI", "INTEL", "NVIDIA", "Device", "devices"]
 
@@ -32,7 +32,7 @@ class Device:
     """The kernel's driver that has it (``nouveau``, ``vfio-pci``); None: nothing has."""
 
 
-def devices(surroundings: Surroundings) -> tuple[Device, ...]:
+def devices(surroundings: HostView) -> tuple[Device, ...]:
     """List display controllers and processing accelerators; nothing where there is no /sys."""
     found = []
     for slot in surroundings.names(_FOLDER):
@@ -52,7 +52,7 @@ def _number(text: str | None) -> int | None:
     return int(text, 16) if text is not None and _NUMBER.fullmatch(text) else None
 
 
-def _driver(surroundings: Surroundings, link: str) -> str | None:
+def _driver(surroundings: HostView, link: str) -> str | None:
     try:
         return surroundings.path(link).readlink().name
     except OSError:

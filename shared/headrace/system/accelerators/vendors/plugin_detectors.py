@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from headrace.interface.hookspecs import AcceleratorDetector
 from headrace.system.accelerators.child import resolve
 from headrace.system.accelerators.child_query import ask_plugin
-from headrace.system.accelerators.host_view import Surroundings
-from headrace.system.accelerators.results import Finding, Outcome
+from headrace.system.accelerators.host_view import HostView
+from headrace.system.accelerators.results import ProbeOutcome, VendorResult
 from headrace.variants.hosts import Accelerator
 
 __all__ = ["ask"]
@@ -17,7 +17,7 @@ __all__ = ["ask"]
 _CUDA = re.compile(r"(\d{1,2})\.(\d{1,2})")
 
 
-def ask(surroundings: Surroundings, detectors: Sequence[AcceleratorDetector]) -> Finding:
+def ask(surroundings: HostView, detectors: Sequence[AcceleratorDetector]) -> VendorResult:
     """Ask all of them in their order; of each maker the first answer counts."""
     found: list[Accelerator] = []
     tried: list[tuple[str, str]] = []
@@ -25,12 +25,12 @@ def ask(surroundings: Surroundings, detectors: Sequence[AcceleratorDetector]) ->
     for detector in detectors:
         answer = ask_plugin(_reference(detector), surroundings, detector.timeout)
         tried.append((detector.name, answer.said))
-        passing = passing or answer.outcome is not Outcome.ANSWERED
+        passing = passing or answer.outcome is not ProbeOutcome.ANSWERED
         taken = {gpu.maker for gpu in found}
         found += [gpu for gpu in answer.accelerators if gpu.maker not in taken]
     green = next((gpu for gpu in found if gpu.maker == "nvidia"), None)
     runtime = _CUDA.fullmatch(green.runtime or "") if green else None
-    return Finding(
+    return VendorResult(
         tuple(found),
         driver=green.driver if green else None,
         cuda=(int(runtime.group(1)), int(runtime.group(2))) if runtime else None,

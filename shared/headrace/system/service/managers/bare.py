@@ -11,7 +11,7 @@ from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, Reader, Scope
 from headrace.system.service import listeners, process
 from headrace.system.service.managers import account
-from headrace.system.service.managers.spec import ACCOUNT, Task, copies
+from headrace.system.service.managers.spec import ACCOUNT, ServiceSpec, copies
 
 __all__ = ["Bare"]
 
@@ -28,11 +28,11 @@ class Bare:
         """`env` is the environment of whoever wants the gateway."""
         self._env = env
 
-    def edits(self, task: Task, read: Reader) -> Sequence[FileEdit]:
+    def edits(self, task: ServiceSpec, read: Reader) -> Sequence[FileEdit]:
         """The programs alone."""
         return copies(task, read, ("holder.py", "responder.py"))
 
-    def start(self, task: Task) -> None:
+    def start(self, task: ServiceSpec) -> None:
         """Start it; one that runs already is replaced, for its settings may have changed."""
         self.stop(task)
         who = ""
@@ -54,15 +54,15 @@ class Bare:
         )
         process.leave_running(held, [listeners.bind(task.host, task.port)], env, account=who)
 
-    def stop(self, task: Task) -> None:
+    def stop(self, task: ServiceSpec) -> None:
         """Stop it."""
         if task.held.lock is not None:
             process.stop(task.held.lock)
 
-    def forget(self, task: Task) -> None:
+    def forget(self, task: ServiceSpec) -> None:
         """Nothing: nobody else read the files."""
 
-    def note(self, task: Task) -> str:
+    def note(self, task: ServiceSpec) -> str:
         """Say what a reboot does."""
         scope = " --scope system" if task.scope is Scope.SYSTEM else ""
         return (

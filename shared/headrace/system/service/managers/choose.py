@@ -21,11 +21,11 @@ from headrace.system.service.identity import instance
 from headrace.system.service.managers import ports
 from headrace.system.service.managers.bare import Bare
 from headrace.system.service.managers.launchd import Launchd
-from headrace.system.service.managers.spec import Keeper, Task, task
+from headrace.system.service.managers.spec import ServiceManager, ServiceSpec, task
 from headrace.system.service.managers.systemd import Systemd
 from headrace.system.service.managers.windows import Windows
 
-__all__ = ["KeptUp", "Plan", "by_name", "choose", "is_ours", "plan", "remove"]
+__all__ = ["Plan", "RunningGateway", "by_name", "choose", "is_ours", "plan", "remove"]
 
 #: Seconds for the first worker to answer.
 START_LIMIT = 20.0
@@ -33,7 +33,7 @@ _MANAGER_IS_THERE = {"running", "degraded", "starting", "initializing"}
 
 
 @dataclass(frozen=True, slots=True)
-class KeptUp:
+class RunningGateway:
     """A gateway that answers, and what it took."""
 
     address: GatewayAddress
@@ -59,12 +59,12 @@ class Plan:
     """What will be done; nothing has been touched yet."""
 
     address: GatewayAddress
-    keeper: Keeper
-    task: Task
+    keeper: ServiceManager
+    task: ServiceSpec
     edits: tuple[FileEdit, ...]
     note: str
 
-    def start(self) -> KeptUp:
+    def start(self) -> RunningGateway:
         """Start the gateway, its files being there, and see it answer; else LocalError."""
         self.keeper.start(self.task)
         seen = health.wait_until_up(self.address, START_LIMIT)
@@ -81,9 +81,9 @@ class Plan:
             kept = replace(kept, note=f"{told}; {kept.note}".rstrip("; "))
         return kept
 
-    def kept(self) -> KeptUp:
+    def kept(self) -> RunningGateway:
         """Return what this plan comes to."""
-        return KeptUp(self.address, self.keeper.name, self.edits, self.note)
+        return RunningGateway(self.address, self.keeper.name, self.edits, self.note)
 
 
 def is_ours(folders: Folders, address: GatewayAddress) -> bool:
@@ -92,7 +92,7 @@ def is_ours(folders: Folders, address: GatewayAddress) -> bool:
     return there is not None and there.instance == instance(folders)
 
 
-def choose(scope: Scope, env: Mapping[str, str]) -> Keeper:
+def choose(scope: Scope, env: Mapping[str, str]) -> ServiceManager:
     """Return the keeper of this machine and scope."""
     if sys.platform in ("win32", "darwin") and scope is Scope.SYSTEM:
         raise LocalError(
@@ -107,9 +107,9 @@ def choose(scope: Scope, env: Mapping[str, str]) -> Keeper:
     return Systemd() if _systemd_runs(scope, env) else Bare(env)
 
 
-def by_name(name: str, env: Mapping[str, str]) -> Keeper:
+def by_name(name: str, env: Mapping[str, str]) -> ServiceManager:
     """Return the keeper that was recorded at ``on``; it may not be the one of today."""
-    keepers: Sequence[Keeper] = (Systemd(), Launchd(), Windows(), Bare(env))
+    keepers: Sequence[ServiceManager] = (Systemd(), Launchd(), Windows(), Bare(env))
     return next((keeper for keeper in keepers if keeper.name == name), keepers[-1])
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, Reader
-from headrace.system.service.managers.spec import Task, copies
+from headrace.system.service.managers.spec import ServiceSpec, copies
 from headrace.system.service.process import holder_argv
 
 __all__ = ["Launchd", "property_list"]
@@ -20,7 +20,7 @@ LABEL = "headrace.gateway"
 SOCKET = "gateway"
 
 
-def property_list(task: Task) -> dict[str, Any]:
+def property_list(task: ServiceSpec) -> dict[str, Any]:
     """Return the job as launchd.plist(5) has it."""
     python, *isolated, script = holder_argv(task.held)[:4]
     rest = holder_argv(task.held)[4:]
@@ -53,11 +53,11 @@ class Launchd:
 
     name = "launchd"
 
-    def path(self, task: Task) -> Path:
+    def path(self, task: ServiceSpec) -> Path:
         """Return where the property list goes."""
         return task.home / "Library/LaunchAgents" / f"{LABEL}.plist"
 
-    def edits(self, task: Task, read: Reader) -> Sequence[FileEdit]:
+    def edits(self, task: ServiceSpec, read: Reader) -> Sequence[FileEdit]:
         """The property list and the programs."""
         path = self.path(task)
         text = plistlib.dumps(property_list(task), sort_keys=False)
@@ -65,7 +65,7 @@ class Launchd:
         names = ("holder.py", "responder.py", "launchd_sockets.py")
         return [edit, *copies(task, read, names)]
 
-    def start(self, task: Task) -> None:
+    def start(self, task: ServiceSpec) -> None:
         """Load the job; one that was loaded before is replaced."""
         self.stop(task)
         done = _launchctl("bootstrap", _domain(), str(self.path(task)))
@@ -76,14 +76,14 @@ class Launchd:
                 hint=f"`launchctl print {_domain()}/{LABEL}` says more",
             )
 
-    def stop(self, task: Task) -> None:  # noqa: ARG002 - the keepers' signature
+    def stop(self, task: ServiceSpec) -> None:  # noqa: ARG002 - the keepers' signature
         """Unload the job."""
         _launchctl("bootout", f"{_domain()}/{LABEL}")
 
-    def forget(self, task: Task) -> None:
+    def forget(self, task: ServiceSpec) -> None:
         """Nothing: an unloaded job is forgotten."""
 
-    def note(self, task: Task) -> str:  # noqa: ARG002 - the keepers' signature
+    def note(self, task: ServiceSpec) -> str:  # noqa: ARG002 - the keepers' signature
         """An agent lives in the login session."""
         return "the gateway is up while you are logged in"
 

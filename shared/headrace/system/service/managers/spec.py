@@ -9,9 +9,9 @@ from typing import Protocol
 
 from headrace.config import Folders
 from headrace.interface.hookspecs import FileEdit, Reader, Scope
-from headrace.system.service.process import Held, worker_argv
+from headrace.system.service.process import SupervisorOptions, worker_argv
 
-__all__ = ["ACCOUNT", "Keeper", "Task", "copies", "task"]
+__all__ = ["ACCOUNT", "ServiceManager", "ServiceSpec", "copies", "task"]
 
 #: The account that the machine's gateway runs under.
 ACCOUNT = "headrace"
@@ -23,7 +23,7 @@ PROGRAMS = ("holder.py", "responder.py", "launchd_sockets.py", "holder_windows.p
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class ServiceSpec:
     """One gateway to keep up."""
 
     folders: Folders
@@ -31,7 +31,7 @@ class Task:
     host: str
     port: int
     home: Path
-    held: Held
+    held: SupervisorOptions
 
     @property
     def programs(self) -> Path:
@@ -40,26 +40,26 @@ class Task:
         return base / "keeper"
 
 
-class Keeper(Protocol):
+class ServiceManager(Protocol):
     """One way to keep a gateway up."""
 
     @property
     def name(self) -> str:
         """Word for `status` and the state: ``systemd``."""
 
-    def edits(self, task: Task, read: Reader) -> Sequence[FileEdit]:
+    def edits(self, task: ServiceSpec, read: Reader) -> Sequence[FileEdit]:
         """Describe the files that it needs."""
 
-    def start(self, task: Task) -> None:
+    def start(self, task: ServiceSpec) -> None:
         """Start it, its files being there; LocalError when that fails."""
 
-    def stop(self, task: Task) -> None:
+    def stop(self, task: ServiceSpec) -> None:
         """Stop it, its files being there still; nothing to stop is no error."""
 
-    def forget(self, task: Task) -> None:
+    def forget(self, task: ServiceSpec) -> None:
         """Have whoever read the files take note that they are gone."""
 
-    def note(self, task: Task) -> str:
+    def note(self, task: ServiceSpec) -> str:
         """Say what the user should know about how long this lasts; "" when it simply lasts."""
 
 
@@ -72,7 +72,7 @@ def task(
     *,
     host: str = "127.0.0.1",
     settings: Path | None = None,
-) -> Task:
+) -> ServiceSpec:
     """Describe the gateway of a scope. It serves the origins that the state folder records.
 
     `settings`: the settings file, where it is not the usual one.
@@ -80,17 +80,17 @@ def task(
     words = ["--scope", str(scope), "--idle-exit", str(IDLE), "--folders"]
     words += [str(folder.absolute()) for folder in (folders.config, folders.state, folders.cache)]
     words += ["--settings", str(settings.absolute())] if settings is not None else []
-    held = Held(
+    held = SupervisorOptions(
         worker=worker_argv(*words),
         redirects=tuple(redirects),
         lock=folders.state / "gateway.lock",
         on_demand=True,
     )
-    made = Task(folders, scope, host, port, home, held)
+    made = ServiceSpec(folders, scope, host, port, home, held)
     return replace(made, held=replace(held, script=made.programs / "holder.py"))
 
 
-def copies(made: Task, read: Reader, names: Sequence[str]) -> list[FileEdit]:
+def copies(made: ServiceSpec, read: Reader, names: Sequence[str]) -> list[FileEdit]:
     """Describe the copies of the programs that go on when this installation is gone."""
     here = Path(__file__).parents[1]
     return [

@@ -21,7 +21,7 @@ from pathlib import Path
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, Reader, Scope
 from headrace.system.service.managers import account
-from headrace.system.service.managers.spec import ACCOUNT, Task, copies
+from headrace.system.service.managers.spec import ACCOUNT, ServiceSpec, copies
 from headrace.system.service.process import holder_argv
 
 __all__ = ["Systemd", "quote", "service_unit", "socket_unit", "sysusers"]
@@ -69,7 +69,7 @@ def quote(word: str, *, command: bool = True) -> str:
     return f'"{text}"' if text != word or not text or set(" \t';") & set(text) else text
 
 
-def socket_unit(task: Task) -> str:
+def socket_unit(task: ServiceSpec) -> str:
     """Return the socket unit. It never gives up, however often the service fails."""
     host = f"[{task.host}]" if ":" in task.host else task.host
     return f"""\
@@ -88,7 +88,7 @@ WantedBy=sockets.target
 """
 
 
-def service_unit(task: Task) -> str:
+def service_unit(task: ServiceSpec) -> str:
     """Return the service unit."""
     system = task.scope is Scope.SYSTEM
     command = " ".join(quote(word) for word in holder_argv(task.held))
@@ -123,7 +123,7 @@ MemoryMax=1G
 {_identity(task) if system else ""}{sandbox}"""
 
 
-def _identity(task: Task) -> str:
+def _identity(task: ServiceSpec) -> str:
     """The account, and where it may write."""
     lines = [f"User={ACCOUNT}", f"Group={ACCOUNT}"]
     if task.folders.state == Path("/var/lib/headrace"):
@@ -144,7 +144,7 @@ def _identity(task: Task) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sysusers(task: Task) -> str:
+def sysusers(task: ServiceSpec) -> str:
     """Return the sysusers.d(5) entry of the account."""
     return (
         "# Written by `headrace on`, removed by `headrace off`; the account itself stays.\n"
@@ -162,7 +162,7 @@ class Systemd:
         self._units = units
         self._accounts = accounts or Path("/etc/sysusers.d")
 
-    def folder(self, task: Task) -> Path:
+    def folder(self, task: ServiceSpec) -> Path:
         """Return where the units go (systemd.unit(5))."""
         if self._units is not None:
             return self._units
@@ -170,7 +170,7 @@ class Systemd:
             return Path("/etc/systemd/system")
         return task.home / ".config/systemd/user"
 
-    def edits(self, task: Task, read: Reader) -> Sequence[FileEdit]:
+    def edits(self, task: ServiceSpec, read: Reader) -> Sequence[FileEdit]:
         """Units, account, and the programs."""
         texts = {
             self.folder(task) / SOCKET: (socket_unit(task), "holds the port"),
@@ -185,7 +185,7 @@ class Systemd:
         ]
         return [*edits, *copies(task, read, ("holder.py", "responder.py"))]
 
-    def start(self, task: Task) -> None:
+    def start(self, task: ServiceSpec) -> None:
         """Load the units and open the port; what ran before with other settings is replaced."""
         if task.scope is Scope.SYSTEM:
             account.ensure(ACCOUNT, task.folders, self._accounts / "headrace.conf")
@@ -196,16 +196,16 @@ class Systemd:
         self._control(task, "enable", SOCKET)
         self._control(task, "restart", SOCKET)
 
-    def stop(self, task: Task) -> None:
+    def stop(self, task: ServiceSpec) -> None:
         """Close the port and end the gateway."""
         self._control(task, "disable", "--now", SOCKET, check=False)
         self._control(task, "stop", SERVICE, check=False)
 
-    def forget(self, task: Task) -> None:
+    def forget(self, task: ServiceSpec) -> None:
         """Read the units anew."""
         self._control(task, "daemon-reload", check=False)
 
-    def note(self, task: Task) -> str:
+    def note(self, task: ServiceSpec) -> str:
         """A user's manager ends with the last session unless it lingers."""
         if task.scope is Scope.SYSTEM or Path("/var/lib/systemd/linger", _user()).exists():
             return ""
@@ -214,7 +214,7 @@ class Systemd:
             "loginctl enable-linger"
         )
 
-    def _control(self, task: Task, *words: str, check: bool = True) -> None:
+    def _control(self, task: ServiceSpec, *words: str, check: bool = True) -> None:
         user = [] if task.scope is Scope.SYSTEM else ["--user"]
         argv = [shutil.which("systemctl") or "systemctl", *user, *words]
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, Reader
-from headrace.system.service.managers.spec import Task, copies
+from headrace.system.service.managers.spec import ServiceSpec, copies
 from headrace.system.service.process import holder_argv, stop
 
 __all__ = ["Windows", "task_xml"]
@@ -18,13 +18,13 @@ NAME = "headrace gateway"
 _SPACE = "http://schemas.microsoft.com/windows/2004/02/mit/task"
 
 
-def task_xml(task: Task) -> bytes:
+def task_xml(task: ServiceSpec) -> bytes:
     """Return the task as the Task Scheduler schema 1.2 has it (UTF-16, as schtasks wants it)."""
     program, *words = holder_argv(task.held)
     listen = f"{task.host}:{task.port}"
     at = words.index("--")
     arguments = subprocess.list2cmdline([*words[:at], "--listen", listen, *words[at:]])
-    root = ET.Element("Task", {"version": "1.2", "xmlns": _SPACE})
+    root = ET.Element("ServiceSpec", {"version": "1.2", "xmlns": _SPACE})
     about = ET.SubElement(root, "RegistrationInfo")
     ET.SubElement(about, "Description").text = "Packages from the fastest sources at hand."
     logon = ET.SubElement(ET.SubElement(root, "Triggers"), "LogonTrigger")
@@ -64,17 +64,17 @@ class Windows:
 
     name = "task-scheduler"
 
-    def path(self, task: Task) -> Path:
+    def path(self, task: ServiceSpec) -> Path:
         """Return where the description is kept; the scheduler has a copy of its own."""
         return task.folders.state / "gateway-task.xml"
 
-    def edits(self, task: Task, read: Reader) -> Sequence[FileEdit]:
+    def edits(self, task: ServiceSpec, read: Reader) -> Sequence[FileEdit]:
         """The task and the programs."""
         path = self.path(task)
         edit = FileEdit(path, read(path), task_xml(task), "the task that keeps the gateway up")
         return [edit, *copies(task, read, ("holder_windows.py", "responder.py"))]
 
-    def start(self, task: Task) -> None:
+    def start(self, task: ServiceSpec) -> None:
         """Register the task and run it now."""
         for words in (
             ("/Create", "/F", "/TN", NAME, "/XML", str(self.path(task))),
@@ -87,17 +87,17 @@ class Windows:
                     hint="a policy may forbid tasks; `headrace run` needs none",
                 )
 
-    def stop(self, task: Task) -> None:
+    def stop(self, task: ServiceSpec) -> None:
         """End what runs, and remove the task."""
         _schtasks("/End", "/TN", NAME)
         if task.held.lock is not None:
             stop(task.held.lock)
         _schtasks("/Delete", "/F", "/TN", NAME)
 
-    def forget(self, task: Task) -> None:
+    def forget(self, task: ServiceSpec) -> None:
         """Nothing: the task was removed."""
 
-    def note(self, task: Task) -> str:  # noqa: ARG002 - the keepers' signature
+    def note(self, task: ServiceSpec) -> str:  # noqa: ARG002 - the keepers' signature
         """The task runs in the logon session."""
         return "the gateway is up while you are logged on"
 

@@ -18,7 +18,7 @@ from headrace.interface.hookspecs import FileEdit, GatewayAddress, Scope
 from headrace.system.service import process
 from headrace.system.service.identity import instance
 from headrace.system.service.managers import choose, ports
-from headrace.system.service.managers.spec import Task
+from headrace.system.service.managers.spec import ServiceSpec
 from lib.holders import WORKER, living
 from lib.ports import free_port
 
@@ -122,7 +122,7 @@ def with_test_worker(plan: choose.Plan) -> choose.Plan:
     """The gateway itself is the contract tests' matter."""
     import sys  # noqa: PLC0415
 
-    task: Task = plan.task
+    task: ServiceSpec = plan.task
     worker = (sys.executable, str(WORKER), "crash")
     return replace(plan, task=replace(task, held=replace(task.held, worker=worker)))
 

@@ -16,14 +16,14 @@ from headrace.system.service import holder_windows
 from headrace.system.service.managers import launchd, windows
 from headrace.system.service.managers import spec as tasks
 from headrace.system.service.managers.launchd import Launchd
-from headrace.system.service.managers.spec import Task, task
+from headrace.system.service.managers.spec import ServiceSpec, task
 from headrace.system.service.managers.windows import Windows
 
 SPACE = {"t": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Task:
+def made(tmp_path: Path) -> ServiceSpec:
     home = tmp_path / "a home"
     folders = Folders(home / "config", home / "state", home / "cache")
     return task(folders, Scope.USER, 17223, home, ("/simple/=https://index.example/simple/",))
@@ -33,7 +33,7 @@ def no_file(_: Path) -> None:
     return None
 
 
-def test_launchd_holds_the_port_on_loopback(made: Task) -> None:
+def test_launchd_holds_the_port_on_loopback(made: ServiceSpec) -> None:
     (edit, *_) = Launchd().edits(made, no_file)
     assert edit.path == made.home / "Library/LaunchAgents/headrace.gateway.plist"
     job = plistlib.loads(edit.after or b"")
@@ -44,7 +44,7 @@ def test_launchd_holds_the_port_on_loopback(made: Task) -> None:
     assert job["KeepAlive"] == {"SuccessfulExit": False}
 
 
-def test_launchds_program_takes_the_sockets_and_becomes_the_holder(made: Task) -> None:
+def test_launchds_program_takes_the_sockets_and_becomes_the_holder(made: ServiceSpec) -> None:
     words = launchd.property_list(made)["ProgramArguments"]
     at = words.index(str(made.programs / "launchd_sockets.py"))
     assert words[1:at] == ["-I", "-S"]
@@ -53,7 +53,7 @@ def test_launchds_program_takes_the_sockets_and_becomes_the_holder(made: Task) -
     assert words[words.index("--") + 1 :] == list(made.held.worker)
 
 
-def test_windows_task_runs_the_holder_at_logon_without_an_end(made: Task) -> None:
+def test_windows_task_runs_the_holder_at_logon_without_an_end(made: ServiceSpec) -> None:
     root = ET.fromstring(windows.task_xml(made))
     assert root.find("t:Triggers/t:LogonTrigger", SPACE) is not None
     assert root.findtext("t:Settings/t:ExecutionTimeLimit", "", SPACE) == "PT0S"
@@ -63,7 +63,7 @@ def test_windows_task_runs_the_holder_at_logon_without_an_end(made: Task) -> Non
     assert f'"{made.programs / "holder.py"}"' in arguments
 
 
-def test_windows_holder_understands_its_command_line(made: Task) -> None:
+def test_windows_holder_understands_its_command_line(made: ServiceSpec) -> None:
     given, worker = holder_windows.parse(
         ["--listen", "127.0.0.1:1", "--on-demand", "--redirect", "/a/=b", "--", "worker", "x"]
     )

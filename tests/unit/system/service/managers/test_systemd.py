@@ -13,7 +13,7 @@ import pytest
 from headrace.config import Folders
 from headrace.interface.hookspecs import Scope
 from headrace.system.service.managers import systemd
-from headrace.system.service.managers.spec import Task, task
+from headrace.system.service.managers.spec import ServiceSpec, task
 from headrace.system.service.managers.systemd import Systemd
 
 ANALYZE = shutil.which("systemd-analyze")
@@ -24,13 +24,13 @@ def no_file(_: Path) -> None:
     return None
 
 
-def made(tmp_path: Path, scope: Scope, *, name: str = "home") -> Task:
+def made(tmp_path: Path, scope: Scope, *, name: str = "home") -> ServiceSpec:
     home = tmp_path / name
     folders = Folders(home / "config", home / "state", home / "cache")
     return task(folders, scope, 17223, home, ("/simple/=https://index.example/simple/",))
 
 
-def write(task: Task, units: Path) -> dict[str, str]:
+def write(task: ServiceSpec, units: Path) -> dict[str, str]:
     for edit in Systemd(units, units).edits(task, no_file):
         assert edit.after is not None
         edit.path.parent.mkdir(parents=True, exist_ok=True)
