@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import sys
-from headrace.gateway.server import End, Watcher, serve
+from headrace.gateway.server import LifespanListener, serve
 from headrace.system.service import listeners
 
 async def application(scope, receive, send):
@@ -43,7 +43,7 @@ mode, idle, grace = sys.argv[1], float(sys.argv[2]) or None, float(sys.argv[3])
 sock = listeners.bind("127.0.0.1", 0)
 print(listeners.address_of(sock)[1], flush=True)
 say = lambda word: (lambda: print(word, flush=True))
-watcher = Watcher(say("ready"), say("alive"), say("stopping"), every=0.5)
+watcher = LifespanListener(say("ready"), say("alive"), say("stopping"), every=0.5)
 end = serve(lambda: application, [sock], grace=grace, idle_exit=idle, watcher=watcher)
 print(end.value, flush=True)
 """

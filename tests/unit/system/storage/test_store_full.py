@@ -16,8 +16,8 @@ from pathlib import Path
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", sys.argv[1]], check=True)
 from headrace.errors import StoreError
 from headrace.models import Digest, Document
-from headrace.system import store as module
-from headrace.system.storage.pages import Pages
+from headrace.system.storage import store as module
+from headrace.system.storage.pages import PageStore
 from headrace.system.statistics import Statistics
 from headrace.system.storage.store import Store
 
@@ -69,9 +69,9 @@ assert len(file.read(0, 900_000)) == 900_000
 second_file.close()
 file.close()
 
-Pages(Path(sys.argv[1]) / "pages").get("x")
+PageStore(Path(sys.argv[1]) / "pages").get("x")
 try:
-    Pages(Path(sys.argv[1]) / "pages").put("x", Document("u", bytes(100_000), "t"))
+    PageStore(Path(sys.argv[1]) / "pages").put("x", Document("u", bytes(100_000), "t"))
 except StoreError:
     pass
 else:

@@ -25,7 +25,7 @@ WORKER = """
 import hashlib, random, sys, threading
 from pathlib import Path
 from headrace.models import Digest
-from headrace.system import partial
+from headrace.system.storage import partial
 from headrace.system.storage.store import Store
 
 partial._SAVE_BYTES = 30_000
