@@ -65,18 +65,19 @@ def run(args: argparse.Namespace, context: Context) -> int:
             address, note = gateway_service.start(context, found)
     result = planned_edits.wanted(context, address, origins)
     told: Sequence[str] = ()
+    trouble: Sequence[str] = ()
     if args.dry_run:
         changed = [edit for _, edit in result.edits if edit.before != edit.after]
     else:
         # What the service has written for itself stays in force.
         tools = [activation.tool for activation in context.plugins.activations()]
         applied = apply.apply(context, result.edits, of=tools)
-        changed, told = applied.changed, applied.told
+        changed, told, trouble = applied.changed, applied.told, applied.trouble
         refused = {tool for tool, _ in applied.refused}
         result.edits = [each for each in result.edits if each[0] not in refused]
         result.left_out += applied.refused
     service = made.edits if made and args.dry_run else ()
-    report = OnReport(found, address, result, changed, note, args.dry_run, service, told)
+    report = OnReport(found, address, result, changed, note, args.dry_run, service, told, trouble)
     return tell(context, report)
 
 

@@ -36,6 +36,11 @@ def mirrors(machine: EngineLab) -> list[str]:
     return [each.rstrip("/") for each in json.loads(told) or []]
 
 
+def reloads(machine: EngineLab) -> int:
+    """How often dockerd has read its configuration again, by its own log."""
+    return (machine.root / "log").read_text().count("Got signal to reload configuration")
+
+
 def row(machine: EngineLab) -> dict[str, Any]:
     told = machine.headrace("status", "--json", "--scope", "system", check=False).stdout
     (found,) = [each for each in json.loads(told)["tools"] if each["tool"] == "docker"]
@@ -60,7 +65,10 @@ def test_on_a_pull_and_off(machine: EngineLab) -> None:
     asked = machine.asked()
     assert any(each.startswith("HEAD /v2/org/tiny/manifests/v1") for each in asked)
     assert any("/blobs/sha256:" in each for each in asked)
+    signals = reloads(machine)
+    assert signals == 1
     assert machine.switch_on("system")["told"] == []
+    assert reloads(machine) == signals
 
     off = machine.headrace("off", "--scope", "system")
     assert "dockerd: told to read its configuration again" in off.stdout

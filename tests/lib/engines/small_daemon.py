@@ -33,12 +33,20 @@ class Small:
 
     def mirrors(self) -> list[str]:
         """What it has read."""
+        found: list[str] = self._ask("/info")["Config"]["Mirrors"]
+        return found
+
+    def signals(self) -> int:
+        """How often it was told to read."""
+        return int(self._ask("/signals")["Signals"])
+
+    def _ask(self, path: str) -> dict[str, Any]:
         connection = http.client.HTTPConnection("localhost")
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(str(self.socket))
         with contextlib.closing(connection):
-            connection.request("GET", "/info")
-            found: list[str] = json.loads(connection.getresponse().read())["Config"]["Mirrors"]
+            connection.request("GET", path)
+            found: dict[str, Any] = json.loads(connection.getresponse().read())
         return found
 
 
@@ -66,8 +74,9 @@ def running(folder: Path, *, refuses: str = "", clings: bool = False) -> Iterato
 def main(config: str, path: str, refuses: str, clings: str) -> None:
     """Serve until it is ended."""
     state: dict[str, Any] = {"Config": {"Mirrors": []}}
+    count = {"Signals": 0}
 
-    def read(*_: object) -> None:
+    def read() -> None:
         try:
             mirrors = json.loads(Path(config).read_text("utf-8")).get("mirrors", [])
         except FileNotFoundError:
@@ -75,6 +84,10 @@ def main(config: str, path: str, refuses: str, clings: str) -> None:
             mirrors = [each.rstrip("/") for each in mirrors]
         if not refuses or not any(refuses in each for each in mirrors):
             state["Config"]["Mirrors"] = [f"{each}/" for each in mirrors]
+
+    def told(*_: object) -> None:
+        count["Signals"] += 1
+        read()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def address_string(self) -> str:
@@ -84,14 +97,14 @@ def main(config: str, path: str, refuses: str, clings: str) -> None:
             pass
 
         def do_GET(self) -> None:
-            body = json.dumps(state).encode()
+            body = json.dumps(count if self.path == "/signals" else state).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
     read()
-    signal.signal(signal.SIGHUP, read)
+    signal.signal(signal.SIGHUP, told)
     socketserver.UnixStreamServer(path, Handler).serve_forever()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from headrace.cli.context import NEEDS_ATTENTION, OK, Context
@@ -28,6 +28,8 @@ class OnReport:
     """What whoever keeps the gateway up would need."""
     told: Sequence[str] = ()
     """Programs that read their configuration again."""
+    trouble: Sequence[str] = ()
+    """What went wrong where a program was told that our setting is gone."""
 
 
 def tell(context: Context, report: OnReport) -> int:
@@ -37,7 +39,7 @@ def tell(context: Context, report: OnReport) -> int:
         context.print_json(_table(context, report, winning))
     else:
         _print(context, report, winning)
-    return NEEDS_ATTENTION if report.result.left_out else OK
+    return NEEDS_ATTENTION if report.result.left_out or report.trouble else OK
 
 
 def _table(context: Context, report: OnReport, winning: Sequence[Override]) -> dict[str, object]:
@@ -66,6 +68,7 @@ def _table(context: Context, report: OnReport, winning: Sequence[Override]) -> d
             for tool, edit in report.result.edits
         ],
         "told": list(report.told),
+        "trouble": list(report.trouble),
         "left_out": [
             {"tool": tool, "why": error.message, "hint": error.hint}
             for tool, error in report.result.left_out
@@ -97,8 +100,7 @@ def _print(context: Context, report: OnReport, winning: Sequence[Override]) -> N
     for tool, edit in report.result.edits:
         unchanged = "" if edit in report.changed else " (as it was)"
         say(f"{tool:<8} {edit.path}: {edit.reason}{unchanged}")
-    for program in report.told:
-        say(f"{program:<8} has read its configuration again, and goes on running what it ran")
+    _print_running(say, report)
     for edit in report.service:
         say(f"service  {edit.path}: {edit.reason}")
     for tool, error in report.result.left_out:
@@ -109,3 +111,12 @@ def _print(context: Context, report: OnReport, winning: Sequence[Override]) -> N
         say(f"         {one.hint}")
     if report.dry_run:
         context.console.print(diff(report.changed), markup=False, end="")
+
+
+def _print_running(say: Callable[[str, str], None], report: OnReport) -> None:
+    """Say what became of the programs that run."""
+    for program in report.told:
+        text = "has read its configuration again, and goes on running what it ran"
+        say(f"{program:<8} {text}", "")
+    for text in report.trouble:
+        say(text, "yellow")

@@ -13,6 +13,7 @@ from headrace.interface.hookspecs import FileEdit, Lingers, Reload
 if TYPE_CHECKING:
     from headrace.interface.manager import Plugins
     from headrace.system.edits.journal import Journal, JournalEntry
+    from headrace.system.edits.reloads import Patience
 
 __all__ = ["LEAVING", "ApplyResult", "apply", "due", "undone"]
 
@@ -42,15 +43,21 @@ class ApplyResult:
     """Tools that were told and did not take it: their files are as before."""
     told: list[str] = field(default_factory=list)
     """Programs that read their configuration again."""
+    trouble: list[str] = field(default_factory=list)
+    """What went wrong where somebody was told that our setting is gone."""
 
 
 def apply(
-    editor: Editor, wanted: Sequence[tuple[str, FileEdit]], *, of: Collection[str]
+    editor: Editor,
+    wanted: Sequence[tuple[str, FileEdit]],
+    *,
+    of: Collection[str],
+    patience: Patience | None = None,
 ) -> ApplyResult:
     """Write, tell, and check. What a program did not take is taken back, of that tool alone.
 
-    A program that is in force but does not show it, because an earlier run was cut short before
-    it was told, is told now.
+    Where nothing changed nobody is told, but for a program that does not show what its file says,
+    because an earlier run was cut short before it was told.
     """
     from headrace.system.edits import reloads  # noqa: PLC0415 - start-up time
 
@@ -66,15 +73,18 @@ def apply(
         try:
             if reloads.tell(reload):
                 result.told.append(reload.program)
-                _see(reload, present=True)
+                _see(reload, present=True, patience=patience)
         except LocalError as error:
             held = editor.journal.entries()
             editor.journal.undo(of=[tool])
-            undone(editor, held)
+            undone(editor, held, patience=patience)
             result.refused.append((tool, error))
     kept = {entry.path for entry in after}
-    gone = [entry for entry in before if entry.path not in kept]
-    result.told += undone(editor, gone)[0]
+    # Whoever has the same setting from another file now was told above, and shows it rightly.
+    gone = [entry for entry in before if entry.path not in kept and entry.reload not in in_force]
+    told, trouble = undone(editor, gone, patience=patience)
+    result.told += told
+    result.trouble += trouble
     refused = {tool for tool, _ in result.refused}
     result.changed = [
         edit for tool, edit in wanted if tool not in refused and edit in result.changed
@@ -82,16 +92,20 @@ def apply(
     return result
 
 
-def undone(editor: Editor, before: Sequence[JournalEntry]) -> tuple[list[str], list[str]]:
+def undone(
+    editor: Editor, before: Sequence[JournalEntry], *, patience: Patience | None = None
+) -> tuple[list[str], list[str]]:
     """Tell whoever had our setting, by the entries that were, that it is gone.
 
-    Returns who was told, and what went wrong.
+    Files that are still in force concern nobody here. Returns who was told, and what went wrong.
     """
     told: list[str] = []
     trouble: list[str] = []
-    for entry in due(before, editor.journal.entries()):
+    in_force = {entry.path for entry in editor.journal.entries()}
+    gone = [entry for entry in before if entry.path not in in_force]
+    for entry in due(gone, ()):
         try:
-            if _drop(editor, entry):
+            if _drop(editor, entry, patience):
                 told.append(entry.reload.program if entry.reload else entry.tool)
         except HeadraceError as error:
             trouble.append(str(error))
@@ -115,7 +129,7 @@ def due(before: Iterable[JournalEntry], after: Iterable[JournalEntry]) -> list[J
     return list(found.values())
 
 
-def _drop(editor: Editor, entry: JournalEntry) -> bool:
+def _drop(editor: Editor, entry: JournalEntry, patience: Patience | None) -> bool:
     """Make a program drop what its restored file no longer says; False where it does not run."""
     from headrace.system.edits import reloads  # noqa: PLC0415 - start-up time
     from headrace.system.edits.file_step import read_file  # noqa: PLC0415 - as above
@@ -132,7 +146,7 @@ def _drop(editor: Editor, entry: JournalEntry) -> bool:
     try:
         told = reloads.tell(reload)
         if told:
-            _see(reload, present=False)
+            _see(reload, present=False, patience=patience)
     finally:
         if leaving is not None:
             editor.journal.undo(of=[LEAVING])
@@ -148,10 +162,12 @@ def _leaving(editor: Editor, tool: str, path: Path, restored: bytes | None) -> b
     return None
 
 
-def _see(reload: Reload, *, present: bool) -> None:
+def _see(reload: Reload, *, present: bool, patience: Patience | None) -> None:
     from headrace.system.edits import reloads  # noqa: PLC0415 - start-up time
 
-    if reload.check is None or reloads.wait_until(reload.check, present=present):
+    if reload.check is None:
+        return
+    if reloads.wait_until(reload.check, present=present, patience=patience):
         return
     if present:
         raise LocalError(

@@ -12,14 +12,15 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import Reload, ReloadCheck
 
-__all__ = ["processes", "shows", "tell", "wait_until"]
+__all__ = ["Patience", "processes", "shows", "tell", "wait_until"]
 
 #: Seconds for a program to take its configuration anew.
 LIMIT = 8.0
@@ -27,6 +28,15 @@ LIMIT = 8.0
 ANSWER_LIMIT = 3.0
 #: No program's description of itself is longer (bytes).
 MOST = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a program is waited for, and by which clock."""
+
+    limit: float = LIMIT
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
 
 
 def processes(reload: Reload, proc: Path = Path("/proc")) -> list[int]:
@@ -62,13 +72,14 @@ def tell(reload: Reload) -> bool:
     return bool(found)
 
 
-def wait_until(answer: ReloadCheck, *, present: bool, limit: float | None = None) -> bool:
+def wait_until(answer: ReloadCheck, *, present: bool, patience: Patience | None = None) -> bool:
     """Wait until the program shows the value, or no longer shows it."""
-    deadline = time.monotonic() + (LIMIT if limit is None else limit)
+    patience = patience or Patience()
+    deadline = patience.clock() + patience.limit
     while shows(answer) is not present:
-        if time.monotonic() > deadline:
+        if patience.clock() > deadline:
             return False
-        time.sleep(0.1)
+        patience.sleep(0.1)
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from headrace.cli.context import Context
 from headrace.interface.hookspecs import FileEdit, Reload, ReloadCheck
 from headrace.system.edits import apply
 from lib.engines.small_daemon import NAME, Small, running
+from lib.times import Times
 
 URL = "http://127.0.0.1:17223"
 
@@ -34,17 +36,65 @@ def test_on_tells_the_program_once_and_off_tells_it_again(tmp_path: Path) -> Non
     with running(tmp_path / "small") as small:
         wanted = [("small", edit_of(small))]
         applied = apply.apply(context, wanted, of=["small"])
-        assert applied.told == [NAME]
-        assert applied.refused == []
+        assert (applied.told, applied.refused, applied.trouble) == ([NAME], [], [])
         assert small.mirrors() == [f"{URL}/"]
-        again = apply.apply(context, wanted, of=["small"])
-        assert (again.told, again.changed) == ([], [])
+        assert small.signals() == 1
 
         before = context.journal.entries()
         context.journal.undo(of=["small"])
         assert apply.undone(context, before) == ([NAME], [])
         assert small.mirrors() == []
+        assert small.signals() == 2
         assert not small.config.exists()
+
+
+def test_an_on_that_changes_nothing_sends_no_signal_and_waits_for_nothing(tmp_path: Path) -> None:
+    context, times = context_of(tmp_path), Times()
+    with running(tmp_path / "small") as small:
+        wanted = [("small", edit_of(small))]
+        apply.apply(context, wanted, of=["small"])
+        again = apply.apply(context, wanted, of=["small"], patience=times.patience)
+        assert (again.told, again.changed, again.trouble) == ([], [], [])
+        assert small.signals() == 1
+        assert times.waited == 0
+
+
+def test_a_change_of_one_tool_tells_no_other_one(tmp_path: Path) -> None:
+    context, times = context_of(tmp_path), Times()
+    other = FileEdit(tmp_path / "other", None, b"new\n", "why")
+    with running(tmp_path / "small") as small:
+        wanted = [("small", edit_of(small)), ("other", other)]
+        tools = ["small", "other"]
+        apply.apply(context, wanted[:1], of=tools)
+        for some in (wanted, wanted[:1]):  # a file that comes, and one that goes
+            applied = apply.apply(context, some, of=tools, patience=times.patience)
+            assert (applied.told, applied.trouble) == ([], [])
+        assert small.signals() == 1
+        assert times.waited == 0
+
+
+def test_a_program_that_has_the_setting_from_another_file_now_is_told_once(tmp_path: Path) -> None:
+    """As a dockerd that was started again with another --config-file."""
+    context, times = context_of(tmp_path), Times()
+    with running(tmp_path / "small") as small:
+        edit = edit_of(small)
+        elsewhere = replace(edit, path=tmp_path / "elsewhere.json")
+        context.journal.apply([("small", elsewhere)], of=["small"])
+        wanted = [("small", edit)]
+        applied = apply.apply(context, wanted, of=["small"], patience=times.patience)
+        assert (applied.told, applied.trouble) == ([NAME], [])
+        assert small.signals() == 1
+        assert small.mirrors() == [f"{URL}/"]
+        assert not elsewhere.path.exists()
+
+
+def test_a_program_that_keeps_what_is_gone_is_reported(tmp_path: Path) -> None:
+    context, times = context_of(tmp_path), Times()
+    with running(tmp_path / "small", clings=True) as small:
+        apply.apply(context, [("small", edit_of(small))], of=["small"])
+        applied = apply.apply(context, [], of=["small"], patience=times.patience)
+        assert applied.told == []
+        assert ["still shows the gateway" in each for each in applied.trouble] == [True]
 
 
 def test_what_a_program_does_not_take_is_taken_back_of_that_tool_alone(tmp_path: Path) -> None:
@@ -54,9 +104,8 @@ def test_what_a_program_does_not_take_is_taken_back_of_that_tool_alone(tmp_path:
         small.config.write_text('{"mirrors": ["http://his"]}')
         edit = edit_of(small, before=small.config.read_bytes())
         wanted = [("small", edit), ("other", other)]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("headrace.system.edits.reloads.LIMIT", 0.5)
-            applied = apply.apply(context, wanted, of=["small", "other"])
+        tools = ["small", "other"]
+        applied = apply.apply(context, wanted, of=tools, patience=Times().patience)
         ((tool, error),) = applied.refused
         assert tool == "small"
         assert "does not show the gateway" in error.message

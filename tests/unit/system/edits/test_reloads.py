@@ -14,6 +14,7 @@ from headrace.interface.hookspecs import FileEdit, Reload, ReloadCheck
 from headrace.system.edits import reloads
 from headrace.system.edits.journal import Journal
 from lib.engines.small_daemon import NAME, Small, running
+from lib.times import Times
 
 URL = "http://127.0.0.1:17223"
 
@@ -68,7 +69,9 @@ def test_a_program_that_does_not_run_needs_not_be_told(tmp_path: Path, content: 
 def test_what_does_not_answer_shows_nothing(tmp_path: Path) -> None:
     answer = ReloadCheck(str(tmp_path / "nobody"), "/info", ("Config",), URL)
     assert reloads.shows(answer) is None
-    assert not reloads.wait_until(answer, present=True, limit=0.2)
+    times = Times()
+    assert not reloads.wait_until(answer, present=True, patience=times.patience)
+    assert times.waited > reloads.LIMIT
 
 
 def test_the_right_to_tell_may_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
