@@ -6,6 +6,7 @@ where a field says *epoch*, else seconds of a monotonic clock that the caller ow
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 import fnmatch
 import re
@@ -146,6 +147,9 @@ class Mirror:
     carries: tuple[str, ...] = ()
     """Shell patterns, in its ecosystem's words, of what it carries. One that begins with ``!``
     takes out again; the last one that fits decides. Empty: everything."""
+    evidence_until: dt.date | None = None
+    """Last day on which what is known of it counts as fresh (`policy.evidence`); None: it is the
+    user's own word, which does not age."""
 
     def has(self, word: str) -> bool:
         """Whether it carries what the word names."""

@@ -153,7 +153,9 @@ def _tell(
         for number, source in enumerate(each["sources"], 1):
             rate = f"{bytes_text(source['rate'])}/s" if source["rate"] else "not measured"
             rtt = f", {source['rtt'] * 1000:.0f} ms" if source["rtt"] else ""
-            out.print(f"         {number}. {source['id']} ({rate}{rtt})", markup=False)
+            # A gateway of the version before does not say.
+            old = ", what is known of it is old" if source.get("evidence_old") else ""
+            out.print(f"         {number}. {source['id']} ({rate}{rtt}{old})", markup=False)
     if not documents and not artifacts and not quiet:
         out.print("Nothing is known by that name.")
     elif not artifacts and any(each["kept"] for each in documents):

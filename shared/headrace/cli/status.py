@@ -91,6 +91,7 @@ def _collect(context: Context, address: GatewayAddress | None, state: Any) -> di
         "faults_survived": (told or {}).get("faults_survived"),
         "incidents": (told or {}).get("incidents"),
         "builds": (told or {}).get("builds"),
+        "mirrors": (told or {}).get("mirrors"),
         "attention": trouble or overridden,
     }
 
@@ -169,7 +170,7 @@ def _tell(context: Context, table: dict[str, Any]) -> None:
         state = Text(tool["state"], style=_STYLES.get(tool["state"], ""))
         rows.add_row(tool["tool"], state, Text("\n".join(why)))
     out.print(rows)
-    for line in (*_builds(table), *_lately(table)):
+    for line in (*_builds(table), *_lately(table), *_mirrors(table)):
         out.print(Text(line))
 
 
@@ -194,6 +195,17 @@ def _builds(table: dict[str, Any]) -> list[str]:
         what = f"{each['project']} as the index lists it: " if each["trouble"] else ""
         lines.append(f"builds   {what}{why}")
     return lines
+
+
+def _mirrors(table: dict[str, Any]) -> list[str]:
+    """Say how many mirrors are used on old evidence: weaker trust is said to be weaker."""
+    told = (table.get("mirrors") or {}).values()
+    old = sum(len(each["evidence_old"]) for each in told)
+    if not old:
+        return []
+    every = sum(len(each["in_use"]) for each in told)
+    what = f"what is known of {old} of {every} mirrors is old"
+    return [f"trust    {what}: each is sampled here first, and its pages are checked before use"]
 
 
 def _lately(table: dict[str, Any]) -> list[str]:

@@ -12,16 +12,16 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from headrace.config import Settings
+from headrace.documents.page_comparison import agree, compare, is_older, named, proof
 from headrace.errors import UpstreamError
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Document, Fault, Mirror, MirrorStats, ServeDocument
-from headrace.policy import trust
+from headrace.policy import evidence, trust
 from headrace.redact import for_display
 from headrace.sources.probes import ReportObservation
 from headrace.upstream.auth.origin_credentials import OriginClient
@@ -33,9 +33,6 @@ _log = logging.getLogger("headrace.provisional")
 
 #: Seconds that a mirror's page is served for before the origin is asked again.
 LIFETIME = 30.0
-#: Seconds without the right to give pages: after a page that lagged, after one that was false.
-LAGGED = 6 * 3600.0
-LIED = 30 * 24 * 3600.0
 #: Bytes of a page whose size nobody knows yet, for predictions.
 USUAL_PAGE = 60_000
 #: Files whose confirmation is remembered, and files handed out that may still need one.
@@ -69,6 +66,15 @@ class _Open:
     own: asyncio.Task[Document]
 
 
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """A mirror's page, and how long it took."""
+
+    document: Document
+    seconds: float
+    rtt: float
+
+
 class Provisional:
     """The race between the origin's page and a mirror's, and its aftermath."""
 
@@ -95,6 +101,8 @@ class Provisional:
         self._expected: OrderedDict[str, tuple[Ecosystem, _Open | None]] = OrderedDict()
         self._confirmed: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._trying: set[str] = set()
+        """Mirrors whose page is held against the origin's, for nobody."""
 
     # ------------------------------------------------------------------ the race
 
@@ -114,6 +122,7 @@ class Provisional:
         """Return the origin's page, or a mirror's when the origin is that much slower."""
         chosen = self._choose(ecosystem, plan, before)
         if chosen is None:
+            self._try_one(ecosystem, plan, own)
             return await asyncio.shield(own)
         mirror, head_start = chosen
         done, _ = await asyncio.wait({own}, timeout=head_start)
@@ -139,16 +148,11 @@ class Provisional:
         self, ecosystem: Ecosystem, plan: ServeDocument, before: Document | None
     ) -> tuple[Mirror, float] | None:
         """Choose the mirror, and the seconds that the origin gets before it is asked."""
-        if self._settings.documents == "origin" or self._origin.is_private(plan.origin):
-            return None
         size = len(before.body) if before else USUAL_PAGE
-        now = self._clock()
         able = [
             (_predict(stats.rate, stats.rtt, size), stats.mirror)
-            for stats in self._candidates.mirrors(ecosystem, "document")
-            if trust.may_supply_document(plan.origin, stats.mirror)
-            and stats.paused_until <= now
-            and ecosystem.locate_document(plan, stats.mirror) is not None
+            for stats, agreed in self._who_could(ecosystem, plan)
+            if agreed
         ]
         if not able:
             return None
@@ -162,6 +166,59 @@ class Provisional:
             return mirror, 0.0
         return mirror, after
 
+    def _who_could(
+        self, ecosystem: Ecosystem, plan: ServeDocument
+    ) -> Iterator[tuple[MirrorStats, bool]]:
+        """Yield the mirrors whose page could stand in, and whether it may already."""
+        if self._settings.documents == "origin" or self._origin.is_private(plan.origin):
+            return
+        now = self._clock()
+        today = evidence.day(now)
+        for stats in self._candidates.mirrors(ecosystem, "document"):
+            mirror = stats.mirror
+            if stats.paused_until > now or ecosystem.locate_document(plan, mirror) is None:
+                continue
+            if trust.may_supply_document(plan.origin, mirror, today, agreed=True):
+                agreed = evidence.pages_agreed(stats, now)
+                yield stats, trust.may_supply_document(plan.origin, mirror, today, agreed=agreed)
+
+    def _try_one(
+        self, ecosystem: Ecosystem, plan: ServeDocument, own: asyncio.Task[Document]
+    ) -> None:
+        """Where a page could have stood in, but for the age of the evidence: see what it is worth.
+
+        Nobody is given it, and it is asked for when the origin's page has come.
+        """
+        untried = [stats.mirror for stats, _ in self._who_could(ecosystem, plan)]
+        mirror = min(untried, key=lambda each: (each.rank, each.id), default=None)
+        if mirror is not None and mirror.id not in self._trying:
+            self._trying.add(mirror.id)
+            self._spawn(self._try(ecosystem, plan, mirror, own))
+
+    async def _try(
+        self,
+        ecosystem: Ecosystem,
+        plan: ServeDocument,
+        mirror: Mirror,
+        own: asyncio.Task[Document],
+    ) -> None:
+        try:
+            done, _ = await asyncio.wait({own}, timeout=self._settings.provisional_after)
+            if done:
+                return  # nobody needs anything in the place of such an origin's pages
+            await asyncio.wait({own})
+            if own.cancelled() or own.exception() is not None:
+                return
+            fetched = await self._fetch(ecosystem, plan, mirror)
+            if fetched is None:
+                return
+            if not await self._is_wrong(_Open(ecosystem, plan, fetched.document, own)):
+                self._came(mirror, fetched)
+        except ValueError as error:
+            self._is_no_page(mirror, plan, error)
+        finally:
+            self._trying.discard(mirror.id)
+
     async def _offer(
         self,
         ecosystem: Ecosystem,
@@ -170,6 +227,21 @@ class Provisional:
         before: Document | None,
     ) -> Document | None:
         """Fetch a mirror's page; None when it cannot stand in."""
+        fetched = await self._fetch(ecosystem, plan, mirror)
+        if fetched is None:
+            return None
+        try:
+            if await asyncio.to_thread(is_older, ecosystem, plan, fetched.document, before):
+                return None
+        except ValueError as error:
+            self._is_no_page(mirror, plan, error)
+            return None
+        self._came(mirror, fetched)
+        return fetched.document
+
+    async def _fetch(
+        self, ecosystem: Ecosystem, plan: ServeDocument, mirror: Mirror
+    ) -> _Fetched | None:
         url = ecosystem.locate_document(plan, mirror)
         if url is None:
             return None
@@ -178,33 +250,28 @@ class Provisional:
             answer = await self._client.fetch(url, headers={"accept": plan.accept})
             if error := answer.error():
                 raise error
-            document = Document(
-                url=answer.url,
-                body=answer.body,
-                content_type=answer.headers.get("content-type", ""),
-                fetched_at=self._clock(),
-                max_age=LIFETIME,
-                supplied_by=mirror.id,
-            )
-            if answer.status != 200 or await asyncio.to_thread(
-                _is_older, ecosystem, plan, document, before
-            ):
-                return None
         except UpstreamError as error:
             self._report(mirror.id, "document", fault=error.fault, retry_after=error.retry_after)
             return None
-        except ValueError as error:
-            _log.info("%s gave no page for %s: %s", mirror.id, plan.key, error)
-            self._report(mirror.id, "document", fault=Fault.NOT_THE_FILE)
+        if answer.status != 200:
             return None
-        self._report(
-            mirror.id,
-            "document",
-            bytes=len(answer.body),
-            seconds=time.perf_counter() - began,
-            rtt=answer.seconds,
+        document = Document(
+            url=answer.url,
+            body=answer.body,
+            content_type=answer.headers.get("content-type", ""),
+            fetched_at=self._clock(),
+            max_age=LIFETIME,
+            supplied_by=mirror.id,
         )
-        return document
+        return _Fetched(document, time.perf_counter() - began, answer.seconds)
+
+    def _came(self, mirror: Mirror, fetched: _Fetched) -> None:
+        size = len(fetched.document.body)
+        self._report(mirror.id, "document", bytes=size, seconds=fetched.seconds, rtt=fetched.rtt)
+
+    def _is_no_page(self, mirror: Mirror, plan: ServeDocument, error: ValueError) -> None:
+        _log.info("%s gave no page for %s: %s", mirror.id, plan.key, error)
+        self._report(mirror.id, "document", fault=Fault.NOT_THE_FILE)
 
     # ------------------------------------------------------------------ the aftermath
 
@@ -223,25 +290,26 @@ class Provisional:
     async def _follow(self, page: _Open) -> None:
         """Wait for the origin's page and hold the mirror's against it."""
         try:
-            theirs = await asyncio.shield(page.own)
-            wrong = await asyncio.to_thread(
-                _compare, page.ecosystem, page.plan, page.document, theirs
-            )
+            await self._is_wrong(page)
         except (UpstreamError, ValueError) as error:
             _log.info("the page of %s stays provisional: %s", page.plan.key, error)
-            return
         finally:
             if self._open.get(page.plan.key) is page:
                 del self._open[page.plan.key]
-        if wrong:
-            self._disgrace(page, *wrong)
 
-    def _disgrace(self, page: _Open, seconds: float, why: str) -> None:
+    async def _is_wrong(self, page: _Open) -> bool:
+        """Take the right to give pages from a mirror whose page is not what the origin's is."""
+        theirs = await asyncio.shield(page.own)
+        wrong = await asyncio.to_thread(compare, page.ecosystem, page.plan, page.document, theirs)
+        if not wrong:
+            return False
+        seconds, why = wrong
         mirror = page.document.supplied_by or ""
         what = f"gave a page for {page.plan.key} that {why}"
         _log.warning("mirror %s %s; it gives no pages for %.0f h", mirror, what, seconds / 3600)
         self._candidates.pause(mirror, "document", seconds)
         self._told(mirror, what)
+        return True
 
     # ------------------------------------------------------------------ confirming
 
@@ -293,14 +361,14 @@ class Provisional:
             return None
         try:
             document = await asyncio.shield(page.own)
-            named = await asyncio.to_thread(_named, page.ecosystem, page.plan, document)
+            told = await asyncio.to_thread(named, page.ecosystem, page.plan, document)
         except (UpstreamError, ValueError):
             return None
-        theirs = named.get(artifact.path)
-        return theirs is not None and _agree(page.ecosystem, artifact, theirs)
+        theirs = told.get(artifact.path)
+        return theirs is not None and agree(page.ecosystem, artifact, theirs)
 
     async def _by_head(self, artifact: Artifact, ecosystem: Ecosystem) -> bool | None:
-        url = _proof(ecosystem, artifact)
+        url = proof(ecosystem, artifact)
         if url is None:
             return None
         try:
@@ -330,61 +398,3 @@ def _predict(rate: float | None, rtt: float | None, size: int) -> float | None:
     if rtt is None:
         return None
     return rtt + (size / rate if rate else 0.0)
-
-
-def _named(ecosystem: Ecosystem, plan: ServeDocument, document: Document) -> dict[str, Artifact]:
-    """List the files of a page; not what only the origin has beside them, which no mirror names."""
-    return {a.path: a for a in ecosystem.artifacts(document, plan) if a.mirrored}
-
-
-def _is_older(
-    ecosystem: Ecosystem, plan: ServeDocument, offered: Document, before: Document | None
-) -> bool:
-    """Whether a client would see something vanish that it was shown before."""
-    named = _named(ecosystem, plan, offered)
-    if not named:
-        return True
-    return before is not None and not _named(ecosystem, plan, before).keys() <= named.keys()
-
-
-def _agree(ecosystem: Ecosystem, ours: Artifact, theirs: Artifact) -> bool:
-    """Whether the origin's entry names the same bytes as the one that was handed out."""
-    if ours.digest is None:
-        return False
-    if theirs.digest is not None and theirs.digest.algorithm == ours.digest.algorithm:
-        return theirs.digest == ours.digest
-    # Different algorithms: the path itself must be the digest, and both have the path.
-    return _proof(ecosystem, ours) is not None
-
-
-def _proof(ecosystem: Ecosystem, artifact: Artifact) -> str | None:
-    """Return the URL whose existence at the origin proves (path, digest); None: there is none.
-
-    What the ecosystem says is checked, because everything hangs on it: the digest that the bytes
-    are held against must be spelt out by the path itself.
-    """
-    url = ecosystem.confirmation(artifact)
-    if url is None or artifact.digest is None:
-        return None
-    return url if artifact.digest.value in urlsplit(url).path.replace("/", "") else None
-
-
-def _compare(
-    ecosystem: Ecosystem, plan: ServeDocument, offered: Document, own: Document
-) -> tuple[float, str] | None:
-    """Say for how long and why a page costs its mirror the right; None when it was right.
-
-    Both are read as if the origin had given them, so that the mirror's own claims are compared
-    and not what was made of them for safety.
-    """
-    claimed = _named(ecosystem, plan, replace(offered, supplied_by=None))
-    true = _named(ecosystem, plan, own)
-    for path in claimed.keys() & true.keys():
-        ours, theirs = claimed[path], true[path]
-        sizes = {ours.size, theirs.size} - {None}
-        if ours.digest != theirs.digest or len(sizes) > 1:
-            return LIED, f"names other bytes for {ours.name}"
-    missing, surplus = true.keys() - claimed.keys(), claimed.keys() - true.keys()
-    if missing or surplus:
-        return LAGGED, f"lacks {len(missing)} files of the origin's and has {len(surplus)} more"
-    return None

@@ -52,10 +52,18 @@ def status(parts: Components, _: Request) -> tuple[str, bytes]:
         },
         "builds": [asdict(each) for each in parts.variant_pages.choices.values()],
         "sources": _sources(parts),
+        "mirrors": {each.name: _mirrors(parts, each.name) for each in parts.ecosystems},
         "store": {"limit": parts.settings.store_limit},
         "plugins": {"in": parts.plugins.names, "left_out": parts.plugins.broken},
     }
     return _json(table)
+
+
+def _mirrors(parts: Components, ecosystem: str) -> dict[str, list[str]]:
+    """Tell who is in use, and of whom what is known is old."""
+    ids = [mirror.id for mirror in parts.sources.mirrors(ecosystem)]
+    old = [each for each in ids if parts.sources.is_old(each, ecosystem)]
+    return {"in_use": ids, "evidence_old": old}
 
 
 def _sources(parts: Components) -> list[dict[str, Any]]:
@@ -162,7 +170,13 @@ def _artifact(parts: Components, ecosystem: Ecosystem, artifact: Artifact) -> di
         "provisional": artifact.provisional,
         "stored": stored is not None,
         "sources": [
-            {"id": s.id, "url": for_display(s.url), "rate": s.rate, "rtt": s.rtt}
+            {
+                "id": s.id,
+                "url": for_display(s.url),
+                "rate": s.rate,
+                "rtt": s.rtt,
+                "evidence_old": parts.sources.is_old(s.id, artifact.ecosystem),
+            }
             for s in parts.sources.choose(artifact, ecosystem)
         ],
     }

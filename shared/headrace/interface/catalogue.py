@@ -67,7 +67,7 @@ class Evidence(enum.StrEnum):
     COMMUNITY = "community"
 
 
-#: Days for which evidence holds. After that it is no less a fact, only to be measured before use.
+#: Days for which evidence holds. After that it is a hint: see `policy.evidence`.
 _HOLDS = {Evidence.OPERATOR: 90, Evidence.LIST: 30, Evidence.COMMUNITY: 7}
 _SERVES = {Status.OK, Status.DEGRADED, Status.RESTRICTED}
 _OFFERED = {*_SERVES, Status.UNKNOWN}
@@ -123,7 +123,7 @@ class CatalogueEntry:
 
     @property
     def expires(self) -> dt.date | None:
-        """Day after which the evidence is only a hint; None: it is no more than that now."""
+        """Last day on which the evidence counts as fresh; None: it bears no date, so never."""
         if self.evidence_date is None:
             return None
         return self.evidence_date + dt.timedelta(days=_HOLDS[self.evidence])
@@ -167,6 +167,7 @@ class CatalogueEntry:
             rank=self.rank,
             opt_in=not self.by_default,
             carries=self.carries,
+            evidence_until=self.expires or dt.date.min,
         )
 
 

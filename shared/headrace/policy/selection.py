@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from headrace.models import MirrorStats
+from headrace.models import Mirror, MirrorStats
+from headrace.policy import evidence
 
-__all__ = ["SMALL", "is_known", "predict", "select"]
+__all__ = ["SMALL", "first_guess", "is_known", "predict", "select", "trusted_rate"]
 
 #: Up to this size one source at a time is asked, with the next one as a hedge.
 SMALL = 1 << 20
@@ -37,6 +38,20 @@ def is_known(stats: MirrorStats, now: float) -> bool:
     """Whether a source was measured lately on this network."""
     measured = stats.rtt is not None or stats.rate is not None
     return measured and now - stats.measured_at <= STALE
+
+
+def first_guess(mirror: Mirror, now: float) -> tuple[bool, int, str]:
+    """Return the place of a mirror among those that were not measured; lower is tried first."""
+    return evidence.is_old(mirror, evidence.day(now)), mirror.rank, mirror.id
+
+
+def trusted_rate(stats: MirrorStats, now: float) -> float | None:
+    """Return the rate that a source may be given work by; None: it is sampled first.
+
+    Where what is known of the mirror is old, an old measurement is not enough either.
+    """
+    old = evidence.is_old(stats.mirror, evidence.day(now))
+    return None if old and not is_known(stats, now) else stats.rate
 
 
 def predict(stats: MirrorStats, size: int, *, connected: bool = False, busy: int = 0) -> float:
@@ -78,7 +93,7 @@ def select(
     known = sorted((stats for stats in open_ones if is_known(stats, now)), key=cost)
     unknown = sorted(
         (stats for stats in open_ones if not is_known(stats, now)),
-        key=lambda stats: (stats.mirror.rank, stats.mirror.id),
+        key=lambda stats: first_guess(stats.mirror, now),
     )
     if wanted > SMALL:
         chosen = known[:MOST_MIRRORS]

@@ -6,9 +6,11 @@ it, and a credential travels only when everything speaks for it.
 
 from __future__ import annotations
 
+import datetime as dt
 from urllib.parse import unquote, urlsplit
 
 from headrace.models import Artifact, Mirror, OperatorClass, Origin
+from headrace.policy.evidence import is_old
 
 __all__ = [
     "may_be_hedged_at",
@@ -51,13 +53,18 @@ def may_be_hedged_at(artifact: Artifact, mirror: Mirror) -> bool:
     )
 
 
-def may_supply_document(origin: Origin, mirror: Mirror) -> bool:
+def may_supply_document(
+    origin: Origin, mirror: Mirror, today: dt.date, *, agreed: bool = False
+) -> bool:
     """Whether a mirror's page may stand in, provisionally, for the origin's.
 
-    What such a page names is confirmed at the origin before its last bytes are given away.
+    What such a page names is confirmed at the origin before its last bytes are given away. Where
+    what is known of the mirror is old by `today`, that alone is no reason to believe it:
+    `agreed` says that a page of its was the origin's lately.
     """
     return (
         not origin.private
+        and (agreed or not is_old(mirror, today))
         and mirror.gives_documents
         and not mirror.login
         and mirror.operator_class in _NAMED

@@ -7,6 +7,7 @@ starts the first measurement in the background.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,14 +26,14 @@ from headrace.models import (
     SourceFailed,
     TransferFinished,
 )
-from headrace.policy import selection
+from headrace.policy import evidence, selection
 from headrace.policy.freshness import MissingObjects
 from headrace.policy.trust import may_be_hedged_at, may_supply_bytes
 from headrace.sources.probes import ProbeTarget, run_race
 from headrace.system.statistics import Statistics
 from headrace.upstream.client import Client
 
-__all__ = ["ORIGIN", "Candidates"]
+__all__ = ["ORIGIN", "Candidates", "mirrors_in_use"]
 
 _log = logging.getLogger("headrace.sources")
 
@@ -47,6 +48,16 @@ _RACE_INTERVAL = 600.0
 _MUCH_NEARER = 0.5
 #: A race is worth its requests when at least this share of the candidates is not measured.
 _MOSTLY = 0.5
+
+
+def mirrors_in_use(
+    plugins: Plugins, settings: Settings, ecosystem: str, today: dt.date
+) -> tuple[Mirror, ...]:
+    """Return the user's own mirrors, then the plugins' that are used on this day."""
+    own = [mirror for mirror in settings.mirrors if mirror.ecosystem == ecosystem]
+    shipped = plugins.mirrors(ecosystem) if settings.catalogue else []
+    off = {*settings.disabled_mirrors, ORIGIN}
+    return evidence.in_use((*own, *shipped), today, named=settings.enabled_mirrors, off=off)
 
 
 class Candidates:
@@ -69,7 +80,7 @@ class Candidates:
         self._client = client
         self._network = network if callable(network) else lambda: network
         self._clock = clock
-        self._mirrors: dict[str, tuple[Mirror, ...]] = {}
+        self._mirrors: dict[str, tuple[dt.date, tuple[Mirror, ...]]] = {}
         self._lacking = MissingObjects()
         self._raced: dict[tuple[str, str], float] = {}
         self._races: set[asyncio.Task[int]] = set()
@@ -82,17 +93,17 @@ class Candidates:
 
     def mirrors(self, ecosystem: str) -> tuple[Mirror, ...]:
         """Return the mirrors in use: the user's own first, then the plugins' that are not off."""
-        if ecosystem not in self._mirrors:
-            own = [m for m in self._settings.mirrors if m.ecosystem == ecosystem]
-            shipped = self._plugins.mirrors(ecosystem) if self._settings.catalogue else []
-            found: dict[str, Mirror] = {}
-            off, named = self._settings.disabled_mirrors, self._settings.enabled_mirrors
-            for mirror in (*own, *shipped):
-                wanted = not mirror.opt_in or mirror.id in named
-                if wanted and mirror.id not in off and mirror.id != ORIGIN:
-                    found.setdefault(mirror.id, mirror)
-            self._mirrors[ecosystem] = tuple(found.values())
-        return self._mirrors[ecosystem]
+        today = evidence.day(self._clock())
+        made_on, found = self._mirrors.get(ecosystem, (None, ()))
+        if made_on != today:
+            found = mirrors_in_use(self._plugins, self._settings, ecosystem, today)
+            self._mirrors[ecosystem] = today, found
+        return found
+
+    def is_old(self, mirror_id: str, ecosystem: str) -> bool:
+        """Whether what is known of a mirror that is in use is old."""
+        today = evidence.day(self._clock())
+        return any(m.id == mirror_id and evidence.is_old(m, today) for m in self.mirrors(ecosystem))
 
     def choose(self, artifact: Artifact, ecosystem: Ecosystem) -> tuple[Source, ...]:
         """Return the sources for an artifact, best first; the origin is always in, and last.
@@ -110,7 +121,7 @@ class Candidates:
         trial = [s for s in known if self._on_probation(s, artifact, network, now)]
         steady = [s for s in known if s not in trial and s.paused_until <= now]
         chosen = self._ordered(artifact, steady, origin, now)
-        sources = [self._source(stats, urls[stats.mirror.id]) for stats in chosen]
+        sources = [self._source(stats, urls[stats.mirror.id], now) for stats in chosen]
         if trial and (artifact.size or 0) > selection.SMALL:
             sources.extend(self._try_one(trial, urls, artifact, network, now))
         sources.append(
@@ -204,17 +215,19 @@ class Candidates:
         for stats in trial:
             source_id = stats.mirror.id
             if self._statistics.take_probation(source_id, artifact.object_class, network, now):
-                return [self._source(stats, urls[source_id], connections=1)]
+                return [self._source(stats, urls[source_id], now, connections=1)]
         return []
 
-    def _source(self, stats: MirrorStats, url: str, *, connections: int | None = None) -> Source:
+    def _source(
+        self, stats: MirrorStats, url: str, now: float, *, connections: int | None = None
+    ) -> Source:
         most = self._settings.connections_per_mirror
         limit = min(most, stats.mirror.limits.connections)
         return Source(
             stats.mirror.id,
             url,
             connections=max(1, limit if connections is None else connections),
-            rate=stats.rate,
+            rate=selection.trusted_rate(stats, now),
             rtt=stats.rtt,
         )
 
@@ -317,7 +330,11 @@ class Candidates:
             [mirror for mirror, _ in places], artifact.object_class, network, now
         )
         fresh = [
-            (stats.mirror.rank, position, ProbeTarget(stats.mirror.id, places[position][1]))
+            (
+                *selection.first_guess(stats.mirror, now)[:2],
+                position,
+                ProbeTarget(stats.mirror.id, places[position][1]),
+            )
             for position, stats in enumerate(known)
             if stats.mirror.limits.probe
             and not stats.mirror.login
@@ -325,7 +342,7 @@ class Candidates:
             and not selection.is_known(stats, now)
             and not self._on_probation(stats, artifact, network, now)
         ]
-        return [candidate for _, _, candidate in sorted(fresh, key=lambda f: f[:2])], len(known)
+        return [found[-1] for found in sorted(fresh, key=lambda found: found[:3])], len(known)
 
     def _race_ended(self, task: asyncio.Task[int]) -> None:
         self._races.discard(task)

@@ -19,6 +19,17 @@ def told(tool: dict[str, Any]) -> str:
     return out.getvalue().splitlines()[-1]
 
 
+def test_it_says_of_how_many_mirrors_what_is_known_is_old() -> None:
+    mirrors = {
+        "python": {"in_use": ["a", "b", "c"], "evidence_old": ["b", "c"]},
+        "docker": {"in_use": ["d"], "evidence_old": []},
+    }
+    (line,) = status._mirrors({"mirrors": mirrors})
+    assert "of 2 of 4 mirrors is old" in line
+    assert status._mirrors({"mirrors": {"docker": mirrors["docker"]}}) == []
+    assert status._mirrors({"mirrors": None}) == []  # of a gateway that is down
+
+
 @pytest.mark.parametrize(
     ("state", "files", "said"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,9 +11,10 @@ from typing import cast
 
 import pytest
 
-from headrace.documents import provisional
+from headrace.documents import page_comparison
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Digest, OperatorClass, Origin
+from headrace.policy.reputation import Record
 from lib import modes, wheels
 from lib.app import App, mirror
 from lib.index import Index, IndexFile
@@ -24,7 +26,9 @@ THING = wheels.wheel("thing", "1.0", size=400_000)
 NEWER = wheels.wheel("thing", "1.1", size=400_000)
 EVIL = wheels.wheel("thing", "6.6.6", size=400_000)
 TWIN = wheels.wheel("thing", "1.0", size=400_000, seed="evil")
+OTHER = wheels.wheel("other", "1.0")
 PAGE = "/simple/thing/"
+KEY = ("m", "document")
 
 
 @pytest.fixture
@@ -72,8 +76,15 @@ def start(
     provisional_after: float = 0.2,
     documents: str = "provisional",
     operator_class: OperatorClass = OperatorClass.ORGANISATION,
+    evidence_until: dt.date | None = None,
 ) -> App:
-    described = mirror("m", there.url, gives_documents=True, operator_class=operator_class)
+    described = mirror(
+        "m",
+        there.url,
+        gives_documents=True,
+        operator_class=operator_class,
+        evidence_until=evidence_until,
+    )
     return App(
         root,
         f"{pages.url}/simple",
@@ -248,6 +259,69 @@ def test_page_of_a_nameless_operator_is_not_asked_for(
     assert there.requests("/simple/*") == []
 
 
+# ---------------------------------------------------------------- old evidence
+
+LONG_AGO = dt.date(2020, 1, 1)
+
+
+def learned(app: App) -> Record:
+    """Wait until something was learned of the mirror's pages."""
+    while (record := app.parts.statistics.snapshot(app.parts.network()).get(KEY)) is None:
+        time.sleep(0.01)
+    return record
+
+
+def test_a_mirror_of_old_evidence_gives_pages_when_one_was_the_origins(
+    tmp_path: Path, pages: RecordingServer, there: RecordingServer, index: Index, theirs: Index
+) -> None:
+    for each in (index, theirs):
+        each.add(OTHER)
+    with start(tmp_path, pages, there, evidence_until=LONG_AGO) as app:
+        warm_up(app, pages)
+        pages.delay = 1.0
+        assert "x-headrace-provisional" not in app.page("thing").headers
+        assert learned(app).pauses == 0
+        assert len(there.requests(PAGE)) == 1
+        pages.delay = SLOW
+        assert app.page("other").headers["x-headrace-provisional"] == "m"
+
+
+def test_a_mirror_of_old_evidence_whose_page_lags_gives_none(
+    tmp_path: Path, pages: RecordingServer, there: RecordingServer, index: Index, theirs: Index
+) -> None:
+    for each in (index, theirs):
+        each.add(OTHER)
+    index.add(NEWER)
+    with start(tmp_path, pages, there, evidence_until=LONG_AGO) as app:
+        warm_up(app, pages)
+        pages.delay = 1.0
+        assert "x-headrace-provisional" not in app.page("thing").headers
+        assert learned(app).paused_until > time.time() + page_comparison.LAGGED - 60
+        assert "x-headrace-provisional" not in app.page("other").headers
+        assert there.requests("/simple/other/") == []
+        assert "lacks 1 files" in app.status()["incidents"][0]["what"]
+
+
+def test_a_mirror_of_old_evidence_is_left_in_peace_by_a_quick_origin(
+    tmp_path: Path, pages: RecordingServer, there: RecordingServer
+) -> None:
+    with start(tmp_path, pages, there, evidence_until=LONG_AGO, provisional_after=30.0) as app:
+        app.page("warm")
+        app.page("thing")
+    assert there.requests("/simple/*") == []
+
+
+def test_no_page_of_a_nameless_operator_is_tried_either(
+    tmp_path: Path, pages: RecordingServer, there: RecordingServer
+) -> None:
+    community = OperatorClass.COMMUNITY
+    with start(tmp_path, pages, there, evidence_until=LONG_AGO, operator_class=community) as app:
+        pages.delay = 0.5
+        app.page("thing")
+        app.page("warm")
+    assert there.requests("/simple/*") == []
+
+
 def test_setting_forbids_it(tmp_path: Path, pages: RecordingServer, there: RecordingServer) -> None:
     with start(tmp_path, pages, there, documents="origin") as app:
         warm_up(app, pages)
@@ -314,6 +388,6 @@ def test_head_proves_nothing_where_the_path_is_not_the_digest() -> None:
     # A mirror's page may name any sha256 beside a path that the origin has.
     wrong = replace(named, digest=Digest("sha256", TWIN.sha256))
     careless = cast("Ecosystem", Careless())
-    assert provisional._proof(careless, right) == url
-    assert provisional._proof(careless, wrong) is None
-    assert provisional._proof(careless, named) is None
+    assert page_comparison.proof(careless, right) == url
+    assert page_comparison.proof(careless, wrong) is None
+    assert page_comparison.proof(careless, named) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -28,7 +29,7 @@ from headrace.models import (
     TransferFinished,
 )
 from lib import wheels
-from lib.app import App
+from lib.app import App, mirror
 from lib.index import JSON, Index
 from lib.servers import RecordingServer
 
@@ -163,6 +164,24 @@ def test_explain_tells_where_a_file_would_come_from(app: App, index: Index) -> N
     (document,) = app.ask("/explain?what=six").json()["documents"]
     assert document["kept"]
     assert app.ask("/explain").status == 200
+
+
+def test_status_and_explain_tell_whose_evidence_is_old(
+    tmp_path: Path, origin: RecordingServer, index: Index
+) -> None:
+    index.add(wheels.wheel("big", "1.0", size=2_000_000))
+    nowhere = "http://127.0.0.1:9"
+    mirrors = [
+        mirror("old", nowhere, evidence_until=dt.date(2020, 1, 1)),
+        mirror("own", nowhere),
+    ]
+    with App(tmp_path, f"{origin.url}/simple", mirrors=mirrors) as app:
+        app.page("big")
+        (artifact,) = app.ask("/explain?what=big").json()["artifacts"]
+        told = {source["id"]: source["evidence_old"] for source in artifact["sources"]}
+        assert told == {"own": False, "old": True, "origin": False}
+        in_use = app.status()["mirrors"]["python"]
+        assert in_use == {"in_use": ["old", "own"], "evidence_old": ["old"]}
 
 
 def test_path_of_nobody_is_a_404(app: App) -> None:

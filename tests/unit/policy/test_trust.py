@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from headrace.models import Artifact, Digest, Mirror, OperatorClass, Origin
 from headrace.policy import trust
 
+TODAY = dt.date(2026, 5, 1)
 PUBLIC = Origin("python", "https://index.example/simple")
 PRIVATE = Origin("python", "https://corp.example:8443/api/simple", private=True)
 FILE = Artifact(
@@ -48,7 +50,21 @@ def test_a_mirror_is_not_even_asked(artifact: Artifact) -> None:
 
 
 def test_a_named_operators_page_may_stand_in() -> None:
-    assert trust.may_supply_document(PUBLIC, CAMPUS)
+    assert trust.may_supply_document(PUBLIC, CAMPUS, TODAY)
+
+
+def test_a_page_does_not_stand_in_on_the_strength_of_old_evidence() -> None:
+    old = replace(CAMPUS, evidence_until=TODAY - dt.timedelta(days=1))
+    assert not trust.may_supply_document(PUBLIC, old, TODAY)
+    assert trust.may_supply_document(PUBLIC, old, TODAY, agreed=True)
+    fresh = replace(CAMPUS, evidence_until=TODAY)
+    assert trust.may_supply_document(PUBLIC, fresh, TODAY)
+
+
+def test_pages_that_agreed_make_nobody_a_source_of_pages_who_is_none() -> None:
+    nameless = replace(CAMPUS, operator_class=OperatorClass.COMMUNITY)
+    assert not trust.may_supply_document(PUBLIC, nameless, TODAY, agreed=True)
+    assert not trust.may_supply_document(PRIVATE, CAMPUS, TODAY, agreed=True)
 
 
 @pytest.mark.parametrize(
@@ -62,11 +78,11 @@ def test_a_named_operators_page_may_stand_in() -> None:
     ids=["nameless", "gives none", "another ecosystem", "in the open"],
 )
 def test_a_page_of_these_never_does(mirror: Mirror) -> None:
-    assert not trust.may_supply_document(PUBLIC, mirror)
+    assert not trust.may_supply_document(PUBLIC, mirror, TODAY)
 
 
 def test_no_page_stands_in_for_a_private_one() -> None:
-    assert not trust.may_supply_document(PRIVATE, CAMPUS)
+    assert not trust.may_supply_document(PRIVATE, CAMPUS, TODAY)
 
 
 def test_provisional_artifacts_need_the_origins_word() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import hashlib
 import os
 import socket
@@ -26,6 +27,7 @@ from headrace.models import (
     Limits,
     Mirror,
     MirrorStats,
+    OperatorClass,
     Origin,
     SourceFailed,
     TransferFinished,
@@ -171,6 +173,42 @@ def test_the_users_own_mirrors_come_first_and_can_stand_alone() -> None:
     assert ids(build([A, B], settings=alone)[0]) == ["own", "origin"]
     off = Settings(disabled_mirrors=frozenset(["a"]))
     assert ids(build([A, B], settings=off)[0]) == ["b", "origin"]
+
+
+def test_a_community_mirror_goes_and_a_campus_stays_when_the_evidence_gets_old() -> None:
+    until = dt.datetime.fromtimestamp(NOW, dt.UTC).date()
+    community = mirror("community", rank=1, evidence_until=until)
+    campus = mirror("campus", rank=2, evidence_until=until, operator_class=OperatorClass.UNIVERSITY)
+    sources, _, clock = build([community, campus, mirror("a", rank=9)])
+    assert ids(sources) == ["community", "campus", "a", "origin"]
+    assert not sources.is_old("campus", "python")
+    clock.now += 24 * 3600
+    assert ids(sources) == ["a", "campus", "origin"]
+    assert sources.is_old("campus", "python")
+    assert not sources.is_old("a", "python")
+    assert not sources.is_old("origin", "python")
+
+
+def test_what_gets_no_work_by_an_old_rate_gets_it_by_a_new_one() -> None:
+    until = dt.date(2020, 1, 1)
+    old = mirror("old", evidence_until=until, operator_class=OperatorClass.UNIVERSITY)
+    sources, _, clock = build([old])
+    sources.report("old", "wheel", bytes=10 << 20, seconds=1.0, rtt=0.1)
+    assert sources.choose(BIG, BELOW)[0].rate == pytest.approx(10 << 20)
+    clock.now += 25 * 3600
+    first = sources.choose(BIG, BELOW)[0]
+    assert (first.id, first.rate) == ("old", None)
+    assert first.rtt == pytest.approx(0.1)
+    sources.report("old", "wheel", bytes=10 << 20, seconds=1.0, rtt=0.1)
+    assert sources.choose(BIG, BELOW)[0].rate == pytest.approx(10 << 20)
+
+
+def test_a_race_begins_with_those_whose_evidence_is_fresh() -> None:
+    university = OperatorClass.UNIVERSITY
+    old = mirror("old", rank=1, evidence_until=dt.date(2020, 1, 1), operator_class=university)
+    sources, _, _ = build([old, mirror("fresh", rank=9)])
+    candidates, _ = sources._unmeasured(BIG, BELOW, "home", NOW)
+    assert [candidate.source_id for candidate in candidates] == ["fresh", "old"]
 
 
 def test_a_mirror_without_a_place_for_it_is_left_out() -> None:

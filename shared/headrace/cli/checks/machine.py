@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -102,4 +103,24 @@ def keyring(context: Context) -> Iterator[Finding]:
     yield Finding("keyring", "ok", "asked in this order: " + ", ".join(names))
 
 
-CHECKS: tuple[Check, ...] = (settings, plugins, files, overrides, disk, store, keyring)
+def mirrors(context: Context, now: float | None = None) -> Iterator[Finding]:
+    """See how old what is known of the mirrors in use is."""
+    from headrace.policy import evidence  # noqa: PLC0415 - as above
+    from headrace.sources.candidates import mirrors_in_use  # noqa: PLC0415 - start-up time
+
+    today = evidence.day(time.time() if now is None else now)
+    public = {o.origin.ecosystem for o in context.state.origins() if not o.origin.private}
+    for ecosystem in sorted(public):
+        used = mirrors_in_use(context.plugins, context.settings, ecosystem, today)
+        old = [mirror.id for mirror in used if evidence.is_old(mirror, today)]
+        if not old:
+            yield Finding("mirrors", "ok", f"{len(used)} for {ecosystem}, none on old evidence")
+            continue
+        text = (
+            f"what is known of {len(old)} of {len(used)} for {ecosystem} is old: {', '.join(old)}"
+        )
+        hint = "they are used, each sampled here first; a newer headrace may know more of them"
+        yield Finding("mirrors", "note", text, hint)
+
+
+CHECKS: tuple[Check, ...] = (settings, plugins, files, overrides, disk, store, keyring, mirrors)

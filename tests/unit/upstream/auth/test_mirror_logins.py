@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,7 +107,7 @@ def test_wrong_login_costs_nobody_the_file(tmp_path: Path, lab: Lab) -> None:
 
 def test_pages_never_come_from_a_mirror_with_a_login() -> None:
     wants = mirror("m", "https://m.example", login=True, gives_documents=True)
-    assert not may_supply_document(Origin("python", "https://index.example"), wants)
+    assert not may_supply_document(Origin("python", "https://index.example"), wants, dt.date.min)
 
 
 def table(**entry: object) -> Settings:

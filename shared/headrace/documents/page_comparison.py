@@ -1,0 +1,76 @@
+"""Pages held against each other: what a mirror's page names, against what the origin's does.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from headrace.interface.hookspecs import Ecosystem
+from headrace.models import Artifact, Document, ServeDocument
+
+__all__ = ["LAGGED", "LIED", "agree", "compare", "is_older", "named", "proof"]
+
+#: Seconds without the right to give pages: after a page that lagged, after one that was false.
+LAGGED = 6 * 3600.0
+LIED = 30 * 24 * 3600.0
+
+
+def named(ecosystem: Ecosystem, plan: ServeDocument, document: Document) -> dict[str, Artifact]:
+    """List the files of a page; not what only the origin has beside them, which no mirror names."""
+    return {a.path: a for a in ecosystem.artifacts(document, plan) if a.mirrored}
+
+
+def is_older(
+    ecosystem: Ecosystem, plan: ServeDocument, offered: Document, before: Document | None
+) -> bool:
+    """Whether a client would see something vanish that it was shown before."""
+    theirs = named(ecosystem, plan, offered)
+    if not theirs:
+        return True
+    return before is not None and not named(ecosystem, plan, before).keys() <= theirs.keys()
+
+
+def agree(ecosystem: Ecosystem, ours: Artifact, theirs: Artifact) -> bool:
+    """Whether the origin's entry names the same bytes as the one that was handed out."""
+    if ours.digest is None:
+        return False
+    if theirs.digest is not None and theirs.digest.algorithm == ours.digest.algorithm:
+        return theirs.digest == ours.digest
+    # Different algorithms: the path itself must be the digest, and both have the path.
+    return proof(ecosystem, ours) is not None
+
+
+def proof(ecosystem: Ecosystem, artifact: Artifact) -> str | None:
+    """Return the URL whose existence at the origin proves (path, digest); None: there is none.
+
+    What the ecosystem says is checked, because everything hangs on it: the digest that the bytes
+    are held against must be spelt out by the path itself.
+    """
+    url = ecosystem.confirmation(artifact)
+    if url is None or artifact.digest is None:
+        return None
+    return url if artifact.digest.value in urlsplit(url).path.replace("/", "") else None
+
+
+def compare(
+    ecosystem: Ecosystem, plan: ServeDocument, offered: Document, own: Document
+) -> tuple[float, str] | None:
+    """Say for how long and why a page costs its mirror the right; None when it was right.
+
+    Both are read as if the origin had given them, so that the mirror's own claims are compared
+    and not what was made of them for safety.
+    """
+    claimed = named(ecosystem, plan, replace(offered, supplied_by=None))
+    true = named(ecosystem, plan, own)
+    for path in claimed.keys() & true.keys():
+        ours, theirs = claimed[path], true[path]
+        sizes = {ours.size, theirs.size} - {None}
+        if ours.digest != theirs.digest or len(sizes) > 1:
+            return LIED, f"names other bytes for {ours.name}"
+    missing, surplus = true.keys() - claimed.keys(), claimed.keys() - true.keys()
+    if missing or surplus:
+        return LAGGED, f"lacks {len(missing)} files of the origin's and has {len(surplus)} more"
+    return None
