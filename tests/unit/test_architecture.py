@@ -112,6 +112,7 @@ IMPURE = {
     "plugins/headrace_pip/keyring_backend.py": "entry file, asks the recorded state",
     "plugins/headrace_pip/tools/origins.py": "asks pip for its default index",
     "plugins/headrace_pip/credentials/netrc_and_keyring.py": "asks netrc and keyring",
+    "plugins/headrace_pip/credentials/keyring_child.py": "asks keyring, as a process of its own",
 }
 
 

@@ -21,35 +21,37 @@ from headrace.models import Credential, Mirror
 from headrace_docker.config_files import docker_config
 from headrace_docker.config_files.docker_config import OURS, RECORD, TOKEN
 
-__all__ = ["login"]
+__all__ = ["PATIENCE", "login"]
 
 _log = logging.getLogger("headrace.docker")
 
-#: Seconds for a helper.
-_PATIENCE = 4.5
+#: Seconds for a helper, which may wait for its user. The gateway goes on without it meanwhile, and
+#: has the login when it comes.
+PATIENCE = 30.0
 
 
-def login(mirror: Mirror) -> Credential | None:
+def login(mirror: Mirror, *, patience: float = PATIENCE) -> Credential | None:
     """Return the user's login at a mirror; None: nobody knows one that can be shown to it.
 
+    `patience` is in seconds, for the helper.
     An identity token is none: it is exchanged by an extra protocol that registries differ in.
     """
     env = environment()
     key = urlsplit(mirror.url).netloc
-    for found in _found(key, env):
+    for found in _found(key, env, patience):
         if found[0] != TOKEN:
             return Credential(*found)
         _log.info("the login at %s is an identity token, which only docker can show", key)
     return None
 
 
-def _found(key: str, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _found(key: str, env: Mapping[str, str], patience: float) -> Iterator[tuple[str, str]]:
     folder = Path(env.get(EnvVars.DOCKER_CONFIG) or Path.home() / ".docker")
     config = _read(folder / "config.json")
     helper = docker_config.helper_of(config, key)
     if helper == OURS:
         helper = _recorded(folder / RECORD)
-    if helper and (found := _ask(helper, key, env)):
+    if helper and (found := _ask(helper, key, env, patience)):
         yield found
     for path in (folder / "config.json", *_of_podman(env)):
         if found := docker_config.find(_read(path), key):
@@ -80,7 +82,7 @@ def _recorded(path: Path) -> str:
         return ""
 
 
-def _ask(helper: str, key: str, env: Mapping[str, str]) -> tuple[str, str] | None:
+def _ask(helper: str, key: str, env: Mapping[str, str], patience: float) -> tuple[str, str] | None:
     program = shutil.which(f"docker-credential-{helper}", path=env.get(EnvVars.PATH))
     if program is None:
         return None
@@ -90,7 +92,7 @@ def _ask(helper: str, key: str, env: Mapping[str, str]) -> tuple[str, str] | Non
             input=key,
             capture_output=True,
             text=True,
-            timeout=_PATIENCE,
+            timeout=patience,
             check=True,
         ).stdout
         table = json.loads(told)

@@ -8,27 +8,35 @@ does that, and asks again after a 401.
 from __future__ import annotations
 
 import json
+import logging
 import netrc
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from headrace.config import EnvVars, environment
 from headrace.models import Credential, Mirror, Origin
-from headrace_pip.credentials import recorded
+from headrace_pip.credentials import keyring_child, recorded
 
-__all__ = ["credential", "login"]
+__all__ = ["PATIENCE", "credential", "login"]
 
-#: Seconds for all of keyring; the gateway's own patience is a little more.
-_PATIENCE = 4.5
+_log = logging.getLogger("headrace.pip")
+
+#: Seconds for one process of a keyring. One that is locked waits for its user, who needs a while;
+#: the gateway goes on without it meanwhile, and has the answer when it comes.
+PATIENCE = 30.0
+#: How a program ends that does not understand its command line (argparse).
+_USAGE = 2
 
 
-def credential(origin: Origin) -> Credential | None:
-    """Return the credential, or None; never one for a public index."""
+def credential(origin: Origin, *, patience: float = PATIENCE) -> Credential | None:
+    """Return the credential, or None; never one for a public index.
+
+    `patience` is in seconds, for each process that is asked.
+    """
     if not origin.private:
         return None
     env = environment()
@@ -36,7 +44,7 @@ def credential(origin: Origin) -> Credential | None:
     user = known[0] if known else None
     if known and known[1]:
         return Credential(*known)
-    found = _from_netrc(origin.url, user, env) or _from_keyring(origin.url, user, env)
+    found = _from_netrc(origin.url, user, env) or _from_keyring(origin.url, user, env, patience)
     if found is None and known:
         found = known  # a token that stands where the user stands, without a password
     return Credential(*found) if found else None
@@ -62,50 +70,67 @@ def _from_netrc(url: str, user: str | None, env: Mapping[str, str]) -> tuple[str
     return None
 
 
-def _from_keyring(url: str, user: str | None, env: Mapping[str, str]) -> tuple[str, str] | None:
-    """Ask for the index's URL with and without the slash, then for its host, as pip and uv do."""
-    until = time.monotonic() + _PATIENCE
+def _from_keyring(
+    url: str, user: str | None, env: Mapping[str, str], patience: float
+) -> tuple[str, str] | None:
+    """Ask for the index's URL with and without the slash, then for its host, as pip and uv do.
+
+    Our own keyring first, then the user's: it may have the company's backend where ours has not.
+    """
     services = (f"{url}/", url, urlsplit(url).netloc)
-    for command in _keyrings(env):
-        for service in services:
-            if found := _ask(command, service, user, until):
-                return found
-    return None
-
-
-def _keyrings(env: Mapping[str, str]) -> Iterator[Sequence[str]]:
-    """Our own keyring, then the user's: it may have the company's backend where ours has not."""
-    yield sys.executable, "-m", "keyring"
     own = Path(sys.executable).parent
     program = shutil.which("keyring", path=env.get("PATH"))
-    if program and Path(program).parent != own:
-        yield (program,)
+    try:
+        if found := _ask_own(services, user, patience):
+            return found
+    except subprocess.TimeoutExpired as error:
+        _log.info("keyring gave no answer within %g s", error.timeout)
+    if program is None or Path(program).parent == own:
+        return None
+    try:
+        return _ask_program(program, services, user, patience)
+    except subprocess.TimeoutExpired as error:
+        # Another question would only ask the user again.
+        _log.info("%s gave no answer within %g s", program, error.timeout)
+        return None
 
 
-def _ask(
-    command: Sequence[str], service: str, user: str | None, until: float
+def _ask_own(services: Sequence[str], user: str | None, patience: float) -> tuple[str, str] | None:
+    """Ask in one process: each costs its start, which is much on a slow machine."""
+    # -P: the folder that the user happens to stand in must not supply modules.
+    words = (sys.executable, "-P", "-m", keyring_child.__name__)
+    done = _run(words, patience, json.dumps({"services": services, "user": user}))
+    return _understand(done.stdout, user) if done and not done.returncode else None
+
+
+def _ask_program(
+    program: str, services: Sequence[str], user: str | None, patience: float
 ) -> tuple[str, str] | None:
-    modes = [["--mode=creds", "--output=json", "get", service, *([user] if user else [])]]
-    if user:
-        modes.append(["get", service, user])
-    for mode in modes:
-        left = until - time.monotonic()
-        if left <= 0:
-            return None
-        try:
-            answer = subprocess.run(  # noqa: S603 - the user's keyring, no shell
-                [*command, *mode],
-                capture_output=True,
-                text=True,
-                timeout=left,
-                check=True,
-                stdin=subprocess.DEVNULL,
-            )
-        except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
-            continue
-        if found := _understand(answer.stdout, user):
+    """Ask by the command line, which takes one question at a time."""
+    modern = True
+    name = [user] if user else []
+    for service in services:
+        words = ("--mode=creds", "--output=json", "get", service, *name)
+        done = _run((program, *words), patience) if modern else None
+        if done is not None and done.returncode == _USAGE:
+            modern = False  # keyring before 25 knows no mode
+        if not modern:
+            done = _run((program, "get", service, *name), patience) if user else None
+        if done and not done.returncode and (found := _understand(done.stdout, user)):
             return found
     return None
+
+
+def _run(
+    words: Sequence[str], patience: float, asked: str = ""
+) -> subprocess.CompletedProcess[str] | None:
+    """Run a process; None where it cannot be. TimeoutExpired when it is not done in time."""
+    try:
+        return subprocess.run(  # noqa: S603 - the user's keyring, no shell
+            words, input=asked, capture_output=True, text=True, timeout=patience, check=False
+        )
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _understand(output: str, user: str | None) -> tuple[str, str] | None:

@@ -43,6 +43,7 @@ class MirrorLogins:
         mirrors: Iterable[Mirror],
         *,
         told: Callable[[str], None] = lambda _: None,
+        patience: float = PATIENCE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`mirrors` are the user's own; those without `login` are left alone. `told` hears, for
@@ -50,10 +51,13 @@ class MirrorLogins:
         """
         self._told = told
         self._plugins = plugins
+        self._patience = patience
         self._mirrors = {mirror.id: mirror for mirror in mirrors if mirror.login}
         self._clock = clock
         self._known: dict[str, _CachedLogin] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
+        self._began: dict[str, float] = {}
+        """When the look-up of a mirror's login began."""
 
     def may_be_asked(self, mirror: Mirror) -> bool:
         """Whether a mirror wants no login, or one that is known."""
@@ -63,14 +67,19 @@ class MirrorLogins:
         return known is not None and known.credential is not None
 
     async def load(self, ecosystem: str) -> None:
-        """Make sure that `headers` knows what is to be known soon."""
-        tasks = [
-            self._ask(mirror)
+        """Make sure that `headers` knows what is to be known soon. Who takes longer is waited for
+        once; what it says then is there for the next request.
+        """
+        wanted = [
+            mirror
             for mirror in self._mirrors.values()
             if mirror.ecosystem == ecosystem and not self._valid(mirror)
         ]
-        if tasks:
-            await asyncio.wait(tasks, timeout=PATIENCE)
+        tasks = [self._ask(mirror) for mirror in wanted]
+        last = max((self._began[mirror.id] for mirror in wanted), default=0.0)
+        left = last + self._patience - self._clock()
+        if tasks and left > 0:
+            await asyncio.wait(tasks, timeout=left)
 
     def headers(self, source: str, url: str) -> dict[str, str]:
         """Return the Authorization for a request at `url`, where it is that mirror's (RFC 7617)."""
@@ -89,6 +98,7 @@ class MirrorLogins:
     def _ask(self, mirror: Mirror) -> asyncio.Task[None]:
         task = self._asking.get(mirror.id)
         if task is None:
+            self._began[mirror.id] = self._clock()
             task = self._asking[mirror.id] = asyncio.ensure_future(self._look_up(mirror))
             task.add_done_callback(lambda _: self._asking.pop(mirror.id, None))
         return task

@@ -27,7 +27,8 @@ _log = logging.getLogger("headrace.credentials")
 #: Seconds that a credential is remembered; a rotated secret is found at the latest after that,
 #: and at once when the origin answers 401.
 LIFETIME = 300.0
-#: Seconds that a plugin may take (a keyring may ask the user to unlock it).
+#: Seconds that requests wait for a plugin (a keyring may ask the user to unlock it). What it says
+#: later is there for those that come then.
 PATIENCE = 5.0
 #: Longest silence of an origin, seconds.
 SILENCE = 10.0
@@ -39,6 +40,12 @@ LARGEST = 64 << 20
 class _CachedCredential:
     credential: Credential | None
     until: float
+
+
+@dataclass(frozen=True, slots=True)
+class _LookUp:
+    task: asyncio.Task[None]
+    began: float
 
 
 class OriginCredentials:
@@ -62,7 +69,7 @@ class OriginCredentials:
         self._patience = patience
         self._clock = clock
         self._known: dict[str, _CachedCredential] = {}
-        self._asking: dict[str, asyncio.Task[Credential | None]] = {}
+        self._asking: dict[str, _LookUp] = {}
         self._demanded: set[str] = set()
 
     async def load(self, origin: Origin) -> None:
@@ -80,16 +87,31 @@ class OriginCredentials:
         """Remember that an origin wants a credential, so that its names are nobody else's."""
         self._demanded.add(origin.url)
 
-    async def refresh(self, origin: Origin) -> bool:
-        """Ask the plugins again, after a 401; True when there is something new to show."""
-        before = self._known.get(origin.url)
-        task = self._asking.get(origin.url)
-        if task is None:
-            task = asyncio.ensure_future(self._look_up(origin))
-            self._asking[origin.url] = task
-            task.add_done_callback(lambda _: self._asking.pop(origin.url, None))
-        credential = await asyncio.shield(task)
-        return credential is not None and (before is None or before.credential != credential)
+    async def refresh(self, origin: Origin) -> None:
+        """Ask the plugins again, after a 401.
+
+        All who ask meanwhile share one look-up and what is left of the patience with it: a keyring
+        that waits for its user is waited for once.
+        """
+        look_up = self._asking.get(origin.url)
+        if look_up is None:
+            look_up = self._begin(origin)
+        left = self._patience - (self._clock() - look_up.began)
+        if not look_up.task.done() and left > 0:
+            await asyncio.wait({look_up.task}, timeout=left)
+            if not look_up.task.done():
+                _log.warning("no credential for %s within %g s", origin.url, self._patience)
+        if origin.url not in self._known:
+            # Not for long: whatever comes of the look-up takes its place.
+            self._known[origin.url] = _CachedCredential(
+                self._recorded.get(origin.url), self._clock()
+            )
+
+    def _begin(self, origin: Origin) -> _LookUp:
+        task = asyncio.ensure_future(self._look_up(origin))
+        task.add_done_callback(lambda _: self._asking.pop(origin.url, None))
+        made = self._asking[origin.url] = _LookUp(task, self._clock())
+        return made
 
     def headers(self, origin: Origin, url: str) -> dict[str, str]:
         """Return the Authorization for a request at `url`, where trust allows it (RFC 7617)."""
@@ -105,18 +127,12 @@ class OriginCredentials:
         known = self._known.get(origin.url)
         return known is not None and self._clock() < known.until
 
-    async def _look_up(self, origin: Origin) -> Credential | None:
-        credential: Credential | None = None
+    async def _look_up(self, origin: Origin) -> None:
         # Nobody is asked about a public origin; one that demanded a credential is not public.
         private = replace(origin, private=True)
-        try:
-            async with asyncio.timeout(self._patience):
-                credential = await in_a_thread(lambda: self._plugins.credential(private))
-        except TimeoutError:
-            _log.warning("no credential for %s within %g s", origin.url, self._patience)
+        credential = await in_a_thread(lambda: self._plugins.credential(private))
         credential = credential or self._recorded.get(origin.url)
         self._known[origin.url] = _CachedCredential(credential, self._clock() + self._lifetime)
-        return credential
 
 
 async def in_a_thread(call: Callable[[], Credential | None]) -> Credential | None:
@@ -188,9 +204,12 @@ class OriginClient:
         if answer.status != 401 or token or not trust.may_see_credential(origin, url):
             return answer
         self._credentials.demanded(origin)
-        if not await self._credentials.refresh(origin):
+        better = self._credentials.headers(origin, url)
+        if better == shown:  # else it came while the origin was asked
+            await self._credentials.refresh(origin)
+            better = self._credentials.headers(origin, url)
+        if better == shown:
             return answer
-        shown = self._credentials.headers(origin, url)
         return await self._client.fetch(
-            url, method=method, headers={**given, **shown}, limit=limit, timeout=timeout
+            url, method=method, headers={**given, **better}, limit=limit, timeout=timeout
         )

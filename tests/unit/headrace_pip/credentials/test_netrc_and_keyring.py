@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -50,6 +51,12 @@ def keyring_program(home: Path, body: str) -> None:
     path.chmod(0o755)
 
 
+def shell_keyring(home: Path, body: str) -> None:
+    """Give the user a keyring that starts in no time."""
+    keyring_program(home, "")
+    (home / "bin" / "keyring").write_text(f"#!/bin/sh\n{body}\n")
+
+
 def test_what_stood_in_the_url_comes_first(home: Path) -> None:
     record(home, Credential("me", "from-url"))
     netrc(home, "machine corp.example login me password from-netrc\n")
@@ -91,7 +98,7 @@ def test_an_old_keyring_program_is_asked_in_its_own_way(home: Path) -> None:
     record(home, Credential("me", ""))
     keyring_program(
         home,
-        "if '--mode=creds' in sys.argv: sys.exit('usage')\n"
+        "if '--mode=creds' in sys.argv: sys.exit(2)\n"
         "print('old' if sys.argv[1:] == ['get', 'https://corp.example/simple/', 'me'] else '')",
     )
     assert netrc_and_keyring.credential(PRIVATE) == Credential("me", "old")
@@ -106,12 +113,97 @@ def test_the_host_alone_is_asked_last(home: Path) -> None:
     assert netrc_and_keyring.credential(PRIVATE) == Credential("k", "host")
 
 
-def test_a_keyring_that_waits_for_the_user_is_not_waited_for(
+def test_a_keyring_that_waits_for_its_user_is_asked_once_and_ended(home: Path) -> None:
+    started = home / "started"
+    shell_keyring(home, f"echo >> {started}; exec /bin/sleep 600")
+    assert netrc_and_keyring.credential(PRIVATE, patience=3.0) is None
+    assert started.read_text() == "\n"
+
+
+#: A keyring's backend that writes down which process asks it for what, and takes its time.
+BACKEND = """
+import os, pathlib, time
+from keyring.backend import KeyringBackend
+from keyring.credentials import SimpleCredential
+class Ring(KeyringBackend):
+    priority = 1
+    def set_password(self, service, username, password):
+        raise NotImplementedError
+    def get_password(self, service, username):
+        return None
+    def get_credential(self, service, username):
+        print("a word of the store's own")
+        with (pathlib.Path(__file__).parent / "asked").open("a") as file:
+            print(os.getpid(), service, username, file=file)
+        {body}
+"""
+
+
+def ring(home: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> Path:
+    """Give our own interpreter a backend; return what it writes down."""
+    folder = home / "backends"
+    folder.mkdir()
+    (folder / "company_ring.py").write_text(BACKEND.replace("{body}", body))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "company_ring.Ring")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+    return folder / "asked"
+
+
+@pytest.mark.parametrize("user", [None, "me"])
+def test_one_process_answers_all_that_a_login_needs(
+    home: Path, monkeypatch: pytest.MonkeyPatch, user: str | None
+) -> None:
+    if user:
+        record(home, Credential(user, ""))
+    body = "return SimpleCredential('k', 'ring') if service == 'corp.example' else None"
+    asked = ring(home, monkeypatch, body)
+    assert netrc_and_keyring.credential(PRIVATE) == Credential("k", "ring")
+    lines = [line.split() for line in asked.read_text().splitlines()]
+    services = ["https://corp.example/simple/", "https://corp.example/simple", "corp.example"]
+    assert [(service, name) for _, service, name in lines] == [(s, str(user)) for s in services]
+    assert len({process for process, _, _ in lines}) == 1
+
+
+def test_a_store_that_raises_does_not_hide_what_the_next_question_finds(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(netrc_and_keyring, "_PATIENCE", 1.0)
-    keyring_program(home, "time.sleep(60)")
-    assert netrc_and_keyring.credential(PRIVATE) is None
+    ring(
+        home,
+        monkeypatch,
+        "if 'https' in service: raise RuntimeError('locked')\n"
+        "        return SimpleCredential('k', 'ring')",
+    )
+    assert netrc_and_keyring.credential(PRIVATE) == Credential("k", "ring")
+
+
+def test_the_time_that_one_keyring_takes_is_not_taken_from_the_next_one(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring(home, monkeypatch, "time.sleep(600)")
+    shell_keyring(home, 'echo \'{"username": "k", "password": "theirs"}\'')
+    assert netrc_and_keyring.credential(PRIVATE, patience=3.0) == Credential("k", "theirs")
+
+
+def test_an_old_keyring_is_told_of_modes_once(home: Path) -> None:
+    record(home, Credential("me", ""))
+    asked = home / "asked"
+    keyring_program(
+        home,
+        f"print(*sys.argv[1:], file=open({str(asked)!r}, 'a'))\n"
+        "sys.exit(2 if '--mode=creds' in sys.argv else 1)",
+    )
+    assert netrc_and_keyring.credential(PRIVATE) == Credential("me", "")
+    modes = [line.split()[0] for line in asked.read_text().splitlines()]
+    assert modes == ["--mode=creds", "get", "get", "get"]
+
+
+def test_a_keyring_of_today_is_asked_each_question_once(home: Path) -> None:
+    record(home, Credential("me", ""))
+    asked = home / "asked"
+    keyring_program(home, f"print(*sys.argv[1:], file=open({str(asked)!r}, 'a'))\nsys.exit(1)")
+    assert netrc_and_keyring.credential(PRIVATE) == Credential("me", "")
+    assert len(asked.read_text().splitlines()) == 3
 
 
 def test_nobody_knows(home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import datetime as dt
 import threading
@@ -13,8 +14,10 @@ import pytest
 from headrace.config import Settings
 from headrace.errors import ConfigurationError
 from headrace.interface.hookspecs import hookimpl
+from headrace.interface.manager import Plugins
 from headrace.models import Credential, Mirror, Origin
 from headrace.policy.trust import may_supply_document
+from headrace.upstream.auth.mirror_logins import MirrorLogins
 from lib import wheels
 from lib.app import App, mirror
 from lib.index import Index
@@ -31,11 +34,13 @@ class Vault:
     def __init__(self, login: Credential | None, *, locked: threading.Event | None = None) -> None:
         self.known = login
         self.locked = locked
+        self.began = threading.Event()
         self.asked: list[str] = []
 
     @hookimpl
     def headrace_login(self, mirror: Mirror) -> Credential | None:
         self.asked.append(mirror.id)
+        self.began.set()
         if self.locked is not None:
             self.locked.wait(20)
         return self.known
@@ -98,6 +103,29 @@ def test_mirror_whose_login_nobody_knows_is_not_asked(
         locked.set()
     assert vault.asked == ["closed"]
     assert not lab.closed.seen
+
+
+def test_login_that_comes_late_is_there_for_the_next_request_and_is_waited_for_once() -> None:
+    locked = threading.Event()
+    vault = Vault(RIGHT, locked=locked)
+    wants = mirror("m", "https://m.example", login=True)
+    now = [1000.0]
+
+    async def work() -> None:
+        plugins = Plugins([vault], entry_points=False)
+        logins = MirrorLogins(plugins, [wants], patience=3600, clock=lambda: now[0])
+        first = asyncio.ensure_future(logins.load("python"))
+        await asyncio.to_thread(vault.began.wait)
+        now[0] += 3601
+        await logins.load("python")  # returns at once, else the test would not end
+        assert not logins.may_be_asked(wants)
+        locked.set()
+        await first
+        assert logins.may_be_asked(wants)
+        assert logins.headers("m", "https://m.example/v2/") == {"authorization": SHOWN}
+
+    asyncio.run(work())
+    assert vault.asked == ["m"]
 
 
 def test_wrong_login_costs_nobody_the_file(tmp_path: Path, lab: Lab) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from headrace.interface.hookspecs import hookimpl
+from headrace.interface.manager import Plugins
 from headrace.models import Credential, Origin
+from headrace.upstream.auth.origin_credentials import OriginClient, OriginCredentials
+from headrace.upstream.client import Client
+from headrace.upstream.responses import UpstreamResponse
 from lib import wheels
 from lib.app import App, mirror
 from lib.index import Index
@@ -170,6 +176,120 @@ def test_keyring_that_waits_for_its_user_holds_up_nobody_else(
         company.credential = None
         assert app.page("thing").status == 200
         unlocked.set()
+
+
+class Slow:
+    """A plugin whose keyring waits for its user; gives up at the end of the test."""
+
+    def __init__(self) -> None:
+        self.began, self.unlocked = threading.Event(), threading.Event()
+        self.asked = 0
+
+    @hookimpl
+    def headrace_credential(self, origin: Origin) -> Credential | None:
+        del origin
+        self.asked += 1
+        self.began.set()
+        self.unlocked.wait(60)
+        return RIGHT
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+COMPANY = Origin("python", "https://company.example/simple", private=True)
+
+
+async def known(credentials: OriginCredentials, origin: Origin) -> None:
+    while not credentials.headers(origin, f"{origin.url}/"):  # noqa: ASYNC110 - only looks
+        await asyncio.sleep(0.01)
+
+
+def test_login_that_comes_too_late_for_one_request_is_there_for_the_next() -> None:
+    slow = Slow()
+
+    async def work() -> None:
+        credentials = OriginCredentials(Plugins([slow], entry_points=False), patience=0.05)
+        await credentials.load(COMPANY)
+        assert credentials.headers(COMPANY, f"{COMPANY.url}/") == {}
+        slow.unlocked.set()
+        await known(credentials, COMPANY)
+        await credentials.load(COMPANY)
+        assert credentials.headers(COMPANY, f"{COMPANY.url}/") == {"authorization": basic(RIGHT)}
+
+    asyncio.run(work())
+    assert slow.asked == 1
+
+
+def test_a_keyring_that_waits_for_its_user_is_waited_for_once() -> None:
+    slow, clock = Slow(), Clock()
+
+    async def work() -> None:
+        plugins = Plugins([slow], entry_points=False)
+        credentials = OriginCredentials(plugins, patience=3600, clock=clock)
+        first = asyncio.ensure_future(credentials.load(COMPANY))
+        await asyncio.to_thread(slow.began.wait)
+        clock.now += 3601
+        await credentials.load(COMPANY)  # returns at once, else the test would not end
+        await credentials.refresh(COMPANY)
+        assert not first.done()
+        slow.unlocked.set()
+        await first
+
+    asyncio.run(work())
+    assert slow.asked == 1
+
+
+def test_a_known_login_is_shown_while_a_slow_keyring_is_asked_again() -> None:
+    clock = Clock()
+    slow = Slow()
+    slow.unlocked.set()
+
+    async def work() -> None:
+        plugins = Plugins([slow], entry_points=False)
+        credentials = OriginCredentials(plugins, patience=0.05, lifetime=60, clock=clock)
+        await credentials.load(COMPANY)
+        await known(credentials, COMPANY)
+        slow.unlocked.clear()
+        clock.now += 61
+        await credentials.load(COMPANY)
+        assert slow.asked == 2
+        assert credentials.headers(COMPANY, f"{COMPANY.url}/")
+        slow.unlocked.set()
+
+    asyncio.run(work())
+
+
+def test_login_that_comes_while_the_origin_is_asked_is_shown_after_its_401(
+    company: RecordingServer,
+) -> None:
+    slow = Slow()
+    origin = Origin("python", f"{company.url}/simple", private=True)
+
+    async def work() -> int:
+        credentials = OriginCredentials(Plugins([slow], entry_points=False), patience=0.05)
+
+        class Between(Client):
+            """Sends a request when the login of the one before it is known."""
+
+            async def fetch(self, url: str, **more: Any) -> UpstreamResponse:
+                slow.unlocked.set()
+                await known(credentials, origin)
+                return await super().fetch(url, **more)
+
+        client = Between({})
+        try:
+            asking = OriginClient(client, credentials)
+            return (await asking.fetch(origin, f"{origin.url}/thing/")).status
+        finally:
+            await client.aclose()
+
+    assert asyncio.run(work()) == 200
+    assert [seen.status for seen in company.seen] == [401, 200]
 
 
 def test_secret_is_in_no_page_of_the_gateway_and_no_log(
