@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -21,9 +22,8 @@ def replace(path: Path, content: bytes, *, mode: int, owner: tuple[int, int] | N
     )
     try:
         with os.fdopen(descriptor, "wb") as file:
-            if owner is not None and owner != (os.geteuid(), os.getegid()):
-                with contextlib.suppress(PermissionError):
-                    os.fchown(file.fileno(), *owner)
+            if owner is not None and sys.platform != "win32":
+                _give(file.fileno(), owner)
             Path(temporary).chmod(mode)
             file.write(content)
             file.flush()
@@ -36,9 +36,17 @@ def replace(path: Path, content: bytes, *, mode: int, owner: tuple[int, int] | N
     sync_folder(path.parent)
 
 
+if sys.platform != "win32":
+
+    def _give(descriptor: int, owner: tuple[int, int]) -> None:
+        if owner != (os.geteuid(), os.getegid()):
+            with contextlib.suppress(PermissionError):
+                os.fchown(descriptor, *owner)
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename or unlink in the folder survive a power cut, where the platform can."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

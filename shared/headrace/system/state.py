@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from headrace.errors import LocalError
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.models import Credential, Origin
 from headrace.system import atomic
+from headrace.system.locks import locked
 
 __all__ = ["State"]
 
@@ -85,8 +86,11 @@ class State:
         """Return the token, making one (256 bits) at first."""
         token = self.token()
         if token is None:
-            token = secrets.token_urlsafe(32)
-            self._write("token", token, secret=True)
+            with self._alone("token"):
+                token = self.token()  # another process may have been quicker
+                if token is None:
+                    token = secrets.token_urlsafe(32)
+                    self._write("token", token, secret=True)
         return token
 
     # -------------------------------------------------------------- off
@@ -132,7 +136,7 @@ class State:
     def _write(self, name: str, value: Any, *, secret: bool = False) -> None:
         shared = self.scope is Scope.SYSTEM
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o755 if shared else 0o700)
+            self.folder.mkdir(parents=True, exist_ok=True, mode=self._folder_mode)
             atomic.replace(
                 self.folder / name,
                 json.dumps(value, indent=1).encode() + b"\n",
@@ -140,15 +144,34 @@ class State:
                 owner=_owner(self.folder),
             )
         except OSError as error:
-            raise LocalError(
-                "state-unwritable",
-                f"{self.folder / name} cannot be written: {error.strerror or error}",
-                hint="check the disk and the folder's owner",
-            ) from error
+            raise _unwritable(self.folder / name, error) from error
+
+    @contextlib.contextmanager
+    def _alone(self, name: str) -> Iterator[None]:
+        """Let one process at a time make a file, where the file system has locks."""
+        with contextlib.ExitStack() as stack:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True, mode=self._folder_mode)
+                stack.enter_context(locked(self.folder / f"{name}.lock"))
+            except OSError as error:
+                raise _unwritable(self.folder / name, error) from error
+            yield
+
+    @property
+    def _folder_mode(self) -> int:
+        return 0o755 if self.scope is Scope.SYSTEM else 0o700
 
     def _forget(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             (self.folder / name).unlink()
+
+
+def _unwritable(path: Path, error: OSError) -> LocalError:
+    return LocalError(
+        "state-unwritable",
+        f"{path} cannot be written: {error.strerror or error}",
+        hint="check the disk and the folder's owner",
+    )
 
 
 def _owner(folder: Path) -> tuple[int, int] | None:

@@ -62,6 +62,7 @@ def test_the_machines_state_can_be_read_by_all_but_for_secrets(tmp_path: Path) -
     assert modes == {
         "origins.json": 0o600,
         "token": 0o600,
+        "token.lock": 0o600,
         "network.json": 0o600,
         "gateway.json": 0o644,
     }

@@ -7,6 +7,7 @@ had to be made are known, so that they can go away again.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,7 @@ def perform(step: FileStep) -> None:
     owner = _owner(path)
     for folder in missing_folders(path.parent):
         Path(folder).mkdir()
-        if owner:
+        if owner and sys.platform != "win32":
             os.chown(folder, *owner)
     atomic.replace(
         path, step.new, mode=0o644 if step.new_mode is None else step.new_mode, owner=owner
@@ -103,7 +104,7 @@ def perform(step: FileStep) -> None:
 
 def _owner(path: Path) -> tuple[int, int] | None:
     """Whose the file is; of a new one, whose the folder is when root writes into a home."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         return None
     while not path.exists():
         path = path.parent

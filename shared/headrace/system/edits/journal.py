@@ -11,13 +11,13 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from headrace.config import EnvVars
 from headrace.errors import ConflictError, LocalError
 from headrace.interface.hookspecs import FileEdit, Reload
 from headrace.system import atomic
@@ -31,6 +31,7 @@ from headrace.system.edits.file_step import (
     remove_empty,
     target,
 )
+from headrace.system.locks import locked
 
 __all__ = ["Journal", "JournalEntry", "UndoResult", "Withdraw"]
 
@@ -302,23 +303,28 @@ class Journal:
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
-        try:
-            made = missing_folders(self.path.parent)
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            for folder in made:
-                Path(folder).chmod(0o700 if folder == str(self.path.parent) else 0o755)
-            file = (self.path.parent / f"{self.path.name}.lock").open("ab")
-        except OSError as error:
-            raise LocalError(
-                "journal-unwritable",
-                f"{self.path.parent} cannot be written: {error.strerror or error}",
-                hint="nothing was changed; check the folder's owner",
-            ) from error
-        with file:
-            if os.name != "nt":
-                import fcntl  # noqa: PLC0415 - not on Windows
-
-                fcntl.flock(file, fcntl.LOCK_EX)
+        """One process at a time, on every platform."""
+        with contextlib.ExitStack() as stack:
+            try:
+                made = missing_folders(self.path.parent)
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                for folder in made:
+                    Path(folder).chmod(0o700 if folder == str(self.path.parent) else 0o755)
+                held = stack.enter_context(locked(self.path.with_name(f"{self.path.name}.lock")))
+            except OSError as error:
+                raise LocalError(
+                    "journal-unwritable",
+                    f"{self.path.parent} cannot be written: {error.strerror or error}",
+                    hint="nothing was changed; check the folder's owner",
+                ) from error
+            if not held:
+                # Two at once could each lose what the other wrote of what files were before.
+                raise LocalError(
+                    "journal-unlockable",
+                    f"{self.path.parent} is on a file system that knows no locks",
+                    hint=f"set {EnvVars.HEADRACE_HOME} to a folder on a disk of this machine, or "
+                    "use `headrace run`, which writes no tool's files; nothing was changed",
+                )
             yield
 
     def _load(self) -> tuple[tuple[JournalEntry, ...], tuple[FileStep, ...]]:

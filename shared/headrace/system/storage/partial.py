@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from headrace.errors import StoreError
-from headrace.system.storage.locks import try_lock
+from headrace.system.locks import try_lock
 from headrace.transfer.range_set import RangeSet
 
 __all__ = ["Partial", "is_same"]

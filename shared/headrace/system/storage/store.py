@@ -29,7 +29,7 @@ from pathlib import Path
 
 from headrace.errors import StoreError
 from headrace.models import Digest
-from headrace.system.storage.locks import locked, try_lock
+from headrace.system.locks import locked, try_lock
 from headrace.system.storage.partial import Partial, is_same
 
 __all__ = ["Partial", "Store", "StoredFile"]
