@@ -28,7 +28,7 @@ from lib.conda.world import (
 )
 from lib.faults import SIZE
 from lib.gateway import headrace
-from lib.ports import free_port
+from lib.ports import free_port, refusing
 from lib.servers import RecordingServer
 
 NAMES = CONDAS or [NEWEST]
@@ -38,10 +38,10 @@ ALPHA, BETA = package("alpha", depends=["beta"]), package("beta")
 
 
 def conda_of(made: World, name: str, gateway: str = "", more: str = "") -> Conda:
-    """Make a conda that is pointed at a gateway which nobody started."""
+    """Make a conda that is pointed at a gateway which nobody started, and nobody can."""
     conda = make_client(name, made.root / "client")
     assert isinstance(conda, Conda)
-    made.route(conda, gateway or f"http://127.0.0.1:{free_port()}", more=more)
+    made.route(conda, gateway or made.stack.enter_context(refusing()), more=more)
     return conda
 
 
@@ -196,7 +196,7 @@ def test_offline_asks_nobody_and_says_nothing(world: MakeWorld, name: str) -> No
 @pytest.mark.parametrize("name", NAMES if ALL else [NEWEST, OLDEST])
 def test_gateway_is_reached_past_a_proxy(world: MakeWorld, name: str, where: str) -> None:
     made = world(ALPHA, BETA, mirrors=0)
-    dead = f"http://127.0.0.1:{free_port()}"
+    dead = made.stack.enter_context(refusing())
     conda = made.conda(name)
     if where == "environment":
         for variable in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"):
