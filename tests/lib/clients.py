@@ -41,7 +41,23 @@ def cache() -> Path:
     return Path(named) if named else Path.home() / ".cache" / "headrace-tests"
 
 
+class UnavailableError(Exception):
+    """A tool that is not on this machine cannot be brought from the index."""
+
+    def __init__(self, what: str, cause: object) -> None:
+        text = getattr(cause, "stderr", None) or cause
+        super().__init__(f"{what} cannot be had: {str(text).strip()[-200:]}")
+
+
 def tool(project: str, version: str) -> Path:
+    """Give the folder with an unpacked wheel of a tool, or skip the test."""
+    try:
+        return fetched(project, version)
+    except UnavailableError as error:
+        pytest.skip(str(error))
+
+
+def fetched(project: str, version: str) -> Path:
     """Give the folder with an unpacked wheel of a tool, fetching it when it is not there yet."""
     place = cache() / f"{project}-{version}"
     if place.exists():
@@ -53,8 +69,7 @@ def tool(project: str, version: str) -> Path:
         try:
             subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
         except (subprocess.SubprocessError, OSError) as error:
-            text = getattr(error, "stderr", None) or str(error)
-            pytest.skip(f"{project} {version} cannot be had: {str(text).strip()[-200:]}")
+            raise UnavailableError(f"{project} {version}", error) from error
         (wheel,) = Path(scratch).glob("*.whl")
         unpacked = Path(scratch) / "unpacked"
         with zipfile.ZipFile(wheel) as archive:

@@ -7,11 +7,11 @@ import json
 import pytest
 
 from lib.conda.channels import package
-from lib.conda.clients import NO_BASE, find_bases
+from lib.conda.clients import find_bases, no_base
 from lib.conda.user import User
 
 if not find_bases():
-    pytest.skip(NO_BASE, allow_module_level=True)
+    pytest.skip(no_base(), allow_module_level=True)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from lib.clients import ALL
 from lib.conda.channels import MODIFIED, SHARDS, Channel, package, read_shard
 from lib.conda.clients import Conda
-from lib.conda.world import CONDAS, NEWEST, MakeWorld, World, knows_shards
+from lib.conda.world import CONDAS, NEWEST, MakeWorld, World, first_document
 from lib.servers import Reply
 
 NOTICES = Reply(
@@ -231,8 +231,7 @@ def test_conda_asks_the_origin_nothing_twice(world: MakeWorld, name: str) -> Non
         assert set(conda.meta("env")) == {"alpha", "beta"}
     asked = [seen.path for seen in made.origin.seen if not seen.path.endswith("/notices.json")]
     assert sorted(asked) == sorted(set(asked))
-    wanted = SHARDS if knows_shards(name) else "current_repodata.json.zst"
-    assert f"/conda-forge/noarch/{wanted}" in asked
+    assert f"/conda-forge/noarch/{first_document(name)}" in asked
     made.assert_through()
 
 
@@ -241,4 +240,5 @@ def test_conda_whose_copy_is_current_is_told_so(world: MakeWorld) -> None:
     conda = made.conda()
     made.install(conda, "one", "alpha").ok()
     told = conda.create("two", "alpha", channel=made.url, options=("-vvv",)).ok()
-    assert f'"GET {made.at_gateway}/noarch/{SHARDS} HTTP/1.1" 304' in told.out + told.err
+    path = f"{made.at_gateway}/noarch/{first_document(NEWEST)}"
+    assert f'"GET {path} HTTP/1.1" 304' in told.out + told.err

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from lib.conda.bases import throw_away
-from lib.conda.clients import NO_BASE, Base, chosen_bases, find_bases
+from lib.conda.clients import Base, chosen_bases, find_bases, no_base
 from lib.conda.user import User, ended
 from lib.servers import RecordingServer
 
 if not find_bases():
-    pytest.skip(NO_BASE, allow_module_level=True)
+    pytest.skip(no_base(), allow_module_level=True)
 
 BASES = {base.version: base for base in chosen_bases()}
 SOURCE = Path(__file__).resolve().parents[3]

@@ -13,7 +13,7 @@ from urllib.parse import quote_plus
 import pytest
 
 from lib.clients import ALL
-from lib.conda.clients import NO_BASE, Base, Conda, chosen_bases, find_base
+from lib.conda.clients import Base, Conda, chosen_bases, find_base, no_base
 from lib.conda.world import inside_alone
 from lib.ports import free_port
 from lib.servers import RecordingServer
@@ -23,7 +23,7 @@ TOKEN = "tk-0123456789-abcdef"
 CLOUD = "https://conda.anaconda.org"
 FILE = "noarch/repodata.json"
 
-pytestmark = pytest.mark.skipif(find_base() is None, reason=NO_BASE)
+pytestmark = pytest.mark.skipif(find_base() is None, reason=no_base())
 
 _SCRIPT = """
 import json, sys

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lib.conda.channels import SHARDS, Channel, Package, package, read_shard
-from lib.conda.clients import NO_BASE, Conda, Rattler, find_base, need_base
+from lib.conda.clients import Conda, Rattler, find_base, need_base, no_base
 from lib.conda.world import CLIENTS, MB, knows_shards
 from lib.servers import RecordingServer, Seen
 
@@ -76,7 +76,7 @@ def asked(requests: list[Seen]) -> set[tuple[str, str, int]]:
 def test_a_base_is_found_or_its_absence_is_explained() -> None:
     base = find_base()
     if base is None:
-        pytest.skip(NO_BASE)
+        pytest.skip(no_base())
     assert base.release >= (24,)
     assert "classic" in base.solvers
 

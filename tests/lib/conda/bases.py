@@ -4,6 +4,7 @@ behind a virtual environment of the test's own.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -103,7 +104,7 @@ def throw_away(prefix: Path, base: Base, *, headrace: bool = False) -> Base:
     script.chmod(0o755)
     (prefix / "condabin").mkdir()
     shutil.copy(script, prefix / "condabin" / "conda")
-    return Base(prefix, base.version)
+    return dataclasses.replace(base, root=prefix)
 
 
 def at(

@@ -1,7 +1,8 @@
 """Real conda and py-rattler, each in a home of its own and with no setting of this machine.
 
-conda is not on the Python index. It is looked for where people have it, and driven as
-``BASE/bin/python -m conda``; a test that needs one skips with `NO_BASE` where there is none.
+conda is looked for where people have it, and driven as ``BASE/bin/python -m conda``; where nobody
+has one it is made of what the Python index has. A test that needs one skips with `no_base`'s reason
+where that fails too.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from typing import Any
 
 import pytest
 
-from lib.clients import ALL, Result
+from lib.clients import ALL, Result, UnavailableError
+from lib.conda import from_index
 
 SOLVERS = {
     "rattler": "conda_rattler_solver",
@@ -30,10 +32,6 @@ SOLVERS = {
     "classic": "conda",
 }
 """Solvers, the best first, and the package of each."""
-NO_BASE = (
-    "no conda here: none named by HEADRACE_TEST_CONDA, on PATH, in /opt/conda*, ~/miniforge3, "
-    "~/miniconda3"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,8 @@ class Base:
 
     root: Path
     version: str
+    sat_solver: str = ""
+    """What its classic solver is to use; empty: its own choice."""
 
     @property
     def python(self) -> Path:
@@ -61,17 +61,41 @@ class Base:
 
 
 @functools.cache
-def find_bases() -> tuple[Base, ...]:
-    """Give all condas of this machine, the newest first; one that is named is the only one."""
+def _search() -> tuple[tuple[Base, ...], str]:
+    """Look for all condas, the newest first; with them why there is none, and what would help."""
     found: dict[Path, Base] = {}
     for place in _places():
         if place.exists() and place.resolve() not in found and (version := _version(place)):
             found[place.resolve()] = Base(place, version)
-    return tuple(sorted(found.values(), key=lambda base: base.release, reverse=True))
+    why = f"no conda in {_named()}, which HEADRACE_TEST_CONDA names: a base has bin/python"
+    if not _named() and (ALL or not found):
+        try:
+            made = from_index.base()
+        except UnavailableError as error:
+            why = (
+                f"{error}; a conda of your own will do, on PATH, in /opt/conda*, ~/miniforge3, "
+                "~/miniconda3, or named by HEADRACE_TEST_CONDA"
+            )
+        else:
+            found[made] = Base(made, from_index.VERSION, from_index.SAT_SOLVER)
+    return tuple(sorted(found.values(), key=lambda base: base.release, reverse=True)), why
+
+
+def find_bases() -> tuple[Base, ...]:
+    """Give all condas of this machine, the newest first; one that is named is the only one.
+
+    That of the index is among them where there is no other, or where every client is to be tried.
+    """
+    return _search()[0]
+
+
+def no_base() -> str:
+    """Say why there is no conda, where there is none, and what would help."""
+    return _search()[1]
 
 
 def find_base() -> Base | None:
-    """Give the newest conda of this machine; None where there is none, for `NO_BASE`'s reason."""
+    """Give the newest conda of this machine; None where there is none, for `no_base`'s reason."""
     return next(iter(find_bases()), None)
 
 
@@ -85,13 +109,16 @@ def need_base() -> Base:
     """Give the newest conda, or skip the test."""
     base = find_base()
     if base is None:
-        pytest.skip(NO_BASE)
+        pytest.skip(no_base())
     return base
 
 
+def _named() -> str:
+    return os.environ.get("HEADRACE_TEST_CONDA", "")
+
+
 def _places() -> Iterator[Path]:
-    named = os.environ.get("HEADRACE_TEST_CONDA")
-    if named:
+    if named := _named():
         yield from (Path(place) for place in named.split(os.pathsep))
         return
     if script := shutil.which("conda"):
@@ -206,6 +233,8 @@ class Conda:
             "CONDA_NOTIFY_OUTDATED_CONDA": "false",
             **self.variables,
         }
+        if self.base.sat_solver:
+            self.variables["CONDA_SAT_SOLVER"] = self.base.sat_solver
         self.configure()
 
     @property

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from lib.clients import Result
-from lib.conda.channels import DOCUMENTS_LAST, Channel, Package, package, twin
-from lib.conda.clients import NO_BASE, Base, Conda, Rattler, chosen_bases
+from lib.conda.channels import DOCUMENTS_LAST, SHARDS, Channel, Package, package, twin
+from lib.conda.clients import Base, Conda, Rattler, chosen_bases, no_base
 from lib.faults import SIZE, Fault, faults_in
 from lib.gateway import Gateway, TestMirror
 from lib.servers import RecordingServer, Seen
@@ -72,13 +72,18 @@ CLASSIC = next((name for name in CONDAS if name.endswith("classic")), "conda-cla
 def make_client(name: str, home: Path) -> Client:
     """Make a client by its name, or skip the test."""
     if name not in CLIENTS:
-        pytest.skip(NO_BASE)
+        pytest.skip(no_base())
     return CLIENTS[name](home)
 
 
 def knows_shards(name: str) -> bool:
     """Older condas with the rattler solver take flat pages; the classic solver always does."""
     return name == "py-rattler" or bool(re.fullmatch(r"conda-2[6-9]\..*-rattler", name))
+
+
+def first_document(name: str) -> str:
+    """What a client asks a channel for first that has everything."""
+    return SHARDS if knows_shards(name) else "current_repodata.json.zst"
 
 
 def inside_alone(folder: Path) -> Path:
