@@ -9,9 +9,11 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import fnmatch
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 __all__ = [
     "Artifact",
@@ -62,6 +64,18 @@ class Digest:
         """Read ``algorithm:hex``; ValueError when it is anything else."""
         algorithm, _, value = text.partition(":")
         return cls(algorithm, value.lower())
+
+    def hasher(self) -> Any:
+        """Return a fresh hash object of this algorithm, with the interface of hashlib's."""
+        if self.algorithm == "blake2b_256":  # hashlib has no name for it
+            return hashlib.blake2b(digest_size=32)
+        return hashlib.new(self.algorithm)
+
+    def is_of(self, content: bytes) -> bool:
+        """Say whether `content` has this digest."""
+        hasher = self.hasher()
+        hasher.update(content)
+        return bool(hasher.hexdigest() == self.value)
 
     def __str__(self) -> str:
         """Write ``algorithm:hex``."""

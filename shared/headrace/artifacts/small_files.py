@@ -7,7 +7,6 @@ pages use; and beside it the nearest mirror, where one is much nearer. The diges
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
@@ -26,8 +25,6 @@ _log = logging.getLogger("headrace.small")
 
 #: Bytes of small artifacts in memory; a METADATA file has some 10 kB.
 MEMORY = 4 * 1024 * 1024
-#: hashlib's names for the algorithms that `Digest` knows.
-_HASHES = {"blake2b_256": lambda data: hashlib.blake2b(data, digest_size=32).hexdigest()}
 
 
 class SmallFiles:
@@ -189,9 +186,7 @@ class SmallFiles:
         await asyncio.gather(*self._keeping, return_exceptions=True)
 
     def _check(self, artifact: Artifact, digest: Digest, content: bytes) -> None:
-        special = _HASHES.get(digest.algorithm)
-        found = special(content) if special else hashlib.new(digest.algorithm, content).hexdigest()
-        if found != digest.value:
+        if not digest.is_of(content):
             raise IntegrityError(
                 "wrong-digest",
                 f"{for_display(artifact.url)} has not the digest that its origin's page gives",

@@ -351,9 +351,7 @@ class DownloadReader:
             if run.spool is not None:
                 hasher = await run.spool.front_hasher(self.position)
             elif self.position == 0:
-                from headrace.download.spool import hasher_for  # noqa: PLC0415
-
-                hasher = hasher_for(self.artifact.digest)
+                hasher = self.artifact.digest.hasher()
         async for data in stream_without_disk(
             run,
             self._downloader.context,

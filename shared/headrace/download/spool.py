@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import time
 from typing import Any, Protocol
 
@@ -16,7 +15,7 @@ from headrace.errors import StoreError
 from headrace.models import Digest
 from headrace.transfer.range_set import RangeSet
 
-__all__ = ["MemoryFile", "Spool", "SpoolFile", "hasher_for"]
+__all__ = ["MemoryFile", "Spool", "SpoolFile"]
 
 #: Bytes that one call to the thread hashes.
 _STRETCH = 4 << 20
@@ -65,13 +64,6 @@ class MemoryFile:
         """Nothing to do: the spool knows what counts."""
 
 
-def hasher_for(digest: Digest) -> Any:
-    """Return a fresh hash object of a digest's algorithm."""
-    if digest.algorithm == "blake2b_256":
-        return hashlib.blake2b(digest_size=32)
-    return hashlib.new(digest.algorithm)
-
-
 class Spool:
     """The bytes of one file, what of them is there, and how far they are hashed."""
 
@@ -81,7 +73,7 @@ class Spool:
         self.size = size
         self.written = RangeSet((low, min(high, size)) for low, high in file.have if low < size)
         self._digest = digest
-        self._hasher = hasher_for(digest) if digest else None
+        self._hasher = digest.hasher() if digest else None
         self._hashed = 0
         self._calm = 0
         self._full = asyncio.Event()
@@ -117,7 +109,7 @@ class Spool:
         self.written.remove(start, end)
         self.file.forget(start, end)
         if start < self._hashed and self._digest:
-            self._hasher, self._hashed = hasher_for(self._digest), 0
+            self._hasher, self._hashed = self._digest.hasher(), 0
 
     @property
     def share(self) -> float:
@@ -168,6 +160,6 @@ class Spool:
         assert self._digest is not None
         if self._hasher is not None and self._hashed == offset:
             return self._hasher.copy()
-        hasher = hasher_for(self._digest)
+        hasher = self._digest.hasher()
         await asyncio.to_thread(self._hash, hasher, 0, offset)
         return hasher

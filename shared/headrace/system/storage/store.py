@@ -114,7 +114,7 @@ class Store:
     def _still_right(self, path: Path, digest: Digest) -> bool:
         try:
             with path.open("rb") as file:
-                right = hash_of(file.fileno(), digest.algorithm) == digest.value
+                right = has_digest(file.fileno(), digest)
         except OSError:
             return False
         if not right:
@@ -296,11 +296,10 @@ class Store:
             self._evict()
 
 
-def hash_of(fd: int, algorithm: str) -> str:
-    """Return the hex digest of an open file's bytes from its current position on."""
-    digest = hashlib.blake2b(digest_size=32) if algorithm == "blake2b_256" else None
+def has_digest(fd: int, digest: Digest) -> bool:
+    """Say whether an open file's bytes, from its current position on, have this digest."""
     with os.fdopen(os.dup(fd), "rb", buffering=0) as file:
-        return hashlib.file_digest(file, lambda: digest or hashlib.new(algorithm)).hexdigest()
+        return hashlib.file_digest(file, digest.hasher).hexdigest() == digest.value
 
 
 def _scan(folder: Path) -> list[os.DirEntry[str]]:
