@@ -153,7 +153,7 @@ class Downloader:
             if large and not turn:
                 turn = await self._wait_for_turn(run)
             await run.over.wait()
-            if run.diskless:
+            if run.storage.diskless:
                 await run.left.wait()
         finally:
             if turn:
@@ -251,7 +251,7 @@ class DownloadReader:
     @property
     def path(self) -> Path | None:
         """The whole, checked file, where it is in the store already."""
-        stored = self._stored or (self._run.stored if self._run else None)
+        stored = self._stored or (self._run.storage.stored if self._run else None)
         return stored.path if stored else None
 
     @property
@@ -282,7 +282,7 @@ class DownloadReader:
         small = known is not None and known <= WHOLE_BELOW
         with contextlib.suppress(TimeoutError):
             patience = _HEADERS if known is not None else GIVE_UP
-            event = run.over if small and not run.diskless else run.answered
+            event = run.over if small and not run.storage.diskless else run.answered
             # Counted from the download's start: who asks again, or comes late, waits no longer.
             await asyncio.wait_for(event.wait(), max(0.0, patience - run.age))
         if run.failure is not None:
@@ -323,7 +323,7 @@ class DownloadReader:
                 if data:
                     self.position += len(data)
                     yield data
-                elif run.diskless:
+                elif run.storage.diskless:
                     async for data in self._plainly(run, start, end):
                         self.position += len(data)
                         yield data
@@ -335,7 +335,7 @@ class DownloadReader:
             self.reading = False
 
     def _next(self, run: DownloadTask, end: int) -> bytes:
-        spool = run.spool
+        spool = run.storage.spool
         if spool is None:
             return b""
         limit = min(spool.written.run_end(self.position), run.horizon, end)
@@ -348,8 +348,8 @@ class DownloadReader:
     async def _plainly(self, run: DownloadTask, start: int, end: int) -> AsyncIterator[bytes]:
         hasher = None
         if self.artifact.digest is not None and end == run.size and start == 0:
-            if run.spool is not None:
-                hasher = await run.spool.front_hasher(self.position)
+            if run.storage.spool is not None:
+                hasher = await run.storage.spool.front_hasher(self.position)
             elif self.position == 0:
                 hasher = self.artifact.digest.hasher()
         async for data in stream_without_disk(

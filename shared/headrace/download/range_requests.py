@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from headrace.errors import StoreError, UpstreamError
+from headrace.errors import UpstreamError
 from headrace.models import Fault, Source
 from headrace.transfer import messages as m
 
@@ -129,7 +129,7 @@ class SegmentRequest:
         run, written = self._run, False
         for action in actions:
             if type(action) is m.Write:
-                await self._write(action.offset, memoryview(data)[action.low : action.high])
+                await run.storage.write(action.offset, memoryview(data)[action.low : action.high])
                 written = True
             elif type(action) is m.Compare:
                 await self._compare(action, data)
@@ -138,37 +138,24 @@ class SegmentRequest:
         if written:
             run.wrote()
 
-    async def _write(self, offset: int, data: memoryview) -> None:
-        run = self._run
-        assert run.spool is not None
-        try:
-            await run.spool.write(offset, data)
-        except StoreError as error:
-            run.lose_disk(error)
-            if not run.diskless:  # it is in memory from now on, these bytes too
-                await run.spool.write(offset, data)
-
     async def _settled(self, start: int, end: int) -> None:
         """Wait for bytes that the machine counts on and that another request is still writing."""
         run = self._run
         assert run.transfer is not None
-        assert run.spool is not None
+        assert run.storage.spool is not None
         for _ in range(_SETTLING):
             held = run.transfer.segments.held.covers(start, end)
-            if not held or run.spool.written.covers(start, end):
+            if not held or run.storage.spool.written.covers(start, end):
                 return
             await asyncio.sleep(_MOMENT)
 
     async def _compare(self, action: m.Compare, data: bytes) -> None:
         run = self._run
-        assert run.spool is not None
         length = action.high - action.low
         given = data[action.low : action.high]
         await self._settled(action.offset, action.offset + length)
-        try:
-            kept = run.spool.file.read(action.offset, length)
-        except StoreError as error:
-            run.lose_disk(error)
+        kept = run.storage.read(action.offset, length)
+        if kept is None:
             return
         differs: int | None = None
         if kept != given:

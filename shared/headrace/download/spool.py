@@ -1,4 +1,4 @@
-"""Where a download's bytes lie while they come, and their digest as it grows along the front.
+"""Where a download task's bytes lie while they come, and their digest as it grows at the front.
 
 On the disk: the store's partial file. Where the disk cannot take them and the file is small:
 memory. What was written is known here byte by byte, so nobody reads what is not there yet.
@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from headrace.errors import StoreError
-from headrace.models import Digest
+from headrace.models import Artifact, Digest
+from headrace.transfer.machine import WHOLE_BELOW
 from headrace.transfer.range_set import RangeSet
 
-__all__ = ["MemoryFile", "Spool", "SpoolFile"]
+if TYPE_CHECKING:
+    from headrace.system.storage.store import Store, StoredFile
+
+__all__ = ["MemoryFile", "Spool", "SpoolFile", "TaskStorage"]
+
+_log = logging.getLogger("headrace.transfer")
 
 #: Bytes that one call to the thread hashes.
 _STRETCH = 4 << 20
@@ -163,3 +171,165 @@ class Spool:
         hasher = self._digest.hasher()
         await asyncio.to_thread(self._hash, hasher, 0, offset)
         return hasher
+
+
+class TaskStorage:
+    """The spool of one download task, whatever becomes of the disk.
+
+    On the disk it begins. Where the disk fails, a small file goes on in memory; of a large one
+    nothing is kept from then on, and each reader streams for itself (`diskless`).
+    """
+
+    def __init__(
+        self,
+        artifact: Artifact,
+        store: Store,
+        *,
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        on_diskless: Callable[[], None],
+    ) -> None:
+        """`spawn` runs what hashes meanwhile; `on_diskless` is called once, if at all."""
+        self.spool: Spool | None = None
+        self.stored: StoredFile | None = None
+        """The file in the store, once it is whole and right."""
+        self.diskless = False
+        """The disk cannot take the file: each reader streams for itself."""
+        self._artifact = artifact
+        self._store = store
+        self._spawn = spawn
+        self._on_diskless = on_diskless
+        self._hashing: asyncio.Task[None] | None = None
+        self._preparing = asyncio.Lock()
+
+    @property
+    def share(self) -> float:
+        """How much of the file is here, 0 to 1."""
+        return self.spool.share if self.spool else 0.0
+
+    @property
+    def written(self) -> tuple[tuple[int, int], ...]:
+        """What is here."""
+        return tuple(self.spool.written) if self.spool else ()
+
+    async def prepare(self, size: int) -> bool:
+        """Open the partial file now that the length is known; say whether this call did it."""
+        if self.spool is not None or self.diskless:
+            return False
+        async with self._preparing:
+            if self.spool is not None:
+                return False
+            await self._open(size)
+            return self.spool is not None
+
+    async def _open(self, size: int) -> None:
+        digest = self._artifact.digest
+        key = str(digest) if digest else f"url:{self._artifact.url}"
+        try:
+            partial = await asyncio.to_thread(self._store.partial, key, size)
+            if digest is None:  # a resumed file could not be checked against anything
+                for low, high in partial.have:
+                    partial.forget(low, high)
+            self.spool = Spool(partial, size, digest)
+        except StoreError as error:
+            self._lose_disk(error, size)
+
+    def _lose_disk(self, error: StoreError, size: int | None = None) -> None:
+        """Go on in memory where the file is small, else leave each reader to its own stream."""
+        old = self.spool
+        size = old.size if old else size
+        if self.diskless or size is None or (old and isinstance(old.file, MemoryFile)):
+            return
+        _log.warning("%s goes on without the disk: %s", self._artifact.name, error)
+        if size > WHOLE_BELOW:
+            self.diskless = True
+            self._on_diskless()
+            return
+        memory = MemoryFile(size)
+        self.spool = Spool(memory, size, self._artifact.digest)
+        if old is not None:
+            for low, high in old.written:
+                memory.write(low, old.file.read(low, high - low))
+                self.spool.written.add(low, high)
+            if discard := getattr(old.file, "discard", None):
+                discard()
+
+    # ------------------------------------------------------------------ bytes
+
+    async def write(self, offset: int, data: memoryview) -> None:
+        """Put bytes where they can be put."""
+        assert self.spool is not None
+        try:
+            await self.spool.write(offset, data)
+        except StoreError as error:
+            self._lose_disk(error)
+            if not self.diskless:  # it is in memory from now on, these bytes too
+                await self.spool.write(offset, data)
+
+    def read(self, offset: int, length: int) -> bytes | None:
+        """Give bytes that are here; None where the disk fails."""
+        assert self.spool is not None
+        try:
+            return self.spool.file.read(offset, length)
+        except StoreError as error:
+            self._lose_disk(error)
+            return None
+
+    def forget(self, start: int, end: int) -> None:
+        """Drop bytes."""
+        assert self.spool is not None
+        try:
+            self.spool.forget(start, end)
+        except StoreError as error:
+            self._lose_disk(error)
+
+    # ------------------------------------------------------------------ hashing and the end
+
+    def hash_along(self) -> None:
+        """Hash what is new at the front, in a thread, if that is worth while."""
+        if self._hashing is None and self.spool and self.spool.worth_hashing():
+            self._hashing = self._spawn(self._hash_front(self.spool))
+
+    async def _hash_front(self, spool: Spool) -> None:
+        try:
+            await spool.follow()
+        except StoreError as error:
+            self._lose_disk(error)
+        finally:
+            self._hashing = None
+
+    async def agrees(self) -> bool | None:
+        """Say whether the whole has its digest; None where the disk is lost meanwhile."""
+        spool = self.spool
+        assert spool is not None
+        try:
+            await spool.filled()
+            while self._hashing:  # the last write may have begun another one
+                await asyncio.wait({self._hashing})
+            agrees = await spool.agrees()
+        except StoreError as error:
+            self._lose_disk(error)
+            in_memory_now = self.spool is not spool
+            return await self.agrees() if in_memory_now else None
+        if not agrees:
+            _log.warning("%s: the digest does not agree; looking for the liar", self._artifact.name)
+            await spool.doubt()
+        return agrees
+
+    async def keep(self) -> None:
+        """Put the file, whole and right, in the store. Where that fails it is not kept."""
+        digest, spool = self._artifact.digest, self.spool
+        assert spool is not None
+        if digest is None or isinstance(spool.file, MemoryFile):
+            return
+        try:
+            file = cast("Any", spool.file)
+            self.stored = await asyncio.to_thread(self._store.commit, file, digest)
+        except StoreError as error:
+            _log.warning("%s was not kept: %s", self._artifact.name, error)
+
+    async def close(self, *, discard: bool) -> None:
+        """Close the partial file; what it holds stays for a later task unless it is discarded."""
+        if self.spool is not None:
+            end = getattr(self.spool.file, "discard" if discard else "close", None)
+            if end is not None:
+                await asyncio.to_thread(end)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from headrace.download.accounting import Accounting
 from headrace.download.pulls import SegmentRequests
-from headrace.download.spool import MemoryFile, Spool
-from headrace.errors import IntegrityError, StoreError, TransferError
+from headrace.download.spool import TaskStorage
+from headrace.errors import IntegrityError, TransferError
 from headrace.models import Artifact, Source
 from headrace.transfer import messages as m
 from headrace.transfer.machine import HOLD_BACK, WHOLE_BELOW, Phase, Spec, Transfer
@@ -23,7 +23,6 @@ from headrace.transfer.range_set import RangeSet
 
 if TYPE_CHECKING:
     from headrace.download.context import DownloadContext
-    from headrace.system.storage.store import StoredFile
 
 __all__ = ["DownloadTask"]
 
@@ -51,11 +50,10 @@ class DownloadTask:
         self.sources = {source.id: source for source in sources}
         self.accounting = Accounting(artifact, self.sources, around.report, around.observe)
         self.transfer: Transfer | None = None
-        self.spool: Spool | None = None
-        self.stored: StoredFile | None = None
+        self.storage = TaskStorage(
+            artifact, around.store, spawn=self._spawn, on_diskless=self._lost_disk
+        )
         self.failure: TransferError | None = None
-        self.diskless = False
-        """The disk cannot take the file: each reader streams for itself."""
         self.generation = 0
         """Counts the times that wrong bytes went out."""
         self.given = RangeSet()
@@ -76,10 +74,8 @@ class DownloadTask:
         self._watchers: set[Callable[[], None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._confirming: asyncio.Task[None] | None = None
-        self._hashing: asyncio.Task[None] | None = None
         self._begun = self.now()
         self._most = 1 << 30
-        self._preparing = asyncio.Lock()
         self._performers: dict[type, Callable[[Any], object]] = {
             m.Fetch: self.requests.fetch,
             m.Shrink: self.requests.shrink,
@@ -133,7 +129,7 @@ class DownloadTask:
     @property
     def share(self) -> float:
         """How much of the file is here, 0 to 1."""
-        return self.spool.share if self.spool else 0.0
+        return self.storage.share
 
     @property
     def suspicious(self) -> bool:
@@ -168,13 +164,13 @@ class DownloadTask:
         self._begun = self.now()
         one, size = self.artifact, self.artifact.size
         if size is not None:
-            await self._open_spool(size)
-        held = tuple(self.spool.written) if self.spool else ()
+            await self.storage.prepare(size)
+        held = self.storage.written
         spec = Spec(size, one.digest is not None, held, one.etag, one.verify_first_below)
         if not self.confirmed:
             self._confirming = self._spawn(self._confirm())
         self.transfer = Transfer(spec, list(self.sources.values()), self.now())
-        if self.diskless:
+        if self.storage.diskless:
             self.answered.set()
             return
         if self._more is not None:
@@ -194,12 +190,9 @@ class DownloadTask:
             await asyncio.wait(tasks)
         self.over.set()
         self.answered.set()
-        if self.spool is not None:
-            # What nobody could make agree with the digest would only spoil the next run.
-            keep = self.artifact.digest and not isinstance(self.failure, IntegrityError)
-            end = getattr(self.spool.file, "close" if keep else "discard", None)
-            if end is not None:
-                await asyncio.to_thread(end)
+        # What nobody could make agree with the digest would only spoil the next run.
+        spoilt = isinstance(self.failure, IntegrityError)
+        await self.storage.close(discard=spoilt or self.artifact.digest is None)
 
     def _halt(self) -> list[asyncio.Task[None]]:
         """Stop the machine's hands: no request, no tick. Return what is still ending."""
@@ -257,53 +250,19 @@ class DownloadTask:
 
     async def prepare(self, size: int) -> None:
         """Open the partial file now that somebody told the length; at once where it is open."""
-        if self.spool is not None or self.diskless:
-            return
-        async with self._preparing:
-            if self.spool is None:
-                await self._open_spool(size)
-                if self.spool is not None:
-                    self.tell(m.Resumed(tuple(self.spool.written)))
+        if await self.storage.prepare(size):
+            self.tell(m.Resumed(self.storage.written))
 
-    async def _open_spool(self, size: int) -> None:
-        digest = self.artifact.digest
-        key = str(digest) if digest else f"url:{self.artifact.url}"
-        try:
-            partial = await asyncio.to_thread(self.context.store.partial, key, size)
-            if digest is None:  # a resumed file could not be checked against anything
-                for low, high in partial.have:
-                    partial.forget(low, high)
-            self.spool = Spool(partial, size, digest)
-        except StoreError as error:
-            self.lose_disk(error, size)
-
-    def lose_disk(self, error: StoreError, size: int | None = None) -> None:
-        """Go on in memory where the file is small, else leave each reader to its own stream."""
-        old = self.spool
-        size = old.size if old else size
-        if self.diskless or size is None or (old and isinstance(old.file, MemoryFile)):
-            return
-        _log.warning("%s goes on without the disk: %s", self.artifact.name, error)
-        if size > WHOLE_BELOW:
-            self.diskless = True
-            self._halt()
-            self.answered.set()
-            self._changed()
-            return
-        memory = MemoryFile(size)
-        self.spool = Spool(memory, size, self.artifact.digest)
-        if old is not None:
-            for low, high in old.written:
-                memory.write(low, old.file.read(low, high - low))
-                self.spool.written.add(low, high)
-            if discard := getattr(old.file, "discard", None):
-                discard()
+    def _lost_disk(self) -> None:
+        self._halt()
+        self.answered.set()
+        self._changed()
 
     # ------------------------------------------------------------------ events and actions
 
     def tell(self, event: m.Event) -> None:
         """Hand an event to the machine and do what it says."""
-        if self.transfer is None or self.diskless or self.failure:
+        if self.transfer is None or self.storage.diskless or self.failure:
             return
         try:
             for action in self.transfer.handle(event, self.now()):
@@ -314,7 +273,7 @@ class DownloadTask:
             _log.exception("%s: the transfer broke at %r", self.artifact.name, event)
             self._fail(TransferError("internal", f"{self.artifact.name}: internal error"))
             return
-        if due is not None and self._timer is None and not self.diskless:
+        if due is not None and self._timer is None and not self.storage.diskless:
             self._timer = self._loop.call_at(due, self._tick)
 
     def _tick(self) -> None:
@@ -326,12 +285,8 @@ class DownloadTask:
         self._performers[type(action)](action)
 
     def _forget(self, action: m.Forget) -> None:
-        assert self.spool is not None
         self._spoil(action.start, action.end)
-        try:
-            self.spool.forget(action.start, action.end)
-        except StoreError as error:
-            self.lose_disk(error)
+        self.storage.forget(action.start, action.end)
         self._changed()
 
     def _spoil(self, start: int, end: int) -> None:
@@ -354,34 +309,12 @@ class DownloadTask:
     def wrote(self) -> None:
         """New bytes are in the spool."""
         self._changed()
-        if self._hashing is None and self.spool and self.spool.worth_hashing():
-            self._hashing = self._spawn(self._hash_along(self.spool))
-
-    async def _hash_along(self, spool: Spool) -> None:
-        try:
-            await spool.follow()
-        except StoreError as error:
-            self.lose_disk(error)
-        finally:
-            self._hashing = None
+        self.storage.hash_along()
 
     async def _verify(self) -> None:
-        spool = self.spool
-        assert spool is not None
-        try:
-            await spool.filled()
-            while self._hashing:  # the last write may have begun another one
-                await asyncio.wait({self._hashing})
-            agrees = await spool.agrees()
-        except StoreError as error:
-            self.lose_disk(error)
-            if self.spool is not spool:  # in memory now
-                await self._verify()
-            return
-        if not agrees:
-            _log.warning("%s: the digest does not agree; looking for the liar", self.artifact.name)
-            await spool.doubt()
-        self.tell(m.Digested(agrees))
+        agrees = await self.storage.agrees()
+        if agrees is not None:
+            self.tell(m.Digested(agrees))
 
     def _finish(self) -> None:
         if self.confirmed:
@@ -390,13 +323,8 @@ class DownloadTask:
 
     async def _keep(self) -> None:
         """Put the file in the store and tell about it. Readers are served meanwhile."""
-        digest, spool, store = self.artifact.digest, self.spool, self.context.store
-        assert spool is not None
-        if digest is not None and not isinstance(spool.file, MemoryFile):
-            try:
-                self.stored = await asyncio.to_thread(store.commit, cast("Any", spool.file), digest)
-            except StoreError as error:
-                _log.warning("%s was not kept: %s", self.artifact.name, error)
-        self.accounting.finished(spool.size, self.age)
+        assert self.storage.spool is not None
+        await self.storage.keep()
+        self.accounting.finished(self.storage.spool.size, self.age)
         self.over.set()
         self._changed()
