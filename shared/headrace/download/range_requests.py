@@ -1,21 +1,28 @@
-"""One request of a download on its way: from the connection to the last byte, and back."""
+"""The range requests of one download task: begun where a connection is free, ended when told.
+
+A `SegmentRequest` performs one `Fetch`, from the connection to the last byte, and back. A buffer
+that it receives is written where the machine says and is forgotten.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
+from headrace.download.connections import host_of
 from headrace.errors import UpstreamError
-from headrace.models import Fault, Source
+from headrace.models import Artifact, Fault, Source
 from headrace.transfer import messages as m
 
 if TYPE_CHECKING:
-    from headrace.download.task import DownloadTask
+    from headrace.download.accounting import Accounting
+    from headrace.download.context import DownloadContext
+    from headrace.download.spool import TaskStorage
     from headrace.upstream.client import RangeStream
 
-__all__ = ["SegmentRequest"]
+__all__ = ["RequestOwner", "SegmentRequest", "SegmentRequests"]
 
 _log = logging.getLogger("headrace.transfer")
 
@@ -26,70 +33,178 @@ _MOMENT = 0.005
 _SETTLING = 1000
 
 
-class SegmentRequest:
-    """Performs one `Fetch` for a run and tells the machine how it goes."""
+class RequestOwner(Protocol):
+    """What requests need of the download task that they work for."""
 
-    def __init__(self, run: DownloadTask, fetch: m.Fetch, source: Source, host: str) -> None:
+    @property
+    def artifact(self) -> Artifact:
+        """What is fetched."""
+
+    @property
+    def sources(self) -> Mapping[str, Source]:
+        """Whom the machine may name, by id."""
+
+    @property
+    def context(self) -> DownloadContext:
+        """The client and the connections."""
+
+    @property
+    def accounting(self) -> Accounting:
+        """Whom to tell of requests, bytes and faults."""
+
+    @property
+    def storage(self) -> TaskStorage:
+        """Where bytes go."""
+
+    def now(self) -> float:
+        """Return the time."""
+
+    async def opened(self, event: m.Opened) -> None:
+        """Take an answer's header: from here on there is a spool to write to."""
+
+    def received(self, request: int, length: int) -> Sequence[m.Action]:
+        """Return what the machine says about a buffer."""
+
+    def wrote(self) -> None:
+        """Take note of new bytes in the spool."""
+
+    def counts_on(self, start: int, end: int) -> bool:
+        """Say whether the machine takes all of these bytes for received."""
+
+    def tell(self, event: m.Event) -> None:
+        """Hand an event to the machine and do what it says."""
+
+    def perform(self, action: m.Action) -> None:
+        """Do one action that belongs to no buffer."""
+
+
+class SegmentRequests:
+    """Performs what the machine says about requests."""
+
+    def __init__(self, owner: RequestOwner) -> None:
+        """Work for this task."""
+        self._owner = owner
+        self._in_flight: dict[int, SegmentRequest] = {}
+
+    def fetch(self, fetch: m.Fetch) -> None:
+        """Start a request, or tell the machine that no connection is free for it."""
+        owner = self._owner
+        source = owner.sources[fetch.source]
+        host = host_of(source.url)
+        if owner.context.connections.take(host, source.connections, source.id):
+            request = SegmentRequest(owner, fetch, source, host, self._ended)
+            self._in_flight[fetch.request] = request
+        else:
+            asyncio.get_running_loop().call_soon(self._denied, fetch, source, host)
+
+    def _denied(self, fetch: m.Fetch, source: Source, host: str) -> None:
+        owner = self._owner
+
+        def wake() -> None:
+            owner.tell(m.Freed(source.id))
+
+        owner.tell(m.Denied(fetch.request))
+        if owner.context.connections.free(host, source.connections):
+            wake()
+        else:
+            owner.context.connections.wait(host, source.connections, self, wake)
+
+    def shrink(self, action: m.Shrink) -> None:
+        """Let a request end earlier."""
+        if request := self._in_flight.get(action.request):
+            request.stop = action.end
+
+    def cancel(self, action: m.Cancel) -> None:
+        """End a request now."""
+        if request := self._in_flight.pop(action.request, None):
+            request.cancel()
+
+    def cancel_all(self) -> list[asyncio.Task[None]]:
+        """End every request, wait for no connection; return the tasks that are ending."""
+        self._owner.context.connections.leave(self)
+        ending = list(self._in_flight.values())
+        for request in ending:
+            request.cancel()
+        return [request.performing for request in ending]
+
+    def _ended(self, request: SegmentRequest) -> None:
+        if self._in_flight.get(request.number) is request:
+            del self._in_flight[request.number]
+
+
+class SegmentRequest:
+    """Performs one `Fetch` and tells the machine how it goes."""
+
+    def __init__(
+        self,
+        owner: RequestOwner,
+        fetch: m.Fetch,
+        source: Source,
+        host: str,
+        on_end: Callable[[SegmentRequest], None],
+    ) -> None:
         """Begin at once; the connection to `host` is taken already and given back at the end."""
-        self._run = run
+        self.number = fetch.request
+        self.stop = 1 << 62
+        """What comes from this offset on is not needed."""
+        self._owner = owner
         self._fetch = fetch
         self._source = source
         self._host = host
-        self.wanted = True
-        """False once the machine gave the request up."""
-        self.stop = 1 << 62
-        """What comes from this offset on is not needed."""
+        self._on_end = on_end
+        self._cancelled = False
+        """The machine gave it up."""
         self._received = 0
         self._closed = False
         self._writing = False
         """What was received is being put down: the machine counts on it, so it must get there."""
-        run.accounting.began(source.id, run.now())
-        self.task = asyncio.create_task(self._perform())
+        owner.accounting.began(source.id, owner.now())
+        self.performing = asyncio.create_task(self._perform())
         # A task that is cancelled before its first step never gets to its `finally`.
-        self.task.add_done_callback(lambda _: self._close())
+        self.performing.add_done_callback(lambda _: self._close())
 
     def cancel(self) -> None:
         """End it; the connection is closed."""
-        self.wanted = False
-        if self.task is not asyncio.current_task() and not self._writing:
-            self.task.cancel()  # else it ends by itself
+        self._cancelled = True
+        if self.performing is not asyncio.current_task() and not self._writing:
+            self.performing.cancel()  # else it ends by itself
 
     async def _perform(self) -> None:
-        run, request = self._run, self._fetch.request
-        event: m.Event = m.Ended(request)
+        owner = self._owner
+        event: m.Event = m.Ended(self.number)
         try:
             await self._ask()
         except UpstreamError as error:
-            event = m.Failed(request, error.fault, str(error), error.retry_after)
+            event = m.Failed(self.number, error.fault, str(error), error.retry_after)
         except Exception:  # noqa: BLE001
             # A mistake of ours must look like a failed request, not like a silent source.
-            _log.exception("%s: a request to %s broke", run.artifact.name, self._source.id)
-            event = m.Failed(request, Fault.PROTOCOL, "internal error")
+            _log.exception("%s: a request to %s broke", owner.artifact.name, self._source.id)
+            event = m.Failed(self.number, Fault.PROTOCOL, "internal error")
         finally:
             self._close()
-        if self.wanted:
+        if not self._cancelled:
             if isinstance(event, m.Failed):
-                run.accounting.count_fault(
+                owner.accounting.count_fault(
                     self._source.id, event.fault, event.detail, event.retry_after
                 )
-            run.tell(event)
+            owner.tell(event)
 
     def _close(self) -> None:
         """Give everything back, once."""
         if self._closed:
             return
         self._closed = True
-        run = self._run
-        run.requests.forget(self._fetch.request, self)
-        run.accounting.ended(self._source.id, self._received, run.now())
-        run.context.connections.give(self._host, self._source.id)
+        owner = self._owner
+        self._on_end(self)
+        owner.accounting.ended(self._source.id, self._received, owner.now())
+        owner.context.connections.give(self._host, self._source.id)
 
     async def _ask(self) -> None:
-        run, fetch, source = self._run, self._fetch, self._source
-        headers = dict(run.context.headers_for(run.artifact, source))
+        owner, fetch, source = self._owner, self._fetch, self._source
+        headers = dict(owner.context.headers_for(owner.artifact, source))
         if fetch.etag and fetch.start and not fetch.etag.startswith("W/"):
             headers["if-range"] = fetch.etag
-        async with run.context.client.open_range(
+        async with owner.context.client.open_range(
             source.url,
             fetch.start,
             fetch.end,
@@ -97,28 +212,22 @@ class SegmentRequest:
             connect_timeout=fetch.connect_timeout,
             first_byte_timeout=fetch.first_byte_timeout,
         ) as stream:
-            run.accounting.answered(source, stream.rtt)
-            if stream.total is not None:
-                await run.prepare(stream.total)
-            run.tell(m.Opened(fetch.request, stream.total, stream.ranged, stream.etag))
-            run.answered.set()
-            if self.wanted:
-                await self._flow(stream)
+            owner.accounting.answered(source, stream.rtt)
+            await owner.opened(m.Opened(self.number, stream.total, stream.ranged, stream.etag))
+            if not self._cancelled:
+                await self._receive(stream)
 
-    async def _flow(self, stream: RangeStream) -> None:
-        run, request = self._run, self._fetch.request
-        transfer, now = run.transfer, run.now
-        assert transfer is not None
+    async def _receive(self, stream: RangeStream) -> None:
         offset = stream.start
         async for data in stream:
             self._received += len(data)
             offset += len(data)
             self._writing = True
             try:
-                await self._obey(transfer.handle(m.Received(request, len(data)), now()), data)
+                await self._obey(self._owner.received(self.number, len(data)), data)
             finally:
                 self._writing = False
-            if not self.wanted:
+            if self._cancelled:
                 return
             if offset >= self.stop:
                 await stream.drain(_DRAIN)
@@ -126,39 +235,37 @@ class SegmentRequest:
 
     async def _obey(self, actions: Sequence[m.Action], data: bytes) -> None:
         """Do what the machine says about a buffer."""
-        run, written = self._run, False
+        owner, written = self._owner, False
         for action in actions:
             if type(action) is m.Write:
-                await run.storage.write(action.offset, memoryview(data)[action.low : action.high])
+                part = memoryview(data)[action.low : action.high]
+                await owner.storage.write(action.offset, part)
                 written = True
             elif type(action) is m.Compare:
                 await self._compare(action, data)
             else:
-                run.perform(action)
+                owner.perform(action)
         if written:
-            run.wrote()
+            owner.wrote()
 
     async def _settled(self, start: int, end: int) -> None:
         """Wait for bytes that the machine counts on and that another request is still writing."""
-        run = self._run
-        assert run.transfer is not None
-        assert run.storage.spool is not None
+        owner = self._owner
         for _ in range(_SETTLING):
-            held = run.transfer.segments.held.covers(start, end)
-            if not held or run.storage.spool.written.covers(start, end):
+            if not owner.counts_on(start, end) or owner.storage.covers(start, end):
                 return
             await asyncio.sleep(_MOMENT)
 
     async def _compare(self, action: m.Compare, data: bytes) -> None:
-        run = self._run
+        owner = self._owner
         length = action.high - action.low
         given = data[action.low : action.high]
         await self._settled(action.offset, action.offset + length)
-        kept = run.storage.read(action.offset, length)
+        kept = owner.storage.read(action.offset, length)
         if kept is None:
             return
         differs: int | None = None
         if kept != given:
             pairs = enumerate(zip(kept, given, strict=False))
             differs = action.offset + next((i for i, (a, b) in pairs if a != b), 0)
-        run.tell(m.Compared(action.request, action.offset, action.offset + length, differs))
+        owner.tell(m.Compared(action.request, action.offset, action.offset + length, differs))

@@ -211,6 +211,10 @@ class TaskStorage:
         """What is here."""
         return tuple(self.spool.written) if self.spool else ()
 
+    def covers(self, start: int, end: int) -> bool:
+        """Say whether all of ``[start, end)`` is here."""
+        return self.spool is not None and self.spool.written.covers(start, end)
+
     async def prepare(self, size: int) -> bool:
         """Open the partial file now that the length is known; say whether this call did it."""
         if self.spool is not None or self.diskless:

@@ -1,8 +1,7 @@
 """One download under way: performs what `Transfer` decides and tells it what happened.
 
 The loop is short because the thinking is elsewhere: an event goes in, actions come out, each
-action is one method here. A request is a task (`download_pull`); a buffer that it receives is
-written where the machine says and is forgotten.
+action is one method here or of the range requests.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.download.accounting import Accounting
-from headrace.download.pulls import SegmentRequests
+from headrace.download.range_requests import SegmentRequests
 from headrace.download.spool import TaskStorage
 from headrace.errors import IntegrityError, TransferError
 from headrace.models import Artifact, Source
@@ -68,7 +67,6 @@ class DownloadTask:
         """No reader is left."""
         self._more = more
         self._loop = asyncio.get_running_loop()
-        self.now = self._loop.time
         self.requests = SegmentRequests(self)
         self._tasks: set[asyncio.Task[None]] = set()
         self._watchers: set[Callable[[], None]] = set()
@@ -199,7 +197,6 @@ class DownloadTask:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        self.context.connections.leave(self)
         return self.requests.cancel_all()
 
     def _fail(self, error: TransferError, *, loud: bool = True) -> None:
@@ -246,12 +243,32 @@ class DownloadTask:
         if not self.confirmed:
             raise self.failure or TransferError("not-confirmed", "the origin was not asked")
 
-    # ------------------------------------------------------------------ the disk
+    # ------------------------------------------------------------------ what requests tell
 
-    async def prepare(self, size: int) -> None:
-        """Open the partial file now that somebody told the length; at once where it is open."""
-        if await self.storage.prepare(size):
+    def now(self) -> float:
+        """Return the loop's time."""
+        return self._loop.time()
+
+    async def opened(self, event: m.Opened) -> None:
+        """Somebody gave a good answer: open the partial file if nobody has told the length yet."""
+        if event.total is not None and await self.storage.prepare(event.total):
             self.tell(m.Resumed(self.storage.written))
+        self.tell(event)
+        self.answered.set()
+
+    def received(self, request: int, length: int) -> Sequence[m.Action]:
+        """Return what the machine says about a buffer; the request itself does it."""
+        assert self.transfer is not None
+        return self.transfer.handle(m.Received(request, length), self.now())
+
+    def counts_on(self, start: int, end: int) -> bool:
+        """Say whether the machine takes all of these bytes for received."""
+        return self.transfer is not None and self.transfer.segments.held.covers(start, end)
+
+    def wrote(self) -> None:
+        """New bytes are in the spool."""
+        self._changed()
+        self.storage.hash_along()
 
     def _lost_disk(self) -> None:
         self._halt()
@@ -281,7 +298,7 @@ class DownloadTask:
         self.tell(m.Tick())
 
     def perform(self, action: m.Action) -> None:
-        """Do one action. `Write` and `Compare` belong to a buffer: the pull does them."""
+        """Do one action. `Write` and `Compare` belong to a buffer: its request does them."""
         self._performers[type(action)](action)
 
     def _forget(self, action: m.Forget) -> None:
@@ -305,11 +322,6 @@ class DownloadTask:
         self._fail(kind("transfer-failed", message, hint="a retry, or the origin, is the way on"))
 
     # ------------------------------------------------------------------ hashing and the end
-
-    def wrote(self) -> None:
-        """New bytes are in the spool."""
-        self._changed()
-        self.storage.hash_along()
 
     async def _verify(self) -> None:
         agrees = await self.storage.agrees()
