@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from headrace.models import Artifact, Fault, Source, SourceFailed, TransferFinished
@@ -33,6 +33,7 @@ class Accounting:
         sources: dict[str, Source],
         report: Callable[..., None],
         observe: Callable[[SourceFailed | TransferFinished], None],
+        corrupt_sources: Iterable[str] = (),
     ) -> None:
         """`report` goes to the statistics, `observe` to the plugins."""
         self._artifact = artifact
@@ -41,8 +42,8 @@ class Accounting:
         self._observe = observe
         self._accounts: dict[str, _Account] = {}
         self._faults: Counter[str] = Counter()
-        self.corrupt_sources: set[str] = set()
-        """Sources that gave wrong bytes."""
+        self.corrupt_sources = set(corrupt_sources)
+        """Sources that gave wrong bytes, to this task or to an earlier one for the same file."""
 
     def began(self, source: str, now: float) -> None:
         """A request to `source` begins."""
@@ -78,7 +79,7 @@ class Accounting:
     def finished(self, size: int, seconds: float) -> None:
         """The file is whole and right."""
         for source, account in self._accounts.items():
-            # What a liar gave says nothing about what it is worth.
+            # What a corrupt source gave says nothing about what it is worth.
             if account.bytes and account.busy > 0 and source not in self.corrupt_sources:
                 self._tell(self._sources[source], bytes=account.bytes, seconds=account.busy)
         given = {source: account.bytes for source, account in self._accounts.items()}

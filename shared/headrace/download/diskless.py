@@ -15,7 +15,6 @@ from headrace.models import Fault, Source
 from headrace.transfer.machine import HOLD_BACK
 
 if TYPE_CHECKING:
-    from headrace.download.context import DownloadContext
     from headrace.download.task import DownloadTask
 
 __all__ = ["stream_without_disk"]
@@ -25,21 +24,21 @@ _ROUNDS = 3
 
 
 async def stream_without_disk(
-    run: DownloadTask, around: DownloadContext, start: int, end: int, hasher: Any
+    task: DownloadTask, start: int, end: int, hasher: Any
 ) -> AsyncIterator[bytes]:
     """Give ``[start, end)``. `hasher` has seen ``[0, start)``; None: this cannot be checked, so
     the origin alone is asked and nothing is held back.
     """
     sources = [
         source
-        for source in run.sources.values()
-        if source.id not in run.accounting.corrupt_sources
+        for source in task.sources.values()
+        if source.id not in task.accounting.corrupt_sources
         and (hasher is not None or source.is_origin)
     ]
     sources.sort(key=lambda s: (s.is_origin and s.rate is None, -(s.rate or 0.0)))
     used: set[str] = set()
     tail = bytearray()
-    async for data in _continued(run, around, sources, (start, end), used):
+    async for data in _continued(task, sources, (start, end), used):
         if hasher is None:
             yield data
             continue
@@ -51,19 +50,18 @@ async def stream_without_disk(
             yield out
     if hasher is None:
         return
-    digest = run.artifact.digest
+    digest = task.artifact.digest
     if digest is None or hasher.hexdigest() != digest.value:
-        for source_id in used:  # not all of them lied, but none can be told from the liar
-            run.accounting.count_fault(source_id, Fault.WRONG_BYTES, "the digest does not agree")
-        run.generation += 1
-        raise IntegrityError("wrong-bytes", f"{run.artifact.name} came with wrong bytes")
-    await run.wait_confirmed()
+        for source_id in used:  # not all of them were wrong, but nobody can tell which
+            task.accounting.count_fault(source_id, Fault.WRONG_BYTES, "the digest does not agree")
+        task.delivery.generation += 1
+        raise IntegrityError("wrong-bytes", f"{task.artifact.name} came with wrong bytes")
+    await task.wait_confirmed()
     yield bytes(tail)
 
 
 async def _continued(
-    run: DownloadTask,
-    around: DownloadContext,
+    task: DownloadTask,
     sources: Sequence[Source],
     span: tuple[int, int],
     used: set[str],
@@ -72,26 +70,26 @@ async def _continued(
     position, end = span
     for source in [*sources] * _ROUNDS:
         try:
-            async for data in _bytes_of(run, around, source, position, end):
+            async for data in _bytes_of(task, source, position, end):
                 position += len(data)
                 used.add(source.id)
                 yield data
         except UpstreamError as error:
-            run.accounting.count_fault(source.id, error.fault, str(error), error.retry_after)
+            task.accounting.count_fault(source.id, error.fault, str(error), error.retry_after)
         if position >= end:
             return
-    message = f"{run.artifact.name}: no source could give it from byte {position} on"
+    message = f"{task.artifact.name}: no source could give it from byte {position} on"
     raise TransferError("transfer-failed", message, hint="try again")
 
 
 async def _bytes_of(
-    run: DownloadTask, around: DownloadContext, source: Source, start: int, end: int
+    task: DownloadTask, source: Source, start: int, end: int
 ) -> AsyncIterator[bytes]:
-    headers = around.headers_for(run.artifact, source)
-    async with around.client.open_range(
+    headers = task.context.headers_for(task.artifact, source)
+    async with task.context.client.open_range(
         source.url, start, end, headers=headers, connect_timeout=3.0, first_byte_timeout=6.0
     ) as stream:
-        size = run.size
+        size = task.size
         if size is not None and stream.total not in (None, size):
             message = f"{source.id} gives {stream.total} bytes instead of {size}"
             raise UpstreamError(Fault.NOT_THE_FILE, message)

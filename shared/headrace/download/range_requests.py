@@ -19,6 +19,7 @@ from headrace.transfer import messages as m
 if TYPE_CHECKING:
     from headrace.download.accounting import Accounting
     from headrace.download.context import DownloadContext
+    from headrace.download.driver import TransferDriver
     from headrace.download.spool import TaskStorage
     from headrace.upstream.client import RangeStream
 
@@ -53,29 +54,18 @@ class RequestOwner(Protocol):
         """Whom to tell of requests, bytes and faults."""
 
     @property
+    def driver(self) -> TransferDriver:
+        """Whom to tell what happens."""
+
+    @property
     def storage(self) -> TaskStorage:
         """Where bytes go."""
-
-    def now(self) -> float:
-        """Return the time."""
 
     async def opened(self, event: m.Opened) -> None:
         """Take an answer's header: from here on there is a spool to write to."""
 
-    def received(self, request: int, length: int) -> Sequence[m.Action]:
-        """Return what the machine says about a buffer."""
-
     def wrote(self) -> None:
         """Take note of new bytes in the spool."""
-
-    def counts_on(self, start: int, end: int) -> bool:
-        """Say whether the machine takes all of these bytes for received."""
-
-    def tell(self, event: m.Event) -> None:
-        """Hand an event to the machine and do what it says."""
-
-    def perform(self, action: m.Action) -> None:
-        """Do one action that belongs to no buffer."""
 
 
 class SegmentRequests:
@@ -86,7 +76,19 @@ class SegmentRequests:
         self._owner = owner
         self._in_flight: dict[int, SegmentRequest] = {}
 
-    def fetch(self, fetch: m.Fetch) -> None:
+    def perform(self, action: m.Fetch | m.Shrink | m.Cancel) -> None:
+        """Do what the machine says about a request."""
+        match action:
+            case m.Fetch():
+                self._fetch(action)
+            case m.Shrink(number, end):
+                if request := self._in_flight.get(number):
+                    request.stop = end
+            case m.Cancel(number):
+                if request := self._in_flight.pop(number, None):
+                    request.cancel()
+
+    def _fetch(self, fetch: m.Fetch) -> None:
         """Start a request, or tell the machine that no connection is free for it."""
         owner = self._owner
         source = owner.sources[fetch.source]
@@ -101,23 +103,13 @@ class SegmentRequests:
         owner = self._owner
 
         def wake() -> None:
-            owner.tell(m.Freed(source.id))
+            owner.driver.tell(m.Freed(source.id))
 
-        owner.tell(m.Denied(fetch.request))
+        owner.driver.tell(m.Denied(fetch.request))
         if owner.context.connections.free(host, source.connections):
             wake()
         else:
             owner.context.connections.wait(host, source.connections, self, wake)
-
-    def shrink(self, action: m.Shrink) -> None:
-        """Let a request end earlier."""
-        if request := self._in_flight.get(action.request):
-            request.stop = action.end
-
-    def cancel(self, action: m.Cancel) -> None:
-        """End a request now."""
-        if request := self._in_flight.pop(action.request, None):
-            request.cancel()
 
     def cancel_all(self) -> list[asyncio.Task[None]]:
         """End every request, wait for no connection; return the tasks that are ending."""
@@ -158,7 +150,7 @@ class SegmentRequest:
         self._closed = False
         self._writing = False
         """What was received is being put down: the machine counts on it, so it must get there."""
-        owner.accounting.began(source.id, owner.now())
+        owner.accounting.began(source.id, owner.driver.now())
         self.performing = asyncio.create_task(self._perform())
         # A task that is cancelled before its first step never gets to its `finally`.
         self.performing.add_done_callback(lambda _: self._close())
@@ -187,7 +179,7 @@ class SegmentRequest:
                 owner.accounting.count_fault(
                     self._source.id, event.fault, event.detail, event.retry_after
                 )
-            owner.tell(event)
+            owner.driver.tell(event)
 
     def _close(self) -> None:
         """Give everything back, once."""
@@ -196,7 +188,7 @@ class SegmentRequest:
         self._closed = True
         owner = self._owner
         self._on_end(self)
-        owner.accounting.ended(self._source.id, self._received, owner.now())
+        owner.accounting.ended(self._source.id, self._received, owner.driver.now())
         owner.context.connections.give(self._host, self._source.id)
 
     async def _ask(self) -> None:
@@ -224,7 +216,7 @@ class SegmentRequest:
             offset += len(data)
             self._writing = True
             try:
-                await self._obey(self._owner.received(self.number, len(data)), data)
+                await self._obey(self._owner.driver.received(self.number, len(data)), data)
             finally:
                 self._writing = False
             if self._cancelled:
@@ -244,7 +236,7 @@ class SegmentRequest:
             elif type(action) is m.Compare:
                 await self._compare(action, data)
             else:
-                owner.perform(action)
+                owner.driver.perform(action)
         if written:
             owner.wrote()
 
@@ -252,7 +244,7 @@ class SegmentRequest:
         """Wait for bytes that the machine counts on and that another request is still writing."""
         owner = self._owner
         for _ in range(_SETTLING):
-            if not owner.counts_on(start, end) or owner.storage.covers(start, end):
+            if not owner.driver.counts_on(start, end) or owner.storage.covers(start, end):
                 return
             await asyncio.sleep(_MOMENT)
 
@@ -268,4 +260,6 @@ class SegmentRequest:
         if kept != given:
             pairs = enumerate(zip(kept, given, strict=False))
             differs = action.offset + next((i for i, (a, b) in pairs if a != b), 0)
-        owner.tell(m.Compared(action.request, action.offset, action.offset + length, differs))
+        owner.driver.tell(
+            m.Compared(action.request, action.offset, action.offset + length, differs)
+        )

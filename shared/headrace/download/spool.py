@@ -288,6 +288,13 @@ class TaskStorage:
 
     # ------------------------------------------------------------------ hashing and the end
 
+    async def front_hasher(self, offset: int) -> Any:
+        """Return a hash object that has seen ``[0, offset)``; None where those bytes are gone."""
+        if self.spool is not None:
+            return await self.spool.front_hasher(offset)
+        digest = self._artifact.digest
+        return digest.hasher() if digest and offset == 0 else None
+
     def hash_along(self) -> None:
         """Hash what is new at the front, in a thread, if that is worth while."""
         if self._hashing is None and self.spool and self.spool.worth_hashing():

@@ -16,7 +16,8 @@ from typing import Protocol
 
 from headrace.artifacts.index import ArtifactIndex
 from headrace.artifacts.small_files import SmallFiles
-from headrace.download.downloader import Downloader, DownloadReader
+from headrace.download.downloader import Downloader
+from headrace.download.readers import DownloadReader
 from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamError
 from headrace.gateway.exchange import ClientDisconnect, Exchange
 from headrace.http.conditional import SelectedRange, matches, select_range

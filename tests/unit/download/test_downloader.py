@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from headrace.config import Settings
-from headrace.download.downloader import Downloader, DownloadReader
+from headrace.download.downloader import Downloader
+from headrace.download.readers import DownloadReader
 from headrace.errors import IntegrityError, StoreError, TransferError
 from headrace.models import (
     Artifact,

@@ -1,0 +1,243 @@
+"""What readers see of a download task: bytes in order, as far as they may be given yet.
+
+`TaskReaders` are all readers of one task; `DownloadReader` is one reader's handle, on a task or on
+a file of the store. What may be given is the transfer's `horizon`, and what was given before a
+mismatch was found is taken back by ending the stream with `IntegrityError`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headrace.download.diskless import stream_without_disk
+from headrace.download.task import DownloadTask
+from headrace.errors import IntegrityError, StoreError, TransferError
+from headrace.models import Artifact
+from headrace.transfer import messages as m
+from headrace.transfer.machine import GIVE_UP, HOLD_BACK, WHOLE_BELOW, Phase
+
+if TYPE_CHECKING:
+    from headrace.system.storage.store import StoredFile
+
+__all__ = ["DownloadReader", "TaskReaders"]
+
+#: Bytes that a reader is given at a time; all the memory that a reader needs.
+CHUNK = 256 << 10
+STORED_CHUNK = 512 << 10
+#: Seconds in which a client must have its headers, less what the gateway itself needs.
+_HEADERS = 8.0
+#: Seconds after which a small file, too, goes out before it is whole: clients wait 15 s at most.
+_LATE_SMALL = 7.0
+
+
+class TaskReaders:
+    """The readers of one download task."""
+
+    def __init__(self, task: DownloadTask) -> None:
+        """Begin with nobody."""
+        self.task = task
+        self.left = asyncio.Event()
+        """No reader is left."""
+        self._readers: list[DownloadReader] = []
+
+    def join(self, artifact: Artifact) -> DownloadReader:
+        """Give one more reader its handle."""
+        reader = DownloadReader(artifact, self)
+        self._readers.append(reader)
+        self.left.clear()  # an earlier reader may have been the last one then
+        return reader
+
+    def leave(self, reader: DownloadReader) -> None:
+        """Take a reader out. The download goes on if others read it, if it is half done, or if
+        a source gave wrong bytes: which one is worth knowing, and the reader comes back.
+        """
+        if reader in self._readers:
+            self._readers.remove(reader)
+        if self._readers:
+            self.tell_positions()
+            return
+        self.left.set()
+        task = self.task
+        mismatched = task.transfer is not None and task.transfer.integrity.mismatches > 0
+        if not task.over.is_set() and not mismatched and task.storage.share < 0.5:
+            task.stop()
+
+    def tell_positions(self) -> None:
+        """Tell the machine where readers wait."""
+        offsets = sorted({reader.position for reader in self._readers if reader.reading})
+        self.task.driver.tell(m.ReadersAt(tuple(offsets)))
+
+    @property
+    def horizon(self) -> int:
+        """Offset below which what is held may be given to readers."""
+        task, transfer = self.task, self.task.transfer
+        if transfer is None or task.failure:
+            return 0
+        size = task.size or 0
+        # A small file that takes so long that its reader would take us for dead is released as a
+        # large one is: without its end until the digest agrees.
+        late = task.age > _LATE_SMALL
+        if late and transfer.phase in (Phase.FETCHING, Phase.VERIFYING):
+            return max(transfer.horizon, size - HOLD_BACK)
+        if transfer.phase is not Phase.DONE or task.confirmed:
+            return transfer.horizon
+        whole = size <= max(WHOLE_BELOW, task.artifact.verify_first_below) and not late
+        return 0 if whole else size - HOLD_BACK
+
+
+class DownloadReader:
+    """One reader's handle. Call `release` when done, in any case."""
+
+    def __init__(
+        self,
+        artifact: Artifact,
+        readers: TaskReaders | None,
+        stored: StoredFile | None = None,
+        generation: int = 0,
+    ) -> None:
+        """Made by `Downloader.open`. With `stored` there is no task, and `generation` is its."""
+        self.artifact = artifact
+        self.from_store = stored is not None
+        self.position = 0
+        self.reading = False
+        self._readers = readers
+        self._task = readers.task if readers else None
+        self._stored = stored
+        self._generation = generation
+        self._released = False
+
+    @property
+    def path(self) -> Path | None:
+        """The whole, checked file, where it is in the store already."""
+        stored = self._stored or (self._task.storage.stored if self._task else None)
+        return stored.path if stored else None
+
+    @property
+    def alive(self) -> bool:
+        """Whether a source has answered with bytes of it, so that a body can be promised."""
+        task = self._task
+        return task is None or (task.answered.is_set() and task.failure is None)
+
+    @property
+    def etag(self) -> str:
+        """Strong validator with its quotes; another one after wrong bytes may have gone out."""
+        digest = self.artifact.digest
+        base = digest.value if digest else hashlib.sha256(self.artifact.url.encode()).hexdigest()
+        base = base[:32]
+        generation = self._task.delivery.generation if self._task else self._generation
+        return f'"{base}-{generation}"' if generation else f'"{base}"'
+
+    async def size(self) -> int:
+        """Return the file's length in bytes, once somebody has shown that he can give the file.
+
+        Small files are awaited whole, so that a failure can still become another answer. Within
+        about 8 s, where the length is known from the page; TransferError when nobody can.
+        """
+        if self._stored is not None:
+            return self._stored.size
+        task = self._task
+        assert task is not None
+        known = self.artifact.size
+        small = known is not None and known <= WHOLE_BELOW
+        with contextlib.suppress(TimeoutError):
+            patience = _HEADERS if known is not None else GIVE_UP
+            event = task.over if small and not task.storage.diskless else task.answered
+            # Counted from the download's start: who asks again, or comes late, waits no longer.
+            await asyncio.wait_for(event.wait(), max(0.0, patience - task.age))
+        if task.failure is not None:
+            raise task.failure
+        if task.size is None:
+            raise TransferError("no-answer", f"nobody told the length of {self.artifact.name}")
+        return task.size
+
+    async def read(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Give ``[start, end)`` in order, in chunks of at most 512 kB.
+
+        Ends with TransferError or IntegrityError rather than with less or with wrong bytes.
+        """
+        if self._stored is not None:
+            async for data in _read_stored(self._stored, start, end):
+                yield data
+            return
+        assert self._readers is not None
+        task, delivery = self._readers.task, self._readers.task.delivery
+        size = await self.size()
+        end = size if end is None else min(end, size)
+        self.position, self.reading = start, True
+        seen = len(delivery.spoilt)
+        changed = asyncio.Event()
+        delivery.watch(changed.set)
+        try:
+            self._readers.tell_positions()
+            while self.position < end:
+                changed.clear()
+                if task.failure is not None:
+                    raise task.failure
+                for low, high in delivery.spoilt[seen:]:
+                    if low < self.position and start < high:
+                        message = f"{self.artifact.name}: wrong bytes went out"
+                        raise IntegrityError("restarted", message, hint="ask again")
+                seen = len(delivery.spoilt)
+                data = self._next(self._readers, end)
+                if data:
+                    self.position += len(data)
+                    yield data
+                elif task.storage.diskless:
+                    async for data in self._stream_without_disk(task, start, end):
+                        self.position += len(data)
+                        yield data
+                    return
+                else:
+                    await changed.wait()
+        finally:
+            delivery.unwatch(changed.set)
+            self.reading = False
+
+    def _next(self, readers: TaskReaders, end: int) -> bytes:
+        spool = readers.task.storage.spool
+        if spool is None:
+            return b""
+        limit = min(spool.written.run_end(self.position), readers.horizon, end)
+        if limit <= self.position:
+            return b""
+        data = spool.file.read(self.position, min(limit - self.position, CHUNK))
+        readers.task.delivery.give(self.position, self.position + len(data))
+        return data
+
+    async def _stream_without_disk(
+        self, task: DownloadTask, start: int, end: int
+    ) -> AsyncIterator[bytes]:
+        hasher = None
+        if self.artifact.digest is not None and end == task.size and start == 0:
+            hasher = await task.storage.front_hasher(self.position)
+        async for data in stream_without_disk(task, self.position, end, hasher):
+            yield data
+
+    def release(self) -> None:
+        """Say that the reader is gone. The download goes on if it is worth it."""
+        if self._released:
+            return
+        self._released = True
+        if self._readers is not None:
+            self._readers.leave(self)
+
+
+async def _read_stored(stored: StoredFile, start: int, end: int | None) -> AsyncIterator[bytes]:
+    end = stored.size if end is None else min(end, stored.size)
+    try:
+        file = await asyncio.to_thread(stored.path.open, "rb", buffering=0)
+    except OSError as error:
+        raise StoreError("store-io", f"{stored.path}: {error.strerror}") from error
+    with file:
+        file.seek(start)
+        while start < end:
+            data = await asyncio.to_thread(file.read, min(STORED_CHUNK, end - start))
+            if not data:
+                raise StoreError("store-short", f"{stored.path} is shorter than it was")
+            start += len(data)
+            yield data
