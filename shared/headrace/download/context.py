@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from headrace.models import Artifact, Source, SourceFailed, TransferFinished
 
 if TYPE_CHECKING:
     from headrace.system.storage.store import Store
-    from headrace.upstream.client import Client
+    from headrace.upstream.client import Client, RangeStream
 
 __all__ = ["DownloadContext"]
 
@@ -30,6 +31,33 @@ class DownloadContext:
     observe: Callable[[SourceFailed | TransferFinished], None]
     confirm: Callable[[Artifact], Awaitable[bool]] | None
     headers_for: Callable[[Artifact, Source], Mapping[str, str]]
+
+    def open_range(
+        self,
+        artifact: Artifact,
+        source: Source,
+        start: int,
+        end: int | None,
+        *,
+        etag: str | None = None,
+        connect_timeout: float,
+        first_byte_timeout: float,
+    ) -> AbstractAsyncContextManager[RangeStream]:
+        """Ask `source` for ``[start, end)`` with the headers that it may see; UpstreamError.
+
+        With a strong `etag`: of that version alone, else the whole file (If-Range).
+        """
+        headers = dict(self.headers_for(artifact, source))
+        if etag and start and not etag.startswith("W/"):
+            headers["if-range"] = etag
+        return self.client.open_range(
+            source.url,
+            start,
+            end,
+            headers=headers,
+            connect_timeout=connect_timeout,
+            first_byte_timeout=first_byte_timeout,
+        )
 
     async def confirmed(self, artifact: Artifact) -> bool:
         """Ask for the origin's word on what a provisional page named."""

@@ -85,9 +85,8 @@ async def _continued(
 async def _bytes_of(
     task: DownloadTask, source: Source, start: int, end: int
 ) -> AsyncIterator[bytes]:
-    headers = task.context.headers_for(task.artifact, source)
-    async with task.context.client.open_range(
-        source.url, start, end, headers=headers, connect_timeout=3.0, first_byte_timeout=6.0
+    async with task.context.open_range(
+        task.artifact, source, start, end, connect_timeout=3.0, first_byte_timeout=6.0
     ) as stream:
         size = task.size
         if size is not None and stream.total not in (None, size):

@@ -193,14 +193,12 @@ class SegmentRequest:
 
     async def _ask(self) -> None:
         owner, fetch, source = self._owner, self._fetch, self._source
-        headers = dict(owner.context.headers_for(owner.artifact, source))
-        if fetch.etag and fetch.start and not fetch.etag.startswith("W/"):
-            headers["if-range"] = fetch.etag
-        async with owner.context.client.open_range(
-            source.url,
+        async with owner.context.open_range(
+            owner.artifact,
+            source,
             fetch.start,
             fetch.end,
-            headers=headers,
+            etag=fetch.etag,
             connect_timeout=fetch.connect_timeout,
             first_byte_timeout=fetch.first_byte_timeout,
         ) as stream:
