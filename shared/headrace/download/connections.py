@@ -1,8 +1,8 @@
 """How many connections all downloads together may have: so many to a host, so many in all.
 
-Fair by turns: whoever was refused stands in a line, and a connection that comes free goes to the
-head of the line before its last holder may have it again. A holder gives one back at the end of
-each range, so a new download waits for about a range at most.
+Fair: who was refused waits in a queue, and a connection that comes free goes to the head of the
+queue before its last holder may have it again. A holder gives one back at the end of each range,
+so a new download waits for about a range at most.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def host_of(url: str) -> str:
 
 
 class ConnectionLimiter:
-    """The accounts. For one event loop; nothing here waits."""
+    """Counts them. For one event loop; nothing here blocks."""
 
     def __init__(self, total: int) -> None:
         """Allow `total` connections over all hosts."""
@@ -29,7 +29,7 @@ class ConnectionLimiter:
         self._used: Counter[str] = Counter()
         self.busy: Counter[str] = Counter()
         """Requests that run now, by the source's id: selection weighs it."""
-        self._line: dict[tuple[str, object], tuple[int, Callable[[], None]]] = {}
+        self._queue: dict[tuple[str, object], tuple[int, Callable[[], None]]] = {}
         self._waking = False
 
     @property
@@ -42,7 +42,7 @@ class ConnectionLimiter:
         return self.used < self._total and self._used[host] < limit
 
     def take(self, host: str, limit: int, source: str = "") -> bool:
-        """Take a connection to `host`, which bears `limit` of them; False: stand in line."""
+        """Take a connection to `host`, which bears `limit` of them; False: `wait` for one."""
         if not self.free(host, limit):
             return False
         self._used[host] += 1
@@ -50,29 +50,29 @@ class ConnectionLimiter:
         return True
 
     def give(self, host: str, source: str = "") -> None:
-        """Give a connection back and offer it down the line."""
+        """Give a connection back and offer it down the queue."""
         self.busy[source] -= 1
         self._used[host] -= 1
         if not self._used[host]:
             del self._used[host]
-        if self._waking:  # a turn in progress goes on to the end of the line by itself
+        if self._waking:  # who walks the queue just now goes on to its end by itself
             return
         self._waking = True
         try:
-            for key, (limit, wake) in list(self._line.items()):
+            for key, (limit, wake) in list(self._queue.items()):
                 if self.used >= self._total:
                     break
-                if self._used[key[0]] < limit and key in self._line:
-                    del self._line[key]
+                if self._used[key[0]] < limit and key in self._queue:
+                    del self._queue[key]
                     wake()
         finally:
             self._waking = False
 
-    def wait(self, host: str, limit: int, who: object, wake: Callable[[], None]) -> None:
-        """Stand in line once; `wake` is called when a connection may be had, and no promise."""
-        self._line.setdefault((host, who), (limit, wake))
+    def wait(self, host: str, limit: int, waiter: object, wake: Callable[[], None]) -> None:
+        """Join the queue, once; `wake` is called when a connection may be had, and no promise."""
+        self._queue.setdefault((host, waiter), (limit, wake))
 
-    def leave(self, who: object) -> None:
-        """Step out of every line."""
-        for key in [key for key in self._line if key[1] is who]:
-            del self._line[key]
+    def leave(self, waiter: object) -> None:
+        """Leave the queue of every host."""
+        for key in [key for key in self._queue if key[1] is waiter]:
+            del self._queue[key]
