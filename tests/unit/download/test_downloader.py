@@ -311,10 +311,10 @@ def test_nobody_has_it_and_the_reader_is_told_at_once(place: Place) -> None:
     place.run(journey)
 
 
-# ------------------------------------------------------------------------ lies
+# ------------------------------------------------------------------------ wrong bytes
 
 
-def test_liar_in_a_small_file_is_found_before_the_first_byte(place: Place) -> None:
+def test_corrupt_source_in_a_small_file_is_found_before_the_first_byte(place: Place) -> None:
     serve(place, MEDIUM)
     place.mirrors[0].fail(modes.corrupt(7))
     place.mirrors[1].fail(modes.corrupt(7))
@@ -330,7 +330,7 @@ def test_liar_in_a_small_file_is_found_before_the_first_byte(place: Place) -> No
     assert Fault.WRONG_BYTES in place.faults("one") | place.faults("two")
 
 
-def test_liar_in_a_large_file_costs_one_cut_and_another_etag(place: Place) -> None:
+def test_corrupt_source_in_a_large_file_costs_one_cut_and_another_etag(place: Place) -> None:
     evil = random.Random(9).randbytes(len(LARGE))
     place.mirrors[0].fail(modes.swapped(evil))
 
@@ -356,7 +356,7 @@ def test_liar_in_a_large_file_costs_one_cut_and_another_etag(place: Place) -> No
     assert not [seen for source, seen in place.reports if source == "one" and "bytes" in seen]
 
 
-def test_liar_whose_bytes_nobody_was_given_is_not_noticed(place: Place) -> None:
+def test_corrupt_source_whose_bytes_nobody_was_given_is_not_noticed(place: Place) -> None:
     place.mirrors[0].fail(modes.corrupt(-9))
 
     async def journey(downloader: Downloader) -> None:
@@ -366,6 +366,40 @@ def test_liar_whose_bytes_nobody_was_given_is_not_noticed(place: Place) -> None:
         first.release()
 
     place.run(journey)
+
+
+def test_corrupt_source_is_not_taken_up_late_by_the_next_download_either(place: Place) -> None:
+    place.mirrors[0].fail(modes.swapped(random.Random(9).randbytes(len(LARGE))))
+    asked = 0
+
+    def more() -> list[Source]:
+        nonlocal asked
+        asked += 1
+        return place.sources(known=True)[:1]
+
+    async def journey(downloader: Downloader) -> None:
+        first = await downloader.open(place.artifact, place.sources(known=True))
+        await cut(first)
+        again = await downloader.open(place.artifact, place.sources(known=True))
+        assert await take(again) == LARGE
+        first.release()
+        again.release()
+        await settle(downloader)
+        assert again.path is not None
+        again.path.unlink()
+        place.mirrors[0].forget()
+        place.origin.rate = 3e6
+        third = await downloader.open(place.artifact, place.sources()[-1:], more=more)
+        assert not third.from_store
+        async for _ in third.read():
+            if asked > 1:
+                break
+        third.release()
+
+    place.run(journey)
+    assert Fault.WRONG_BYTES in place.faults("one")
+    assert asked > 1
+    assert not place.mirrors[0].seen
 
 
 def test_origin_that_contradicts_its_own_digest_ends_in_an_integrity_error(place: Place) -> None:
@@ -586,7 +620,7 @@ def test_full_disk_does_not_stop_the_bytes(place: Place, room: int, data: bytes)
     place.run(journey, store=store)
 
 
-def test_full_disk_and_a_liar_still_give_no_whole_wrong_file(place: Place) -> None:
+def test_full_disk_and_a_corrupt_source_still_give_no_whole_wrong_file(place: Place) -> None:
     place.mirrors[0].fail(modes.corrupt(5))
     store = Full(place.folder, limit=1 << 34, reserve=0.0)
 
