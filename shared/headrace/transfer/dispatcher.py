@@ -29,22 +29,23 @@ BRIEF = 1.0
 
 
 class Dispatcher:
-    """Starts requests. Looks at the books and writes into them."""
+    """Starts requests. Looks at the state of the transfer and changes it."""
 
-    def __init__(self, books: TransferState, now: float) -> None:
-        """Work on these books."""
-        self._state = books
+    def __init__(self, state: TransferState, now: float) -> None:
+        """Work on this state."""
+        self._state = state
         self._begun = now
-        self.scheduler = Scheduler(books.segments, books.sources)
-        self.wanted: tuple[int, ...] = (0,)
+        self.scheduler = Scheduler(state.segments, state.sources)
+        self.readers_at: tuple[int, ...] = (0,)
+        """Offsets at which readers wait."""
 
     def fill(self, now: float, out: list[m.Action]) -> None:
         """Give every source that has room the best thing to do, the fastest first."""
-        books = self._state
-        for segment, end in books.segments.stale():
-            books.shorten(segment, end, out)
+        state = self._state
+        for segment, end in state.segments.stale():
+            state.shorten(segment, end, out)
         for upstream in self._candidates(now):
-            while upstream.room(now) and len(books.segments.in_flight) < books.most:
+            while upstream.room(now) and len(state.segments.in_flight) < state.most:
                 if self._enough(now):
                     return
                 choice = self._choose(upstream, now)
@@ -125,7 +126,7 @@ class Dispatcher:
             unknown = not self._state.sources[only.source].known()
             if unknown and only.opened_at is None and segments.size > SMALL:
                 return Assignment(Move.HEDGE, only.start, only.end, only.id)
-        return self.scheduler.choose(upstream, self.wanted, now)
+        return self.scheduler.choose(upstream, self.readers_at, now)
 
     def _launch(
         self, upstream: SourceState, choice: Assignment, now: float, out: list[m.Action]

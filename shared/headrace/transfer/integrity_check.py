@@ -1,4 +1,4 @@
-"""What follows a digest that does not agree: second opinions, verdict, last resort.
+"""What follows a digest that does not agree: a search for the culprit, and the last resort.
 
 Each mismatch either drops a source, or goes over to the origin alone, or is its second try;
 so there are never more of them than sources and three.
@@ -18,21 +18,21 @@ from headrace.transfer.state import TransferState
 __all__ = ["IntegrityCheck"]
 
 SOON = 5.0
-"""Seconds for which a trial waits for a witness that is paused."""
-FEEBLE = 5.0
-"""A witness so many times slower than the best is heard only where no other can be."""
+"""Seconds for which a search waits for a source that is paused."""
+TOO_SLOW = 5.0
+"""A source so many times slower than the best is asked only where no other can be."""
 
 
 class IntegrityCheck:
-    """Conducts trials on the books. `search` is None between them."""
+    """Conducts searches on the state of a transfer. `search` is None between them."""
 
-    def __init__(self, books: TransferState) -> None:
-        """Work on these books."""
-        self._state = books
-        self._vouched = RangeSet()
-        """Bytes on which two sources agreed, one of them the origin where trials are strict."""
+    def __init__(self, state: TransferState) -> None:
+        """Work on this state."""
+        self._state = state
+        self._corroborated = RangeSet()
+        """Bytes on which two sources agreed, one of them the origin where searches are strict."""
         self._strict = False
-        """The origin alone is heard: sources that agree with each other were wrong."""
+        """The origin alone is asked: sources that agree with each other were wrong."""
         self._tried_twice = False
         self.search: CulpritSearch | None = None
         self.mismatches = 0
@@ -44,57 +44,57 @@ class IntegrityCheck:
 
     def _begin(self) -> None:
         self.search = CulpritSearch(
-            self._state.provenance, self._vouched, self._state.origin(), strict=self._strict
+            self._state.provenance, self._corroborated, self._state.origin(), strict=self._strict
         )
 
-    def hear(self, now: float, out: list[m.Action]) -> m.Fail | None:
-        """Ask for opinions; end the trial when there are none to be had. Fail: all is lost."""
+    def advance(self, now: float, out: list[m.Action]) -> m.Fail | None:
+        """Ask for comparisons; end the search when none is to be had. Fail: all is lost."""
         assert self.search is not None
-        witnesses = [u for u in self._state.eligible() if u.ranged and u.paused_until - now < SOON]
-        ids = [u.id for u in witnesses]
+        checkers = [u for u in self._state.eligible() if u.ranged and u.paused_until - now < SOON]
+        ids = [u.id for u in checkers]
         if self.search.origin not in ids:
             self.search.without_origin()
         if stuck := self.search.deadlocked(ids):
-            self._condemn(stuck.supplier, "its bytes do not have the digest", out)
+            self._drop_source(stuck.source, "its bytes do not have the digest", out)
         elif self.search.settled(ids):
             return self._last_resort(out)
         else:
-            self._ask(witnesses, now, out)
+            self._ask(checkers, now, out)
         return None
 
-    def _ask(self, witnesses: list[SourceState], now: float, out: list[m.Action]) -> None:
+    def _ask(self, checkers: list[SourceState], now: float, out: list[m.Action]) -> None:
         assert self.search is not None
-        books = self._state
-        witnesses.sort(key=lambda u: -(u.rate_per_request(now) or 0.0))
-        best = max((u.rate_per_request(now) or 0.0 for u in witnesses), default=0.0)
-        feeble = {u.id for u in witnesses if u.strikes or _feeble(u.rate_per_request(now), best)}
-        reserve = {u.id for u in witnesses if u.source.reserve}
-        strong = [u.id for u in witnesses if u.id not in feeble | reserve]
-        spared = [u.id for u in witnesses if u.id not in reserve]
-        for upstream in witnesses:
-            # Who should not be heard where one of these can be.
-            before = spared if upstream.id in reserve else strong if upstream.id in feeble else ()
-            while upstream.room(now) and len(books.segments.in_flight) < books.most:
+        state = self._state
+        checkers.sort(key=lambda u: -(u.rate_per_request(now) or 0.0))
+        best = max((u.rate_per_request(now) or 0.0 for u in checkers), default=0.0)
+        slow = {u.id for u in checkers if u.strikes or _too_slow(u.rate_per_request(now), best)}
+        reserve = {u.id for u in checkers if u.source.reserve}
+        strong = [u.id for u in checkers if u.id not in slow | reserve]
+        spared = [u.id for u in checkers if u.id not in reserve]
+        for upstream in checkers:
+            # Who should not be asked where one of these can be.
+            before = spared if upstream.id in reserve else strong if upstream.id in slow else ()
+            while upstream.room(now) and len(state.segments.in_flight) < state.most:
                 piece = self.search.next_for(upstream.id)
-                if piece is None or (piece.accuser is None and self._other(before, piece)):
+                if piece is None or (piece.contradicted_by is None and self._other(before, piece)):
                     break
-                segment = books.launch(upstream, piece.start, piece.end, now, out)
+                segment = state.launch(upstream, piece.start, piece.end, now, out)
                 segment.check = True
                 self.search.ask(piece, segment.id)
-                books.segments.launch(segment)
+                state.segments.launch(segment)
 
     def _other(self, ids: Collection[str], piece: Piece) -> bool:
-        """Whether one of these can bear witness: one that this trial does not hear never will."""
+        """Whether one of these can check it: one that this search does not ask never will."""
         assert self.search is not None
-        return any(each != piece.supplier and self.search.next_for(each) for each in ids)
+        return any(each != piece.source and self.search.next_for(each) for each in ids)
 
     def lost(self, request: int) -> None:
-        """A request ended without its opinion."""
+        """A request ended without its comparison."""
         if self.search:
             self.search.lost(request)
 
     def compared(self, event: m.Compared, out: list[m.Action]) -> None:
-        """Take an opinion, or a part of one."""
+        """Take a comparison, or a part of one."""
         segment = self._state.segments.in_flight.get(event.request)
         if segment is None or self.search is None:
             return
@@ -105,48 +105,48 @@ class IntegrityCheck:
             return
         else:
             piece, culprit = self.search.agreed(segment.id)
-            self._vouched.add(piece.start, piece.end)
+            self._corroborated.add(piece.start, piece.end)
         if culprit is not None:
-            self._condemn(culprit, "another source contradicts it", out)
+            self._drop_source(culprit, "another source contradicts it", out)
 
-    def _condemn(self, culprit: str, why: str, out: list[m.Action]) -> None:
-        """Drop a liar and all of its bytes that nobody else vouches for."""
+    def _drop_source(self, culprit: str, why: str, out: list[m.Action]) -> None:
+        """Drop a source and all of its bytes that no other corroborates."""
         if upstream := self._state.sources.get(culprit):
             upstream.out = Fault.WRONG_BYTES
             out.append(m.SourceFault(culprit, Fault.WRONG_BYTES, why))
         self._close(out)
         given = self._state.provenance.get(culprit, RangeSet())
-        self._state.forget([gap for run in given for gap in self._vouched.gaps(*run)], out)
-        if not self._state.segments.missing:  # it had only accused others
+        self._state.forget([gap for run in given for gap in self._corroborated.gaps(*run)], out)
+        if not self._state.segments.missing:  # it had only contradicted others
             self._begin()
 
     def _last_resort(self, out: list[m.Action]) -> m.Fail | None:
-        """Nobody contradicts anybody, and still the digest does not agree: liars may agree."""
+        """No two disagree, and still the digest does not agree: several may be corrupt alike."""
         self._close(out)
-        books = self._state
-        origin = books.origin()
+        state = self._state
+        origin = state.origin()
         if origin is None:
             return m.Fail("the bytes of every source that is left do not have the digest")
-        if not self._strict and books.sources[origin].ranged:
+        if not self._strict and state.sources[origin].ranged:
             self._strict = True
-            self._vouched = RangeSet()
+            self._corroborated = RangeSet()
             self._begin()
             return None
         foreign = [
             gap
-            for who, runs in books.provenance.items()
+            for who, runs in state.provenance.items()
             if who != origin
             for run in runs
-            for gap in self._vouched.gaps(*run)
+            for gap in self._corroborated.gaps(*run)
         ]
-        if foreign and not books.origin_alone:
-            books.forget(foreign, out)
+        if foreign and not state.origin_alone:
+            state.forget(foreign, out)
         elif not self._tried_twice:
             self._tried_twice = True
-            books.forget([(0, books.segments.size)], out)
+            state.forget([(0, state.segments.size)], out)
         else:
             return m.Fail("the origin's own bytes do not have its digest", integrity=True)
-        books.origin_alone = True
+        state.origin_alone = True
         return None
 
     def _close(self, out: list[m.Action]) -> None:
@@ -154,5 +154,5 @@ class IntegrityCheck:
         self._state.cancel(self._state.segments.in_flight.values(), out)
 
 
-def _feeble(rate: float | None, best: float) -> bool:
-    return rate is not None and rate * FEEBLE < best
+def _too_slow(rate: float | None, best: float) -> bool:
+    return rate is not None and rate * TOO_SLOW < best

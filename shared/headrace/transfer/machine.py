@@ -5,12 +5,12 @@ The phases, and everything that leads from one to the next:
     SIZING    -> FETCHING   the first good answer tells the length
     FETCHING  -> VERIFYING  every byte is held
     VERIFYING -> DONE       the digest agrees
-    VERIFYING -> TRIAL      it does not: somebody lied
-    TRIAL     -> FETCHING   the culprit is found, its bytes are dropped
-    TRIAL     -> FETCHING   nobody contradicts anybody: once more, from the origin alone
+    VERIFYING -> SEARCHING  it does not: some source gave wrong bytes
+    SEARCHING -> FETCHING   the culprit is found, its bytes are dropped
+    SEARCHING -> FETCHING   no two sources disagree: once more, from the origin alone
     any       -> FAILED     nobody is left, or nothing came for `GIVE_UP` seconds
 
-What readers may be given is `horizon`: nothing at or above that offset leaves the house.
+What readers may be given is `horizon`: nothing at or above that offset goes out.
 
 Rules of this room. Rule 1: what decides about bytes and requests is in `state`, `scheduler`,
 `dispatcher` and `integrity`; this file only leads events to them. Rule 2: every event ends in
@@ -55,7 +55,8 @@ class Phase(enum.Enum):
     SIZING = "sizing"
     FETCHING = "fetching"
     VERIFYING = "verifying"
-    TRIAL = "trial"
+    SEARCHING = "trial"
+    """For the source of wrong bytes. The value is the log's word."""
     DONE = "done"
     FAILED = "failed"
 
@@ -104,7 +105,7 @@ class Transfer:
             m.Allowed: self._allowed,
             m.Joined: self._joined,
             m.Resumed: self._resumed,
-            m.ReadersAt: self._wanted,
+            m.ReadersAt: self._readers_at,
             m.Compared: self._compared,
             m.Digested: self._digested,
         }
@@ -138,7 +139,7 @@ class Transfer:
     def horizon(self) -> int:
         """The hold-back rule: readers may be given held bytes below this offset, no others."""
         size = self.size
-        if size is None or self.phase in (Phase.TRIAL, Phase.FAILED):
+        if size is None or self.phase in (Phase.SEARCHING, Phase.FAILED):
             return 0
         if self.phase is Phase.DONE or not self.spec.checked:
             return size
@@ -154,10 +155,10 @@ class Transfer:
 
     def __repr__(self) -> str:
         """Show phase, map and sources."""
-        trial = f" {self.integrity.search!r}" if self.integrity.search else ""
+        search = f" {self.integrity.search!r}" if self.integrity.search else ""
         return (
             f"<Transfer {self.phase.value} {self.segments!r} "
-            f"{list(self.sources.values())}{trial} mismatches={self.integrity.mismatches}>"
+            f"{list(self.sources.values())}{search} mismatches={self.integrity.mismatches}>"
         )
 
     # ------------------------------------------------------------------ events
@@ -187,8 +188,8 @@ class Transfer:
         if self.phase is Phase.SIZING:
             self._held = event.held
 
-    def _wanted(self, event: m.ReadersAt, _now: float, _out: list[m.Action]) -> None:
-        self.dispatcher.wanted = event.offsets or (0,)
+    def _readers_at(self, event: m.ReadersAt, _now: float, _out: list[m.Action]) -> None:
+        self.dispatcher.readers_at = event.offsets or (0,)
 
     def _allowed(self, event: m.Allowed, _now: float, _out: list[m.Action]) -> None:
         if event.source is None:
@@ -282,7 +283,7 @@ class Transfer:
             detail = f"ended {segment.left} bytes early"
             self._failed(m.Failed(segment.id, Fault.CUT, detail), now, out)
         else:
-            self.integrity.lost(segment.id)  # a check that ended without its last opinion
+            self.integrity.lost(segment.id)  # a check that ended before its last comparison
             self.sources[segment.source].completed()
             self.state.drop(segment.id)
 
@@ -295,7 +296,7 @@ class Transfer:
 
     def _compared(self, event: m.Compared, _now: float, out: list[m.Action]) -> None:
         self.integrity.compared(event, out)
-        if self.phase is Phase.TRIAL and self.integrity.search is None:
+        if self.phase is Phase.SEARCHING and self.integrity.search is None:
             self.phase = Phase.FETCHING
 
     def _digested(self, event: m.Digested, _now: float, out: list[m.Action]) -> None:
@@ -306,7 +307,7 @@ class Transfer:
             out.append(m.Finish())
             return
         self.integrity.open()
-        self.phase = Phase.TRIAL
+        self.phase = Phase.SEARCHING
 
     # ------------------------------------------------------------------ time
 
@@ -345,8 +346,8 @@ class Transfer:
         if self.over or self.phase is Phase.VERIFYING:
             self._quiet_since = now
             return
-        if self.phase is Phase.TRIAL:
-            failure = self.integrity.hear(now, out)
+        if self.phase is Phase.SEARCHING:
+            failure = self.integrity.advance(now, out)
             if failure is not None:
                 self._fail(failure, out)
                 return
@@ -354,7 +355,7 @@ class Transfer:
                 self.phase = Phase.FETCHING
         if self.phase in (Phase.SIZING, Phase.FETCHING):
             self.dispatcher.fill(now, out)
-        self._despair(now, out)
+        self._give_up(now, out)
 
     def _complete(self, out: list[m.Action]) -> None:
         self.state.cancel(self.segments.in_flight.values(), out)
@@ -365,7 +366,7 @@ class Transfer:
             self.phase = Phase.DONE
             out.append(m.Finish())
 
-    def _despair(self, now: float, out: list[m.Action]) -> None:
+    def _give_up(self, now: float, out: list[m.Action]) -> None:
         if not self.state.eligible():
             faults = ", ".join(f"{u.id}: {u.out.value}" for u in self.sources.values() if u.out)
             self._fail(m.Fail(f"no source is left ({faults or 'there was none'})"), out)

@@ -126,7 +126,7 @@ class ReadersAt:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A second opinion on bytes that are kept already, after `Compare`."""
+    """Bytes of a request were compared with those that are held already, after `Compare`."""
 
     request: int
     start: int

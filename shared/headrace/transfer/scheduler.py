@@ -35,10 +35,10 @@ LONGEST_TURN, SHORTEST_TURN = 1.5, 0.25
 """Limits to the time that one range of a fast source takes."""
 SLOW_TURN = 4.0
 """The same for a slow source: an extra round trip costs it more, and nobody waits for it."""
-LONELY_TURN = 3.0
+ONLY_SOURCE_TURN = 3.0
 """What a second connection to the only source is given, from the end of the first one's range."""
-AUDITION = 1.0
-"""Seconds that a range must still need before an unknown source is tried on its end."""
+WORTH_PROBING = 1.0
+"""Seconds that a range must still need before an unknown source is probed on its end."""
 SPREAD = 16 << 20
 """Distance of the unknown sources' first ranges, so that a slow one is not soon in the way."""
 MOST_COPIES = 6
@@ -95,10 +95,10 @@ class Scheduler:
     # ------------------------------------------------------------------ the choice
 
     def choose(
-        self, upstream: SourceState, wanted: tuple[int, ...], now: float
+        self, upstream: SourceState, readers_at: tuple[int, ...], now: float
     ) -> Assignment | None:
         """Return the best use of one more connection to `upstream`; None: better none."""
-        front = self._segments.front(wanted)
+        front = self._segments.front(readers_at)
         rate = upstream.rate_per_request(now)
         return (
             self._rescue(upstream, rate, front, now)
@@ -139,7 +139,7 @@ class Scheduler:
         segments = self._segments
         if not segments.free.total:
             return None
-        if segments.size <= SMALL or not upstream.ranged or self._lonely(upstream):
+        if segments.size <= SMALL or not upstream.ranged or self._alone_and_idle(upstream):
             size = segments.size
         elif rate is None:  # one probe is enough to learn it
             return None if upstream.active else self._probe(upstream, front)
@@ -174,7 +174,7 @@ class Scheduler:
         ahead = others * min(SPREAD, size // 8)
         return self._first_free(min(front + ahead, max(front, size - PROBE)), PROBE)
 
-    def _lonely(self, upstream: SourceState) -> bool:
+    def _alone_and_idle(self, upstream: SourceState) -> bool:
         """The only source, on its only connection, is asked as a plain client would: once."""
         return not upstream.active and self._alone(upstream)
 
@@ -207,7 +207,7 @@ class Scheduler:
         if rate is None and (upstream.active or self._segments.size <= SMALL):
             rate = PROBE / 2.0
         elif rate is None:
-            return self._audition(now)
+            return self._probe_at_the_end(now)
         rtt = upstream.expected_rtt()
         best: tuple[float, Assignment] | None = None
         for victim in self._segments.in_flight.values():
@@ -217,7 +217,7 @@ class Scheduler:
             theirs = min(self.eta(copy, now) for copy in copies)
             if best is not None and theirs <= best[0]:
                 continue
-            most = int(rate * LONELY_TURN) if self._alone(upstream) else LARGEST
+            most = int(rate * ONLY_SOURCE_TURN) if self._alone(upstream) else LARGEST
             choice = self._split(victim, theirs, rate, rtt, most) if len(copies) == 1 else None
             if choice is None and len(copies) < MOST_COPIES:
                 elsewhere = all(copy.source != upstream.id for copy in copies)
@@ -227,11 +227,11 @@ class Scheduler:
                 best = theirs, choice
         return best[1] if best else None
 
-    def _audition(self, now: float) -> Assignment | None:
+    def _probe_at_the_end(self, now: float) -> Assignment | None:
         """Give an unknown source the last bytes of the longest range, to learn what it can do."""
         ranges = [s for s in self._segments.in_flight.values() if not s.check and not s.hedged]
         victim = max(ranges, key=lambda segment: self.eta(segment, now), default=None)
-        if victim is None or victim.left < 2 * PROBE or self.eta(victim, now) < AUDITION:
+        if victim is None or victim.left < 2 * PROBE or self.eta(victim, now) < WORTH_PROBING:
             return None
         return Assignment(Move.STEAL, victim.end - PROBE, victim.end, victim.id)
 

@@ -56,7 +56,7 @@ class Segment:
         self.hedged = False
         """Another request works, or worked, on some of the same bytes."""
         self.check = False
-        """A second opinion on bytes that are held already."""
+        """It is for comparison with bytes that are held already."""
         self.whole = False
         """The source ignores ranges: the body runs from 0 to the end."""
 
@@ -117,7 +117,7 @@ class Segments:
     # ------------------------------------------------------------------ requests
 
     def launch(self, segment: Segment) -> None:
-        """Put a request in the air."""
+        """Put a request in flight."""
         self.in_flight[segment.id] = segment
         if not segment.check:
             self.free.remove(segment.start, segment.end)
@@ -131,8 +131,8 @@ class Segments:
         elif any(self.held.within(segment.start, segment.end)):
             segment.hedged = True
 
-    def land(self, segment: Segment) -> None:
-        """Take a request out of the air; what it did not bring is free again."""
+    def remove(self, segment: Segment) -> None:
+        """Take out a request that has ended; what it did not bring is free again."""
         if self.in_flight.pop(segment.id, None) is not None and not segment.check:
             self._give_back(segment.position, segment.end)
 
@@ -225,9 +225,9 @@ class Segments:
                         yield segment, low
                         break
 
-    def front(self, wanted: tuple[int, ...]) -> int:
+    def front(self, readers_at: tuple[int, ...]) -> int:
         """Return the first missing offset for the first reader that lacks one, else the lowest."""
-        for offset in wanted:
+        for offset in readers_at:
             end = self.held.run_end(offset)
             if end < self.size:
                 return end
@@ -235,5 +235,5 @@ class Segments:
 
     def __repr__(self) -> str:
         """Show the map."""
-        flights = [*self.in_flight.values()]
-        return f"<{self.held.total}/{self.size} held, free {self.free!r}, {flights}>"
+        in_flight = [*self.in_flight.values()]
+        return f"<{self.held.total}/{self.size} held, free {self.free!r}, {in_flight}>"

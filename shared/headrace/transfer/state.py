@@ -1,4 +1,4 @@
-"""The books of one transfer: sources, requests in flight, and who gave which bytes.
+"""The state of one transfer: sources, requests in flight, and who gave which bytes.
 
 Everything that must stay consistent when a request begins or ends is done here, in one place.
 The methods that end a request append what the driver has to do to `out`.
@@ -18,10 +18,10 @@ __all__ = ["TransferState"]
 
 
 class TransferState:
-    """Mutable; shared by the machine, the dispatcher and the court."""
+    """Mutable; shared by the machine, the dispatcher and the integrity check."""
 
     def __init__(self) -> None:
-        """Open empty books."""
+        """Begin with nothing."""
         self.sources: dict[str, SourceState] = {}
         """In the order in which selection gave them."""
         self.segments = Segments()
@@ -85,11 +85,11 @@ class TransferState:
         return segment
 
     def drop(self, request: int) -> Segment | None:
-        """Take a request out of the air; what it did not bring is free again."""
+        """End a request; what it did not bring is free again."""
         segment = self.segments.in_flight.get(request)
         if segment is None:
             return None
-        self.segments.land(segment)
+        self.segments.remove(segment)
         self.sources[segment.source].ended(request)
         return segment
 
@@ -123,15 +123,15 @@ class TransferState:
 
     def credit(self, source: str, start: int, end: int) -> None:
         """Note who gave ``[start, end)``."""
-        extents = self.provenance.get(source)
-        if extents is None:
-            extents = self.provenance[source] = RangeSet()
-        extents.add(start, end)
+        ranges = self.provenance.get(source)
+        if ranges is None:
+            ranges = self.provenance[source] = RangeSet()
+        ranges.add(start, end)
 
     def forget(self, runs: Iterable[tuple[int, int]], out: list[m.Action]) -> None:
         """Drop bytes that are worthless."""
         for start, end in list(runs):
             self.segments.forget(start, end)
-            for extents in self.provenance.values():
-                extents.remove(start, end)
+            for ranges in self.provenance.values():
+                ranges.remove(start, end)
             out.append(m.Forget(start, end))

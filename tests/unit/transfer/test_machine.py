@@ -138,7 +138,7 @@ def test_mismatch_opens_a_trial_and_closes_the_horizon() -> None:
     transfer, first = begin()
     complete(transfer, first)
     actions = transfer.handle(m.Digested(agrees=False), 2.0)
-    assert at(transfer) is Phase.TRIAL
+    assert at(transfer) is Phase.SEARCHING
     assert transfer.horizon == 0
     (check,) = [f for f in fetches(actions) if f.source == "origin"][:1]
     transfer.handle(m.Opened(check.request, SIZE), 2.1)
@@ -326,7 +326,7 @@ def test_repr_tells_the_state() -> None:
 
 
 def test_a_stumbling_origin_is_still_asked_when_a_trial_hears_nobody_else() -> None:
-    """Two mirrors agree on what is wrong; the strict trial that follows must not wait for them."""
+    """Two mirrors agree on what is wrong; the strict search that follows must not wait for them."""
     other = Source("other", "http://other/f", rate=5e6, rtt=0.03)
     transfer, first = begin(SIZE, MIRROR, other, ORIGIN)
     complete(transfer, first)
