@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from headrace.models import Fault, Source
+from headrace.transfer.adaptive_concurrency import STEP
 from headrace.transfer.rates import Meter
-from headrace.transfer.source_state import CUTS, STEP, SourceState
+from headrace.transfer.source_state import CUTS, SourceState
 
 
 def source(**known: float) -> Source:
@@ -21,21 +22,21 @@ def flow(
     others: float = 0.0,
     start: float = 0.0,
 ) -> list[int]:
-    """Let it give `rates[lanes - 1]` bytes per second; return how many lanes it has each step."""
+    """Let it give `rates[connections - 1]` bytes per second; return its connections, each step."""
     now, concurrency = start, list[int]()
     for step in range(12):
-        while len(upstream.active) < upstream.concurrency:
+        while len(upstream.active) < upstream.concurrency.connections:
             request = 100 * step + len(upstream.active)
             upstream.started(request, now)
             upstream.opened(request, 0.05, alone=alone)
-        while len(upstream.active) > upstream.concurrency:
+        while len(upstream.active) > upstream.concurrency.connections:
             upstream.ended(next(iter(upstream.active)))
         rate = rates[min(len(upstream.active), len(rates)) - 1]
         for _ in range(13):
             now += 0.1
             upstream.received(int(rate / 10), now)
         upstream.tune(now, rate + others, alone=alone)
-        concurrency.append(upstream.concurrency)
+        concurrency.append(upstream.concurrency.connections)
     return concurrency
 
 
@@ -44,14 +45,14 @@ def test_source_that_gives_more_on_each_connection_gets_all_it_allows() -> None:
 
 
 def test_source_alone_that_is_full_with_one_connection_keeps_one() -> None:
-    lanes = flow(SourceState(source(), 0.0), [4e6], alone=True)
-    assert lanes.count(1) > len(lanes) / 2
-    assert max(lanes) <= 2
+    counts = flow(SourceState(source(), 0.0), [4e6], alone=True)
+    assert counts.count(1) > len(counts) / 2
+    assert max(counts) <= 2
 
 
 def test_source_beside_others_that_is_full_keeps_the_floor() -> None:
-    lanes = flow(SourceState(source(), 0.0), [4e6], others=4e6)
-    assert lanes.count(3) > len(lanes) / 2
+    counts = flow(SourceState(source(), 0.0), [4e6], others=4e6)
+    assert counts.count(3) > len(counts) / 2
 
 
 def test_slow_source_is_not_judged() -> None:
@@ -68,7 +69,7 @@ def test_pauses_grow_and_one_probe_follows() -> None:
         pauses.append(upstream.paused_until - now)
         assert upstream.room(now) == 0
         now = upstream.paused_until
-        upstream.concurrency = 4
+        upstream.concurrency.connections = 4
         assert upstream.room(now) == 1
     assert pauses == [1.0, 2.0, 4.0, 8.0, 8.0]
     upstream.received(1, now)
@@ -85,7 +86,7 @@ def test_failures_of_one_moment_are_one() -> None:
 
 def test_rate_limit_costs_a_connection_while_others_deliver_else_its_pause() -> None:
     upstream = SourceState(source(), 0.0)
-    upstream.concurrency = 4
+    upstream.concurrency.connections = 4
     for request in (1, 2, 3):
         upstream.started(request, 0.0)
         upstream.opened(request, 0.1, alone=False)
@@ -100,7 +101,7 @@ def test_rate_limit_costs_a_connection_while_others_deliver_else_its_pause() -> 
 
 def test_bodies_that_end_early_cost_little_while_they_bring_something() -> None:
     upstream = SourceState(source(), 0.0)
-    upstream.concurrency = 4
+    upstream.concurrency.connections = 4
     for _ in range(CUTS):
         upstream.failed(Fault.CUT, 1.0, None, bytes_came=True)
         assert upstream.paused_until == 0.0
