@@ -93,7 +93,7 @@ class Spool:
             await self._full.wait()
 
     async def doubt(self) -> None:
-        """Some of it is wrong: what is on the disk is for no later run."""
+        """Some of it is wrong: what is on the disk is for no later task."""
         if (doubt := getattr(self.file, "doubt", None)) is not None:
             with contextlib.suppress(StoreError):
                 await asyncio.to_thread(doubt)

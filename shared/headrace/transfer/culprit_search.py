@@ -22,7 +22,7 @@ from headrace.transfer.range_set import RangeSet
 __all__ = ["EARLIER", "CulpritSearch", "Piece"]
 
 EARLIER = ""
-"""Stands for an earlier run as the source of bytes found on the disk."""
+"""Stands for an earlier task as the source of bytes found on the disk."""
 FIRST_PIECE = 1 << 20
 PIECE = 4 << 20
 DISPUTED = 64 << 10

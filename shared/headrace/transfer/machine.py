@@ -70,7 +70,7 @@ class Spec:
     checked: bool = True
     """There is a digest. Without one only the origin is asked, in one piece."""
     held: tuple[tuple[int, int], ...] = ()
-    """What an earlier run left on the disk; unproven until the digest agrees."""
+    """What an earlier task left on the disk; unproven until the digest agrees."""
     etag: str | None = None
     """Where there is no digest: the strong validator of the one version that is wanted. With it
     parts may be asked for side by side (RFC 9110 section 13.1.5)."""

@@ -112,7 +112,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """An earlier run left these ranges; told before the first `Opened` where the length is new."""
+    """An earlier task left these ranges; told before the first `Opened` where the length is new."""
 
     held: tuple[tuple[int, int], ...]
 

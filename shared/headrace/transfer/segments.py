@@ -99,7 +99,7 @@ class Segments:
         self.in_flight: dict[int, Segment] = {}
 
     def resize(self, size: int, held: RangeSet) -> None:
-        """Take the file's length, once, and what an earlier run left of it."""
+        """Take the file's length, once, and what an earlier task left of it."""
         self.size = size
         self.known = True
         self.held = held

@@ -26,7 +26,7 @@ class TransferState:
         """In the order in which selection gave them."""
         self.segments = Segments()
         self.provenance: dict[str, RangeSet] = {}
-        """By source, or `EARLIER` for an earlier run."""
+        """By source, or `EARLIER` for an earlier task."""
         self.checked = True
         """There is a digest to check the whole against."""
         self.etag: str | None = None
