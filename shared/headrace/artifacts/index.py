@@ -19,6 +19,7 @@ from headrace.documents.provisional import Provisional
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Document, ServeArtifact, ServeDocument
 from headrace.redact import for_files
+from headrace.upstream.single_flight import SingleFlight
 
 __all__ = ["ArtifactIndex"]
 
@@ -52,7 +53,7 @@ class ArtifactIndex:
         self._limit = limit
         self._count = 0
         self._read: OrderedDict[str, _Read] = OrderedDict()
-        self._reading: dict[tuple[str, str], asyncio.Task[_Read]] = {}
+        self._flights = SingleFlight[tuple[str, str], _Read]()
 
     async def find(self, ecosystem: Ecosystem, plan: ServeArtifact, form: str) -> Artifact | None:
         """Return the artifact; None when no page names it.
@@ -144,13 +145,9 @@ class ArtifactIndex:
     ) -> Artifact | None:
         read = self._read.get(page.key)
         if read is None or read.version != version:
-            name = (page.key, version)
-            task = self._reading.get(name)
-            if task is None:
-                task = asyncio.ensure_future(self._list(ecosystem, page, document, version))
-                self._reading[name] = task
-                task.add_done_callback(lambda _: self._reading.pop(name, None))
-            read = await asyncio.shield(task)
+            read = await self._flights.do(
+                (page.key, version), lambda: self._list(ecosystem, page, document, version)
+            )
         else:
             self._read.move_to_end(page.key)
         artifact = read.artifacts.get(path)

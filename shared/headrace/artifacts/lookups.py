@@ -24,6 +24,7 @@ from headrace.interface.lookups import CacheMode, HeadRequest, LookUp, LookUpRes
 from headrace.models import Artifact, Fault, ServeArtifact, ServeDocument
 from headrace.system.storage import tables
 from headrace.system.storage.copies import Copy
+from headrace.upstream.single_flight import SingleFlight
 
 __all__ = ["LookUps"]
 
@@ -50,8 +51,8 @@ class LookUps:
         self._heads = heads
         self._ecosystems = ecosystems
         passthrough.kept = self._kept
-        self._running: dict[tuple[str, str, bool], asyncio.Task[Artifact | None]] = {}
-        self._making: dict[str, asyncio.Task[bool]] = {}
+        self._flights = SingleFlight[tuple[str, str, bool], Artifact | None]()
+        self._making = SingleFlight[str, bool]()
         self._learning: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -75,22 +76,17 @@ class LookUps:
     ) -> asyncio.Task[Artifact | None]:
         """Look something up in the background."""
         key = (ecosystem.name, f"{plan.path} {plan.accept}", renew)
-        task = self._running.get(key)
-        if task is None:
-            task = asyncio.ensure_future(self.run(ecosystem, look_up, renew=renew))
-            self._running[key] = task
-            task.add_done_callback(lambda done: self._ended(key, done))
-        return task
 
-    def _ended(self, key: tuple[str, str, bool], task: asyncio.Task[Artifact | None]) -> None:
-        self._running.pop(key, None)
-        # Nobody may be waiting any more; the exception counts as seen.
-        if not task.cancelled() and (error := task.exception()):
-            _log.info("the look-up of %s failed: %r", key[1], error)
+        async def run() -> Artifact | None:
+            try:
+                return await self._run(ecosystem, look_up, renew=renew)
+            except Exception as error:
+                _log.info("the look-up of %s failed: %r", key[1], error)
+                raise
 
-    async def run(
-        self, ecosystem: Ecosystem, look_up: LookUp, *, renew: bool = False
-    ) -> Artifact | None:
+        return self._flights.start(key, run)
+
+    async def _run(self, ecosystem: Ecosystem, look_up: LookUp, *, renew: bool) -> Artifact | None:
         """Take a look-up to its end; UpstreamError and the like count as "cannot be had"."""
         seen: LookUpResult | None = None
         begun = False
@@ -168,21 +164,22 @@ class LookUps:
         return await asyncio.shield(self._make(ecosystem, plan, copy))
 
     def _make(self, ecosystem: Ecosystem, plan: ServeDocument, copy: Copy) -> asyncio.Task[bool]:
-        key = str(copy.table)
-        making = self._making.get(key)
-        if making is None:
-            work = asyncio.to_thread(_make, ecosystem, plan, copy, lambda: self._closed)
-            making = self._making[key] = asyncio.ensure_future(work)
-            making.add_done_callback(lambda _: self._making.pop(key, None))
-        return making
+        return self._making.start(
+            str(copy.table),
+            lambda: asyncio.to_thread(_make, ecosystem, plan, copy, lambda: self._closed),
+        )
 
     async def aclose(self) -> None:
         """Stop everything that is under way."""
         self._closed = True
-        tasks = [*self._running.values(), *self._making.values(), *self._learning]
-        for task in tasks:
+        for task in self._learning:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(
+            self._flights.aclose(),
+            self._making.aclose(),
+            *self._learning,
+            return_exceptions=True,
+        )
 
 
 def _learn(ecosystem: Ecosystem, plan: ServeDocument, copy: Copy) -> None:

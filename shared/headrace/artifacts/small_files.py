@@ -18,6 +18,7 @@ from headrace.redact import for_display
 from headrace.system.storage.store import Store
 from headrace.upstream.auth.origin_credentials import OriginClient
 from headrace.upstream.client import Client
+from headrace.upstream.single_flight import SingleFlight
 
 __all__ = ["SmallFiles"]
 
@@ -48,7 +49,7 @@ class SmallFiles:
         self._report = report
         self._origin = origin
         self._store = store
-        self._flights: dict[str, asyncio.Task[bytes]] = {}
+        self._flights = SingleFlight[str, bytes]()
         self._recent: OrderedDict[str, bytes] = OrderedDict()
         self._held = 0
         self._keeping: set[asyncio.Future[None]] = set()
@@ -57,23 +58,13 @@ class SmallFiles:
         """Return the checked content; UpstreamError or IntegrityError when it cannot be had."""
         if artifact.digest and (content := self._recent.get(str(artifact.digest))) is not None:
             return content
-        task = self._flights.get(artifact.path)
-        if task is None:
-            task = asyncio.ensure_future(self._get(artifact))
-            self._flights[artifact.path] = task
-            task.add_done_callback(lambda done: self._landed(artifact.path, done))
-        return await asyncio.shield(task)
+        return await self._flights.do(artifact.path, lambda: self._get(artifact))
 
     async def cached(self, artifact: Artifact) -> bytes | None:
         """Return the content where it is here already."""
         if artifact.digest is None:
             return None
         return self._recent.get(str(artifact.digest)) or await self._from_store(artifact)
-
-    def _landed(self, path: str, done: asyncio.Task[bytes]) -> None:
-        self._flights.pop(path, None)
-        if not done.cancelled():
-            done.exception()
 
     async def size(self, artifact: Artifact) -> int:
         """Ask the origin for the length; UpstreamError when it does not say."""
@@ -180,9 +171,7 @@ class SmallFiles:
 
     async def aclose(self) -> None:
         """Stop asking, and wait until everything is written down."""
-        for task in list(self._flights.values()):
-            task.cancel()
-        await asyncio.gather(*self._flights.values(), return_exceptions=True)
+        await self._flights.aclose()
         await asyncio.gather(*self._keeping, return_exceptions=True)
 
     def _check(self, artifact: Artifact, digest: Digest, content: bytes) -> None:

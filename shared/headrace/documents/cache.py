@@ -12,9 +12,8 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from headrace.documents.negative_cache import NegativeCache
 from headrace.documents.provisional import Provisional
@@ -27,6 +26,7 @@ from headrace.redact import for_display
 from headrace.sources.probes import ReportObservation
 from headrace.system.storage.pages import PageStore
 from headrace.upstream.auth.origin_credentials import OriginClient
+from headrace.upstream.single_flight import SingleFlight
 
 __all__ = [
     "HEADERS_WITHIN",
@@ -86,8 +86,9 @@ class Documents:
         self._clock = clock
         self._memory: OrderedDict[str, tuple[Document, str]] = OrderedDict()
         self._held = 0
-        self._flights: dict[str, asyncio.Task[Document]] = {}
-        self._running: set[asyncio.Task[Document]] = set()
+        self._flights = SingleFlight[str, Document]()
+        self._own = SingleFlight[str, Document]()
+        """The origin's own pages; one may still be on its way behind a mirror's."""
         self._missing = NegativeCache(MISSING_LIFETIME, clock)
         self._failed = NegativeCache(PAUSE_AFTER_FAILURE, clock)
 
@@ -117,10 +118,12 @@ class Documents:
             raise gone
         if known is not None and (failed := self._failed.get(plan.key)):
             return self._stale(known, failed)
-        flight = self._flights.get(plan.key) or self._start(ecosystem, plan, form, known)
+        before = known[0] if known else None
         try:
             async with asyncio.timeout(STALE_AFTER if known else HEADERS_WITHIN):
-                document = await asyncio.shield(flight)
+                document = await self._flights.do(
+                    plan.key, lambda: self._first(ecosystem, plan, form, before)
+                )
         except TimeoutError:
             where = for_display(plan.origin.url)
             error = OriginError(Fault.SILENT, f"{where} did not give the page in time")
@@ -179,40 +182,16 @@ class Documents:
 
     # ------------------------------------------------------------------ the origin
 
-    def _start(
-        self,
-        ecosystem: Ecosystem,
-        plan: ServeDocument,
-        form: str,
-        known: tuple[Document, str] | None,
-    ) -> asyncio.Task[Document]:
-        before = known[0] if known else None
-        own = self._provisional.pending(plan.key)
-        if own is None:
-            own = self._begin(self._ask(ecosystem, plan, form, before))
-        task = self._begin(self._provisional.first(ecosystem, plan, before, own, self._stand_in))
-        self._flights[plan.key] = task
-        task.add_done_callback(lambda _: self._flights.pop(plan.key, None))
-        return task
-
-    def _begin(self, work: Coroutine[Any, Any, Document]) -> asyncio.Task[Document]:
-        task = asyncio.ensure_future(work)
-        self._running.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[Document]) -> None:
-        self._running.discard(task)
-        # Nobody may be waiting any more; the exception counts as seen.
-        if not task.cancelled():
-            task.exception()
+    async def _first(
+        self, ecosystem: Ecosystem, plan: ServeDocument, form: str, before: Document | None
+    ) -> Document:
+        """Return whichever page is to be served: the origin's, or a mirror's before it."""
+        own = self._own.start(plan.key, lambda: self._ask(ecosystem, plan, form, before))
+        return await self._provisional.first(ecosystem, plan, before, own, self._stand_in)
 
     async def aclose(self) -> None:
         """Stop every question that is under way."""
-        tasks = list(self._running)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(self._flights.aclose(), self._own.aclose())
 
     async def _stand_in(self, plan: ServeDocument, document: Document) -> None:
         """Take a mirror's page; memory only, because it is nobody's word yet."""

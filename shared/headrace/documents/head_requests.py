@@ -16,6 +16,7 @@ from headrace.interface.lookups import HeadRequest, LookUpResult
 from headrace.models import Document, Fault
 from headrace.system.storage.pages import PageStore
 from headrace.upstream.auth.origin_credentials import OriginClient
+from headrace.upstream.single_flight import SingleFlight
 
 __all__ = ["HeadRequests"]
 
@@ -41,7 +42,7 @@ class HeadRequests:
         self._origin = origin
         self._pages = pages
         self._clock = clock
-        self._flights: dict[str, asyncio.Task[Document]] = {}
+        self._flights = SingleFlight[str, Document]()
 
     async def get(self, head: HeadRequest) -> LookUpResult:
         """Return what the origin says; UpstreamError when it says nothing, or no."""
@@ -49,13 +50,8 @@ class HeadRequests:
         age = self._clock() - known.fetched_at if known else 0.0
         if known is not None and 0 <= age < head.lifetime:
             return _seen(known)
-        task = self._flights.get(head.key)
-        if task is None:
-            task = asyncio.ensure_future(self._ask(head))
-            self._flights[head.key] = task
-            task.add_done_callback(lambda done: self._ended(head.key, done))
         try:
-            return _seen(await asyncio.shield(task))
+            return _seen(await self._flights.do(head.key, lambda: self._ask(head)))
         except UpstreamError as error:
             told = error.fault in (Fault.MISSING, Fault.FORBIDDEN)
             if known is None or told or not 0 <= age < head.stale_if_error:
@@ -63,11 +59,6 @@ class HeadRequests:
             _log.warning("%s: the answer of %.0f s ago stands: %s", head.url, age, error)
             self._told("stale")
             return _seen(known, stale=True)
-
-    def _ended(self, key: str, task: asyncio.Task[Document]) -> None:
-        self._flights.pop(key, None)
-        if not task.cancelled():
-            task.exception()
 
     async def _ask(self, head: HeadRequest) -> Document:
         answer = await self._origin.fetch(

@@ -106,11 +106,6 @@ class Provisional:
 
     # ------------------------------------------------------------------ the race
 
-    def pending(self, key: str) -> asyncio.Task[Document] | None:
-        """Return the origin's page that is still on its way behind a mirror's."""
-        found = self._open.get(key)
-        return found.own if found and not found.own.done() else None
-
     async def first(
         self,
         ecosystem: Ecosystem,

@@ -18,6 +18,7 @@ from collections import deque
 
 from headrace.errors import UpstreamError
 from headrace.models import Fault
+from headrace.upstream.single_flight import SingleFlight
 
 __all__ = ["Resolver"]
 
@@ -38,7 +39,7 @@ class Resolver:
     def __init__(self) -> None:
         self._known: dict[str, float] = {}
         self._unknown: dict[str, tuple[float, str]] = {}
-        self._pending: dict[str, asyncio.Future[str | None]] = {}
+        self._flights = SingleFlight[str, str | None]()
         self._queue: deque[tuple[str, asyncio.Future[str | None]]] = deque()
         self._threads = 0
 
@@ -51,22 +52,20 @@ class Resolver:
         if until > now:
             raise UpstreamError(Fault.UNREACHABLE, f"{host} has no address: {why}")
         try:
-            problem = await asyncio.wait_for(asyncio.shield(self._ask(host)), timeout)
+            async with asyncio.timeout(timeout):
+                problem = await self._flights.do(host, lambda: self._ask(host))
         except TimeoutError:
             message = f"the name server did not answer for {host} within {timeout:g} s"
             raise UpstreamError(Fault.UNREACHABLE, message) from None
         if problem is not None:
             raise UpstreamError(Fault.UNREACHABLE, f"{host} has no address: {problem}")
 
-    def _ask(self, host: str) -> asyncio.Future[str | None]:
-        future = self._pending.get(host)
-        if future is None:
-            loop = asyncio.get_running_loop()
-            future = self._pending[host] = loop.create_future()
-            self._queue.append((host, future))
-            if self._threads < _THREADS:
-                self._start()
-        return future
+    async def _ask(self, host: str) -> str | None:
+        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._queue.append((host, answer))
+        if self._threads < _THREADS:
+            self._start()
+        return await answer
 
     def _start(self) -> None:
         self._threads += 1
@@ -88,7 +87,6 @@ class Resolver:
             self._start()
 
     def _learn(self, host: str, future: asyncio.Future[str | None], problem: str | None) -> None:
-        self._pending.pop(host, None)
         for table in (self._known, self._unknown):
             if len(table) >= _MOST:
                 table.clear()

@@ -7,7 +7,6 @@ asked only where it belongs to whoever named it.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import re
@@ -21,6 +20,7 @@ from headrace.errors import UpstreamError
 from headrace.redact import for_display
 from headrace.upstream.responses import UpstreamResponse
 from headrace.upstream.sent_request import place_of
+from headrace.upstream.single_flight import SingleFlight
 
 __all__ = ["BearerTokens", "Challenge", "parse"]
 
@@ -83,7 +83,7 @@ class BearerTokens:
         self._fetch = fetch
         self._clock = clock
         self._known: OrderedDict[_Key, tuple[str, float]] = OrderedDict()
-        self._asking: dict[tuple[str, str], asyncio.Task[tuple[str, float] | None]] = {}
+        self._flights = SingleFlight[tuple[str, str], tuple[str, float] | None]()
 
     def headers(self, url: str, credential: str = "") -> dict[str, str]:
         """Return the Authorization for a URL, where a token for it is here and good."""
@@ -99,12 +99,7 @@ class BearerTokens:
         if challenge is None or not _same_owner(challenge.realm, url):
             return {}
         where = (challenge.url(), credential)
-        task = self._asking.get(where)
-        if task is None:
-            task = asyncio.ensure_future(self._get(*where))
-            self._asking[where] = task
-            task.add_done_callback(lambda _: self._asking.pop(where, None))
-        found = await asyncio.shield(task)
+        found = await self._flights.do(where, lambda: self._get(*where))
         if found is None:
             return {}
         self._known[_key(url, credential)] = found

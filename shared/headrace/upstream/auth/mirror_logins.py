@@ -10,13 +10,16 @@ import asyncio
 import base64
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from headrace.interface.manager import Plugins
 from headrace.models import Artifact, Credential, Mirror, Origin, Source
 from headrace.policy import trust
 from headrace.upstream.auth.origin_credentials import OriginCredentials, in_a_thread
+from headrace.upstream.single_flight import SingleFlight
 
 __all__ = ["MirrorLogins", "headers_for"]
 
@@ -55,7 +58,7 @@ class MirrorLogins:
         self._mirrors = {mirror.id: mirror for mirror in mirrors if mirror.login}
         self._clock = clock
         self._known: dict[str, _CachedLogin] = {}
-        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._flights = SingleFlight[str, None]()
         self._began: dict[str, float] = {}
         """When the look-up of a mirror's login began."""
 
@@ -75,7 +78,7 @@ class MirrorLogins:
             for mirror in self._mirrors.values()
             if mirror.ecosystem == ecosystem and not self._valid(mirror)
         ]
-        tasks = [self._ask(mirror) for mirror in wanted]
+        tasks = [self._flights.start(each.id, partial(self._begin, each)) for each in wanted]
         last = max((self._began[mirror.id] for mirror in wanted), default=0.0)
         left = last + self._patience - self._clock()
         if tasks and left > 0:
@@ -95,13 +98,9 @@ class MirrorLogins:
         known = self._known.get(mirror.id)
         return known is not None and self._clock() < known.until
 
-    def _ask(self, mirror: Mirror) -> asyncio.Task[None]:
-        task = self._asking.get(mirror.id)
-        if task is None:
-            self._began[mirror.id] = self._clock()
-            task = self._asking[mirror.id] = asyncio.ensure_future(self._look_up(mirror))
-            task.add_done_callback(lambda _: self._asking.pop(mirror.id, None))
-        return task
+    def _begin(self, mirror: Mirror) -> Coroutine[Any, Any, None]:
+        self._began[mirror.id] = self._clock()
+        return self._look_up(mirror)
 
     async def _look_up(self, mirror: Mirror) -> None:
         found = await in_a_thread(lambda: self._plugins.login(mirror))
@@ -114,10 +113,7 @@ class MirrorLogins:
 
     async def aclose(self) -> None:
         """Wait for nobody any more."""
-        tasks = list(self._asking.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._flights.aclose()
 
 
 def headers_for(

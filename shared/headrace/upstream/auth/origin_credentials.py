@@ -12,13 +12,15 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from headrace.interface.manager import Plugins
 from headrace.models import Credential, Document, Origin
 from headrace.policy import trust
 from headrace.upstream.client import Client, UpstreamResponse
+from headrace.upstream.single_flight import SingleFlight
 
 __all__ = ["OriginClient", "OriginCredentials", "in_a_thread"]
 
@@ -42,12 +44,6 @@ class _CachedCredential:
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class _LookUp:
-    task: asyncio.Task[None]
-    began: float
-
-
 class OriginCredentials:
     """What the plugins know of each origin, remembered for a while."""
 
@@ -69,7 +65,9 @@ class OriginCredentials:
         self._patience = patience
         self._clock = clock
         self._known: dict[str, _CachedCredential] = {}
-        self._asking: dict[str, _LookUp] = {}
+        self._flights = SingleFlight[str, None]()
+        self._began: dict[str, float] = {}
+        """When the look-up of an origin's credential began."""
         self._demanded: set[str] = set()
 
     async def load(self, origin: Origin) -> None:
@@ -93,13 +91,11 @@ class OriginCredentials:
         All who ask meanwhile share one look-up and what is left of the patience with it: a keyring
         that waits for its user is waited for once.
         """
-        look_up = self._asking.get(origin.url)
-        if look_up is None:
-            look_up = self._begin(origin)
-        left = self._patience - (self._clock() - look_up.began)
-        if not look_up.task.done() and left > 0:
-            await asyncio.wait({look_up.task}, timeout=left)
-            if not look_up.task.done():
+        task = self._flights.start(origin.url, lambda: self._begin(origin))
+        left = self._patience - (self._clock() - self._began[origin.url])
+        if not task.done() and left > 0:
+            await asyncio.wait({task}, timeout=left)
+            if not task.done():
                 _log.warning("no credential for %s within %g s", origin.url, self._patience)
         if origin.url not in self._known:
             # Not for long: whatever comes of the look-up takes its place.
@@ -107,11 +103,9 @@ class OriginCredentials:
                 self._recorded.get(origin.url), self._clock()
             )
 
-    def _begin(self, origin: Origin) -> _LookUp:
-        task = asyncio.ensure_future(self._look_up(origin))
-        task.add_done_callback(lambda _: self._asking.pop(origin.url, None))
-        made = self._asking[origin.url] = _LookUp(task, self._clock())
-        return made
+    def _begin(self, origin: Origin) -> Coroutine[Any, Any, None]:
+        self._began[origin.url] = self._clock()
+        return self._look_up(origin)
 
     def headers(self, origin: Origin, url: str) -> dict[str, str]:
         """Return the Authorization for a request at `url`, where trust allows it (RFC 7617)."""
