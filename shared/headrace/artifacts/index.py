@@ -8,7 +8,6 @@ forgotten, and everything after a restart, is found again.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import quote
@@ -18,6 +17,7 @@ from headrace.documents.cache import Documents
 from headrace.documents.provisional import Provisional
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Document, ServeArtifact, ServeDocument
+from headrace.policy.lru import LRUCache
 from headrace.redact import for_files
 from headrace.upstream.single_flight import SingleFlight
 
@@ -50,9 +50,7 @@ class ArtifactIndex:
         self._documents = documents
         self._provisional = provisional
         self._look_ups = look_ups
-        self._limit = limit
-        self._count = 0
-        self._read: OrderedDict[str, _Read] = OrderedDict()
+        self._read = LRUCache[str, _Read](limit, lambda read: len(read.artifacts), most=limit)
         self._flights = SingleFlight[tuple[str, str], _Read]()
 
     async def find(self, ecosystem: Ecosystem, plan: ServeArtifact, form: str) -> Artifact | None:
@@ -118,19 +116,18 @@ class ArtifactIndex:
     def shrink(self) -> None:
         """Forget what can be read again."""
         self._read.clear()
-        self._count = 0
 
     def named(self, what: str) -> list[Artifact]:
         """Return the artifacts in memory with that path or file name, for `explain`."""
         return [
             artifact
-            for read in self._read.values()
+            for _, read in self._read.items()
             for artifact in read.artifacts.values()
             if what in (artifact.path, artifact.name)
         ]
 
     def _among_all(self, path: str) -> Artifact | None:
-        for read in reversed(self._read.values()):
+        for _, read in reversed(self._read.items()):
             if (artifact := read.artifacts.get(path)) is not None:
                 return artifact
         return None
@@ -148,8 +145,6 @@ class ArtifactIndex:
             read = await self._flights.do(
                 (page.key, version), lambda: self._list(ecosystem, page, document, version)
             )
-        else:
-            self._read.move_to_end(page.key)
         artifact = read.artifacts.get(path)
         if artifact is not None and artifact.provisional is not None:
             self._provisional.expect(artifact, ecosystem, page)
@@ -160,12 +155,7 @@ class ArtifactIndex:
     ) -> _Read:
         artifacts = await asyncio.to_thread(_artifacts, ecosystem, page, document)
         read = _Read(version, artifacts)
-        before = self._read.pop(page.key, None)
-        self._count += len(artifacts) - (len(before.artifacts) if before else 0)
-        self._read[page.key] = read
-        while self._count > self._limit and len(self._read) > 1:
-            _, oldest = self._read.popitem(last=False)
-            self._count -= len(oldest.artifacts)
+        self._read.put(page.key, read)
         return read
 
 

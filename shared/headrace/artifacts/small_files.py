@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
 
 from headrace.errors import IntegrityError, OriginError, StoreError, UpstreamError
 from headrace.http.ranges import ContentRange
 from headrace.models import Artifact, Digest, Fault
+from headrace.policy.lru import LRUCache
 from headrace.redact import for_display
 from headrace.system.storage.store import Store
 from headrace.upstream.auth.origin_credentials import OriginClient
@@ -50,8 +50,7 @@ class SmallFiles:
         self._origin = origin
         self._store = store
         self._flights = SingleFlight[str, bytes]()
-        self._recent: OrderedDict[str, bytes] = OrderedDict()
-        self._held = 0
+        self._recent = LRUCache[str, bytes](MEMORY, len, largest=MEMORY)
         self._keeping: set[asyncio.Future[None]] = set()
 
     async def get(self, artifact: Artifact) -> bytes:
@@ -184,11 +183,7 @@ class SmallFiles:
 
     def _remember(self, digest: Digest, content: bytes) -> None:
         """Have it at hand, and write it down without letting anybody wait for the disk."""
-        self._held += len(content) - len(self._recent.pop(str(digest), b""))
-        self._recent[str(digest)] = content
-        while self._held > MEMORY:
-            _, oldest = self._recent.popitem(last=False)
-            self._held -= len(oldest)
+        self._recent.put(str(digest), content)
         keeping = asyncio.get_running_loop().run_in_executor(None, self._keep, digest, content)
         self._keeping.add(keeping)
         keeping.add_done_callback(self._keeping.discard)

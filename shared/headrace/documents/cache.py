@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -22,6 +21,7 @@ from headrace.errors import OriginError, UpstreamError
 from headrace.http.caching import directives, freshness_lifetime, is_fresh, storable_headers
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Document, Fault, ServeDocument
+from headrace.policy.lru import LRUCache
 from headrace.redact import for_display
 from headrace.sources.probes import ReportObservation
 from headrace.system.storage.pages import PageStore
@@ -84,8 +84,9 @@ class Documents:
         self._report = report
         self._told = told
         self._clock = clock
-        self._memory: OrderedDict[str, tuple[Document, str]] = OrderedDict()
-        self._held = 0
+        self._memory = LRUCache[str, tuple[Document, str]](
+            MEMORY, lambda each: len(each[0].body), most=REMEMBERED
+        )
         self._flights = SingleFlight[str, Document]()
         self._own = SingleFlight[str, Document]()
         """The origin's own pages; one may still be on its way behind a mirror's."""
@@ -159,7 +160,6 @@ class Documents:
         """Return the document that is here, however old, with its version."""
         found = self._memory.get(key)
         if found is not None:
-            self._memory.move_to_end(key)
             return found
         document = await asyncio.to_thread(self._pages.get, key)
         if document is None:
@@ -215,7 +215,7 @@ class Documents:
         except UpstreamError as error:
             if error.fault is Fault.MISSING:
                 self._missing.note(plan.key, error)
-                self._forget(plan.key)
+                self._memory.pop(plan.key)
                 await asyncio.to_thread(self._pages.forget, plan.key)
             else:
                 self._failed.note(plan.key, error)
@@ -298,21 +298,12 @@ class Documents:
 
     def shrink(self) -> None:
         """Forget what the page store has, too."""
-        kept = [(key, each) for key, each in self._memory.items() if each[0].supplied_by]
-        self._memory = OrderedDict(kept)
-        self._held = sum(len(document.body) for _, (document, _) in kept)
-
-    def _forget(self, key: str) -> None:
-        before = self._memory.pop(key, None)
-        self._held -= len(before[0].body) if before else 0
+        for key, (document, _) in self._memory.items():
+            if document.supplied_by is None:
+                self._memory.pop(key)
 
     def _remember(self, key: str, document: Document, version: str) -> tuple[Document, str]:
-        before = self._memory.pop(key, None)
-        self._held += len(document.body) - (len(before[0].body) if before else 0)
-        self._memory[key] = (document, version)
-        while len(self._memory) > 1 and (self._held > MEMORY or len(self._memory) > REMEMBERED):
-            _, (oldest, _) = self._memory.popitem(last=False)
-            self._held -= len(oldest.body)
+        self._memory.put(key, (document, version))
         return document, version
 
 

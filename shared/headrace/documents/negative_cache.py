@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 
 from headrace.errors import UpstreamError
+from headrace.policy.lru import LRUCache
 
 __all__ = ["NegativeCache"]
 
@@ -20,27 +20,24 @@ class NegativeCache:
         """`clock` gives epochs."""
         self._seconds = seconds
         self._clock = clock
-        self._kept: OrderedDict[str, tuple[float, UpstreamError]] = OrderedDict()
+        self._kept = LRUCache[str, tuple[float, UpstreamError]](REMEMBERED)
 
     def get(self, key: str) -> UpstreamError | None:
         """Return what was answered, while it still counts."""
-        noted, error = self._kept.get(key, (0.0, None))
+        noted, error = self._kept.get(key) or (0.0, None)
         # A clock that was set back makes ages negative: what was noted then proves nothing.
         if error is None or not 0 <= self._clock() - noted < self._seconds:
-            self._kept.pop(key, None)
+            self._kept.pop(key)
             return None
         return _again(error)
 
     def note(self, key: str, error: UpstreamError) -> None:
         """Remember an answer."""
-        self._kept.pop(key, None)
-        self._kept[key] = (self._clock(), _again(error))
-        while len(self._kept) > REMEMBERED:
-            self._kept.popitem(last=False)
+        self._kept.put(key, (self._clock(), _again(error)))
 
     def forget(self, key: str) -> None:
         """Ask again next time."""
-        self._kept.pop(key, None)
+        self._kept.pop(key)
 
 
 def _again(error: UpstreamError) -> UpstreamError:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -22,6 +21,7 @@ from headrace.errors import UpstreamError
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Document, Fault, Mirror, MirrorStats, ServeDocument
 from headrace.policy import evidence, trust
+from headrace.policy.lru import LRUCache
 from headrace.redact import for_display
 from headrace.sources.probes import ReportObservation
 from headrace.upstream.auth.origin_credentials import OriginClient
@@ -98,8 +98,8 @@ class Provisional:
         self._told = told
         self._clock = clock
         self._open: dict[str, _Open] = {}
-        self._expected: OrderedDict[str, tuple[Ecosystem, _Open | None]] = OrderedDict()
-        self._confirmed: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._expected = LRUCache[str, tuple[Ecosystem, _Open | None]](REMEMBERED)
+        self._confirmed = LRUCache[tuple[str, str], bool](REMEMBERED)
         self._tasks: set[asyncio.Task[None]] = set()
         self._trying: set[str] = set()
         """Mirrors whose page is held against the origin's, for nobody."""
@@ -310,10 +310,7 @@ class Provisional:
 
     def expect(self, artifact: Artifact, ecosystem: Ecosystem, plan: ServeDocument) -> None:
         """Remember which page named a provisional artifact, for `confirm`."""
-        self._expected.pop(artifact.path, None)
-        self._expected[artifact.path] = (ecosystem, self._open.get(plan.key))
-        while len(self._expected) > REMEMBERED:
-            self._expected.popitem(last=False)
+        self._expected.put(artifact.path, (ecosystem, self._open.get(plan.key)))
 
     async def confirm(self, artifact: Artifact) -> bool:
         """Ask the origin whether it has this path with this digest; False when it does not say.
@@ -322,11 +319,12 @@ class Provisional:
         its way, and a HEAD where the origin's path is made of the content's digest.
         """
         name = (artifact.path, str(artifact.digest))
-        if artifact.digest is None or artifact.path not in self._expected:
+        expected = self._expected.get(artifact.path)
+        if artifact.digest is None or expected is None:
             return False
-        if name in self._confirmed:
+        if self._confirmed.get(name):
             return True
-        ecosystem, page = self._expected[artifact.path]
+        ecosystem, page = expected
         ways = {
             asyncio.ensure_future(self._by_page(artifact, page)),
             asyncio.ensure_future(self._by_head(artifact, ecosystem)),
@@ -344,9 +342,7 @@ class Provisional:
             for task in ways:
                 task.cancel()
         if verdict:
-            self._confirmed[name] = None
-            while len(self._confirmed) > REMEMBERED:
-                self._confirmed.popitem(last=False)
+            self._confirmed.put(name, True)
         else:
             _log.warning("%s is not confirmed by its origin", artifact.path)
         return verdict

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from headrace.errors import HeadraceError, UpstreamError
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Document, Fault, Request, ServeArtifact, ServeDocument
+from headrace.policy.lru import LRUCache
 
 __all__ = ["Fetcher", "ReadAhead"]
 
@@ -78,7 +79,7 @@ class ReadAhead:
         self._clock = clock
         self._queue: deque[_Step] = deque()
         self._workers: set[asyncio.Task[None]] = set()
-        self._seen: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._seen = LRUCache[tuple[str, str], float](REMEMBERED)
         self._client_came = 0.0
         self._paused_until = 0.0
         self.fetched = 0
@@ -107,11 +108,10 @@ class ReadAhead:
         key = plan.key if isinstance(plan, ServeDocument) else plan.path
         name = (what + who, key)
         now = self._clock()
-        if now - self._seen.pop(name, -AGAIN) < AGAIN:
+        before = self._seen.get(name)
+        if before is not None and now - before < AGAIN:
             return False
-        self._seen[name] = now
-        while len(self._seen) > REMEMBERED:
-            self._seen.popitem(last=False)
+        self._seen.put(name, now)
         return True
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -11,13 +11,13 @@ import contextlib
 import gzip
 import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from headrace.errors import StoreError
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Document, Response, ServeDocument
+from headrace.policy.lru import LRUCache
 from headrace.system.storage.pages import PageStore
 
 __all__ = ["Rendered", "Renderings", "version_of"]
@@ -66,22 +66,18 @@ class Renderings:
     def __init__(self, pages: PageStore, *, memory: int = MEMORY) -> None:
         """`memory` is in bytes of compressed pages."""
         self._pages = pages
-        self._memory = memory
-        self._held = 0
-        self._recent: OrderedDict[tuple[str, str], tuple[str, Rendered]] = OrderedDict()
+        self._recent = LRUCache[tuple[str, str], tuple[str, Rendered]](
+            memory, lambda each: len(each[1].packed)
+        )
 
     def cached(self, key: str, form: str, version: str) -> Rendered | None:
         """Return what memory has."""
         found = self._recent.get((key, form))
-        if found is None or found[0] != version:
-            return None
-        self._recent.move_to_end((key, form))
-        return found[1]
+        return found[1] if found is not None and found[0] == version else None
 
     def shrink(self) -> None:
         """Forget what the page store has, too."""
         self._recent.clear()
-        self._held = 0
 
     async def get(
         self,
@@ -95,7 +91,7 @@ class Renderings:
         rendered = self.cached(plan.key, form, version)
         if rendered is None:
             rendered = await asyncio.to_thread(self._make, ecosystem, document, version, form, plan)
-            self._remember(plan.key, form, version, rendered)
+            self._recent.put((plan.key, form), (version, rendered))
         return rendered
 
     async def composed(
@@ -105,7 +101,7 @@ class Renderings:
         rendered = self.cached(key, form, version)
         if rendered is None:
             rendered = await asyncio.to_thread(lambda: _rendered(make()))
-            self._remember(key, form, version, rendered)
+            self._recent.put((key, form), (version, rendered))
         return rendered
 
     def _make(
@@ -125,14 +121,6 @@ class Renderings:
             with contextlib.suppress(StoreError):
                 self._pages.keep_rendered(plan.key, form, version, _encode(rendered))
         return rendered
-
-    def _remember(self, key: str, form: str, version: str, rendered: Rendered) -> None:
-        before = self._recent.pop((key, form), None)
-        self._held += len(rendered.packed) - (len(before[1].packed) if before else 0)
-        self._recent[key, form] = (version, rendered)
-        while self._held > self._memory and len(self._recent) > 1:
-            _, (_, oldest) = self._recent.popitem(last=False)
-            self._held -= len(oldest.packed)
 
 
 def _rendered(answer: Response) -> Rendered:

@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from headrace.errors import ConfigurationError, UpstreamError
 from headrace.interface.hookspecs import Ecosystem, ListsBuilds
 from headrace.interface.manager import Plugins
 from headrace.models import Fault, Request, ServeDocument
+from headrace.policy.lru import LRUCache
 from headrace.system.accelerators.detection import detect
 from headrace.system.accelerators.host_view import HostView
 from headrace.variants.builds import Candidate, CudaTables, FamilyPages, PageEntry
@@ -98,7 +98,7 @@ class VariantPages:
         self._look = look
         self._clock = clock
         self._host: tuple[float, asyncio.Task[Host]] | None = None
-        self._entries: OrderedDict[str, Sequence[PageEntry]] = OrderedDict()
+        self._entries = LRUCache[str, Sequence[PageEntry]](REMEMBERED)
         self.choices: dict[str, VariantChoice] = {}
 
     async def page(
@@ -169,8 +169,8 @@ class VariantPages:
         name = _name(asked, pages)
         entries = self._entries.get(name)
         if entries is None:
-            work = asyncio.to_thread(self._decide, ecosystem, asked, pages)
-            entries = self._remember(name, await work)
+            entries = await asyncio.to_thread(self._decide, ecosystem, asked, pages)
+            self._entries.put(name, entries)
         if not entries:
             return None
         bodies = {label: found.document for label, found in own.items()}
@@ -250,12 +250,6 @@ class VariantPages:
         if self.choices.get(choice.project) != choice:
             _log.info("%s for Python %s: %s", choice.project, asked.request.python, choice.reason)
         self.choices[choice.project] = choice
-
-    def _remember(self, name: str, entries: Sequence[PageEntry]) -> Sequence[PageEntry]:
-        self._entries[name] = entries
-        while len(self._entries) > REMEMBERED:
-            self._entries.popitem(last=False)
-        return entries
 
 
 def _of(asked: _Asked) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -24,6 +23,7 @@ from headrace.http.conditional import SelectedRange, matches, select_range
 from headrace.http.ranges import RangeRequest, Unsatisfiable
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, ServeArtifact, Source
+from headrace.policy.lru import LRUCache
 from headrace.redact import for_files
 from headrace.system.storage.store import Store, StoredFile
 from headrace.upstream.auth.mirror_logins import MirrorLogins
@@ -94,7 +94,7 @@ class ArtifactHandler:
         self._logins = logins
         self._small_files = small_files
         self._hit = hit
-        self._burnt: OrderedDict[str, str] = OrderedDict()
+        self._burnt = LRUCache[str, str](REMEMBERED)
 
     def _etag(self, artifact: Artifact) -> str:
         """Return the entity tag of now: another one after wrong bytes may have gone out under the
@@ -104,9 +104,7 @@ class ArtifactHandler:
 
     def _remember(self, artifact: Artifact, download: DownloadReader) -> None:
         if artifact.digest is not None and download.etag != etag_of(artifact):
-            self._burnt[artifact.path] = download.etag
-            while len(self._burnt) > REMEMBERED:
-                self._burnt.popitem(last=False)
+            self._burnt.put(artifact.path, download.etag)
 
     async def serve(
         self, exchange: Exchange, ecosystem: Ecosystem, plan: ServeArtifact, form: str

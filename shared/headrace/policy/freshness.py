@@ -6,7 +6,7 @@ the mirror unless file after file is missing, which is a mirror that stands stil
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from headrace.policy.lru import LRUCache
 
 __all__ = ["LIFETIME", "MissingObjects"]
 
@@ -22,19 +22,16 @@ class MissingObjects:
     """Remembers which source lacks which object. Time is an argument."""
 
     def __init__(self) -> None:
-        self._until: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._until = LRUCache[tuple[str, str], float](_MOST)
         self._row: dict[tuple[str, str], tuple[float, frozenset[str]]] = {}
 
     def __repr__(self) -> str:
         """Show the counts."""
-        return f"<Lacking {len(self._until)} objects, rows {self._row}>"
+        return f"<MissingObjects: {len(self._until)} objects, rows {self._row}>"
 
     def missing(self, source: str, object_class: str, path: str, now: float) -> None:
         """`source` said that it does not have `path`."""
-        self._until[source, path] = now + LIFETIME
-        self._until.move_to_end((source, path))
-        while len(self._until) > _MOST:
-            self._until.popitem(last=False)
+        self._until.put((source, path), now + LIFETIME)
         began, paths = self._row.get((source, object_class), (now, frozenset()))
         if now - began > LIFETIME:
             paths = frozenset()
@@ -45,11 +42,11 @@ class MissingObjects:
         """`source` gave an object: it does not stand still."""
         self._row.pop((source, object_class), None)
         if path is not None:
-            self._until.pop((source, path), None)
+            self._until.pop((source, path))
 
     def lacks(self, source: str, path: str, now: float) -> bool:
         """Whether it is known that `source` does not have `path`."""
-        return self._until.get((source, path), 0.0) > now
+        return (self._until.get((source, path)) or 0.0) > now
 
     def stands_still(self, source: str, object_class: str, now: float) -> bool:
         """Whether one file after the other was missing lately."""

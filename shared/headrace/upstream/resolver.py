@@ -18,6 +18,7 @@ from collections import deque
 
 from headrace.errors import UpstreamError
 from headrace.models import Fault
+from headrace.policy.lru import LRUCache
 from headrace.upstream.single_flight import SingleFlight
 
 __all__ = ["Resolver"]
@@ -37,8 +38,8 @@ class Resolver:
     """Remembers which hosts resolve."""
 
     def __init__(self) -> None:
-        self._known: dict[str, float] = {}
-        self._unknown: dict[str, tuple[float, str]] = {}
+        self._known = LRUCache[str, float](_MOST)
+        self._unknown = LRUCache[str, tuple[float, str]](_MOST)
         self._flights = SingleFlight[str, str | None]()
         self._queue: deque[tuple[str, asyncio.Future[str | None]]] = deque()
         self._threads = 0
@@ -46,9 +47,9 @@ class Resolver:
     async def check(self, host: str, timeout: float) -> None:  # noqa: ASYNC109 - one clock with connecting
         """Return when the host resolves; UpstreamError when it does not, or not in time."""
         now = time.monotonic()
-        if _is_literal(host) or self._known.get(host, 0.0) > now:
+        if _is_literal(host) or (self._known.get(host) or 0.0) > now:
             return
-        until, why = self._unknown.get(host, (0.0, ""))
+        until, why = self._unknown.get(host) or (0.0, "")
         if until > now:
             raise UpstreamError(Fault.UNREACHABLE, f"{host} has no address: {why}")
         try:
@@ -87,13 +88,10 @@ class Resolver:
             self._start()
 
     def _learn(self, host: str, future: asyncio.Future[str | None], problem: str | None) -> None:
-        for table in (self._known, self._unknown):
-            if len(table) >= _MOST:
-                table.clear()
         if problem is None:
-            self._known[host] = time.monotonic() + _LIFETIME
+            self._known.put(host, time.monotonic() + _LIFETIME)
         else:
-            self._unknown[host] = (time.monotonic() + _NEGATIVE_LIFETIME, problem)
+            self._unknown.put(host, (time.monotonic() + _NEGATIVE_LIFETIME, problem))
         if not future.done():
             future.set_result(problem)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.documents.read_ahead import DEPTH, IN_FLIGHT, PATIENCE, QUEUED, ReadAhead
+from headrace.documents.read_ahead import AGAIN, DEPTH, IN_FLIGHT, PATIENCE, QUEUED, ReadAhead
 from headrace.errors import UpstreamError
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import (
@@ -209,6 +209,23 @@ def test_queue_is_dropped_when_no_client_comes_any_more() -> None:
 
     before, after = asyncio.run(run())
     assert 0 < before == after
+
+
+def test_what_was_followed_a_moment_ago_is_not_however_often_it_is_served() -> None:
+    async def run() -> list[int]:
+        now = 0.0
+        fetcher = Fetcher(seconds=0.0)
+        ahead = ReadAhead(fetcher, depth=1, clock=lambda: now)
+        document = Document("http://127.0.0.1:9", b"", "text/plain")
+        fetched = []
+        for now in (0.0, 1.0, 2.0, 3.0, 4.0, AGAIN):  # noqa: B007 - the clock reads it
+            ahead.follow(Endless(), page("0"), document, Request("GET", "/"))  # type: ignore[arg-type]
+            while ahead._workers:
+                await asyncio.gather(*ahead._workers)
+            fetched.append(len(fetcher.keys))
+        return fetched
+
+    assert asyncio.run(run()) == [10] * 5 + [20]
 
 
 def test_guess_that_fails_is_felt_by_nobody(tmp_path: Path, origin: RecordingServer) -> None:

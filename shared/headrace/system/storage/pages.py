@@ -15,7 +15,6 @@ import os
 import threading
 import time
 import zlib
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 
 from headrace.errors import StoreError
 from headrace.models import Document
+from headrace.policy.lru import LRUCache
 
 __all__ = ["PageStore"]
 
@@ -33,6 +33,8 @@ _MAGIC = "headrace-page 1"
 _TOUCH = 300.0
 #: A page larger than this share of the memory is not held there: one giant would drive out all.
 _LARGEST_SHARE = 4
+#: Pages in memory; those without a body weigh nothing.
+_REMEMBERED = 4096
 
 
 class PageStore:
@@ -49,11 +51,14 @@ class PageStore:
         """`limit` is in bytes on disk, `memory` in bytes of document bodies."""
         self.root = root
         self.limit = limit
-        self.memory = memory
         self._clock = clock
         self._guard = threading.Lock()
-        self._recent: OrderedDict[str, Document] = OrderedDict()
-        self._held = 0
+        self._recent = LRUCache[str, Document](
+            memory,
+            lambda document: len(document.body),
+            most=_REMEMBERED,
+            largest=memory // _LARGEST_SHARE,
+        )
         self._written: int | None = None
 
     # ------------------------------------------------------------------ documents
@@ -61,10 +66,7 @@ class PageStore:
     def cached(self, key: str) -> Document | None:
         """Return a document from memory; None: ask `get`, which may read the disk."""
         with self._guard:
-            document = self._recent.get(key)
-            if document is not None:
-                self._recent.move_to_end(key)
-            return document
+            return self._recent.get(key)
 
     def get(self, key: str) -> Document | None:
         """Return a kept document, from memory or from disk."""
@@ -94,21 +96,12 @@ class PageStore:
 
     def _remember(self, key: str, document: Document) -> None:
         with self._guard:
-            before = self._recent.pop(key, None)
-            self._held -= len(before.body) if before else 0
-            if len(document.body) > self.memory // _LARGEST_SHARE:
-                return
-            self._recent[key] = document
-            self._held += len(document.body)
-            while self._held > self.memory:
-                _, oldest = self._recent.popitem(last=False)
-                self._held -= len(oldest.body)
+            self._recent.put(key, document)
 
     def forget(self, key: str) -> None:
         """Drop a document and what was made of it, because it proved false."""
         with self._guard:
-            before = self._recent.pop(key, None)
-            self._held -= len(before.body) if before else 0
+            self._recent.pop(key)
         page = self._path(key, "page")
         for path in (page, *page.parent.glob(f"{page.stem}.*")):
             with contextlib.suppress(OSError):

@@ -11,12 +11,12 @@ import json
 import logging
 import re
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from headrace.errors import UpstreamError
+from headrace.policy.lru import LRUCache
 from headrace.redact import for_display
 from headrace.upstream.responses import UpstreamResponse
 from headrace.upstream.sent_request import place_of
@@ -82,12 +82,12 @@ class BearerTokens:
         """`fetch` asks a URL with headers, for some seconds and bytes."""
         self._fetch = fetch
         self._clock = clock
-        self._known: OrderedDict[_Key, tuple[str, float]] = OrderedDict()
+        self._known = LRUCache[_Key, tuple[str, float]](_REMEMBERED)
         self._flights = SingleFlight[tuple[str, str], tuple[str, float] | None]()
 
     def headers(self, url: str, credential: str = "") -> dict[str, str]:
         """Return the Authorization for a URL, where a token for it is here and good."""
-        token, until = self._known.get(_key(url, credential), ("", 0.0))
+        token, until = self._known.get(_key(url, credential)) or ("", 0.0)
         return {"authorization": f"Bearer {token}"} if self._clock() < until else {}
 
     async def answer(self, url: str, header: str, credential: str = "") -> dict[str, str]:
@@ -102,9 +102,7 @@ class BearerTokens:
         found = await self._flights.do(where, lambda: self._get(*where))
         if found is None:
             return {}
-        self._known[_key(url, credential)] = found
-        while len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
+        self._known.put(_key(url, credential), found)
         return {"authorization": f"Bearer {found[0]}"}
 
     async def _get(self, url: str, credential: str) -> tuple[str, float] | None:

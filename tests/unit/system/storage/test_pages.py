@@ -105,7 +105,7 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
     pages = PageStore(tmp_path, memory=1000)
     for number in range(50):
         pages.put(str(number), page(b"x" * 100))
-    assert pages._held <= 1000
+    assert pages._recent.weight <= 1000
     assert pages.cached("49") is not None
     assert pages.cached("0") is None
     pages.put("giant", page(b"x" * 900))
