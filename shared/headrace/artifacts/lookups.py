@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from headrace.artifacts.small_files import SmallFiles
-from headrace.documents.cache import HEADERS_WITHIN
 from headrace.documents.head_requests import HeadRequests
 from headrace.documents.passthrough import PassthroughDocuments
 from headrace.errors import HeadraceError, OriginError
@@ -22,6 +21,7 @@ from headrace.http.caching import BREATH, TOLERATED
 from headrace.interface.hookspecs import Ecosystem
 from headrace.interface.lookups import CacheMode, HeadRequest, LookUp, LookUpResult, LookUpStep
 from headrace.models import Artifact, Fault, ServeArtifact, ServeDocument
+from headrace.policy.limits import HEADERS_WITHIN
 from headrace.system.storage import tables
 from headrace.system.storage.copies import Copy
 from headrace.upstream.single_flight import SingleFlight

@@ -21,6 +21,7 @@ from headrace.errors import OriginError, UpstreamError
 from headrace.http.caching import directives, freshness_lifetime, is_fresh, storable_headers
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Document, Fault, ServeDocument
+from headrace.policy.limits import HEADERS_WITHIN, STALE_AFTER
 from headrace.policy.lru import LRUCache
 from headrace.redact import for_display
 from headrace.sources.probes import ReportObservation
@@ -29,20 +30,14 @@ from headrace.upstream.auth.origin_credentials import OriginClient
 from headrace.upstream.single_flight import SingleFlight
 
 __all__ = [
-    "HEADERS_WITHIN",
     "MISSING_LIFETIME",
     "PAUSE_AFTER_FAILURE",
-    "STALE_AFTER",
     "Documents",
     "Page",
 ]
 
 _log = logging.getLogger("headrace.documents")
 
-#: Seconds after which a client that could have the last known page no longer waits for a new one.
-STALE_AFTER = 5.0
-#: Seconds within which a client gets an answer of some kind (promise 2).
-HEADERS_WITHIN = 9.0
 #: Seconds for which "no such page" is remembered.
 MISSING_LIFETIME = 5.0
 #: Seconds for which an origin that just failed is not asked again while a last known page exists.

@@ -14,12 +14,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
-from headrace.documents.cache import (
-    HEADERS_WITHIN,
-    MISSING_LIFETIME,
-    PAUSE_AFTER_FAILURE,
-    STALE_AFTER,
-)
+from headrace.documents.cache import MISSING_LIFETIME, PAUSE_AFTER_FAILURE
 from headrace.documents.negative_cache import NegativeCache
 from headrace.documents.passthrough_fetch import (
     DocumentChangedError,
@@ -33,6 +28,7 @@ from headrace.documents.passthrough_headers import document_of, not_to_be_kept
 from headrace.errors import OriginError, StoreError, UpstreamError
 from headrace.http.caching import is_fresh
 from headrace.models import Document, Fault, ServeDocument
+from headrace.policy.limits import HEADERS_WITHIN, STALE_AFTER
 from headrace.redact import for_display
 from headrace.sources.probes import ReportObservation
 from headrace.system.storage.copies import Copies, Copy

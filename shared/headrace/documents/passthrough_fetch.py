@@ -26,6 +26,7 @@ from headrace.errors import HeadraceError, OriginError, StoreError, UpstreamErro
 from headrace.http.caching import freshness_lifetime
 from headrace.http.ranges import ContentRange
 from headrace.models import Artifact, Document, Fault, ServeDocument
+from headrace.policy.limits import ORIGIN_SILENCE
 from headrace.redact import for_display
 from headrace.sources.probes import ReportObservation
 from headrace.system.storage.copies import Copies, Copy, Draft
@@ -47,8 +48,6 @@ _log = logging.getLogger("headrace.documents")
 _CONTINUED = 6
 _MOST_CONTINUED = 100
 _PAUSE = 0.3
-#: Longest silence of the origin, seconds: below the gap that a client may be left in.
-_SILENCE = 9.0
 #: Bytes that a reader is given at a time.
 _CHUNK = 256 << 10
 #: A longer document comes in parts, over several connections: over a far and lossy line one
@@ -149,7 +148,7 @@ class PassthroughFetch:
             begun, had = time.perf_counter(), self._have
             try:
                 async with client.open_document(
-                    self.plan.url, headers=self._asked(), timeout=_SILENCE
+                    self.plan.url, headers=self._asked(), timeout=ORIGIN_SILENCE
                 ) as stream:
                     if stream.status == 304 and self.before is not None and self.draft is None:
                         return await self._unchanged(self.before, stream, copies, clock)
@@ -283,7 +282,7 @@ class PassthroughFetch:
         try:
             async with aclosing(in_parts(long, begun)) as parts:
                 while True:
-                    async with asyncio.timeout(_SILENCE):
+                    async with asyncio.timeout(ORIGIN_SILENCE):
                         data = await anext(parts, b"")
                     if not data:
                         break

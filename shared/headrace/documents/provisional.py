@@ -21,6 +21,7 @@ from headrace.errors import UpstreamError
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Document, Fault, Mirror, MirrorStats, ServeDocument
 from headrace.policy import evidence, trust
+from headrace.policy.limits import CONFIRM_WITHIN
 from headrace.policy.lru import LRUCache
 from headrace.redact import for_display
 from headrace.sources.probes import ReportObservation
@@ -37,8 +38,6 @@ LIFETIME = 30.0
 USUAL_PAGE = 60_000
 #: Files whose confirmation is remembered, and files handed out that may still need one.
 REMEMBERED = 4096
-#: Seconds that a confirmation may take: within the longest gap that a client is left in.
-CONFIRM_WITHIN = 18.0
 
 StandIn = Callable[[ServeDocument, Document], Awaitable[None]]
 

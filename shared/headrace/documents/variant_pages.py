@@ -22,6 +22,7 @@ from headrace.errors import ConfigurationError, UpstreamError
 from headrace.interface.hookspecs import Ecosystem, ListsBuilds
 from headrace.interface.manager import Plugins
 from headrace.models import Fault, Request, ServeDocument
+from headrace.policy.limits import VARIANTS_WITHIN
 from headrace.policy.lru import LRUCache
 from headrace.system.accelerators.detection import detect
 from headrace.system.accelerators.host_view import HostView
@@ -37,8 +38,6 @@ __all__ = ["VariantChoice", "VariantPages"]
 
 _log = logging.getLogger("headrace.variants")
 
-#: Seconds until a client gets the page as it is because something else does not come.
-WITHIN = 8.0
 #: Seconds that a host is taken to be as it was found.
 STANDS = 60.0
 #: Decisions that are remembered: one for each project and Python.
@@ -111,7 +110,7 @@ class VariantPages:
         if asked is None or asked.project not in load().family:
             return None
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(VARIANTS_WITHIN):
                 return await self._arranged(ecosystem, plan, asked, page, form)
         except TimeoutError:
             why = "the accelerators or the variant indexes did not answer in time"

@@ -18,6 +18,7 @@ from headrace.download.diskless import stream_without_disk
 from headrace.download.task import DownloadTask
 from headrace.errors import IntegrityError, StoreError, TransferError
 from headrace.models import Artifact
+from headrace.policy.limits import LATE_SMALL, SOURCES_WITHIN
 from headrace.transfer import messages as m
 from headrace.transfer.machine import GIVE_UP, HOLD_BACK, WHOLE_BELOW, Phase
 
@@ -29,10 +30,6 @@ __all__ = ["DownloadReader", "TaskReaders"]
 #: Bytes that a reader is given at a time; all the memory that a reader needs.
 CHUNK = 256 << 10
 STORED_CHUNK = 512 << 10
-#: Seconds in which a client must have its headers, less what the gateway itself needs.
-_HEADERS = 8.0
-#: Seconds after which a small file, too, goes out before it is whole: clients wait 15 s at most.
-_LATE_SMALL = 7.0
 
 
 class TaskReaders:
@@ -81,7 +78,7 @@ class TaskReaders:
         size = task.size or 0
         # A small file that takes so long that its reader would take us for dead is released as a
         # large one is: without its end until the digest agrees.
-        late = task.age > _LATE_SMALL
+        late = task.age > LATE_SMALL
         if late and transfer.phase in (Phase.FETCHING, Phase.VERIFYING):
             return max(transfer.horizon, size - HOLD_BACK)
         if transfer.phase is not Phase.DONE or task.confirmed:
@@ -145,7 +142,7 @@ class DownloadReader:
         known = self.artifact.size
         small = known is not None and known <= WHOLE_BELOW
         with contextlib.suppress(TimeoutError):
-            patience = _HEADERS if known is not None else GIVE_UP
+            patience = SOURCES_WITHIN if known is not None else GIVE_UP
             event = task.over if small and not task.storage.diskless else task.answered
             # Counted from the download's start: who asks again, or comes late, waits no longer.
             await asyncio.wait_for(event.wait(), max(0.0, patience - task.age))

@@ -23,6 +23,7 @@ from headrace.http.conditional import SelectedRange, matches, select_range
 from headrace.http.ranges import RangeRequest, Unsatisfiable
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, ServeArtifact, Source
+from headrace.policy.limits import BODY_GAP, HEADERS_WITHIN
 from headrace.policy.lru import LRUCache
 from headrace.redact import for_files
 from headrace.system.storage.store import Store, StoredFile
@@ -33,9 +34,6 @@ __all__ = ["ArtifactHandler", "SourceSelection", "etag_of"]
 
 _log = logging.getLogger("headrace.artifacts")
 
-#: Seconds until a client has the head of an answer, and between two parts of its body (promise 2).
-HEADERS_WITHIN = 9.0
-GAP = 20.0
 #: Larger files are released while they arrive; their last part only when the digest agrees.
 LARGE = 8 * 1024 * 1024
 #: A part of a large file up to this size comes from the origin itself: installers read the
@@ -286,7 +284,7 @@ class ArtifactHandler:
             if first.done():
                 first.result()
             await self._begin(exchange, artifact, body)
-            async with asyncio.timeout(GAP):
+            async with asyncio.timeout(BODY_GAP):
                 data = await first
         finally:
             first.cancel()
@@ -297,7 +295,7 @@ class ArtifactHandler:
                 await exchange.end(data)
                 return
             await exchange.more(data)
-            async with asyncio.timeout(GAP):
+            async with asyncio.timeout(BODY_GAP):
                 data = await _next(parts)
         if left == 0:
             await exchange.end()

@@ -21,14 +21,13 @@ from headrace.http import conditional
 from headrace.http.caching import request_max_age
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Document, Fault, ServeDocument
+from headrace.policy.limits import BODY_GAP
 from headrace.redact import for_display, for_files
 
 __all__ = ["DocumentHandler"]
 
 _log = logging.getLogger("headrace.gateway")
 
-#: Longest silence inside a body that a client is left in, seconds (promise 2).
-_GAP = 20.0
 #: Seconds for the first bytes of what is on the disk already.
 _AT_ONCE = 1.0
 #: Bytes of a page that a client that cannot read gzip may have unpacked in the event loop.
@@ -177,7 +176,7 @@ async def _send_body(
         await exchange.begin(200, headers)
         while data and not gone.done():
             await exchange.more(data)
-            async with asyncio.timeout(_GAP):
+            async with asyncio.timeout(BODY_GAP):
                 data = await anext(parts, b"")
     except (UpstreamError, StoreError, TimeoutError) as error:
         if not exchange.started:

@@ -239,7 +239,7 @@ def test_line_that_cuts_again_and_again_is_borne_as_long_as_bytes_come(
 def test_stall_is_continued_at_the_same_byte(
     tmp_path: Path, origin: RecordingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passthrough_fetch, "_SILENCE", 0.5)
+    monkeypatch.setattr(passthrough_fetch, "ORIGIN_SILENCE", 0.5)
     origin.fail(modes.stall(1_000_000), times=1)
     with ChannelApp(tmp_path, origin) as gate:
         assert gate.get(PACKED).body == BODY
