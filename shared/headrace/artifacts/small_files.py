@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 
 from headrace.errors import IntegrityError, OriginError, StoreError, UpstreamError
-from headrace.http.ranges import ContentRange
+from headrace.http.ranges import ContentRange, RangeRequest
 from headrace.models import Artifact, Digest, Fault
 from headrace.policy.lru import LRUCache
 from headrace.redact import for_display
@@ -89,7 +89,7 @@ class SmallFiles:
                     artifact.origin,
                     artifact.url,
                     headers={
-                        "range": f"bytes={start}-{end - 1}",
+                        "range": str(RangeRequest(start, end)),
                         "accept-encoding": "identity",
                     },
                     limit=end - start,

@@ -18,7 +18,7 @@ from headrace.documents.negative_cache import NegativeCache
 from headrace.documents.provisional import Provisional
 from headrace.documents.renderings import Rendered, Renderings, version_of
 from headrace.errors import OriginError, UpstreamError
-from headrace.http.caching import directives, freshness_lifetime, is_fresh, storable_headers
+from headrace.http.caching import forbids_storing, freshness_lifetime, is_fresh, storable_headers
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Document, Fault, ServeDocument
 from headrace.policy.limits import HEADERS_WITHIN, STALE_AFTER
@@ -218,7 +218,7 @@ class Documents:
         self._failed.forget(plan.key)
         self._missing.forget(plan.key)
         self._remember(plan.key, document, version)
-        if "no-store" not in document.headers.get("cache-control", ""):
+        if not forbids_storing(document.headers):
             await asyncio.to_thread(self._keep, plan.key, document)
         return document
 
@@ -264,7 +264,6 @@ class Documents:
         self._report(
             "origin", "document", bytes=len(answer.body), seconds=seconds, rtt=answer.seconds
         )
-        cache = directives(answer.headers.get("cache-control"))
         life = freshness_lifetime(answer.headers)
         if answer.status == 304 and before is not None:
             again = life if "cache-control" in answer.headers else before.max_age
@@ -275,7 +274,7 @@ class Documents:
                 private=before.private or self._origin.is_private(plan.origin),
             )
         kept = storable_headers(answer.headers)
-        if "no-store" in cache:
+        if forbids_storing(answer.headers):
             kept["cache-control"] = "no-store"
         return Document(
             url=answer.url,

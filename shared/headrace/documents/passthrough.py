@@ -24,9 +24,9 @@ from headrace.documents.passthrough_fetch import (
     follow,
     read,
 )
-from headrace.documents.passthrough_headers import document_of, not_to_be_kept
+from headrace.documents.passthrough_headers import document_of
 from headrace.errors import OriginError, StoreError, UpstreamError
-from headrace.http.caching import is_fresh
+from headrace.http.caching import forbids_storing, is_fresh
 from headrace.models import Document, Fault, ServeDocument
 from headrace.policy.limits import HEADERS_WITHIN, STALE_AFTER
 from headrace.redact import for_display
@@ -178,7 +178,7 @@ class PassthroughDocuments:
 
     async def _copy_for_clients(self, plan: ServeDocument) -> Copy | None:
         copy = await self.cached(plan)
-        return None if copy is None or not_to_be_kept(copy.document) else copy
+        return None if copy is None or forbids_storing(copy.document.headers) else copy
 
     async def cached(self, plan: ServeDocument) -> Copy | None:
         """Return the copy that is here, however old. One that is just being kept is here."""

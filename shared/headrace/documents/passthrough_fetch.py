@@ -18,13 +18,12 @@ from typing import BinaryIO
 from headrace.documents.passthrough_headers import (
     about_caches,
     document_of,
-    not_to_be_kept,
     stated_digest,
     strong,
 )
 from headrace.errors import HeadraceError, OriginError, StoreError, UpstreamError
-from headrace.http.caching import freshness_lifetime
-from headrace.http.ranges import ContentRange
+from headrace.http.caching import forbids_storing, freshness_lifetime
+from headrace.http.ranges import ContentRange, RangeRequest
 from headrace.models import Artifact, Document, Fault, ServeDocument
 from headrace.policy.limits import ORIGIN_SILENCE
 from headrace.redact import for_display
@@ -113,7 +112,7 @@ class PassthroughFetch:
     @property
     def open(self) -> bool:
         """Whether one who comes now may share it: not what the origin wants kept by nobody."""
-        return not (self.head.done() and not_to_be_kept(self.head.result()))
+        return not (self.head.done() and forbids_storing(self.head.result().headers))
 
     def progress(self) -> None:
         """Wake the readers."""
@@ -186,7 +185,7 @@ class PassthroughFetch:
         asked = {"accept": self.plan.accept, "accept-encoding": coding}
         if self._have:
             document = self.head.result()
-            asked["range"] = f"bytes={self._have}-"
+            asked["range"] = str(RangeRequest(self._have))
             asked["if-range"] = strong(document.etag) or document.last_modified or ""
         elif self.before is not None:
             if self.before.document.etag:

@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Mapping
 
-from headrace.http.caching import directives, freshness_lifetime, storable_headers
+from headrace.http.caching import freshness_lifetime, storable_headers
 from headrace.http.conditional import matches
 from headrace.models import Digest, Document
 
@@ -15,7 +15,6 @@ __all__ = [
     "document_of",
     "head_for",
     "is_known",
-    "not_to_be_kept",
     "stated_digest",
     "strong",
 ]
@@ -46,11 +45,6 @@ def about_caches(headers: Mapping[str, str]) -> dict[str, str]:
         "cache-control": headers.get("cache-control", ""),
         "age": age if age.isdecimal() and len(age) < 10 else "0",
     }
-
-
-def not_to_be_kept(document: Document) -> bool:
-    """Whether the origin wants that it is given to nobody else (RFC 9111 section 5.2.2.5)."""
-    return "no-store" in directives(document.headers.get("cache-control"))
 
 
 def strong(etag: str | None) -> str | None:

@@ -20,7 +20,7 @@ from headrace.download.readers import DownloadReader
 from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamError
 from headrace.gateway.exchange import ClientDisconnect, Exchange
 from headrace.http.conditional import SelectedRange, matches, select_range
-from headrace.http.ranges import RangeRequest, Unsatisfiable
+from headrace.http.ranges import ContentRange, RangeRequest, Unsatisfiable
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, ServeArtifact, Source
 from headrace.policy.limits import BODY_GAP, HEADERS_WITHIN
@@ -361,7 +361,8 @@ class ArtifactHandler:
         try:
             wanted = self._wanted(artifact, asked, body)
         except Unsatisfiable:
-            await exchange.whole(416, {**headers, "content-range": f"bytes */{body.size}"})
+            nothing = ContentRange(None, None, body.size)
+            await exchange.whole(416, {**headers, "content-range": str(nothing)})
             return None
         if exchange.head:
             # RFC 9110 section 14.2: Range means something for GET alone.
@@ -379,8 +380,8 @@ def _head_of(
     length = {"content-length": str(wanted.end - wanted.start)}
     if not wanted.partial:
         return 200, {**headers, **length}
-    part = f"bytes {wanted.start}-{wanted.end - 1}/{size}"
-    return 206, {**headers, **length, "content-range": part}
+    part = ContentRange(wanted.start, wanted.end, size)
+    return 206, {**headers, **length, "content-range": str(part)}
 
 
 async def _next(parts: AsyncIterator[bytes]) -> bytes:

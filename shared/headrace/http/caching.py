@@ -10,6 +10,7 @@ __all__ = [
     "BREATH",
     "TOLERATED",
     "directives",
+    "forbids_storing",
     "freshness_lifetime",
     "is_fresh",
     "request_max_age",
@@ -91,6 +92,11 @@ def freshness_lifetime(headers: Mapping[str, str]) -> float | None:
         return max(0.0, float(cache["max-age"]) - float(headers.get("age") or 0))
     except (KeyError, ValueError):
         return None
+
+
+def forbids_storing(headers: Mapping[str, str]) -> bool:
+    """Whether the origin wants an answer kept by nobody (RFC 9111 section 5.2.2.5)."""
+    return "no-store" in directives(headers.get("cache-control"))
 
 
 def is_fresh(document: Document, greatest_age: float | None, now: float) -> bool:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from headrace import __version__
 from headrace.errors import ConfigurationError, HeadraceError, UpstreamError
+from headrace.http.ranges import RangeRequest
 from headrace.models import Fault
 from headrace.redact import for_display
 from headrace.upstream.auth.bearer import BearerTokens
@@ -152,7 +153,7 @@ class Client:
         wanted = None if start == 0 and end is None else (start, end)
         asked = {"accept": "*/*", **_lower(headers or {}), "accept-encoding": "identity"}
         if wanted is not None:
-            asked["range"] = f"bytes={start}-{'' if end is None else end - 1}"
+            asked["range"] = str(RangeRequest(start, end))
         async with self._send(
             url, "GET", asked, connect_timeout, first_byte_timeout, lane=None
         ) as exchange:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from headrace.errors import UpstreamError
+from headrace.http.ranges import ContentRange
 from headrace.models import Fault
 from headrace.redact import for_display
 
@@ -17,9 +17,6 @@ __all__ = ["Span", "UpstreamResponse", "judge_artifact", "judge_status"]
 
 #: Longest pause that a Retry-After is believed for; a typing error must not ban for a year.
 _LONGEST_RETRY_AFTER = 24 * 3600.0
-
-#: RFC 9110 section 14.4: ``bytes first-last/complete``, the last part may be ``*``.
-_CONTENT_RANGE = re.compile(r"bytes\s+(\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.IGNORECASE)
 
 #: Files that are compressed themselves: misconfigured servers call that their Content-Encoding,
 #: and what comes is the file all the same.
@@ -120,19 +117,19 @@ def judge_artifact(
 def _partial(
     headers: Mapping[str, str], url: str, wanted: tuple[int, int | None] | None, length: int | None
 ) -> Span:
-    found = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
-    if wanted is None or found is None:
-        raise _not_the_file(url, "a 206 without a usable Content-Range", 206)
-    start, end = int(found[1]), int(found[2]) + 1
-    total = None if found[3] == "*" else int(found[3])
-    if end <= start or (total is not None and end > total):
-        raise _not_the_file(url, f"an impossible Content-Range {found[0]}", 206)
+    try:
+        part = ContentRange.parse(headers.get("content-range", ""))
+    except ValueError as error:
+        raise _not_the_file(url, f"a 206 without a usable Content-Range ({error})", 206) from error
+    start, end = part.start, part.end
+    if wanted is None or start is None or end is None:
+        raise _not_the_file(url, "a 206 that was not asked for", 206)
     # A shorter end than asked is allowed (RFC 9110 section 14.2); another start is not.
     if start != wanted[0] or (wanted[1] is not None and end > wanted[1]):
         raise _not_the_file(url, f"bytes {start}-{end - 1}, which were not asked", 206)
     if length is not None and length != end - start:
         raise _not_the_file(url, f"{length} bytes for a range of {end - start}", 206)
-    return Span(start, end, total, ranged=True)
+    return Span(start, end, part.total, ranged=True)
 
 
 def _length(headers: Mapping[str, str], url: str) -> int | None:
