@@ -40,6 +40,7 @@ from headrace.models import (
     SourceFailed,
     TransferFinished,
 )
+from headrace.policy.reputation import standing
 from headrace.redact import for_files
 from headrace.sources.candidates import ORIGIN, Candidates
 from headrace.system.fingerprint import NetworkFingerprint
@@ -174,7 +175,8 @@ class _MirrorStandings:
     def mirrors(self, ecosystem: Ecosystem, object_class: str) -> Sequence[MirrorStats]:
         """All mirrors of an ecosystem, the user's own first."""
         mirrors = self._sources.mirrors(ecosystem.name)
-        return self._statistics.stats(mirrors, object_class, self._network())
+        records = self._statistics.snapshot(self._network())
+        return [standing(mirror, object_class, records) for mirror in mirrors]
 
     def origin(self, object_class: str) -> tuple[float | None, float | None]:
         """The origin's rate and round trip."""

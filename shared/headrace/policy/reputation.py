@@ -6,11 +6,21 @@ class `EVERYTHING`: who refuses connections refuses them for every object. Pure;
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from headrace.models import Fault
+from headrace.models import Fault, Mirror, MirrorStats
 
-__all__ = ["EVERYTHING", "Observation", "Record", "learn", "on_probation", "scope"]
+__all__ = [
+    "EVERYTHING",
+    "Observation",
+    "Record",
+    "Records",
+    "learn",
+    "on_probation",
+    "scope",
+    "standing",
+]
 
 #: The object class of what holds for a source as a whole.
 EVERYTHING = ""
@@ -86,6 +96,10 @@ class Record:
         return self.bytes / self.seconds if self.seconds > 0 else None
 
 
+#: What is known of all sources on a network, by source and object class.
+Records = Mapping[tuple[str, str], Record]
+
+
 def scope(fault: Fault | None, object_class: str) -> str:
     """Say which record a pause for this fault goes to."""
     return EVERYTHING if fault in _WHOLE_SOURCE else object_class
@@ -94,6 +108,20 @@ def scope(fault: Fault | None, object_class: str) -> str:
 def on_probation(record: Record, now: float) -> bool:
     """Whether its pause is over and no request has succeeded since: one request may try."""
     return record.pauses > 0 and record.paused_until <= now
+
+
+def standing(mirror: Mirror, object_class: str, records: Records) -> MirrorStats:
+    """Put together what is known of a source for an object class, and of the source as a whole."""
+    one = records.get((mirror.id, object_class), Record())
+    whole = records.get((mirror.id, EVERYTHING), Record())
+    return MirrorStats(
+        mirror,
+        rate=one.rate,
+        rtt=one.rtt,
+        failures=max(one.failures, whole.failures),
+        paused_until=max(one.paused_until, whole.paused_until),
+        measured_at=one.measured_at,
+    )
 
 
 def learn(record: Record, seen: Observation, now: float, *, whole: bool = False) -> Record:

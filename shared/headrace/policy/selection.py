@@ -1,19 +1,39 @@
-"""Which sources work on an artifact, in which order.
+"""Which sources work on an artifact, in which order; which are raced, and which is a hedge.
 
-Sources are ranked by the time that they are predicted to take for *this* size: a small file is a
-matter of round trips, a large one of throughput. Mirrors that nobody measured yet come by the
-catalogue's guess, and they are tried where trying costs nothing: beside others on a large file,
-never alone in front of a small one.
+Everything is decided from one reading of the statistics (`reputation.Records`). Sources are ranked
+by the time that they are predicted to take for *this* size: a small file is a matter of round
+trips, a large one of throughput. Mirrors that nobody measured yet come by the catalogue's guess,
+and they are tried where trying costs nothing: beside others on a large file, never alone in front
+of a small one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from headrace.models import Mirror, MirrorStats
 from headrace.policy import evidence
+from headrace.policy.reputation import EVERYTHING, Record, Records, on_probation, standing
 
-__all__ = ["SMALL", "first_guess", "is_known", "predict", "select", "trusted_rate"]
+__all__ = [
+    "DOCUMENT",
+    "SMALL",
+    "Order",
+    "Standings",
+    "first_guess",
+    "hedges",
+    "is_known",
+    "order",
+    "predict",
+    "select",
+    "standings",
+    "trusted_rate",
+    "worth_racing",
+]
+
+#: The object class of pages.
+DOCUMENT = "document"
 
 #: Up to this size one source at a time is asked, with the next one as a hedge.
 SMALL = 1 << 20
@@ -32,6 +52,117 @@ _RATE = 1 << 20
 _FAILURE_WEIGHT = 4.0
 #: Bytes that an unknown size is taken for.
 _TYPICAL = 4 << 20
+#: A mirror is a hedge when its round trip is at most this share of the origin's.
+_MUCH_NEARER = 0.5
+#: A race is worth its requests when at least this share of the mirrors is not measured.
+_MOSTLY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
+    """What is known of those who may have an artifact, at one moment."""
+
+    origin: MirrorStats
+    mirrors: tuple[MirrorStats, ...]
+    """All of them, in the order in which they were named."""
+    trial: frozenset[str]
+    """Ids of those whose pause has ended and who have not delivered since."""
+
+    def steady(self, now: float) -> tuple[MirrorStats, ...]:
+        """Return the mirrors that may be asked as others are."""
+        return tuple(
+            each
+            for each in self.mirrors
+            if each.mirror.id not in self.trial and each.paused_until <= now
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Who is asked for an artifact beside its origin, best first."""
+
+    mirrors: tuple[MirrorStats, ...]
+    trial: tuple[MirrorStats, ...]
+    """One of these may be tried, behind the others and on one connection."""
+
+
+def standings(
+    records: Records, origin: Mirror, mirrors: Sequence[Mirror], object_class: str, now: float
+) -> Standings:
+    """Read what is known of an artifact's origin and of the mirrors that may have it."""
+    nothing = Record()
+    trial = frozenset(
+        mirror.id
+        for mirror in mirrors
+        for name in (object_class, EVERYTHING)
+        if on_probation(records.get((mirror.id, name), nothing), now)
+    )
+    own = standing(origin, object_class, records)
+    if own.rtt is None:
+        # The page that named the artifact came from there a moment ago: that tells the round trip.
+        page = standing(origin, DOCUMENT, records)
+        own = replace(own, rtt=page.rtt, measured_at=max(own.measured_at, page.measured_at))
+    return Standings(
+        own, tuple(standing(mirror, object_class, records) for mirror in mirrors), trial
+    )
+
+
+def order(
+    known: Standings,
+    size: int | None,
+    *,
+    now: float,
+    busy: Mapping[str, int],
+    preferred: Sequence[Mirror] | None = None,
+) -> Order:
+    """Decide who is asked for `size` bytes; `preferred` is a plugin's order, which wins among those
+    that may be asked.
+    """
+    steady = known.steady(now)
+    if preferred is None:
+        mirrors = select(steady, known.origin, size, now=now, busy=busy)
+    else:
+        by_id = {each.mirror.id: each for each in steady}
+        mirrors = tuple(by_id[mirror.id] for mirror in preferred if mirror.id in by_id)
+    small = (size or 0) <= SMALL
+    trial = () if small else tuple(m for m in known.mirrors if m.mirror.id in known.trial)
+    return Order(mirrors, trial)
+
+
+def worth_racing(known: Standings, now: float) -> tuple[Mirror, ...]:
+    """Return the mirrors to measure, the catalogue's favourites first; none where too few are
+    unknown to be worth the requests.
+    """
+    unknown = [
+        each.mirror
+        for each in known.steady(now)
+        if each.mirror.limits.probe and not each.mirror.login and not is_known(each, now)
+    ]
+    if len(unknown) < _MOSTLY * len(known.mirrors):
+        return ()
+    return tuple(sorted(unknown, key=lambda mirror: first_guess(mirror, now)[:2]))
+
+
+def hedges(
+    records: Records, origin: str, mirrors: Iterable[Mirror], object_class: str, now: float
+) -> tuple[Mirror, ...]:
+    """Return the mirrors worth asking beside the origin for a small thing: those that are much
+    nearer, the nearest first.
+
+    What was learned of a source with any kind of object tells how near it is.
+    """
+    near: dict[str, float] = {}
+    for (source, _), record in records.items():
+        if record.rtt is not None:
+            near[source] = min(record.rtt, near.get(source, record.rtt))
+    limit = near.get(origin, 0.0) * _MUCH_NEARER
+    found = [
+        mirror
+        for mirror in mirrors
+        if near.get(mirror.id, limit) < limit
+        and standing(mirror, object_class, records).paused_until <= now
+    ]
+    return tuple(sorted(found, key=lambda mirror: near[mirror.id]))
 
 
 def is_known(stats: MirrorStats, now: float) -> bool:

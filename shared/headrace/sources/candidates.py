@@ -11,7 +11,6 @@ import datetime as dt
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from headrace.config import Settings
 from headrace.interface.hookspecs import Ecosystem
@@ -19,7 +18,6 @@ from headrace.interface.manager import Plugins
 from headrace.models import (
     Artifact,
     Fault,
-    Limits,
     Mirror,
     MirrorStats,
     Source,
@@ -39,15 +37,9 @@ _log = logging.getLogger("headrace.sources")
 
 #: The id of the origin in sources, statistics and logs.
 ORIGIN = "origin"
-#: The object class of pages.
-DOCUMENT = "document"
 #: Seconds between two races of one ecosystem on one network: the unmeasured rest waits for
 #: transfers of its own.
 _RACE_INTERVAL = 600.0
-#: A mirror is asked beside the origin when its round trip is at most this share of the origin's.
-_MUCH_NEARER = 0.5
-#: A race is worth its requests when at least this share of the candidates is not measured.
-_MOSTLY = 0.5
 
 
 def mirrors_in_use(
@@ -112,26 +104,25 @@ class Candidates:
         behind the others.
         """
         now, network = self._clock(), self._network()
-        origin = self._origin_stats(artifact, network)
-        places = self._places(artifact, ecosystem, now)
-        known = self._statistics.stats(
-            [mirror for mirror, _ in places], artifact.object_class, network, now
+        known, urls = self._standings(artifact, ecosystem, network, now)
+        steady = known.steady(now)
+        chosen = selection.order(
+            known,
+            artifact.size,
+            now=now,
+            busy=self.busy,
+            preferred=self._plugins.order_mirrors(artifact, steady) if steady else None,
         )
-        urls = {mirror.id: url for mirror, url in places}
-        trial = [s for s in known if self._on_probation(s, artifact, network, now)]
-        steady = [s for s in known if s not in trial and s.paused_until <= now]
-        chosen = self._ordered(artifact, steady, origin, now)
-        sources = [self._source(stats, urls[stats.mirror.id], now) for stats in chosen]
-        if trial and (artifact.size or 0) > selection.SMALL:
-            sources.extend(self._try_one(trial, urls, artifact, network, now))
+        sources = [self._source(stats, urls[stats.mirror.id], now) for stats in chosen.mirrors]
+        sources.extend(self._try_one(chosen.trial, urls, artifact, network, now))
         sources.append(
             Source(
                 ORIGIN,
                 artifact.url,
                 is_origin=True,
                 connections=self._settings.connections_per_mirror,
-                rate=origin.rate,
-                rtt=origin.rtt,
+                rate=known.origin.rate,
+                rtt=known.origin.rtt,
                 reserve=artifact.origin_counts and bool(sources),
             )
         )
@@ -141,24 +132,19 @@ class Candidates:
         """Return (id, URL) of the mirror worth asking while the origin is asked for a small thing.
 
         That is the nearest one, if it is much nearer than the origin; None: the origin is enough.
-        What was learned of a source with any kind of object tells how near it is.
         """
-        now, network = self._clock(), self._network()
-        near: dict[str, float] = {}
-        for (source, _), record in self._statistics.snapshot(network).items():
-            if record.rtt is not None:
-                near[source] = min(record.rtt, near.get(source, record.rtt))
-        limit = near.get(ORIGIN, 0.0) * _MUCH_NEARER
-        for mirror in sorted(self.mirrors(artifact.ecosystem), key=lambda m: near.get(m.id, 1e9)):
-            if near.get(mirror.id, limit) >= limit:
-                return None
-            if mirror.login or not may_be_hedged_at(artifact, mirror):
-                continue
-            if self._lacks(mirror, artifact, now):
-                continue
-            [stats] = self._statistics.stats([mirror], artifact.object_class, network, now)
+        now = self._clock()
+        able = [
+            mirror
+            for mirror in self.mirrors(artifact.ecosystem)
+            if not mirror.login
+            and may_be_hedged_at(artifact, mirror)
+            and not self._lacks(mirror, artifact, now)
+        ]
+        records = self._statistics.snapshot(self._network())
+        for mirror in selection.hedges(records, ORIGIN, able, artifact.object_class, now):
             url = ecosystem.locate(artifact, mirror)
-            if url is not None and stats.paused_until <= now:
+            if url is not None:
                 return mirror.id, url
         return None
 
@@ -182,27 +168,20 @@ class Candidates:
                 places.append((mirror, url))
         return places
 
-    def _ordered(
-        self,
-        artifact: Artifact,
-        candidates: Sequence[MirrorStats],
-        origin: MirrorStats,
-        now: float,
-    ) -> Sequence[MirrorStats]:
-        if not candidates:
-            return ()
-        by_id = {stats.mirror.id: stats for stats in candidates}
-        order = self._plugins.order_mirrors(artifact, candidates)
-        if order is not None:
-            return [by_id[mirror.id] for mirror in order if mirror.id in by_id]
-        return selection.select(candidates, origin, artifact.size, now=now, busy=self.busy)
-
-    def _on_probation(
-        self, stats: MirrorStats, artifact: Artifact, network: str, now: float
-    ) -> bool:
-        return self._statistics.is_on_probation(
-            stats.mirror.id, artifact.object_class, network, now
+    def _standings(
+        self, artifact: Artifact, ecosystem: Ecosystem, network: str, now: float
+    ) -> tuple[selection.Standings, dict[str, str]]:
+        """Ask the statistics, once; return what is known, and the file's URL at each mirror."""
+        places = self._places(artifact, ecosystem, now)
+        origin = Mirror(ORIGIN, artifact.ecosystem, artifact.origin.url, "origin")
+        known = selection.standings(
+            self._statistics.snapshot(network),
+            origin,
+            [mirror for mirror, _ in places],
+            artifact.object_class,
+            now,
         )
+        return known, {mirror.id: url for mirror, url in places}
 
     def _try_one(
         self,
@@ -230,21 +209,6 @@ class Candidates:
             rate=selection.trusted_rate(stats, now),
             rtt=stats.rtt,
         )
-
-    def _origin_stats(self, artifact: Artifact, network: str) -> MirrorStats:
-        mirror = Mirror(
-            ORIGIN,
-            artifact.ecosystem,
-            artifact.origin.url,
-            "origin",
-            limits=Limits(connections=self._settings.connections_per_mirror),
-        )
-        [stats] = self._statistics.stats([mirror], artifact.object_class, network)
-        if stats.rtt is not None:
-            return stats
-        # The page that named the artifact came from there a moment ago: that tells the round trip.
-        [page] = self._statistics.stats([mirror], DOCUMENT, network)
-        return replace(stats, rtt=page.rtt, measured_at=max(stats.measured_at, page.measured_at))
 
     # ------------------------------------------------------------------ learning
 
@@ -303,14 +267,15 @@ class Candidates:
         now, network = self._clock(), self._network()
         if now - self._raced.get((network, artifact.ecosystem), -_RACE_INTERVAL) < _RACE_INTERVAL:
             return
-        candidates, all_of_them = self._unmeasured(artifact, ecosystem, network, now)
-        if not candidates or len(candidates) < _MOSTLY * all_of_them:
+        known, urls = self._standings(artifact, ecosystem, network, now)
+        mirrors = selection.worth_racing(known, now)
+        if not mirrors:
             return
         self._raced[network, artifact.ecosystem] = now
         task = asyncio.get_running_loop().create_task(
             run_race(
                 self._client,
-                candidates,
+                [ProbeTarget(mirror.id, urls[mirror.id]) for mirror in mirrors],
                 object_class=artifact.object_class,
                 path=artifact.path,
                 size=artifact.size,
@@ -321,28 +286,6 @@ class Candidates:
         )
         self._races.add(task)
         task.add_done_callback(self._race_ended)
-
-    def _unmeasured(
-        self, artifact: Artifact, ecosystem: Ecosystem, network: str, now: float
-    ) -> tuple[list[ProbeTarget], int]:
-        places = self._places(artifact, ecosystem, now)
-        known = self._statistics.stats(
-            [mirror for mirror, _ in places], artifact.object_class, network, now
-        )
-        fresh = [
-            (
-                *selection.first_guess(stats.mirror, now)[:2],
-                position,
-                ProbeTarget(stats.mirror.id, places[position][1]),
-            )
-            for position, stats in enumerate(known)
-            if stats.mirror.limits.probe
-            and not stats.mirror.login
-            and stats.paused_until <= now
-            and not selection.is_known(stats, now)
-            and not self._on_probation(stats, artifact, network, now)
-        ]
-        return [found[-1] for found in sorted(fresh, key=lambda found: found[:3])], len(known)
 
     def _race_ended(self, task: asyncio.Task[int]) -> None:
         self._races.discard(task)

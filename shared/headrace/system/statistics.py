@@ -13,15 +13,16 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, fields, replace
 from pathlib import Path
 
-from headrace.models import Fault, Mirror, MirrorStats
+from headrace.models import Fault
 from headrace.policy.reputation import (
     EVERYTHING,
     Observation,
     Record,
+    Records,
     learn,
     on_probation,
     scope,
@@ -57,7 +58,7 @@ class Statistics:
         self._clock = clock
         self._guard = threading.Lock()
         self._writing = threading.Lock()
-        self._records: dict[_Key, Record] = {}
+        self._networks: dict[str, dict[tuple[str, str], Record]] = {}
         self._dirty: set[_Key] = set()
         self._timer: threading.Timer | None = None
         self._probations: dict[tuple[str, str, str], float] = {}
@@ -100,33 +101,36 @@ class Statistics:
             return False
         if source_id == "origin":
             self._offline_until = now + _OFFLINE
-            for key, record in self._records.items():
-                lately = (
-                    key[0] == network and key[2] == EVERYTHING and now - record.updated < _OFFLINE
-                )
-                if lately and record.pauses == 1 and key[1] != "origin":
-                    self._keep(key, replace(record, paused_until=0.0, pauses=0))
+            for (source, name), record in self._networks.get(network, {}).items():
+                lately = name == EVERYTHING and now - record.updated < _OFFLINE
+                if lately and record.pauses == 1 and source != "origin":
+                    self._keep((network, source, name), replace(record, paused_until=0.0, pauses=0))
             return False
         return now < self._offline_until
 
     def _learn(self, key: _Key, seen: Observation, now: float) -> None:
         whole = key[2] == EVERYTHING
-        self._keep(key, learn(self._records.get(key, Record()), seen, now, whole=whole))
+        self._keep(key, learn(self._get(key), seen, now, whole=whole))
 
     def _absolve(self, key: _Key, now: float) -> None:
-        record = self._records.get(key)
-        if record is not None and (record.pauses or record.row):
+        record = self._get(key)
+        if record.pauses or record.row:
             self._keep(key, learn(record, Observation(), now, whole=True))
 
+    def _get(self, key: _Key) -> Record:
+        network, *name = key
+        return self._networks.get(network, {}).get((name[0], name[1]), Record())
+
     def _keep(self, key: _Key, record: Record) -> None:
-        self._records[key] = record
+        network, source_id, object_class = key
+        self._networks.setdefault(network, {})[source_id, object_class] = record
         self._dirty.add(key)
 
     def pause(self, source_id: str, object_class: str, *, network: str, until: float) -> None:
         """Leave a source alone for an object class (`EVERYTHING`: for all) until an epoch."""
         with self._guard:
             key = (network, source_id, object_class)
-            record = self._records.get(key, Record())
+            record = self._get(key)
             self._keep(
                 key,
                 replace(record, paused_until=until, pauses=max(record.pauses, 1)),
@@ -135,34 +139,10 @@ class Statistics:
 
     # ------------------------------------------------------------------ asking
 
-    def stats(
-        self,
-        mirrors: Iterable[Mirror],
-        object_class: str,
-        network: str,
-        now: float | None = None,
-    ) -> list[MirrorStats]:
-        """Return what is known of each mirror for an object class on a network."""
-        del now  # pauses are epochs: the reader compares
+    def snapshot(self, network: str) -> Records:
+        """Return every record of a network, as it is at this moment."""
         with self._guard:
-            return [self._stats(mirror, object_class, network) for mirror in mirrors]
-
-    def _stats(self, mirror: Mirror, object_class: str, network: str) -> MirrorStats:
-        one = self._records.get((network, mirror.id, object_class), Record())
-        whole = self._records.get((network, mirror.id, EVERYTHING), Record())
-        return MirrorStats(
-            mirror,
-            rate=one.rate,
-            rtt=one.rtt,
-            failures=max(one.failures, whole.failures),
-            paused_until=max(one.paused_until, whole.paused_until),
-            measured_at=one.measured_at,
-        )
-
-    def is_on_probation(self, source_id: str, object_class: str, network: str, now: float) -> bool:
-        """Whether a pause is over and nothing has succeeded since."""
-        with self._guard:
-            return bool(self._probation_keys(source_id, object_class, network, now))
+            return dict(self._networks.get(network, {}))
 
     def take_probation(self, source_id: str, object_class: str, network: str, now: float) -> bool:
         """Take the one try of a source on probation; False when somebody else has it."""
@@ -178,12 +158,7 @@ class Statistics:
         self, source_id: str, object_class: str, network: str, now: float
     ) -> list[_Key]:
         keys = [(network, source_id, name) for name in (object_class, EVERYTHING)]
-        return [k for k in keys if k in self._records and on_probation(self._records[k], now)]
-
-    def snapshot(self, network: str) -> dict[tuple[str, str], Record]:
-        """Return every record of a network by (source, object class), for `status`."""
-        with self._guard:
-            return {key[1:]: record for key, record in self._records.items() if key[0] == network}
+        return [key for key in keys if on_probation(self._get(key), now)]
 
     # ------------------------------------------------------------------ the file
 
@@ -207,7 +182,7 @@ class Statistics:
             return
         with self._writing:
             with self._guard:
-                rows = [(*key, *astuple(self._records[key])) for key in self._dirty]
+                rows = [(*key, *astuple(self._get(key))) for key in self._dirty]
                 self._dirty.clear()
             if not rows:
                 return
@@ -247,12 +222,13 @@ class Statistics:
                 oldest = self._clock() - _FORGOTTEN
                 base.execute("DELETE FROM record WHERE updated < ?", (oldest,))
                 for row in base.execute("SELECT * FROM record"):
-                    self._records[row[0], row[1], row[2]] = Record(*row[3:])
+                    records = self._networks.setdefault(row[0], {})
+                    records[row[1], row[2]] = Record(*row[3:])
         except (sqlite3.DatabaseError, OSError, TypeError) as error:
             _log.warning(
                 "statistics at %s are put aside, they cannot be read: %s", self._path, error
             )
-            self._records.clear()
+            self._networks.clear()
             with contextlib.suppress(OSError):
                 self._path.replace(self._path.with_suffix(".damaged"))
 

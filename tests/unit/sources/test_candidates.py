@@ -32,6 +32,8 @@ from headrace.models import (
     SourceFailed,
     TransferFinished,
 )
+from headrace.policy import selection
+from headrace.policy.reputation import standing
 from headrace.sources import probes
 from headrace.sources.candidates import Candidates
 from headrace.system.statistics import Statistics
@@ -105,6 +107,11 @@ def build(
         clock=clock,
     )
     return sources, statistics, clock
+
+
+def known_of(statistics: Statistics, mirrors: Sequence[Mirror]) -> list[MirrorStats]:
+    records = statistics.snapshot("home")
+    return [standing(mirror, "wheel", records) for mirror in mirrors]
 
 
 def ids(sources: Candidates, artifact: Artifact = BIG) -> list[str]:
@@ -207,8 +214,8 @@ def test_a_race_begins_with_those_whose_evidence_is_fresh() -> None:
     university = OperatorClass.UNIVERSITY
     old = mirror("old", rank=1, evidence_until=dt.date(2020, 1, 1), operator_class=university)
     sources, _, _ = build([old, mirror("fresh", rank=9)])
-    candidates, _ = sources._unmeasured(BIG, BELOW, "home", NOW)
-    assert [candidate.source_id for candidate in candidates] == ["fresh", "old"]
+    known, _ = sources._standings(BIG, BELOW, "home", NOW)
+    assert [each.id for each in selection.worth_racing(known, NOW)] == ["fresh", "old"]
 
 
 def test_a_mirror_without_a_place_for_it_is_left_out() -> None:
@@ -262,6 +269,30 @@ def test_a_mirror_whose_pause_ended_gets_one_connection_of_one_download() -> Non
     assert ids(sources) == ["a", "b", "origin"]
 
 
+def test_the_statistics_are_asked_once_for_a_decision(monkeypatch: pytest.MonkeyPatch) -> None:
+    sources, statistics, _ = build([A, B, mirror("quiet", limits=Limits(probe=False))])
+    snapshot, asked = statistics.snapshot, []
+
+    def counted(network: str) -> Any:
+        asked.append(network)
+        return snapshot(network)
+
+    monkeypatch.setattr(statistics, "snapshot", counted)
+
+    async def main() -> None:
+        sources.race(BIG, BELOW)
+        await sources.aclose()
+
+    for decide in (
+        lambda: sources.choose(BIG, BELOW),
+        lambda: sources.hedge_mirror(replace(FILE, mirrored=False), BELOW),
+        lambda: asyncio.run(main()),
+    ):
+        decide()
+        assert asked == ["home"]
+        asked.clear()
+
+
 def test_the_origins_page_tells_the_origins_round_trip() -> None:
     sources, _, _ = build([A])
     small = replace(FILE, size=1000)
@@ -304,7 +335,7 @@ def test_a_race_asks_a_few_for_the_first_part_of_the_file_and_measures_them() ->
             client = Client({})
             sources, statistics, _ = build(mirrors, client=client)
             await race(sources, client)
-            known = statistics.stats(mirrors, "wheel", "home", NOW)
+            known = known_of(statistics, mirrors)
             measured = [one for one in known if one.rate]
             assert probes.ENOUGH <= len(measured) <= most
             assert all(one.rtt for one in measured)
@@ -366,9 +397,7 @@ def test_each_answer_of_a_race_is_judged() -> None:
             client = Client({})
             sources, statistics, _ = build(mirrors, client=client)
             await race(sources, client)
-            paused = [
-                one.paused_until > NOW for one in statistics.stats(mirrors, "wheel", "home", NOW)
-            ]
+            paused = [one.paused_until > NOW for one in known_of(statistics, mirrors)]
             assert paused == [False, True, True, True, False]
             assert ids(sources) == ["m4", "origin"], "and m0 lacks this file"
 
@@ -385,7 +414,7 @@ def test_slow_sources_are_measured_and_silent_ones_are_not_waited_for() -> None:
             client = Client({})
             sources, statistics, _ = build(mirrors, client=client)
             assert await race(sources, client) < probes.BUDGET + 0.3
-            silent, slow, good = statistics.stats(mirrors, "wheel", "home", NOW)
+            silent, slow, good = known_of(statistics, mirrors)
             assert silent.paused_until > NOW
             assert slow.rtt is not None
             assert good.rate is not None
@@ -427,7 +456,7 @@ def test_a_catalogue_of_thirty_that_cannot_be_reached_costs_next_to_nothing() ->
 
             await asyncio.gather(*sources._races)
             assert time.perf_counter() - began < probes.BUDGET + 0.5
-            known = statistics.stats(mirrors, "wheel", "home", NOW)
+            known = known_of(statistics, mirrors)
             assert sum(one.paused_until > NOW for one in known) >= 24, "nearly all are found dead"
 
             began = time.perf_counter()

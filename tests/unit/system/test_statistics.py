@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from headrace.models import Fault, Mirror, MirrorStats
-from headrace.policy.reputation import EVERYTHING
+from headrace.policy.reputation import EVERYTHING, on_probation, standing
 from headrace.system import statistics as module
 from headrace.system.statistics import Statistics
 
@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def about(statistics: Statistics, mirror: Mirror = CAMPUS, network: str = "home") -> MirrorStats:
-    return statistics.stats([mirror], "wheel", network, NOW)[0]
+    return standing(mirror, "wheel", statistics.snapshot(network))
 
 
 def good(statistics: Statistics, source: str = "campus", now: float = NOW) -> None:
@@ -80,10 +80,10 @@ def test_who_is_unreachable_is_so_for_every_object_class(path: Path) -> None:
     statistics = Statistics(path)
     good(statistics, "far")
     bad(statistics, Fault.REFUSED)
-    [other] = statistics.stats([CAMPUS], "sdist", "home", NOW)
+    other = standing(CAMPUS, "sdist", statistics.snapshot("home"))
     assert other.paused_until == NOW + 30
     bad(statistics, Fault.FORBIDDEN, "far")
-    [other] = statistics.stats([FAR], "sdist", "home", NOW)
+    other = standing(FAR, "sdist", statistics.snapshot("home"))
     assert other.paused_until == 0.0
     assert about(statistics, FAR).paused_until == NOW + 60
 
@@ -98,16 +98,16 @@ def test_any_answer_shows_that_a_source_can_be_reached(path: Path) -> None:
 def test_one_request_at_a_time_tries_a_source_whose_pause_has_ended(path: Path) -> None:
     statistics = Statistics(path)
     bad(statistics, Fault.REFUSED)
-    assert not statistics.is_on_probation("campus", "wheel", "home", NOW + 29)
+    assert not on_probation(statistics.snapshot("home")["campus", EVERYTHING], NOW + 29)
     later = NOW + 31
-    assert statistics.is_on_probation("campus", "wheel", "home", later)
+    assert on_probation(statistics.snapshot("home")["campus", EVERYTHING], later)
     assert statistics.take_probation("campus", "wheel", "home", later)
     assert not statistics.take_probation("campus", "wheel", "home", later)
     assert statistics.take_probation("campus", "wheel", "home", later + 31), "the first never ended"
     bad(statistics, Fault.REFUSED, now=later + 32)
     assert about(statistics).paused_until == later + 32 + 120
     good(statistics, now=later + 200)
-    assert not statistics.is_on_probation("campus", "wheel", "home", later + 200)
+    assert not on_probation(statistics.snapshot("home")["campus", EVERYTHING], later + 200)
 
 
 def test_mirrors_are_not_blamed_when_this_machine_is_off_the_net(path: Path) -> None:
@@ -130,7 +130,7 @@ def test_mirrors_are_blamed_when_only_the_origin_is_unreachable_too(path: Path) 
 def test_a_pause_can_be_laid_on(path: Path) -> None:
     statistics = Statistics(path)
     statistics.pause("campus", "document", network="home", until=NOW + 500)
-    [document] = statistics.stats([CAMPUS], "document", "home", NOW)
+    document = standing(CAMPUS, "document", statistics.snapshot("home"))
     assert document.paused_until == NOW + 500
     assert about(statistics).paused_until == 0.0
     statistics.pause("campus", EVERYTHING, network="home", until=NOW + 600)
@@ -217,6 +217,7 @@ def test_asking_takes_microseconds(path: Path) -> None:
         good(statistics, mirror.id)
     began = time.perf_counter()
     for _ in range(100):
-        statistics.stats(mirrors, "wheel", "home", NOW)
+        records = statistics.snapshot("home")
+        assert all(standing(mirror, "wheel", records).rate for mirror in mirrors)
     assert (time.perf_counter() - began) / 100 < 0.002
     statistics.close()
