@@ -7,8 +7,21 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.models import Mirror, MirrorStats
-from headrace.policy.selection import MOST_MIRRORS, MOST_PROBES, MOST_SMALL, SMALL, predict, select
+from headrace.models import Limits, Mirror, MirrorStats
+from headrace.policy.reputation import EVERYTHING, Record, Records
+from headrace.policy.selection import (
+    DOCUMENT,
+    MOST_MIRRORS,
+    MOST_PROBES,
+    MOST_SMALL,
+    SMALL,
+    hedges,
+    order,
+    predict,
+    select,
+    standings,
+    worth_racing,
+)
 
 NOW = 1_800_000_000.0
 
@@ -109,3 +122,96 @@ def test_more_bytes_never_take_less_time(one: MirrorStats, a: int, b: int) -> No
     assert predict(one, low) <= predict(one, high)
     assert predict(one, low, connected=True) <= predict(one, low)
     assert predict(one, low) <= predict(one, low, busy=3)
+
+
+# ------------------------------------------------------------------ from records to decisions
+
+NAMES = ["m0", "m1", "m2"]
+CLASSES = ("wheel", DOCUMENT, EVERYTHING)
+OWN = Mirror("origin", "python", "https://o.example", "origin")
+
+
+@st.composite
+def record(draw: st.DrawFn) -> Record:
+    measured = draw(st.booleans())
+    return Record(
+        bytes=draw(st.floats(0.0, 1e9)) if measured else 0.0,
+        seconds=draw(st.floats(0.1, 20.0)) if measured else 0.0,
+        rtt=draw(st.none() | st.floats(0.0, 10.0)),
+        failures=draw(st.floats(0.0, 1.0)),
+        measured_at=NOW - draw(ages),
+        paused_until=draw(st.sampled_from([0.0, NOW - 1, NOW, NOW + 1, NOW + 1e6])),
+        pauses=draw(st.integers(0, 3)),
+    )
+
+
+records = st.fixed_dictionaries(
+    {}, optional={(name, each): record() for name in [*NAMES, "origin"] for each in CLASSES}
+)
+places = st.lists(
+    st.builds(
+        lambda name, rank, probe, login: Mirror(
+            name,
+            "python",
+            "https://m.example",
+            "packages",
+            rank=rank,
+            limits=Limits(probe=probe),
+            login=login,
+        ),
+        st.sampled_from(NAMES),
+        st.integers(0, 9),
+        st.booleans(),
+        st.booleans(),
+    ),
+    unique_by=lambda mirror: mirror.id,
+)
+
+
+def until(records: Records, name: str) -> float:
+    """When the last pause of a source ends that concerns a wheel."""
+    return max(
+        records[name, each].paused_until if (name, each) in records else 0.0
+        for each in ("wheel", EVERYTHING)
+    )
+
+
+@given(records, places, sizes, st.none() | st.lists(st.sampled_from(NAMES), unique=True))
+def test_nobody_is_asked_tried_raced_or_made_a_hedge_before_the_time_it_named(
+    records: Records, mirrors: list[Mirror], size: int | None, plugin: list[str] | None
+) -> None:
+    known = standings(records, OWN, mirrors, "wheel", NOW)
+    by_name = {mirror.id: mirror for mirror in mirrors}
+    preferred = None if plugin is None else [by_name[n] for n in plugin if n in by_name]
+    chosen = order(known, size, now=NOW, busy={}, preferred=preferred)
+    asked = [each.mirror for each in (*chosen.mirrors, *chosen.trial)]
+    assert len({mirror.id for mirror in asked}) == len(asked), "asked or tried, not both"
+    asked += worth_racing(known, NOW)
+    asked += hedges(records, OWN.id, mirrors, "wheel", NOW)
+    assert all(until(records, mirror.id) <= NOW for mirror in asked)
+
+
+@given(records, places)
+def test_only_those_are_raced_whom_nobody_measured_and_who_do_not_forbid_it(
+    records: Records, mirrors: list[Mirror]
+) -> None:
+    raced = worth_racing(standings(records, OWN, mirrors, "wheel", NOW), NOW)
+    assert all(mirror.limits.probe and not mirror.login for mirror in raced)
+    assert [mirror.rank for mirror in raced] == sorted(mirror.rank for mirror in raced)
+    assert not raced or 2 * len(raced) >= len(mirrors)
+    for mirror in raced:
+        seen = records.get((mirror.id, "wheel"), Record())
+        measured = seen.rate is not None or seen.rtt is not None
+        assert not measured or NOW - seen.measured_at > 24 * 3600.0
+
+
+@given(records, places)
+def test_a_hedge_is_much_nearer_than_the_origin(records: Records, mirrors: list[Mirror]) -> None:
+    def near(name: str) -> float | None:
+        trips = [each.rtt for (n, _), each in records.items() if n == name and each.rtt is not None]
+        return min(trips, default=None)
+
+    found = [near(mirror.id) for mirror in hedges(records, OWN.id, mirrors, "wheel", NOW)]
+    own = near(OWN.id)
+    assert all(trip is not None and own is not None and trip < own / 2 for trip in found)
+    assert found == sorted(found, key=lambda trip: trip or 0.0)

@@ -66,7 +66,7 @@ class Standings:
     mirrors: tuple[MirrorStats, ...]
     """All of them, in the order in which they were named."""
     trial: frozenset[str]
-    """Ids of those whose pause has ended and who have not delivered since."""
+    """Ids of those whose pauses have ended and who have not delivered since."""
 
     def steady(self, now: float) -> tuple[MirrorStats, ...]:
         """Return the mirrors that may be asked as others are."""
@@ -91,20 +91,21 @@ def standings(
 ) -> Standings:
     """Read what is known of an artifact's origin and of the mirrors that may have it."""
     nothing = Record()
+    known = tuple(standing(mirror, object_class, records) for mirror in mirrors)
+    # One of its pauses may be over while another one is not.
     trial = frozenset(
-        mirror.id
-        for mirror in mirrors
+        each.mirror.id
+        for each in known
         for name in (object_class, EVERYTHING)
-        if on_probation(records.get((mirror.id, name), nothing), now)
+        if each.paused_until <= now
+        and on_probation(records.get((each.mirror.id, name), nothing), now)
     )
     own = standing(origin, object_class, records)
     if own.rtt is None:
         # The page that named the artifact came from there a moment ago: that tells the round trip.
         page = standing(origin, DOCUMENT, records)
         own = replace(own, rtt=page.rtt, measured_at=max(own.measured_at, page.measured_at))
-    return Standings(
-        own, tuple(standing(mirror, object_class, records) for mirror in mirrors), trial
-    )
+    return Standings(own, known, trial)
 
 
 def order(

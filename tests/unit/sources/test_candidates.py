@@ -269,6 +269,18 @@ def test_a_mirror_whose_pause_ended_gets_one_connection_of_one_download() -> Non
     assert ids(sources) == ["a", "b", "origin"]
 
 
+def test_nobody_is_tried_before_the_time_that_it_named() -> None:
+    sources, _, clock = build([A, B])
+    sources.report("a", "wheel", fault=Fault.REFUSED)
+    clock.now += 31
+    assert ids(sources) == ["b", "a", "origin"], "its pause is over"
+    sources.report("a", "wheel", fault=Fault.RATE_LIMITED, retry_after=3600.0)
+    clock.now += 60
+    assert ids(sources) == ["b", "origin"], "it asked for an hour"
+    clock.now += 3600
+    assert ids(sources) == ["b", "a", "origin"]
+
+
 def test_the_statistics_are_asked_once_for_a_decision(monkeypatch: pytest.MonkeyPatch) -> None:
     sources, statistics, _ = build([A, B, mirror("quiet", limits=Limits(probe=False))])
     snapshot, asked = statistics.snapshot, []
