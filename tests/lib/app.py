@@ -19,7 +19,7 @@ import uvicorn
 import headrace_pip.plugin
 from headrace.config import Folders, Settings
 from headrace.gateway.app import build_app
-from headrace.gateway.wiring import Components
+from headrace.gateway.wiring import Components, assemble
 from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.interface.manager import Plugins
 from headrace.models import Credential, Mirror, OperatorClass, Origin
@@ -84,8 +84,8 @@ class App:
     def __enter__(self) -> Self:
         folders = Folders(*(self._root / name for name in ("config", "state", "cache")))
         plugins = Plugins(self._plugins, entry_points=False)
-        app = build_app(self._settings, folders, self._found, {}, plugins, self.token)
-        self.parts = app.state.parts
+        self.parts = assemble(self._settings, folders, self._found, {}, plugins)
+        app = build_app(self.parts, self.token)
         listening = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = listening.getsockname()[1]
         config = uvicorn.Config(

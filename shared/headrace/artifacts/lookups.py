@@ -1,18 +1,15 @@
 """Performs an ecosystem's look-ups: brings the documents and entries that it asks for.
 
-What a large document names is put into a table once for each version, in a thread, as soon as the
-document is here; after that a name costs a score of short reads. A look-up that takes longer than
-a client can wait goes on by itself, so that the next one finds what it brought.
+What a large document names is in a table (`entry_tables.py`). A look-up that takes longer than a
+client can wait goes on by itself, so that the next one finds what it brought.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from pathlib import Path
 
+from headrace.artifacts.entry_tables import LARGEST, EntryTables
 from headrace.artifacts.small_files import SmallFiles
 from headrace.documents.head_requests import HeadRequests
 from headrace.documents.passthrough import PassthroughDocuments
@@ -28,33 +25,25 @@ from headrace.upstream.single_flight import SingleFlight
 
 __all__ = ["LookUps"]
 
-_log = logging.getLogger("headrace.interface.lookups")
-
-#: Bytes of a document that is read as a whole; larger ones are tables.
-LARGEST = 32 << 20
-_PART = 1 << 20
+_log = logging.getLogger("headrace.lookups")
 
 
 class LookUps:
-    """Runs look-ups, and makes the tables that they search."""
+    """Runs look-ups, one at a time for all who ask for the same."""
 
     def __init__(
         self,
         passthrough: PassthroughDocuments,
         small_files: SmallFiles,
         heads: HeadRequests,
-        ecosystems: Mapping[str, Ecosystem],
+        entry_tables: EntryTables,
     ) -> None:
-        """All are shared with everybody else; `ecosystems` by name."""
+        """All are shared with everybody else."""
         self._passthrough = passthrough
         self._small_files = small_files
         self._heads = heads
-        self._ecosystems = ecosystems
-        passthrough.kept = self._kept
+        self._entry_tables = entry_tables
         self._flights = SingleFlight[tuple[str, str, bool], Artifact | None]()
-        self._making = SingleFlight[str, bool]()
-        self._learning: set[asyncio.Task[None]] = set()
-        self._closed = False
 
     async def find(
         self, ecosystem: Ecosystem, plan: ServeArtifact, look_up: LookUp, *, renew: bool = False
@@ -126,7 +115,7 @@ class LookUps:
             return None
         at = copy.document.fetched_at
         if want.entry:
-            if not await self.prepare(ecosystem, plan, copy):
+            if not await self._entry_tables.prepare(ecosystem, plan, copy):
                 return None
             entry = await asyncio.to_thread(tables.find, copy.table, want.entry)
             return LookUpResult(copy.version, at, entry=entry)
@@ -145,48 +134,9 @@ class LookUps:
         age = TOLERATED if effort is CacheMode.NO_CACHE else None
         return await self._passthrough.whole(plan, greatest_age=age)
 
-    # ------------------------------------------------------------------ tables
-
-    def _kept(self, plan: ServeDocument, copy: Copy) -> None:
-        """Make the table of a new document while its client still reads it; learn from another."""
-        ecosystem = self._ecosystems.get(plan.origin.ecosystem)
-        if ecosystem is None or self._closed:
-            return
-        if plan.table:
-            self._make(ecosystem, plan, copy)
-        elif copy.size <= LARGEST:
-            learning = asyncio.ensure_future(asyncio.to_thread(_learn, ecosystem, plan, copy))
-            self._learning.add(learning)
-            learning.add_done_callback(self._learning.discard)
-
-    async def prepare(self, ecosystem: Ecosystem, plan: ServeDocument, copy: Copy) -> bool:
-        """Make sure that a copy's table is there; False: the document is no table."""
-        return await asyncio.shield(self._make(ecosystem, plan, copy))
-
-    def _make(self, ecosystem: Ecosystem, plan: ServeDocument, copy: Copy) -> asyncio.Task[bool]:
-        return self._making.start(
-            str(copy.table),
-            lambda: asyncio.to_thread(_make, ecosystem, plan, copy, lambda: self._closed),
-        )
-
     async def aclose(self) -> None:
         """Stop everything that is under way."""
-        self._closed = True
-        for task in self._learning:
-            task.cancel()
-        await asyncio.gather(
-            self._flights.aclose(),
-            self._making.aclose(),
-            *self._learning,
-            return_exceptions=True,
-        )
-
-
-def _learn(ecosystem: Ecosystem, plan: ServeDocument, copy: Copy) -> None:
-    try:
-        ecosystem.learn(replace(copy.document, body=copy.path.read_bytes()), plan)
-    except Exception as error:  # noqa: BLE001 - what is learned only saves time
-        _log.info("nothing is learned from %s: %r", plan.key, error)
+        await self._flights.aclose()
 
 
 class _Found(Exception):  # noqa: N818 - the end of a look-up; StopIteration cannot leave a thread
@@ -199,25 +149,3 @@ def _step(look_up: LookUp, seen: LookUpResult | None, *, begun: bool) -> LookUpS
         return look_up.send(seen) if begun else next(look_up)
     except StopIteration as end:
         raise _Found(end.value) from None
-
-
-def _make(
-    ecosystem: Ecosystem, plan: ServeDocument, copy: Copy, stopped: Callable[[], bool]
-) -> bool:
-    if tables.usable(copy.table):
-        return True
-    try:
-        count = tables.write(copy.table, ecosystem.entries(plan, _parts(copy.path, stopped)))
-    except Exception as error:  # noqa: BLE001 - a document, a disk or a plugin: there is no table
-        _log.warning("%s cannot be read for its names: %r", plan.key, error)
-        return False
-    _log.info("%s names %d artifacts", plan.key, count)
-    return True
-
-
-def _parts(path: Path, stopped: Callable[[], bool]) -> Iterator[bytes]:
-    with path.open("rb", 0) as file:
-        while part := file.read(_PART):
-            if stopped():
-                raise InterruptedError("the gateway ends")
-            yield part

@@ -74,6 +74,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
 def _serve(args: argparse.Namespace, context: Context) -> int:
     from headrace.gateway import server  # noqa: PLC0415 - start-up time
     from headrace.gateway.app import build_app  # noqa: PLC0415 - as above
+    from headrace.gateway.wiring import assemble  # noqa: PLC0415 - as above
     from headrace.system.service import listeners  # noqa: PLC0415 - as above
 
     sockets = listeners.take(args.fd) or listeners.inherited(context.env, os.getpid())
@@ -91,7 +92,8 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
 
     end = server.serve(
         lambda: build_app(
-            context.settings, context.folders, origins, env, context.plugins, state.token()
+            assemble(context.settings, context.folders, origins, env, context.plugins),
+            state.token(),
         ),
         sockets,
         idle_exit=args.idle_exit * 60 if args.idle_exit else None,

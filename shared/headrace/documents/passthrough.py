@@ -96,7 +96,7 @@ class PassthroughDocuments:
         self._copies = copies
         self._report = report
         self._told = told
-        self.kept = kept
+        self._kept = kept
         self._clock = clock
         self._flights: dict[str, PassthroughFetch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -253,7 +253,7 @@ class PassthroughDocuments:
             self._missing.forget(plan.key)
             self._no_room.pop(plan.key, None)
             flight.end(copy)
-            self.kept(plan, copy)
+            self._kept(plan, copy)
         finally:
             if self._flights.get(plan.key) is flight:
                 del self._flights[plan.key]

@@ -43,7 +43,7 @@ StandIn = Callable[[ServeDocument, Document], Awaitable[None]]
 
 
 class MirrorStandings(Protocol):
-    """What provisional pages need to know about sources; `Sources` gives it."""
+    """What provisional pages need to know about sources; `DocumentSources` gives it."""
 
     def mirrors(self, ecosystem: Ecosystem, object_class: str) -> Sequence[MirrorStats]:
         """All mirrors of an ecosystem that may be asked now."""

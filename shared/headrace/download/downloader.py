@@ -42,15 +42,17 @@ class Downloader:
         observe: Callable[[SourceFailed | TransferFinished], None],
         confirm: Callable[[Artifact], Awaitable[bool]] | None = None,
         headers_for: Callable[[Artifact, Source], Mapping[str, str]],
+        connections: ConnectionLimiter | None = None,
     ) -> None:
         """`headers_for` gives a request's extra headers: the origin's credential, and to the
-        origin alone. `confirm` is asked about artifacts that a provisional page named.
+        origin alone. `confirm` is asked about artifacts that a provisional page named;
+        `connections` bounds all downloads together.
         """
         self._store = store
         self.context = DownloadContext(
             client,
             store,
-            ConnectionLimiter(settings.connections),
+            connections or ConnectionLimiter(settings.connections),
             report,
             observe,
             confirm,
@@ -78,11 +80,6 @@ class Downloader:
     def connections(self) -> int:
         """Connections in use for artifacts."""
         return self.context.connections.used
-
-    @property
-    def busy(self) -> Mapping[str, int]:
-        """Requests that run now, by the source's id; a live table."""
-        return self.context.connections.busy
 
     async def open(
         self,

@@ -9,21 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route
 
-from headrace.config import Folders, Settings
 from headrace.errors import UpstreamError
 from headrace.gateway import views
 from headrace.gateway.exchange import ClientDisconnect, Exchange, Receive, Scope, Send
 from headrace.gateway.guard import Guard
 from headrace.gateway.serve_document import DocumentHandler
-from headrace.gateway.wiring import Components, assemble
-from headrace.interface.hookspecs import DiscoveredOrigin, Ecosystem
-from headrace.interface.manager import Plugins
+from headrace.gateway.wiring import Components
+from headrace.interface.hookspecs import Ecosystem
 from headrace.models import (
     Artifact,
     Document,
@@ -47,17 +45,10 @@ _MOMENTS, _MOMENT = 20, 0.02
 Made = tuple[str, bytes]
 
 
-def build_app(  # noqa: PLR0917 - the seam that server, tests and benchmarks share
-    settings: Settings,
-    folders: Folders,
-    origins: Sequence[DiscoveredOrigin],
-    env: Mapping[str, str],
-    plugins: Plugins,
-    token: str | None,
-) -> Starlette:
-    """Put the gateway together. Nothing is asked, opened or started before its lifespan begins."""
-    parts = assemble(settings, folders, origins, env, plugins)
-    parts.activity.rates = lambda event: views.rates(parts, event)
+def build_app(parts: Components, token: str | None) -> Starlette:
+    """Make the application of what `assemble` made. Nothing is asked, opened or started before its
+    lifespan begins.
+    """
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -82,7 +73,6 @@ def build_app(  # noqa: PLR0917 - the seam that server, tests and benchmarks sha
     app = Starlette(routes=routes, lifespan=lifespan)
     app.router.redirect_slashes = False
     app.add_middleware(Guard, parts=parts, token=token, doors=doors)
-    app.state.parts = parts
     return app
 
 

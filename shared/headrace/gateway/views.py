@@ -15,11 +15,11 @@ from headrace.errors import UpstreamError
 from headrace.gateway import metrics
 from headrace.gateway.wiring import Components
 from headrace.interface.hookspecs import Ecosystem
-from headrace.models import Artifact, Request, ServeArtifact, ServeDocument, TransferFinished
+from headrace.models import Artifact, Request, ServeArtifact, ServeDocument
 from headrace.redact import for_display
 from headrace.system.service.identity import instance
 
-__all__ = ["explain", "exposition", "health", "rates", "status"]
+__all__ = ["explain", "exposition", "health", "status"]
 
 #: Files of a page that `explain` tells.
 _FEW = 3
@@ -80,16 +80,6 @@ def _sources(parts: Components) -> list[dict[str, Any]]:
         }
         for (source, object_class), record in sorted(records.items())
     ]
-
-
-def rates(parts: Components, event: TransferFinished) -> dict[str, float]:
-    """Return what each source gives to whole transfers of this class, bytes per second."""
-    records = parts.statistics.snapshot(parts.network())
-    return {
-        source: record.rate
-        for (source, object_class), record in records.items()
-        if object_class == event.artifact.object_class and record.rate
-    }
 
 
 def exposition(parts: Components, _: Request) -> tuple[str, bytes]:

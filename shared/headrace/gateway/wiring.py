@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from headrace.artifacts.entry_tables import EntryTables
 from headrace.artifacts.index import ArtifactIndex
 from headrace.artifacts.lookups import LookUps
 from headrace.artifacts.small_files import SmallFiles
@@ -22,6 +22,7 @@ from headrace.documents.provisional import Provisional
 from headrace.documents.read_ahead import ReadAhead
 from headrace.documents.renderings import Renderings
 from headrace.documents.variant_pages import VariantPages
+from headrace.download.connections import ConnectionLimiter
 from headrace.download.downloader import Downloader
 from headrace.gateway.activity import Activity
 from headrace.gateway.serve_artifact import LARGE, ArtifactHandler
@@ -30,7 +31,6 @@ from headrace.interface.manager import Plugins
 from headrace.models import (
     Artifact,
     Document,
-    MirrorStats,
     Origin,
     PassThrough,
     Plan,
@@ -40,9 +40,10 @@ from headrace.models import (
     SourceFailed,
     TransferFinished,
 )
-from headrace.policy.reputation import standing
+from headrace.policy.reputation import rates
 from headrace.redact import for_files
-from headrace.sources.candidates import ORIGIN, Candidates
+from headrace.sources.candidates import Candidates
+from headrace.sources.document_sources import DocumentSources
 from headrace.system.fingerprint import NetworkFingerprint
 from headrace.system.memory import limit_arenas, trim_heap
 from headrace.system.statistics import Statistics
@@ -87,6 +88,7 @@ class Components:
     documents: Documents
     passthrough: PassthroughDocuments
     look_ups: LookUps
+    entry_tables: EntryTables
     artifact_index: ArtifactIndex
     small_files: SmallFiles
     downloader: Downloader
@@ -135,6 +137,7 @@ class Components:
         await self.downloader.aclose()
         await self.documents.aclose()
         await self.look_ups.aclose()
+        await self.entry_tables.aclose()
         await self.passthrough.aclose()
         await self.provisional.aclose()
         await self.small_files.aclose()
@@ -160,34 +163,6 @@ class Components:
         except Exception as error:  # noqa: BLE001 - this is the rescue itself
             _log.warning("no way out: %r", error)
         return None
-
-
-class _MirrorStandings:
-    """What provisional pages ask about sources."""
-
-    def __init__(
-        self, sources: Candidates, statistics: Statistics, network: NetworkFingerprint
-    ) -> None:
-        self._sources = sources
-        self._statistics = statistics
-        self._network = network
-
-    def mirrors(self, ecosystem: Ecosystem, object_class: str) -> Sequence[MirrorStats]:
-        """All mirrors of an ecosystem, the user's own first."""
-        mirrors = self._sources.mirrors(ecosystem.name)
-        records = self._statistics.snapshot(self._network())
-        return [standing(mirror, object_class, records) for mirror in mirrors]
-
-    def origin(self, object_class: str) -> tuple[float | None, float | None]:
-        """The origin's rate and round trip."""
-        record = self._statistics.snapshot(self._network()).get((ORIGIN, object_class))
-        return (record.rate, record.rtt) if record else (None, None)
-
-    def pause(self, mirror_id: str, object_class: str, seconds: float) -> None:
-        """Take a right away, across restarts and networks."""
-        self._statistics.pause(
-            mirror_id, object_class, network=self._network(), until=time.time() + seconds
-        )
 
 
 class _Fetcher:
@@ -272,23 +247,32 @@ def assemble(
 ) -> Components:
     """Make every part. Nothing is asked of anybody yet."""
     every = tuple(dict.fromkeys(found.origin for found in origins))
-    activity = Activity()
+    statistics = Statistics(folders.state / "statistics.sqlite")
+    network = NetworkFingerprint()
+    activity = Activity(
+        lambda event: rates(statistics.snapshot(network()), event.artifact.object_class)
+    )
     client = Client(env)
     store = Store(
         folders.cache / "store", limit=settings.store_limit, reserve=settings.disk_reserve
     )
     # Documents has a memory of its own, with the version of each page in it.
     pages = PageStore(folders.cache / "pages", memory=0)
-    statistics = Statistics(folders.state / "statistics.sqlite")
-    network = NetworkFingerprint()
-    sources = Candidates(plugins, settings, statistics, client, network)
     credentials = OriginCredentials(
         plugins, {found.origin: found.credential for found in origins if found.credential}
     )
     logins = MirrorLogins(plugins, settings.mirrors, told=activity.incident)
-    sources.may_be_asked = logins.may_be_asked
+    connections = ConnectionLimiter(settings.connections)
+    sources = Candidates(
+        plugins,
+        settings,
+        statistics,
+        client,
+        network,
+        may_be_asked=logins.may_be_asked,
+        busy=connections.busy,
+    )
     origin = OriginClient(client, credentials)
-    candidates = _MirrorStandings(sources, statistics, network)
 
     def observe(event: SourceFailed | TransferFinished) -> None:
         activity.observe(event)
@@ -298,7 +282,7 @@ def assemble(
     provisional = Provisional(
         client,
         origin,
-        candidates,
+        DocumentSources(sources, statistics, network),
         settings,
         report=sources.report,
         told=lambda mirror, what: activity.incident(f"mirror {mirror} {what}"),
@@ -329,19 +313,21 @@ def assemble(
         observe=observe,
         confirm=provisional.confirm,
         headers_for=headers_for(credentials, logins),
+        connections=connections,
     )
+    entry_tables = EntryTables(by_name)
     passthrough = PassthroughDocuments(
         client,
         Copies(folders.cache / "copies"),
         report=sources.report,
         told=activity.document,
         in_parts=_in_parts(downloader, sources, by_name),
+        kept=entry_tables.kept,
     )
     look_ups = LookUps(
-        passthrough, small_files, HeadRequests(origin, pages, told=activity.document), by_name
+        passthrough, small_files, HeadRequests(origin, pages, told=activity.document), entry_tables
     )
     artifact_index = ArtifactIndex(documents, provisional, look_ups)
-    sources.busy = downloader.busy
     fetcher = _Fetcher(documents, artifact_index, small_files, downloader, sources)
     return Components(
         settings=settings,
@@ -362,6 +348,7 @@ def assemble(
         documents=documents,
         passthrough=passthrough,
         look_ups=look_ups,
+        entry_tables=entry_tables,
         artifact_index=artifact_index,
         small_files=small_files,
         downloader=downloader,

@@ -18,6 +18,7 @@ __all__ = [
     "Records",
     "learn",
     "on_probation",
+    "rates",
     "scope",
     "standing",
 ]
@@ -122,6 +123,15 @@ def standing(mirror: Mirror, object_class: str, records: Records) -> MirrorStats
         paused_until=max(one.paused_until, whole.paused_until),
         measured_at=one.measured_at,
     )
+
+
+def rates(records: Records, object_class: str) -> dict[str, float]:
+    """Return what each source gives to whole transfers of a class, bytes per second."""
+    return {
+        source: record.rate
+        for (source, name), record in records.items()
+        if name == object_class and record.rate
+    }
 
 
 def learn(record: Record, seen: Observation, now: float, *, whole: bool = False) -> Record:

@@ -63,9 +63,15 @@ class Candidates:
         client: Client,
         network: str | Callable[[], str],
         *,
+        may_be_asked: Callable[[Mirror], bool] = lambda mirror: not mirror.login,
+        busy: Mapping[str, int] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`network` is the fingerprint of the network, or what tells the one of now."""
+        """`network` is the fingerprint of the network, or what tells the one of now.
+
+        `may_be_asked` tells whether a mirror would let us in; `busy` is a live table of the
+        requests that run at each source.
+        """
         self._plugins = plugins
         self._settings = settings
         self._statistics = statistics
@@ -76,10 +82,8 @@ class Candidates:
         self._lacking = MissingObjects()
         self._raced: dict[tuple[str, str], float] = {}
         self._races: set[asyncio.Task[int]] = set()
-        self.busy: Mapping[str, int] = {}
-        """Requests that run at each source now; whoever runs them may put a live table here."""
-        self.may_be_asked: Callable[[Mirror], bool] = lambda mirror: not mirror.login
-        """Whether a mirror would let us in."""
+        self._may_be_asked = may_be_asked
+        self._busy = {} if busy is None else busy
 
     # ------------------------------------------------------------------ choosing
 
@@ -110,7 +114,7 @@ class Candidates:
             known,
             artifact.size,
             now=now,
-            busy=self.busy,
+            busy=self._busy,
             preferred=self._plugins.order_mirrors(artifact, steady) if steady else None,
         )
         sources = [self._source(stats, urls[stats.mirror.id], now) for stats in chosen.mirrors]
@@ -159,7 +163,7 @@ class Candidates:
         """List the mirrors that may be asked and may have it, with its URL there."""
         places = []
         for mirror in self.mirrors(artifact.ecosystem):
-            if not may_supply_bytes(artifact, mirror) or not self.may_be_asked(mirror):
+            if not may_supply_bytes(artifact, mirror) or not self._may_be_asked(mirror):
                 continue
             if self._lacks(mirror, artifact, now):
                 continue

@@ -9,7 +9,7 @@ import hashlib
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -94,6 +94,7 @@ def build(
     extra: Sequence[object] = (),
     client: Client | None = None,
     path: Path | None = None,
+    busy: Mapping[str, int] | None = None,
 ) -> tuple[Candidates, Statistics, Clock]:
     clock = Clock()
     statistics = Statistics(path, clock=clock)
@@ -104,6 +105,7 @@ def build(
         statistics,
         client or Client({}),
         "home",
+        busy=busy,
         clock=clock,
     )
     return sources, statistics, clock
@@ -267,6 +269,16 @@ def test_a_mirror_whose_pause_ended_gets_one_connection_of_one_download() -> Non
     assert ids(sources) == ["b", "origin"], "somebody is trying already"
     sources.report("a", "wheel", bytes=1 << 20, seconds=1.0, rtt=0.1)
     assert ids(sources) == ["a", "b", "origin"]
+
+
+def test_a_source_with_requests_under_way_comes_later() -> None:
+    busy: dict[str, int] = {}
+    sources, _, _ = build([A, B], busy=busy)
+    for name in ("a", "b"):
+        sources.report(name, "wheel", bytes=10 << 20, seconds=1.0, rtt=0.1)
+    assert ids(sources) == ["a", "b", "origin"]
+    busy["a"] = 3
+    assert ids(sources) == ["b", "a", "origin"]
 
 
 def test_nobody_is_tried_before_the_time_that_it_named() -> None:
