@@ -15,7 +15,6 @@ __all__ = [
     "IntegrityError",
     "LocalError",
     "OriginError",
-    "PluginError",
     "StoreError",
     "TransferError",
     "UpstreamError",
@@ -65,12 +64,6 @@ class ConfigurationError(LocalError):
 
 class ConflictError(LocalError):
     """A file was changed after headrace wrote it; undoing would lose that change."""
-
-
-class PluginError(HeadraceError):
-    """A plugin broke its promise. It is left out, with its name in the log."""
-
-    fault_of = "a plugin"
 
 
 class UpstreamError(HeadraceError):

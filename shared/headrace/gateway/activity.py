@@ -15,7 +15,7 @@ from typing import Any
 from headrace.models import SourceFailed, TransferFinished
 from headrace.redact import for_display
 
-__all__ = ["Activity", "Finished", "Saving", "saving"]
+__all__ = ["Activity", "Finished", "Saving"]
 
 #: Transfers and incidents that are remembered one by one.
 RECENT = 50

@@ -30,7 +30,7 @@ from headrace.system.storage.store import Store, StoredFile
 from headrace.upstream.auth.mirror_logins import MirrorLogins
 from headrace.upstream.auth.origin_credentials import OriginCredentials
 
-__all__ = ["ArtifactHandler", "SourceSelection", "etag_of"]
+__all__ = ["ArtifactHandler", "SourceSelection"]
 
 _log = logging.getLogger("headrace.artifacts")
 

@@ -9,7 +9,6 @@ from headrace.models import Document
 __all__ = [
     "BREATH",
     "TOLERATED",
-    "directives",
     "forbids_storing",
     "freshness_lifetime",
     "is_fresh",

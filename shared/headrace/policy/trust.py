@@ -17,7 +17,6 @@ __all__ = [
     "may_see_credential",
     "may_supply_bytes",
     "may_supply_document",
-    "needs_confirmation",
 ]
 
 #: Those who sign with their name. A nameless mirror's page could name a version that never was.
@@ -77,11 +76,6 @@ def may_supply_document(
 def _nobody_between(url: str) -> bool:
     place = _place(url)
     return place is not None and (place[0] == "https" or place[1] in _THIS_MACHINE)
-
-
-def needs_confirmation(artifact: Artifact) -> bool:
-    """Whether the digest is not the origin's word yet, so that the origin must confirm it."""
-    return artifact.provisional is not None
 
 
 def _place(url: str) -> tuple[str, str, int | None] | None:

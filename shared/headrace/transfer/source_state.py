@@ -16,7 +16,7 @@ from headrace.models import Fault, Source
 from headrace.transfer.adaptive_concurrency import AdaptiveConcurrency, Step
 from headrace.transfer.rates import Meter
 
-__all__ = ["CUTS", "SourceState"]
+__all__ = ["SourceState"]
 
 CUTS = 3
 """Bodies cut short in a row after which a source gets one connection and short pauses."""

@@ -85,11 +85,6 @@ def test_no_page_stands_in_for_a_private_one() -> None:
     assert not trust.may_supply_document(PRIVATE, CAMPUS, TODAY)
 
 
-def test_provisional_artifacts_need_the_origins_word() -> None:
-    assert trust.needs_confirmation(replace(FILE, provisional="campus"))
-    assert not trust.needs_confirmation(FILE)
-
-
 @pytest.mark.parametrize(
     ("url", "allowed"),
     [

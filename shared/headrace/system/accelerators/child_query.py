@@ -16,7 +16,7 @@ from headrace.system.accelerators.records import accelerator_of, text_of, versio
 from headrace.system.accelerators.results import ProbeOutcome, ProbeResult
 from headrace.variants.hosts import Accelerator
 
-__all__ = ["ask_libcuda", "ask_nvml", "ask_plugin", "run_child"]
+__all__ = ["ask_libcuda", "ask_nvml", "ask_plugin"]
 
 #: Where the libraries lie outside of the loader's own path: WSL, NixOS, Jetson.
 _FOLDERS = ("/usr/lib/wsl/lib", "/run/opengl-driver/lib")

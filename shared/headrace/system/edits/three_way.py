@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from headrace.interface.hookspecs import FileEdit
 from headrace.redact import for_display
 
-__all__ = ["diff", "hide_secrets", "without"]
+__all__ = ["diff", "without"]
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>,]+")
 _SETTING = re.compile(r"(?i)((?:password|passwd|secret|token|api[-_]?key)[\"']?\s*[=:]\s*)\S.*")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from headrace.errors import LocalError
 
-__all__ = ["address_of", "bind", "check_loopback", "inherited", "take"]
+__all__ = ["address_of", "bind", "inherited", "take"]
 
 #: sd_listen_fds(3): the first descriptor that systemd hands over.
 FIRST = 3

@@ -66,8 +66,6 @@ class Partial:
         self._guard = threading.Lock()
         self._saving = threading.Lock()
         self._extents = RangeSet(self._load())
-        self.resumed = self.have
-        """What an earlier run left: unproven until the digest agrees."""
         self._unsaved = 0
         self._saved_at = time.monotonic()
 

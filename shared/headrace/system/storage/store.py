@@ -174,7 +174,7 @@ class Store:
         with self._guard:
             if self._usage is not None:
                 self._usage = (self._usage[0], self._usage[1] + partial.size)
-        self._evict(keep=target)
+        self.evict(keep=target)
         return StoredFile(target, partial.size, digest)
 
     def _unusable(self, error: OSError) -> StoreError:
@@ -197,7 +197,7 @@ class Store:
         needed = size + _SLACK
         if self._free()[0] >= needed:
             return
-        self._evict(free=needed)
+        self.evict(free=needed)
         free = self._free()[0]
         if free < needed:
             raise StoreError(
@@ -231,11 +231,10 @@ class Store:
                     for item in _scan(Path(shard.path)):
                         yield from _entry(item, partial=False)
 
-    def evict(self) -> int:
-        """Remove what was not used for longest until limit and reserve are kept; bytes removed."""
-        return self._evict()
-
-    def _evict(self, *, keep: Path | None = None, free: int = 0) -> int:
+    def evict(self, *, keep: Path | None = None, free: int = 0) -> int:
+        """Remove what was not used for longest until limit and reserve are kept, and `free` bytes
+        more; `keep` stays. Returns the bytes removed.
+        """
         if not self.root.exists():
             return 0
         excess = self._excess(free)
@@ -293,7 +292,7 @@ class Store:
                     path.unlink()
         self._usage = None
         with contextlib.suppress(StoreError):
-            self._evict()
+            self.evict()
 
 
 def has_digest(fd: int, digest: Digest) -> bool:

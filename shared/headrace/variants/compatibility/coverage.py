@@ -16,7 +16,7 @@ from headrace.variants.builds import Architectures, Build, CudaTables, Pair
 from headrace.variants.compatibility.labels import row_of, toolkit_of
 from headrace.variants.hosts import Accelerator, Host
 
-__all__ = ["KnownBuild", "covers", "find_build", "gpu_text", "sm"]
+__all__ = ["KnownBuild", "covers", "find_build", "gpu_text"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,7 @@ from headrace.variants.builds import CudaTables
 from headrace.variants.compatibility.drivers import cuda_of
 from headrace.variants.hosts import Host
 
-__all__ = ["FORCED_ARCHITECTURE", "FORCED_DRIVER", "properties"]
-
-#: The provider's own variables, for a host to be described with.
-FORCED_DRIVER = "NV_VARIANT_PROVIDER_FORCE_CUDA_DRIVER_VERSION"
-FORCED_ARCHITECTURE = "NV_VARIANT_PROVIDER_FORCE_SM_ARCH"
+__all__ = ["properties"]
 
 
 def properties(host: Host, tables: CudaTables) -> tuple[tuple[str, str, str], ...]:

@@ -11,7 +11,7 @@ from headrace.system.accelerators.records import text_of
 from headrace.system.accelerators.vendors.pci import NVIDIA, Device
 from headrace.variants.hosts import Accelerator
 
-__all__ = ["VERSION", "View", "driver_version", "node_names", "view"]
+__all__ = ["VERSION", "View", "driver_version", "view"]
 
 _MODULE = "/sys/module/nvidia/version"
 _DRIVER = "/proc/driver/nvidia/version"

@@ -13,7 +13,7 @@ from headrace.system.accelerators.records import text_of, version_of
 from headrace.system.accelerators.results import ProbeOutcome, ProbeResult
 from headrace.variants.hosts import Accelerator
 
-__all__ = ["WAY", "ask", "find"]
+__all__ = ["ask", "find"]
 
 WAY = "nvidia-smi"
 _FIELDS = "name,compute_cap,driver_version,memory.total"

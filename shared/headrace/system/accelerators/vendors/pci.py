@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from headrace.system.accelerators.host_view import HostView
 
-__all__ = ["AMD", "HUAWEI", "INTEL", "NVIDIA", "Device", "devices"]
+__all__ = ["HUAWEI", "INTEL", "NVIDIA", "Device", "devices"]
 
 NVIDIA = 0x10DE
-AMD = 0x1002
 INTEL = 0x8086
 HUAWEI = 0x19E5
 _FOLDER = "/sys/bus/pci/devices"

@@ -12,7 +12,7 @@ from pathlib import Path
 from headrace.config import Folders
 from headrace.errors import LocalError
 
-__all__ = ["check_reachable", "ensure", "exists", "let_read"]
+__all__ = ["ensure", "exists", "let_read"]
 
 _NOLOGIN = "/usr/sbin/nologin"
 

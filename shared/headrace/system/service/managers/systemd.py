@@ -24,7 +24,7 @@ from headrace.system.service.managers import account
 from headrace.system.service.managers.spec import ACCOUNT, ServiceSpec, copies
 from headrace.system.service.process import holder_argv
 
-__all__ = ["Systemd", "quote", "service_unit", "socket_unit", "sysusers"]
+__all__ = ["Systemd", "quote", "service_unit", "sysusers"]
 
 SOCKET = "headrace.socket"
 SERVICE = "headrace.service"
