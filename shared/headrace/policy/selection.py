@@ -21,7 +21,6 @@ __all__ = [
     "SMALL",
     "Order",
     "Standings",
-    "first_guess",
     "hedges",
     "is_known",
     "order",
