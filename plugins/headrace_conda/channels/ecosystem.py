@@ -29,7 +29,7 @@ from headrace.models import (
     ServeArtifact,
     ServeDocument,
 )
-from headrace_conda.channels import layouts, paths, repodata
+from headrace_conda.channels import locating, paths, repodata
 from headrace_conda.channels.paths import ChannelFile
 
 __all__ = ["CondaEcosystem"]
@@ -256,7 +256,7 @@ class CondaEcosystem:
         """
         if artifact.origin.private or artifact.object_class == "shard":
             return None
-        return layouts.locate(mirror, artifact)
+        return locating.locate(mirror, artifact)
 
     def locate_document(self, plan: ServeDocument, mirror: Mirror) -> str | None:
         """No mirror's repodata stands in: what it names could not be confirmed by a HEAD."""

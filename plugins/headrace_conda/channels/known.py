@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from headrace import redact
 from headrace.models import Mirror, fits
+from headrace_conda.channels.layouts import LAYOUTS
 
 if TYPE_CHECKING:
     from headrace.interface.catalogue import Catalogue
@@ -115,8 +116,6 @@ def needs_no_token(url: str) -> bool:
     host, *path = bare
     if path[:1] == [_TOKEN]:
         del path[:2]
-    from headrace_conda.channels.layouts import LAYOUTS
-
     for root in _roots():
         if root.place == (host,):
             channel = LAYOUTS[root.layout].words(path)[:2]
@@ -138,7 +137,6 @@ def mirrors() -> list[Mirror]:
 @functools.cache
 def _catalogue() -> Catalogue:
     from headrace.interface import catalogue
-    from headrace_conda.channels.layouts import LAYOUTS
 
     return catalogue.load("conda", LAYOUTS)
 

@@ -20,6 +20,7 @@ from headrace.errors import ConfigurationError, LocalError
 from headrace.interface.hookspecs import DiscoveredOrigin, Place, Reader
 from headrace.models import Credential, Origin
 from headrace.redact import for_display, split_credential
+from headrace_pip.index import layouts
 from headrace_pip.pytorch import index
 from headrace_pip.tools import pip_config
 
@@ -109,10 +110,7 @@ def is_public(url: str, place: Place) -> bool:
 
 def _is_public_mirror(url: str) -> bool:
     """Whether this is the index of a mirror that the catalogue knows as the official index's."""
-    from headrace_pip import plugin  # noqa: PLC0415 - the catalogue is read only here
-    from headrace_pip.index import layouts  # noqa: PLC0415 - the catalogue is read only here
-
-    for mirror in plugin.headrace_mirrors("python"):
+    for mirror in layouts.mirrors():
         page = layouts.document_url(mirror.layout, mirror.url, "x")
         if page and same_index(f"{url}/x", page):
             return True

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headrace.interface.hookspecs import GatewayAddress, Override, Place, Reader, Scope
-from headrace_pip.tools.toml_tool import TomlActivation, leads_to
+from headrace_pip.tools.gateway_url import leads_to
+from headrace_pip.tools.toml_tool import TomlActivation
 
 __all__ = ["PdmActivation"]
 

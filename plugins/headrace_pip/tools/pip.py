@@ -19,8 +19,8 @@ from headrace.interface.hookspecs import (
 )
 from headrace.models import Origin
 from headrace_pip.tools import origins, pip_config, pip_text
+from headrace_pip.tools.gateway_url import leads_to
 from headrace_pip.tools.ini_lines import strip_blocks
-from headrace_pip.tools.toml_tool import leads_to
 
 __all__ = ["PipActivation"]
 

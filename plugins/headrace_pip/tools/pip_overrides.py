@@ -1,4 +1,4 @@
-"""What wins over headrace's settings from where the user stands, so that status can say so."""
+"""What wins over headrace's settings of pip from where the user stands, as status says it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,9 @@ from headrace.interface.editing import loopback
 from headrace.interface.hookspecs import GatewayAddress, Override, Place, Reader
 from headrace.redact import for_display
 from headrace_pip.tools import pip_config
-from headrace_pip.tools.toml_tool import leads_to
-from headrace_pip.tools.uv import (
-    UvActivation,
-    default_index,
-    old_index,
-    pip_index,
-    project_settings,
-)
+from headrace_pip.tools.gateway_url import leads_to
 
-__all__ = ["of_pip", "of_uv"]
+__all__ = ["of_pip"]
 
 _INDEX_LINE = re.compile(r"^\s*(?:-i|--index-url|--pypi-url)(?:\s*=\s*|\s+|(?=[a-z]+://))(\S+)")
 _NO_INDEX_LINE = re.compile(r"^\s*--no-index\b")
@@ -31,29 +24,18 @@ _MOST_FILES = 50
 def of_pip(place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Override]:
     """Everything that takes pip past the gateway."""
     return [
-        *_proxies(place, read, "pip"),
+        *_proxies(place, read),
         *_pip_settings(place, gateway, read),
         *_requirements(place, gateway, read),
     ]
 
 
-def of_uv(place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Override]:
-    """Everything that takes ``uv pip`` past the gateway."""
-    return [
-        *_proxies(place, read, "uv"),
-        *_uv_variables(place, gateway),
-        *_uv_files(place, gateway, read),
-    ]
-
-
-def _proxies(place: Place, read: Reader, tool: str) -> Iterator[Override]:
+def _proxies(place: Place, read: Reader) -> Iterator[Override]:
+    what = "takes requests for 127.0.0.1 to the proxy"
     if name := loopback.proxy_in_the_way(place.environment):
-        what = "takes requests for 127.0.0.1 to the proxy"
-        hint = f"set NO_PROXY={','.join(loopback.HOSTS)}"
-        yield Override(tool, name, what, hint)
-    if tool == "pip" and (setting := pip_config.effective(place, read, ("proxy",))):
-        what = "takes requests for 127.0.0.1 to the proxy"
-        yield Override(tool, setting.where, what, "set HTTPS_PROXY and NO_PROXY instead")
+        yield Override("pip", name, what, f"set NO_PROXY={','.join(loopback.HOSTS)}")
+    if setting := pip_config.effective(place, read, ("proxy",)):
+        yield Override("pip", setting.where, what, "set HTTPS_PROXY and NO_PROXY instead")
 
 
 def _pip_settings(place: Place, gateway: GatewayAddress, read: Reader) -> Iterator[Override]:
@@ -104,39 +86,3 @@ def _requirements(place: Place, gateway: GatewayAddress, read: Reader) -> Iterat
                 yield Override("pip", f"{file}:{number}", what, hint)
             elif _NO_INDEX_LINE.match(line):
                 yield Override("pip", f"{file}:{number}", "--no-index", "as you wish")
-
-
-def _uv_variables(place: Place, gateway: GatewayAddress) -> Iterator[Override]:
-    env = place.environment
-    for name in UvActivation.variables:
-        if (url := env.get(name)) and not leads_to(url, gateway):
-            yield Override("uv", name, f"sets the index to {for_display(url)}", f"unset {name}")
-            break
-    if value := env.get("UV_INDEX"):
-        shown = " ".join(for_display(url) for url in value.split())
-        hint = "what is found there is not fetched through the gateway"
-        yield Override("uv", "UV_INDEX", f"has uv ask {shown} first", hint, wins=False)
-    for name in ("UV_NO_CONFIG", "UV_CONFIG_FILE"):
-        if env.get(name) not in (None, "", "0", "false"):
-            yield Override("uv", name, "makes uv skip the user's uv.toml", f"unset {name}")
-
-
-def _uv_files(place: Place, gateway: GatewayAddress, read: Reader) -> Iterator[Override]:
-    for path, settings in UvActivation().user_settings(place, read):
-        if url := default_index(settings):
-            what = f"has an [[index]] with default = true, {for_display(url)}"
-            hint = "uv asks that whatever [pip] says; `headrace run -- uv pip …` goes round it"
-            yield Override("uv", str(path), what, hint)
-    for path, settings in project_settings(place, read):
-        url = default_index(settings) or pip_index(settings)
-        old = old_index(settings)
-        if url and not leads_to(url, gateway):
-            what = f"sets the index to {for_display(url)}"
-            yield Override("uv", str(path), what, "the project's own wish; kept")
-        elif old and not leads_to(old, gateway):
-            what = f"sets index-url to {for_display(old)}, which uv pip does not obey beside ours"
-            hint = "write it as [[index]] with default = true, or use `headrace run -- uv pip …`"
-            yield Override("uv", str(path), what, hint)
-        elif settings.get("index"):
-            what = "names indexes that uv asks first"
-            yield Override("uv", str(path), what, "the project's own wish; kept", wins=False)

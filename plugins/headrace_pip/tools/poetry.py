@@ -11,7 +11,8 @@ from pathlib import Path
 from headrace.interface.editing import presence, toml_text
 from headrace.interface.hookspecs import FileEdit, GatewayAddress, Override, Place, Reader, Scope
 from headrace.models import Origin
-from headrace_pip.tools.toml_tool import TomlActivation, leads_to
+from headrace_pip.tools.gateway_url import leads_to
+from headrace_pip.tools.toml_tool import TomlActivation
 
 __all__ = ["PoetryActivation"]
 

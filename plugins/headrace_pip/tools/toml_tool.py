@@ -19,8 +19,9 @@ from headrace.interface.hookspecs import (
 from headrace.models import Credential, Origin
 from headrace.redact import split_credential
 from headrace_pip.tools import origins
+from headrace_pip.tools.gateway_url import leads_to
 
-__all__ = ["TomlActivation", "leads_to"]
+__all__ = ["TomlActivation"]
 
 
 class TomlActivation:
@@ -150,9 +151,3 @@ class TomlActivation:
             return {}, ()
         variables: dict[str, str | None] = dict.fromkeys(self.variables, url)
         return {**variables, **loopback.no_proxy_additions(place.environment)}, ()
-
-
-def leads_to(url: str, gateway: GatewayAddress) -> bool:
-    """Whether an index URL is the gateway's, token or not."""
-    bare = url.rpartition("@")[2].removeprefix("http://")
-    return url.startswith("http://") and bare.startswith(f"{gateway.host}:{gateway.port}/")

@@ -6,7 +6,7 @@ import pytest
 
 from headrace.models import Artifact, Digest, Mirror, Origin
 from headrace_conda.channels import known, layouts
-from headrace_conda.channels.layouts import locate, word
+from headrace_conda.channels.locating import locate, word
 
 NAME = "python-3.12.3-hab00c5b_0_cpython.conda"
 FORGE = "https://conda.anaconda.org/conda-forge"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from headrace_pip.tools.pip_overrides import of_pip, of_uv
+from headrace_pip.tools.pip_overrides import of_pip
+from headrace_pip.tools.uv_overrides import of_uv
 from lib.places import GATEWAY, INDEX, place, reader
 
 

@@ -1,0 +1,106 @@
+"""uv's own configuration: where its files are, and which index they name. Read only."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from headrace.errors import ConfigurationError
+from headrace.interface.editing import toml_text
+from headrace.interface.hookspecs import Place, Reader, Scope
+
+__all__ = [
+    "KEYS",
+    "VARIABLES",
+    "Settings",
+    "default_index",
+    "file",
+    "old_index",
+    "pip_index",
+    "project_settings",
+    "user_settings",
+]
+
+#: A uv.toml, or ``[tool.uv]`` of a pyproject.toml.
+Settings = Mapping[str, Any]
+
+#: The key that ``uv pip`` alone obeys.
+KEYS = ("pip", "index-url")
+#: Variables that name the index. Both, because uv before 0.4.23 knows only the older one.
+VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
+
+
+def file(place: Place) -> Path:
+    """Return uv.toml of the scope."""
+    env = place.environment
+    if place.platform == "win32":
+        if place.scope is Scope.SYSTEM:
+            return Path(env.get("PROGRAMDATA") or "C:\\ProgramData") / "uv" / "uv.toml"
+        roaming = env.get("APPDATA") or place.home / "AppData" / "Roaming"
+        return Path(roaming) / "uv" / "uv.toml"
+    if place.scope is Scope.SYSTEM:
+        folders = [*(env.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":"), "/etc"]
+        files = [Path(folder, "uv", "uv.toml") for folder in folders if folder]
+        return next((each for each in files if each.exists()), files[-1])
+    return Path(env.get("XDG_CONFIG_HOME") or place.home / ".config") / "uv" / "uv.toml"
+
+
+def user_settings(place: Place, read: Reader) -> Iterator[tuple[Path, Settings]]:
+    """Yield the settings of the user and of the machine without what headrace wrote."""
+    scopes = (Scope.USER, Scope.SYSTEM) if place.scope is Scope.USER else (Scope.SYSTEM,)
+    for scope in scopes:
+        path = file(replace(place, scope=scope))
+        content = read(path)
+        if content is None:
+            continue
+        settings = toml_text.load(content, path)
+        if toml_text.is_marked(content, KEYS, path):
+            settings["pip"].pop("index-url")
+        yield path, settings
+
+
+def default_index(settings: Settings) -> str | None:
+    """Return the URL of an ``[[index]]`` with ``default = true``."""
+    for index in settings.get("index") or ():
+        if isinstance(index, dict) and index.get("default") and isinstance(index.get("url"), str):
+            return str(index["url"])
+    return None
+
+
+def pip_index(settings: Settings) -> str | None:
+    """Return ``[pip] index-url``."""
+    pip = settings.get("pip")
+    url = pip.get("index-url") if isinstance(pip, dict) else None
+    return url if isinstance(url, str) else None
+
+
+def old_index(settings: Settings) -> str | None:
+    """Return ``index-url`` outside of ``[pip]``, the older spelling of the default index."""
+    url = settings.get("index-url")
+    return url if isinstance(url, str) else None
+
+
+def project_settings(place: Place, read: Reader) -> Iterator[tuple[Path, Settings]]:
+    """Yield the project's uv settings: the nearest uv.toml, else pyproject.toml with [tool.uv]."""
+    here = place.working_directory
+    for folder in (here, *here.parents):
+        for name in ("uv.toml", "pyproject.toml"):
+            settings = _settings(folder / name, read)
+            if settings is not None:
+                yield folder / name, settings
+                return
+
+
+def _settings(path: Path, read: Reader) -> Settings | None:
+    try:
+        content = read(path)
+        document = tomllib.loads(content.decode("utf-8")) if content is not None else None
+    except (ConfigurationError, ValueError):
+        return None
+    if document is None or path.name == "uv.toml":
+        return document
+    tool = document.get("tool", {}).get("uv")
+    return tool if isinstance(tool, dict) else None
