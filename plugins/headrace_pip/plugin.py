@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from headrace.interface.hookspecs import Activation, Ecosystem, FreshnessProbe, hookimpl
+from headrace.interface.hookspecs import Activation, Ecosystem, hookimpl
 from headrace.models import Credential, Mirror, Origin
 
 # ruff: noqa: PLC0415 - whoever loads the entry point does not pay for what it does not use
@@ -25,14 +25,6 @@ def headrace_mirrors(ecosystem: str) -> Iterable[Mirror]:
     from headrace_pip.index.layouts import mirrors
 
     return mirrors() if ecosystem == "python" else []
-
-
-@hookimpl(trylast=True)
-def headrace_freshness_probes(ecosystem: str) -> Iterable[FreshnessProbe]:
-    """The index's change counter."""
-    from headrace_pip.freshness import PROBE
-
-    return [PROBE] if ecosystem == "python" else []
 
 
 @hookimpl(trylast=True)

@@ -36,8 +36,6 @@ from headrace.models import (
     Mirror,
     MirrorStats,
     Origin,
-    Request,
-    Response,
     SourceFailed,
     TransferFinished,
 )
@@ -55,7 +53,6 @@ __all__ = [
     "FileEdit",
     "Finding",
     "FormatsRefusals",
-    "FreshnessProbe",
     "GatewayAddress",
     "Lingers",
     "ListsBuilds",
@@ -73,16 +70,6 @@ __all__ = [
 
 hookspec = pluggy.HookspecMarker("headrace")
 hookimpl = pluggy.HookimplMarker("headrace")
-
-
-@dataclass(frozen=True, slots=True)
-class FreshnessProbe:
-    """How to tell whether a mirror has caught up with the origin."""
-
-    name: str
-    requests: Callable[[Mirror], Sequence[Request]]
-    judge: Callable[[Sequence[Response], Sequence[Response]], bool | None]
-    """Mirror's answers, origin's answers: fresh, stale, or None when they do not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,20 +141,6 @@ def headrace_mirrors(ecosystem: str) -> Iterable[Mirror]:
             if ecosystem == "python":
                 yield Mirror("campus", "python", "https://mirror.campus.example/pypi", "packages",
                              operator_class=OperatorClass.ORGANISATION)
-    """
-    raise NotImplementedError
-
-
-@hookspec
-def headrace_freshness_probes(ecosystem: str) -> Iterable[FreshnessProbe]:
-    """Register ways to tell a fresh mirror from a stale one.
-
-    Example::
-
-        @hookimpl
-        def headrace_freshness_probes(ecosystem):
-            if ecosystem == "python":
-                yield FreshnessProbe("serial", requests=serial_request, judge=same_serial)
     """
     raise NotImplementedError
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
         Ecosystem,
         Explanation,
         Finding,
-        FreshnessProbe,
         Place,
     )
     from headrace.models import (
@@ -121,10 +120,6 @@ class Plugins:
         for mirror in self._all("headrace_mirrors", ecosystem=ecosystem):
             mirrors.setdefault(mirror.id, mirror)
         return list(mirrors.values())
-
-    def freshness_probes(self, ecosystem: str) -> list[FreshnessProbe]:
-        """Every freshness probe of an ecosystem."""
-        return self._all("headrace_freshness_probes", ecosystem=ecosystem)
 
     def accelerator_detectors(self) -> list[AcceleratorDetector]:
         """Every way to find GPUs, third parties' first."""

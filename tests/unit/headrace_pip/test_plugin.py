@@ -19,11 +19,9 @@ def test_the_ecosystem_comes_with_its_own_origins_only() -> None:
     assert plugins().ecosystems([Origin("crates", "https://crates.example")]) == []
 
 
-def test_the_catalogue_and_the_probe_are_for_this_ecosystem_only() -> None:
+def test_the_catalogue_is_for_this_ecosystem_only() -> None:
     assert any(isinstance(mirror, Mirror) for mirror in plugins().mirrors("python"))
-    assert [probe.name for probe in plugins().freshness_probes("python")] == ["serial"]
     assert plugins().mirrors("crates") == []
-    assert plugins().freshness_probes("crates") == []
 
 
 def test_another_ecosystems_origin_has_no_credential_here() -> None:

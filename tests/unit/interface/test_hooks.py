@@ -19,7 +19,6 @@ from headrace.interface.hookspecs import (
     Ecosystem,
     Explanation,
     Finding,
-    FreshnessProbe,
     Place,
     Scope,
     hookimpl,
@@ -87,11 +86,6 @@ def test_headrace_ecosystems_hands_over_the_discovered_origins() -> None:
 def test_headrace_mirrors_of_two_with_one_id_the_first_wins() -> None:
     other = Mirror("m", "crates", "https://other.example", "same")
     assert plugins(headrace_mirrors=lambda ecosystem: [MIRROR, other]).mirrors("crates") == [MIRROR]
-
-
-def test_headrace_freshness_probes_are_collected() -> None:
-    probe = FreshnessProbe("serial", lambda mirror: [], lambda a, b: None)
-    assert plugins(headrace_freshness_probes=lambda: [probe]).freshness_probes("crates") == [probe]
 
 
 def test_headrace_accelerator_detectors_are_collected() -> None:
