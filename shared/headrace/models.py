@@ -201,7 +201,7 @@ class Artifact:
     immutable: bool = True
     """False: the client asked by a name that may mean something else tomorrow."""
     names_others: bool = False
-    """It is itself a page that says what else there is: `Ecosystem.learn` reads it."""
+    """It is itself a page that says what else there is: `Learns.learn` reads it."""
     origin_counts: bool = False
     """The origin counts what it is asked for: it gives bytes only where no mirror does well."""
     verify_first_below: int = 0
@@ -356,7 +356,7 @@ class ServeArtifact:
     """Artifact.path."""
     named_by: ServeDocument | None
     """The document to load when the artifact is not known yet; None: cannot be told, or
-    `Ecosystem.look_up` tells."""
+    `LooksUp.look_up` tells."""
     url: str | None = None
     """Where the origin keeps it, where the path alone tells and the origin is public."""
     accept: str = ""

@@ -25,7 +25,6 @@ from headrace.models import (
     Plan,
     Refuse,
     Request,
-    Response,
     ServeArtifact,
     ServeDocument,
 )
@@ -65,7 +64,11 @@ _MOST_INDEXES = 4
 
 
 class CondaEcosystem:
-    """Implements `headrace.interface.Ecosystem` for conda channels."""
+    """Implements `headrace.interface.Ecosystem` for conda channels.
+
+    Its documents go out as they are: it `LooksUp` packages in them, `IndexesDocuments` that are
+    large, `Learns` from the others and `ReadsAhead` of a solver.
+    """
 
     name = "conda"
 
@@ -125,23 +128,9 @@ class CondaEcosystem:
             table=place.name in _TABLES,
         )
 
-    def form(self, request: Request, plan: ServeDocument) -> str:  # noqa: ARG002 - as it is
-        """One form: the origin's."""
-        return ""
-
-    def rewrite(self, document: Document, form: str, plan: ServeDocument) -> Response:
-        """Nothing is rewritten."""
-        del form, plan
-        return Response(200, {"content-type": document.content_type}, document.body)
-
-    def artifacts(self, document: Document, plan: ServeDocument) -> Iterable[Artifact]:
-        """No document is small enough to be listed: `look_up` finds what is asked for."""
-        del document, plan
-        return ()
-
     # ------------------------------------------------------------ what names a package
 
-    def look_up(self, plan: ServeArtifact) -> LookUp | None:
+    def look_up(self, plan: ServeArtifact) -> LookUp:
         """Find a package's digest in whichever document of its folder is here, or is had first."""
         place = paths.parse(plan.path)
         origin = self._origins.get(place.authority) if place else None
@@ -257,16 +246,6 @@ class CondaEcosystem:
         if artifact.origin.private or artifact.object_class == "shard":
             return None
         return locating.locate(mirror, artifact)
-
-    def locate_document(self, plan: ServeDocument, mirror: Mirror) -> str | None:
-        """No mirror's repodata stands in: what it names could not be confirmed by a HEAD."""
-        del plan, mirror
-        return None
-
-    def confirmation(self, artifact: Artifact) -> str | None:
-        """No path of a channel is made of the content."""
-        del artifact
-        return None
 
     def learn(self, document: Document, plan: ServeDocument | ServeArtifact) -> None:
         """Keep what an index of shards says."""

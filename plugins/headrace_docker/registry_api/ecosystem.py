@@ -8,9 +8,9 @@ strangers is nobody's business: its client is told 404 and goes there itself, wi
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
-from headrace.interface.lookups import Entry, HeadRequest, LookUp, LookUpStep
+from headrace.interface.lookups import HeadRequest, LookUp, LookUpStep
 from headrace.models import (
     Artifact,
     Digest,
@@ -49,7 +49,10 @@ _MOST = 20_000
 
 
 class DockerEcosystem:
-    """Implements `headrace.interface.Ecosystem` for registries of container images."""
+    """Implements `headrace.interface.Ecosystem` for registries of container images.
+
+    No tag is a document: it `LooksUp` digests, and `Learns` from manifests what they name.
+    """
 
     name = ECOSYSTEM
     prefixes = ("/v2/",)
@@ -93,26 +96,7 @@ class DockerEcosystem:
         # What a tag is depends on what its client takes; the path alone does not tell.
         return ServeArtifact(found.path, None, accept=kind)
 
-    def form(self, request: Request, plan: ServeDocument) -> str:
-        """Nothing here is rewritten."""
-        del request, plan
-        return ""
-
-    def rewrite(self, document: Document, form: str, plan: ServeDocument) -> Response:
-        """Nothing here is a document."""
-        raise NotImplementedError
-
-    def artifacts(self, document: Document, plan: ServeDocument) -> Iterator[Artifact]:
-        """As above: `look_up` tells."""
-        del document, plan
-        yield from ()
-
-    def entries(self, plan: ServeDocument, parts: Iterable[bytes]) -> Iterable[tuple[str, Entry]]:
-        """As above."""
-        del plan, parts
-        return ()
-
-    def look_up(self, plan: ServeArtifact) -> LookUp | None:
+    def look_up(self, plan: ServeArtifact) -> LookUp:
         """Ask the registry what a name means, unless a manifest of the repository has told it."""
         found = parse(plan.path, "", self._origins)
         if not isinstance(found, Object):
@@ -167,13 +151,6 @@ class DockerEcosystem:
         while len(self._named) > _MOST:
             self._named.popitem(last=False)
 
-    def leads_to(
-        self, plan: ServeDocument | ServeArtifact, document: Document, request: Request
-    ) -> Iterator[ServeDocument | ServeArtifact]:
-        """Engines ask for all layers at once: there is nothing to be ahead of."""
-        del plan, document, request
-        yield from ()
-
     # ------------------------------------------------------------ places
 
     def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:
@@ -182,16 +159,6 @@ class DockerEcosystem:
         if artifact.origin.private or not isinstance(found, Object):
             return None
         return layouts.locate(mirror, found)
-
-    def locate_document(self, plan: ServeDocument, mirror: Mirror) -> str | None:
-        """No mirror says what a tag is."""
-        del plan, mirror
-        return None
-
-    def confirmation(self, artifact: Artifact) -> str | None:
-        """Nothing here is provisional."""
-        del artifact
-        return None
 
 
 def _sorted(accept: str) -> str:

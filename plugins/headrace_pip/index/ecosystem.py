@@ -7,11 +7,10 @@ mirror is asked only for a file of an origin that is not private, by the rules o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
-from headrace.interface.lookups import Entry, LookUp
 from headrace.models import (
     Artifact,
     Document,
@@ -50,7 +49,11 @@ _ACCEPT = (
 
 
 class PythonEcosystem:
-    """Implements `headrace.interface.Ecosystem` for Simple API indexes."""
+    """Implements `headrace.interface.Ecosystem` for Simple API indexes.
+
+    It `ServesDocuments`, which name all files, and `ReadsAhead` of a resolver. Mirrors have pages
+    too (`LocatesDocuments`), and the official index `Confirms` a file by its path.
+    """
 
     name = "python"
     prefixes = paths.PREFIXES
@@ -198,18 +201,6 @@ class PythonEcosystem:
             object_class=_object_class(file.filename),
             provisional=mirror,
         )
-
-    def look_up(self, plan: ServeArtifact) -> LookUp | None:  # noqa: ARG002 - its page says it
-        """Nothing to find out: the page that a path names says it."""
-        return None
-
-    def entries(self, plan: ServeDocument, parts: Iterable[bytes]) -> Iterable[tuple[str, Entry]]:
-        """No page of an index is a table."""
-        del plan, parts
-        return ()
-
-    def learn(self, document: Document, plan: ServeDocument | ServeArtifact) -> None:
-        """Every page is rewritten, and read then."""
 
     # ------------------------------------------------------------ places
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from headrace.interface.hookspecs import Ecosystem
+from headrace.interface.ecosystems import Ecosystem, IndexesDocuments, Learns
 from headrace.models import ServeDocument
 from headrace.system.storage import tables
 from headrace.system.storage.copies import Copy
@@ -69,6 +69,8 @@ class EntryTables:
 
 
 def _learn(ecosystem: Ecosystem, plan: ServeDocument, copy: Copy) -> None:
+    if not isinstance(ecosystem, Learns):
+        return
     try:
         ecosystem.learn(replace(copy.document, body=copy.path.read_bytes()), plan)
     except Exception as error:  # noqa: BLE001 - what is learned only saves time
@@ -80,6 +82,8 @@ def _make(
 ) -> bool:
     if tables.usable(copy.table):
         return True
+    if not isinstance(ecosystem, IndexesDocuments):
+        return False
     try:
         count = tables.write(copy.table, ecosystem.entries(plan, _parts(copy.path, stopped)))
     except Exception as error:  # noqa: BLE001 - a document, a disk or a plugin: there is no table

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from headrace.artifacts.lookups import LookUps
 from headrace.documents.cache import Documents
 from headrace.documents.provisional import Provisional
-from headrace.interface.hookspecs import Ecosystem
+from headrace.interface.ecosystems import Ecosystem, ServesDocuments
 from headrace.models import Artifact, Document, ServeArtifact, ServeDocument
 from headrace.policy.lru import LRUCache
 from headrace.redact import for_files
@@ -60,7 +60,7 @@ class ArtifactIndex:
         name the path is a new one fetched. UpstreamError when that cannot be had; ValueError when
         the page is none.
         """
-        look_up = ecosystem.look_up(plan)
+        look_up = self._look_ups.of(ecosystem, plan)
         if look_up is not None:
             return await self._look_ups.find(ecosystem, plan, look_up)
         page = plan.named_by
@@ -81,14 +81,14 @@ class ArtifactIndex:
 
         For one whose digest is not that of its bytes: it may have been replaced at its origin.
         """
-        look_up = ecosystem.look_up(plan)
+        look_up = self._look_ups.of(ecosystem, plan)
         if look_up is None:
             return None
         return await self._look_ups.find(ecosystem, plan, look_up, renew=True)
 
     def renew(self, ecosystem: Ecosystem, plan: ServeArtifact) -> None:
         """Do the same for the next one who asks."""
-        look_up = ecosystem.look_up(plan)
+        look_up = self._look_ups.of(ecosystem, plan)
         if look_up is not None:
             self._look_ups.begin(ecosystem, plan, look_up, renew=True)
 
@@ -168,6 +168,8 @@ def _artifacts(
     digest could only do harm.
     """
     mirror = document.supplied_by
+    if not isinstance(ecosystem, ServesDocuments):
+        return {}
     named = {a.path: a for a in ecosystem.artifacts(document, page)}
     if document.private:
         own = replace(page.origin, private=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 
 from headrace.artifacts.entry_tables import LARGEST, EntryTables
 from headrace.artifacts.small_files import SmallFiles
@@ -15,7 +16,7 @@ from headrace.documents.head_requests import HeadRequests
 from headrace.documents.passthrough import PassthroughDocuments
 from headrace.errors import HeadraceError, OriginError
 from headrace.http.caching import BREATH, TOLERATED
-from headrace.interface.hookspecs import Ecosystem
+from headrace.interface.ecosystems import Ecosystem, LooksUp
 from headrace.interface.lookups import CacheMode, HeadRequest, LookUp, LookUpResult, LookUpStep
 from headrace.models import Artifact, Fault, ServeArtifact, ServeDocument
 from headrace.policy.limits import HEADERS_WITHIN
@@ -37,13 +38,21 @@ class LookUps:
         small_files: SmallFiles,
         heads: HeadRequests,
         entry_tables: EntryTables,
+        ecosystems: Iterable[Ecosystem],
     ) -> None:
         """All are shared with everybody else."""
         self._passthrough = passthrough
         self._small_files = small_files
         self._heads = heads
         self._entry_tables = entry_tables
+        named = {each.name: each for each in ecosystems}
+        self._able = {name: each for name, each in named.items() if isinstance(each, LooksUp)}
         self._flights = SingleFlight[tuple[str, str, bool], Artifact | None]()
+
+    def of(self, ecosystem: Ecosystem, plan: ServeArtifact) -> LookUp | None:
+        """Return the ecosystem's look-up of an artifact; None: the page that names it says it."""
+        able = self._able.get(ecosystem.name)
+        return able.look_up(plan) if able is not None else None
 
     async def find(
         self, ecosystem: Ecosystem, plan: ServeArtifact, look_up: LookUp, *, renew: bool = False

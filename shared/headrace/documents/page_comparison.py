@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from headrace.interface.hookspecs import Ecosystem
+from headrace.interface.ecosystems import Confirms, Ecosystem, ServesDocuments
 from headrace.models import Artifact, Document, ServeDocument
 
 __all__ = ["LAGGED", "LIED", "agree", "compare", "is_older", "named", "proof"]
@@ -20,6 +20,8 @@ LIED = 30 * 24 * 3600.0
 
 def named(ecosystem: Ecosystem, plan: ServeDocument, document: Document) -> dict[str, Artifact]:
     """List the files of a page; not what only the origin has beside them, which no mirror names."""
+    if not isinstance(ecosystem, ServesDocuments):
+        return {}
     return {a.path: a for a in ecosystem.artifacts(document, plan) if a.mirrored}
 
 
@@ -49,7 +51,7 @@ def proof(ecosystem: Ecosystem, artifact: Artifact) -> str | None:
     What the ecosystem says is checked, because everything hangs on it: the digest that the bytes
     are held against must be spelt out by the path itself.
     """
-    url = ecosystem.confirmation(artifact)
+    url = ecosystem.confirmation(artifact) if isinstance(ecosystem, Confirms) else None
     if url is None or artifact.digest is None:
         return None
     return url if artifact.digest.value in urlsplit(url).path.replace("/", "") else None

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from headrace.config import Settings
 from headrace.documents.page_comparison import agree, compare, is_older, named, proof
 from headrace.errors import UpstreamError
-from headrace.interface.hookspecs import Ecosystem
+from headrace.interface.ecosystems import Ecosystem, LocatesDocuments
 from headrace.models import Artifact, Document, Fault, Mirror, MirrorStats, ServeDocument
 from headrace.policy import evidence, trust
 from headrace.policy.limits import CONFIRM_WITHIN
@@ -166,6 +166,8 @@ class Provisional:
         """Yield the mirrors whose page could stand in, and whether it may already."""
         if self._settings.documents == "origin" or self._origin.is_private(plan.origin):
             return
+        if not isinstance(ecosystem, LocatesDocuments):
+            return
         now = self._clock()
         today = evidence.day(now)
         for stats in self._candidates.mirrors(ecosystem, "document"):
@@ -236,6 +238,8 @@ class Provisional:
     async def _fetch(
         self, ecosystem: Ecosystem, plan: ServeDocument, mirror: Mirror
     ) -> _Fetched | None:
+        if not isinstance(ecosystem, LocatesDocuments):
+            return None
         url = ecosystem.locate_document(plan, mirror)
         if url is None:
             return None

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from headrace.errors import HeadraceError, UpstreamError
-from headrace.interface.hookspecs import Ecosystem
+from headrace.interface.ecosystems import Ecosystem, ReadsAhead
 from headrace.models import Document, Fault, Request, ServeArtifact, ServeDocument
 from headrace.policy.lru import LRUCache
 
@@ -126,11 +126,12 @@ class ReadAhead:
 
     async def _lead(self, step: _Step, document: Document) -> None:
         """Ask the ecosystem what comes next, and queue it."""
-        if step.depth >= self._depth:
+        able = step.ecosystem
+        if step.depth >= self._depth or not isinstance(able, ReadsAhead):
             return
         try:
             plans = await asyncio.to_thread(
-                lambda: list(step.ecosystem.leads_to(step.plan, document, step.request))
+                lambda: list(able.leads_to(step.plan, document, step.request))
             )
         except Exception as error:  # noqa: BLE001 - a guess that fails costs nobody anything
             _log.info("nothing to read ahead after %s: %r", step.request.path, error)

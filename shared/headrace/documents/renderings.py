@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from headrace.errors import StoreError
-from headrace.interface.hookspecs import Ecosystem
+from headrace.interface.ecosystems import Ecosystem, ServesDocuments
 from headrace.models import Document, Response, ServeDocument
 from headrace.policy.lru import LRUCache
 from headrace.system.storage.pages import PageStore
@@ -115,12 +115,20 @@ class Renderings:
         kept = None if document.stale else self._pages.rendered(plan.key, form, version)
         if kept is not None and (rendered := _decode(kept)) is not None:
             return rendered
-        rendered = _rendered(ecosystem.rewrite(document, form, plan))
+        rendered = _rendered(_rewritten(ecosystem, document, form, plan))
         if document.supplied_by is None and not document.stale:
             # A full disk costs the next start some milliseconds, and nothing now.
             with contextlib.suppress(StoreError):
                 self._pages.keep_rendered(plan.key, form, version, _encode(rendered))
         return rendered
+
+
+def _rewritten(
+    ecosystem: Ecosystem, document: Document, form: str, plan: ServeDocument
+) -> Response:
+    if isinstance(ecosystem, ServesDocuments):
+        return ecosystem.rewrite(document, form, plan)
+    return Response(200, {"content-type": document.content_type}, document.body)
 
 
 def _rendered(answer: Response) -> Rendered:

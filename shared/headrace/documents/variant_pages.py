@@ -19,7 +19,7 @@ from headrace.config import Settings
 from headrace.documents.cache import Documents, Page
 from headrace.documents.renderings import Rendered, Renderings
 from headrace.errors import ConfigurationError, UpstreamError
-from headrace.interface.hookspecs import Ecosystem, ListsBuilds
+from headrace.interface.ecosystems import Ecosystem, ListsBuilds
 from headrace.interface.manager import Plugins
 from headrace.models import Fault, Request, ServeDocument
 from headrace.policy.limits import VARIANTS_WITHIN
@@ -34,7 +34,7 @@ from headrace.variants.tables import load
 from headrace.variants.target import VARIABLES, VariantOverride, decided, override_from
 from headrace.variants.wheels import candidates_from
 
-__all__ = ["VariantChoice", "VariantPages"]
+__all__ = ["HasBuilds", "VariantChoice", "VariantPages"]
 
 _log = logging.getLogger("headrace.variants")
 
@@ -47,7 +47,7 @@ _OFF = "off"
 _BUILD = VARIABLES[0]
 
 
-class _Both(Ecosystem, ListsBuilds, Protocol):
+class HasBuilds(Ecosystem, ListsBuilds, Protocol):
     """An ecosystem whose projects have builds."""
 
 
@@ -101,10 +101,10 @@ class VariantPages:
         self.choices: dict[str, VariantChoice] = {}
 
     async def page(
-        self, ecosystem: Ecosystem, plan: ServeDocument, request: Request, page: Page, form: str
+        self, ecosystem: HasBuilds, plan: ServeDocument, request: Request, page: Page, form: str
     ) -> Rendered | None:
         """Return the page for this host; None: the default index's goes out as it is."""
-        if not isinstance(ecosystem, ListsBuilds) or self._env.get(_BUILD) == _OFF:
+        if self._env.get(_BUILD) == _OFF:
             return None
         asked = ecosystem.asked(request, plan)
         if asked is None or asked.project not in load().family:
@@ -152,7 +152,7 @@ class VariantPages:
 
     async def _arranged(
         self,
-        ecosystem: _Both,
+        ecosystem: HasBuilds,
         plan: ServeDocument,
         request: VariantRequest,
         page: Page,
@@ -182,7 +182,7 @@ class VariantPages:
 
     async def _pages(
         self,
-        ecosystem: _Both,
+        ecosystem: HasBuilds,
         asked: _Asked,
         page: Page,
         form: str,
@@ -205,7 +205,7 @@ class VariantPages:
         return pages | await self._fetch(ecosystem, wanted, form)
 
     def _by_tables(
-        self, ecosystem: _Both, asked: _Asked, pages: Mapping[tuple[str, str], Page]
+        self, ecosystem: HasBuilds, asked: _Asked, pages: Mapping[tuple[str, str], Page]
     ) -> FamilyPages:
         known = [
             each
@@ -215,14 +215,14 @@ class VariantPages:
         return _arrange(asked, [*_listed(ecosystem, pages), *known])
 
     async def _fetch(
-        self, ecosystem: _Both, wanted: Iterable[tuple[str, str]], form: str
+        self, ecosystem: HasBuilds, wanted: Iterable[tuple[str, str]], form: str
     ) -> dict[tuple[str, str], Page]:
         """Bring pages at the same time; one that its index says it lacks is left out."""
         keys = list(wanted)
         found = await asyncio.gather(*(self._one(ecosystem, *key, form) for key in keys))
         return {key: page for key, page in zip(keys, found, strict=True) if page is not None}
 
-    async def _one(self, ecosystem: _Both, project: str, label: str, form: str) -> Page | None:
+    async def _one(self, ecosystem: HasBuilds, project: str, label: str, form: str) -> Page | None:
         plan = ecosystem.variant_page(project, label)
         if plan is None:
             return None
@@ -236,7 +236,7 @@ class VariantPages:
     # ------------------------------------------------------------------ the decision
 
     def _decide(
-        self, ecosystem: _Both, asked: _Asked, pages: Mapping[tuple[str, str], Page]
+        self, ecosystem: HasBuilds, asked: _Asked, pages: Mapping[tuple[str, str], Page]
     ) -> Sequence[PageEntry]:
         arrangement = _arrange(asked, _listed(ecosystem, pages))
         self._tell(asked, arrangement)
@@ -259,7 +259,7 @@ def _arrange(asked: _Asked, candidates: Iterable[Candidate]) -> FamilyPages:
     return serve(asked.host, asked.request.python, candidates, asked.tables, asked.override)
 
 
-def _listed(ecosystem: _Both, pages: Mapping[tuple[str, str], Page]) -> list[Candidate]:
+def _listed(ecosystem: HasBuilds, pages: Mapping[tuple[str, str], Page]) -> list[Candidate]:
     found: list[Candidate] = []
     for (project, label), page in pages.items():
         plan = ecosystem.variant_page(project, label)

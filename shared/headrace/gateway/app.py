@@ -21,7 +21,7 @@ from headrace.gateway.exchange import ClientDisconnect, Exchange, Receive, Scope
 from headrace.gateway.guard import Guard
 from headrace.gateway.serve_document import DocumentHandler
 from headrace.gateway.wiring import Components
-from headrace.interface.hookspecs import Ecosystem
+from headrace.interface.ecosystems import Ecosystem, Learns
 from headrace.models import (
     Artifact,
     Document,
@@ -83,6 +83,7 @@ class _EcosystemEndpoint:
         self._parts = parts
         self._ecosystem = ecosystem
         self._documents = DocumentHandler(parts, ecosystem)
+        self._learns = ecosystem if isinstance(ecosystem, Learns) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del receive, send
@@ -103,12 +104,13 @@ class _EcosystemEndpoint:
             case ServeDocument():
                 await self._documents.serve(exchange, plan)
             case ServeArtifact():
-                form = self._form(exchange.request, plan)
+                page = plan.named_by
+                form = self._documents.form(exchange.request, page) if page else ""
                 artifact = await self._parts.artifacts.serve(exchange, self._ecosystem, plan, form)
                 if artifact is not None and not artifact.mirrored and plan.named_by is None:
                     await self._follow(exchange.request, plan, artifact)
-                if artifact is not None and artifact.names_others:
-                    await self._learn(plan, artifact)
+                if artifact is not None and artifact.names_others and self._learns is not None:
+                    await self._learn(self._learns, plan, artifact)
             case Reply():
                 known = plan.response
                 await exchange.whole(known.status, known.headers, known.body)
@@ -126,7 +128,7 @@ class _EcosystemEndpoint:
             page = Document(artifact.url, content, artifact.content_type)
             self._parts.read_ahead.follow(self._ecosystem, plan, page, request)
 
-    async def _learn(self, plan: ServeArtifact, artifact: Artifact) -> None:
+    async def _learn(self, able: Learns, plan: ServeArtifact, artifact: Artifact) -> None:
         """Let the ecosystem read what a page that is an artifact says of others.
 
         Its client has it already; the store has it a moment later.
@@ -136,12 +138,9 @@ class _EcosystemEndpoint:
             if content is not None:
                 page = Document(artifact.url, content, artifact.content_type)
                 with contextlib.suppress(ValueError):
-                    self._ecosystem.learn(page, plan)
+                    able.learn(page, plan)
                 return
             await asyncio.sleep(_MOMENT)
-
-    def _form(self, request: Request, plan: ServeArtifact) -> str:
-        return self._ecosystem.form(request, plan.named_by) if plan.named_by else ""
 
     async def _pass(self, exchange: Exchange, plan: PassThrough) -> None:
         """Let the origin answer for itself; with the user's credential where that is needed."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from headrace.gateway import negotiation
 from headrace.gateway.exchange import ClientDisconnect, Exchange, Receive, Scope, Send
 from headrace.gateway.wiring import Components
-from headrace.interface.hookspecs import AllowsAnonymous, Ecosystem, FormatsRefusals
+from headrace.interface.ecosystems import AllowsAnonymous, Ecosystem, FormatsRefusals
 from headrace.models import Request
 
 __all__ = ["Guard"]
@@ -20,6 +21,23 @@ class _Refused(Exception):  # noqa: N818 - an answer, no error
         self.status = status
         self.words = f"headrace: {words}"
         self.headers = headers
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """A path prefix, with what its ecosystem can do: asked once, because it is slow."""
+
+    prefix: str
+    refusals: FormatsRefusals | None
+    anonymous: AllowsAnonymous | None
+
+    @classmethod
+    def of(cls, prefix: str, ecosystem: Ecosystem) -> _Door:
+        return cls(
+            prefix,
+            ecosystem if isinstance(ecosystem, FormatsRefusals) else None,
+            ecosystem if isinstance(ecosystem, AllowsAnonymous) else None,
+        )
 
 
 class Guard:
@@ -38,7 +56,7 @@ class Guard:
         self._app = app
         self._parts = parts
         self._token = token
-        self._doors = doors
+        self._doors = [_Door.of(prefix, ecosystem) for prefix, ecosystem in doors]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI)."""
@@ -73,9 +91,10 @@ class Guard:
         # What the client proves to us is for nobody else, so it goes no further than this.
         kept = {name: value for name, value in headers.items() if name != "authorization"}
         exchange.request = Request(method, path, query, kept)
-        ecosystem = self._ecosystem(path)
-        if isinstance(ecosystem, FormatsRefusals):
-            exchange.phrased = ecosystem.phrased
+        below = f"{path}/"
+        door = next((each for each in self._doors if below.startswith(each.prefix)), None)
+        if door is not None and door.refusals is not None:
+            exchange.phrased = door.refusals.phrased
         if sum(len(k) + len(v) for k, v in scope["headers"]) > negotiation.MAX_HEADERS:
             raise _Refused(431, "more headers than any client of ours sends")
         server = scope.get("server")
@@ -83,15 +102,11 @@ class Guard:
             raise _Refused(421, "this is a gateway on loopback, no proxy")
         if method not in ("GET", "HEAD"):
             raise _Refused(405, "only GET and HEAD", {"allow": "GET, HEAD"})
-        if not self._let_in(path, ecosystem, headers.get("authorization")):
+        if not self._let_in(path, door, headers.get("authorization")):
             raise _Refused(401, "the token is missing or wrong", _CHALLENGE)
         scope["headrace.exchange"] = exchange
         scope["path"] = path
 
-    def _ecosystem(self, path: str) -> Ecosystem | None:
-        below = f"{path}/"
-        return next((each for prefix, each in self._doors if below.startswith(prefix)), None)
-
-    def _let_in(self, path: str, ecosystem: Ecosystem | None, shown: str | None) -> bool:
-        free = isinstance(ecosystem, AllowsAnonymous) and ecosystem.for_everybody
+    def _let_in(self, path: str, door: _Door | None, shown: str | None) -> bool:
+        free = door is not None and door.anonymous is not None and door.anonymous.for_everybody
         return free or path == "/healthz" or negotiation.authorised(shown, self._token)

@@ -19,8 +19,8 @@ from headrace.gateway.exchange import ClientDisconnect, Exchange
 from headrace.gateway.wiring import Components
 from headrace.http import conditional
 from headrace.http.caching import request_max_age
-from headrace.interface.hookspecs import Ecosystem
-from headrace.models import Document, Fault, ServeDocument
+from headrace.interface.ecosystems import Ecosystem, ListsBuilds, ServesDocuments
+from headrace.models import Document, Fault, Request, ServeDocument
 from headrace.policy.limits import BODY_GAP
 from headrace.redact import for_display, for_files
 
@@ -44,7 +44,14 @@ class DocumentHandler:
     ) -> None:
         self._parts = parts
         self._ecosystem = ecosystem
+        # Asked here and not for each request: it is slow in Python 3.11.
+        self._forms = ecosystem if isinstance(ecosystem, ServesDocuments) else None
+        self._builds = ecosystem if isinstance(ecosystem, ListsBuilds) else None
         self._clock = clock
+
+    def form(self, request: Request, plan: ServeDocument) -> str:
+        """Name the form of a document that this client is to get."""
+        return self._forms.form(request, plan) if self._forms is not None else ""
 
     async def serve(self, exchange: Exchange, plan: ServeDocument) -> None:
         """Answer, whatever happens upstream: with the page, the last known one, or the origin."""
@@ -52,12 +59,14 @@ class DocumentHandler:
         if plan.magic:
             await self._passthrough(exchange, plan)
             return
-        form = self._ecosystem.form(request, plan)
+        form = self.form(request, plan)
         try:
             page = await parts.documents.get(
                 self._ecosystem, plan, form, greatest_age=request_max_age(request.headers)
             )
-            mine = await parts.variant_pages.page(self._ecosystem, plan, request, page, form)
+            mine = None
+            if self._builds is not None:
+                mine = await parts.variant_pages.page(self._builds, plan, request, page, form)
             rendered = mine or await parts.documents.render(self._ecosystem, plan, page, form)
         except UpstreamError as error:
             await self._without(exchange, plan, error)

@@ -14,7 +14,7 @@ from headrace import __version__
 from headrace.errors import UpstreamError
 from headrace.gateway import metrics
 from headrace.gateway.wiring import Components
-from headrace.interface.hookspecs import Ecosystem
+from headrace.interface.ecosystems import Ecosystem, ServesDocuments
 from headrace.models import Artifact, Request, ServeArtifact, ServeDocument
 from headrace.redact import for_display
 from headrace.system.service.identity import instance
@@ -140,7 +140,10 @@ def _document(
     table["age"] = round(time.time() - kept.fetched_at, 1)
     table["lifetime"] = kept.max_age
     try:
-        named = [each for each in ecosystem.artifacts(kept, plan) if each.mirrored]
+        all_of_it = (
+            ecosystem.artifacts(kept, plan) if isinstance(ecosystem, ServesDocuments) else ()
+        )
+        named = [each for each in all_of_it if each.mirrored]
     except ValueError:
         return table, []
     table["files"] = len(named)

@@ -26,7 +26,8 @@ from headrace.download.connections import ConnectionLimiter
 from headrace.download.downloader import Downloader
 from headrace.gateway.activity import Activity
 from headrace.gateway.serve_artifact import LARGE, ArtifactHandler
-from headrace.interface.hookspecs import DiscoveredOrigin, Ecosystem
+from headrace.interface.ecosystems import Ecosystem, ServesDocuments
+from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.interface.manager import Plugins
 from headrace.models import (
     Artifact,
@@ -186,14 +187,14 @@ class _Fetcher:
         self, ecosystem: Ecosystem, plan: ServeDocument, request: Request
     ) -> Document | None:
         """Bring a page into the store."""
-        form = ecosystem.form(request, plan)
+        form = _form(ecosystem, request, plan)
         return (await self._documents.get(ecosystem, plan, form)).document
 
     async def artifact(
         self, ecosystem: Ecosystem, plan: ServeArtifact, request: Request
     ) -> Document | None:
         """Bring a small artifact into the store; nothing that is large or provisional."""
-        form = ecosystem.form(request, plan.named_by) if plan.named_by else ""
+        form = _form(ecosystem, request, plan.named_by) if plan.named_by else ""
         artifact = await self._artifact_index.find(ecosystem, plan, form)
         if artifact is None or artifact.provisional is not None or artifact.digest is None:
             return None
@@ -219,6 +220,10 @@ class _Fetcher:
             return b"".join([part async for part in download.read()])
         finally:
             download.release()
+
+
+def _form(ecosystem: Ecosystem, request: Request, plan: ServeDocument) -> str:
+    return ecosystem.form(request, plan) if isinstance(ecosystem, ServesDocuments) else ""
 
 
 def _in_parts(
@@ -325,7 +330,11 @@ def assemble(
         kept=entry_tables.kept,
     )
     look_ups = LookUps(
-        passthrough, small_files, HeadRequests(origin, pages, told=activity.document), entry_tables
+        passthrough,
+        small_files,
+        HeadRequests(origin, pages, told=activity.document),
+        entry_tables,
+        ecosystems,
     )
     artifact_index = ArtifactIndex(documents, provisional, look_ups)
     fetcher = _Fetcher(documents, artifact_index, small_files, downloader, sources)

@@ -1,4 +1,8 @@
-"""What an ecosystem is: one world of names, told by a plugin, performed by the core."""
+"""What an ecosystem is: one world of names, told by a plugin, performed by the core.
+
+`Ecosystem` is all that it must be. What it can do beside that is a protocol each: it has the
+methods, and the core finds them (`isinstance`); it lacks them, and the core goes the simple way.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +24,22 @@ from headrace.models import (
 from headrace.variants.builds import PageEntry
 from headrace.variants.hosts import VariantRequest
 
-__all__ = ["AllowsAnonymous", "Ecosystem", "FormatsRefusals", "ListsBuilds"]
+__all__ = [
+    "AllowsAnonymous",
+    "Confirms",
+    "Ecosystem",
+    "FormatsRefusals",
+    "IndexesDocuments",
+    "Learns",
+    "ListsBuilds",
+    "LocatesDocuments",
+    "LooksUp",
+    "ReadsAhead",
+    "ServesDocuments",
+]
 
 
+@runtime_checkable
 class Ecosystem(Protocol):
     """One world of names (Python packages, conda channels, OCI images). Pure: no I/O, no clock."""
 
@@ -41,6 +58,20 @@ class Ecosystem(Protocol):
     def plan(self, request: Request) -> Plan:
         """Say what to do with a client's request."""
 
+    def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:
+        """Give the artifact's URL at a mirror; None: its layout has no place for it."""
+
+
+# ------------------------------------------------------------------ documents
+
+
+@runtime_checkable
+class ServesDocuments(Protocol):
+    """Its documents are small pages that name artifacts, and are rewritten for clients. Pure.
+
+    Without it every document goes out as its origin gave it, and names nothing.
+    """
+
     def form(self, request: Request, plan: ServeDocument) -> str:
         """Name the representation that this client is to get; answers are kept by it."""
 
@@ -52,48 +83,83 @@ class Ecosystem(Protocol):
         """
 
     def artifacts(self, document: Document, plan: ServeDocument) -> Iterable[Artifact]:
-        """List what the document names; ValueError when it is no such document."""
-
-    def look_up(self, plan: ServeArtifact) -> LookUp | None:
-        """Find out what an artifact's digest is, step by step; None: its page says it
-        (`ServeArtifact.named_by`, `artifacts`).
+        """List what the document names (`ServeArtifact.named_by`); ValueError when it is no such
+        document.
         """
 
-    def entries(self, plan: ServeDocument, parts: Iterable[bytes]) -> Iterable[tuple[str, Entry]]:
-        """Read a table (`ServeDocument.table`) that is too large for memory: names and what it
-        says of them. ValueError when it is no such document.
-        """
 
-    def learn(self, document: Document, plan: ServeDocument | ServeArtifact) -> None:
-        """Take from a document that goes as it is, and is no table, or from an artifact that names
-        others, what `leads_to` and `look_up` will need. ValueError when it is no such document.
-        """
-
-    def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:
-        """Give the artifact's URL at a mirror; None: its layout has no place for it."""
+@runtime_checkable
+class LocatesDocuments(Protocol):
+    """Mirrors have its documents too: where the origin is slow, one may stand in for a while."""
 
     def locate_document(self, plan: ServeDocument, mirror: Mirror) -> str | None:
         """Give the document's URL at a mirror, for provisional pages; None: not there."""
 
-    def confirmation(self, artifact: Artifact) -> str | None:
-        """Give the origin's URL whose 200 to a HEAD proves (path, digest), or None.
 
-        Only where the origin's path is made of the content's own digest.
-        """
+@runtime_checkable
+class Confirms(Protocol):
+    """Its origin's paths are made of the content's own digest, so that having one proves it.
+
+    Without it what a mirror's page names waits for the origin's own page.
+    """
+
+    def confirmation(self, artifact: Artifact) -> str | None:
+        """Give the origin's URL whose 200 to a HEAD proves (path, digest), or None."""
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """It knows what its clients ask for next. Pure, too."""
 
     def leads_to(
         self, plan: ServeDocument | ServeArtifact, document: Document, request: Request
     ) -> Iterable[ServeDocument | ServeArtifact]:
-        """Say what a client that got this document asks for next, likeliest first (read ahead).
+        """Say what a client that got this document asks for next, likeliest first.
 
         For `ServeArtifact` the document's body is the artifact's content (PEP 658 metadata).
         """
 
 
+# ------------------------------------------------------------------ digests
+
+
+@runtime_checkable
+class LooksUp(Protocol):
+    """What an artifact's digest is takes some steps to find out. Pure, too.
+
+    Without it the page that a path names says it (`ServesDocuments`), and where a path names none
+    the client is sent to the origin (`ServeArtifact.url`).
+    """
+
+    def look_up(self, plan: ServeArtifact) -> LookUp:
+        """Find out what an artifact's digest is, step by step."""
+
+
+@runtime_checkable
+class IndexesDocuments(Protocol):
+    """It has documents that are too large for memory (`ServeDocument.table`)."""
+
+    def entries(self, plan: ServeDocument, parts: Iterable[bytes]) -> Iterable[tuple[str, Entry]]:
+        """Read one: names, and what it says of them. ValueError when it is no such document."""
+
+
+@runtime_checkable
+class Learns(Protocol):
+    """It takes from what passes by what `leads_to` and `look_up` will need."""
+
+    def learn(self, document: Document, plan: ServeDocument | ServeArtifact) -> None:
+        """Read a document that goes as it is, and is no table, or an artifact that names others
+        (`Artifact.names_others`). ValueError when it is no such document.
+        """
+
+
+# ------------------------------------------------------------------ clients and hosts
+
+
 @runtime_checkable
 class ListsBuilds(Protocol):
-    """What an ecosystem has beside `Ecosystem` when some of its projects are built for several
-    kinds of accelerators, in variant indexes beside the default one. Pure, too.
+    """Some of its projects are built for several kinds of accelerators, in variant indexes beside
+    the default one. Pure, too.
 
     Which build suits is the core's to say (`policy.variants`), what is listed the indexes'.
     """
@@ -124,9 +190,7 @@ class ListsBuilds(Protocol):
 
 @runtime_checkable
 class FormatsRefusals(Protocol):
-    """What an ecosystem has beside `Ecosystem` when its clients read refusals in a form of their
-    own. Pure, too.
-    """
+    """Its clients read refusals in a form of their own. Pure, too."""
 
     def phrased(self, status: int, words: str, path: str) -> Response:
         """Say `words` with a 4xx `status` to whoever asked for `path`."""
@@ -134,7 +198,7 @@ class FormatsRefusals(Protocol):
 
 @runtime_checkable
 class AllowsAnonymous(Protocol):
-    """What an ecosystem has beside `Ecosystem` when its clients cannot show the gateway's token."""
+    """Its clients cannot show the gateway's token."""
 
     @property
     def for_everybody(self) -> bool:

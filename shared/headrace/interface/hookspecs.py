@@ -29,7 +29,7 @@ from headrace.interface.activations import (
     Scope,
     Standing,
 )
-from headrace.interface.ecosystems import AllowsAnonymous, Ecosystem, FormatsRefusals, ListsBuilds
+from headrace.interface.ecosystems import Ecosystem
 from headrace.models import (
     Artifact,
     Credential,
@@ -45,17 +45,14 @@ __all__ = [
     "CATALOGUE",
     "AcceleratorDetector",
     "Activation",
-    "AllowsAnonymous",
     "AskGateway",
     "DiscoveredOrigin",
     "Ecosystem",
     "Explanation",
     "FileEdit",
     "Finding",
-    "FormatsRefusals",
     "GatewayAddress",
     "Lingers",
-    "ListsBuilds",
     "OptIn",
     "Override",
     "Place",

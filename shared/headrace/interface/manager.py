@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from headrace.interface import hookspecs
+from headrace.interface.ecosystems import Ecosystem
 
 if TYPE_CHECKING:
     from headrace.interface.hookspecs import (
         AcceleratorDetector,
         Activation,
         AskGateway,
-        Ecosystem,
         Explanation,
         Finding,
         Place,
@@ -111,8 +111,15 @@ class Plugins:
         return sorted(name for name, _ in self._manager.list_name_plugin())
 
     def ecosystems(self, origins: Sequence[Origin]) -> list[Ecosystem]:
-        """Every ecosystem, third parties' first."""
-        return self._all("headrace_ecosystems", origins=origins)
+        """Every ecosystem, third parties' first; of two with one name the first one's."""
+        found: dict[str, Ecosystem] = {}
+        for plugin, made in self._each("headrace_ecosystems", origins=origins):
+            for each in made:
+                if isinstance(each, Ecosystem):
+                    found.setdefault(each.name, each)
+                else:
+                    self._blame(plugin, f"gives what is no ecosystem: {each!r}")
+        return list(found.values())
 
     def mirrors(self, ecosystem: str) -> list[Mirror]:
         """Every mirror of an ecosystem; of two with one id the first plugin's wins."""

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from headrace.interface.hookspecs import hookimpl
-from headrace.interface.lookups import Entry, LookUp
 from headrace.models import (
     Artifact,
     Document,
@@ -235,18 +234,6 @@ class Odd:
 
     def locate_document(self, plan: ServeDocument, mirror: Mirror) -> str | None:
         self._maybe("locate_document")
-        return None
-
-    def confirmation(self, artifact: Artifact) -> str | None:
-        return None
-
-    def look_up(self, plan: ServeArtifact) -> LookUp | None:
-        return None
-
-    def entries(self, plan: ServeDocument, parts: Iterable[bytes]) -> Iterable[tuple[str, Entry]]:
-        return ()
-
-    def learn(self, document: Document, plan: ServeDocument) -> None:
         return None
 
     def leads_to(

@@ -72,7 +72,8 @@ def test_every_hook_has_a_test(hook: str) -> None:
 
 
 def test_headrace_ecosystems_hands_over_the_discovered_origins() -> None:
-    made = SimpleNamespace(name="crates")
+    methods = dict.fromkeys(("prefixes", "origins", "plan", "locate"), len)
+    made = SimpleNamespace(name="crates", **methods)
     seen: list[object] = []
 
     def hook(origins: object) -> list[object]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headrace.cli.context import Context
-from headrace.interface.hookspecs import GatewayAddress, ListsBuilds
+from headrace.interface.ecosystems import ListsBuilds
+from headrace.interface.hookspecs import GatewayAddress
 from headrace.variants import listing
 from headrace.variants.builds import Candidate, CudaTables
 from headrace.variants.hosts import Host
