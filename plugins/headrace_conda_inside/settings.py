@@ -56,7 +56,7 @@ def turned_off() -> bool:
 def _states() -> list[Path]:
     """Return the state folders of a headrace that is installed beside conda, the user's first."""
     try:
-        from headrace.config import Folders, environment  # noqa: PLC0415 - conda's start-up time
+        from headrace.interface import Folders, environment  # noqa: PLC0415 - conda's start-up time
     except ImportError:
         return []  # none, or a folder that happens to be called so
     return [Folders.of_user(environment()).state, Folders.of_system().state]

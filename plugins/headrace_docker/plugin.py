@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from headrace.interface.hookspecs import (
+from headrace.interface import (
     Activation,
     AskGateway,
+    Credential,
     Ecosystem,
     Explanation,
     Finding,
+    Host,
+    Mirror,
+    Origin,
     Place,
     hookimpl,
 )
-from headrace.models import Credential, Mirror, Origin
-from headrace.variants.hosts import Host
 
 # ruff: noqa: PLC0415 - whoever loads the entry point does not pay for what it does not use
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from headrace.interface.hookspecs import Activation, Ecosystem, hookimpl
-from headrace.models import Credential, Mirror, Origin
+from headrace.interface import Activation, Credential, Ecosystem, Mirror, Origin, hookimpl
 
 # ruff: noqa: PLC0415 - whoever loads the entry point does not pay for what it does not use
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from headrace.interface.hookspecs import CATALOGUE, DiscoveredOrigin
-from headrace.models import Origin
+from headrace.interface import CATALOGUE, DiscoveredOrigin, Origin
 from headrace_conda.channels import known, paths
 
 __all__ = ["known_origins", "origins", "urls"]

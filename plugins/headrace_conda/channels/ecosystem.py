@@ -14,11 +14,15 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from headrace.interface.lookups import CacheMode, Entry, LookUp, LookUpResult, LookUpStep
-from headrace.models import (
+from headrace.interface import (
     Artifact,
+    CacheMode,
     Digest,
     Document,
+    Entry,
+    LookUp,
+    LookUpResult,
+    LookUpStep,
     Mirror,
     Origin,
     PassThrough,

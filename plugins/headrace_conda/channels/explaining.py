@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from headrace.interface.hookspecs import Explanation, Place
+from headrace.interface import Explanation, Place
 from headrace_conda.channels import paths as places
 from headrace_conda.tools import bases
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from headrace import redact
-from headrace.models import Mirror, fits
+from headrace.interface import Mirror, fits, has_secret
 from headrace_conda.channels.layouts import LAYOUTS
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def place(url: str) -> tuple[str, ...] | None:
 def below(url: str) -> tuple[ChannelRoot, tuple[str, ...]] | None:
     """Find the root that a URL lies below, and what follows; None: none, or a secret is in it."""
     found = place(url)
-    if found is None or redact.has_secret(url) or _TOKEN in found[1:-1]:
+    if found is None or has_secret(url) or _TOKEN in found[1:-1]:
         return None
     for root in _roots():
         size = len(root.place)

@@ -9,8 +9,7 @@ import posixpath
 import re
 from urllib.parse import quote, unquote, urlsplit
 
-from headrace import redact
-from headrace.models import Artifact, Mirror
+from headrace.interface import Artifact, Mirror, has_secret
 from headrace_conda.channels import known
 from headrace_conda.channels.layouts import LAYOUTS
 
@@ -42,7 +41,7 @@ def locate(mirror: Mirror, artifact: Artifact) -> str | None:
     """Give the file's URL at a mirror; None: it has no place there, or this is where it is from."""
     layout = LAYOUTS.get(mirror.layout)
     parts = urlsplit(artifact.url)
-    if layout is None or artifact.origin.private or parts.query or redact.has_secret(artifact.url):
+    if layout is None or artifact.origin.private or parts.query or has_secret(artifact.url):
         return None
     folder, file = posixpath.split(parts.path)
     name = word(artifact.url)

@@ -19,8 +19,7 @@ from urllib.parse import urljoin
 
 import msgpack
 
-from headrace.interface.lookups import Entry
-from headrace.models import Digest
+from headrace.interface import Digest, Entry
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headrace.config import EnvVars
-from headrace.errors import LocalError
+from headrace.interface import EnvVars, LocalError, Place
 from headrace.interface.editing import presence
-from headrace.interface.hookspecs import Place
 
 __all__ = ["OLDEST", "VARIABLE", "Base", "ask_conda", "command", "configuration", "find"]
 

@@ -12,9 +12,7 @@ import io
 import zipfile
 from pathlib import Path
 
-from headrace import __version__
-from headrace.config import Folders
-from headrace.interface.hookspecs import Place, Scope
+from headrace.interface import Folders, Place, Scope, __version__
 from headrace_conda.tools.bases import Base
 
 __all__ = ["NAME", "archive", "content", "pth"]

@@ -11,19 +11,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from headrace.errors import ConfigurationError
-from headrace.interface.editing import loopback
-from headrace.interface.hookspecs import (
+from headrace.interface import (
+    ConfigurationError,
     DiscoveredOrigin,
     FileEdit,
     GatewayAddress,
+    Origin,
     Override,
     Place,
     Reader,
     Scope,
     Standing,
 )
-from headrace.models import Origin
+from headrace.interface.editing import loopback
 from headrace_conda.tools import bases, bridge, condarc
 from headrace_conda.tools.bases import OLDEST, Base
 

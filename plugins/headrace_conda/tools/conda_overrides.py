@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from headrace.errors import LocalError
-from headrace.interface.hookspecs import Override, Place
+from headrace.interface import LocalError, Override, Place
 from headrace_conda.channels import configured, known, paths
 from headrace_conda.tools import bases
 from headrace_conda.tools.bases import OLDEST

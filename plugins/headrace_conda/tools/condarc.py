@@ -11,8 +11,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from headrace.interface.hookspecs import GatewayAddress, Place, Scope
-from headrace.models import Origin
+from headrace.interface import GatewayAddress, Origin, Place, Scope
 
 __all__ = ["MARK", "file", "leads_to", "render"]
 

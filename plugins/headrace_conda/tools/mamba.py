@@ -16,17 +16,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from headrace.interface.editing import presence
-from headrace.interface.hookspecs import (
+from headrace.interface import (
     DiscoveredOrigin,
     FileEdit,
     GatewayAddress,
+    Origin,
     Override,
     Place,
     Reader,
     Standing,
 )
-from headrace.models import Origin
+from headrace.interface.editing import presence
 from headrace_conda.tools.rattler_paths import config_folders
 
 __all__ = ["MambaActivation"]

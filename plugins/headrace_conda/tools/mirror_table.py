@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from headrace.interface import GatewayAddress, Origin, Reader
 from headrace.interface.editing import toml_text
-from headrace.interface.hookspecs import GatewayAddress, Reader
-from headrace.models import Origin
 from headrace_conda.channels.paths import gateway_path
 
 __all__ = [

@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from headrace.interface import FileEdit, GatewayAddress, Origin, Override, Place, Reader, Scope
 from headrace.interface.editing import loopback
-from headrace.interface.hookspecs import FileEdit, GatewayAddress, Override, Place, Reader, Scope
-from headrace.models import Origin
 from headrace_conda.tools import mirror_table, rattler_settings
 from headrace_conda.tools.mirror_table import Layer
 from headrace_conda.tools.rattler import RattlerActivation

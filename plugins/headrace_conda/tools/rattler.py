@@ -10,19 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from headrace.errors import ConfigurationError
-from headrace.interface.editing import loopback, presence
-from headrace.interface.hookspecs import (
+from headrace.interface import (
+    ConfigurationError,
     DiscoveredOrigin,
     FileEdit,
     GatewayAddress,
+    Origin,
     Override,
     Place,
     Reader,
     Scope,
     Standing,
 )
-from headrace.models import Origin
+from headrace.interface.editing import loopback, presence
 from headrace_conda.tools import mirror_table, rattler_settings
 from headrace_conda.tools.mirror_table import Layer, normal
 from headrace_conda.tools.rattler_paths import config_folders, system_folder

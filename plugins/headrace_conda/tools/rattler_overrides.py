@@ -7,11 +7,17 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from headrace.errors import ConfigurationError
+from headrace.interface import (
+    ConfigurationError,
+    DiscoveredOrigin,
+    GatewayAddress,
+    Origin,
+    Override,
+    Place,
+    Reader,
+    for_display,
+)
 from headrace.interface.editing import loopback
-from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Override, Place, Reader
-from headrace.models import Origin
-from headrace.redact import for_display
 from headrace_conda.tools import mirror_table
 from headrace_conda.tools.mirror_table import Layer, normal
 

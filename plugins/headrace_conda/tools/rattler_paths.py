@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headrace.interface.hookspecs import Place
+from headrace.interface import Place
 
 __all__ = ["config_folders", "system_folder"]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headrace.interface.hookspecs import Place, Reader
+from headrace.interface import Place, Reader
 from headrace_conda.channels.paths import authority, origin_url
 from headrace_conda.tools.mirror_table import Layer
 

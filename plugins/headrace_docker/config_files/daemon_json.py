@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from headrace.errors import ConfigurationError
+from headrace.interface import ConfigurationError
 from headrace_docker.config_files import json_text
 
 __all__ = ["KEY", "add", "emptied", "load", "mirrors", "remove"]

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from headrace.errors import ConfigurationError
+from headrace.interface import ConfigurationError
 from headrace_docker.config_files import json_text
 
 __all__ = ["OURS", "RECORD", "STORE", "find", "helper_of", "host_of", "lead", "logins", "parse"]

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from headrace.interface import FileEdit, Override, Reader
 from headrace.interface.editing.toml_text import MARK
-from headrace.interface.hookspecs import FileEdit, Override, Reader
 from headrace_docker.registry_api.registries import Registry
 
 __all__ = ["describe", "folder", "leads_to", "take_out"]

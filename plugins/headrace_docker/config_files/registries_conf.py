@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from headrace.errors import ConfigurationError
+from headrace.interface import ConfigurationError
 from headrace.interface.editing.toml_text import MARK
 
 __all__ = [

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from headrace.errors import ConfigurationError
+from headrace.interface import ConfigurationError
 from headrace.interface.editing.toml_text import MARK
 
 __all__ = ["EVERY", "add", "endpoints", "load", "take_out"]

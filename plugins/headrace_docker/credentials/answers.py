@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from headrace import __version__
-from headrace.errors import ConfigurationError
+from headrace.interface import ConfigurationError, __version__
 from headrace_docker.config_files import docker_config
 
 __all__ = ["answer"]

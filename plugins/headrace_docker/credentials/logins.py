@@ -15,9 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from headrace.config import EnvVars, environment
-from headrace.errors import ConfigurationError
-from headrace.models import Credential, Mirror
+from headrace.interface import ConfigurationError, Credential, EnvVars, Mirror, environment
 from headrace_docker.config_files import docker_config
 from headrace_docker.config_files.docker_config import OURS, RECORD, TOKEN
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.interface.hookspecs import Activation
+from headrace.interface import Activation
 from headrace_docker.engines.buildkit import BuildkitActivation
 from headrace_docker.engines.containerd import ContainerdActivation
 from headrace_docker.engines.credential_helper import LoginsActivation

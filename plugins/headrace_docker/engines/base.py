@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from headrace.interface.hookspecs import (
+from headrace.interface import (
     DiscoveredOrigin,
     FileEdit,
     GatewayAddress,
+    Origin,
     Override,
     Place,
     Reader,
     Scope,
     Standing,
 )
-from headrace.models import Origin
 from headrace_docker.engines.running import Machine
 from headrace_docker.registry_api import registries
 

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from headrace.errors import ConfigurationError
+from headrace.interface import ConfigurationError, FileEdit, Override, Place, Reader, Scope
 from headrace.interface.editing.toml_text import MARK
-from headrace.interface.hookspecs import FileEdit, Override, Place, Reader, Scope
 from headrace_docker.engines.base import EngineActivation
 
 __all__ = ["BuildkitActivation"]

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from headrace.errors import ConfigurationError
-from headrace.interface.hookspecs import FileEdit, Override, Place, Reader, Scope
+from headrace.interface import ConfigurationError, FileEdit, Override, Place, Reader, Scope
 from headrace_docker.config_files import hosts_toml
 from headrace_docker.engines.base import EngineActivation
 from headrace_docker.registry_api.registries import HUB, known, known_registries

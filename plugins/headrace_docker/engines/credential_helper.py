@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from headrace.errors import ConfigurationError
-from headrace.interface.hookspecs import (
+from headrace.interface import (
+    ConfigurationError,
     DiscoveredOrigin,
     FileEdit,
     GatewayAddress,
+    Origin,
     Override,
     Place,
     Reader,
     Scope,
     Standing,
 )
-from headrace.models import Origin
 from headrace_docker.config_files import docker_config
 from headrace_docker.config_files.docker_config import OURS, RECORD, STORE
 from headrace_docker.engines.running import Machine

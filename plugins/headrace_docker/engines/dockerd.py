@@ -12,9 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from headrace.config import DEFAULT_PORT
-from headrace.errors import ConfigurationError
-from headrace.interface.hookspecs import FileEdit, Override, Place, Reader, Scope
+from headrace.interface import (
+    DEFAULT_PORT,
+    ConfigurationError,
+    FileEdit,
+    Override,
+    Place,
+    Reader,
+    Scope,
+)
 from headrace_docker.config_files import daemon_json, hosts_toml
 from headrace_docker.engines import dockerd_paths
 from headrace_docker.engines.base import EngineActivation

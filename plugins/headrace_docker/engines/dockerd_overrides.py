@@ -6,9 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from headrace.errors import ConfigurationError
-from headrace.interface.hookspecs import Override, Place, Reader, Scope
-from headrace.redact import for_display
+from headrace.interface import ConfigurationError, Override, Place, Reader, Scope, for_display
 from headrace_docker.config_files import daemon_json
 from headrace_docker.engines import dockerd_paths
 from headrace_docker.engines.dockerd_paths import Dockerd

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headrace.errors import ConfigurationError
-from headrace.interface.hookspecs import Place, Reader, Reload, ReloadCheck, Scope
+from headrace.interface import ConfigurationError, Place, Reader, Reload, ReloadCheck, Scope
 from headrace_docker.config_files import daemon_json
 from headrace_docker.engines.base import config_home
 from headrace_docker.engines.running import Daemon, Machine

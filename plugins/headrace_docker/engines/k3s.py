@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from headrace.errors import ConfigurationError
-from headrace.interface.hookspecs import FileEdit, Override, Place, Reader, Scope
+from headrace.interface import ConfigurationError, FileEdit, Override, Place, Reader, Scope
 from headrace_docker.config_files import registries_yaml
 from headrace_docker.engines.base import EngineActivation
 from headrace_docker.registry_api.registries import HUB, known_registries

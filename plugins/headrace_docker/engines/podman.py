@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from headrace.errors import ConfigurationError
-from headrace.interface.hookspecs import (
+from headrace.interface import (
+    ConfigurationError,
     FileEdit,
     GatewayAddress,
+    Origin,
     Override,
     Place,
     Reader,
     Reload,
     Scope,
 )
-from headrace.models import Origin
 from headrace_docker.config_files import registries_conf
 from headrace_docker.config_files.registries_conf import Table
 from headrace_docker.engines.base import EngineActivation, base_url, config_home

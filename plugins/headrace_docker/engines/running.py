@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headrace.interface.hookspecs import Place
+from headrace.interface import Place
 
 __all__ = ["Daemon", "Machine", "ask", "daemons", "program", "version"]
 

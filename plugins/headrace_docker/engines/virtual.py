@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from headrace.interface.hookspecs import FileEdit, Override, Place, Reader
+from headrace.interface import FileEdit, Override, Place, Reader
 from headrace_docker.engines.base import EngineActivation
 
 __all__ = ["VirtualActivation"]

@@ -14,8 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from headrace.interface.hookspecs import Finding, Place
-from headrace.variants.hosts import Host
+from headrace.interface import Finding, Host, Place
 
 __all__ = ["check"]
 

@@ -10,9 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from headrace.interface.hookspecs import AskGateway, Explanation
-from headrace.variants import tables as cuda_tables
-from headrace.variants.hosts import Host
+from headrace.interface import AskGateway, Explanation, Host, load_cuda_tables
 from headrace_docker.gpu import preflight
 from headrace_docker.gpu.preflight import Facts, Reference
 from headrace_docker.registry_api.manifests import ACCEPT
@@ -31,7 +29,7 @@ def explain(what: str, host: Host, ask: AskGateway) -> list[Explanation]:
     found = _facts(wanted, host, ask)
     if isinstance(found, str):
         return [Explanation("docker", (found,))]
-    tables = cuda_tables.load()
+    tables = load_cuda_tables()
     lines = preflight.verdict(found, host, tables)
     others = _others(wanted, found, host, ask) if not lines[0].startswith("runs") else []
     if others:

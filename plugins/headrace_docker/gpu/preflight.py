@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.variants.builds import CudaTables
-from headrace.variants.hosts import Host
+from headrace.interface import CudaTables, Host
 from headrace_docker.gpu.requirements import Need, failing, need_of
 
 __all__ = ["Facts", "Reference", "pick", "read_facts", "reference", "verdict"]

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from headrace.variants.hosts import Host
+from headrace.interface import Host
 
 __all__ = ["Need", "failing", "need_of"]
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from headrace.interface.lookups import HeadRequest, LookUp, LookUpStep
-from headrace.models import (
+from headrace.interface import (
     Artifact,
     Digest,
     Document,
+    HeadRequest,
+    LookUp,
+    LookUpStep,
     Mirror,
     Origin,
     PassThrough,

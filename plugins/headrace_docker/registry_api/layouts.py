@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import quote, urlsplit
 
-from headrace.models import Mirror
+from headrace.interface import Mirror
 from headrace_docker.registry_api.names import Object
 from headrace_docker.registry_api.registries import HUB
 

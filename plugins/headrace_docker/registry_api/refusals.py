@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from headrace.models import Response
+from headrace.interface import Response
 
 __all__ = ["phrased"]
 

@@ -11,9 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from headrace.interface import catalogue
-from headrace.interface.hookspecs import CATALOGUE, DiscoveredOrigin
-from headrace.models import Mirror, Origin
+from headrace.interface import CATALOGUE, DiscoveredOrigin, Mirror, Origin, catalogue
 
 __all__ = [
     "ECOSYSTEM",

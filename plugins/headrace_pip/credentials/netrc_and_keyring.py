@@ -17,8 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from headrace.config import EnvVars, environment
-from headrace.models import Credential, Mirror, Origin
+from headrace.interface import Credential, EnvVars, Mirror, Origin, environment
 from headrace_pip.credentials import keyring_child, recorded
 
 __all__ = ["PATIENCE", "credential", "login"]

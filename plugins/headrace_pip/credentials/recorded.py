@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from headrace.config import Folders, environment
+from headrace.interface import Folders, environment
 
 __all__ = ["lookup", "of_origin"]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
-from headrace.models import (
+from headrace.interface import (
     Artifact,
     Document,
     Mirror,

@@ -14,8 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import quote, urlsplit
 
-from headrace.interface import catalogue
-from headrace.models import Artifact, Mirror
+from headrace.interface import Artifact, Mirror, catalogue
 from headrace_pip.index.names import normalised, project_of, version_of
 from headrace_pip.index.paths import content_path
 

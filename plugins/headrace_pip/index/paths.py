@@ -19,7 +19,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from headrace.models import Digest
+from headrace.interface import Digest
 from headrace_pip.index.names import normalised, project_of
 
 __all__ = [

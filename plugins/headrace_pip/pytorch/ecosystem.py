@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from headrace.models import Document, Request, Response, ServeDocument
-from headrace.variants.builds import PageEntry
-from headrace.variants.hosts import VariantRequest
+from headrace.interface import Document, PageEntry, Request, Response, ServeDocument, VariantRequest
 from headrace_pip.index import paths
 from headrace_pip.index.ecosystem import PythonEcosystem
 from headrace_pip.pytorch import index as variant_index

@@ -19,10 +19,14 @@ from packaging.utils import (
 )
 from packaging.version import Version
 
-from headrace.interface import catalogue
-from headrace.interface.hookspecs import CATALOGUE, DiscoveredOrigin
-from headrace.models import Origin, Request
-from headrace.variants.hosts import VariantRequest
+from headrace.interface import (
+    CATALOGUE,
+    DiscoveredOrigin,
+    Origin,
+    Request,
+    VariantRequest,
+    catalogue,
+)
 from headrace_pip.index import environment, layouts, paths
 
 __all__ = ["NAME", "asked", "label_of", "origin_of", "origins", "version_of"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from headrace.variants.builds import PageEntry
+from headrace.interface import PageEntry
 from headrace_pip.pytorch.index import version_of
 from headrace_pip.simple_api.model import FileLink, ProjectPage
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from headrace.models import Digest
+from headrace.interface import Digest
 
 __all__ = [
     "HTML_TYPE",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs
 
-from headrace.models import Request
+from headrace.interface import Request
 from headrace_pip.index import environment
 
 __all__ = ["insists", "preferred_form"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
-from headrace.models import Document, ServeDocument
+from headrace.interface import Document, ServeDocument
 from headrace_pip.simple_api import html_form, json_form
 from headrace_pip.simple_api.model import HTML_TYPE, JSON_TYPE, Link, ProjectPage
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.interface.hookspecs import Activation
+from headrace.interface import Activation
 from headrace_pip.tools.pdm import PdmActivation
 from headrace_pip.tools.pip import PipActivation
 from headrace_pip.tools.poetry import PoetryActivation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.interface.hookspecs import GatewayAddress
+from headrace.interface import GatewayAddress
 
 __all__ = ["leads_to"]
 

@@ -15,11 +15,18 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from headrace.config import EnvVars
-from headrace.errors import ConfigurationError, LocalError
-from headrace.interface.hookspecs import DiscoveredOrigin, Place, Reader
-from headrace.models import Credential, Origin
-from headrace.redact import for_display, split_credential
+from headrace.interface import (
+    ConfigurationError,
+    Credential,
+    DiscoveredOrigin,
+    EnvVars,
+    LocalError,
+    Origin,
+    Place,
+    Reader,
+    for_display,
+    split_credential,
+)
 from headrace_pip.index import layouts
 from headrace_pip.pytorch import index
 from headrace_pip.tools import pip_config

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from headrace.interface.hookspecs import GatewayAddress, Override, Place, Reader, Scope
+from headrace.interface import GatewayAddress, Override, Place, Reader, Scope
 from headrace_pip.tools.gateway_url import leads_to
 from headrace_pip.tools.toml_tool import TomlActivation
 

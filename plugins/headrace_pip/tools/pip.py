@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from headrace.errors import ConfigurationError
-from headrace.interface.editing import loopback
-from headrace.interface.hookspecs import (
+from headrace.interface import (
+    ConfigurationError,
     DiscoveredOrigin,
     FileEdit,
     GatewayAddress,
+    Origin,
     Override,
     Place,
     Reader,
     Standing,
 )
-from headrace.models import Origin
+from headrace.interface.editing import loopback
 from headrace_pip.tools import origins, pip_config, pip_text
 from headrace_pip.tools.gateway_url import leads_to
 from headrace_pip.tools.ini_lines import strip_blocks

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.errors import ConfigurationError
-from headrace.interface.hookspecs import Place, Reader, Scope
+from headrace.interface import ConfigurationError, Place, Reader, Scope
 from headrace_pip.tools.ini_lines import strip_blocks
 
 __all__ = [

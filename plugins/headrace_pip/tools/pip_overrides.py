@@ -6,10 +6,15 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from headrace.errors import ConfigurationError
+from headrace.interface import (
+    ConfigurationError,
+    GatewayAddress,
+    Override,
+    Place,
+    Reader,
+    for_display,
+)
 from headrace.interface.editing import loopback
-from headrace.interface.hookspecs import GatewayAddress, Override, Place, Reader
-from headrace.redact import for_display
 from headrace_pip.tools import pip_config
 from headrace_pip.tools.gateway_url import leads_to
 

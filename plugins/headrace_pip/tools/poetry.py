@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from headrace.interface import FileEdit, GatewayAddress, Origin, Override, Place, Reader, Scope
 from headrace.interface.editing import presence, toml_text
-from headrace.interface.hookspecs import FileEdit, GatewayAddress, Override, Place, Reader, Scope
-from headrace.models import Origin
 from headrace_pip.tools.gateway_url import leads_to
 from headrace_pip.tools.toml_tool import TomlActivation
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from headrace.errors import ConfigurationError
-from headrace.interface.editing import loopback, presence, toml_text
-from headrace.interface.hookspecs import (
+from headrace.interface import (
+    ConfigurationError,
+    Credential,
     DiscoveredOrigin,
     FileEdit,
     GatewayAddress,
+    Origin,
     Override,
     Place,
     Reader,
     Standing,
+    split_credential,
 )
-from headrace.models import Credential, Origin
-from headrace.redact import split_credential
+from headrace.interface.editing import loopback, presence, toml_text
 from headrace_pip.tools import origins
 from headrace_pip.tools.gateway_url import leads_to
 

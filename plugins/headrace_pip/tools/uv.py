@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from headrace.interface.hookspecs import FileEdit, GatewayAddress, Override, Place, Reader
-from headrace.models import Origin
+from headrace.interface import FileEdit, GatewayAddress, Origin, Override, Place, Reader
 from headrace_pip.tools import uv_config
 from headrace_pip.tools.toml_tool import TomlActivation
 

@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from headrace.errors import ConfigurationError
+from headrace.interface import ConfigurationError, Place, Reader, Scope
 from headrace.interface.editing import toml_text
-from headrace.interface.hookspecs import Place, Reader, Scope
 
 __all__ = [
     "KEYS",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from headrace.interface import GatewayAddress, Override, Place, Reader, for_display
 from headrace.interface.editing import loopback
-from headrace.interface.hookspecs import GatewayAddress, Override, Place, Reader
-from headrace.redact import for_display
 from headrace_pip.tools import uv_config
 from headrace_pip.tools.gateway_url import leads_to
 

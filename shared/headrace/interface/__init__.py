@@ -1,3 +1,228 @@
-"""All that a plugin may import: hooks and their types, helpers for edits, the catalogue."""
+"""All that a plugin may import: a third party's, and those that headrace brings.
+
+A plugin is a module (or an object) with functions that are marked `hookimpl` and named after a
+hook, and an entry point in the group ``headrace`` that leads to it::
+
+    [project.entry-points.headrace]
+    acme = "acme_headrace"
+
+`headrace.interface.hookspecs` is the manual: every hook with an example. What hooks take and give
+is named here and imported from here; every other module of headrace may change with any version.
+Beside these names there are `headrace.interface.catalogue`, which reads the catalogue of mirrors
+that headrace ships, and `headrace.interface.editing`, helpers for edits of tools' files:
+`loopback` (proxies that would take requests for the gateway), `presence` (whether a tool is here)
+and `toml_text` (one key of a TOML file, the rest as it was).
+
+A name is imported when it is first asked for: what other tools load at their start-up does not pay
+for the rest.
+"""
 
 from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headrace import __version__
+    from headrace.config import DEFAULT_PORT, EnvVars, Folders, environment
+    from headrace.errors import ConfigurationError, HeadraceError, LocalError
+    from headrace.interface.activations import (
+        CATALOGUE,
+        Activation,
+        DiscoveredOrigin,
+        FileEdit,
+        GatewayAddress,
+        Lingers,
+        OptIn,
+        Override,
+        Place,
+        Reader,
+        Reload,
+        ReloadCheck,
+        Scope,
+        Standing,
+    )
+    from headrace.interface.ecosystems import (
+        AllowsAnonymous,
+        Confirms,
+        Ecosystem,
+        FormatsRefusals,
+        IndexesDocuments,
+        Learns,
+        ListsBuilds,
+        LocatesDocuments,
+        LooksUp,
+        ReadsAhead,
+        ServesDocuments,
+    )
+    from headrace.interface.hookspecs import (
+        AcceleratorDetector,
+        AskGateway,
+        Explanation,
+        Finding,
+        hookimpl,
+    )
+    from headrace.interface.lookups import (
+        CacheMode,
+        Entry,
+        HeadRequest,
+        LookUp,
+        LookUpResult,
+        LookUpStep,
+    )
+    from headrace.models import (
+        Artifact,
+        Credential,
+        Digest,
+        Document,
+        Fault,
+        Limits,
+        Mirror,
+        MirrorStats,
+        OperatorClass,
+        Origin,
+        PassThrough,
+        Plan,
+        Refuse,
+        Reply,
+        Request,
+        Response,
+        ServeArtifact,
+        ServeDocument,
+        SourceFailed,
+        TransferFinished,
+        fits,
+    )
+    from headrace.redact import for_display, for_files, has_secret, split_credential
+    from headrace.variants.builds import CudaTables, PageEntry
+    from headrace.variants.hosts import Accelerator, Host, Situation, Variant, VariantRequest
+    from headrace.variants.tables import load as load_cuda_tables
+
+__all__ = [  # noqa: RUF022 - by what they are for
+    # What a plugin's functions are marked with, and what hooks ask and answer (`hookspecs`).
+    "hookimpl",
+    "AcceleratorDetector",
+    "AskGateway",
+    "Explanation",
+    "Finding",
+    # Who names things, who has their bytes, and what both are (`headrace.models`).
+    "Artifact",
+    "Credential",
+    "Digest",
+    "Document",
+    "Limits",
+    "Mirror",
+    "MirrorStats",
+    "OperatorClass",
+    "Origin",
+    "fits",
+    # A client's request, and what is to be done with it.
+    "PassThrough",
+    "Plan",
+    "Refuse",
+    "Reply",
+    "Request",
+    "Response",
+    "ServeArtifact",
+    "ServeDocument",
+    # What watchers hear (`headrace_observe`).
+    "Fault",
+    "SourceFailed",
+    "TransferFinished",
+    # An ecosystem, and what it may be able to do beside the core (`ecosystems`).
+    "Ecosystem",
+    "AllowsAnonymous",
+    "Confirms",
+    "FormatsRefusals",
+    "IndexesDocuments",
+    "Learns",
+    "ListsBuilds",
+    "LocatesDocuments",
+    "LooksUp",
+    "ReadsAhead",
+    "ServesDocuments",
+    # How it finds out, step by step, what an artifact's digest is (`lookups`).
+    "CacheMode",
+    "Entry",
+    "HeadRequest",
+    "LookUp",
+    "LookUpResult",
+    "LookUpStep",
+    # How a tool is pointed at the gateway: files in, edits out (`activations`).
+    "CATALOGUE",
+    "Activation",
+    "DiscoveredOrigin",
+    "FileEdit",
+    "GatewayAddress",
+    "Lingers",
+    "OptIn",
+    "Override",
+    "Place",
+    "Reader",
+    "Reload",
+    "ReloadCheck",
+    "Scope",
+    "Standing",
+    # A machine's accelerators, and builds of packages for them.
+    "Accelerator",
+    "Host",
+    "Situation",
+    "Variant",
+    "VariantRequest",
+    "CudaTables",
+    "PageEntry",
+    "load_cuda_tables",
+    # What a plugin raises where a tool's file cannot be understood, or the machine is in the way.
+    "ConfigurationError",
+    "HeadraceError",
+    "LocalError",
+    # URLs that may hold secrets: for people, and for files.
+    "for_display",
+    "for_files",
+    "has_secret",
+    "split_credential",
+    # Where headrace itself keeps what, and the environment.
+    "DEFAULT_PORT",
+    "EnvVars",
+    "Folders",
+    "environment",
+    # Of headrace.
+    "__version__",
+]
+
+#: Where each of them is; after a colon by what name, where that is another one.
+_HOMES = {
+    "headrace": "__version__",
+    "headrace.config": "DEFAULT_PORT EnvVars Folders environment",
+    "headrace.errors": "ConfigurationError HeadraceError LocalError",
+    "headrace.interface.activations": "CATALOGUE Activation DiscoveredOrigin FileEdit "
+    "GatewayAddress Lingers OptIn Override Place Reader Reload ReloadCheck Scope Standing",
+    "headrace.interface.ecosystems": "Ecosystem AllowsAnonymous Confirms FormatsRefusals "
+    "IndexesDocuments Learns ListsBuilds LocatesDocuments LooksUp ReadsAhead ServesDocuments",
+    "headrace.interface.hookspecs": "hookimpl AcceleratorDetector AskGateway Explanation Finding",
+    "headrace.interface.lookups": "CacheMode Entry HeadRequest LookUp LookUpResult LookUpStep",
+    "headrace.models": "Artifact Credential Digest Document Fault Limits Mirror MirrorStats "
+    "OperatorClass Origin PassThrough Plan Refuse Reply Request Response ServeArtifact "
+    "ServeDocument SourceFailed TransferFinished fits",
+    "headrace.redact": "for_display for_files has_secret split_credential",
+    "headrace.variants.builds": "CudaTables PageEntry",
+    "headrace.variants.hosts": "Accelerator Host Situation Variant VariantRequest",
+    "headrace.variants.tables:load": "load_cuda_tables",
+}
+_FOUND = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+if not TYPE_CHECKING:  # so that a wrong name is an error to a type checker
+
+    def __getattr__(name: str) -> Any:
+        if name not in _FOUND:
+            message = f"{__name__} has no {name}"
+            raise AttributeError(message)
+        home, _, other = _FOUND[name].partition(":")
+        value = getattr(importlib.import_module(home), other or name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
