@@ -63,6 +63,8 @@ class Gateway:
         """
         self.root = root
         self.port = free_port()
+        self.command = headrace()
+        """The command line's first words; those of another environment may stand here."""
         self.origins = [f"{ecosystem}={url}" for url in origins]
         self.origins += [f"{ecosystem}/{name}={url}" for name, url in (named or {}).items()]
         self.log = root / "gateway.log"
@@ -105,7 +107,7 @@ class Gateway:
 
     def start(self, timeout: float = 20) -> Self:
         """Start it and wait until it answers."""
-        command = [*headrace(), "gateway", "--port", str(self.port)]
+        command = [*self.command, "gateway", "--port", str(self.port)]
         for origin in self.origins:
             command += ["--origin", origin]
         with self.log.open("ab") as log:

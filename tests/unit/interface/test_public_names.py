@@ -16,7 +16,7 @@ import pytest
 from headrace import interface
 
 ROOT = Path(__file__).resolve().parents[3]
-PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
+PLUGINS = [*sorted((ROOT / "plugins").rglob("*.py")), ROOT / "tests" / "lib" / "acme_headrace.py"]
 #: Modules of the interface that are imported as such.
 OPEN = {
     "headrace.interface.catalogue",
