@@ -160,6 +160,10 @@ def test_watcher_of_the_plugin_hears_what_happens(gateway: Gateway) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"),
+    reason="the stand-in wheels of torch are those of Linux on x86_64",
+)
 def test_choice_of_the_plugin_for_a_card_that_it_found_decides_on_the_page(
     python: Path, tmp_path: Path
 ) -> None:

@@ -3,7 +3,8 @@
 Plural nouns register (every plugin is heard), verbs with ``firstresult`` decide, ``observe``
 watches. The built-in ecosystems come in by the same door, entry-point group ``headrace``, and
 register as ``trylast``, so that a third party's answer wins. A plugin takes only the arguments
-that it needs. What a plugin returns is a description: the core performs it.
+that it needs. What a plugin returns is a description: the core performs it. What the examples name
+is imported from `headrace.interface`, and from nowhere else in headrace.
 """
 
 from __future__ import annotations
@@ -117,6 +118,11 @@ AskGateway = Callable[[str, str], bytes | None]
 @hookspec
 def headrace_ecosystems(origins: Sequence[Origin]) -> Iterable[Ecosystem]:
     """Register ecosystems. `origins` are those that were discovered, of every ecosystem.
+
+    An `Ecosystem` is little: its name, paths, origins, a plan for each request, and where mirrors
+    keep a file. Each thing more that it can do is a protocol of its own (`LooksUp`, `ReadsAhead`
+    and the others in `ecosystems.py`): it has the methods or it has not. Of two with one name the
+    third party's is used.
 
     Example::
 
