@@ -78,7 +78,12 @@ def base() -> Path:
             with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
                 made = Path(scratch) / "base"
                 _make(made)
-                made.rename(place)
+                try:
+                    made.rename(place)
+                except OSError:
+                    # Another process was first, on a file system without locks.
+                    if not place.exists():
+                        raise
     return place
 
 
