@@ -142,4 +142,4 @@ class CulpritSearch:
 
     def __repr__(self) -> str:
         """Show what is open."""
-        return f"<Trial asked={list(self.asked.values())} pending={len(self.pending)}>"
+        return f"<CulpritSearch asked={list(self.asked.values())} pending={len(self.pending)}>"

@@ -55,7 +55,7 @@ class Phase(enum.Enum):
     SIZING = "sizing"
     FETCHING = "fetching"
     VERIFYING = "verifying"
-    SEARCHING = "trial"
+    SEARCHING = "searching"
     """For the source of wrong bytes. The value is the log's word."""
     DONE = "done"
     FAILED = "failed"

@@ -113,4 +113,4 @@ class RangeSet:
 
     def __repr__(self) -> str:
         """Show the runs."""
-        return f"Extents({', '.join(f'[{start}, {end})' for start, end in self)})"
+        return f"RangeSet({', '.join(f'[{start}, {end})' for start, end in self)})"

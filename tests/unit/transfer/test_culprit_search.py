@@ -96,4 +96,4 @@ def test_strict_search_asks_the_origin_alone() -> None:
 
 
 def test_repr_tells_what_is_open() -> None:
-    assert repr(begin("a")) == "<Trial asked=[] pending=4>"
+    assert repr(begin("a")) == "<CulpritSearch asked=[] pending=4>"
