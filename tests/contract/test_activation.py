@@ -12,6 +12,7 @@ from lib import wheels
 from lib.clients import PIPS, UVS, Environment, Pip, Uv
 from lib.gateway import headrace
 from lib.ports import free_port
+from lib.waiting import HANG
 from lib.world import MakeWorld, World
 
 PIP_CONF = """# my own notes
@@ -60,7 +61,7 @@ class User:
         program.chmod(0o755)
 
     def headrace(self, *words: str) -> str:
-        result = self.environment.run(*headrace(), *words, timeout=60).ok()
+        result = self.environment.run(*headrace(), *words, timeout=HANG).ok()
         return result.out + result.err
 
     def configuration(self) -> set[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -295,11 +296,17 @@ def _worker(user: User) -> int:
     return int(lock.read_text().splitlines()[-1].split()[0])
 
 
-def test_status_is_quick(newest: Pip) -> None:
+def test_status_starts_no_program_and_loads_no_server(newest: Pip) -> None:
+    """Which is what would make it slow."""
     user = User(newest.environment)
-
-    def best(*words: str) -> float:
-        return min(user.headrace(*words).ok().seconds for _ in range(5))
-
-    # Beside a command that does nothing, so that what else this machine does plays no part.
-    assert best("status") < 5 * best("--version")
+    program = (
+        "import sys; heard = []\n"
+        "sys.addaudithook(lambda e, a: e == 'subprocess.Popen' and heard.append(str(a[1])))\n"
+        "from headrace.cli import main\n"
+        "code = main(['status', '--json'])\n"
+        "heard += sorted({'httpx', 'starlette', 'uvicorn', 'keyring'} & set(sys.modules))\n"
+        "print(code, *heard, sep='\\n', file=sys.stderr)"
+    )
+    told = user.environment.run(sys.executable, "-c", program).ok()
+    assert json.loads(told.out)["tools"]
+    assert told.err.split() == ["0"]

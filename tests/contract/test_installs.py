@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lib import modes, wheels
+from lib.capabilities import lacks
 from lib.clients import Installer, Pip, Uv
 from lib.index import JSON
 from lib.world import MakeWorld, World
@@ -229,7 +230,7 @@ def test_fields_of_the_page_reach_the_client(world: MakeWorld) -> None:
     assert "&gt;=3.8" in text
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.skipif(sys.platform == "win32", reason=lacks("system", "POSIX signals"))
 def test_pip_rests_on_its_wheel_cache_across_restarts_of_the_gateway(
     world: MakeWorld, newest: Pip
 ) -> None:

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import sysconfig
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,17 +172,18 @@ def test_the_backend_never_raises(environment: Environment, damage: str) -> None
 def test_asking_for_something_else_costs_next_to_nothing(environment: Environment) -> None:
     told = python(
         environment,
-        "import keyring, time, sys\n"
+        "import keyring, sys\n"
         "keyring.get_keyring()\n"
-        "began = time.perf_counter()\n"
+        "before, heard = set(sys.modules), []\n"
+        "sys.addaudithook(lambda event, _: heard.append(event))\n"
         "keyring.get_credential('login', None)\n"
-        "print(time.perf_counter() - began < 0.005, 'headrace.config' in sys.modules)",
+        "heard = [e for e in heard if e.startswith(('socket.', 'subprocess.', 'os.exec'))]\n"
+        "print(len(heard), len(set(sys.modules) - before), 'headrace.config' in sys.modules)",
     ).ok()
-    assert told.out.split() == ["True", "False"]
+    assert told.out.split() == ["0", "0", "False"]
 
 
 def test_the_command_line_of_keyring_gives_it(environment: Environment) -> None:
-    began = time.monotonic()
     told = subprocess.run(
         [sys.executable, "-m", "keyring", "get", "https://index.corp.example/simple", SECRET[0]],
         env=environment.variables,
@@ -192,4 +192,3 @@ def test_the_command_line_of_keyring_gives_it(environment: Environment) -> None:
         check=True,
     )
     assert told.stdout.strip() == SECRET[1]
-    assert time.monotonic() - began < 5

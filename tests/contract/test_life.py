@@ -14,6 +14,7 @@ import pytest
 from lib import modes, wheels
 from lib.clients import PIPS, Environment, Pip
 from lib.faults import SIZE, large
+from lib.waiting import HANG, until
 from lib.world import MB, MakeWorld, World
 
 
@@ -103,7 +104,7 @@ def test_head_tells_the_length_and_fetches_nothing(world: MakeWorld) -> None:
 def test_client_that_leaves_does_no_harm(world: MakeWorld) -> None:
     made = world(mirror_rate=8 * MB)
     file = made.index.add(large())
-    connection = http.client.HTTPConnection("127.0.0.1", made.gateway.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", made.gateway.port, timeout=HANG)
     connection.request("GET", file.path)
     connection.getresponse().read(100_000)
     connection.close()
@@ -114,13 +115,11 @@ def test_client_reads_slowly_and_others_do_not_wait(world: MakeWorld) -> None:
     made = world()
     file = made.index.add(large())
     made.gateway.get("/simple/large/")
-    connection = http.client.HTTPConnection("127.0.0.1", made.gateway.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", made.gateway.port, timeout=HANG)
     connection.request("GET", file.path)
     answer = connection.getresponse()
     answer.read(1000)
-    began = time.monotonic()
     assert fetch(made, file.path)[2] == large().data
-    assert time.monotonic() - began < 10
     assert 1000 + len(answer.read()) == len(large().data)
     connection.close()
 
@@ -128,7 +127,7 @@ def test_client_reads_slowly_and_others_do_not_wait(world: MakeWorld) -> None:
 def killed_midway(world: World) -> None:
     """Begin a download and kill the gateway while it runs."""
     file = world.index.path("large-1.0-py3-none-any.whl")
-    connection = http.client.HTTPConnection("127.0.0.1", world.gateway.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", world.gateway.port, timeout=HANG)
 
     def begin() -> None:
         with contextlib.suppress(OSError, http.client.HTTPException):
@@ -137,9 +136,7 @@ def killed_midway(world: World) -> None:
 
     thread = threading.Thread(target=begin)
     thread.start()
-    deadline = time.monotonic() + 20
-    while sum(world.sent().values()) < SIZE * 0.75 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: sum(world.sent().values()) >= SIZE * 0.75)
     world.gateway.kill()
     thread.join()
     connection.close()
@@ -180,13 +177,13 @@ def test_killed_and_the_kept_part_rotten_it_still_ends_right(world: MakeWorld, n
     assert touched, "nothing was kept"
     made.gateway.start()
     newest.point_at(made.gateway.index)
-    newest.install("large", timeout=120).ok()
+    newest.install("large", timeout=HANG).ok()
     assert newest.environment.holds(large().files())
 
 
 def longest_silence(world: World, path: str) -> tuple[float, int]:
     """Read a file; return the longest wait for headers or for the next byte, and the bytes."""
-    connection = http.client.HTTPConnection("127.0.0.1", world.gateway.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", world.gateway.port, timeout=HANG)
     before, longest, got = time.monotonic(), 0.0, 0
     with contextlib.suppress(http.client.HTTPException, ConnectionError):
         connection.request("GET", path)

@@ -10,6 +10,7 @@ import pytest
 
 from headrace.interface.hookspecs import Place, Scope
 from headrace_pip.tools import pip_config
+from lib.capabilities import lacks
 from lib.clients import Pip
 from lib.places import reader
 
@@ -37,7 +38,7 @@ def asked(pip: Pip) -> str:
     return pip.environment.run(pip.environment.python, "-c", _ASK).ok().out.strip()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the levels of POSIX systems")
+@pytest.mark.skipif(sys.platform == "win32", reason=lacks("system", "levels of POSIX systems"))
 def test_the_index_that_wins_is_the_one_that_pip_uses(pip: Pip) -> None:
     environment = pip.environment
     default = asked(pip)

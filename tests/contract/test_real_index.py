@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from lib.capabilities import lacks
 from lib.clients import PIPS, UVS, Environment, Installer, Pip, make_client
 from lib.gateway import Gateway
+from lib.waiting import HANG
 
 pytestmark = pytest.mark.network
 SURROUNDINGS = (
@@ -51,7 +53,7 @@ def index_of_this_machine() -> str:
     ).stdout
     match = re.search(r"\(default\s+(https?://\S+?)\)", helped)
     if match is None:
-        pytest.skip("pip does not tell its default index")
+        pytest.skip(lacks("index", "pip does not tell its default one"))
     return match[1]
 
 
@@ -61,9 +63,9 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         tmp_path_factory.mktemp("real"), origins=[index_of_this_machine()], env=surroundings()
     )
     with made:
-        status = made.get("/simple/pip/", timeout=30)[0]
+        status = made.get("/simple/pip/", timeout=HANG)[0]
         if status != 200:
-            pytest.skip(f"the index that pip uses here does not answer: {status}")
+            pytest.skip(lacks("index", f"that of pip does not answer: {status}"))
         yield made
 
 
@@ -84,18 +86,18 @@ def test_tree_of_small_packages(real_client: Installer) -> None:
 
 
 def test_large_page_and_a_compiled_wheel(real_client: Installer) -> None:
-    real_client.install("numpy", timeout=180).ok()
+    real_client.install("numpy", timeout=HANG).ok()
     imports(real_client, "numpy")
 
 
 def test_project_with_over_a_thousand_files(real_client: Installer) -> None:
-    real_client.install("grpcio", timeout=180).ok()
+    real_client.install("grpcio", timeout=HANG).ok()
     imports(real_client, "grpc")
 
 
 def test_source_distribution_with_build_isolation(real_client: Installer) -> None:
     flags = ["--no-binary", "iniconfig"]
-    real_client.install(*flags, "iniconfig", timeout=180).ok()
+    real_client.install(*flags, "iniconfig", timeout=HANG).ok()
     imports(real_client, "iniconfig")
 
 

@@ -17,7 +17,8 @@ import pytest
 from lib.clients import Environment, Pip, Result
 from lib.faults import large
 from lib.gateway import TestMirror, headrace
-from lib.holders import living
+from lib.holders import none_left
+from lib.waiting import HANG, until
 from lib.world import MakeWorld, World
 
 RUN = [*headrace(), "run"]
@@ -33,10 +34,7 @@ def box(tmp_path: Path) -> Iterator[Environment]:
     )
     environment.write(".config/pip/pip.conf", "[global]\nindex-url = http://127.0.0.1:9/simple\n")
     yield environment
-    deadline = time.monotonic() + 5
-    while (left := living(str(tmp_path))) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert left == []
+    none_left(str(tmp_path))
     assert list((environment.home / "tmp").glob("headrace-run-*")) == []
 
 
@@ -134,7 +132,7 @@ def test_signal_that_is_sent_to_us_alone_reaches_the_command(
     with started as process:
         wait_for("ready", process)
         process.send_signal(number)
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=HANG)
     assert "got" in out
     assert process.returncode == 9
 
@@ -218,16 +216,13 @@ def test_worker_that_is_killed_during_the_command_is_replaced(
     prepare(made, box, pip)
     with box.start(*RUN, "--", *pip.command("install", "large")) as process:
         kill_worker_midway(box, made)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=HANG)
     assert process.returncode == 0, out
     assert box.holds(large().files())
 
 
 def kill_worker_midway(box: Environment, made: World) -> None:
-    deadline = time.monotonic() + 40
-    while sum(made.sent().values()) < 3 << 20:
-        assert time.monotonic() < deadline, made.sent()
-        time.sleep(0.02)
+    until(lambda: sum(made.sent().values()) >= 3 << 20, made.sent)
     (lock,) = (box.home / "tmp").glob("headrace-run-*/gateway.lock")
     _, worker = lock.read_text("ascii").splitlines()
     os.kill(int(worker.split()[0]), signal.SIGKILL)
@@ -245,11 +240,8 @@ def test_runs_own_death_leaves_the_command_its_gateway_and_the_next_run_clears_u
         holder = int((scratch / "gateway.lock").read_text("ascii").split()[0])
         os.kill(holder, 0)
         os.kill(holder, signal.SIGTERM)
-        process.communicate(timeout=20)
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{holder}").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+        process.communicate(timeout=HANG)
+    until(lambda: not Path(f"/proc/{holder}").exists())
     old = time.time() - 7200
     os.utime(scratch, (old, old))
     run(box, "true").ok()

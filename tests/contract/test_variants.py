@@ -19,6 +19,7 @@ from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.tables import load
 from headrace.variants.target import NOTHING, parse_target
 from lib import wheels
+from lib.capabilities import lacks
 from lib.clients import Pip, Uv
 from lib.gateway import TestMirror
 from lib.gpu.torch_family import TAG, Family, family
@@ -26,7 +27,8 @@ from lib.index import JSON
 from lib.world import MakeWorld, World
 
 pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or sys.version_info < (3, 11), reason="the stand-in wheels are Linux's"
+    sys.platform != "linux" or sys.version_info < (3, 11),
+    reason=lacks("system", "the stand-in wheels are Linux's"),
 )
 
 Torch = tuple[World, Family]

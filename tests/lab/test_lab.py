@@ -17,9 +17,13 @@ from benchmarks.lab import ORIGIN, UNEVEN, Lab, LabFault, Line, Topology, namesp
 from benchmarks.lab.loopback_lab import LoopbackLab
 from benchmarks.lab.namespace_lab import NamespaceLab
 
+from lib.capabilities import lacks
+from lib.waiting import HANG, until
+
 SOURCE = Path(__file__).parents[2]
 WHY_NOT = namespaces.missing()
-needs_namespaces = pytest.mark.skipif(bool(WHY_NOT), reason=f"no namespaces here: {WHY_NOT}")
+REASON = lacks("root", f"no namespaces here: {WHY_NOT}")
+needs_namespaces = pytest.mark.skipif(bool(WHY_NOT), reason=REASON)
 pytestmark = pytest.mark.root
 
 
@@ -31,7 +35,7 @@ def corpus() -> Corpus:
 @pytest.fixture(scope="module")
 def lab(corpus: Corpus) -> Iterator[NamespaceLab]:
     if WHY_NOT:
-        pytest.skip(f"no namespaces here: {WHY_NOT}")
+        pytest.skip(REASON)
     with NamespaceLab(UNEVEN, corpus.root, corpus.wrong, lifetime=600) as built:
         yield built
 
@@ -153,7 +157,7 @@ def test_faults_of_the_line_act_in_the_middle_of_a_body(
     time.sleep(1)
     lab.fail("a", LabFault(fault))
     try:
-        assert client.wait(10) == code
+        assert client.wait(HANG) == code
     finally:
         lab.restore("a")
         time.sleep(0.8)
@@ -210,10 +214,10 @@ def test_forgotten_lab_removes_itself(how: str) -> None:
         if how == "killed":
             assert namespaces.under(name)
             os.kill(builder.pid, signal.SIGKILL)
-        deadline = time.monotonic() + 10
-        while namespaces.under(name) or Path(folder).exists():
-            assert time.monotonic() < deadline, namespaces.under(name)
-            time.sleep(0.05)
+        until(
+            lambda: not (namespaces.under(name) or Path(folder).exists()),
+            lambda: namespaces.under(name),
+        )
         builder.kill()
 
 

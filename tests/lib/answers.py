@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urlsplit
 
 from lib.modes import Kind, Mode
+from lib.waiting import HANG
 
 if TYPE_CHECKING:
     from lib.servers import Listener
@@ -80,7 +81,7 @@ class Answering(BaseHTTPRequestHandler):
     def setup(self) -> None:
         self.owner = self.server.owner
         if self.owner.tls is not None:
-            self.request.settimeout(10)
+            self.request.settimeout(HANG)
             self.request = self.owner.tls.wrap_socket(self.request, server_side=True)
             self.request.settimeout(None)
         self._raw: socket.socket = self.request
@@ -132,6 +133,8 @@ class Answering(BaseHTTPRequestHandler):
             raise Gone
         if mode.kind is Kind.SILENT:
             self._wait_for_hang_up()
+        if mode.kind is Kind.HELD and not mode.at:
+            self._wait_for(mode)
         if mode.kind is Kind.GARBAGE:
             self.wfile.write(b"\x16\x03\x01 this is not the protocol\r\n\r\n")
             raise Gone
@@ -204,7 +207,11 @@ class Answering(BaseHTTPRequestHandler):
         view = memoryview(body)
         sent = 0
         while sent < limit:
-            piece = view[sent : min(limit, sent + step)]
+            if mode.kind is Kind.HELD and sent == mode.at:
+                self._wait_for(mode)
+            # What is held is held at its very byte.
+            end = mode.at if mode.kind is Kind.HELD and sent < mode.at else limit
+            piece = view[sent : min(limit, end, sent + step)]
             sent += len(piece)
             self.owner.pace(len(piece), started, sent, rate)
             # Counted first: a client that has the last byte may look at once.
@@ -218,6 +225,11 @@ class Answering(BaseHTTPRequestHandler):
             linger = struct.pack("ii", 1, 0)
             self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         raise Gone
+
+    def _wait_for(self, mode: Mode) -> None:
+        while mode.until is not None and not mode.until.wait(0.05):
+            if self.owner.closing.is_set():
+                raise Gone
 
     def _wait_for_hang_up(self) -> None:
         sock = cast("socket.socket", self.request)

@@ -24,6 +24,7 @@ from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.interface.manager import Plugins
 from headrace.models import Credential, Mirror, OperatorClass, Origin
 from lib.index import JSON
+from lib.waiting import HANG
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ class App:
         tb: TracebackType | None,
     ) -> None:
         self._server.should_exit = True
-        self._thread.join(20)
+        self._thread.join(HANG)
 
     def ask(
         self,
@@ -123,7 +124,7 @@ class App:
         host: str | None = None,
     ) -> Told:
         """Send a request whose target stays as it is written."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=HANG)
         with contextlib.closing(connection):
             connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
             connection.putheader("Host", host or f"127.0.0.1:{self.port}")

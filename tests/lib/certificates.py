@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from lib.capabilities import lacks
+
 
 @dataclass(frozen=True, slots=True)
 class Authority:
@@ -22,7 +24,7 @@ class Authority:
 def authority(folder: Path) -> Authority:
     """Make an authority and a certificate for 127.0.0.1; skip where openssl is missing."""
     if shutil.which("openssl") is None:
-        pytest.skip("needs the openssl program")
+        pytest.skip(lacks("programs", "openssl is not installed here"))
     folder.mkdir(parents=True, exist_ok=True)
 
     def openssl(words: str) -> None:

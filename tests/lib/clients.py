@@ -22,6 +22,9 @@ from pathlib import Path
 
 import pytest
 
+from lib.capabilities import lacks
+from lib.waiting import HANG
+
 PIPS = ("23.2.1", "24.3.1", "25.1.1", "25.3", "26.3")
 UVS = ("0.6.17", "0.9.30", "0.12.14", "0.13.9")
 
@@ -54,7 +57,7 @@ def tool(project: str, version: str) -> Path:
     try:
         return fetched(project, version)
     except UnavailableError as error:
-        pytest.skip(str(error))
+        pytest.skip(lacks("index", str(error)))
 
 
 def fetched(project: str, version: str) -> Path:
@@ -67,7 +70,7 @@ def fetched(project: str, version: str) -> Path:
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", scratch]
         command += ["--only-binary", ":all:", f"{project}=={version}"]
         try:
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+            subprocess.run(command, check=True, capture_output=True, text=True, timeout=HANG)
         except (subprocess.SubprocessError, OSError) as error:
             raise UnavailableError(f"{project} {version}", error) from error
         (wheel,) = Path(scratch).glob("*.whl")
@@ -183,7 +186,7 @@ class Environment:
     def run(
         self,
         *command: str | Path,
-        timeout: float = 90,
+        timeout: float = HANG,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> Result:
@@ -243,7 +246,7 @@ class Pip:
     def run(
         self,
         *args: str,
-        timeout: float = 90,
+        timeout: float = HANG,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> Result:
@@ -251,7 +254,7 @@ class Pip:
         return self.environment.run(*self.command(*args), timeout=timeout, env=env, cwd=cwd)
 
     def install(
-        self, *what: str, timeout: float = 90, env: Mapping[str, str] | None = None
+        self, *what: str, timeout: float = HANG, env: Mapping[str, str] | None = None
     ) -> Result:
         """`pip install`, as plain as the user types it."""
         return self.run("install", *what, timeout=timeout, env=env)
@@ -278,7 +281,7 @@ class Uv:
     def run(
         self,
         *args: str,
-        timeout: float = 90,
+        timeout: float = HANG,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> Result:
@@ -286,7 +289,7 @@ class Uv:
         return self.environment.run(self.binary, *args, timeout=timeout, env=env, cwd=cwd)
 
     def install(
-        self, *what: str, timeout: float = 90, env: Mapping[str, str] | None = None
+        self, *what: str, timeout: float = HANG, env: Mapping[str, str] | None = None
     ) -> Result:
         """`uv pip install`."""
         return self.run("pip", "install", *what, timeout=timeout, env=env)

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, Self
 
 from lib.ports import free_port
 from lib.servers import RecordingServer
+from lib.waiting import HANG, until
 
 __all__ = ["Gateway", "TestMirror", "free_port", "headrace", "mirror_of"]
 
@@ -105,7 +105,7 @@ class Gateway:
 
     # -------------------------------------------------------------- life
 
-    def start(self, timeout: float = 20) -> Self:
+    def start(self) -> Self:
         """Start it and wait until it answers."""
         command = [*self.command, "gateway", "--port", str(self.port)]
         for origin in self.origins:
@@ -119,16 +119,21 @@ class Gateway:
                 env=self.env,
                 cwd=self.root,
             )
-        deadline = time.monotonic() + timeout
-        while True:
+        process = self.process
+
+        def answers() -> bool:
+            if process.poll() is not None:
+                raise AssertionError(f"gateway did not start ({process.poll()}):\n{self.told()}")
             with contextlib.suppress(OSError, http.client.HTTPException):
-                if self.get("/healthz")[0] == 200:
-                    return self
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                code = self.process.poll()
-                self.close()
-                raise AssertionError(f"gateway did not start ({code}):\n{self.told()}")
-            time.sleep(0.02)
+                return self.get("/healthz")[0] == 200
+            return False
+
+        try:
+            until(answers, self.told)
+        except AssertionError:
+            self.close()
+            raise
+        return self
 
     def kill(self) -> None:
         """SIGKILL, as the system's out-of-memory killer does."""
@@ -145,7 +150,7 @@ class Gateway:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         try:
-            return process.wait(10)
+            return process.wait(HANG)
         except subprocess.TimeoutExpired:
             process.kill()
             return process.wait()
@@ -181,7 +186,7 @@ class Gateway:
         headers: Mapping[str, str] | None = None,
         *,
         method: str = "GET",
-        timeout: float = 30,
+        timeout: float = HANG,
     ) -> tuple[int, dict[str, str], bytes]:
         """Ask it something: status, headers with lower-case names, body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from headrace.system.service import process
+from lib.waiting import HANG, until
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = ROOT / "tests/unit/system/service/worker.py"
@@ -46,7 +47,7 @@ class Running:
     def told(self) -> str:
         return (self.folder / "log").read_text("utf-8", "replace")
 
-    def get(self, path: str, timeout: float = 15) -> tuple[int, str, bytes]:
+    def get(self, path: str, timeout: float = HANG) -> tuple[int, str, bytes]:
         """Status, Location and body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
@@ -62,7 +63,7 @@ class Running:
     def close(self) -> int:
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(HANG)
 
 
 def living(mark: str) -> list[str]:
@@ -76,6 +77,11 @@ def living(mark: str) -> list[str]:
             if zombie or (mark.encode() in told and entry.name != str(os.getpid())):
                 found.append(f"{entry.name} {words[0]} {told[:200]!r}")
     return found
+
+
+def none_left(mark: str) -> None:
+    """Wait until no process with `mark` lives."""
+    until(lambda: not living(mark), lambda: living(mark))
 
 
 Hold = Callable[..., Running]

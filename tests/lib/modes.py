@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import threading
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -17,6 +18,8 @@ class Kind(enum.StrEnum):
     """Takes the request and never answers."""
     CUT = "cut"
     """Right headers, then the connection ends after `at` bytes of the body."""
+    HELD = "held"
+    """Waits for the event `until`, before it answers or after `at` bytes of the body."""
     STALL = "stall"
     """Right headers, then nothing more after `at` bytes of the body."""
     TRUNCATE = "truncate"
@@ -56,6 +59,7 @@ class Mode:
     body: bytes = field(default=b"", repr=False)
     reset: bool = False
     """The end of a cut is an RST, not a FIN."""
+    until: threading.Event | None = field(default=None, repr=False)
 
 
 OK = Mode()
@@ -70,6 +74,11 @@ GARBAGE = Mode(Kind.GARBAGE)
 def slow(rate: float) -> Mode:
     """Each response at `rate` bytes per second."""
     return Mode(Kind.SLOW, rate=rate)
+
+
+def held(until: threading.Event, at: int = 0) -> Mode:
+    """Each response waits for the test, so that what comes before it did not wait for it."""
+    return Mode(Kind.HELD, at=at, until=until)
 
 
 def cut(at: int, *, reset: bool = False, of_file: bool = False) -> Mode:

@@ -16,6 +16,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from lib.waiting import HANG
+
 
 def _resolved(host: str | None) -> str:
     return "127.0.0.1" if (host or "").endswith(".test") else host or ""
@@ -102,7 +104,7 @@ class _Passing(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         target = parts._replace(scheme="", netloc="").geturl() or "/"
         upstream = http.client.HTTPConnection(
-            _resolved(parts.hostname), parts.port or 80, timeout=20
+            _resolved(parts.hostname), parts.port or 80, timeout=HANG
         )
         headers = {k: v for k, v in self.headers.items() if k.lower() not in _HOP}
         try:
@@ -125,7 +127,7 @@ class _Passing(BaseHTTPRequestHandler):
         host, _, port = self.path.rpartition(":")
         with (
             contextlib.suppress(OSError),
-            socket.create_connection((_resolved(host), int(port)), timeout=10) as upstream,
+            socket.create_connection((_resolved(host), int(port)), timeout=HANG) as upstream,
         ):
             self.send_response_only(200, "Connection established")
             self.end_headers()

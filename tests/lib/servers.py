@@ -162,6 +162,16 @@ class RecordingServer:
         """Bytes of bodies that went out for paths that fit."""
         return sum(s.sent for s in self.requests(match))
 
+    def at_once(self, match: str = "*") -> int:
+        """The most requests that fit and were under way at the same time."""
+        moments = [(s.started, 1) for s in self.requests(match)]
+        moments += [(s.ended, -1) for s in self.requests(match) if s.ended is not None]
+        found = now = 0
+        for _, step in sorted(moments):
+            now += step
+            found = max(found, now)
+        return found
+
     def forget(self) -> None:
         """Empty the record."""
         with self._lock:

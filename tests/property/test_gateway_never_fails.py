@@ -15,6 +15,7 @@ from lib import modes, wheels
 from lib.app import App
 from lib.index import HTML, JSON, Index
 from lib.servers import RecordingServer, Reply
+from lib.waiting import HANG
 
 SIX = wheels.wheel("six", "1.0", size=5_000)
 
@@ -38,7 +39,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, origin: RecordingServer) -> It
 
 def raw(app: App, request: bytes) -> list[int]:
     """Send bytes and return the statuses that came back until the gateway closed."""
-    with socket.create_connection(("127.0.0.1", app.port), timeout=20) as live:
+    with socket.create_connection(("127.0.0.1", app.port), timeout=HANG) as live:
         live.sendall(request)
         live.shutdown(socket.SHUT_WR)
         told = b""

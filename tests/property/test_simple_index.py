@@ -18,6 +18,7 @@ from headrace_pip.index import paths
 from headrace_pip.index.ecosystem import PythonEcosystem
 from headrace_pip.simple_api import html_form, json_form
 from headrace_pip.simple_api.model import FileLink, ProjectPage
+from lib.capabilities import NO_PIP
 
 #: Machines that run tests are busy: how long an example takes is no law.
 law = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -206,7 +207,7 @@ def test_nothing_of_a_mirrors_host_remains(form: str, page: ProjectPage) -> None
 
 def _seen_by_pip(body: bytes, content_type: str, url: str) -> list[dict[str, Any]]:
     """What pip itself reads from a page, links by their file name."""
-    collector = pytest.importorskip("pip._internal.index.collector")
+    collector = pytest.importorskip("pip._internal.index.collector", reason=NO_PIP)
     content = collector.IndexContent(body, content_type, None, url, cache_link_parsing=False)
     return [
         {

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from lib.capabilities import lacks
+
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "shared" / "headrace"
 PLUGINS = ROOT / "plugins"
@@ -367,12 +369,12 @@ def test_no_file_names_the_official_index() -> None:
     )
     asked = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=False)
     if asked.returncode:
-        pytest.skip("this interpreter has no pip to ask for the official index")
+        pytest.skip(lacks("packages", "this interpreter has no pip to ask for the official index"))
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if listed.returncode:
-        pytest.skip("not a git checkout")
+        pytest.skip(lacks("checkout", "git does not list these files"))
     hosts = asked.stdout.split()
     assert len(hosts) == 2
     for name in filter(None, listed.stdout.split("\0")):

@@ -322,7 +322,10 @@ class TaskStorage:
             in_memory_now = self.spool is not spool
             return await self.agrees() if in_memory_now else None
         if not agrees:
-            _log.warning("%s: the digest does not agree; looking for the source of the wrong bytes", self._artifact.name)
+            _log.warning(
+                "%s: the digest does not agree; looking for the source of the wrong bytes",
+                self._artifact.name,
+            )
             await spool.doubt()
         return agrees
 

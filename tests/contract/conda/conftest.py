@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.conda.clients import chosen_bases
+from lib.conda.clients import chosen_bases, no_base
 from lib.conda.user import User, somebody
 from lib.conda.world import MakeWorld, maker
 from lib.servers import RecordingServer
@@ -30,7 +30,7 @@ def origin() -> Iterator[RecordingServer]:
         yield server
 
 
-@pytest.fixture(params=BASES)
+@pytest.fixture(params=BASES or [pytest.param("", marks=pytest.mark.skip(reason=no_base()))])
 def user(request: pytest.FixtureRequest, tmp_path: Path, origin: RecordingServer) -> Iterator[User]:
     with somebody(tmp_path, BASES[str(request.param)], origin) as made:
         yield made

@@ -12,8 +12,7 @@ import pytest
 from lib.conda.clients import Conda, find_bases, no_base
 from lib.conda.user import User
 
-if not find_bases():
-    pytest.skip(no_base(), allow_module_level=True)
+pytestmark = pytest.mark.skipif(not find_bases(), reason=no_base())
 
 
 def test_on_a_plain_conda_and_off(user: User) -> None:

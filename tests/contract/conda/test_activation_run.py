@@ -10,8 +10,7 @@ from lib.conda.channels import package
 from lib.conda.clients import find_bases, no_base
 from lib.conda.user import User
 
-if not find_bases():
-    pytest.skip(no_base(), allow_module_level=True)
+pytestmark = pytest.mark.skipif(not find_bases(), reason=no_base())
 
 
 @pytest.mark.parametrize(

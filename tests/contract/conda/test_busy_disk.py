@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lib.conda.channels import SHARDS
 from lib.conda.world import MakeWorld, World, large
+from lib.waiting import HANG
 
 _BUSY = """
 import itertools, time
@@ -36,7 +37,7 @@ def busy_disk(folder: Path) -> dict[str, str]:
 
 def read(world: World) -> tuple[bytes, bool]:
     """Read the package: its bytes, and whether it ended well."""
-    connection = http.client.HTTPConnection("127.0.0.1", world.gateway.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", world.gateway.port, timeout=HANG)
     try:
         connection.request("GET", f"{world.at_gateway}/{large().path}")
         answer = connection.getresponse()

@@ -14,6 +14,7 @@ from lib.conda.channels import SHARDS, Channel, package
 from lib.conda.clients import Rattler
 from lib.conda.world import NEWEST, MakeWorld, World
 from lib.servers import Reply
+from lib.waiting import HANG
 
 REPODATA = "noarch/repodata.json"
 NO_CACHE = {"Cache-Control": "no-cache"}
@@ -33,7 +34,7 @@ def page(word: str, size: int = 3 << 20) -> bytes:
 
 def read(world: World, inside: str) -> tuple[int, bytes, bool]:
     """Read as a client that checks nothing: status, bytes, and whether it ended well."""
-    connection = http.client.HTTPConnection("127.0.0.1", world.gateway.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", world.gateway.port, timeout=HANG)
     try:
         connection.request("GET", f"{world.at_gateway}/{inside}")
         answer = connection.getresponse()
@@ -90,7 +91,7 @@ def test_copy_that_was_half_written_when_the_gateway_died_is_not_served(made: Wo
         page("x"), 200, "application/json"
     )
     made.origin.fail(modes.stall(1 << 20), "*/repodata.json")
-    connection = http.client.HTTPConnection("127.0.0.1", made.gateway.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", made.gateway.port, timeout=HANG)
     connection.request("GET", f"{made.at_gateway}/{REPODATA}")
     assert connection.getresponse().read(1 << 19)
     made.gateway.kill()
@@ -155,7 +156,7 @@ def test_body_that_breaks_off_is_continued_at_the_same_byte(made: World) -> None
     assert made.get(REPODATA)[2] == page("x")
 
 
-@pytest.mark.skipif(not ALL, reason="ten seconds of silence: HEADRACE_TEST_CLIENTS=all")
+@pytest.mark.nightly
 def test_body_that_stalls_is_continued_before_the_client_gives_up(made: World) -> None:
     made.origin.content["/conda-forge/noarch/repodata.json"] = Reply(
         page("x"), 200, "application/json"

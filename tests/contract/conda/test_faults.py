@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterable
 
 import pytest
@@ -25,6 +24,7 @@ from lib.conda.world import (
     small,
 )
 from lib.faults import LIES, SIZE
+from lib.waiting import until
 
 OTHERS = tuple(dict.fromkeys(("py-rattler", CLASSIC, OLDEST)))
 PEERS = (
@@ -146,9 +146,7 @@ def test_fault_that_begins_in_the_middle_of_a_transfer_is_not_felt(world: MakeWo
     client = made.client()
 
     def later() -> None:
-        deadline = time.monotonic() + 60
-        while made.mirrors[0].bytes_sent("*.conda") < 2 << 20 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: made.mirrors[0].bytes_sent("*.conda") >= 2 << 20)
         made.mirrors[0].close()
 
     thread = threading.Thread(target=later)

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from lib.capabilities import lacks
 from lib.conda.bases import throw_away
 from lib.conda.clients import Base, chosen_bases, find_bases, no_base
 from lib.conda.user import User, ended
 from lib.servers import RecordingServer
+from lib.waiting import HANG
 
-if not find_bases():
-    pytest.skip(no_base(), allow_module_level=True)
+pytestmark = pytest.mark.skipif(not find_bases(), reason=no_base())
 
 BASES = {base.version: base for base in chosen_bases()}
 SOURCE = Path(__file__).resolve().parents[3]
@@ -29,10 +30,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder)]
     done = subprocess.run(
-        [*command, str(SOURCE)], capture_output=True, text=True, timeout=120, check=False
+        [*command, str(SOURCE)], capture_output=True, text=True, timeout=HANG, check=False
     )
     if done.returncode != 0:
-        pytest.skip(f"no wheel can be built here: {done.stderr.strip()[-200:]}")
+        pytest.skip(lacks("index", f"no wheel can be built: {done.stderr.strip()[-200:]}"))
     (built,) = folder.glob("*.whl")
     return built
 
@@ -41,7 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def user(request: pytest.FixtureRequest, tmp_path: Path, wheel: Path) -> Iterator[User]:
     real = BASES[str(request.param)]
     if _release(real) != sys.version_info[:2]:
-        pytest.skip(f"what headrace needs is here for another Python than that of {real.root}")
+        pytest.skip(lacks("conda", f"{real.root} has another Python than the tests"))
     with RecordingServer(name="origin") as origin:
         made = User(tmp_path / "user", real, origin)
         base = throw_away(tmp_path / "with-headrace", real, headrace=True)

@@ -92,7 +92,7 @@ def test_lists_and_exports_are_those_of_a_run_without_headrace(world: MakeWorld,
     assert set(told[0][0]) == {f"{made.url}/{CONTENT[i].path}" for i in (0, 2, 3)}
 
 
-@pytest.mark.skipif(not ALL, reason="four runs of conda: HEADRACE_TEST_CLIENTS=all")
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", dict.fromkeys((NEWEST, CLASSIC)))
 def test_explicit_list_made_with_headrace_installs_without_it_and_the_other_way(
     world: MakeWorld, name: str

@@ -17,6 +17,7 @@ from lib.conda.clients import Base, Conda, chosen_bases, find_base, no_base
 from lib.conda.world import inside_alone
 from lib.ports import free_port
 from lib.servers import RecordingServer
+from lib.waiting import HANG
 
 BASES = {base.version: base for base in chosen_bases()}
 TOKEN = "tk-0123456789-abcdef"
@@ -62,7 +63,7 @@ def led(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=HANG,
     )
     assert done.returncode == 0, done.stderr
     return [(url, headers) for url, headers in json.loads(done.stdout)]

@@ -6,7 +6,6 @@ import json
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,6 +29,7 @@ from lib.faults import SIZE
 from lib.gateway import headrace
 from lib.ports import free_port, refusing
 from lib.servers import RecordingServer
+from lib.waiting import HANG, until
 
 NAMES = CONDAS or [NEWEST]
 FEW = NAMES if ALL else list(dict.fromkeys((NEWEST, OLDEST)))
@@ -84,13 +84,14 @@ def test_kill_in_the_middle_of_a_download_costs_a_second_try_at_most(
     made.route(conda, made.gateway.url)
     words = ("create", "-y", "-q", "-n", "env", "--override-channels", "-c", made.url, "large")
     with conda.start(*words) as running:
-        deadline = time.monotonic() + 60
-        while sum(made.sent().values()) < SIZE // 2:
-            assert time.monotonic() < deadline, made.gateway.told()
+
+        def half_is_there() -> bool:
             assert running.poll() is None
-            time.sleep(0.01)
+            return sum(made.sent().values()) >= SIZE // 2
+
+        until(half_is_there, made.gateway.told)
         made.gateway.kill()
-        out, _ = running.communicate(timeout=100)
+        out, _ = running.communicate(timeout=HANG)
     made.origin.rate = None
     if running.returncode != 0:
         # conda itself does not go on with a download that broke off; its next run does.

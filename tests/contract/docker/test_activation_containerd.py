@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from lib.engines.gateway import DIGEST
-from lib.engines.lab import EngineLab, lab, why_not
+from lib.engines.lab import EngineLab, lab, needs
 
-if reason := why_not("containerd", "ctr"):
-    pytest.skip(reason, allow_module_level=True)
+pytestmark = needs("containerd", "ctr")
 
 CERTS = "/etc/containerd/certs.d"
 CONFIG = f'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\n  config_path = "{CERTS}"\n'

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from lib.engines.gateway import DIGEST
-from lib.engines.lab import URL, EngineLab, lab, why_not
+from lib.engines.lab import URL, EngineLab, lab, needs
 
-if reason := why_not("dockerd", "docker"):
-    pytest.skip(reason, allow_module_level=True)
+pytestmark = needs("dockerd", "docker")
 
 HIS = '{\n\t"debug": false,   "registry-mirrors": ["https://his.example"],\n\t"labels": []\n}\n\n'
 CONFIG = "etc/docker/daemon.json"

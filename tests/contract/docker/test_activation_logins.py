@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.engines.lab import PORT, EngineLab, lab, why_not
+from lib.engines.lab import PORT, EngineLab, lab, needs
 
-if reason := why_not("dockerd", "docker"):
-    pytest.skip(reason, allow_module_level=True)
+pytestmark = needs("dockerd", "docker")
 
 OURS = Path(sys.executable).with_name("docker-credential-headrace")
 HIS = '{\n\t"psFormat": "{{.ID}}",\n\t"credsStore": "lab"\n}'

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from lib.engines.gateway import DIGEST
-from lib.engines.lab import EngineLab, lab, why_not
+from lib.engines.lab import EngineLab, lab, needs, why_not
 
-if reason := why_not("podman", "skopeo"):
-    pytest.skip(reason, allow_module_level=True)
+pytestmark = needs("podman", "skopeo")
 
 HIS = (
     '# mine\n[[registry]]\nprefix = "quay.io"\nlocation = "quay.io"\n\n'

@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from lib import modes
+from lib.capabilities import lacks
 from lib.engines.drivers import Engine, engine
 from lib.engines.kinds import AGES, HERE, Kind, why_not
 from lib.images.content import DOCKER, Image, digest_of, image, index
 from lib.images.world import ImageWorld, MakeImageWorld
+from lib.waiting import HANG
 
-if not os.environ.get("HEADRACE_TEST_ENGINES"):
-    pytest.skip("engines of other ages: tox -e contract-docker-all", allow_module_level=True)
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("HEADRACE_TEST_ENGINES"),
+    reason=lacks("engines of other ages", "HEADRACE_TEST_ENGINES names no folder of them"),
+)
 
 StartEngine = Callable[[ImageWorld], Engine]
 KINDS = (*AGES, HERE["buildah"])
@@ -89,9 +92,7 @@ def test_fault_at_one_mirror_is_not_felt(
     what = made.registry.put("library/large", image("large", size=8 * MB))
     made.mirrors[0].fail(*TELLING[fault])
     started = begin(kind, made)
-    began = time.monotonic()
     pulled(started, made, "library/large:v1", what)
-    assert time.monotonic() - began < 60
     made.assert_origin_is_spared(lied=fault == "corrupt")
 
 
@@ -117,7 +118,7 @@ def test_layer_of_600_mb(images: MakeImageWorld, begin: Begin, kind: Kind, huge:
     made = images(rate=None)
     made.registry.put("library/huge", huge)
     started = begin(kind, made)
-    done = started.pull("library/huge:v1", timeout=300)
+    done = started.pull("library/huge:v1", timeout=HANG)
     assert done.returncode == 0, done.stdout + done.stderr + made.gateway.told()
     assert huge.digest in started.digest("library/huge:v1")
     made.assert_origin_is_spared()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import pytest
@@ -41,7 +40,6 @@ assert _HERE.keys() == FAULTS.keys()
 
 
 def pull(made: ImageWorld, engine: Engine, what: Image, fault: str = "") -> None:
-    began = time.monotonic()
     done = engine.pull("library/large:v1")
     if fault in LIES and done.returncode:
         # Part of the lie had gone out when it was found, and the connection was cut then.
@@ -49,7 +47,6 @@ def pull(made: ImageWorld, engine: Engine, what: Image, fault: str = "") -> None
     assert done.returncode == 0, done.stdout + done.stderr + made.gateway.told()
     assert what.digest in engine.digest("library/large:v1")
     made.assert_polite()
-    assert time.monotonic() - began < 60
 
 
 def large(made: ImageWorld) -> Image:

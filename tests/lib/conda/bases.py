@@ -17,6 +17,7 @@ from pathlib import Path
 from headrace.interface.hookspecs import Place, Scope
 from lib.conda.clients import Base
 from lib.places import place
+from lib.waiting import HANG
 
 __all__ = ["at", "on_path", "site_of", "stand_in", "throw_away"]
 
@@ -86,7 +87,7 @@ def throw_away(prefix: Path, base: Base, *, headrace: bool = False) -> Base:
     it reaches the real one. `headrace`: the wheel under test is installed in it too.
     """
     command = [str(base.python), "-m", "venv", "--without-pip", str(prefix)]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, check=True, capture_output=True, timeout=HANG)
     site = site_of(prefix)
     lines = [str(site_of(base.root))]
     if headrace:

@@ -10,6 +10,7 @@ import headrace_conda.plugin
 from headrace.models import Mirror, Origin
 from lib.app import App, Told
 from lib.servers import RecordingServer
+from lib.waiting import HANG
 
 
 class ChannelApp(App):
@@ -38,7 +39,7 @@ class ChannelApp(App):
 
     def raw(self, path: str) -> socket.socket:
         """Send a request and leave the answer to be read."""
-        live = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        live = socket.create_connection(("127.0.0.1", self.port), timeout=HANG)
         host = f"127.0.0.1:{self.port}"
         live.sendall(f"GET {self.prefix}{path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
         return live

@@ -23,8 +23,10 @@ from typing import Any
 
 import pytest
 
+from lib.capabilities import lacks
 from lib.clients import ALL, Result, UnavailableError
 from lib.conda import from_index
+from lib.waiting import HANG
 
 SOLVERS = {
     "rattler": "conda_rattler_solver",
@@ -91,7 +93,7 @@ def find_bases() -> tuple[Base, ...]:
 
 def no_base() -> str:
     """Say why there is no conda, where there is none, and what would help."""
-    return _search()[1]
+    return lacks("conda", _search()[1])
 
 
 def find_base() -> Base | None:
@@ -296,7 +298,9 @@ class Conda:
         """Give the command line."""
         return (str(self.base.python), "-m", "conda", *args)
 
-    def run(self, *args: str, timeout: float = 120, env: Mapping[str, str] | None = None) -> Result:
+    def run(
+        self, *args: str, timeout: float = HANG, env: Mapping[str, str] | None = None
+    ) -> Result:
         """Run conda to its end."""
         return _run(self.command(*args), {**self.variables, **(env or {})}, self.home, timeout)
 
@@ -317,7 +321,7 @@ class Conda:
         env: str,
         *specs: str,
         channel: str | Sequence[str] = (),
-        timeout: float = 120,
+        timeout: float = HANG,
         options: Sequence[str] = (),
     ) -> Result:
         """`conda create`; with the condarc's channels where none is given."""
@@ -328,7 +332,7 @@ class Conda:
         return self.run(*words, timeout=timeout)
 
     def install(
-        self, env: str, *specs: str, channel: str | Sequence[str] = (), timeout: float = 120
+        self, env: str, *specs: str, channel: str | Sequence[str] = (), timeout: float = HANG
     ) -> Result:
         """`conda install`."""
         named = [channel] if isinstance(channel, str) else list(channel)
@@ -458,7 +462,7 @@ class Rattler:
         return self.home / "envs" / env
 
     def create(
-        self, env: str, *specs: str, channel: str | Sequence[str], timeout: float = 120
+        self, env: str, *specs: str, channel: str | Sequence[str], timeout: float = HANG
     ) -> Result:
         """Solve and install; prints the URLs of what it chose as a JSON list."""
         asked = {

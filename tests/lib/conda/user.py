@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from lib.conda.bases import site_of, throw_away
 from lib.conda.channels import Channel, package
 from lib.conda.clients import Base, Conda, _run
 from lib.gateway import headrace
-from lib.holders import living
+from lib.holders import none_left
 from lib.ports import free_port
 from lib.servers import RecordingServer
 
@@ -127,10 +126,7 @@ class User:
 
 def ended(tmp_path: Path) -> None:
     """Assert that no process of the test is left."""
-    deadline = time.monotonic() + 10
-    while (left := living(str(tmp_path))) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert left == []
+    none_left(str(tmp_path))
 
 
 @contextlib.contextmanager

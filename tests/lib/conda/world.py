@@ -21,6 +21,7 @@ from lib.conda.clients import Base, Conda, Rattler, chosen_bases, no_base
 from lib.faults import SIZE, Fault, faults_in
 from lib.gateway import Gateway, TestMirror
 from lib.servers import RecordingServer, Seen
+from lib.waiting import until
 
 MB = 1 << 20
 Client = Conda | Rattler
@@ -171,10 +172,10 @@ class World:
         root = self.gateway.root
         known = len(list(root.rglob("*.note")))
         answer = self.get(inside)
-        deadline = time.monotonic() + 5
-        while len(list(root.rglob("*.note"))) == known or list(root.rglob("*.draft")):
-            assert time.monotonic() < deadline, self.gateway.told()
-            time.sleep(0.01)
+        until(
+            lambda: len(list(root.rglob("*.note"))) != known and not list(root.rglob("*.draft")),
+            self.gateway.told,
+        )
         time.sleep(0.1)  # for its table, and for those who still hold the request
         return answer
 

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from headrace_docker.config_files import hosts_toml
 from headrace_docker.registry_api.registries import known
 from lib.engines.homes import enter, home
 from lib.engines.kinds import Kind
+from lib.waiting import HANG, until
 
 __all__ = ["Engine", "engine"]
 
@@ -49,7 +49,7 @@ class Engine:
             "LANG": "C.UTF-8",
         }
 
-    def run(self, *words: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: object, timeout: float = HANG) -> subprocess.CompletedProcess[str]:
         """Run a program."""
         return subprocess.run(
             enter(self.kind.suite, self.pid, [str(word) for word in words]),
@@ -61,7 +61,7 @@ class Engine:
             check=False,
         )
 
-    def pull(self, name: str, *, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def pull(self, name: str, *, timeout: float = HANG) -> subprocess.CompletedProcess[str]:
         """Pull an image of docker.io by its usual name: ``library/hello:v1``."""
         return self.run(*self.words(name), timeout=timeout)
 
@@ -177,10 +177,10 @@ class Engine:
         for daemon in reversed(self.daemons):
             daemon.terminate()
             try:
-                daemon.wait(20)
+                daemon.wait(HANG)
             except subprocess.TimeoutExpired:
                 daemon.kill()
-                daemon.wait(5)
+                daemon.wait(HANG)
         self.daemons.clear()
 
     def _daemon(self, *words: str) -> None:
@@ -189,12 +189,12 @@ class Engine:
             process = subprocess.Popen(inside, env=self.env, stdout=log, stderr=log)
         self.daemons.append(process)
 
-    def _wait(self, *words: str, limit: float = 40) -> None:
-        deadline = time.monotonic() + limit
-        while self.run(*words).returncode:
-            said = (self.root / "log").read_text(errors="replace")[-3000:]
-            assert time.monotonic() < deadline, said
-            time.sleep(0.1)
+    def _wait(self, *words: str) -> None:
+        until(
+            lambda: not self.run(*words).returncode,
+            lambda: (self.root / "log").read_text(errors="replace")[-3000:],
+            pause=0.1,
+        )
 
 
 @contextlib.contextmanager

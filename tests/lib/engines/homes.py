@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lib.engines import roots
+from lib.waiting import HANG, until
 
 __all__ = ["enter", "home"]
 
@@ -44,15 +44,12 @@ def home(suite: str, root: Path) -> Iterator[int | None]:
     script = _ENTER.format(base=roots.root_of(suite), root=root)
     holder = subprocess.Popen(["unshare", "-m", "--propagation", "private", "bash", "-c", script])
     try:
-        deadline = time.monotonic() + 20
-        while not (root / "entered").exists():
-            assert holder.poll() is None, "the root could not be entered"
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: (root / "entered").exists() or holder.poll() is not None)
+        assert holder.poll() is None, "the root could not be entered"
         yield holder.pid
     finally:
         holder.kill()
-        holder.wait(10)
+        holder.wait(HANG)
 
 
 def enter(suite: str, pid: int | None, words: Sequence[str]) -> list[str]:

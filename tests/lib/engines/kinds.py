@@ -7,6 +7,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 
+from lib.capabilities import lacks
 from lib.engines import roots
 
 __all__ = ["AGES", "HERE", "NAMES", "Kind", "why_not"]
@@ -58,8 +59,9 @@ AGES = (
 def why_not(kind: Kind) -> str | None:
     """Say why an engine cannot run here; None: it can."""
     if sys.platform != "linux" or os.geteuid() != 0:
-        return "engines of containers need root on Linux"
+        return lacks("root", "engines of containers")
     if kind.suite:
-        return roots.why_no_root(kind.suite)
+        why = roots.why_no_root(kind.suite)
+        return lacks("engines of other ages", why) if why else None
     missing = [each for each in _PROGRAMS[kind.program] if shutil.which(each) is None]
-    return f"{', '.join(missing)} is not installed here" if missing else None
+    return lacks("engines", f"{', '.join(missing)} is not installed here") if missing else None

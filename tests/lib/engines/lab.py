@@ -12,14 +12,17 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib.gateway import headrace
+import pytest
 
-__all__ = ["PORT", "URL", "EngineLab", "lab", "why_not"]
+from lib.capabilities import lacks
+from lib.gateway import headrace
+from lib.waiting import HANG, until
+
+__all__ = ["PORT", "URL", "EngineLab", "lab", "needs", "why_not"]
 
 PORT = 17223
 URL = f"http://127.0.0.1:{PORT}"
@@ -45,11 +48,17 @@ exec sleep 100000
 def why_not(*programs: str) -> str | None:
     """Say why such a machine cannot be made here; None: it can."""
     if sys.platform != "linux" or os.geteuid() != 0:
-        return "needs root on Linux, for namespaces of its own"
+        return lacks("root", "namespaces for engines")
     for name in ("unshare", "nsenter", "ip", "mount", *programs):
         if shutil.which(name) is None:
-            return f"{name} is not installed here"
+            return lacks("engines", f"{name} is not installed here")
     return None
+
+
+def needs(*programs: str) -> pytest.MarkDecorator:
+    """Mark tests that skip where such a machine cannot be made."""
+    reason = why_not(*programs)
+    return pytest.mark.skipif(reason is not None, reason=reason or "")
 
 
 @dataclass
@@ -86,7 +95,7 @@ class EngineLab:
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=HANG,
             check=False,
         )
         if check:
@@ -100,13 +109,16 @@ class EngineLab:
         self.daemons.append(process)
         return process
 
-    def wait(self, *words: object, limit: float = 40) -> str:
+    def wait(self, *words: object) -> str:
         """Run a program until it succeeds."""
-        deadline = time.monotonic() + limit
-        while (done := self.run(*words, check=False)).returncode:
-            assert time.monotonic() < deadline, done.stderr + (self.root / "log").read_text()
-            time.sleep(0.1)
-        return done.stdout
+        done: list[subprocess.CompletedProcess[str]] = []
+
+        def succeeds() -> bool:
+            done[:] = [self.run(*words, check=False)]
+            return done[0].returncode == 0
+
+        until(succeeds, lambda: done[0].stderr + (self.root / "log").read_text(), pause=0.1)
+        return done[0].stdout
 
     def put(self, path: str, content: str) -> Path:
         """Write a file, of /etc by the name that it has in it."""
@@ -175,16 +187,13 @@ def lab(root: Path) -> Iterator[EngineLab]:
     made: EngineLab | None = None
     holder = subprocess.Popen([*words, script])
     try:
-        deadline = time.monotonic() + 20
-        while not (root / "ready").exists():
-            assert holder.poll() is None, "the namespaces could not be made"
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: (root / "ready").exists() or holder.poll() is not None)
+        assert holder.poll() is None, "the namespaces could not be made"
         children = Path(f"/proc/{holder.pid}/task/{holder.pid}/children").read_text().split()
         made = EngineLab(root, int(children[0]))
         yield made
     finally:
         holder.kill()
-        holder.wait(10)
+        holder.wait(HANG)
         for daemon in made.daemons if made is not None else ():
-            daemon.wait(20)
+            daemon.wait(HANG)

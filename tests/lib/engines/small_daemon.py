@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lib.waiting import HANG
+
 __all__ = ["NAME", "Small", "running"]
 
 NAME = "smalld"
@@ -68,7 +70,7 @@ def running(folder: Path, *, refuses: str = "", clings: bool = False) -> Iterato
         yield Small(config, path, pid_file, process)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(HANG)
 
 
 def main(config: str, path: str, refuses: str, clings: str) -> None:

@@ -27,7 +27,7 @@ def nothing() -> Sequence[Accelerator]:
 
 
 def hangs() -> Sequence[Accelerator]:
-    time.sleep(60)
+    time.sleep(6000)
     return []
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from headrace.system.accelerators.host_view import HostView
+from lib.waiting import HANG
 
 HERE = Path(__file__).parent
 SMI = """#!/bin/sh
@@ -55,7 +56,7 @@ class Box:
 
     root: Path
     env: dict[str, str] = field(default_factory=dict)
-    timeout: float = 20.0
+    timeout: float = HANG
 
     def see(self, **more: str) -> HostView:
         return HostView(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from headrace.cli import on
 from headrace.cli.context import NEEDS_ATTENTION, Context
 from headrace.errors import ConfigurationError
 from headrace.interface.hookspecs import Activation, Scope
+from lib.capabilities import lacks
 
 
 class Only:
@@ -63,7 +65,7 @@ def test_nothing_is_touched_where_the_only_tool_refuses(
     assert context.state.gateway() is None
 
 
-@pytest.mark.skipif("sys.platform != 'linux'", reason="podman runs on Linux")
+@pytest.mark.skipif(sys.platform != "linux", reason=lacks("system", "podman runs on Linux"))
 def test_a_tool_that_refuses_does_not_stop_the_others(
     context: Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +20,7 @@ from lib import modes, wheels
 from lib.app import App, mirror
 from lib.index import Index, IndexFile
 from lib.servers import RecordingServer, Reply
+from lib.waiting import HANG, until
 
 SLOW = 3.0
 WARM = wheels.wheel("warm", "1.0")
@@ -110,11 +112,12 @@ def test_slow_origins_page_is_given_by_the_mirror_and_says_so(
 ) -> None:
     with start(tmp_path, pages, there) as app:
         warm_up(app, pages)
-        began = time.monotonic()
+        released = threading.Event()
+        pages.fail(modes.held(released), PAGE)
         told = app.page("thing")
-        assert time.monotonic() - began < SLOW - 1
         assert told.headers["x-headrace-provisional"] == "m"
         assert app.status()["documents"]["provisional"] == 1
+        released.set()
 
 
 def test_origins_page_follows_and_takes_its_place(
@@ -123,8 +126,7 @@ def test_origins_page_follows_and_takes_its_place(
     with start(tmp_path, pages, there) as app:
         warm_up(app, pages)
         app.page("thing")
-        time.sleep(SLOW + 0.5)
-        assert "x-headrace-provisional" not in app.page("thing").headers
+        until(lambda: "x-headrace-provisional" not in app.page("thing").headers)
         assert len(pages.requests(PAGE)) == 1
         assert app.status()["incidents"] == []
 
@@ -132,7 +134,7 @@ def test_origins_page_follows_and_takes_its_place(
 def test_fast_origin_needs_no_stand_in(
     tmp_path: Path, pages: RecordingServer, there: RecordingServer
 ) -> None:
-    with start(tmp_path, pages, there, provisional_after=1.0) as app:
+    with start(tmp_path, pages, there, provisional_after=HANG) as app:
         app.page("warm")
         assert "x-headrace-provisional" not in app.page("thing").headers
     assert there.requests("/simple/*") == []
@@ -141,14 +143,16 @@ def test_fast_origin_needs_no_stand_in(
 def test_origin_known_to_be_slow_is_not_waited_for(
     tmp_path: Path, pages: RecordingServer, there: RecordingServer
 ) -> None:
-    with start(tmp_path, pages, there, provisional_after=1.0) as app:
-        pages.delay = SLOW
+    released = threading.Event()
+    with start(tmp_path, pages, there, provisional_after=2 * HANG) as app:
         app.page("warm")
+        for _ in range(9):
+            app.parts.sources.report("origin", "document", bytes=1000, seconds=0.1, rtt=9 * HANG)
+        pages.fail(modes.held(released), PAGE)
         # The mirror's pages have been measured too.
         app.parts.sources.report("m", "document", bytes=1000, seconds=0.05, rtt=0.02)
-        began = time.monotonic()
         assert app.page("thing").headers["x-headrace-provisional"] == "m"
-        assert time.monotonic() - began < 0.8
+        released.set()
 
 
 def test_each_file_of_it_costs_the_origin_one_head(
@@ -193,7 +197,7 @@ def test_lie_about_a_files_digest_gives_nobody_other_bytes(
         assert entry["hashes"]["sha256"] == TWIN.sha256
         # The path is the content's own digest: what comes is the true file.
         assert app.ask(entry["url"]).body == THING.data
-        time.sleep(SLOW + 0.5)
+        until(lambda: app.status()["incidents"])
         (incident,) = app.status()["incidents"]
         assert "names other bytes" in incident["what"]
 
@@ -220,7 +224,7 @@ def test_false_page_costs_the_mirror_its_right_across_restarts(
     with start(tmp_path, pages, there) as app:
         warm_up(app, pages)
         app.page("thing")
-        time.sleep(SLOW + 0.5)
+        until(lambda: app.status()["incidents"])
         (incident,) = app.status()["incidents"]
         assert incident["what"].startswith("mirror m gave a page for")
     there.forget()

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import hashlib
 import random
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +31,7 @@ from headrace.transfer.machine import HOLD_BACK
 from headrace.upstream.client import Client
 from lib import modes
 from lib.servers import RecordingServer
+from lib.waiting import HANG
 
 MB = 1 << 20
 LARGE = random.Random(1).randbytes(24 * MB)
@@ -124,7 +124,7 @@ async def take(download: DownloadReader, start: int = 0, end: int | None = None)
 
 
 async def until(what: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG):
         while not what():  # noqa: ASYNC110 - what happens in the code under test sets no event
             await asyncio.sleep(0.01)
 
@@ -257,13 +257,14 @@ def test_one_bad_mirror_is_not_noticed(place: Place, fault: str, data: bytes) ->
     place.mirrors[0].fail(FAULTS[fault])
 
     async def journey(downloader: Downloader) -> None:
-        begun = time.monotonic()
         download = await downloader.open(place.artifact, place.sources(known=True))
         assert await take(download) == data
         download.release()
-        assert time.monotonic() - begun < 6.0
 
     place.run(journey)
+    # It was left in the middle of what it had begun, and seldom asked again.
+    assert place.mirrors[0].bytes_sent() < 4 * MB
+    assert len(place.mirrors[0].seen) < 12
 
 
 @pytest.mark.parametrize("fault", [f for f in FAULTS if f not in ("slow", "no-ranges")])
@@ -300,10 +301,10 @@ def test_nobody_has_it_and_the_reader_is_told_at_once(place: Place) -> None:
 
     async def journey(downloader: Downloader) -> None:
         download = await downloader.open(place.artifact, place.sources())
-        begun = time.monotonic()
         with pytest.raises(TransferError, match="missing"):
             await download.size()
-        assert time.monotonic() - begun < 2.0
+        # Nobody is asked twice for what he has not.
+        assert [len(server.seen) for server in [place.origin, *place.mirrors]] == [1, 1, 1]
         with pytest.raises(TransferError):
             await take(download)
         download.release()
@@ -444,11 +445,11 @@ def test_provisional_file_keeps_its_end_until_the_origin_confirms(
     place: Place,
     agrees: bool,  # noqa: FBT001 - given by name
 ) -> None:
-    asked: list[float] = []
+    said: list[bool] = []
 
     async def confirm(_: Artifact) -> bool:
-        asked.append(time.monotonic())
         await asyncio.sleep(2.0)
+        said.append(agrees)
         return agrees
 
     async def journey(downloader: Downloader) -> None:
@@ -456,7 +457,7 @@ def test_provisional_file_keeps_its_end_until_the_origin_confirms(
         download = await downloader.open(artifact, place.sources())
         if agrees:
             assert await take(download) == LARGE
-            assert time.monotonic() - asked[0] >= 1.9
+            assert said == [True]
         else:
             assert await cut(download) <= len(LARGE) - HOLD_BACK
         download.release()
@@ -466,7 +467,7 @@ def test_provisional_file_keeps_its_end_until_the_origin_confirms(
         assert (Store(place.folder, limit=1 << 34, reserve=0.0).find(digest) is not None) == agrees
 
     place.run(journey, confirm=confirm)
-    assert len(asked) == 1
+    assert said == [agrees]
 
 
 # ------------------------------------------------------------------------ leaving, coming back

@@ -17,6 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from lib.capabilities import lacks
+from lib.waiting import HANG
+
 MB = 1 << 20
 SHARED = Path(__file__).parents[3] / "shared"
 
@@ -140,19 +143,20 @@ def begin(folder: Path, served: type[Endless], sha256: str) -> subprocess.Popen[
     )
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_file_of_one_gigabyte_takes_less_than_150_megabytes(
-    tmp_path: Path, endless: type[Endless]
+@pytest.mark.skipif(sys.platform != "linux", reason=lacks("system", "reads /proc"))
+@pytest.mark.parametrize("size", [256, pytest.param(1024, marks=pytest.mark.nightly)])
+def test_a_file_larger_than_the_memory_allowed_takes_less_than_150_megabytes(
+    tmp_path: Path, endless: type[Endless], size: int
 ) -> None:
-    endless.size = 1024 * MB
+    endless.size = size * MB
     process = begin(tmp_path, endless, digest(endless.size))
-    out, _ = process.communicate(timeout=240)
+    out, _ = process.communicate(timeout=HANG)
     told = json.loads(out.splitlines()[-1])
     assert told["right"]
     assert told["peak"] < 150 * MB
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
+@pytest.mark.skipif(sys.platform == "win32", reason=lacks("system", "SIGKILL"))
 def test_a_killed_process_leaves_bytes_that_the_next_one_uses_and_proves(
     tmp_path: Path, endless: type[Endless]
 ) -> None:
@@ -168,7 +172,7 @@ def test_a_killed_process_leaves_bytes_that_the_next_one_uses_and_proves(
     assert not [p for p in tmp_path.glob("sha256/**/*") if p.is_file()]
 
     endless.rate, endless.sent = 0.0, 0
-    out, _ = begin(tmp_path, endless, sha256).communicate(timeout=60)
+    out, _ = begin(tmp_path, endless, sha256).communicate(timeout=HANG)
     assert json.loads(out.splitlines()[-1])["right"]
     assert endless.sent < 44 * MB
     (stored,) = [p for p in (tmp_path / "sha256").rglob("*") if p.is_file()]

@@ -13,6 +13,7 @@ import pytest
 from lib.conda.stub import Stub, stub
 from lib.ports import free_port
 from lib.servers import RecordingServer, Reply
+from lib.waiting import HANG
 
 requests = pytest.importorskip("requests")
 
@@ -51,7 +52,7 @@ def got(conda: Stub, url: str, method: str = "GET", **headers: str) -> Any:
     session = requests.Session()
     session.trust_env = False
     session.auth = conda.load("reroute").Reroute("a-channel")
-    return session.request(method, url, headers=headers, timeout=10)
+    return session.request(method, url, headers=headers, timeout=HANG)
 
 
 def at_gateway(origin: RecordingServer) -> str:
@@ -291,6 +292,6 @@ def test_the_users_proxy_is_asked_for_the_origin_and_never_for_the_gateway(
         session = requests.Session()
         session.auth = conda.load("reroute").Reroute("a-channel")
         session.proxies.update({"http://127.0.0.1": ""})
-        answer = session.get(far, timeout=10)
+        answer = session.get(far, timeout=HANG)
         assert answer.content == b"by proxy"
         assert len(gateway.seen) == 1

@@ -14,14 +14,16 @@ from pathlib import Path
 import pytest
 
 from headrace_docker.config_files.docker_config import RECORD
+from lib.capabilities import lacks
 from lib.ports import free_port
+from lib.waiting import HANG
 
 HUB = "https://index.docker.io/v1/"
 NOT_FOUND = "credentials not found in native keychain\n"
 #: Stands in for a user's helper: tells what it was given, in its own words.
 LAB = '#!/bin/sh\necho "lab $* $(cat)"\necho aside >&2\nexit 7\n'
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-in helper is a shell script")
+pytestmark = pytest.mark.skipif(os.name == "nt", reason=lacks("system", "a shell script"))
 
 
 def auth(user: str, secret: str) -> dict[str, str]:
@@ -44,7 +46,7 @@ class Docker:
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=HANG,
             env={
                 "PATH": f"{self.folder}:{os.environ.get('PATH', '')}",
                 "DOCKER_CONFIG": str(self.folder),
@@ -103,7 +105,7 @@ def test_the_gateway_is_woken_before_the_helper_answers(docker: Docker) -> None:
         docker.helper("lab")
         docker.before("lab", gateway.getsockname()[1])
         assert docker("get", key=HUB).stdout.startswith("lab get")
-        gateway.settimeout(5)
+        gateway.settimeout(HANG)
         gateway.accept()[0].close()
 
 

@@ -12,6 +12,7 @@ from headrace.interface.catalogue import CatalogueEntry, KnownOrigin, Status
 from headrace.models import Mirror, OperatorClass
 from headrace_conda.channels.layouts import LAYOUTS as CONDA_LAYOUTS
 from headrace_pip.index import layouts
+from lib.capabilities import NO_PIP
 
 TEXT = (importlib.resources.files("headrace") / "data" / "python.toml").read_text("utf-8")
 SHIPPED = catalogue.load("python", layouts.LAYOUTS)
@@ -67,7 +68,7 @@ def test_a_row_says_who_where_and_since_when(row: CatalogueEntry) -> None:
 
 @pytest.mark.parametrize("row", SHIPPED.rows, ids=lambda row: row.id)
 def test_no_row_is_the_official_index(row: CatalogueEntry) -> None:
-    index = pytest.importorskip("pip._internal.models.index").PyPI
+    index = pytest.importorskip("pip._internal.models.index", reason=NO_PIP).PyPI
     official = {urlsplit(index.url).hostname, index.file_storage_domain}
     for url in (row.url, *row.other_urls):
         assert urlsplit(url).hostname not in official

@@ -9,6 +9,7 @@ import pytest
 from lib.certificates import authority
 from lib.proxies import RecordingProxy
 from lib.servers import RecordingServer
+from lib.waiting import HANG
 
 
 def fetch(url: str, *, proxy: str | None = None, trust: Path | None = None) -> bytes:
@@ -18,7 +19,7 @@ def fetch(url: str, *, proxy: str | None = None, trust: Path | None = None) -> b
     if trust:
         context = ssl.create_default_context(cafile=str(trust))
         handlers.append(urllib.request.HTTPSHandler(context=context))
-    with urllib.request.build_opener(*handlers).open(url, timeout=5) as answer:
+    with urllib.request.build_opener(*handlers).open(url, timeout=HANG) as answer:
         body: bytes = answer.read()
         return body
 

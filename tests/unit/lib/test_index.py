@@ -13,11 +13,12 @@ import pytest
 from lib import wheels
 from lib.index import JSON, Index
 from lib.servers import RecordingServer
+from lib.waiting import HANG
 
 
 def fetch(url: str, accept: str = "text/html") -> tuple[bytes, str]:
     request = urllib.request.Request(url, headers={"Accept": accept})
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=HANG) as answer:
         return answer.read(), answer.headers["Content-Type"]
 
 

@@ -13,6 +13,7 @@ import pytest
 from lib import modes
 from lib.ports import black_hole, refusing
 from lib.servers import RecordingServer, Reply
+from lib.waiting import HANG, until
 
 BODY = bytes(range(256)) * 400
 
@@ -29,7 +30,7 @@ def get(
     headers: Mapping[str, str] | None = None,
     method: str = "GET",
 ) -> tuple[int, Mapping[str, str], bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG)
     try:
         connection.request(method, path, headers=dict(headers or {}))
         answer = connection.getresponse()
@@ -91,7 +92,7 @@ def test_paths_are_decoded_once(server: RecordingServer) -> None:
 
 
 def test_connection_is_kept_alive(server: RecordingServer) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG)
     for _ in range(3):
         connection.request("GET", "/file")
         connection.getresponse().read()
@@ -129,10 +130,9 @@ def test_stall_and_silence_wait_until_the_client_leaves(server: RecordingServer)
         connection.request("GET", "/file")
         with pytest.raises(TimeoutError):
             connection.getresponse().read()
+        until(lambda: server.seen[0].sent == 500)
         connection.close()
-    deadline = time.monotonic() + 2
-    while server.live and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: not server.live)
     assert [s.sent for s in server.seen] == [500, 0]
 
 
@@ -183,7 +183,7 @@ def test_rates_hold_for_a_response_and_for_the_link(server: RecordingServer) -> 
     server.fail(modes.slow(len(BODY) / 0.3))
     started = time.monotonic()
     get(server)
-    assert 0.25 <= time.monotonic() - started < 1.5
+    assert time.monotonic() - started >= 0.25
     server.heal()
     server.rate = len(BODY) / 0.2
     started = time.monotonic()
@@ -192,7 +192,7 @@ def test_rates_hold_for_a_response_and_for_the_link(server: RecordingServer) -> 
         thread.start()
     for thread in threads:
         thread.join()
-    assert 0.35 <= time.monotonic() - started < 2
+    assert time.monotonic() - started >= 0.35
 
 
 def test_functions_see_path_and_headers() -> None:
@@ -218,7 +218,7 @@ def test_closed_server_refuses_and_comes_back_on_its_port(server: RecordingServe
 
 def test_refusing_port_refuses_and_black_hole_never_connects() -> None:
     with refusing() as url, pytest.raises(urllib.error.URLError, match="refused"):
-        urllib.request.urlopen(url, timeout=2)
+        urllib.request.urlopen(url, timeout=HANG)
     with black_hole() as url:
         port = int(url.rpartition(":")[2])
         with pytest.raises(TimeoutError):

@@ -8,7 +8,7 @@ import datetime as dt
 import hashlib
 import os
 import socket
-import time
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,10 +36,12 @@ from headrace.policy import selection
 from headrace.policy.reputation import standing
 from headrace.sources import probes
 from headrace.sources.candidates import Candidates
+from headrace.sources.probes import BUDGET, CONNECT, FIRST_BYTE, READING
 from headrace.system.statistics import Statistics
 from headrace.upstream.client import Client
 from lib import modes, ports
 from lib.servers import RecordingServer
+from lib.waiting import HANG, until
 
 NOW = 1_800_000_000.0
 BODY = os.urandom(600_000)
@@ -340,14 +342,19 @@ def running(count: int, **more: Any) -> Iterator[list[RecordingServer]]:
         ]
 
 
-async def race(sources: Candidates, client: Client, artifact: Artifact = FILE) -> float:
-    """Race and wait for the end; give the seconds."""
-    began = time.perf_counter()
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who does not answer is found out; who does is not, however slow this machine is."""
+    monkeypatch.setattr(probes, "BUDGET", HANG)
+    for name in ("CONNECT", "FIRST_BYTE", "READING"):
+        monkeypatch.setattr(probes, name, 4.0)
+
+
+async def race(sources: Candidates, client: Client, artifact: Artifact = FILE) -> None:
+    """Race and wait for the end."""
     sources.race(artifact, BELOW)
-    assert time.perf_counter() - began < 0.05, "it delays nobody"
     await asyncio.gather(*sources._races)
     await client.aclose()
-    return time.perf_counter() - began
 
 
 def test_a_race_asks_a_few_for_the_first_part_of_the_file_and_measures_them() -> None:
@@ -428,6 +435,26 @@ def test_each_answer_of_a_race_is_judged() -> None:
         asyncio.run(main())
 
 
+def test_a_race_ends_with_its_budget_whoever_is_still_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert (BUDGET, max(CONNECT, FIRST_BYTE, READING) < BUDGET) == (2.0, True)
+    monkeypatch.setattr(probes, "BUDGET", 0.3)
+    for name in ("CONNECT", "FIRST_BYTE", "READING"):
+        monkeypatch.setattr(probes, name, 2 * HANG)
+    with running(3) as servers:
+        for server in servers:
+            server.fail(modes.SILENT)
+        mirrors = [mirror(f"m{n}", server.url, rank=n) for n, server in enumerate(servers)]
+
+        async def main() -> None:
+            client = Client({})
+            sources, _, _ = build(mirrors, client=client)
+            await race(sources, client)
+
+        asyncio.run(main())
+
+
 def test_slow_sources_are_measured_and_silent_ones_are_not_waited_for() -> None:
     with running(3) as servers:
         servers[0].fail(modes.SILENT)
@@ -437,7 +464,7 @@ def test_slow_sources_are_measured_and_silent_ones_are_not_waited_for() -> None:
         async def main() -> None:
             client = Client({})
             sources, statistics, _ = build(mirrors, client=client)
-            assert await race(sources, client) < probes.BUDGET + 0.3
+            await race(sources, client)
             silent, slow, good = known_of(statistics, mirrors)
             assert silent.paused_until > NOW
             assert slow.rtt is not None
@@ -447,12 +474,15 @@ def test_slow_sources_are_measured_and_silent_ones_are_not_waited_for() -> None:
         asyncio.run(main())
 
 
-def test_a_catalogue_of_thirty_that_cannot_be_reached_costs_next_to_nothing() -> None:
+def test_a_catalogue_of_thirty_that_cannot_be_reached_costs_next_to_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Ten refuse, ten never answer the connection, ten have no address; only the origin is there.
 
-    The first request is decided at once and the race ends in time; after it nobody dead stands
+    The first request is decided before the race is; after it nobody dead stands
     before the origin, be the file small or large.
     """
+    monkeypatch.setattr(probes, "CONNECT", 0.7)
     with contextlib.ExitStack() as stack:
         urls = [stack.enter_context(ports.refusing()) for _ in range(10)]
         urls += [stack.enter_context(ports.black_hole()) for _ in range(10)]
@@ -468,27 +498,22 @@ def test_a_catalogue_of_thirty_that_cannot_be_reached_costs_next_to_nothing() ->
             sources.report("origin", "document", bytes=5000, seconds=0.02, rtt=0.01)
             small = replace(artifact, size=900_000)
 
-            began = time.perf_counter()
             chosen = sources.choose(small, BELOW)
             sources.race(small, BELOW)
             assert [source.id for source in chosen] == ["origin"]
+            assert sources._races, "the first request does not wait for the race"
             async with client.open_range(chosen[0].url, 0, len(BODY)) as stream:
                 body = b"".join([part async for part in stream])
-            first = time.perf_counter() - began
             assert body == BODY
-            assert first < 0.5, "the first request does not wait for the race"
 
             await asyncio.gather(*sources._races)
-            assert time.perf_counter() - began < probes.BUDGET + 0.5
             known = known_of(statistics, mirrors)
             assert sum(one.paused_until > NOW for one in known) >= 24, "nearly all are found dead"
 
-            began = time.perf_counter()
             sources.race(small, BELOW)
             assert not sources._races, "the second one races nobody"
             assert ids(sources, small) == ["origin"]
             left = ids(sources, replace(artifact, size=200 << 20))
-            assert time.perf_counter() - began < 0.05
             assert left[-1] == "origin"
             # Of those that the race had no time for a few may be tried beside the origin.
             assert len(left) <= 6
@@ -503,10 +528,13 @@ def test_names_that_hang_in_the_resolver_do_not_hold_up_the_others(
 ) -> None:
     """Each name that is looked up may hang for seconds; the loop's own few threads stay free."""
     real = socket.getaddrinfo
+    released = threading.Event()
+    looked_up: list[str] = []
 
     def hanging(host: Any, *rest: Any, **more: Any) -> Any:
         if str(host).endswith(".invalid"):
-            time.sleep(1.5)
+            released.wait(HANG)
+            looked_up.append(str(host))
         return real(host, *rest, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", hanging)
@@ -522,16 +550,15 @@ def test_names_that_hang_in_the_resolver_do_not_hold_up_the_others(
 
             tasks = [asyncio.create_task(hang(number)) for number in range(40)]
             await asyncio.sleep(0.05)
-            began = time.perf_counter()
             answer = await client.fetch(f"http://localhost:{server.port}{FILE.path}")
-            assert time.perf_counter() - began < 0.6
             assert answer.body == BODY
             assert set(await asyncio.gather(*tasks)) == {Fault.UNREACHABLE}
-            # The names are looked up all the same, sixteen at a time, and then known at once.
-            await asyncio.sleep(1.0)
-            began = time.perf_counter()
+            assert not looked_up
+            # The names are looked up all the same, sixteen at a time, and then known.
+            released.set()
+            await asyncio.to_thread(until, lambda: len(looked_up) == 40)
             assert await hang(0) is Fault.UNREACHABLE
-            assert time.perf_counter() - began < 0.3
+            assert len(looked_up) == 40
             await client.aclose()
 
         asyncio.run(main())

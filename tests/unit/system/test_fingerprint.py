@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from headrace.system.fingerprint import NetworkFingerprint, fingerprint
+from lib.capabilities import lacks
 
 HEAD = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
 ARP = "IP address       HW type     Flags       HW address            Mask     Device\n"
@@ -87,6 +88,6 @@ def test_the_tables_are_not_read_for_every_question(tmp_path: Path) -> None:
     assert page() != home
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads this machine's own tables")
+@pytest.mark.skipif(sys.platform != "linux", reason=lacks("system", "reads /proc"))
 def test_this_machine_has_a_word() -> None:
     assert NetworkFingerprint()() == NetworkFingerprint()()

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
@@ -21,6 +20,7 @@ from headrace.models import Fault
 from headrace.upstream.client import Client, RangeStream, UpstreamResponse
 from lib import modes, ports
 from lib.servers import RecordingServer, Reply
+from lib.waiting import HANG
 
 DATA = os.urandom(1 << 20)
 T = TypeVar("T")
@@ -201,7 +201,10 @@ def test_each_misbehaviour_has_its_word(
 ) -> None:
     server.fail(mode)
     url = f"{server.url}/f.whl"
-    error = fault_of(lambda: read(url, 10, 500_000, first_byte_timeout=0.5, gap_timeout=0.5))
+    # Only who is to be found out by waiting is waited for.
+    first = 0.5 if fault is Fault.SILENT else HANG
+    gap = 0.5 if fault is Fault.STALLED else HANG
+    error = fault_of(lambda: read(url, 10, 500_000, first_byte_timeout=first, gap_timeout=gap))
     assert error.fault is fault
     if mode.retry_after:
         assert error.retry_after == 7.0
@@ -212,20 +215,16 @@ def test_a_page_may_be_cut_or_silent_too(server: RecordingServer) -> None:
     assert fault_of(lambda: use(lambda c: c.fetch(f"{server.url}/page"))).fault is Fault.CUT
     server.heal()
     server.fail(modes.SILENT, "/page")
-    began = time.monotonic()
     error = fault_of(lambda: use(lambda c: c.fetch(f"{server.url}/page", deadline=0.3)))
     assert error.fault is Fault.SILENT
-    assert time.monotonic() - began < 2.0
 
 
 def test_nobody_there_is_told_apart() -> None:
     with ports.refusing() as url:
         assert fault_of(lambda: read(f"{url}/f.whl")).fault is Fault.REFUSED
     with ports.black_hole() as url:
-        began = time.monotonic()
         error = fault_of(lambda: read(f"{url}/f.whl", connect_timeout=0.3))
         assert error.fault is Fault.SILENT
-        assert time.monotonic() - began < 2.0
     error = fault_of(lambda: read("http://no-such-host.invalid/f.whl"))
     assert error.fault is Fault.UNREACHABLE
     assert "no-such-host.invalid" in str(error)

@@ -8,7 +8,6 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,9 @@ import pytest
 from headrace.upstream.client import Client
 from headrace.upstream.http2_pool import LANES, STREAMS, Http2Pool
 from lib import ports
+from lib.capabilities import lacks
 from lib.certificates import authority
+from lib.waiting import until
 
 DATA = os.urandom(1 << 20)
 
@@ -27,7 +28,7 @@ def nginx(tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Give the base URL of an nginx that speaks both, and the environment that trusts it."""
     program = shutil.which("nginx")
     if program is None:
-        pytest.skip("needs nginx")
+        pytest.skip(lacks("programs", "nginx is not installed here"))
     company = authority(tmp_path / "company")
     port = ports.free_port()
     (tmp_path / "www").mkdir()
@@ -53,15 +54,15 @@ def nginx(tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     )
     process = subprocess.Popen([program, "-c", str(tmp_path / "nginx.conf"), "-p", str(tmp_path)])
     try:
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert process.poll() is None, (tmp_path / "error.log").read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+
+        def listens() -> bool:
+            assert process.poll() is None, (tmp_path / "error.log").read_text()
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", port)).close()
+                return True
+            return False
+
+        until(listens)
         yield f"https://127.0.0.1:{port}", {"SSL_CERT_FILE": str(company.certificate)}
     finally:
         process.terminate()

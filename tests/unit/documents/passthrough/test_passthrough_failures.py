@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -74,9 +73,7 @@ def test_copy_stands_in_for_an_origin_that_fails_and_says_so(
         origin.close()
     else:
         origin.fail(modes.status(502) if how == "5xx" else modes.SILENT)
-    began = time.monotonic()
     told = gate.get(PACKED, method, Cache_Control="no-cache")
-    assert time.monotonic() - began < 7
     assert told.status == 200
     assert told.body == (BODY if method == "GET" else b"")
     assert told.headers["content-length"] == str(len(BODY))
@@ -85,13 +82,11 @@ def test_copy_stands_in_for_an_origin_that_fails_and_says_so(
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_without_a_copy_it_is_the_origins_to_give_within_ten_seconds(
+def test_without_a_copy_it_is_the_origins_to_give_while_it_is_silent(
     gate: ChannelApp, origin: RecordingServer, method: str
 ) -> None:
     origin.fail(modes.SILENT)
-    began = time.monotonic()
     told = gate.get(PACKED, method)
-    assert time.monotonic() - began < 10
     assert (told.status, told.headers["location"]) == (302, origin.url + PACKED)
 
 

@@ -16,6 +16,7 @@ from lib import modes
 from lib.conda.channel_app import ChannelApp
 from lib.conda.channel_documents import PACKED, body_of
 from lib.servers import RecordingServer, Reply
+from lib.waiting import until
 
 MB = 1 << 20
 BODY = body_of(6 * MB, "one")
@@ -73,8 +74,7 @@ def test_parts_of_two_versions_are_never_one_document(
     newer = body_of(6 * MB, "two")
 
     def change() -> None:
-        while sum(seen.sent for seen in origin.seen) < 2 * MB:
-            time.sleep(0.01)
+        until(lambda: sum(seen.sent for seen in origin.seen) >= 2 * MB)
         origin.content[PACKED] = newer
 
     thread = threading.Thread(target=change)

@@ -16,6 +16,7 @@ from headrace_docker.config_files import docker_config
 from headrace_docker.config_files.docker_config import RECORD
 from headrace_docker.credentials.logins import login
 from headrace_docker.engines.credential_helper import LoginsActivation
+from lib.capabilities import lacks
 from lib.engines.machine import Engines, edits_of, put, read, round_trip
 from lib.places import GATEWAY, place
 
@@ -124,7 +125,7 @@ def auths(**entries: str) -> str:
 
 def helper(home: Path, name: str, user: str, secret: str) -> None:
     if os.name == "nt":
-        pytest.skip("the stand-in helper is a shell script")
+        pytest.skip(lacks("system", "a helper that is a shell script"))
     told = json.dumps({"ServerURL": "x", "Username": user, "Secret": secret})
     path = home / f"docker-credential-{name}"
     path.write_text(

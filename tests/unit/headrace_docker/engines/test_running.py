@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from headrace_docker.engines import running as engines
+from lib.capabilities import lacks
 from lib.engines.machine import daemon
 from lib.engines.small_daemon import NAME, running
 from lib.places import place
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason=lacks("system", "reads /proc"))
 
 
 def test_a_daemon_is_found_with_its_arguments_and_where_it_runs(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 from headrace.interface.hookspecs import Place, Scope
 from headrace.variants.hosts import Accelerator, Host
 from headrace_docker.gpu.container_toolkit import check
+from lib.capabilities import lacks
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the toolkit is Linux's")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason=lacks("system", "Linux's toolkit"))
 
 GPU = Host((Accelerator("nvidia", "NVIDIA A100", (8, 0)),), "550.54.15")
 

@@ -8,6 +8,7 @@ from packaging.markers import default_environment
 
 from headrace_pip.index import environment
 from headrace_pip.index.environment import Environment
+from lib.capabilities import NO_PIP
 
 
 def agent(tool: str = "pip/26.3", /, **changes: object) -> str:
@@ -43,7 +44,7 @@ def test_pips_own_words_are_read() -> None:
 
 
 def test_the_pip_that_is_installed_here_is_read_and_tagged_as_it_tags_itself() -> None:
-    session = pytest.importorskip("pip._internal.network.session")
+    session = pytest.importorskip("pip._internal.network.session", reason=NO_PIP)
     where = read(session.user_agent())
     markers = environment.markers(where)
     truth = default_environment()

@@ -15,6 +15,8 @@ import pytest
 from headrace.models import Document, Origin, Request, ServeArtifact, ServeDocument
 from headrace_pip.index import paths
 from headrace_pip.index.ecosystem import PythonEcosystem
+from lib.capabilities import NO_PIP, lacks
+from lib.waiting import HANG
 
 pytestmark = pytest.mark.network
 
@@ -28,7 +30,7 @@ AGENT = (
 
 
 def index() -> str:
-    models = pytest.importorskip("pip._internal.models.index")
+    models = pytest.importorskip("pip._internal.models.index", reason=NO_PIP)
     url: str = os.environ.get("PIP_INDEX_URL") or models.PyPI.simple_url
     return url.rstrip("/")
 
@@ -37,10 +39,10 @@ def index() -> str:
 def fetch(url: str, accept: str = "*/*") -> tuple[str, str, bytes]:
     request = urllib.request.Request(url, headers={"Accept": accept})
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=HANG) as answer:
             return answer.url, answer.headers.get("content-type", ""), answer.read()
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        pytest.skip(f"the index that pip uses is not reachable here: {error}")
+        pytest.skip(lacks("index", f"that of pip is not reachable here: {error}"))
 
 
 def world() -> PythonEcosystem:
@@ -56,7 +58,7 @@ def page(project: str, form: str) -> tuple[PythonEcosystem, ServeDocument, Docum
 
 
 def as_pip_reads(body: bytes, content_type: str, url: str) -> list[dict[str, Any]]:
-    collector = pytest.importorskip("pip._internal.index.collector")
+    collector = pytest.importorskip("pip._internal.index.collector", reason=NO_PIP)
     content = collector.IndexContent(body, content_type, None, url, cache_link_parsing=False)
     return [
         {

@@ -15,6 +15,7 @@ from headrace_pip.tools import origins as origins_module
 from headrace_pip.tools import pip_config, pip_text
 from headrace_pip.tools.ini_lines import strip_blocks
 from headrace_pip.tools.pip import PipActivation
+from lib.capabilities import lacks
 from lib.places import GATEWAY, INDEX, place, reader
 
 LOCK = "https://index.example/simple/"
@@ -259,7 +260,7 @@ def test_whoever_had_a_catalogue_mirror_means_the_official_index(tmp_path: Path)
         if page:
             break
     else:
-        pytest.skip("the catalogue has no mirror with pages")
+        pytest.skip(lacks("catalogue", "no mirror with pages"))
     index = page.removesuffix("/").removesuffix("/x")
     put(tmp_path / "home/.config/pip/pip.conf", f"[global]\nindex-url = {index}\n")
     found, variants = PipActivation().discover(place(tmp_path), reader)

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from lib.capabilities import lacks
 from lib.gpu.hosts import Box, Libraries, compiler
 
 
 @pytest.fixture(scope="session")
 def fakes(tmp_path_factory: pytest.TempPathFactory) -> Libraries:
     if sys.platform != "linux":
-        pytest.skip("the loader's path is Linux's")
+        pytest.skip(lacks("system", "the loader's path is Linux's"))
     if compiler() is None:
-        pytest.skip("there is no C compiler (cc) to make the fake libraries with")
+        pytest.skip(lacks("programs", "no C compiler (cc) for the fake libraries"))
     return Libraries.compiled(tmp_path_factory.mktemp("libraries"))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from headrace.system.accelerators.detection import detect
@@ -171,11 +169,9 @@ def test_a_job_that_was_given_none_of_the_hosts_gpus_is_unreadable(nvml: Box) ->
     assert "ask for one" in host.notes[-1]
 
 
-def test_an_nvml_that_hangs_costs_its_limit_and_the_kernel_tells_the_driver(nvml: Box) -> None:
+def test_an_nvml_that_hangs_is_left_and_the_kernel_tells_the_driver(nvml: Box) -> None:
     nvml.timeout = 1.0
-    begun = time.monotonic()
-    host = detect(nvml.see(FAKE_NVML_SLEEP_Init="60000"))
-    assert time.monotonic() - begun < 10
+    host = detect(nvml.see(FAKE_NVML_SLEEP_Init="6000000"))
     assert said(host, "nvml") == "no answer within 1 s"
     assert host.driver == "580.95.05"
     assert capabilities(host) == [None, None]

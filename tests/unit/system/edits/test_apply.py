@@ -12,12 +12,13 @@ import pytest
 from headrace.cli.context import Context
 from headrace.interface.hookspecs import FileEdit, Reload, ReloadCheck
 from headrace.system.edits import apply
+from lib.capabilities import lacks
 from lib.engines.small_daemon import NAME, Small, running
 from lib.times import Times
 
 URL = "http://127.0.0.1:17223"
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason=lacks("system", "reads /proc"))
 
 
 def context_of(folder: Path) -> Context:

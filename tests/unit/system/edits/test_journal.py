@@ -13,6 +13,7 @@ from headrace.interface.hookspecs import FileEdit
 from headrace.system.edits.file_step import read_file
 from headrace.system.edits.journal import Journal
 from headrace.system.edits.three_way import diff
+from lib.capabilities import lacks
 
 ROOT = os.geteuid() == 0
 
@@ -77,7 +78,7 @@ def test_mode_and_owner_are_kept(tmp_path: Path, journal: Journal) -> None:
     assert mode(path) == 0o640
 
 
-@pytest.mark.skipif(not ROOT, reason="needs root")
+@pytest.mark.skipif(not ROOT, reason=lacks("root", "files of other accounts"))
 def test_what_root_makes_in_a_home_belongs_to_its_owner(tmp_path: Path, journal: Journal) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -208,7 +209,7 @@ def test_all_or_nothing(tmp_path: Path, journal: Journal) -> None:
     assert journal.entries() == ()
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason=lacks("system", "/dev/full"))
 def test_a_journal_that_cannot_be_written_stops_everything(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "file" / "journal")
     (tmp_path / "file").write_bytes(b"")

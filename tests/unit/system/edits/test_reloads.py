@@ -13,12 +13,14 @@ from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, Reload, ReloadCheck
 from headrace.system.edits import reloads
 from headrace.system.edits.journal import Journal
+from lib.capabilities import lacks
 from lib.engines.small_daemon import NAME, Small, running
 from lib.times import Times
+from lib.waiting import HANG
 
 URL = "http://127.0.0.1:17223"
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason=lacks("system", "reads /proc"))
 
 
 def reload_of(small: Small) -> Reload:
@@ -56,7 +58,7 @@ def test_a_pid_file_that_names_somebody_else_does_no_harm(tmp_path: Path) -> Non
         assert other.poll() is None
     finally:
         other.terminate()
-        other.wait(10)
+        other.wait(HANG)
 
 
 @pytest.mark.parametrize("content", [None, "", "x", "999999999"])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lib.holders import Hold, Running, living
+from lib.holders import Hold, Running, none_left
 
 
 @pytest.fixture
@@ -23,7 +22,4 @@ def hold(tmp_path: Path) -> Iterator[Hold]:
             return running
 
         yield start
-    deadline = time.monotonic() + 5
-    while left := living(str(tmp_path)):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.02)
+    none_left(str(tmp_path))

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from lib.capabilities import lacks
+from lib.waiting import HANG
+
 PROGRAM = """
 import hashlib, os, subprocess, sys
 from pathlib import Path
@@ -86,12 +89,14 @@ print("done")
 @pytest.mark.root
 @pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("unshare") is None,
-    reason="needs root and a mount namespace",
+    reason=lacks("root", "a disk of a few megabytes is mounted"),
 )
 def test_a_full_disk_gives_up_old_files_first_and_is_said_clearly(tmp_path: Path) -> None:
     env = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
     command = ["unshare", "--mount", sys.executable, "-c", PROGRAM, str(tmp_path)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=HANG, check=False
+    )
     if "unshare failed" in done.stderr or "mount:" in done.stderr:
-        pytest.skip(f"no mount namespace here: {done.stderr.strip()}")
+        pytest.skip(lacks("root", f"no mount namespace here: {done.stderr.strip()}"))
     assert done.stdout == "done\n", done.stderr

@@ -17,6 +17,7 @@ import pytest
 from headrace.models import Digest
 from headrace.system.storage import store as store_module
 from headrace.system.storage.store import Store
+from lib.capabilities import lacks
 
 KILLS = 40
 KEYS = 6
@@ -87,13 +88,14 @@ def check(root: Path) -> int:
     return len(whole)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_a_killed_process_leaves_only_true_files_and_true_maps(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason=lacks("system", "SIGKILL"))
+@pytest.mark.parametrize("kills", [KILLS, pytest.param(10 * KILLS, marks=pytest.mark.nightly)])
+def test_a_killed_process_leaves_only_true_files_and_true_maps(tmp_path: Path, kills: int) -> None:
     chance = random.Random(20)
     env = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
     seen = 0
     resumed = 0
-    for number in range(KILLS):
+    for number in range(kills):
         command = [sys.executable, "-c", WORKER, str(tmp_path), str(number), str(KEYS)]
         with subprocess.Popen(command, env=env, stdout=subprocess.PIPE) as worker:
             assert worker.stdout is not None
@@ -102,8 +104,8 @@ def test_a_killed_process_leaves_only_true_files_and_true_maps(tmp_path: Path) -
             worker.send_signal(signal.SIGKILL)
         seen += check(tmp_path)
         resumed += len(list(tmp_path.glob("partial/*.map")))
-    assert seen > KILLS, "it committed between the kills"
-    assert resumed > KILLS / 4, "it was killed in the middle, too"
+    assert seen > kills, "it committed between the kills"
+    assert resumed > kills / 4, "it was killed in the middle, too"
 
     # And in the end nothing stays that nobody comes back for.
     later = Store(tmp_path, limit=1 << 30, reserve=0.0, clock=lambda: time.time() + 1e7)

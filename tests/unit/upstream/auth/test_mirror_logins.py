@@ -22,6 +22,7 @@ from lib import wheels
 from lib.app import App, mirror
 from lib.index import Index
 from lib.servers import RecordingServer
+from lib.waiting import HANG
 
 THING = wheels.wheel("thing", "1.0", size=12_000_000)
 RIGHT = Credential("robot", "right")
@@ -42,7 +43,7 @@ class Vault:
         self.asked.append(mirror.id)
         self.began.set()
         if self.locked is not None:
-            self.locked.wait(20)
+            self.locked.wait(HANG)
         return self.known
 
     @hookimpl

@@ -15,9 +15,12 @@ from headrace.interface.hookspecs import Scope
 from headrace.system.service.managers import systemd
 from headrace.system.service.managers.spec import ServiceSpec, task
 from headrace.system.service.managers.systemd import Systemd
+from lib.capabilities import lacks
 
 ANALYZE = shutil.which("systemd-analyze")
-needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not here")
+needs_systemd = pytest.mark.skipif(
+    ANALYZE is None, reason=lacks("programs", "no systemd-analyze here")
+)
 
 
 def no_file(_: Path) -> None:
