@@ -195,6 +195,36 @@ def test_rates_hold_for_a_response_and_for_the_link(server: RecordingServer) -> 
     assert time.monotonic() - started >= 0.35
 
 
+@pytest.mark.parametrize("at", [0, 500])
+def test_what_is_held_goes_on_when_the_test_says_so(server: RecordingServer, at: int) -> None:
+    released = threading.Event()
+    server.fail(modes.held(released, at=at))
+    told: list[bytes] = []
+    thread = threading.Thread(target=lambda: told.append(get(server)[2]))
+    thread.start()
+    until(lambda: server.bytes_sent() == at and server.seen)
+    assert told == []
+    released.set()
+    thread.join()
+    assert told == [BODY]
+
+
+def test_requests_that_are_under_way_at_the_same_time_are_counted(server: RecordingServer) -> None:
+    get(server)
+    get(server)
+    assert server.at_once() == 1
+    released = threading.Event()
+    server.fail(modes.held(released))
+    threads = [threading.Thread(target=get, args=(server,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(server.seen) == 5)
+    released.set()
+    for thread in threads:
+        thread.join()
+    assert server.at_once() == 3
+
+
 def test_functions_see_path_and_headers() -> None:
     def echo(path: str, headers: Mapping[str, str]) -> Reply:
         return Reply(f"{path} {headers['accept']}".encode(), 200, "text/plain")
