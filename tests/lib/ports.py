@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 from collections.abc import Iterator
 
+#: Below the ports that systems give to connections (32768 on Linux, 49152 elsewhere), above those
+#: of services, and without the gateway's own: what is free here stays free until it is used.
+_RANGE = range(18_000, 32_000)
+_given: set[int] = set()
+
 
 def free_port() -> int:
-    """Give a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Give a port that nobody listens on now and that is given to nobody else."""
+    chance = random.SystemRandom()
+    while True:
+        port = chance.choice(_RANGE)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from typing import Self
 
 from lib.answers import NOT_FOUND, Answering, Gone, Handler, Reply, Seen
 from lib.modes import OK, Mode, Rule
+from lib.ports import free_port
 
 __all__ = ["NOT_FOUND", "Handler", "Listener", "RecordingServer", "Reply", "Seen"]
 
@@ -70,7 +71,8 @@ class RecordingServer:
     def start(self) -> Self:
         """Listen, and answer in threads."""
         self.closing.clear()
-        self._server = Listener((self._host, self._port), self)
+        # One that stays free while the server is closed, for it may come back.
+        self._server = Listener((self._host, self._port or free_port()), self)
         self._port = self._server.server_address[1]
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), name=f"{self.name}-accept"
