@@ -6,11 +6,17 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from lib.capabilities import capability_of, summary
 
 #: Container engines are large, and few at a time are quicker than many.
 ENGINES = Path(__file__).parent / "contract" / "docker"
+
+
+# How long an example takes is the machine's business.
+settings.register_profile("gate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gate")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib.waiting import HANG
-
 __all__ = ["NAME", "Small", "running"]
 
 NAME = "smalld"
@@ -70,7 +68,7 @@ def running(folder: Path, *, refuses: str = "", clings: bool = False) -> Iterato
         yield Small(config, path, pid_file, process)
     finally:
         process.terminate()
-        process.wait(HANG)
+        process.wait()
 
 
 def main(config: str, path: str, refuses: str, clings: str) -> None:

@@ -22,8 +22,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from lib.waiting import HANG
-
 __all__ = ["Options"]
 
 _NAME = re.compile(r"/v2/(?P<name>.+)/(?:manifests|blobs|tags|referrers)/")
@@ -130,7 +128,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             yield part
 
     def _pass_on(self) -> None:
-        behind = http.client.HTTPConnection("127.0.0.1", self.options.upstream, timeout=HANG)
+        behind = http.client.HTTPConnection("127.0.0.1", self.options.upstream)
         kept = {k: v for k, v in self.headers.items() if k.lower() not in _HOP and k != "Accept"}
         # Engines send one line for each type that they take; what is behind reads them all.
         if accepts := self.headers.get_all("Accept"):

@@ -245,7 +245,7 @@ def test_many_clients_of_one_file_are_one_download(
     for thread in threads:
         thread.join()
     assert [each.body == LARGE.data for each in told] == [True] * 6
-    assert origin.bytes_sent(path) < 1.2 * len(LARGE.data)
+    assert origin.bytes_sent(path) == len(LARGE.data)
 
 
 def test_file_that_no_source_gives_is_the_origins_to_refuse(
