@@ -142,7 +142,14 @@ def test_connection_made_while_no_worker_lives_is_answered(keep: START) -> None:
     assert kept.gateway.get("/simple/large/")[0] == 200
     for _ in range(2):
         os.kill(kept.worker(), signal.SIGKILL)
-        assert kept.gateway.get("/simple/large/")[0] == 200
+
+        def is_served() -> bool:
+            # A worker that takes long to start is stood in for by a redirect; nothing else is.
+            status = kept.gateway.get("/simple/large/")[0]
+            assert status in (200, 302)
+            return status == 200
+
+        until(is_served, kept.gateway.told)
 
 
 def test_reload_replaces_the_worker_and_the_running_download_ends_well(
@@ -229,7 +236,7 @@ def test_worker_sleeps_when_nobody_asks_and_wakes_when_somebody_does(keep: START
         kept.gateway.process = subprocess.Popen(words, stdout=log, stderr=log, env=kept.gateway.env)
     worker = kept.worker()
     until(lambda: not Path(f"/proc/{worker}").exists(), kept.gateway.told)
-    assert len(kept.lock.read_text("ascii").splitlines()) == 1
+    until(lambda: len(kept.lock.read_text("ascii").splitlines()) == 1, kept.gateway.told)
     assert kept.gateway.get("/healthz")[0] == 200
     assert kept.worker() != worker
 
