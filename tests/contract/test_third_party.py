@@ -22,6 +22,7 @@ import pytest
 
 from headrace.interface import hookspecs
 from lib import acme_headrace, wheels
+from lib.capabilities import lacks
 from lib.gateway import Gateway, TestMirror
 from lib.gpu.torch_family import family
 from lib.index import JSON, Index
@@ -53,7 +54,7 @@ def test_the_plugin_has_every_hook() -> None:
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the plugin's wheel into an environment that has headrace, and give its Python."""
     if not any(e.name == "pip" for e in importlib.metadata.entry_points(group="headrace")):
-        pytest.skip("headrace itself is not installed here (pip install -e .), so no plugin is")
+        pytest.skip(lacks("packages", "headrace itself is not installed, so no plugin is"))
     folder = tmp_path_factory.mktemp("acme")
     here = folder / "environment"
     venv.create(here, with_pip=False)

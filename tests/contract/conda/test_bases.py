@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lib.capabilities import lacks
 from lib.clients import UnavailableError
 from lib.conda import from_index
 from lib.ports import refusing
@@ -38,7 +39,7 @@ def test_conda_of_the_index_is_whole_and_has_its_own_name() -> None:
     try:
         base = from_index.base()
     except UnavailableError as error:
-        pytest.skip(str(error))
+        pytest.skip(lacks("conda", str(error)))
     done = subprocess.run(
         [base / "bin" / "python", "-c", _LOADED], capture_output=True, text=True, check=True
     )
