@@ -218,7 +218,9 @@ class Documents:
         self._failed.forget(plan.key)
         self._missing.forget(plan.key)
         self._remember(plan.key, document, version)
-        if not forbids_storing(document.headers):
+        if forbids_storing(document.headers):  # nor what was kept before the origin said so
+            await asyncio.to_thread(self._pages.forget, plan.key)
+        else:
             await asyncio.to_thread(self._keep, plan.key, document)
         return document
 
@@ -266,11 +268,19 @@ class Documents:
         )
         life = freshness_lifetime(answer.headers)
         if answer.status == 304 and before is not None:
-            again = life if "cache-control" in answer.headers else before.max_age
+            again, kept = before.max_age, dict(before.headers)
+            if (
+                "cache-control" in answer.headers
+            ):  # what a 304 says of caches counts from now on (RFC 9111 section 4.3.4)
+                again = life
+                kept.pop("cache-control", None)
+            if forbids_storing(answer.headers):
+                kept["cache-control"] = "no-store"
             return replace(
                 before,
                 fetched_at=self._clock(),
                 max_age=again,
+                headers=kept,
                 private=before.private or self._origin.is_private(plan.origin),
             )
         kept = storable_headers(answer.headers)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from headrace.errors import StoreError
+from headrace.http.caching import forbids_storing
 from headrace.interface.ecosystems import Ecosystem, ServesDocuments
 from headrace.models import Document, Response, ServeDocument
 from headrace.policy.lru import LRUCache
@@ -116,7 +117,8 @@ class Renderings:
         if kept is not None and (rendered := _decode(kept)) is not None:
             return rendered
         rendered = _rendered(_rewritten(ecosystem, document, form, plan))
-        if document.supplied_by is None and not document.stale:
+        own = document.supplied_by is None and not forbids_storing(document.headers)
+        if own and not document.stale:
             # A full disk costs the next start some milliseconds, and nothing now.
             with contextlib.suppress(StoreError):
                 self._pages.keep_rendered(plan.key, form, version, _encode(rendered))

@@ -243,6 +243,42 @@ def test_page_survives_a_restart(tmp_path: Path, url: str, server: RecordingServ
     assert server.requests(PAGE) == []
 
 
+def kept_pages(root: Path) -> list[Path]:
+    """What of pages lies on the disk, rewritten ones among them."""
+    return [path for path in (root / "cache" / "pages").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("words", ["no-store", "private, No-Store, max-age=600"])
+def test_page_that_its_origin_wants_stored_by_nobody_is_on_no_disk_in_any_form(
+    tmp_path: Path, url: str, server: RecordingServer, words: str
+) -> None:
+    server.cache_control = words
+    with App(tmp_path, url) as app:
+        assert app.page("six").status == 200
+        assert app.page("six", HTML).status == 200
+    assert kept_pages(tmp_path) == []
+    server.forget()
+    with App(tmp_path, url) as app:
+        assert app.page("six").status == 200
+    assert [seen.status for seen in server.requests(PAGE)] == [200]
+
+
+def test_page_that_was_kept_leaves_the_disk_when_its_origin_says_no_store(
+    tmp_path: Path, url: str, server: RecordingServer
+) -> None:
+    with App(tmp_path, url) as app:
+        app.page("six")
+        assert kept_pages(tmp_path)
+        server.cache_control = "no-store"
+        assert app.page("six", Cache_Control="no-cache").status == 200
+        assert [seen.status for seen in server.requests(PAGE)] == [200, 304]
+        assert kept_pages(tmp_path) == []
+        server.cache_control = "max-age=600"
+        app.page("six", Cache_Control="no-cache")
+        assert [seen.status for seen in server.requests(PAGE)] == [200, 304, 304]
+        assert kept_pages(tmp_path), "and comes back when it no longer says so"
+
+
 def test_full_disk_for_pages_costs_nothing_but_the_keeping(tmp_path: Path, url: str) -> None:
     (tmp_path / "cache").mkdir(parents=True)
     (tmp_path / "cache" / "pages").write_bytes(b"no folder can be made here")
