@@ -96,15 +96,17 @@ class ArtifactIndex:
         """Guess where the origin keeps a path that no page names (any more).
 
         Where the origin's URLs end in our paths, what stands before the path is the same for all.
+        The URL is for clients: without a secret.
         """
         if plan.url is not None:
-            return plan.url
+            return for_files(plan.url)
         read = self._read.get(plan.named_by.key) if plan.named_by else None
         for artifact in read.artifacts.values() if read else ():
             if artifact.provisional is None:
                 path = quote(artifact.path)
-                if artifact.url.endswith(path):
-                    return artifact.url.removesuffix(path) + quote(plan.path)
+                url = for_files(artifact.url)
+                if url.endswith(path):
+                    return url.removesuffix(path) + quote(plan.path)
                 break
         return None
 

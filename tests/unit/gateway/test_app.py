@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import socket
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from headrace.models import (
     SourceFailed,
     TransferFinished,
 )
-from lib import wheels
+from lib import modes, wheels
 from lib.app import App, mirror
 from lib.index import JSON, Index
 from lib.servers import RecordingServer
@@ -204,6 +205,8 @@ class Odd:
         self.origins = (Origin("odd", url),)
         self.breaks: set[str] = set()
         self.planned: Plan | None = None
+        self.files = ""
+        """What stands before the names of files at the origin."""
 
     def _maybe(self, where: str) -> None:
         if where in self.breaks:
@@ -226,7 +229,8 @@ class Odd:
 
     def artifacts(self, document: Document, plan: ServeDocument) -> Iterable[Artifact]:
         self._maybe("artifacts")
-        yield Artifact("odd", "/odd/a.bin", "a.bin", f"{plan.origin.url}/a.bin", plan.origin)
+        url = f"{plan.origin.url}{self.files}/a.bin"
+        yield Artifact("odd", "/odd/a.bin", "a.bin", url, plan.origin)
 
     def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:
         self._maybe("locate")
@@ -312,3 +316,83 @@ def test_file_without_a_digest_comes_from_the_origin_and_is_not_immutable(
         told = app.ask("/odd/a.bin")
     assert told.body == b"an artifact"
     assert told.headers["cache-control"] == "no-cache"
+
+
+# ------------------------------------------------------------------ what a redirect shows
+
+
+def _fails(origin: RecordingServer, odd: Odd, how: str) -> str:
+    """Arrange one way back to the origin; return the path to ask for."""
+    url, place = odd.origins[0].url, odd.origins[0]
+    document = ServeDocument(place, f"{url}/page#here", "*/*", "odd")
+    if how == "page":
+        origin.fail(modes.status(503))
+    elif how in ("passed on, refused", "passed on, no disk"):
+        odd.planned = replace(document, magic=(b"a",))
+        if how == "passed on, refused":
+            origin.fail(modes.status(403))
+    elif how == "passed through":
+        odd.planned = PassThrough(place, f"{url}/page#here")
+    elif how == "passed through, private":
+        odd.origins = (replace(place, private=True),)
+        odd.planned = PassThrough(odd.origins[0], f"{url}/page#here")
+        origin.close()
+    elif how == "bug behind a page":
+        odd.breaks.add("form")
+    elif how == "file":
+        origin.fail(modes.status(503), "/odd/a.bin")
+        return "/odd/a.bin"
+    elif how == "file, by its own word":
+        odd.planned = ServeArtifact("/odd/b.bin", document, url=f"{url}/b.bin#here")
+        return "/odd/b.bin"
+    elif how == "file, beside others":
+        return "/odd/b.bin"
+    return "/odd/page"
+
+
+@pytest.mark.parametrize(
+    ("how", "location"),
+    [
+        ("page", "/page"),
+        ("passed on, refused", "/page"),
+        ("passed on, no disk", "/page"),
+        ("passed through", "/page"),
+        ("passed through, private", "/page"),
+        ("bug behind a page", "/page"),
+        ("file", "/odd/a.bin"),
+        ("file, by its own word", "/b.bin"),
+        ("file, beside others", "/odd/b.bin"),
+    ],
+)
+def test_no_way_back_to_the_origin_shows_a_secret(
+    tmp_path: Path, origin: RecordingServer, how: str, location: str
+) -> None:
+    """A URL that an ecosystem plans may hold a password; a client prints and logs what it gets."""
+    origin.content |= {"/page": b"a page", "/odd/a.bin": b"an artifact"}
+    odd = Odd(origin.url.replace("//", "//me:hunter2@"))
+    odd.files = "/odd"
+    path = _fails(origin, odd, how)
+    if how == "passed on, no disk":
+        (tmp_path / "cache").mkdir(parents=True)
+        (tmp_path / "cache" / "copies").write_bytes(b"no folder can be made here")
+    with App(tmp_path, *odd.origins, plugins=[OddPlugin(odd)]) as app:
+        told = app.ask(path)
+    assert (told.status, told.headers["location"]) == (302, origin.url + location)
+    assert b"hunter2" not in told.body
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_bug_behind_a_file_shows_no_secret_either(
+    tmp_path: Path,
+    origin: RecordingServer,
+    known: bool,  # noqa: FBT001 - a table
+) -> None:
+    origin.content |= {"/page": b"a page", "/odd/a.bin": b"an artifact"}
+    odd = Odd(origin.url.replace("//", "//me:hunter2@"))
+    odd.files = "/odd"
+    with App(tmp_path, *odd.origins, plugins=[OddPlugin(odd)]) as app:
+        assert app.ask("/odd/a.bin").body == b"an artifact"
+        odd.breaks.add("form")
+        told = app.ask("/odd/a.bin" if known else "/odd/b.bin")
+    where = "/odd/a.bin" if known else "/odd/b.bin"
+    assert (told.status, told.headers["location"]) == (302, origin.url + where)
