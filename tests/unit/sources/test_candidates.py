@@ -160,6 +160,46 @@ def test_these_come_from_the_origin_alone_whatever_a_plugin_says(artifact: Artif
     assert ids(sources, artifact) == ["origin"]
 
 
+@pytest.mark.parametrize(
+    ("near", "artifact", "asked"),
+    [
+        (A, FILE, True),
+        (A, replace(FILE, mirrored=False), True),
+        (replace(A, login=True), FILE, False),
+        (A, replace(FILE, origin=replace(ORIGIN, private=True)), False),
+        (A, replace(FILE, digest=None), False),
+        (replace(A, layout="other"), FILE, False),
+    ],
+    ids=["public", "most lack it", "wants a login", "private", "no digest", "another layout"],
+)
+def test_nobody_is_asked_beside_the_origin_who_may_not_hear_of_it(
+    near: Mirror,
+    artifact: Artifact,
+    asked: bool,  # noqa: FBT001 - a table
+) -> None:
+    sources, statistics, _ = build([near, B])
+    for source, rtt in (("a", 0.01), ("b", 0.4), ("origin", 0.5)):
+        statistics.observe(source, "wheel", network="home", bytes=9, seconds=rtt, rtt=rtt)
+    place = ("a", "https://a.example/packages/f.whl") if asked else None
+    assert sources.hedge_mirror(artifact, BELOW) == place
+
+
+@pytest.mark.parametrize("far", ["the mirror", "the mirror's pause", "the mirror lacks it"])
+def test_nobody_is_asked_beside_the_origin_for_nothing(far: str) -> None:
+    sources, statistics, clock = build([A])
+    near = 0.4 if far == "the mirror" else 0.01
+    for source, rtt in (("a", near), ("origin", 0.5)):
+        statistics.observe(source, "wheel", network="home", bytes=9, seconds=rtt, rtt=rtt)
+    if far == "the mirror's pause":
+        sources.report("a", "wheel", fault=Fault.RATE_LIMITED)
+    elif far == "the mirror lacks it":
+        sources.report("a", "wheel", fault=Fault.MISSING, path=FILE.path)
+    assert sources.hedge_mirror(FILE, BELOW) is None
+    if far == "the mirror's pause":
+        clock.now += 40
+        assert sources.hedge_mirror(FILE, BELOW) is not None
+
+
 def test_a_plugins_order_wins_among_those_that_may_be_asked() -> None:
     class Order:
         @hookimpl

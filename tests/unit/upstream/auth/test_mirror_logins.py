@@ -7,6 +7,7 @@ import base64
 import datetime as dt
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from headrace.interface.hookspecs import hookimpl
 from headrace.interface.manager import Plugins
 from headrace.models import Credential, Mirror, Origin
 from headrace.policy.trust import may_supply_document
-from headrace.upstream.auth.mirror_logins import MirrorLogins
+from headrace.upstream.auth.mirror_logins import LIFETIME, MirrorLogins
 from lib import wheels
 from lib.app import App, mirror
 from lib.index import Index
@@ -132,6 +133,94 @@ def test_login_that_comes_late_is_there_for_the_next_request_and_is_waited_for_o
 def test_wrong_login_costs_nobody_the_file(tmp_path: Path, lab: Lab) -> None:
     assert lab.fetch(tmp_path, Vault(Credential("robot", "wrong"))) == THING.data
     assert {seen.status for seen in lab.closed.seen} <= {401}
+
+
+@pytest.mark.parametrize(
+    ("source", "url", "shown"),
+    [
+        ("closed", "https://closed.example:8443/pypi/packages/a.whl", True),
+        ("closed", "https://CLOSED.example.:8443/elsewhere", True),
+        ("closed", "https://open.example/pypi/packages/a.whl", False),
+        ("closed", "https://closed.example/pypi/packages/a.whl", False),
+        ("closed", "http://closed.example:8443/pypi/packages/a.whl", False),
+        ("closed", "https://closed.example:8443@open.example/a.whl", False),
+        ("closed", "https://closed.example:8443/pypi/../a.whl", False),
+        ("open", "https://open.example/pypi/packages/a.whl", False),
+        ("open", "https://closed.example:8443/pypi/packages/a.whl", False),
+        ("nobody", "https://closed.example:8443/pypi/packages/a.whl", False),
+    ],
+)
+def test_login_goes_to_urls_of_its_own_mirror_and_to_no_other(
+    source: str,
+    url: str,
+    shown: bool,  # noqa: FBT001 - a table
+) -> None:
+    """A mirror's layout, or a plugin's, may lead to another host than the mirror's own."""
+    mirrors = [
+        mirror("closed", "https://closed.example:8443/pypi", login=True),
+        mirror("open", "https://open.example/pypi"),
+    ]
+
+    async def ask() -> dict[str, str]:
+        logins = MirrorLogins(Plugins([Vault(RIGHT)], entry_points=False), mirrors)
+        await logins.load("python")
+        assert all(logins.may_be_asked(each) for each in mirrors)
+        return logins.headers(source, url)
+
+    assert asyncio.run(ask()) == ({"authorization": SHOWN} if shown else {})
+
+
+def test_login_is_looked_up_for_the_mirrors_in_question_and_again_after_its_time() -> None:
+    now = 0.0
+    vault = Vault(RIGHT)
+    mirrors = [
+        mirror("wheels", "https://wheels.example", login=True),
+        replace(mirror("images", "https://images.example", login=True), ecosystem="docker"),
+    ]
+    images = "https://images.example/v2/"
+
+    async def ask() -> None:
+        nonlocal now
+        plugins = Plugins([vault], entry_points=False)
+        logins = MirrorLogins(plugins, mirrors, clock=lambda: now)
+        await logins.load("python")
+        assert vault.asked == ["wheels"]
+        assert logins.headers("images", images) == {}
+        now = LIFETIME - 1
+        await logins.load("python")
+        assert vault.asked == ["wheels"]
+        vault.known = Credential("robot", "rotated")
+        now = LIFETIME
+        await logins.load("python")
+        assert vault.asked == ["wheels", "wheels"]
+        assert logins.headers("wheels", "https://wheels.example/a")["authorization"] != SHOWN
+        await logins.aclose()
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize("before", [None, RIGHT], ids=["never known", "known before"])
+def test_login_that_nobody_knows_is_told_once(before: Credential | None) -> None:
+    now = 0.0
+    told: list[str] = []
+    vault = Vault(before)
+    wants = mirror("closed", "https://closed.example", login=True)
+
+    async def ask() -> None:
+        nonlocal now
+        plugins = Plugins([vault], entry_points=False)
+        logins = MirrorLogins(plugins, [wants], told=told.append, clock=lambda: now)
+        await logins.load("python")
+        assert len(told) == (before is None)
+        vault.known = None
+        for _ in range(2):
+            now += LIFETIME
+            await logins.load("python")
+            assert not logins.may_be_asked(wants)
+        await logins.aclose()
+
+    asyncio.run(ask())
+    assert told == ["mirror closed is not asked: nobody knows a login for it"]
 
 
 def test_pages_never_come_from_a_mirror_with_a_login() -> None:

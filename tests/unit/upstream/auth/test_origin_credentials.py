@@ -20,7 +20,7 @@ from headrace.upstream.responses import UpstreamResponse
 from lib import wheels
 from lib.app import App, mirror
 from lib.index import Index
-from lib.servers import RecordingServer
+from lib.servers import RecordingServer, Reply
 from lib.waiting import HANG
 
 THING = wheels.wheel("thing", "1.0", size=50_000)
@@ -110,6 +110,37 @@ def test_rotated_secret_is_found_after_one_401(tmp_path: Path, company: Recordin
         assert app.page("thing").status == 403
         vault.credential = RIGHT
         assert app.page("thing").status == 200
+
+
+@pytest.mark.parametrize("wants", ['Basic realm="x"', 'Bearer realm="http://127.0.0.1:9/token"'])
+@pytest.mark.parametrize("place", ["the origin", "another host"])
+def test_only_a_password_demanded_by_the_origin_itself_makes_it_private(
+    company: RecordingServer, wants: str, place: str
+) -> None:
+    """Another host's wish is none of the origin's; a token is wanted of everybody."""
+    vault = Vault(Credential("ci", "wrong"))
+    with RecordingServer(name="files") as files:
+        for server in (company, files):
+            server.credential = None
+            server.content["/closed"] = Reply(b"", 401, headers={"WWW-Authenticate": wants})
+        origin = Origin("python", f"{company.url}/simple")
+        asked = company if place == "the origin" else files
+
+        async def ask() -> tuple[int, bool]:
+            client = Client({})
+            own = OriginClient(client, OriginCredentials(Plugins([vault], entry_points=False)))
+            try:
+                answer = await own.fetch(origin, f"{asked.url}/closed")
+                return answer.status, own.is_private(origin)
+            finally:
+                await client.aclose()
+
+        demanded = place == "the origin" and wants.startswith("Basic")
+        assert asyncio.run(ask()) == (401, demanded)
+        assert len(vault.asked) == int(demanded)
+        shown = [seen.headers.get("authorization") for seen in asked.seen]
+    assert shown == [None, basic(Credential("ci", "wrong"))][: len(shown)]
+    assert len(shown) == 1 + int(demanded)
 
 
 def test_credential_does_not_leave_for_another_host(
