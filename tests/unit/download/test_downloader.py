@@ -360,6 +360,76 @@ def test_corrupt_source_in_a_large_file_costs_one_cut_and_another_etag(place: Pl
     assert not [seen for source, seen in place.reports if source == "one" and "bytes" in seen]
 
 
+async def _lied_to(place: Place, downloader: Downloader, liar: int) -> None:
+    """Let a mirror be found lying, get the file all the same, and take it from the store."""
+    place.mirrors[liar].fail(modes.swapped(random.Random(9).randbytes(len(LARGE))))
+    download = await downloader.open(place.artifact, place.sources(known=True))
+    await cut(download)
+    again = await downloader.open(place.artifact, place.sources(known=True))
+    assert await take(again) == LARGE
+    for each in (download, again):
+        each.release()
+    await settle(downloader)
+    stored = await downloader.open(place.artifact, place.sources(known=True))
+    assert stored.path is not None
+    stored.path.unlink()
+    stored.release()
+    assert place.faults(place.mirrors[liar].name) == {Fault.WRONG_BYTES}
+    place.mirrors[liar].heal()
+    for server in place.mirrors:
+        server.forget()
+    place.reports.clear()
+
+
+def test_corrupt_source_is_not_asked_for_that_file_again_though_selection_names_it_first_and_late(
+    place: Place,
+) -> None:
+    late: list[Sequence[Source]] = []
+
+    def more() -> Sequence[Source]:
+        late.append(place.sources(known=True))
+        return late[-1]
+
+    async def journey(downloader: Downloader) -> None:
+        await _lied_to(place, downloader, 0)
+        place.origin.rate = place.mirrors[1].rate = 10e6
+        download = await downloader.open(place.artifact, place.sources(known=True), more=more)
+        assert await take(download) == LARGE
+        download.release()
+
+    place.run(journey)
+    assert late, "it ended before late sources were asked for"
+    assert place.mirrors[0].seen == []
+    assert {source for source, _ in place.reports} == {"two", "origin"}
+
+
+def test_corrupt_sources_of_every_earlier_download_are_remembered(place: Place) -> None:
+    async def journey(downloader: Downloader) -> None:
+        await _lied_to(place, downloader, 0)
+        await _lied_to(place, downloader, 1)
+        download = await downloader.open(place.artifact, place.sources(known=True))
+        assert await take(download) == LARGE
+        download.release()
+
+    place.run(journey)
+    assert [server.seen for server in place.mirrors] == [[], []]
+
+
+def test_corrupt_source_is_not_asked_when_the_disk_is_full_either(place: Place) -> None:
+    store = Full(place.folder, limit=1 << 34, reserve=0.0)
+    store.room = 1 << 40
+
+    async def journey(downloader: Downloader) -> None:
+        await _lied_to(place, downloader, 0)
+        store.room = 0
+        download = await downloader.open(place.artifact, place.sources(known=True))
+        assert await take(download) == LARGE
+        download.release()
+
+    place.run(journey, store=store)
+    assert place.mirrors[0].seen == []
+
+
 def test_corrupt_source_whose_bytes_nobody_was_given_is_not_noticed(place: Place) -> None:
     place.mirrors[0].fail(modes.corrupt(-9))
 
@@ -428,9 +498,16 @@ def test_origin_that_contradicts_its_own_digest_ends_in_an_integrity_error(place
     place.run(journey)
 
 
-def test_artifact_without_a_digest_comes_from_the_origin_alone(place: Place) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [{"digest": None, "size": None}, {"mirrored": False}],
+    ids=["no digest", "not mirrored"],
+)
+def test_artifact_that_no_mirror_may_give_comes_from_the_origin_alone(
+    place: Place, changes: dict[str, Any]
+) -> None:
     async def journey(downloader: Downloader) -> None:
-        artifact = replace(place.artifact, digest=None, size=None)
+        artifact = replace(place.artifact, **changes)
         place.origin.fail(modes.cut(5 * MB), times=1)
         download = await downloader.open(artifact, place.sources())
         assert await take(download) == LARGE
