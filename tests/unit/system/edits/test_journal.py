@@ -12,7 +12,7 @@ from headrace.errors import ConflictError, LocalError
 from headrace.interface.hookspecs import FileEdit
 from headrace.system.edits.file_step import read_file
 from headrace.system.edits.journal import Journal
-from headrace.system.edits.three_way import diff
+from headrace.system.edits.three_way import diff, without
 from lib.capabilities import lacks
 
 ROOT = os.geteuid() == 0
@@ -158,6 +158,52 @@ def test_later_changes_elsewhere_in_the_file_are_kept(tmp_path: Path, journal: J
     undone = journal.undo()
     assert undone.merged == (str(path),)
     assert path.read_bytes() == b"top\na\nb\nbottom\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "now", "undone"),
+    [
+        (b"a\r\nlast", b"a\r\nlast\r\nours\r\n", b"%bnew", b"a\r\nlast\r\nnew"),
+        (b"a\nlast", b"a\nlast\nours\n", b"%bnew\n", b"a\nlast\nnew\n"),
+        (b"a\rlast", b"a\rlast\rours\r", b"%bnew", b"a\rlast\rnew"),
+        (b"last", b"last\nours\n", b"%bnew", b"last\nnew"),
+        (b"last", b"ours\r\nlast", b"%b\r\nnew", b"last\r\nnew"),
+        (b"a\r\nlast", b"ours\r\na\r\nlast", b"new\r\n%b", b"new\r\na\r\nlast"),
+        (b"a\r\nb\nlast", b"a\r\nb\nlast\nours\n", b"%bnew", b"a\r\nb\nlast\r\nnew"),
+    ],
+    ids=["CRLF", "LF", "CR", "one line", "ours first", "last stays last", "mixed"],
+)
+def test_last_line_without_an_end_gets_the_files_own_when_others_wrote_below_it(
+    before: bytes, after: bytes, now: bytes, undone: bytes
+) -> None:
+    assert without(before, after, now.replace(b"%b", after)) == undone
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "left"),
+    [
+        (None, b"\n# ours\n", None),
+        (None, b"# ours\n \r\n\t\n", None),
+        (None, b"# ours\n# mine\n", b"# mine\n"),
+        (b"", b"\n# ours\n", b"\n"),
+        (b" ", b"# ours\n\n", b" \n\n"),
+    ],
+    ids=["emptied", "blank lines", "somebody's line", "was there, empty", "was there, blank"],
+)
+def test_file_of_ours_goes_with_its_folders_when_nobody_wrote_into_it(
+    tmp_path: Path, journal: Journal, before: bytes | None, now: bytes, left: bytes | None
+) -> None:
+    path = tmp_path / "new" / "conf"
+    if before is not None:
+        path.parent.mkdir()
+        path.write_bytes(before)
+    apply(journal, edit(journal, path, b"# ours\n"))
+    path.write_bytes(now)
+    undone = journal.undo()
+    assert (path.read_bytes() if path.exists() else None) == left
+    assert path.parent.exists() == (left is not None)
+    assert journal.entries() == ()
+    assert undone.merged + undone.restored == (str(path),)
 
 
 def test_later_changes_of_our_lines_are_not_lost(tmp_path: Path, journal: Journal) -> None:
