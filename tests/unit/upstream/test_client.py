@@ -11,12 +11,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from email.utils import formatdate
+from types import SimpleNamespace
 from typing import TypeVar
 
 import pytest
 
 from headrace.errors import UpstreamError
 from headrace.models import Fault
+from headrace.upstream import responses
 from headrace.upstream.client import Client, RangeStream, UpstreamResponse
 from lib import modes, ports
 from lib.servers import RecordingServer, Reply
@@ -208,6 +211,43 @@ def test_each_misbehaviour_has_its_word(
     assert error.fault is fault
     if mode.retry_after:
         assert error.retry_after == 7.0
+
+
+NOW = 1_800_000_000.0
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("0", 0.0),
+        (" 7 ", 7.0),
+        (f"{DAY:.0f}", DAY),
+        ("86401", DAY),
+        ("9" * 400, DAY),
+        ("-7", None),
+        ("1.5", None),
+        ("soon", None),
+        (formatdate(NOW + 60, usegmt=True), 60.0),
+        (formatdate(NOW - 60, usegmt=True), 0.0),
+        (formatdate(NOW + 365 * DAY, usegmt=True), DAY),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", DAY),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", None),
+    ],
+)
+def test_a_pause_that_a_server_names_is_believed_for_a_day_at_most(
+    text: str | None, seconds: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(responses, "time", SimpleNamespace(time=lambda: NOW))
+    headers = {} if text is None else {"retry-after": text}
+    for status in (429, 503):
+        error = responses.judge_status(status, headers, "https://mirror.example/a")
+        assert error is not None
+        assert error.retry_after == seconds
+        named = status == 429 or seconds is not None
+        assert error.fault is (Fault.RATE_LIMITED if named else Fault.SERVER_ERROR)
 
 
 def test_a_page_may_be_cut_or_silent_too(server: RecordingServer) -> None:
