@@ -207,6 +207,7 @@ class Odd:
         self.planned: Plan | None = None
         self.files = ""
         """What stands before the names of files at the origin."""
+        self.redirects = True
 
     def _maybe(self, where: str) -> None:
         if where in self.breaks:
@@ -230,7 +231,8 @@ class Odd:
     def artifacts(self, document: Document, plan: ServeDocument) -> Iterable[Artifact]:
         self._maybe("artifacts")
         url = f"{plan.origin.url}{self.files}/a.bin"
-        yield Artifact("odd", "/odd/a.bin", "a.bin", url, plan.origin)
+        named = Artifact("odd", "/odd/a.bin", "a.bin", url, plan.origin)
+        yield replace(named, redirects=self.redirects)
 
     def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:
         self._maybe("locate")
@@ -340,7 +342,7 @@ def _fails(origin: RecordingServer, odd: Odd, how: str) -> str:
     elif how == "bug behind a page":
         odd.breaks.add("form")
     elif how == "file":
-        origin.fail(modes.status(503), "/odd/a.bin")
+        origin.fail(modes.status(404), "/odd/a.bin")
         return "/odd/a.bin"
     elif how == "file, by its own word":
         odd.planned = ServeArtifact("/odd/b.bin", document, url=f"{url}/b.bin#here")
@@ -396,3 +398,49 @@ def test_bug_behind_a_file_shows_no_secret_either(
         told = app.ask("/odd/a.bin" if known else "/odd/b.bin")
     where = "/odd/a.bin" if known else "/odd/b.bin"
     assert (told.status, told.headers["location"]) == (302, origin.url + where)
+
+
+@pytest.mark.parametrize(
+    ("redirects", "headers", "status"),
+    [
+        (True, {}, 302),
+        (True, {"Range": "bytes=0-"}, 302),
+        (True, {"Range": "bytes=5-9"}, 302),
+        (True, {"Range": "bytes=-5"}, 302),
+        (True, {"Range": "bytes=5-", "If-Range": '"a"'}, 302),
+        (True, {"Range": "bytes=5-"}, 404),
+        (False, {}, 404),
+    ],
+)
+def test_file_that_cannot_be_had_is_given_back_to_those_who_can_go_there(
+    tmp_path: Path,
+    origin: RecordingServer,
+    redirects: bool,  # noqa: FBT001 - a table
+    headers: dict[str, str],
+    status: int,
+) -> None:
+    """Not the rest of a file: nobody has checked its beginning. Not where no redirect is taken."""
+    origin.content["/page"] = b"a page"
+    origin.fail(modes.status(404), "/a.bin")
+    odd = Odd(origin.url)
+    odd.redirects = redirects
+    with App(tmp_path, *odd.origins, plugins=[OddPlugin(odd)]) as app:
+        told = app.ask("/odd/a.bin", headers)
+    assert told.status == status
+    assert told.headers.get("location") == (f"{origin.url}/a.bin" if status == 302 else None)
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_file_that_no_page_names_is_the_origins_to_answer_unless_its_names_are_private(
+    tmp_path: Path,
+    origin: RecordingServer,
+    private: bool,  # noqa: FBT001 - a table
+) -> None:
+    origin.content |= {"/page": b"a page", "/odd/a.bin": b"an artifact"}
+    odd = Odd(origin.url)
+    odd.files = "/odd"
+    odd.origins = (replace(odd.origins[0], private=private),)
+    with App(tmp_path, *odd.origins, plugins=[OddPlugin(odd)]) as app:
+        told = app.ask("/odd/b.bin")
+    assert told.status == (404 if private else 302)
+    assert ("location" in told.headers) is not private
