@@ -249,9 +249,11 @@ def test_all_or_nothing(tmp_path: Path, journal: Journal) -> None:
     # A file where a folder would have to be.
     (tmp_path / "file").write_bytes(b"")
     bad = FileEdit(tmp_path / "file" / "conf", None, b"x", "test")
+    new = tmp_path / "new" / "deeper" / "conf"
     with pytest.raises(LocalError):
-        apply(journal, edit(journal, good, b"b"), bad)
+        apply(journal, edit(journal, good, b"b"), edit(journal, new, b"c"), bad)
     assert good.read_bytes() == b"a"
+    assert not (tmp_path / "new").exists()
     assert journal.entries() == ()
 
 
