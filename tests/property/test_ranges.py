@@ -79,6 +79,10 @@ def test_no_header_breaks_the_parsers(text: str) -> None:
         ("lines=0-1", None),
         ("bytes=0x1-2", None),
         ("bytes=+1-2", None),
+        ("bytes=" + "9" * 18 + "-", RangeRequest(int("9" * 18))),
+        ("bytes=0-" + "9" * 18, RangeRequest(0, 10**18)),
+        ("bytes=" + "9" * 19 + "-", None),
+        ("bytes=0-" + "9" * 19, None),
         ("bytes=" + "9" * 400 + "-", None),
     ],
 )
@@ -88,11 +92,33 @@ def test_headers_that_clients_send(header: str | None, expected: RangeRequest | 
 
 @pytest.mark.parametrize(
     "header",
-    ["bytes 5-4/9", "bytes 0-9/9", "bytes */*", "items 0-1/2", "bytes 0-/2", "bytes 0-1/", ""],
+    [
+        "bytes 5-4/9",
+        "bytes 0-9/9",
+        f"bytes 0-1/{'9' * 19}",
+        "bytes */*",
+        "items 0-1/2",
+        "bytes 0-/2",
+        "bytes 0-1/",
+        "",
+    ],
 )
 def test_impossible_content_ranges_are_refused(header: str) -> None:
     with pytest.raises(ValueError):
         ContentRange.parse(header)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("bytes 0-8/9", ContentRange(0, 9, 9)),
+        ("bytes 0-0/*", ContentRange(0, 1, None)),
+        (" Bytes\t1-2/3 ", ContentRange(1, 3, 3)),
+        ("bytes 0-1/" + "9" * 18, ContentRange(0, 2, int("9" * 18))),
+    ],
+)
+def test_content_ranges_that_servers_send(header: str, expected: ContentRange) -> None:
+    assert ContentRange.parse(header) == expected
 
 
 def test_the_unsatisfied_form_gives_the_total() -> None:

@@ -20,6 +20,13 @@ from headrace.http.ranges import Unsatisfiable
         ("gzip;q=0, *", False),
         ("*;q=0", False),
         ("gzip;q=x", False),
+        ("gzip;q", False),
+        ("gzip;q=0=1", False),
+        ("gzip;Q=0", False),
+        ("gzip;q=0.5;x=1", True),
+        ("gzip;x=1; q=0", False),
+        ("x-gzip", True),
+        ("GZIP", True),
     ],
 )
 def test_gzip_is_sent_to_those_who_take_it(header: str | None, yes: bool) -> None:  # noqa: FBT001
@@ -29,7 +36,11 @@ def test_gzip_is_sent_to_those_who_take_it(header: str | None, yes: bool) -> Non
 def test_if_none_match_compares_weakly() -> None:
     assert conditional.matches('W/"a"', ['"a"'])
     assert conditional.matches('"b", "a"', ['"a"'])
+    assert conditional.matches('"b","a"', ['"a"'])
+    assert conditional.matches('"a"', ['W/"a"'])
+    assert conditional.matches('"a"', ['"b"', '"a"'])
     assert conditional.matches("*", ['"a"'])
+    assert conditional.matches(" * ", ['"a"'])
     assert not conditional.matches('"b"', ['"a"'])
     assert not conditional.matches(None, ['"a"'])
 
@@ -58,6 +69,12 @@ TAG = '"abc"'
 def test_range_of_a_client(headers: dict[str, str], start: int, end: int, partial: bool) -> None:  # noqa: FBT001
     wanted = conditional.select_range(headers, 100, TAG)
     assert wanted == conditional.SelectedRange(start, end, partial)
+
+
+def test_weak_tag_of_ours_makes_no_part() -> None:
+    weak = f"W/{TAG}"
+    wanted = conditional.select_range({"range": "bytes=10-19", "if-range": weak}, 100, weak)
+    assert wanted == conditional.SelectedRange(0, 100, partial=False)
 
 
 @pytest.mark.parametrize("text", ["bytes=100-", "bytes=200-300", "bytes=-0"])
