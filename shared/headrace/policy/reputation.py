@@ -187,7 +187,7 @@ def _pause(record: Record, seen: Observation, now: float) -> Record:
     if seen.fault is None or now < record.paused_until:
         # Four connections that fail together are one failure.
         return record
-    first, growth, longest, patience = _PAUSES.get(seen.fault, (10.0, 2.0, 600.0, 1))
+    first, growth, longest, patience = _PAUSES[seen.fault]
     row = record.row + 1
     if row < patience and not record.pauses:
         return replace(record, row=row)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.models import Fault
+from headrace.policy import freshness
 from headrace.policy.freshness import LIFETIME, MissingObjects
 from headrace.policy.reputation import EVERYTHING, Observation, Record, learn, on_probation, scope
 
@@ -41,6 +42,49 @@ def test_a_day_on_the_shelf_halves_the_weight() -> None:
     assert next_day.rate == pytest.approx(400_000)
 
 
+@pytest.mark.parametrize(
+    ("seen", "rate"),
+    [
+        (Observation(128 << 10, 0.25), 524_288.0),
+        (Observation((128 << 10) - 1, 0.25), None),
+        (Observation(1, 1.0), 1.0),
+        (Observation(1, 0.99), None),
+        (Observation(0, 4.0), None),
+        (Observation(1 << 20, 0.0), None),
+    ],
+)
+def test_the_rate_is_told_by_much_or_by_long(seen: Observation, rate: float | None) -> None:
+    record = learn(Record(), seen, NOW)
+    assert record.rate == rate
+    assert record.measured_at == (0.0 if rate is None else NOW)
+
+
+def test_a_round_trip_of_nothing_is_one_and_none_is_none() -> None:
+    assert learn(Record(), Observation(rtt=0.0), NOW).rtt == 0.0
+    assert learn(Record(), Observation(rtt=-1.0), NOW).rtt is None
+
+
+def test_failures_add_up_fade_and_are_made_good() -> None:
+    once = learn(Record(), failed(Fault.FORBIDDEN), NOW)
+    assert once.failures == pytest.approx(0.1)
+    twice = learn(once, failed(Fault.FORBIDDEN), NOW)
+    assert twice.failures == pytest.approx(0.19)
+    assert learn(twice, Observation(rtt=0.1), NOW + 600).failures == pytest.approx(0.095)
+    assert learn(twice, GOOD, NOW).failures == pytest.approx(0.171)
+
+
+def test_one_fault_is_all_that_is_remembered_of_it() -> None:
+    error = learn(Record(), failed(Fault.SERVER_ERROR), NOW)
+    assert error == Record(failures=0.1, updated=NOW, paused_until=NOW + 10, pauses=1)
+    cut = learn(learn(Record(), failed(Fault.CUT), NOW), failed(Fault.CUT), NOW)
+    assert (cut.pauses, cut.row, cut.paused_until) == (1, 0, NOW + 5)
+
+
+def test_one_that_never_failed_is_not_on_probation() -> None:
+    assert not on_probation(Record(), NOW)
+    assert not on_probation(learn(Record(), GOOD, NOW), NOW)
+
+
 def test_small_answers_tell_the_round_trip_and_not_the_rate() -> None:
     record = learn(Record(), Observation(20_000, 0.06, 0.05), NOW)
     assert record.rate is None
@@ -55,8 +99,10 @@ def test_little_in_a_long_time_does_tell_the_rate() -> None:
 def test_the_round_trip_smooths_and_learns_faster_after_a_pause() -> None:
     record = learn(Record(), Observation(rtt=0.1), NOW)
     soon = learn(record, Observation(rtt=0.2), NOW + 1)
+    later = learn(record, Observation(rtt=0.2), NOW + 3600)
     late = learn(record, Observation(rtt=0.2), NOW + 3 * 3600)
     assert soon.rtt == pytest.approx(0.13)
+    assert later.rtt == pytest.approx(0.15)
     assert late.rtt == pytest.approx(0.17)
 
 
@@ -118,7 +164,7 @@ def test_headers_alone_are_no_success() -> None:
 def test_success_after_the_pause_clears_it_and_during_it_does_not() -> None:
     banned = learn(Record(), failed(Fault.RATE_LIMITED), NOW)
     assert learn(banned, GOOD, NOW + 1).paused_until == NOW + 30, "an old connection still works"
-    healed = learn(banned, GOOD, NOW + 31)
+    healed = learn(banned, GOOD, NOW + 30)
     assert (healed.paused_until, healed.pauses) == (0.0, 0)
     unreachable = learn(Record(), failed(Fault.REFUSED), NOW)
     assert learn(unreachable, GOOD, NOW + 1, whole=True).paused_until == 0.0
@@ -174,7 +220,7 @@ def test_what_a_mirror_lacks_is_remembered_for_a_while_and_for_that_file() -> No
     lacking = MissingObjects()
     lacking.missing("m", "wheel", "/a", NOW)
     assert lacking.lacks("m", "/a", NOW + LIFETIME - 1)
-    assert not lacking.lacks("m", "/a", NOW + LIFETIME + 1)
+    assert not lacking.lacks("m", "/a", NOW + LIFETIME)
     assert not lacking.lacks("m", "/b", NOW)
     assert not lacking.lacks("n", "/a", NOW)
     lacking.found("m", "wheel", "/a")
@@ -192,6 +238,33 @@ def test_a_mirror_without_three_files_in_a_row_stands_still_until_it_gives_one()
     assert not lacking.stands_still("m", "wheel", NOW + LIFETIME + 1)
     lacking.found("m", "wheel")
     assert not lacking.stands_still("m", "wheel", NOW)
+
+
+def test_a_row_of_missing_files_is_one_of_late_and_ends_with_its_third() -> None:
+    lacking = MissingObjects()
+    for number in range(3):
+        lacking.missing("slow", "wheel", f"/{number}", NOW + number * LIFETIME)
+        lacking.missing("slower", "wheel", f"/{number}", NOW + number * (LIFETIME + 1))
+    end = NOW + 2 * LIFETIME
+    assert lacking.stands_still("slow", "wheel", end + LIFETIME)
+    assert not lacking.stands_still("slow", "wheel", end + LIFETIME + 1)
+    assert not lacking.stands_still("slower", "wheel", end + 2)
+    lacking.missing("slow", "wheel", "/3", end + LIFETIME)
+    assert not lacking.stands_still("slow", "wheel", end + LIFETIME + 1), "the row is not prolonged"
+
+
+def test_one_who_gives_what_nobody_missed_is_no_trouble() -> None:
+    lacking = MissingObjects()
+    lacking.found("m", "wheel", "/a")
+    assert not lacking.lacks("m", "/a", 0.5)
+
+
+def test_of_the_lacking_files_the_newest_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(freshness, "_MOST", 2)
+    lacking = MissingObjects()
+    for path in ("/a", "/b", "/a", "/c"):
+        lacking.missing("m", "wheel", path, NOW)
+    assert [lacking.lacks("m", path, NOW) for path in ("/a", "/b", "/c")] == [True, False, True]
 
 
 def test_the_table_of_lacking_files_is_bounded() -> None:

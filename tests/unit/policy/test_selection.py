@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from headrace.models import Mirror, MirrorStats
-from headrace.policy.selection import select
+from headrace.policy.selection import SMALL, STALE, is_known, select
 
 NOW = 1_800_000_000.0
 MBIT = 125_000.0
@@ -69,8 +73,21 @@ def test_nothing_unknown_stands_before_a_healthy_origin_on_a_small_file() -> Non
     unknown = [one("u", rank=1)]
     assert names(select(unknown, OFFICIAL, 1000, now=NOW)) == []
     assert names(select(unknown, NOBODY, 1000, now=NOW)) == ["u"]
-    paused = one("origin", rate=1.0, rtt=0.1, paused=NOW + 5)
-    assert names(select(unknown, paused, 1000, now=NOW)) == ["u"]
+    for more, chosen in ((5, ["u"]), (0, [])):
+        paused = one("origin", rate=1.0, rtt=0.1, paused=NOW + more)
+        assert names(select(unknown, paused, 1000, now=NOW)) == chosen
+
+
+def test_a_mirror_as_quick_as_the_origin_is_asked_first() -> None:
+    same = one("origin", rate=38 * MBIT, rtt=0.03)
+    assert names(select([A, C], same, 1000, now=NOW)) == ["a"]
+
+
+def test_up_to_a_mebibyte_a_file_is_small() -> None:
+    unknown = [one("u", rank=1)]
+    assert names(select(unknown, OFFICIAL, SMALL, now=NOW)) == []
+    assert names(select(unknown, OFFICIAL, SMALL + 1, now=NOW)) == ["u"]
+    assert names(select(unknown, OFFICIAL, None, now=NOW)) == ["u"], "unknown sizes are large"
 
 
 def test_a_measurement_of_last_week_is_a_guess() -> None:
@@ -84,7 +101,32 @@ def test_one_that_fails_often_counts_as_slower() -> None:
 
 
 def test_one_that_is_busy_counts_as_slower() -> None:
-    assert names(select([A, B], OFFICIAL, 20_000, now=NOW, busy={"a": 4})) == ["b", "a"]
+    for requests in (1, 4):
+        busy = {"a": requests}
+        assert names(select([A, B], OFFICIAL, 20_000, now=NOW, busy=busy)) == ["b", "a"]
+
+
+def test_one_whose_pause_ends_now_is_there_again() -> None:
+    paused = [
+        one(name, rate=MBIT, rtt=0.1, paused=NOW + more) for name, more in (("p", 1), ("q", 0))
+    ]
+    assert names(select(paused, OFFICIAL, 200 << 20, now=NOW)) == ["q"]
+
+
+@pytest.mark.parametrize(
+    ("stats", "known"),
+    [
+        (one("both", rate=MBIT, rtt=0.1), True),
+        (one("rate", rate=MBIT), True),
+        (one("trip", rtt=0.1), True),
+        (one("yesterday", rtt=0.1, age=STALE), True),
+        (one("before", rtt=0.1, age=STALE + 1), False),
+        (replace(one("neither"), measured_at=NOW), False),
+    ],
+    ids=lambda value: value.mirror.id if isinstance(value, MirrorStats) else None,
+)
+def test_what_was_measured_in_a_day_is_known(stats: MirrorStats, known: bool) -> None:  # noqa: FBT001
+    assert is_known(stats, NOW) is known
 
 
 def test_four_work_and_one_is_tried() -> None:

@@ -81,6 +81,12 @@ def test_a_page_of_these_never_does(mirror: Mirror) -> None:
     assert not trust.may_supply_document(PUBLIC, mirror, TODAY)
 
 
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST.", "127.0.0.1", "[::1]"])
+def test_a_page_of_this_machine_may_come_in_the_open(host: str) -> None:
+    here = replace(CAMPUS, url=f"http://{host}:8080/pypi")
+    assert trust.may_supply_document(PUBLIC, here, TODAY)
+
+
 def test_no_page_stands_in_for_a_private_one() -> None:
     assert not trust.may_supply_document(PRIVATE, CAMPUS, TODAY)
 
@@ -90,6 +96,7 @@ def test_no_page_stands_in_for_a_private_one() -> None:
     [
         ("https://corp.example:8443/api/simple/a/", True),
         ("https://corp.example:8443/files/a.whl", True),
+        ("https://corp.example:8443", True),
         ("https://CORP.example.:8443/files/a.whl", True),
         ("https://corp.example/api/simple/", False),
         ("http://corp.example:8443/api/simple/", False),
@@ -113,6 +120,11 @@ def test_who_sees_the_credential(url: str, allowed: bool) -> None:  # noqa: FBT0
     assert trust.may_see_credential(PRIVATE, url) is allowed
 
 
+@pytest.mark.parametrize("url", ["ftp://corp.example/a", "https:///a", "https://:443/a", "/a", ""])
+def test_an_origin_that_is_no_place_sees_nothing(url: str) -> None:
+    assert not trust.may_see_credential(Origin("python", url, private=True), url)
+
+
 def test_default_ports_are_the_same_place() -> None:
     assert trust.may_see_credential(PUBLIC, "https://index.example:443/x")
     assert not trust.may_see_credential(PUBLIC, "https://index.example:444/x")
@@ -123,6 +135,7 @@ def test_default_ports_are_the_same_place() -> None:
     [
         ("/team/a", True),
         ("/team", True),
+        ("", False),
         ("/teammate/a", False),
         ("/", False),
         ("/x/team/a", False),
@@ -131,3 +144,9 @@ def test_default_ports_are_the_same_place() -> None:
 def test_below_a_prefix(path: str, allowed: bool) -> None:  # noqa: FBT001 - a table
     url = f"https://index.example{path}"
     assert trust.may_see_credential(PUBLIC, url, prefix="/team/") is allowed
+
+
+def test_a_prefix_ends_where_it_ends() -> None:
+    inside = "https://index.example/teamX/a"
+    assert trust.may_see_credential(PUBLIC, inside, prefix="/teamX/")
+    assert not trust.may_see_credential(PUBLIC, "https://index.example/team/a", prefix="/teamX/")
