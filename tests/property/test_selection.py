@@ -120,8 +120,7 @@ def test_a_small_file_meets_no_mirror_that_is_slower_than_a_healthy_origin(
 def test_more_bytes_never_take_less_time(one: MirrorStats, a: int, b: int) -> None:
     low, high = sorted((a, b))
     assert predict(one, low) <= predict(one, high)
-    assert predict(one, low, connected=True) <= predict(one, low)
-    assert predict(one, low) <= predict(one, low, busy=3)
+    assert predict(one, low) == predict(one, low, busy=0) <= predict(one, low, busy=3)
 
 
 # ------------------------------------------------------------------ from records to decisions

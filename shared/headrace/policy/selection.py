@@ -185,16 +185,15 @@ def trusted_rate(stats: MirrorStats, now: float) -> float | None:
     return None if old and not is_known(stats, now) else stats.rate
 
 
-def predict(stats: MirrorStats, size: int, *, connected: bool = False, busy: int = 0) -> float:
+def predict(stats: MirrorStats, size: int, *, busy: int = 0) -> float:
     """Predict the seconds for `size` bytes from one source.
 
-    A new connection costs two more round trips (TCP, TLS). `busy` requests are already running
+    Three round trips: a new connection costs two (TCP, TLS). `busy` requests are already running
     there; they share its rate (peak-EWMA's load factor).
     """
     rtt = _RTT if stats.rtt is None else stats.rtt
     rate = max(_RATE if stats.rate is None else stats.rate, 1.0)
-    trips = rtt * (1 if connected else 3)
-    seconds = trips + size / rate
+    seconds = 3 * rtt + size / rate
     return seconds * (1 + busy) * (1 + _FAILURE_WEIGHT * stats.failures)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from headrace.models import Mirror, MirrorStats
-from headrace.policy.selection import SMALL, STALE, is_known, select
+from headrace.policy.selection import SMALL, STALE, is_known, predict, select
 
 NOW = 1_800_000_000.0
 MBIT = 125_000.0
@@ -98,6 +98,23 @@ def test_a_measurement_of_last_week_is_a_guess() -> None:
 def test_one_that_fails_often_counts_as_slower() -> None:
     flaky = one("flaky", rate=100 * MBIT, rtt=0.03, failures=0.5)
     assert names(select([flaky, B], OFFICIAL, 200 << 20, now=NOW)) == ["b", "flaky"]
+
+
+@pytest.mark.parametrize(
+    ("stats", "busy", "seconds"),
+    [
+        (one("m", rate=1000.0, rtt=0.5), 0, 3.5),
+        (one("m", rate=1000.0, rtt=0.5), 1, 7.0),
+        (one("m", rate=1000.0, rtt=0.5, failures=0.5), 0, 10.5),
+        (one("m", rate=1000.0, rtt=0.5, failures=1.0), 1, 35.0),
+        (one("m", rate=1000.0), 0, 2.9),
+        (one("m", rate=0.5, rtt=0.5), 0, 2001.5),
+    ],
+)
+def test_time_is_three_round_trips_and_the_bytes_shared_by_those_at_work(
+    stats: MirrorStats, busy: int, seconds: float
+) -> None:
+    assert predict(stats, 2000, busy=busy) == pytest.approx(seconds)
 
 
 def test_one_that_is_busy_counts_as_slower() -> None:
