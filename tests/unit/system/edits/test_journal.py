@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import ConflictError, LocalError
-from headrace.interface.hookspecs import FileEdit
+from headrace.interface.hookspecs import FileEdit, Reload
 from headrace.system.edits.file_step import read_file
-from headrace.system.edits.journal import Journal
+from headrace.system.edits.journal import Journal, JournalEntry
 from headrace.system.edits.three_way import diff, without
 from lib.capabilities import lacks
 
@@ -170,8 +170,18 @@ def test_later_changes_elsewhere_in_the_file_are_kept(tmp_path: Path, journal: J
         (b"last", b"ours\r\nlast", b"%b\r\nnew", b"last\r\nnew"),
         (b"a\r\nlast", b"ours\r\na\r\nlast", b"new\r\n%b", b"new\r\na\r\nlast"),
         (b"a\r\nb\nlast", b"a\r\nb\nlast\nours\n", b"%bnew", b"a\r\nb\nlast\r\nnew"),
+        (b"a\rb\nlast", b"a\rb\nlast\nours\n", b"%bnew", b"a\rb\nlast\nnew"),
     ],
-    ids=["CRLF", "LF", "CR", "one line", "ours first", "last stays last", "mixed"],
+    ids=[
+        "CRLF",
+        "LF",
+        "CR",
+        "one line",
+        "ours first",
+        "last stays last",
+        "CRLF first",
+        "LF before CR",
+    ],
 )
 def test_last_line_without_an_end_gets_the_files_own_when_others_wrote_below_it(
     before: bytes, after: bytes, now: bytes, undone: bytes
@@ -246,13 +256,14 @@ def test_a_change_between_looking_and_writing_is_refused(tmp_path: Path, journal
 def test_all_or_nothing(tmp_path: Path, journal: Journal) -> None:
     good = tmp_path / "good"
     good.write_bytes(b"a")
+    good.chmod(0o640)
     # A file where a folder would have to be.
     (tmp_path / "file").write_bytes(b"")
     bad = FileEdit(tmp_path / "file" / "conf", None, b"x", "test")
     new = tmp_path / "new" / "deeper" / "conf"
     with pytest.raises(LocalError):
         apply(journal, edit(journal, good, b"b"), edit(journal, new, b"c"), bad)
-    assert good.read_bytes() == b"a"
+    assert (good.read_bytes(), mode(good)) == (b"a", 0o640)
     assert not (tmp_path / "new").exists()
     assert journal.entries() == ()
 
@@ -274,6 +285,55 @@ def test_a_lost_record_is_taken_over(tmp_path: Path, journal: Journal) -> None:
     assert journal.pristine(path) == b"mine\n"
     journal.undo()
     assert path.read_bytes() == b"mine\n"
+
+
+def test_what_is_taken_over_is_recorded_once_as_it_was_found(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "state" / "journal", clock=lambda: 7.0)
+    one, two = tmp_path / "one", tmp_path / "two"
+    for path in (one, two):
+        path.write_bytes(b"mine\nours\n")
+        path.chmod(0o640)
+    told = Reload("named", pid_file="/run/named.pid")
+    journal.adopt("tool", one, b"mine\n", told)
+    journal.adopt("other", one, b"else\n")
+    journal.adopt("tool", tmp_path / "nothing", b"")
+    journal.adopt("other", two, None)
+    why, found = "found without a record", b"mine\nours\n"
+    assert journal.entries() == (
+        JournalEntry("tool", str(one), b"mine\n", found, 0o640, 0o640, (), why, 7.0, told),
+        JournalEntry("other", str(two), None, found, 0o640, 0o640, (), why, 7.0),
+    )
+    journal.undo()
+    assert (one.read_bytes(), mode(one), two.exists()) == (b"mine\n", 0o640, False)
+
+
+def test_every_version_that_was_in_the_way_stays_beside_with_its_mode(
+    tmp_path: Path, journal: Journal
+) -> None:
+    path = tmp_path / "conf"
+    path.write_bytes(b"a\n")
+    path.chmod(0o640)
+    for number in range(3):
+        apply(journal, edit(journal, path, b"a\nours\n"))
+        path.write_bytes(b"a\n%d\n" % number)
+        journal.undo(force=True)
+    beside = [path.with_name(f"conf.headrace-conflict{number}") for number in ("", 1, 2)]
+    assert [each.read_bytes() for each in beside] == [b"a\n0\n", b"a\n1\n", b"a\n2\n"]
+    assert {mode(each) for each in beside} == {0o640}
+
+
+def test_one_files_conflict_or_other_tool_keeps_no_other_file_from_being_given_back(
+    tmp_path: Path, journal: Journal
+) -> None:
+    paths = {tool: tmp_path / tool for tool in ("other", "changed", "ours")}
+    for path in paths.values():
+        path.write_bytes(b"a\n")
+    journal.apply([(tool, edit(journal, path, b"a\nours\n")) for tool, path in paths.items()])
+    paths["changed"].write_bytes(b"a\nours, but changed\n")
+    undone = journal.undo(of=["changed", "ours"])
+    assert (undone.restored, undone.kept) == ((str(paths["ours"]),), (str(paths["changed"]),))
+    assert [entry.tool for entry in journal.entries()] == ["other", "changed"]
+    assert paths["ours"].read_bytes() == b"a\n"
 
 
 def test_a_broken_journal_is_not_thrown_away(tmp_path: Path, journal: Journal) -> None:

@@ -1,0 +1,93 @@
+"""An edit is taken out of a file that others changed since, or not at all; diffs for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headrace.interface.hookspecs import FileEdit
+from headrace.system.edits.three_way import diff, without
+
+
+def lines(text: str) -> bytes:
+    return "".join(f"{word}\n" for word in text.split()).encode()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "now", "undone"),
+    [
+        # Lines that the edit wrote go.
+        ("a b", "a ours b", "top a ours b", "top a b"),
+        ("a b", "a ours b", "a ours b end", "a b end"),
+        ("a b c", "a b ours c", "a ours c", "a c"),
+        ("a b c", "a b ours c", "b ours c", "b c"),
+        ("a b", "one a two b three", "one a new two b three", "a new b"),
+        ("a b c d", "a ours c d", "new a ours c d", "new a b c d"),
+        ("a b c d", "a ours c ours2", "a ours new c ours2", "a b new c d"),
+        # Lines that it took away come back between their neighbours.
+        ("a x b", "a b", "top a b end", "top a x b end"),
+        ("x a", "a", "a new", "x a new"),
+        ("a x", "a", "new a", "new a x"),
+        ("a x b y c", "a b c", "top a b c", "top a x b y c"),
+    ],
+)
+def test_edit_is_taken_out_and_the_rest_stays(
+    before: str, after: str, now: str, undone: str
+) -> None:
+    assert without(lines(before), lines(after), lines(now)) == lines(undone)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "now"),
+    [
+        ("a b", "a ours b", "a b end"),
+        ("a b", "a one two b", "a one b"),
+        ("a b", "a one two b", "a one new two b"),
+        ("a b", "a ours b", "end"),
+        # Nobody can say where these were.
+        ("a x b", "a b", "a new b"),
+        ("a x b", "a b", "b"),
+        ("a x b", "a b", "a"),
+        ("a x b", "a b", "b a"),
+        ("x a", "a", "new a"),
+        ("a x", "a", "a new"),
+        ("x", "", "new"),
+    ],
+)
+def test_edit_whose_place_was_changed_is_for_the_user_to_take_out(
+    before: str, after: str, now: str
+) -> None:
+    with pytest.raises(ValueError, match="changed"):
+        without(lines(before), lines(after), lines(now))
+
+
+@pytest.mark.parametrize(("after", "now"), [(b"ours\n", None), (None, b"new\n")])
+def test_file_that_went_or_came_since_is_for_the_user(
+    after: bytes | None, now: bytes | None
+) -> None:
+    with pytest.raises(ValueError, match="removed, or made anew"):
+        without(b"a\n", after, now)
+
+
+def test_our_line_among_hundreds_that_are_the_same_is_found() -> None:
+    same = b"x\n" * 300
+    after = same + b"ours\n" + same
+    assert without(same * 2, after, b"new\n" + after) == b"new\n" + same * 2
+
+
+def test_diff_is_what_patch_would_take() -> None:
+    edits = [
+        FileEdit(Path("/etc/a"), lines("1 2 3 4 5 6 7"), lines("1 2 3 ours 5 6 7"), ""),
+        FileEdit(Path("/etc/blob"), b"a\n", b"\0\1", ""),
+        FileEdit(Path("/etc/old-blob"), b"\0\1", None, ""),
+        FileEdit(Path("/etc/new"), None, b"password = hunter2\n", ""),
+        FileEdit(Path("/etc/gone"), b"caf\xe9\n", None, ""),
+    ]
+    assert diff(edits) == (
+        "--- /etc/a\n+++ /etc/a\n@@ -2,5 +2,5 @@\n 2\n 3\n-4\n+ours\n 5\n 6\n"
+        "/etc/blob: 2 bytes, not text\n"
+        "/etc/old-blob: 0 bytes, not text\n"
+        "--- /dev/null\n+++ /etc/new\n@@ -0,0 +1 @@\n+password = ***\n"
+        "--- /etc/gone\n+++ /dev/null\n@@ -1 +0,0 @@\n-caf\\xe9\n"
+    )
