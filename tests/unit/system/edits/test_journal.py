@@ -10,7 +10,8 @@ import pytest
 
 from headrace.errors import ConflictError, LocalError
 from headrace.interface.hookspecs import FileEdit, Reload
-from headrace.system.edits.file_step import read_file
+from headrace.system.edits import journal as journal_module
+from headrace.system.edits.file_step import FileStep, perform, read_file
 from headrace.system.edits.journal import Journal, JournalEntry
 from headrace.system.edits.three_way import diff, without
 from lib.capabilities import lacks
@@ -320,6 +321,54 @@ def test_every_version_that_was_in_the_way_stays_beside_with_its_mode(
     beside = [path.with_name(f"conf.headrace-conflict{number}") for number in ("", 1, 2)]
     assert [each.read_bytes() for each in beside] == [b"a\n0\n", b"a\n1\n", b"a\n2\n"]
     assert {mode(each) for each in beside} == {0o640}
+
+
+def test_undo_that_fails_in_the_middle_leaves_everything_as_it_was(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for path in (one, two):
+        path.write_bytes(b"a\n")
+        path.chmod(0o640)
+    apply(journal, edit(journal, one, b"a\nours\n"), edit(journal, two, b"a\nours\n"))
+    one.write_bytes(b"a\nours\nmine\n")
+    entries = journal.entries()
+
+    def fail_at_two(step: FileStep) -> None:
+        if step.path == str(two):
+            raise OSError(28, "No space left on device", step.path)
+        perform(step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_module, "perform", fail_at_two)
+        with pytest.raises(LocalError, match=r"two cannot be written: No space left"):
+            journal.undo()
+    assert (one.read_bytes(), mode(one)) == (b"a\nours\nmine\n", 0o640)
+    assert journal.entries() == entries
+    journal.undo()
+    assert (one.read_bytes(), two.read_bytes()) == (b"a\nmine\n", b"a\n")
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_tools_own_way_takes_our_settings_out_of_a_file_that_was_rewritten(
+    tmp_path: Path,
+    knows: bool,  # noqa: FBT001 - a table
+) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def withdraw(*what: object) -> bytes | None:
+        asked.append(what)
+        return b"rewritten\n" if knows else None
+
+    journal = Journal(tmp_path / "state" / "journal", withdraw=withdraw)
+    path = tmp_path / "conf"
+    path.write_bytes(b"a\n")
+    apply(journal, edit(journal, path, b"a\nours\n"))
+    path.write_bytes(b"rewritten, ours\n")
+    undone = journal.undo()
+    assert (undone.merged, undone.kept) == (((str(path),), ()) if knows else ((), (str(path),)))
+    assert path.read_bytes() == (b"rewritten\n" if knows else b"rewritten, ours\n")
+    assert asked == [("tool", path, b"a\n", b"a\nours\n", b"rewritten, ours\n")]
 
 
 def test_one_files_conflict_or_other_tool_keeps_no_other_file_from_being_given_back(
