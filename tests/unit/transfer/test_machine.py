@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -354,3 +355,58 @@ def test_a_stumbling_origin_is_still_asked_when_a_trial_hears_nobody_else() -> N
         open_ += fetches(actions)
     else:
         pytest.fail(f"nobody is asked any more: {transfer}")
+
+
+@pytest.mark.parametrize(("rtt", "waits"), [(0.1, True), (0.05, False)])
+def test_small_file_waits_for_a_source_that_others_use_where_it_is_much_better(
+    rtt: float,
+    waits: bool,  # noqa: FBT001 - a table
+) -> None:
+    origin = replace(ORIGIN, rtt=rtt)
+    transfer, first = begin(100_000, MIRROR, origin)
+    assert [f.source for f in first] == ["mirror"]
+    asked = fetches(transfer.handle(m.Denied(first[0].request), 0.0))
+    assert [f.source for f in asked] == ([] if waits else ["origin"])
+    late = fetches(transfer.handle(m.Tick(), 0.6))
+    assert [f.source for f in late] == (["origin"] if waits else [])
+
+
+def test_origin_whose_own_bytes_are_wrong_twice_is_believed_to_have_no_right_ones() -> None:
+    transfer, open_ = begin(SIZE, ORIGIN)
+    complete(transfer, open_)
+    assert transfer.handle(m.Digested(agrees=False), 9.0) == []
+    again = transfer.handle(m.Tick(), 9.1)
+    assert of(again, m.Forget) == [m.Forget(0, SIZE)]
+    complete(transfer, fetches(again))
+    assert transfer.handle(m.Digested(agrees=False), 19.0) == [
+        m.Fail("the origin's own bytes do not have its digest", integrity=True)
+    ]
+    assert at(transfer) is Phase.FAILED
+
+
+def test_readers_who_wait_nowhere_want_the_beginning() -> None:
+    transfer, _ = begin()
+    transfer.handle(m.ReadersAt((5 * MB,)), 0.0)
+    assert transfer.dispatcher.readers_at == (5 * MB,)
+    transfer.handle(m.ReadersAt(()), 0.0)
+    assert transfer.dispatcher.readers_at == (0,)
+
+
+def test_what_an_earlier_run_left_counts_when_the_length_is_learned_later() -> None:
+    transfer, first = begin(None)
+    transfer.handle(m.Resumed(((0, 5 * MB),)), 0.0)
+    transfer.handle(m.Opened(first[0].request, SIZE), 0.1)
+    assert transfer.state.segments.held.total == 5 * MB
+    transfer.handle(m.Resumed(((0, 9 * MB),)), 0.2)
+    assert transfer.state.segments.held.total == 5 * MB
+
+
+def test_body_that_ends_early_is_a_cut_and_its_rest_is_asked_for_again() -> None:
+    transfer, first = begin(SIZE, MIRROR)
+    [only] = first
+    transfer.handle(m.Opened(only.request, SIZE), 0.1)
+    transfer.handle(m.Received(only.request, MB), 0.2)
+    out = transfer.handle(m.Ended(only.request), 0.3)
+    assert transfer.sources["mirror"].cuts == 1
+    out += transfer.handle(m.Tick(), 60.0)
+    assert fetches(out)[0].start == only.start + MB

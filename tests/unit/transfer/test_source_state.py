@@ -6,6 +6,7 @@ import pytest
 
 from headrace.models import Fault, Source
 from headrace.transfer.adaptive_concurrency import STEP
+from headrace.transfer.dispatcher import Dispatcher
 from headrace.transfer.rates import Meter
 from headrace.transfer.source_state import CUTS, SourceState
 
@@ -99,6 +100,67 @@ def test_rate_limit_costs_a_connection_while_others_deliver_else_its_pause() -> 
     assert upstream.paused_until == 31.0
 
 
+@pytest.mark.parametrize(
+    ("retry_after", "until"), [(None, 31.0), (60.0, 61.0), (0.2, 2.0), (0.0, 2.0)]
+)
+def test_rate_limit_of_one_who_gives_nothing_is_the_pause_that_it_names(
+    retry_after: float | None, until: float
+) -> None:
+    upstream = SourceState(source(), 0.0)
+    upstream.failed(Fault.RATE_LIMITED, 1.0, retry_after, bytes_came=False)
+    assert (upstream.paused_until, upstream.limit) == (until, 1)
+
+
+@pytest.mark.parametrize(("retry_after", "until"), [(None, 2.0), (0.5, 2.0), (60.0, 61.0)])
+def test_pause_of_any_failure_is_at_least_the_one_that_is_named(
+    retry_after: float | None, until: float
+) -> None:
+    upstream = SourceState(source(), 0.0)
+    upstream.failed(Fault.SERVER_ERROR, 1.0, retry_after, bytes_came=False)
+    assert upstream.paused_until == until
+
+
+@pytest.mark.parametrize(
+    ("fault", "bytes_came", "left"),
+    [
+        (Fault.CUT, True, 0.7),
+        (Fault.CUT, False, 0.3),
+        (Fault.RATE_LIMITED, False, 0.3),
+        (Fault.MISSING, False, 1.0),
+    ],
+)
+def test_failure_costs_a_part_of_the_rate_and_more_where_nothing_came(
+    fault: Fault,
+    bytes_came: bool,  # noqa: FBT001 - a table
+    left: float,
+) -> None:
+    upstream = SourceState(source(), 0.0)
+    upstream.started(1, 0.0)
+    upstream.received(1000, 0.0)
+    upstream.received(1_000_000, 2.0)
+    before = upstream.rate(2.0)
+    assert before is not None
+    upstream.failed(fault, 2.0, None, bytes_came=bytes_came)
+    assert upstream.rate(2.0) == pytest.approx(before * left)
+
+
+def test_our_own_sleep_is_no_step_in_which_a_source_could_show_something() -> None:
+    upstream = SourceState(source(), 0.0)
+    upstream.started(1, 0.0)
+    upstream.received(1000, 0.1)
+    upstream.shift(10.0)
+    upstream.tune(10.1 + STEP - 0.01, 1e6, alone=False)
+    assert upstream.concurrency.connections == 1
+    upstream.tune(10.1 + STEP + 0.01, 1e6, alone=False)
+    assert upstream.concurrency.connections == 2
+
+
+def test_what_a_small_file_costs_is_two_round_trips_and_its_bytes() -> None:
+    known = SourceState(source(rate=2e6, rtt=0.1), 0.0)
+    assert Dispatcher._cost(known, 1_000_000, 0.0) == pytest.approx(0.7)
+    assert Dispatcher._cost(SourceState(source(), 0.0), 1_000_000, 0.0) == pytest.approx(1.4)
+
+
 def test_bodies_that_end_early_cost_little_while_they_bring_something() -> None:
     upstream = SourceState(source(), 0.0)
     upstream.concurrency.connections = 4
@@ -150,6 +212,13 @@ def test_meter_counts_from_the_first_bytes_and_then_by_windows() -> None:
     meter.add(2000, 2.0)
     assert meter.rate(2.0) == pytest.approx(1400.0)
     assert meter.total == 3000
+
+
+def test_meter_leaves_our_own_sleep_out_of_its_first_window_too() -> None:
+    meter = Meter(0.0, window=1.0)
+    meter.add(500, 0.5)
+    meter.shift(1.0)
+    assert meter.rate(1.5) == 1000.0
 
 
 def test_meter_fades_in_silence_and_not_in_our_own_sleep() -> None:

@@ -349,6 +349,33 @@ def test_undo_that_fails_in_the_middle_leaves_everything_as_it_was(
     assert (one.read_bytes(), two.read_bytes()) == (b"a\nmine\n", b"a\n")
 
 
+def test_repair_puts_back_what_a_crash_left_half_done_and_says_what(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert journal.repair() == []
+    assert not journal.path.parent.exists(), "nothing is made where nothing is to be done"
+    one, two = tmp_path / "one", tmp_path / "new" / "two"
+    one.write_bytes(b"a\n")
+
+    class CrashError(BaseException):
+        pass
+
+    def crash_at_two(step: FileStep) -> None:
+        if step.path == str(two):
+            raise CrashError
+        perform(step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_module, "perform", crash_at_two)
+        patch.setattr(Journal, "_repair", lambda _: [])
+        with pytest.raises(CrashError):
+            apply(journal, edit(journal, one, b"ours\n"), edit(journal, two, b"ours\n"))
+    assert one.read_bytes() == b"ours\n"
+    assert Journal(journal.path).repair() == [str(one)]
+    assert one.read_bytes() == b"a\n"
+    assert Journal(journal.path).repair() == []
+
+
 @pytest.mark.parametrize("knows", [True, False])
 def test_tools_own_way_takes_our_settings_out_of_a_file_that_was_rewritten(
     tmp_path: Path,

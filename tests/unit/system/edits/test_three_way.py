@@ -73,7 +73,8 @@ def test_file_that_went_or_came_since_is_for_the_user(
 def test_our_line_among_hundreds_that_are_the_same_is_found() -> None:
     same = b"x\n" * 300
     after = same + b"ours\n" + same
-    assert without(same * 2, after, b"new\n" + after) == b"new\n" + same * 2
+    changed = same + b"ours\n" + b"x\n" * 10 + b"new\n" + b"x\n" * 290
+    assert without(same * 2, after, changed) == b"x\n" * 310 + b"new\n" + b"x\n" * 290
 
 
 def test_diff_is_what_patch_would_take() -> None:
