@@ -31,7 +31,7 @@ from hypothesis import Phase, settings
 
 __all__ = ["ROOMS", "Room", "main"]
 
-_HERE = Path(__file__).resolve().parents[2]
+_HERE = Path(__file__).resolve().parents[3]
 #: What mutmut's exit codes mean; anything else is a crash, which is noticed too.
 _WORDS: Mapping[int | None, str] = {
     None: "not tried",
@@ -220,7 +220,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     survivors = list(_survivors(rooms))
     sys.stdout.write("\n".join([_table(rooms), *survivors, ""]))
     return int(bool(survivors))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
