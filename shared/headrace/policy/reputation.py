@@ -13,6 +13,7 @@ from headrace.models import Fault, Mirror, MirrorStats
 
 __all__ = [
     "EVERYTHING",
+    "NOTHING",
     "Observation",
     "Record",
     "Records",
@@ -97,6 +98,8 @@ class Record:
         return self.bytes / self.seconds if self.seconds > 0 else None
 
 
+#: What is known of a source that nobody asked yet.
+NOTHING = Record()
 #: What is known of all sources on a network, by source and object class.
 Records = Mapping[tuple[str, str], Record]
 
@@ -113,8 +116,8 @@ def on_probation(record: Record, now: float) -> bool:
 
 def standing(mirror: Mirror, object_class: str, records: Records) -> MirrorStats:
     """Put together what is known of a source for an object class, and of the source as a whole."""
-    one = records.get((mirror.id, object_class), Record())
-    whole = records.get((mirror.id, EVERYTHING), Record())
+    one = records.get((mirror.id, object_class), NOTHING)
+    whole = records.get((mirror.id, EVERYTHING), NOTHING)
     return MirrorStats(
         mirror,
         rate=one.rate,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from headrace.models import Mirror, MirrorStats
 from headrace.policy import evidence
-from headrace.policy.reputation import EVERYTHING, Record, Records, on_probation, standing
+from headrace.policy.reputation import EVERYTHING, NOTHING, Records, on_probation, standing
 
 __all__ = [
     "DOCUMENT",
@@ -89,7 +89,6 @@ def standings(
     records: Records, origin: Mirror, mirrors: Sequence[Mirror], object_class: str, now: float
 ) -> Standings:
     """Read what is known of an artifact's origin and of the mirrors that may have it."""
-    nothing = Record()
     known = tuple(standing(mirror, object_class, records) for mirror in mirrors)
     # One of its pauses may be over while another one is not.
     trial = frozenset(
@@ -97,7 +96,7 @@ def standings(
         for each in known
         for name in (object_class, EVERYTHING)
         if each.paused_until <= now
-        and on_probation(records.get((each.mirror.id, name), nothing), now)
+        and on_probation(records.get((each.mirror.id, name), NOTHING), now)
     )
     own = standing(origin, object_class, records)
     if own.rtt is None:

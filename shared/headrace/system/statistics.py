@@ -20,6 +20,7 @@ from pathlib import Path
 from headrace.models import Fault
 from headrace.policy.reputation import (
     EVERYTHING,
+    NOTHING,
     Observation,
     Record,
     Records,
@@ -119,7 +120,7 @@ class Statistics:
 
     def _get(self, key: _Key) -> Record:
         network, *name = key
-        return self._networks.get(network, {}).get((name[0], name[1]), Record())
+        return self._networks.get(network, {}).get((name[0], name[1]), NOTHING)
 
     def _keep(self, key: _Key, record: Record) -> None:
         network, source_id, object_class = key
