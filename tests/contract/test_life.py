@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lib import modes, wheels
+from lib import wheels
 from lib.clients import PIPS, Environment, Pip
-from lib.faults import SIZE, large
+from lib.serving import modes
+from lib.serving.faults import SIZE, large
 from lib.waiting import HANG, until
 from lib.world import MB, MakeWorld, World
 

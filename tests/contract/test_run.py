@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from lib.clients import Environment, Pip, Result
-from lib.faults import large
 from lib.gateway import TestMirror, headrace
 from lib.holders import none_left
+from lib.serving.faults import large
 from lib.waiting import HANG, until
 from lib.world import MakeWorld, World
 

@@ -22,10 +22,10 @@ from headrace.system.service import health, listeners, process
 from headrace.system.service.identity import instance
 from lib.capabilities import lacks
 from lib.clients import Environment, Pip
-from lib.faults import SIZE, large
 from lib.gateway import Gateway, headrace
 from lib.holders import living, none_left
-from lib.ports import free_port
+from lib.serving.faults import SIZE, large
+from lib.serving.ports import free_port
 from lib.waiting import HANG, until
 from lib.world import MakeWorld, World
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from lib import wheels
-from lib.certificates import authority
 from lib.clients import Installer, Pip
 from lib.gateway import Gateway
-from lib.proxies import RecordingProxy
+from lib.serving.certificates import authority
+from lib.serving.proxies import RecordingProxy
 from lib.world import MakeWorld, World
 
 SECRET = ("build bot", "p@ss/word:1")

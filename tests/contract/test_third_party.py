@@ -26,7 +26,7 @@ from lib.capabilities import lacks
 from lib.gateway import Gateway, TestMirror
 from lib.gpu.torch_family import family
 from lib.index import JSON, Index
-from lib.servers import RecordingServer
+from lib.serving.servers import RecordingServer
 
 HOOKS = {name for name in vars(hookspecs) if name.startswith("headrace_")}
 ON_CAMPUS, IN_VAULT = b"a file of the campus", b"a file of the vault"

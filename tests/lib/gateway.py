@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lib.ports import free_port
-from lib.servers import RecordingServer
+from lib.serving.ports import free_port
+from lib.serving.servers import RecordingServer
 from lib.waiting import HANG, until
 
 __all__ = ["Gateway", "TestMirror", "free_port", "headrace", "mirror_of"]

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from lib.servers import NOT_FOUND, RecordingServer, Reply
+from lib.serving.servers import NOT_FOUND, RecordingServer, Reply
 from lib.wheels import Built
 
 JSON = "application/vnd.pypi.simple.v1+json"

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import wheels
-from lib.ports import free_port
+from lib.serving.ports import free_port
 
 __all__ = ["APP", "MANIFEST", "PACKAGE", "REPODATA", "OlderState", "keep_part", "learned"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from lib.gateway import Gateway, TestMirror
 from lib.index import Index
-from lib.servers import RecordingServer, Seen
+from lib.serving.servers import RecordingServer, Seen
 
 MB = 1 << 20
 

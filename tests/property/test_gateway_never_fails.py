@@ -11,10 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lib import modes, wheels
+from lib import wheels
 from lib.app import App
 from lib.index import HTML, JSON, Index
-from lib.servers import RecordingServer, Reply
+from lib.serving import modes
+from lib.serving.servers import RecordingServer, Reply
 from lib.waiting import HANG
 
 SIX = wheels.wheel("six", "1.0", size=5_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -15,11 +16,15 @@ ENTRY_FILES = [
     *("headrace_pip.plugin", "headrace_pip.keyring_backend"),
     "headrace_docker.credential_helper",
 ]
+#: Rooms on a request's way, which wait for others and bring what that needs.
+ON_THE_WAY = {
+    f"headrace.{room}"
+    for room in ("gateway", "artifacts", "documents", "download", "sources", "upstream")
+}
 #: None of these may come along.
-HEAVY = {
+HEAVY = ON_THE_WAY | {
     "asyncio",
     "headrace.cli",
-    "headrace.network",
     "headrace.system",
     "headrace.transfer",
     "http.client",
@@ -65,7 +70,11 @@ def test_an_entry_file_is_short(module: str) -> None:
     assert len(path.read_text("utf-8").splitlines()) < 60
 
 
-def test_the_command_line_starts_without_the_network_room() -> None:
+def test_the_command_line_starts_without_the_rooms_on_a_requests_way() -> None:
     loaded = newly_loaded("headrace.cli")
-    heavy = {"httpx", "starlette", "uvicorn", "asyncio", "headrace.network", "rich", "tomlkit"}
+    heavy = ON_THE_WAY | {"httpx", "starlette", "uvicorn", "asyncio", "rich", "tomlkit"}
     assert not loaded & heavy
+
+
+def test_the_rooms_that_may_not_come_along_are_rooms() -> None:
+    assert not [name for name in ON_THE_WAY if importlib.util.find_spec(name) is None]

@@ -11,7 +11,7 @@ import pytest
 from lib.conda.clients import chosen_bases, no_base
 from lib.conda.user import User, somebody
 from lib.conda.world import MakeWorld, maker
-from lib.servers import RecordingServer
+from lib.serving.servers import RecordingServer
 
 BASES = {base.version: base for base in chosen_bases()}
 NEWEST = next(iter(BASES), "")

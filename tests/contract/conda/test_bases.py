@@ -13,7 +13,7 @@ import pytest
 from lib.capabilities import lacks
 from lib.clients import UnavailableError
 from lib.conda import from_index
-from lib.ports import refusing
+from lib.serving.ports import refusing
 
 _SEARCH = "from lib.conda.clients import no_base; print(no_base())"
 _LOADED = """

@@ -12,7 +12,7 @@ from lib.clients import ALL
 from lib.conda.channels import MODIFIED, SHARDS, Channel, package, read_shard
 from lib.conda.clients import Conda
 from lib.conda.world import CONDAS, NEWEST, MakeWorld, World, first_document
-from lib.servers import Reply
+from lib.serving.servers import Reply
 from lib.waiting import HANG, until
 
 NOTICES = Reply(

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 
 import pytest
 
-from lib import modes
 from lib.clients import ALL
 from lib.conda.channels import SHARDS, Channel, package
 from lib.conda.clients import Rattler
 from lib.conda.world import NEWEST, MakeWorld, World
-from lib.servers import Reply
+from lib.serving import modes
+from lib.serving.servers import Reply
 from lib.waiting import HANG
 
 REPODATA = "noarch/repodata.json"

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 import pytest
 
-from lib import modes
 from lib.clients import ALL
 from lib.conda.channels import Package, package
 from lib.conda.world import (
@@ -23,7 +22,8 @@ from lib.conda.world import (
     large,
     small,
 )
-from lib.faults import LIES, SIZE
+from lib.serving import modes
+from lib.serving.faults import LIES, SIZE
 from lib.waiting import until
 
 OTHERS = tuple(dict.fromkeys(("py-rattler", CLASSIC, OLDEST)))

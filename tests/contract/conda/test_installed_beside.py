@@ -15,7 +15,7 @@ from lib.capabilities import lacks
 from lib.conda.bases import throw_away
 from lib.conda.clients import Base, chosen_bases, find_bases, no_base
 from lib.conda.user import User, ended
-from lib.servers import RecordingServer
+from lib.serving.servers import RecordingServer
 from lib.waiting import HANG
 
 pytestmark = pytest.mark.skipif(not find_bases(), reason=no_base())

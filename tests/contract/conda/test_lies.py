@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lib import modes
 from lib.clients import ALL
 from lib.conda.clients import Rattler
 from lib.conda.world import NEWEST, OLDEST, Client, MakeWorld, World, large
+from lib.serving import modes
 
 LIED_TO = (NEWEST, OLDEST, "py-rattler") if ALL else (NEWEST, "py-rattler")
 

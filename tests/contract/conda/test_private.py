@@ -15,12 +15,12 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from lib import modes
 from lib.clients import ALL, Result
 from lib.conda.channels import Channel, package
 from lib.conda.clients import Conda
 from lib.conda.world import CONDAS, NEWEST, inside_alone, make_client, routed
-from lib.servers import Handler, RecordingServer, Reply, Seen
+from lib.serving import modes
+from lib.serving.servers import Handler, RecordingServer, Reply, Seen
 
 TOKEN = "tk-0123456789-abcdef"
 USER, PASSWORD = "nobody", "pass-word-0123"

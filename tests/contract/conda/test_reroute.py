@@ -15,8 +15,8 @@ import pytest
 from lib.clients import ALL
 from lib.conda.clients import Base, Conda, chosen_bases, find_base, no_base
 from lib.conda.world import inside_alone
-from lib.ports import free_port
-from lib.servers import RecordingServer
+from lib.serving.ports import free_port
+from lib.serving.servers import RecordingServer
 from lib.waiting import HANG
 
 BASES = {base.version: base for base in chosen_bases()}

@@ -25,10 +25,10 @@ from lib.conda.world import (
     make_client,
     routed,
 )
-from lib.faults import SIZE
 from lib.gateway import headrace
-from lib.ports import free_port, refusing
-from lib.servers import RecordingServer
+from lib.serving.faults import SIZE
+from lib.serving.ports import free_port, refusing
+from lib.serving.servers import RecordingServer
 from lib.waiting import HANG, until
 
 NAMES = CONDAS or [NEWEST]

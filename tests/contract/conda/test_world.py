@@ -12,7 +12,7 @@ import pytest
 from lib.conda.channels import SHARDS, Channel, Package, package, read_shard
 from lib.conda.clients import Conda, Rattler, find_base, need_base, no_base
 from lib.conda.world import CLIENTS, MB, knows_shards
-from lib.servers import RecordingServer, Seen
+from lib.serving.servers import RecordingServer, Seen
 
 INSTALLS = [(name, False) for name in CLIENTS] + [(n, True) for n in CLIENTS if knows_shards(n)]
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from lib import modes
 from lib.capabilities import lacks
 from lib.engines.drivers import Engine, engine
 from lib.engines.kinds import AGES, HERE, Kind, why_not
 from lib.images.content import DOCKER, Image, digest_of, image, index
 from lib.images.world import ImageWorld, MakeImageWorld
+from lib.serving import modes
 from lib.waiting import HANG
 
 pytestmark = pytest.mark.skipif(

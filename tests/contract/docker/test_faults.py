@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from lib import modes
 from lib.clients import ALL
 from lib.engines.drivers import Engine
-from lib.faults import FAULTS, LIES, SIZE, faults_in
 from lib.images.content import Image, image
 from lib.images.world import ImageWorld, MakeImageWorld
+from lib.serving import modes
+from lib.serving.faults import FAULTS, LIES, SIZE, faults_in
 
 StartEngine = Callable[[ImageWorld], Engine]
 #: What tells the engines apart; the others see each fault once, with the quickest engine.

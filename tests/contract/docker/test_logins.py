@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from lib.answers import Reply
 from lib.engines.drivers import Engine
 from lib.images.content import Image, image
 from lib.images.world import ImageWorld, MakeImageWorld
+from lib.serving.answers import Reply
 
 StartEngine = Callable[[ImageWorld], Engine]
 SHOWN = f"Basic {base64.b64encode(b'robot:s3cret').decode()}"

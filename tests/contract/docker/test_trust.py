@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lib import modes
-from lib.answers import Reply
 from lib.engines.drivers import Engine
 from lib.images.content import OCI, image, index
 from lib.images.world import ImageWorld, MakeImageWorld
+from lib.serving import modes
+from lib.serving.answers import Reply
 from lib.waiting import until
 
 StartEngine = Callable[[ImageWorld], Engine]

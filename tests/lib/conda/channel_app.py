@@ -9,7 +9,7 @@ from pathlib import Path
 import headrace_conda.plugin
 from headrace.models import Mirror, Origin
 from lib.app import App, Told
-from lib.servers import RecordingServer
+from lib.serving.servers import RecordingServer
 from lib.waiting import HANG
 
 

@@ -32,7 +32,7 @@ import msgpack
 import rattler
 from conda_package_streaming.create import conda_builder
 
-from lib.servers import NOT_FOUND, RecordingServer, Reply
+from lib.serving.servers import NOT_FOUND, RecordingServer, Reply
 
 if sys.version_info >= (3, 14):
     from compression import zstd

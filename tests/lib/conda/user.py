@@ -15,8 +15,8 @@ from lib.conda.channels import Channel, package
 from lib.conda.clients import Base, Conda, _run
 from lib.gateway import headrace
 from lib.holders import none_left
-from lib.ports import free_port
-from lib.servers import RecordingServer
+from lib.serving.ports import free_port
+from lib.serving.servers import RecordingServer
 
 MB = 1 << 20
 ALPHA = package("alpha", "1.0", depends=["beta"], size=3 * MB)

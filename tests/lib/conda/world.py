@@ -18,9 +18,9 @@ import pytest
 from lib.clients import Result
 from lib.conda.channels import DOCUMENTS_LAST, SHARDS, Channel, Package, package, twin
 from lib.conda.clients import Base, Conda, Rattler, chosen_bases, no_base
-from lib.faults import SIZE, Fault, faults_in
 from lib.gateway import Gateway, TestMirror
-from lib.servers import RecordingServer, Seen
+from lib.serving.faults import SIZE, Fault, faults_in
+from lib.serving.servers import RecordingServer, Seen
 from lib.waiting import until
 
 MB = 1 << 20

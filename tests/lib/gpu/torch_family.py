@@ -15,10 +15,10 @@ from urllib.parse import quote
 
 from headrace.variants.builds import Candidate
 from lib import wheels
-from lib.answers import Reply
 from lib.gpu.variant_listing import TABLES, listing
 from lib.index import Index
-from lib.servers import NOT_FOUND, RecordingServer
+from lib.serving.answers import Reply
+from lib.serving.servers import NOT_FOUND, RecordingServer
 
 __all__ = ["TAG", "Family", "family"]
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from lib.answers import Reply
 from lib.images.content import Blob, Image
-from lib.servers import RecordingServer
+from lib.serving.answers import Reply
+from lib.serving.servers import RecordingServer
 
 __all__ = ["Registry"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lib.gateway import Gateway, TestMirror
 from lib.images.registry import Registry
-from lib.servers import RecordingServer, Seen
+from lib.serving.servers import RecordingServer, Seen
 
 __all__ = ["ImageWorld", "MakeImageWorld", "make_image_world"]
 

@@ -20,11 +20,11 @@ from headrace.interface.hookspecs import hookimpl
 from headrace.interface.lookups import Entry, LookUp
 from headrace.system.storage import tables
 from headrace_conda.channels import repodata
-from lib import modes
 from lib.app import App, Told
 from lib.conda.channel_app import ChannelApp
 from lib.conda.channels import SHARDS, Channel, Package, package, read_shard, write_shard
-from lib.servers import RecordingServer
+from lib.serving import modes
+from lib.serving.servers import RecordingServer
 from lib.waiting import until
 
 if sys.version_info >= (3, 14):

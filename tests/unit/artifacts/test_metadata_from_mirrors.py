@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lib import modes, wheels
+from lib import wheels
 from lib.app import App, mirror
 from lib.index import Index
-from lib.servers import RecordingServer
+from lib.serving import modes
+from lib.serving.servers import RecordingServer
 
 WHEELS = [wheels.wheel(f"small{n}", "1.0", size=20_000) for n in range(6)]
 

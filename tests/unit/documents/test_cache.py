@@ -14,10 +14,11 @@ import pytest
 import headrace_pip.index.ecosystem
 from headrace.models import Credential, Origin
 from headrace.policy import limits
-from lib import modes, wheels
+from lib import wheels
 from lib.app import App, Told, mirror
 from lib.index import HTML, JSON, Index
-from lib.servers import RecordingServer, Reply
+from lib.serving import modes
+from lib.serving.servers import RecordingServer, Reply
 from lib.waiting import until
 
 SIX = wheels.wheel("six", "1.0")

@@ -16,10 +16,11 @@ from headrace.documents import page_comparison
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Digest, OperatorClass, Origin
 from headrace.policy.reputation import Record
-from lib import modes, wheels
+from lib import wheels
 from lib.app import App, mirror
 from lib.index import Index, IndexFile
-from lib.servers import RecordingServer, Reply
+from lib.serving import modes
+from lib.serving.servers import RecordingServer, Reply
 from lib.waiting import HANG, until
 
 SLOW = 3.0

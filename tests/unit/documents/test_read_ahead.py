@@ -26,7 +26,7 @@ from headrace.models import (
 from lib import wheels
 from lib.app import App
 from lib.index import Index
-from lib.servers import RecordingServer
+from lib.serving.servers import RecordingServer
 from lib.waiting import HANG, until
 
 PIP = "pip/26.3 " + json.dumps(

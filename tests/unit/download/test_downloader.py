@@ -29,8 +29,8 @@ from headrace.models import (
 from headrace.system.storage.store import Store
 from headrace.transfer.machine import HOLD_BACK
 from headrace.upstream.client import Client
-from lib import modes
-from lib.servers import RecordingServer
+from lib.serving import modes
+from lib.serving.servers import RecordingServer
 from lib.waiting import HANG
 
 MB = 1 << 20

@@ -28,10 +28,11 @@ from headrace.models import (
     SourceFailed,
     TransferFinished,
 )
-from lib import modes, wheels
+from lib import wheels
 from lib.app import App, mirror
 from lib.index import JSON, Index
-from lib.servers import RecordingServer
+from lib.serving import modes
+from lib.serving.servers import RecordingServer
 
 SIX = wheels.wheel("six", "1.0", size=20_000)
 

@@ -10,7 +10,7 @@ import pytest
 import headrace_docker.plugin
 from headrace.models import Origin
 from lib.app import App, Told
-from lib.ports import free_port
+from lib.serving.ports import free_port
 
 HUB = Origin("docker", f"http://127.0.0.1:{free_port()}", name="docker.io")
 INDEX = Origin("python", f"http://127.0.0.1:{free_port()}/simple", private=True)

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from lib import modes, wheels
+from lib import wheels
 from lib.app import App, Told, mirror
 from lib.index import Index
-from lib.servers import RecordingServer
+from lib.serving import modes
+from lib.serving.servers import RecordingServer
 from lib.waiting import HANG, until
 
 MB = 1 << 20

@@ -16,7 +16,7 @@ from headrace_conda.channels import known, layouts
 from headrace_conda.channels.configured import known_origins
 from headrace_conda.tools import condarc
 from lib.conda.stub import Stub, stub
-from lib.servers import RecordingServer
+from lib.serving.servers import RecordingServer
 
 HERE = Path(condarc.__file__).parents[2] / "headrace_conda_inside"
 

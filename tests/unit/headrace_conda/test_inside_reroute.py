@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from lib.conda.stub import Stub, stub
-from lib.ports import free_port
-from lib.servers import RecordingServer, Reply
+from lib.serving.ports import free_port
+from lib.serving.servers import RecordingServer, Reply
 from lib.waiting import HANG
 
 requests = pytest.importorskip("requests")

@@ -15,7 +15,7 @@ import pytest
 
 from headrace_docker.config_files.docker_config import RECORD
 from lib.capabilities import lacks
-from lib.ports import free_port
+from lib.serving.ports import free_port
 from lib.waiting import HANG
 
 HUB = "https://index.docker.io/v1/"

@@ -32,7 +32,7 @@ from headrace_conda.channels.ecosystem import CondaEcosystem
 from headrace_docker.registry_api.ecosystem import DockerEcosystem
 from headrace_pip.pytorch.ecosystem import PythonWithBuilds
 from lib.app import App
-from lib.servers import RecordingServer
+from lib.serving.servers import RecordingServer
 
 CAPABILITIES = {name: getattr(protocols, name) for name in protocols.__all__ if name != "Ecosystem"}
 BUILT_IN: dict[type, set[str]] = {

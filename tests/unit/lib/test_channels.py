@@ -26,7 +26,7 @@ from lib.conda.channels import (
     twin,
     unzstd,
 )
-from lib.servers import RecordingServer
+from lib.serving.servers import RecordingServer
 
 FORMS = get_args(Form)
 

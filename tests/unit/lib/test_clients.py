@@ -9,7 +9,7 @@ import pytest
 from lib import wheels
 from lib.clients import PIPS, UVS, Environment, Pip, Uv
 from lib.index import Index
-from lib.servers import RecordingServer
+from lib.serving.servers import RecordingServer
 
 
 @pytest.mark.network

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.certificates import authority
-from lib.proxies import RecordingProxy
-from lib.servers import RecordingServer
+from lib.serving.certificates import authority
+from lib.serving.proxies import RecordingProxy
+from lib.serving.servers import RecordingServer
 from lib.waiting import HANG
 
 

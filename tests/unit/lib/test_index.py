@@ -12,7 +12,7 @@ import pytest
 
 from lib import wheels
 from lib.index import JSON, Index
-from lib.servers import RecordingServer
+from lib.serving.servers import RecordingServer
 from lib.waiting import HANG
 
 

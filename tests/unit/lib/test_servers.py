@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from lib import modes
-from lib.ports import black_hole, refusing
-from lib.servers import RecordingServer, Reply
+from lib.serving import modes
+from lib.serving.ports import black_hole, refusing
+from lib.serving.servers import RecordingServer, Reply
 from lib.waiting import HANG, until
 
 BODY = bytes(range(256)) * 400

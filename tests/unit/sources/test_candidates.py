@@ -39,8 +39,8 @@ from headrace.sources.candidates import Candidates
 from headrace.sources.probes import BUDGET, CONNECT, FIRST_BYTE, READING
 from headrace.system.statistics import Statistics
 from headrace.upstream.client import Client
-from lib import modes, ports
-from lib.servers import RecordingServer
+from lib.serving import modes, ports
+from lib.serving.servers import RecordingServer
 from lib.waiting import HANG, until
 
 NOW = 1_800_000_000.0

@@ -21,8 +21,8 @@ from headrace.errors import UpstreamError
 from headrace.models import Fault
 from headrace.upstream import responses
 from headrace.upstream.client import Client, RangeStream, UpstreamResponse
-from lib import modes, ports
-from lib.servers import RecordingServer, Reply
+from lib.serving import modes, ports
+from lib.serving.servers import RecordingServer, Reply
 from lib.waiting import HANG
 
 DATA = os.urandom(1 << 20)

@@ -15,9 +15,9 @@ import pytest
 
 from headrace.upstream.client import Client
 from headrace.upstream.http2_pool import LANES, STREAMS, Http2Pool
-from lib import ports
 from lib.capabilities import lacks
-from lib.certificates import authority
+from lib.serving import ports
+from lib.serving.certificates import authority
 from lib.waiting import until
 
 DATA = os.urandom(1 << 20)

@@ -22,9 +22,9 @@ from headrace.errors import ConfigurationError, UpstreamError
 from headrace.models import Fault
 from headrace.upstream.client import Client
 from headrace.upstream.proxies import Proxies
-from lib import ports
-from lib.certificates import authority
-from lib.servers import RecordingServer
+from lib.serving import ports
+from lib.serving.certificates import authority
+from lib.serving.servers import RecordingServer
 
 DATA = os.urandom(300_000)
 #: No resolver knows it: only through the proxy can it be reached.

@@ -15,9 +15,9 @@ from headrace.errors import ConfigurationError, UpstreamError
 from headrace.models import Fault
 from headrace.upstream.client import Client
 from headrace.upstream.tls import TrustStore
-from lib import ports
-from lib.certificates import Authority, authority
-from lib.servers import RecordingServer, Reply
+from lib.serving import ports
+from lib.serving.certificates import Authority, authority
+from lib.serving.servers import RecordingServer, Reply
 
 DATA = os.urandom(3 << 20)
 

@@ -13,9 +13,9 @@ from typing import TypeVar
 import pytest
 
 from headrace.upstream.client import Client
-from lib import modes
 from lib.capabilities import lacks
-from lib.servers import RecordingServer
+from lib.serving import modes
+from lib.serving.servers import RecordingServer
 from lib.waiting import HANG
 
 DATA = os.urandom(1 << 20)

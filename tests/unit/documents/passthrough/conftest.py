@@ -10,7 +10,7 @@ import pytest
 from headrace.documents import passthrough_fetch
 from lib.conda.channel_app import ChannelApp
 from lib.conda.channel_documents import BODY, JSON, PACKED, PAGE
-from lib.servers import RecordingServer, Reply
+from lib.serving.servers import RecordingServer, Reply
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from headrace.documents import passthrough_fetch
-from lib import modes
 from lib.app import Told
 from lib.conda.channel_app import ChannelApp
 from lib.conda.channel_documents import (
@@ -24,7 +23,8 @@ from lib.conda.channel_documents import (
     body_of,
     until_closed,
 )
-from lib.servers import RecordingServer, Reply
+from lib.serving import modes
+from lib.serving.servers import RecordingServer, Reply
 from lib.waiting import until
 
 MB = 1 << 20

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from headrace.system.storage import copies
-from lib import modes
 from lib.conda.channel_app import ChannelApp
 from lib.conda.channel_documents import BODY, FOLDER, PACKED, until_closed
-from lib.servers import RecordingServer
+from lib.serving import modes
+from lib.serving.servers import RecordingServer
 
 MB = 1 << 20
 pytestmark = pytest.mark.usefixtures("in_one_piece")

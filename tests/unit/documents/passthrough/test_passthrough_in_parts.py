@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from headrace.models import Mirror, OperatorClass
-from lib import modes
 from lib.conda.channel_app import ChannelApp
 from lib.conda.channel_documents import PACKED, body_of
-from lib.servers import RecordingServer, Reply
+from lib.serving import modes
+from lib.serving.servers import RecordingServer, Reply
 from lib.waiting import until
 
 MB = 1 << 20

@@ -22,7 +22,7 @@ from headrace.upstream.auth.mirror_logins import LIFETIME, MirrorLogins
 from lib import wheels
 from lib.app import App, mirror
 from lib.index import Index
-from lib.servers import RecordingServer
+from lib.serving.servers import RecordingServer
 from lib.waiting import HANG
 
 THING = wheels.wheel("thing", "1.0", size=12_000_000)

@@ -20,7 +20,7 @@ from headrace.upstream.responses import UpstreamResponse
 from lib import wheels
 from lib.app import App, mirror
 from lib.index import Index
-from lib.servers import RecordingServer, Reply
+from lib.serving.servers import RecordingServer, Reply
 from lib.waiting import HANG
 
 THING = wheels.wheel("thing", "1.0", size=50_000)

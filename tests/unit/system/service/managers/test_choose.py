@@ -20,7 +20,7 @@ from headrace.system.service.identity import instance
 from headrace.system.service.managers import choose, ports
 from headrace.system.service.managers.spec import ServiceSpec
 from lib.holders import WORKER, living
-from lib.ports import free_port
+from lib.serving.ports import free_port
 
 
 class Somebody(HTTPServer):

@@ -7,11 +7,12 @@ import threading
 import time
 from urllib.parse import urljoin
 
-from lib import modes, wheels
+from lib import wheels
 from lib.clients import Pip
-from lib.faults import SIZE, large
 from lib.gateway import TestMirror
 from lib.index import HTML, JSON
+from lib.serving import modes
+from lib.serving.faults import SIZE, large
 from lib.waiting import HANG
 from lib.world import MakeWorld, World
 

@@ -17,11 +17,11 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urlsplit
 
-from lib.modes import Kind, Mode
+from lib.serving.modes import Kind, Mode
 from lib.waiting import HANG
 
 if TYPE_CHECKING:
-    from lib.servers import Listener
+    from lib.serving.servers import Listener
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _CHUNK = 32 * 1024

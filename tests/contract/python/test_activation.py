@@ -11,7 +11,7 @@ import pytest
 from lib import wheels
 from lib.clients import PIPS, UVS, Environment, Pip, Uv
 from lib.gateway import headrace
-from lib.ports import free_port
+from lib.serving.ports import free_port
 from lib.waiting import HANG
 from lib.world import MakeWorld, World
 

@@ -17,9 +17,9 @@ from http.server import ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
-from lib.answers import NOT_FOUND, Answering, Gone, Handler, Reply, Seen
-from lib.modes import OK, Mode, Rule
-from lib.ports import free_port
+from lib.serving.answers import NOT_FOUND, Answering, Gone, Handler, Reply, Seen
+from lib.serving.modes import OK, Mode, Rule
+from lib.serving.ports import free_port
 
 __all__ = ["NOT_FOUND", "Handler", "Listener", "RecordingServer", "Reply", "Seen"]
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lib import modes, wheels
+from lib import wheels
 from lib.clients import ALL, NAMES, PIPS, UVS, Installer, Pip, make_client
-from lib.faults import DISTINCT, FAULTS, LIES, SIZE, TELLING, large
 from lib.gateway import TestMirror
-from lib.ports import black_hole
+from lib.serving import modes
+from lib.serving.faults import DISTINCT, FAULTS, LIES, SIZE, TELLING, large
+from lib.serving.ports import black_hole
 from lib.world import MakeWorld, World
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lib import modes, wheels
-from lib.servers import RecordingServer
+from lib import wheels
+from lib.serving import modes
+from lib.serving.servers import RecordingServer
 from lib.wheels import Built
 
 SIZE = 24 * 1024 * 1024

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lib import modes, wheels
+from lib import wheels
 from lib.capabilities import lacks
 from lib.clients import Installer, Pip, Uv
 from lib.index import JSON
+from lib.serving import modes
 from lib.world import MakeWorld, World
 
 

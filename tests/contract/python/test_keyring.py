@@ -18,7 +18,7 @@ from headrace.system.state import State
 from lib import wheels
 from lib.clients import Environment, Pip, Result, Uv
 from lib.index import Index
-from lib.servers import RecordingServer
+from lib.serving.servers import RecordingServer
 
 SECRET = ("builder", "p@ss/word:1")
 #: A second backend, as a company would have it.

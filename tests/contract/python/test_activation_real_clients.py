@@ -14,7 +14,7 @@ import pytest
 from lib import wheels
 from lib.clients import Environment, Pip, Result, Uv
 from lib.gateway import headrace
-from lib.ports import free_port
+from lib.serving.ports import free_port
 from lib.world import MakeWorld, World
 
 SECRET = ("builder", "hunter2-secret")

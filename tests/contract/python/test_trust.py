@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from lib import modes, wheels
+from lib import wheels
 from lib.clients import Installer, Pip
-from lib.faults import SIZE, large
+from lib.serving import modes
+from lib.serving.faults import SIZE, large
 from lib.waiting import HANG, until
 from lib.wheels import Built
 from lib.world import MakeWorld, World
