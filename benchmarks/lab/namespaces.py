@@ -45,7 +45,11 @@ def missing() -> str:
         trial = Path(unique.name).name
     if _ip("netns", "add", trial).returncode:
         return "no permission to make network namespaces"
+    entered = _ip("netns", "exec", trial, "true")
     _ip("netns", "del", trial)
+    if entered.returncode:
+        # In a chroot, for one, whose root is no mount point.
+        return f"no namespace can be entered: {entered.stderr.strip()}"
     return ""
 
 

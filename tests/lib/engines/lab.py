@@ -7,6 +7,7 @@ Whatever an engine pulls there comes from the recording server on the gateway's 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -31,6 +32,7 @@ _LIB = Path(__file__).parent
 _EMPTY = ("/run", "/opt")
 #: What engines write for themselves.
 _ENGINES_OWN = ("home/.local/", "etc/docker/key.json", "etc/cni/net.d/cni.lock")
+_NEW = ("-n", "-m", "-p", "--fork", "--mount-proc", "--kill-child", "--propagation", "private")
 _START = """
 set -e
 ip link set lo up
@@ -52,7 +54,15 @@ def why_not(*programs: str) -> str | None:
     for name in ("unshare", "nsenter", "ip", "mount", *programs):
         if shutil.which(name) is None:
             return lacks("engines", f"{name} is not installed here")
-    return None
+    trouble = _trouble()
+    return lacks("root", trouble) if trouble else None
+
+
+@functools.cache
+def _trouble() -> str:
+    """Say what the system has against such a machine."""
+    done = subprocess.run(["unshare", *_NEW, "true"], capture_output=True, text=True, check=False)
+    return done.stderr.strip() if done.returncode else ""
 
 
 def needs(*programs: str) -> pytest.MarkDecorator:
@@ -182,8 +192,7 @@ def lab(root: Path) -> Iterator[EngineLab]:
     for name in ("etc", "work", "home", "headrace"):
         (root / name).mkdir(parents=True)
     script = _START.format(root=root, empty=" ".join(_EMPTY))
-    new = ["-n", "-m", "-p", "--fork", "--mount-proc", "--kill-child", "--propagation", "private"]
-    words = ["unshare", *new, "bash", "-c"]
+    words = ["unshare", *_NEW, "bash", "-c"]
     made: EngineLab | None = None
     holder = subprocess.Popen([*words, script])
     try:
