@@ -11,8 +11,8 @@ __all__ = ["NO_PIP", "WAYS", "capability_of", "lacks", "summary"]
 #: Each capability, and how to have it.
 WAYS = {
     "conda": "let pip reach its index, or have a base in ~/miniforge3 or in HEADRACE_TEST_CONDA",
-    "root": "run as root on Linux where `unshare -m` works: not in a container, and in a chroot only "
-    "if its root is a mount point (mount --bind FOLDER FOLDER, then chroot)",
+    "root": "run as root on Linux where `unshare -m` works: not in a container; in a chroot if its "
+    "root is a mount point (mount --bind FOLDER FOLDER, then chroot)",
     "engines": "install what README's second command names: docker.io, containerd, podman, skopeo",
     "engines of other ages": "tox -e contract-docker-all, as root, with debootstrap",
     "every version": "tox -e contract-pip, contract-uv, contract-conda or contract-docker",

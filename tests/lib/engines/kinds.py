@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 
 from lib.capabilities import lacks
-from lib.engines import roots
+from lib.engines import roots, spaces
 
 __all__ = ["AGES", "HERE", "NAMES", "Kind", "why_not"]
 
@@ -63,5 +63,7 @@ def why_not(kind: Kind) -> str | None:
     if kind.suite:
         why = roots.why_no_root(kind.suite)
         return lacks("engines of other ages", why) if why else None
+    if kind.program in ("podman", "buildah", "dockerd") and (trouble := spaces.trouble()):
+        return lacks("root", f"{kind.program} unpacks layers in namespaces: {trouble}")
     missing = [each for each in _PROGRAMS[kind.program] if shutil.which(each) is None]
     return lacks("engines", f"{', '.join(missing)} is not installed here") if missing else None

@@ -7,7 +7,6 @@ Whatever an engine pulls there comes from the recording server on the gateway's 
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import shutil
@@ -20,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from lib.capabilities import lacks
+from lib.engines import spaces
 from lib.gateway import headrace
 from lib.waiting import HANG, until
 
@@ -32,7 +32,6 @@ _LIB = Path(__file__).parent
 _EMPTY = ("/run", "/opt")
 #: What engines write for themselves.
 _ENGINES_OWN = ("home/.local/", "etc/docker/key.json", "etc/cni/net.d/cni.lock")
-_NEW = ("-n", "-m", "-p", "--fork", "--mount-proc", "--kill-child", "--propagation", "private")
 _START = """
 set -e
 ip link set lo up
@@ -54,15 +53,7 @@ def why_not(*programs: str) -> str | None:
     for name in ("unshare", "nsenter", "ip", "mount", *programs):
         if shutil.which(name) is None:
             return lacks("engines", f"{name} is not installed here")
-    trouble = _trouble()
-    return lacks("root", trouble) if trouble else None
-
-
-@functools.cache
-def _trouble() -> str:
-    """Say what the system has against such a machine."""
-    done = subprocess.run(["unshare", *_NEW, "true"], capture_output=True, text=True, check=False)
-    return done.stderr.strip() if done.returncode else ""
+    return lacks("root", why) if (why := spaces.trouble()) else None
 
 
 def needs(*programs: str) -> pytest.MarkDecorator:
@@ -192,7 +183,7 @@ def lab(root: Path) -> Iterator[EngineLab]:
     for name in ("etc", "work", "home", "headrace"):
         (root / name).mkdir(parents=True)
     script = _START.format(root=root, empty=" ".join(_EMPTY))
-    words = ["unshare", *_NEW, "bash", "-c"]
+    words = ["unshare", *spaces.NEW, "bash", "-c"]
     made: EngineLab | None = None
     holder = subprocess.Popen([*words, script])
     try:
