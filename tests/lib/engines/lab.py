@@ -86,7 +86,9 @@ class EngineLab:
 
     def argv(self, words: Sequence[object]) -> list[str]:
         """Return the command that runs `words` in it."""
-        enter = ["nsenter", "-t", str(self.pid), "-n", "-m", "-p", f"--wd={self.root}", "--"]
+        # Its root too: in a chroot the namespace's own is that of the machine around it.
+        spaces_of = ["-t", str(self.pid), "-n", "-m", "-p", "-r"]
+        enter = ["nsenter", *spaces_of, f"--wd={self.root}", "--"]
         return [*enter, *(str(word) for word in words)]
 
     def run(self, *words: object, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -116,6 +118,8 @@ class EngineLab:
 
         def succeeds() -> bool:
             done[:] = [self.run(*words, check=False)]
+            if done[0].returncode and self.daemons and self.daemons[-1].poll() is not None:
+                raise AssertionError((self.root / "log").read_text())
             return done[0].returncode == 0
 
         until(succeeds, lambda: done[0].stderr + (self.root / "log").read_text(), pause=0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def run(folder: Path, text: str, *words: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("words", [(), ("-n", "2", "--dist", "loadgroup")])
+@pytest.mark.parametrize("words", [(), ("-n", "2")])
 def test_end_of_a_run_lists_by_capability_what_was_not_tried(
     tmp_path: Path, words: tuple[str, ...]
 ) -> None:
@@ -80,3 +81,15 @@ def test_reasons_are_known_again_as_pytest_writes_them() -> None:
     assert summary([]) == []
     with pytest.raises(AssertionError):
         lacks("luck", "none")
+
+
+def test_engines_are_one_workers_and_other_tests_the_next_ones(tmp_path: Path) -> None:
+    folder = tmp_path / "tests" / "contract" / "docker"
+    folder.mkdir(parents=True)
+    numbered = "import pytest\n@pytest.mark.parametrize('n', range(8))\ndef test_it(n): pass\n"
+    (folder / "test_engines.py").write_text(numbered)
+    told = run(tmp_path, numbered, "-v", "-n", "2")
+    by = re.findall(r"\[(gw\d)\].*PASSED (\S+)::", told)
+    assert len(by) == 16
+    assert len({worker for worker, file in by if file.startswith("tests/")}) == 1
+    assert len({worker for worker, file in by if not file.startswith("tests/")}) == 2
