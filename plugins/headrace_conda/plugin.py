@@ -1,4 +1,4 @@
-"""headrace's door for conda, mamba, pixi: hooks only, with the imports inside them."""
+"""headrace's plugin for conda, mamba, pixi: hooks only, with the imports inside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""headrace's door for docker, containerd, podman: hooks only, with the imports inside them."""
+"""headrace's plugin for docker, containerd, podman: hooks only, with the imports inside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""headrace's door for pip, uv, poetry and pdm: hooks only, with the imports inside them."""
+"""headrace's plugin for pip, uv, poetry and pdm: hooks only, with the imports inside them."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class Mirror:
     """ISO 3166 codes of the countries that it is meant for; empty: everywhere."""
     limits: Limits = Limits()
     gives_documents: bool = False
-    """May supply provisional pages (design, "Documents over a slow line")."""
+    """May supply provisional pages."""
     rank: int = 100
     """The catalogue's guess before anything was measured; lower is tried first."""
     opt_in: bool = False

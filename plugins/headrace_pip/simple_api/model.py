@@ -1,7 +1,7 @@
 """A project's page of the Simple API as a value, whichever form it came in.
 
-Simple repository API (once PEP 503, 592, 629, 658, 691, 700, 714, 740, 792). `simple_json` and
-`simple_html` read and write the two forms; this module holds what they share.
+Simple repository API (once PEP 503, 592, 629, 658, 691, 700, 714, 740, 792). `json_form` and
+`html_form` read and write the two forms; this module holds what they share.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 They travel as a stream through a file on the disk, once for all who ask, with the origin's own
 validators, so that a client's cache beside ours works as if we were not there. Otherwise the rules
-are those of `documents.py`: the origin alone, its lifetime, revalidation, the last known copy when
+are those of `cache`: the origin alone, its lifetime, revalidation, the last known copy when
 it fails.
 """
 

@@ -85,7 +85,7 @@ class UnverifiedBytesError(OriginError):
 
 
 class PassthroughFetch:
-    """Made and driven by `Verbatim`."""
+    """Made and driven by `PassthroughDocuments`."""
 
     def __init__(
         self, plan: ServeDocument, before: Copy | None, in_parts: InParts | None = None

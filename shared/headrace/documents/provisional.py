@@ -3,7 +3,7 @@
 Such a page is nobody's word until the origin has spoken. What a client may finish is decided by
 the origin all the same: its own page, when that is here first, or one HEAD where the path of a
 file is made of the file's content. The origin's page follows in any case, and a mirror whose page
-proves stale or false loses the right to give pages (design, "Documents over a slow line").
+proves stale or false loses the right to give pages.
 """
 
 from __future__ import annotations

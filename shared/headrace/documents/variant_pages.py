@@ -1,6 +1,6 @@
 """Pages of projects that are built for several kinds of accelerators, arranged for this host.
 
-Performs what `policy.variant_pages` decides: looks at the host, asks the variant indexes, puts the
+Performs what `variants.pages` decides: looks at the host, asks the variant indexes, puts the
 pages together. Whatever fails, the default index's page goes out as it is, as without us.
 """
 

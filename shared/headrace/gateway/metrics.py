@@ -1,4 +1,4 @@
-"""The ledger in Prometheus' text format, version 0.0.4."""
+"""What the gateway did (`activity`), in Prometheus' text format, version 0.0.4."""
 
 from __future__ import annotations
 

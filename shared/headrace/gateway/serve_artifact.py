@@ -46,7 +46,7 @@ _FOR_EVER = "max-age=365000000, immutable"
 
 
 class SourceSelection(Protocol):
-    """What serving needs of `Sources`."""
+    """What serving needs of `Candidates`."""
 
     def choose(self, artifact: Artifact, ecosystem: Ecosystem) -> tuple[Source, ...]:
         """Order the sources of an artifact, the origin last."""

@@ -161,7 +161,7 @@ class ListsBuilds(Protocol):
     """Some of its projects are built for several kinds of accelerators, in variant indexes beside
     the default one. Pure, too.
 
-    Which build suits is the core's to say (`policy.variants`), what is listed the indexes'.
+    Which build suits is the core's to say (`variants.choose`), what is listed the indexes'.
     """
 
     def asked(self, request: Request, plan: ServeDocument) -> VariantRequest | None:

@@ -1,7 +1,7 @@
 """Every hook of headrace, with its types and an example each. This file is the manual.
 
 Plural nouns register (every plugin is heard), verbs with ``firstresult`` decide, ``observe``
-watches. The built-in ecosystems come in by the same door, entry-point group ``headrace``, and
+watches. The built-in ecosystems come in by the same way, entry-point group ``headrace``, and
 register as ``trylast``, so that a third party's answer wins. A plugin takes only the arguments
 that it needs. What a plugin returns is a description: the core performs it. What the examples name
 is imported from `headrace.interface`, and from nowhere else in headrace.

@@ -49,7 +49,7 @@ class ProbeTarget:
 
 
 class ReportObservation(Protocol):
-    """What a race tells for each source: see `Sources.report`."""
+    """What a race tells for each source: see `Candidates.report`."""
 
     def __call__(
         self,

@@ -13,7 +13,7 @@ The phases, and everything that leads from one to the next:
 What readers may be given is `horizon`: nothing at or above that offset goes out.
 
 Rules of this room. Rule 1: what decides about bytes and requests is in `state`, `scheduler`,
-`dispatcher` and `integrity`; this file only leads events to them. Rule 2: every event ends in
+`dispatcher` and `integrity_check`; this file only leads events to them. Rule 2: every event ends in
 `_advance`, which alone changes the phase forward and starts requests.
 """
 

@@ -3,7 +3,7 @@
 In short: a CUDA build's major must not exceed the driver's; it must have kernels for the GPUs, all
 of them if any has; of what is left the newest release. Whatever cannot be met is said, and a GPU
 host never gets a CPU build in silence. The family's *lead* decides and its followers take the same
-build (`variant_admission`); their pages for an installer are arranged by `variant_pages`.
+build (`admission`); their pages for an installer are arranged by `pages`.
 """
 
 from __future__ import annotations
