@@ -65,7 +65,7 @@ class Client:
         self._context: ssl.SSLContext | None = None
         self._transports: dict[tuple[str, int | None, str | None], httpx.AsyncHTTPTransport] = {}
         self._names = Resolver()
-        self._lanes = Http2Pool()
+        self._pool = Http2Pool()
         self._bearer = BearerTokens(self._ask_realm)
 
     # ------------------------------------------------------------------ documents
@@ -96,8 +96,8 @@ class Client:
         self, url: str, method: str, headers: Mapping[str, str], limit: int, patience: float
     ) -> UpstreamResponse:
         asked = {"accept": "*/*", "accept-encoding": "gzip, deflate", **_lower(headers)}
-        with self._lanes.take(urlsplit(url).netloc) as lane:
-            return await self._whole(url, method, asked, limit, patience, lane=lane)
+        with self._pool.take(urlsplit(url).netloc) as connection:
+            return await self._whole(url, method, asked, limit, patience, connection=connection)
 
     async def _whole(
         self,
@@ -107,9 +107,11 @@ class Client:
         limit: int,
         patience: float,
         *,
-        lane: int,
+        connection: int,
     ) -> UpstreamResponse:
-        async with self._send(url, method, asked, patience, patience, lane=lane) as exchange:
+        async with self._send(
+            url, method, asked, patience, patience, connection=connection
+        ) as exchange:
             answer = exchange.response
             body = bytearray()
             exchange.silence(patience)
@@ -155,7 +157,7 @@ class Client:
         if wanted is not None:
             asked["range"] = str(RangeRequest(start, end))
         async with self._send(
-            url, "GET", asked, connect_timeout, first_byte_timeout, lane=None
+            url, "GET", asked, connect_timeout, first_byte_timeout, connection=None
         ) as exchange:
             answer = exchange.response
             span = judge_artifact(answer.status_code, exchange.headers, exchange.url, wanted)
@@ -191,8 +193,10 @@ class Client:
         `UpstreamError`.
         """
         asked = {"accept": "*/*", "accept-encoding": "gzip, deflate", **_lower(headers or {})}
-        with self._lanes.take(urlsplit(url).netloc) as lane:
-            async with self._send(url, "GET", asked, timeout, timeout, lane=lane) as exchange:
+        with self._pool.take(urlsplit(url).netloc) as connection:
+            async with self._send(
+                url, "GET", asked, timeout, timeout, connection=connection
+            ) as exchange:
                 exchange.silence(timeout)
                 yield DocumentStream(
                     exchange.response.status_code,
@@ -214,7 +218,7 @@ class Client:
         connect: float,
         first_byte: float,
         *,
-        lane: int | None,
+        connection: int | None,
     ) -> AsyncIterator[SentRequest]:
         """Follow redirects to an answer; it is closed at the end of the context."""
         credential = headers.get("authorization", "")
@@ -222,7 +226,9 @@ class Client:
         carried |= self._bearer.headers(url, credential)
         asked, challenged, redirects = url, False, 0
         while redirects <= _MOST_REDIRECTS:
-            exchange = await self._once(url, method, carried, connect, first_byte, lane=lane)
+            exchange = await self._once(
+                url, method, carried, connect, first_byte, connection=connection
+            )
             try:
                 wants = exchange.headers.get("www-authenticate", "")
                 if exchange.response.status_code == 401 and wants and not challenged:
@@ -251,14 +257,14 @@ class Client:
         self, url: str, headers: Mapping[str, str], patience: float, limit: int
     ) -> UpstreamResponse:
         """Fetch a token; never through a challenge of its own."""
-        with self._lanes.take(urlsplit(url).netloc) as lane:
+        with self._pool.take(urlsplit(url).netloc) as connection:
             exchange = await self._once(
                 url,
                 "GET",
                 {"user-agent": self.user_agent, "accept": "application/json", **headers},
                 patience,
                 patience,
-                lane=lane,
+                connection=connection,
             )
             try:
                 body = bytearray()
@@ -283,7 +289,7 @@ class Client:
         connect: float,
         first_byte: float,
         *,
-        lane: int | None,
+        connection: int | None,
     ) -> SentRequest:
         """Ask once; ask again where a kept connection turned out to be closed by the server."""
         import httpx  # noqa: PLC0415 - 60 ms that the command line need not pay
@@ -297,7 +303,7 @@ class Client:
             timeouts = {"connect": connect, "read": first_byte, "write": first_byte}
             exchange.timeouts = {**timeouts, "pool": connect}
             try:
-                transport = self._transport(urlsplit(url).scheme, proxy, lane)
+                transport = self._transport(urlsplit(url).scheme, proxy, connection)
                 request = httpx.Request(
                     method,
                     url,
@@ -319,15 +325,15 @@ class Client:
         raise AssertionError  # pragma: no cover - the second turn returns or raises
 
     def _transport(
-        self, scheme: str, proxy: str | None, lane: int | None
+        self, scheme: str, proxy: str | None, connection: int | None
     ) -> httpx.AsyncHTTPTransport:
         import httpx  # noqa: PLC0415
 
         if scheme not in ("http", "https"):
             raise UpstreamError(Fault.PROTOCOL, f"no way to ask an upstream by {scheme!r}")
         # HTTP/2 is agreed on inside TLS only.
-        lane = lane if scheme == "https" else None
-        key = (scheme, lane, proxy)
+        connection = connection if scheme == "https" else None
+        key = (scheme, connection, proxy)
         if key not in self._transports:
             tls = scheme == "https" or (proxy or "").startswith("https:")
             if tls and self._context is None:
@@ -342,7 +348,7 @@ class Client:
                     verify=context,
                     trust_env=False,
                     http1=True,
-                    http2=lane is not None,
+                    http2=connection is not None,
                     proxy=httpx.Proxy(
                         proxy, ssl_context=context if proxy.startswith("https:") else None
                     )

@@ -12,31 +12,31 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-__all__ = ["LANES", "Http2Pool"]
+__all__ = ["CONNECTIONS", "Http2Pool"]
 
 #: Connections to one host at most, and streams on each before the next one is opened.
-LANES = 4
+CONNECTIONS = 4
 STREAMS = 3
 
 
 class Http2Pool:
-    """Counts what runs where. The lanes themselves are whoever's who asks."""
+    """Counts what runs where. The connections themselves are whoever's who asks."""
 
     def __init__(self) -> None:
         self._running: dict[str, list[int]] = {}
 
     @contextlib.contextmanager
     def take(self, host: str) -> Iterator[int]:
-        """Give the number of the lane for one request, for as long as the context lasts."""
-        running = self._running.setdefault(host, [0] * LANES)
-        lane = next(
-            (lane for lane, streams in enumerate(running) if streams < STREAMS),
+        """Give the number of the connection for one request, for as long as the context lasts."""
+        running = self._running.setdefault(host, [0] * CONNECTIONS)
+        connection = next(
+            (connection for connection, streams in enumerate(running) if streams < STREAMS),
             running.index(min(running)),
         )
-        running[lane] += 1
+        running[connection] += 1
         try:
-            yield lane
+            yield connection
         finally:
-            running[lane] -= 1
+            running[connection] -= 1
             if not any(running):
                 self._running.pop(host, None)

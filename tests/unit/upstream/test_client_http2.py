@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from headrace.upstream.client import Client
-from headrace.upstream.http2_pool import LANES, STREAMS, Http2Pool
+from headrace.upstream.http2_pool import CONNECTIONS, STREAMS, Http2Pool
 from lib.capabilities import lacks
 from lib.serving import ports
 from lib.serving.certificates import authority
@@ -118,13 +118,13 @@ def test_documents_that_follow_each_other_keep_to_one_connection(
     assert len({line.rsplit(" ", 1)[1] for line in log}) == 1
 
 
-def test_burst_fills_the_first_lanes_and_then_shares_all() -> None:
-    lanes = Http2Pool()
+def test_burst_fills_the_first_connections_and_then_shares_all() -> None:
+    pool = Http2Pool()
     with contextlib.ExitStack() as stack:
-        taken = [stack.enter_context(lanes.take("a:443")) for _ in range(LANES * STREAMS + 2)]
-        other = stack.enter_context(lanes.take("b:443"))
-    evenly = [lane for lane in range(LANES) for _ in range(STREAMS)]
+        taken = [stack.enter_context(pool.take("a:443")) for _ in range(CONNECTIONS * STREAMS + 2)]
+        other = stack.enter_context(pool.take("b:443"))
+    evenly = [connection for connection in range(CONNECTIONS) for _ in range(STREAMS)]
     assert taken == [*evenly, 0, 1]
     assert other == 0
-    with lanes.take("a:443") as again:
+    with pool.take("a:443") as again:
         assert again == 0
