@@ -263,9 +263,9 @@ def test_a_unit_of_before_starts_the_gateway_and_what_was_kept_is_served(machine
         machine.headrace("gateway", "--stop").ok()
 
 
-@pytest.mark.parametrize("keeper", ["launchd", "windows"])
-def test_a_keeper_of_before_starts_a_worker_of_now(machine: Machine, keeper: str) -> None:
-    words = commands(machine.older)[keeper]
+@pytest.mark.parametrize("manager", ["launchd", "windows"])
+def test_a_service_manager_of_before_starts_a_worker_of_now(machine: Machine, manager: str) -> None:
+    words = commands(machine.older)[manager]
     with machine.running(words[words.index("--") + 1 :]):
         assert_serves(machine)
 

@@ -55,7 +55,7 @@ def start(context: Context, found: Sequence[DiscoveredOrigin]) -> tuple[GatewayA
 
 
 def stop(context: Context) -> None:
-    """Stop the gateway, take the files of its keeper back, forget what was recorded."""
+    """Stop the gateway, take the files of its service manager back, forget what was recorded."""
     service.remove(context.state, context.folders, context.settings, context.scope, context.env)
     _forget(context)
 

@@ -50,18 +50,18 @@ def ensure(
         recorded=state.gateway(),
         settings=Path(named) if named else None,
     )
-    was_up = choose.is_ours(folders, plan.address) and state.kept_up_by() == plan.keeper.name
+    was_up = choose.is_ours(folders, plan.address) and state.kept_up_by() == plan.manager.name
     changed = journal.apply([(TOOL, edit) for edit in plan.edits], of=[TOOL])
-    lock = plan.task.held.lock
+    lock = plan.spec.held.lock
     if was_up and not changed and lock is not None and process.reload(lock):
         kept = plan.kept()
     else:
         try:
             kept = plan.start()
         except BaseException:
-            plan.keeper.stop(plan.task)
+            plan.manager.stop(plan.spec)
             journal.undo(of=[TOOL])
-            plan.keeper.forget(plan.task)
+            plan.manager.forget(plan.spec)
             raise
     state.record_gateway(kept.address, kept.how)
     return kept

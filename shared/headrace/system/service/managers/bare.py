@@ -20,7 +20,7 @@ INHERITED = ("PATH", "LANG", "TZ", *NETWORK_VARIABLES)
 
 
 class Bare:
-    """A keeper: the holder alone."""
+    """A service manager: the holder alone."""
 
     name = "holder"
 
@@ -28,43 +28,43 @@ class Bare:
         """`env` is the environment of whoever wants the gateway."""
         self._env = env
 
-    def edits(self, task: ServiceSpec, read: Reader) -> Sequence[FileEdit]:
+    def edits(self, spec: ServiceSpec, read: Reader) -> Sequence[FileEdit]:
         """The programs alone."""
-        return copies(task, read, ("holder.py", "responder.py"))
+        return copies(spec, read, ("holder.py", "responder.py"))
 
-    def start(self, task: ServiceSpec) -> None:
+    def start(self, spec: ServiceSpec) -> None:
         """Start it; one that runs already is replaced, for its settings may have changed."""
-        self.stop(task)
+        self.stop(spec)
         who = ""
-        if task.scope is Scope.SYSTEM and os.geteuid() == 0:
-            account.ensure(ACCOUNT, task.folders)
-            account.let_read(task.programs)
+        if spec.scope is Scope.SYSTEM and os.geteuid() == 0:
+            account.ensure(ACCOUNT, spec.folders)
+            account.let_read(spec.programs)
             who = ACCOUNT
-        held = replace(task.held, log=task.folders.state / "gateway.log")
+        held = replace(spec.held, log=spec.folders.state / "gateway.log")
         try:
-            task.folders.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            spec.folders.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise LocalError(
                 "state-unwritable",
-                f"{task.folders.state} cannot be made: {error.strerror or error}",
+                f"{spec.folders.state} cannot be made: {error.strerror or error}",
                 hint="HEADRACE_HOME names another place",
             ) from error
         env = (
             {name: self._env[name] for name in INHERITED if name in self._env} if who else self._env
         )
-        process.leave_running(held, [listeners.bind(task.host, task.port)], env, account=who)
+        process.leave_running(held, [listeners.bind(spec.host, spec.port)], env, account=who)
 
-    def stop(self, task: ServiceSpec) -> None:
+    def stop(self, spec: ServiceSpec) -> None:
         """Stop it."""
-        if task.held.lock is not None:
-            process.stop(task.held.lock)
+        if spec.held.lock is not None:
+            process.stop(spec.held.lock)
 
-    def forget(self, task: ServiceSpec) -> None:
+    def forget(self, spec: ServiceSpec) -> None:
         """Nothing: nobody else read the files."""
 
-    def note(self, task: ServiceSpec) -> str:
+    def note(self, spec: ServiceSpec) -> str:
         """Say what a reboot does."""
-        scope = " --scope system" if task.scope is Scope.SYSTEM else ""
+        scope = " --scope system" if spec.scope is Scope.SYSTEM else ""
         return (
             "nothing on this machine starts the gateway again after a reboot: put "
             f"`headrace gateway --detach{scope}` into the profile or the container's entry point "

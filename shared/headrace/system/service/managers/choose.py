@@ -1,4 +1,4 @@
-"""Which keeper this machine has, on which port, and how it is started and removed.
+"""Which service manager this machine has, on which port, and how it is started and removed.
 
 The files are described first (`Plan.edits`), so that a dry run can show them and the journal can
 write and undo them; `Plan.start` acts when they are there.
@@ -21,7 +21,7 @@ from headrace.system.service.identity import instance
 from headrace.system.service.managers import ports
 from headrace.system.service.managers.bare import Bare
 from headrace.system.service.managers.launchd import Launchd
-from headrace.system.service.managers.spec import ServiceManager, ServiceSpec, task
+from headrace.system.service.managers.spec import ServiceManager, ServiceSpec, describe
 from headrace.system.service.managers.systemd import Systemd
 from headrace.system.service.managers.windows import Windows
 
@@ -38,7 +38,7 @@ class RunningGateway:
 
     address: GatewayAddress
     how: str
-    """The keeper's name: ``systemd``, ``launchd``, ``task-scheduler``, ``holder``."""
+    """The manager's name: ``systemd``, ``launchd``, ``task-scheduler``, ``holder``."""
     edits: tuple[FileEdit, ...]
     note: str
     """What the user should know; "" when there is nothing."""
@@ -59,19 +59,19 @@ class Plan:
     """What will be done; nothing has been touched yet."""
 
     address: GatewayAddress
-    keeper: ServiceManager
-    task: ServiceSpec
+    manager: ServiceManager
+    spec: ServiceSpec
     edits: tuple[FileEdit, ...]
     note: str
 
     def start(self) -> RunningGateway:
         """Start the gateway, its files being there, and see it answer; else LocalError."""
-        self.keeper.start(self.task)
+        self.manager.start(self.spec)
         seen = health.wait_until_up(self.address, START_LIMIT)
         if seen is None:
             raise LocalError(
                 "gateway-silent",
-                f"{self.keeper.name} was told to start the gateway on port {self.task.port}, and "
+                f"{self.manager.name} was told to start the gateway on port {self.spec.port}, and "
                 "it does not answer",
                 hint="`headrace gateway` in a terminal shows what is wrong",
             )
@@ -83,7 +83,7 @@ class Plan:
 
     def kept(self) -> RunningGateway:
         """Return what this plan comes to."""
-        return RunningGateway(self.address, self.keeper.name, self.edits, self.note)
+        return RunningGateway(self.address, self.manager.name, self.edits, self.note)
 
 
 def is_ours(folders: Folders, address: GatewayAddress) -> bool:
@@ -93,7 +93,7 @@ def is_ours(folders: Folders, address: GatewayAddress) -> bool:
 
 
 def choose(scope: Scope, env: Mapping[str, str]) -> ServiceManager:
-    """Return the keeper of this machine and scope."""
+    """Return the manager of this machine and scope."""
     if sys.platform in ("win32", "darwin") and scope is Scope.SYSTEM:
         raise LocalError(
             "no-system-gateway",
@@ -108,9 +108,9 @@ def choose(scope: Scope, env: Mapping[str, str]) -> ServiceManager:
 
 
 def by_name(name: str, env: Mapping[str, str]) -> ServiceManager:
-    """Return the keeper that was recorded at ``on``; it may not be the one of today."""
-    keepers: Sequence[ServiceManager] = (Systemd(), Launchd(), Windows(), Bare(env))
-    return next((keeper for keeper in keepers if keeper.name == name), keepers[-1])
+    """Return the manager that was recorded at ``on``; it may not be the one of today."""
+    managers: Sequence[ServiceManager] = (Systemd(), Launchd(), Windows(), Bare(env))
+    return next((manager for manager in managers if manager.name == name), managers[-1])
 
 
 def plan(
@@ -130,18 +130,18 @@ def plan(
     `port` is the wanted one; when a foreign program has it, the next free one is taken and the note
     says so. `recorded` is the address of an earlier ``on``, which is kept where it is ours.
     """
-    keeper = choose(scope, env)
+    manager = choose(scope, env)
     host = "127.0.0.1"
     wanted = recorded.port if recorded is not None else port
     taken, note = _port(folders, host, wanted)
-    made = task(folders, scope, taken, home, redirects, host=host, settings=settings)
-    notes = [text for text in (note, keeper.note(made)) if text]
+    made = describe(folders, scope, taken, home, redirects, host=host, settings=settings)
+    notes = [text for text in (note, manager.note(made)) if text]
     token = recorded.token if recorded is not None else None
     return Plan(
         GatewayAddress(host, taken, token),
-        keeper,
+        manager,
         made,
-        tuple(keeper.edits(made, read)),
+        tuple(manager.edits(made, read)),
         "; ".join(notes),
     )
 
@@ -157,14 +157,14 @@ def remove(
     undo: Callable[[], object],
 ) -> None:
     """Stop the gateway, take its files back with `undo` (the journal's), and tell the manager."""
-    keeper = by_name(kept_up_by, env)
-    made = task(folders, scope, address.port, home, host=address.host)
-    keeper.stop(made)
+    manager = by_name(kept_up_by, env)
+    made = describe(folders, scope, address.port, home, host=address.host)
+    manager.stop(made)
     if made.held.lock is not None:
-        # One that was started by hand meanwhile, or left behind by its keeper.
+        # One that was started by hand meanwhile, or left behind by its manager.
         process.stop(made.held.lock)
     undo()
-    keeper.forget(made)
+    manager.forget(made)
 
 
 def _port(folders: Folders, host: str, wanted: int) -> tuple[int, str]:

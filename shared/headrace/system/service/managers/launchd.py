@@ -20,21 +20,21 @@ LABEL = "headrace.gateway"
 SOCKET = "gateway"
 
 
-def property_list(task: ServiceSpec) -> dict[str, Any]:
+def property_list(spec: ServiceSpec) -> dict[str, Any]:
     """Return the job as launchd.plist(5) has it."""
-    python, *isolated, script = holder_argv(task.held)[:4]
-    rest = holder_argv(task.held)[4:]
-    starter = str(task.programs / "launchd_sockets.py")
-    log = str(task.folders.state / "gateway.log")
+    python, *isolated, script = holder_argv(spec.held)[:4]
+    rest = holder_argv(spec.held)[4:]
+    starter = str(spec.programs / "launchd_sockets.py")
+    log = str(spec.folders.state / "gateway.log")
     return {
         "Label": LABEL,
         "ProgramArguments": [python, *isolated, starter, SOCKET, script, *rest],
         "Sockets": {
             SOCKET: {
-                "SockNodeName": task.host,
-                "SockServiceName": str(task.port),
+                "SockNodeName": spec.host,
+                "SockServiceName": str(spec.port),
                 "SockType": "stream",
-                "SockFamily": "IPv6" if ":" in task.host else "IPv4",
+                "SockFamily": "IPv6" if ":" in spec.host else "IPv4",
             }
         },
         # Started by the first connection, and again whenever it ends otherwise than on request.
@@ -49,26 +49,26 @@ def property_list(task: ServiceSpec) -> dict[str, Any]:
 
 
 class Launchd:
-    """A keeper: the user's own launchd domain."""
+    """A service manager: the user's own launchd domain."""
 
     name = "launchd"
 
-    def path(self, task: ServiceSpec) -> Path:
+    def path(self, spec: ServiceSpec) -> Path:
         """Return where the property list goes."""
-        return task.home / "Library/LaunchAgents" / f"{LABEL}.plist"
+        return spec.home / "Library/LaunchAgents" / f"{LABEL}.plist"
 
-    def edits(self, task: ServiceSpec, read: Reader) -> Sequence[FileEdit]:
+    def edits(self, spec: ServiceSpec, read: Reader) -> Sequence[FileEdit]:
         """The property list and the programs."""
-        path = self.path(task)
-        text = plistlib.dumps(property_list(task), sort_keys=False)
+        path = self.path(spec)
+        text = plistlib.dumps(property_list(spec), sort_keys=False)
         edit = FileEdit(path, read(path), text, "launchd holds the port and starts the gateway")
         names = ("holder.py", "responder.py", "launchd_sockets.py")
-        return [edit, *copies(task, read, names)]
+        return [edit, *copies(spec, read, names)]
 
-    def start(self, task: ServiceSpec) -> None:
+    def start(self, spec: ServiceSpec) -> None:
         """Load the job; one that was loaded before is replaced."""
-        self.stop(task)
-        done = _launchctl("bootstrap", _domain(), str(self.path(task)))
+        self.stop(spec)
+        done = _launchctl("bootstrap", _domain(), str(self.path(spec)))
         if done:
             raise LocalError(
                 "launchd-failed",
@@ -76,14 +76,14 @@ class Launchd:
                 hint=f"`launchctl print {_domain()}/{LABEL}` says more",
             )
 
-    def stop(self, task: ServiceSpec) -> None:  # noqa: ARG002 - the keepers' signature
+    def stop(self, spec: ServiceSpec) -> None:  # noqa: ARG002 - the managers' signature
         """Unload the job."""
         _launchctl("bootout", f"{_domain()}/{LABEL}")
 
-    def forget(self, task: ServiceSpec) -> None:
+    def forget(self, spec: ServiceSpec) -> None:
         """Nothing: an unloaded job is forgotten."""
 
-    def note(self, task: ServiceSpec) -> str:  # noqa: ARG002 - the keepers' signature
+    def note(self, spec: ServiceSpec) -> str:  # noqa: ARG002 - the managers' signature
         """An agent lives in the login session."""
         return "the gateway is up while you are logged in"
 

@@ -1,4 +1,4 @@
-"""What is to be kept up, and what every keeper offers."""
+"""What is to be kept up, and what every service manager offers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headrace.config import Folders
 from headrace.interface.hookspecs import FileEdit, Reader, Scope
 from headrace.system.service.process import SupervisorOptions, worker_argv
 
-__all__ = ["ACCOUNT", "ServiceManager", "ServiceSpec", "copies", "task"]
+__all__ = ["ACCOUNT", "ServiceManager", "ServiceSpec", "copies", "describe"]
 
 #: The account that the machine's gateway runs under.
 ACCOUNT = "headrace"
@@ -47,23 +47,23 @@ class ServiceManager(Protocol):
     def name(self) -> str:
         """Word for `status` and the state: ``systemd``."""
 
-    def edits(self, task: ServiceSpec, read: Reader) -> Sequence[FileEdit]:
+    def edits(self, spec: ServiceSpec, read: Reader) -> Sequence[FileEdit]:
         """Describe the files that it needs."""
 
-    def start(self, task: ServiceSpec) -> None:
+    def start(self, spec: ServiceSpec) -> None:
         """Start it, its files being there; LocalError when that fails."""
 
-    def stop(self, task: ServiceSpec) -> None:
+    def stop(self, spec: ServiceSpec) -> None:
         """Stop it, its files being there still; nothing to stop is no error."""
 
-    def forget(self, task: ServiceSpec) -> None:
+    def forget(self, spec: ServiceSpec) -> None:
         """Have whoever read the files take note that they are gone."""
 
-    def note(self, task: ServiceSpec) -> str:
+    def note(self, spec: ServiceSpec) -> str:
         """Say what the user should know about how long this lasts; "" when it simply lasts."""
 
 
-def task(
+def describe(
     folders: Folders,
     scope: Scope,
     port: int,

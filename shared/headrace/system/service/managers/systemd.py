@@ -69,16 +69,16 @@ def quote(word: str, *, command: bool = True) -> str:
     return f'"{text}"' if text != word or not text or set(" \t';") & set(text) else text
 
 
-def socket_unit(task: ServiceSpec) -> str:
+def socket_unit(spec: ServiceSpec) -> str:
     """Return the socket unit. It never gives up, however often the service fails."""
-    host = f"[{task.host}]" if ":" in task.host else task.host
+    host = f"[{spec.host}]" if ":" in spec.host else spec.host
     return f"""\
 # Written by `headrace on`, removed by `headrace off`.
 [Unit]
 Description=headrace gateway: the port
 
 [Socket]
-ListenStream={host}:{task.port}
+ListenStream={host}:{spec.port}
 Backlog=1024
 NoDelay=yes
 TriggerLimitIntervalSec=0
@@ -88,13 +88,13 @@ WantedBy=sockets.target
 """
 
 
-def service_unit(task: ServiceSpec) -> str:
+def service_unit(spec: ServiceSpec) -> str:
     """Return the service unit."""
-    system = task.scope is Scope.SYSTEM
-    command = " ".join(quote(word) for word in holder_argv(task.held))
+    system = spec.scope is Scope.SYSTEM
+    command = " ".join(quote(word) for word in holder_argv(spec.held))
     after = f"{SOCKET} network.target nss-lookup.target" if system else SOCKET
     # This one is taken as it stands, but for the percent sign.
-    own = str(task.folders.config / "gateway.env").replace("%", "%%")
+    own = str(spec.folders.config / "gateway.env").replace("%", "%%")
     sandbox = _SANDBOX + (_SYSTEM_SANDBOX if system else "")
     return f"""\
 # Written by `headrace on`, removed by `headrace off`.
@@ -120,23 +120,23 @@ UMask=0077
 LimitNOFILE=65536
 TasksMax=256
 MemoryMax=1G
-{_identity(task) if system else ""}{sandbox}"""
+{_identity(spec) if system else ""}{sandbox}"""
 
 
-def _identity(task: ServiceSpec) -> str:
+def _identity(spec: ServiceSpec) -> str:
     """The account, and where it may write."""
     lines = [f"User={ACCOUNT}", f"Group={ACCOUNT}"]
-    if task.folders.state == Path("/var/lib/headrace"):
+    if spec.folders.state == Path("/var/lib/headrace"):
         lines += ["StateDirectory=headrace", "StateDirectoryMode=0755"]
     else:
-        lines += [f"ReadWritePaths={quote(str(task.folders.state), command=False)}"]
-    if task.folders.cache == Path("/var/cache/headrace"):
+        lines += [f"ReadWritePaths={quote(str(spec.folders.state), command=False)}"]
+    if spec.folders.cache == Path("/var/cache/headrace"):
         lines += ["CacheDirectory=headrace", "CacheDirectoryMode=0750"]
     else:
-        lines += [f"ReadWritePaths={quote(str(task.folders.cache), command=False)}"]
+        lines += [f"ReadWritePaths={quote(str(spec.folders.cache), command=False)}"]
     at_home = any(
         Path(word).is_relative_to(home)
-        for word in holder_argv(task.held)
+        for word in holder_argv(spec.held)
         for home in ("/home", "/root", "/run/user")
     )
     # An interpreter in somebody's home must stay readable, or the service cannot start.
@@ -144,16 +144,16 @@ def _identity(task: ServiceSpec) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sysusers(task: ServiceSpec) -> str:
+def sysusers(spec: ServiceSpec) -> str:
     """Return the sysusers.d(5) entry of the account."""
     return (
         "# Written by `headrace on`, removed by `headrace off`; the account itself stays.\n"
-        f'u {ACCOUNT} - "headrace gateway" {task.folders.state} /usr/sbin/nologin\n'
+        f'u {ACCOUNT} - "headrace gateway" {spec.folders.state} /usr/sbin/nologin\n'
     )
 
 
 class Systemd:
-    """A keeper: the system's manager or the user's own."""
+    """A service manager: the system's manager or the user's own."""
 
     name = "systemd"
 
@@ -162,60 +162,60 @@ class Systemd:
         self._units = units
         self._accounts = accounts or Path("/etc/sysusers.d")
 
-    def folder(self, task: ServiceSpec) -> Path:
+    def folder(self, spec: ServiceSpec) -> Path:
         """Return where the units go (systemd.unit(5))."""
         if self._units is not None:
             return self._units
-        if task.scope is Scope.SYSTEM:
+        if spec.scope is Scope.SYSTEM:
             return Path("/etc/systemd/system")
-        return task.home / ".config/systemd/user"
+        return spec.home / ".config/systemd/user"
 
-    def edits(self, task: ServiceSpec, read: Reader) -> Sequence[FileEdit]:
+    def edits(self, spec: ServiceSpec, read: Reader) -> Sequence[FileEdit]:
         """Units, account, and the programs."""
         texts = {
-            self.folder(task) / SOCKET: (socket_unit(task), "holds the port"),
-            self.folder(task) / SERVICE: (service_unit(task), "runs the gateway on demand"),
+            self.folder(spec) / SOCKET: (socket_unit(spec), "holds the port"),
+            self.folder(spec) / SERVICE: (service_unit(spec), "runs the gateway on demand"),
         }
-        if task.scope is Scope.SYSTEM:
+        if spec.scope is Scope.SYSTEM:
             path = self._accounts / "headrace.conf"
-            texts[path] = (sysusers(task), "the gateway's own account")
+            texts[path] = (sysusers(spec), "the gateway's own account")
         edits = [
             FileEdit(path, read(path), text.encode(), reason)
             for path, (text, reason) in texts.items()
         ]
-        return [*edits, *copies(task, read, ("holder.py", "responder.py"))]
+        return [*edits, *copies(spec, read, ("holder.py", "responder.py"))]
 
-    def start(self, task: ServiceSpec) -> None:
+    def start(self, spec: ServiceSpec) -> None:
         """Load the units and open the port; what ran before with other settings is replaced."""
-        if task.scope is Scope.SYSTEM:
-            account.ensure(ACCOUNT, task.folders, self._accounts / "headrace.conf")
-            account.let_read(task.programs)
-        self._control(task, "daemon-reload")
+        if spec.scope is Scope.SYSTEM:
+            account.ensure(ACCOUNT, spec.folders, self._accounts / "headrace.conf")
+            account.let_read(spec.programs)
+        self._control(spec, "daemon-reload")
         # A socket whose address changed must be closed before it is opened anew.
-        self._control(task, "stop", SERVICE, check=False)
-        self._control(task, "enable", SOCKET)
-        self._control(task, "restart", SOCKET)
+        self._control(spec, "stop", SERVICE, check=False)
+        self._control(spec, "enable", SOCKET)
+        self._control(spec, "restart", SOCKET)
 
-    def stop(self, task: ServiceSpec) -> None:
+    def stop(self, spec: ServiceSpec) -> None:
         """Close the port and end the gateway."""
-        self._control(task, "disable", "--now", SOCKET, check=False)
-        self._control(task, "stop", SERVICE, check=False)
+        self._control(spec, "disable", "--now", SOCKET, check=False)
+        self._control(spec, "stop", SERVICE, check=False)
 
-    def forget(self, task: ServiceSpec) -> None:
+    def forget(self, spec: ServiceSpec) -> None:
         """Read the units anew."""
-        self._control(task, "daemon-reload", check=False)
+        self._control(spec, "daemon-reload", check=False)
 
-    def note(self, task: ServiceSpec) -> str:
+    def note(self, spec: ServiceSpec) -> str:
         """A user's manager ends with the last session unless it lingers."""
-        if task.scope is Scope.SYSTEM or Path("/var/lib/systemd/linger", _user()).exists():
+        if spec.scope is Scope.SYSTEM or Path("/var/lib/systemd/linger", _user()).exists():
             return ""
         return (
             "the gateway is up while you are logged in; for jobs that run without you: "
             "loginctl enable-linger"
         )
 
-    def _control(self, task: ServiceSpec, *words: str, check: bool = True) -> None:
-        user = [] if task.scope is Scope.SYSTEM else ["--user"]
+    def _control(self, spec: ServiceSpec, *words: str, check: bool = True) -> None:
+        user = [] if spec.scope is Scope.SYSTEM else ["--user"]
         argv = [shutil.which("systemctl") or "systemctl", *user, *words]
         try:
             done = subprocess.run(  # noqa: S603 - systemctl

@@ -18,10 +18,10 @@ NAME = "headrace gateway"
 _SPACE = "http://schemas.microsoft.com/windows/2004/02/mit/task"
 
 
-def task_xml(task: ServiceSpec) -> bytes:
+def task_xml(spec: ServiceSpec) -> bytes:
     """Return the task as the Task Scheduler schema 1.2 has it (UTF-16, as schtasks wants it)."""
-    program, *words = holder_argv(task.held)
-    listen = f"{task.host}:{task.port}"
+    program, *words = holder_argv(spec.held)
+    listen = f"{spec.host}:{spec.port}"
     at = words.index("--")
     arguments = subprocess.list2cmdline([*words[:at], "--listen", listen, *words[at:]])
     root = ET.Element("ServiceSpec", {"version": "1.2", "xmlns": _SPACE})
@@ -49,7 +49,7 @@ def task_xml(task: ServiceSpec) -> bytes:
     execute = ET.SubElement(ET.SubElement(root, "Actions", {"Context": "Author"}), "Exec")
     ET.SubElement(execute, "Command").text = _windowless(program)
     ET.SubElement(execute, "Arguments").text = arguments
-    ET.SubElement(execute, "WorkingDirectory").text = str(task.home)
+    ET.SubElement(execute, "WorkingDirectory").text = str(spec.home)
     return bytes(ET.tostring(root, encoding="utf-16", xml_declaration=True))
 
 
@@ -60,24 +60,24 @@ def _windowless(program: str) -> str:
 
 
 class Windows:
-    """A keeper: the user's Task Scheduler."""
+    """A service manager: the user's Task Scheduler."""
 
     name = "task-scheduler"
 
-    def path(self, task: ServiceSpec) -> Path:
+    def path(self, spec: ServiceSpec) -> Path:
         """Return where the description is kept; the scheduler has a copy of its own."""
-        return task.folders.state / "gateway-task.xml"
+        return spec.folders.state / "gateway-task.xml"
 
-    def edits(self, task: ServiceSpec, read: Reader) -> Sequence[FileEdit]:
+    def edits(self, spec: ServiceSpec, read: Reader) -> Sequence[FileEdit]:
         """The task and the programs."""
-        path = self.path(task)
-        edit = FileEdit(path, read(path), task_xml(task), "the task that keeps the gateway up")
-        return [edit, *copies(task, read, ("holder_windows.py", "responder.py"))]
+        path = self.path(spec)
+        edit = FileEdit(path, read(path), task_xml(spec), "the task that keeps the gateway up")
+        return [edit, *copies(spec, read, ("holder_windows.py", "responder.py"))]
 
-    def start(self, task: ServiceSpec) -> None:
+    def start(self, spec: ServiceSpec) -> None:
         """Register the task and run it now."""
         for words in (
-            ("/Create", "/F", "/TN", NAME, "/XML", str(self.path(task))),
+            ("/Create", "/F", "/TN", NAME, "/XML", str(self.path(spec))),
             ("/Run", "/TN", NAME),
         ):
             if why := _schtasks(*words):
@@ -87,17 +87,17 @@ class Windows:
                     hint="a policy may forbid tasks; `headrace run` needs none",
                 )
 
-    def stop(self, task: ServiceSpec) -> None:
+    def stop(self, spec: ServiceSpec) -> None:
         """End what runs, and remove the task."""
         _schtasks("/End", "/TN", NAME)
-        if task.held.lock is not None:
-            stop(task.held.lock)
+        if spec.held.lock is not None:
+            stop(spec.held.lock)
         _schtasks("/Delete", "/F", "/TN", NAME)
 
-    def forget(self, task: ServiceSpec) -> None:
+    def forget(self, spec: ServiceSpec) -> None:
         """Nothing: the task was removed."""
 
-    def note(self, task: ServiceSpec) -> str:  # noqa: ARG002 - the keepers' signature
+    def note(self, spec: ServiceSpec) -> str:  # noqa: ARG002 - the managers' signature
         """The task runs in the logon session."""
         return "the gateway is up while you are logged on"
 

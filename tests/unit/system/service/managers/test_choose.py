@@ -1,4 +1,4 @@
-"""Which keeper, which port, and the two verbs, with the real holder behind them."""
+"""Which service manager, which port, and the two verbs, with the real holder behind them."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_without_a_manager_the_holder_keeps_it_and_the_note_says_what_a_reboot_d
     folders: Folders,
 ) -> None:
     plan = made(folders, free_port())
-    assert plan.keeper.name == "holder"
+    assert plan.manager.name == "holder"
     assert "after a reboot" in plan.note
     assert "headrace gateway --detach" in plan.note
     assert "headrace run" in plan.note
@@ -122,9 +122,9 @@ def with_test_worker(plan: choose.Plan) -> choose.Plan:
     """The gateway itself is the contract tests' matter."""
     import sys  # noqa: PLC0415
 
-    task: ServiceSpec = plan.task
+    spec: ServiceSpec = plan.spec
     worker = (sys.executable, str(WORKER), "crash")
-    return replace(plan, task=replace(task, held=replace(task.held, worker=worker)))
+    return replace(plan, spec=replace(spec, held=replace(spec.held, worker=worker)))
 
 
 def test_start_and_remove_leave_nothing(folders: Folders) -> None:
@@ -153,8 +153,8 @@ def test_gateway_whose_installation_is_gone_still_sends_clients_to_the_origin(
     folders: Folders,
 ) -> None:
     plan = made(folders, free_port())
-    held = replace(plan.task.held, worker=("/nowhere/python",), redirects=("/simple/=http://o/",))
-    gone = replace(plan, task=replace(plan.task, held=held))
+    held = replace(plan.spec.held, worker=("/nowhere/python",), redirects=("/simple/=http://o/",))
+    gone = replace(plan, spec=replace(plan.spec, held=held))
     write(gone.edits)
     kept = gone.start()
     assert "sends everybody to the origin" in kept.note

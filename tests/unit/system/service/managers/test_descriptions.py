@@ -14,9 +14,9 @@ from headrace.config import Folders
 from headrace.interface.hookspecs import Scope
 from headrace.system.service import holder_windows
 from headrace.system.service.managers import launchd, windows
-from headrace.system.service.managers import spec as tasks
+from headrace.system.service.managers import spec as specs
 from headrace.system.service.managers.launchd import Launchd
-from headrace.system.service.managers.spec import ServiceSpec, task
+from headrace.system.service.managers.spec import ServiceSpec, describe
 from headrace.system.service.managers.windows import Windows
 
 SPACE = {"t": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
@@ -26,7 +26,7 @@ SPACE = {"t": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
 def made(tmp_path: Path) -> ServiceSpec:
     home = tmp_path / "a home"
     folders = Folders(home / "config", home / "state", home / "cache")
-    return task(folders, Scope.USER, 17223, home, ("/simple/=https://index.example/simple/",))
+    return describe(folders, Scope.USER, 17223, home, ("/simple/=https://index.example/simple/",))
 
 
 def no_file(_: Path) -> None:
@@ -73,11 +73,11 @@ def test_windows_holder_understands_its_command_line(made: ServiceSpec) -> None:
     assert names == {"gateway-task.xml", "holder_windows.py", "responder.py"}
 
 
-@pytest.mark.parametrize("name", tasks.PROGRAMS)
+@pytest.mark.parametrize("name", specs.PROGRAMS)
 def test_program_that_outlives_the_installation_imports_the_standard_library_alone(
     name: str,
 ) -> None:
-    path = Path(tasks.__file__).parents[1] / name
+    path = Path(specs.__file__).parents[1] / name
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom):

@@ -13,7 +13,7 @@ import pytest
 from headrace.config import Folders
 from headrace.interface.hookspecs import Scope
 from headrace.system.service.managers import systemd
-from headrace.system.service.managers.spec import ServiceSpec, task
+from headrace.system.service.managers.spec import ServiceSpec, describe
 from headrace.system.service.managers.systemd import Systemd
 from lib.capabilities import lacks
 
@@ -30,11 +30,11 @@ def no_file(_: Path) -> None:
 def made(tmp_path: Path, scope: Scope, *, name: str = "home") -> ServiceSpec:
     home = tmp_path / name
     folders = Folders(home / "config", home / "state", home / "cache")
-    return task(folders, scope, 17223, home, ("/simple/=https://index.example/simple/",))
+    return describe(folders, scope, 17223, home, ("/simple/=https://index.example/simple/",))
 
 
-def write(task: ServiceSpec, units: Path) -> dict[str, str]:
-    for edit in Systemd(units, units).edits(task, no_file):
+def write(spec: ServiceSpec, units: Path) -> dict[str, str]:
+    for edit in Systemd(units, units).edits(spec, no_file):
         assert edit.after is not None
         edit.path.parent.mkdir(parents=True, exist_ok=True)
         edit.path.write_bytes(edit.after)
@@ -103,16 +103,16 @@ def test_service_comes_back_whatever_happens(tmp_path: Path) -> None:
 
 
 def test_usual_folders_become_state_and_cache_directories() -> None:
-    text = systemd.service_unit(task(Folders.of_system(), Scope.SYSTEM, 1, Path("/root")))
+    text = systemd.service_unit(describe(Folders.of_system(), Scope.SYSTEM, 1, Path("/root")))
     unit = options(text)["Service"]
     assert unit["StateDirectory"] == unit["CacheDirectory"] == "headrace"
     assert "ReadWritePaths" not in unit
 
 
 def test_programs_of_the_machine_lie_where_only_root_can_write(tmp_path: Path) -> None:
-    task = made(tmp_path, Scope.SYSTEM)
-    assert task.programs.is_relative_to(task.folders.config)
-    assert str(task.programs / "holder.py") in systemd.service_unit(task)
+    spec = made(tmp_path, Scope.SYSTEM)
+    assert spec.programs.is_relative_to(spec.folders.config)
+    assert str(spec.programs / "holder.py") in systemd.service_unit(spec)
 
 
 def test_no_secret_stands_in_any_file(tmp_path: Path) -> None:
