@@ -62,7 +62,7 @@ class ServedDocument:
     document: Document
     size: int | None
     copy: Copy | None = None
-    flight: PassthroughFetch | None = None
+    fetch: PassthroughFetch | None = None
     stale: str = ""
     """Why this is the last known copy and not the origin's word of now."""
 
@@ -70,8 +70,8 @@ class ServedDocument:
         """Give the bytes; UpstreamError or StoreError where they break off."""
         if self.copy is not None:
             return read(self.copy)
-        assert self.flight is not None
-        return follow(self.flight)
+        assert self.fetch is not None
+        return follow(self.fetch)
 
 
 class PassthroughDocuments:
@@ -98,7 +98,7 @@ class PassthroughDocuments:
         self._told = told
         self._kept = kept
         self._clock = clock
-        self._flights: dict[str, PassthroughFetch] = {}
+        self._fetches: dict[str, PassthroughFetch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._missing = NegativeCache(MISSING_LIFETIME, clock)
         self._failed = NegativeCache(PAUSE_AFTER_FAILURE, clock)
@@ -124,9 +124,9 @@ class PassthroughDocuments:
 
     async def _ask_head(self, plan: ServeDocument, within: float) -> DocumentHead:
         """Return what the origin says of the document, with its length where that is known."""
-        flight = self._flights.get(plan.key)
-        if flight is not None and flight.head.done() and not flight.head.exception():
-            return DocumentHead(flight.head.result(), flight.length)
+        fetch = self._fetches.get(plan.key)
+        if fetch is not None and fetch.head.done() and not fetch.head.exception():
+            return DocumentHead(fetch.head.result(), fetch.length)
         answer = await self._client.fetch(
             plan.url,
             method="HEAD",
@@ -154,10 +154,10 @@ class PassthroughDocuments:
             raise gone
         if copy is not None and (failed := self._failed.get(plan.key)):
             return self._stale(copy, failed)
-        flight = self._join(plan, copy)
+        fetch = self._join(plan, copy)
         try:
             async with asyncio.timeout(STALE_AFTER if copy else HEADERS_WITHIN):
-                document = await asyncio.shield(flight.head)
+                document = await asyncio.shield(fetch.head)
         except TimeoutError:
             where = for_display(plan.origin.url)
             error = OriginError(Fault.SILENT, f"{where} did not give the document in time")
@@ -169,10 +169,10 @@ class PassthroughDocuments:
                 raise
             return self._stale(copy, error)
         self._told("current")
-        if flight.draft is None:
-            copy = flight.done.result()
+        if fetch.draft is None:
+            copy = fetch.done.result()
             return ServedDocument(document, copy.size, copy=copy)
-        return ServedDocument(document, flight.length, flight=flight)
+        return ServedDocument(document, fetch.length, fetch=fetch)
 
     # ------------------------------------------------------------------ for look-ups
 
@@ -182,10 +182,10 @@ class PassthroughDocuments:
 
     async def cached(self, plan: ServeDocument) -> Copy | None:
         """Return the copy that is here, however old. One that is just being kept is here."""
-        flight = self._flights.get(plan.key)
-        if flight is not None and flight.whole:
+        fetch = self._fetches.get(plan.key)
+        if fetch is not None and fetch.whole:
             try:
-                return await asyncio.shield(flight.done)
+                return await asyncio.shield(fetch.done)
             except (UpstreamError, StoreError):
                 pass
         return await asyncio.to_thread(self._copies.get, plan.key)
@@ -215,51 +215,51 @@ class PassthroughDocuments:
     # ------------------------------------------------------------------ the origin
 
     def _join(self, plan: ServeDocument, copy: Copy | None) -> PassthroughFetch:
-        """Return the flight that is under way, else a new one; StoreError where it cannot land."""
+        """Return the fetch that is under way, else a new one; StoreError where it cannot land."""
         if self._no_room.get(plan.key, 0.0) > time.monotonic():
             raise StoreError("no-room", f"{for_display(plan.url)} did not fit on the disk just now")
-        flight = self._flights.get(plan.key)
-        return flight if flight is not None and flight.open else self._start(plan, copy)
+        fetch = self._fetches.get(plan.key)
+        return fetch if fetch is not None and fetch.open else self._start(plan, copy)
 
     def _start(self, plan: ServeDocument, before: Copy | None) -> PassthroughFetch:
         in_parts = None if self._doubtful.get(plan.key) else self._in_parts
-        flight = self._flights[plan.key] = PassthroughFetch(plan, before, in_parts)
-        task = asyncio.ensure_future(self._drive(flight))
+        fetch = self._fetches[plan.key] = PassthroughFetch(plan, before, in_parts)
+        task = asyncio.ensure_future(self._drive(fetch))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return flight
+        return fetch
 
-    async def _drive(self, flight: PassthroughFetch) -> None:
-        """Take a flight to its end, whatever it is. Cancelled by nobody but the end."""
-        plan = flight.plan
+    async def _drive(self, fetch: PassthroughFetch) -> None:
+        """Take a fetch to its end, whatever it is. Cancelled by nobody but the end."""
+        plan = fetch.plan
         try:
-            copy = await flight.run(self._client, self._copies, self._report, self._clock)
+            copy = await fetch.run(self._client, self._copies, self._report, self._clock)
         except asyncio.CancelledError:
-            flight.end(UpstreamError(Fault.CUT, "the gateway ends"))
+            fetch.end(UpstreamError(Fault.CUT, "the gateway ends"))
             raise
         except UpstreamError as error:
             await self._note(plan.key, error)
-            flight.end(error)
+            fetch.end(error)
         except StoreError as error:
             _log.warning("%s", error)
-            if flight.draft is not None:
+            if fetch.draft is not None:
                 self._no_room[plan.key] = time.monotonic() + _NO_ROOM
-            flight.end(error)
+            fetch.end(error)
         except Exception as error:  # noqa: BLE001 - nobody awaits this task
             _log.exception("%s could not be fetched", for_display(plan.url))
-            flight.end(UpstreamError(Fault.PROTOCOL, f"internal error: {error!r}"))
+            fetch.end(UpstreamError(Fault.PROTOCOL, f"internal error: {error!r}"))
         else:
             self._failed.forget(plan.key)
             self._missing.forget(plan.key)
             self._no_room.pop(plan.key, None)
-            flight.end(copy)
+            fetch.end(copy)
             self._kept(plan, copy)
         finally:
-            if self._flights.get(plan.key) is flight:
-                del self._flights[plan.key]
-            if flight.draft is not None and not flight.kept:
+            if self._fetches.get(plan.key) is fetch:
+                del self._fetches[plan.key]
+            if fetch.draft is not None and not fetch.kept:
                 # In the loop, because this may be the end of all; closing is quick.
-                flight.draft.discard()
+                fetch.draft.discard()
 
     async def _note(self, key: str, error: UpstreamError) -> None:
         if error.fault is Fault.MISSING:

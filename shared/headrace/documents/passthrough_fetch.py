@@ -343,16 +343,16 @@ class PassthroughFetch:
         )
 
 
-async def follow(flight: PassthroughFetch) -> AsyncGenerator[bytes, None]:
-    """Give a flight's bytes from the first on; UpstreamError where it breaks off for good."""
-    draft = None if flight.done.done() else flight.draft
+async def follow(fetch: PassthroughFetch) -> AsyncGenerator[bytes, None]:
+    """Give a fetch's bytes from the first on; UpstreamError where it breaks off for good."""
+    draft = None if fetch.done.done() else fetch.draft
     if draft is not None:
         try:
             await asyncio.to_thread(draft.enter)
         except StoreError:
             draft = None  # it got its name just now
     if draft is None:
-        async for data in read(await asyncio.shield(flight.done)):
+        async for data in read(await asyncio.shield(fetch.done)):
             yield data
         return
     given = 0
@@ -364,13 +364,13 @@ async def follow(flight: PassthroughFetch) -> AsyncGenerator[bytes, None]:
                     raise StoreError("draft-short", f"{draft.path} is shorter than it was")
                 given += len(data)
                 yield data
-            elif flight.whole:
+            elif fetch.whole:
                 return
-            elif flight.done.done():
-                flight.done.result()
+            elif fetch.done.done():
+                fetch.done.result()
                 return
             else:
-                await flight.more()
+                await fetch.more()
     finally:
         draft.leave()
 
