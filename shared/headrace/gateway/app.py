@@ -58,21 +58,24 @@ def build_app(parts: Components, token: str | None) -> Starlette:
         finally:
             await parts.stop()
 
-    doors: list[tuple[str, Ecosystem]] = sorted(
+    mounts: list[tuple[str, Ecosystem]] = sorted(
         ((prefix, each) for each in parts.ecosystems for prefix in each.prefixes),
-        key=lambda door: (-len(door[0]), door[0]),
+        key=lambda mount: (-len(mount[0]), mount[0]),
     )
     routes: list[BaseRoute] = [
         Route("/healthz", _Page(parts, views.health), methods=None),
         Route("/status", _Page(parts, views.status), methods=None),
         Route("/metrics", _Page(parts, views.exposition), methods=None),
         Route("/explain", _Page(parts, views.explain), methods=None),
-        *(Mount(prefix.rstrip("/"), app=_EcosystemEndpoint(parts, each)) for prefix, each in doors),
+        *(
+            Mount(prefix.rstrip("/"), app=_EcosystemEndpoint(parts, each))
+            for prefix, each in mounts
+        ),
         Mount("/", app=_Nothing()),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.router.redirect_slashes = False
-    app.add_middleware(Guard, parts=parts, token=token, doors=doors)
+    app.add_middleware(Guard, parts=parts, token=token, mounts=mounts)
     return app
 
 

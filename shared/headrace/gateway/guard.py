@@ -24,7 +24,7 @@ class _Refused(Exception):  # noqa: N818 - an answer, no error
 
 
 @dataclass(frozen=True, slots=True)
-class _Door:
+class _Mount:
     """A path prefix, with what its ecosystem can do: asked once, because it is slow."""
 
     prefix: str
@@ -32,7 +32,7 @@ class _Door:
     anonymous: AllowsAnonymous | None
 
     @classmethod
-    def of(cls, prefix: str, ecosystem: Ecosystem) -> _Door:
+    def of(cls, prefix: str, ecosystem: Ecosystem) -> _Mount:
         return cls(
             prefix,
             ecosystem if isinstance(ecosystem, FormatsRefusals) else None,
@@ -48,15 +48,15 @@ class Guard:
         app: Callable[..., Awaitable[None]],
         parts: Components,
         token: str | None,
-        doors: Sequence[tuple[str, Ecosystem]],
+        mounts: Sequence[tuple[str, Ecosystem]],
     ) -> None:
-        """`doors` are the ecosystems' path prefixes, the longest first; `token` None: not asked
+        """`mounts` are the ecosystems' path prefixes, the longest first; `token` None: not asked
         for.
         """
         self._app = app
         self._parts = parts
         self._token = token
-        self._doors = [_Door.of(prefix, ecosystem) for prefix, ecosystem in doors]
+        self._mounts = [_Mount.of(prefix, ecosystem) for prefix, ecosystem in mounts]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI)."""
@@ -74,7 +74,7 @@ class Guard:
             await self._app(scope, receive, send)
         except ClientDisconnect:
             pass
-        except Exception as error:  # noqa: BLE001 - the last net; the doors have their own
+        except Exception as error:  # noqa: BLE001 - the last net; the endpoints have their own
             reference = self._parts.incident(error, exchange.request.path)
             if not exchange.started:
                 await exchange.text(403, f"headrace failed here; its log says why at {reference}")
@@ -92,9 +92,9 @@ class Guard:
         kept = {name: value for name, value in headers.items() if name != "authorization"}
         exchange.request = Request(method, path, query, kept)
         below = f"{path}/"
-        door = next((each for each in self._doors if below.startswith(each.prefix)), None)
-        if door is not None and door.refusals is not None:
-            exchange.phrased = door.refusals.phrased
+        mount = next((each for each in self._mounts if below.startswith(each.prefix)), None)
+        if mount is not None and mount.refusals is not None:
+            exchange.phrased = mount.refusals.phrased
         if sum(len(k) + len(v) for k, v in scope["headers"]) > negotiation.MAX_HEADERS:
             raise _Refused(431, "more headers than any client of ours sends")
         server = scope.get("server")
@@ -102,11 +102,11 @@ class Guard:
             raise _Refused(421, "this is a gateway on loopback, no proxy")
         if method not in ("GET", "HEAD"):
             raise _Refused(405, "only GET and HEAD", {"allow": "GET, HEAD"})
-        if not self._let_in(path, door, headers.get("authorization")):
+        if not self._let_in(path, mount, headers.get("authorization")):
             raise _Refused(401, "the token is missing or wrong", _CHALLENGE)
         scope["headrace.exchange"] = exchange
         scope["path"] = path
 
-    def _let_in(self, path: str, door: _Door | None, shown: str | None) -> bool:
-        free = door is not None and door.anonymous is not None and door.anonymous.for_everybody
+    def _let_in(self, path: str, mount: _Mount | None, shown: str | None) -> bool:
+        free = mount is not None and mount.anonymous is not None and mount.anonymous.for_everybody
         return free or path == "/healthz" or negotiation.authorised(shown, self._token)
