@@ -47,9 +47,9 @@ _LIBRARIES = (
 )
 
 
-def state(surroundings: HostView, detectors: Sequence[str] = ()) -> dict[str, Any]:
+def state(host_view: HostView, detectors: Sequence[str] = ()) -> dict[str, Any]:
     """Return all that the answer depends on and that costs little to know."""
-    see = surroundings
+    see = host_view
     windows = see.env.get(EnvVars.WINDIR, "C:/Windows")
     libraries = _LIBRARIES if see.platform != "win32" else (
         f"{windows}/System32/nvml.dll", f"{windows}/System32/nvcuda.dll",
@@ -78,9 +78,9 @@ def state(surroundings: HostView, detectors: Sequence[str] = ()) -> dict[str, An
     }
 
 
-def _stamp(surroundings: HostView, name: str) -> tuple[int, int, int] | None:
+def _stamp(host_view: HostView, name: str) -> tuple[int, int, int] | None:
     try:
-        found = surroundings.path(name).stat()
+        found = host_view.path(name).stat()
     except OSError:
         return None
     device = getattr(found, "st_rdev", 0)

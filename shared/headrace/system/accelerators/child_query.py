@@ -29,19 +29,19 @@ _NO_LIBCUDA = (
 )
 
 
-def ask_nvml(surroundings: HostView) -> ProbeResult:
+def ask_nvml(host_view: HostView) -> ProbeResult:
     """Ask the management library."""
-    return _ask("nvml", _places(surroundings, "libnvidia-ml.so.1", "nvml.dll"), surroundings)
+    return _ask("nvml", _places(host_view, "libnvidia-ml.so.1", "nvml.dll"), host_view)
 
 
-def ask_libcuda(surroundings: HostView) -> ProbeResult:
+def ask_libcuda(host_view: HostView) -> ProbeResult:
     """Ask the CUDA driver's library."""
-    return _ask("libcuda", _places(surroundings, "libcuda.so.1", "nvcuda.dll"), surroundings)
+    return _ask("libcuda", _places(host_view, "libcuda.so.1", "nvcuda.dll"), host_view)
 
 
-def ask_plugin(name: str, surroundings: HostView, timeout: float) -> ProbeResult:
+def ask_plugin(name: str, host_view: HostView, timeout: float) -> ProbeResult:
     """Ask a plugin's detector by its name or reference; an answer that makes no sense is none."""
-    ran, facts = run_child(surroundings, timeout, "plugin", name)
+    ran, facts = run_child(host_view, timeout, "plugin", name)
     found = []
     for fact in facts:
         if "raised" in fact:
@@ -59,10 +59,10 @@ def ask_plugin(name: str, surroundings: HostView, timeout: float) -> ProbeResult
 
 
 def run_child(
-    surroundings: HostView, timeout: float, what: str, *words: str
+    host_view: HostView, timeout: float, what: str, *words: str
 ) -> tuple[bounded_process.ProcessResult, list[Mapping[str, Any]]]:
     """Run the child process; return how it ended and every fact that it emitted."""
-    env = {k: v for k, v in surroundings.env.items() if k != EnvVars.CUDA_VISIBLE_DEVICES}
+    env = {k: v for k, v in host_view.env.items() if k != EnvVars.CUDA_VISIBLE_DEVICES}
     # -P: the folder that the user happens to stand in must not supply modules.
     argv = (sys.executable, "-P", "-m", f"{__package__}.child", f"{timeout:g}", what, *words)
     ran = bounded_process.run(argv, env, timeout)
@@ -83,20 +83,20 @@ def _is_whole(facts: Sequence[Mapping[str, Any]]) -> bool:
     return any(fact.get("done") is True for fact in facts)
 
 
-def _places(surroundings: HostView, soname: str, dll: str) -> list[str]:
+def _places(host_view: HostView, soname: str, dll: str) -> list[str]:
     """Return names and paths of a library in the order in which to try them."""
-    if surroundings.platform == "win32":  # the bindings of NVML know their places themselves
+    if host_view.platform == "win32":  # the bindings of NVML know their places themselves
         return [dll]
     folders: tuple[str, ...] = _FOLDERS
-    if surroundings.exists("/etc/nv_tegra_release"):
+    if host_view.exists("/etc/nv_tegra_release"):
         folders += _TEGRA_FOLDERS
-    paths = [str(surroundings.path(f"{folder}/{soname}")) for folder in folders]
+    paths = [str(host_view.path(f"{folder}/{soname}")) for folder in folders]
     # A Linux driver installed inside WSL by mistake must not come before the one of Windows.
-    return [paths[0], soname, *paths[1:]] if surroundings.exists("/dev/dxg") else [soname, *paths]
+    return [paths[0], soname, *paths[1:]] if host_view.exists("/dev/dxg") else [soname, *paths]
 
 
-def _ask(way: str, places: Sequence[str], surroundings: HostView) -> ProbeResult:
-    ran, facts = run_child(surroundings, surroundings.timeout, way, *places)
+def _ask(way: str, places: Sequence[str], host_view: HostView) -> ProbeResult:
+    ran, facts = run_child(host_view, host_view.timeout, way, *places)
     known = _known(way, facts)
     if _is_whole(facts):
         return replace(known, outcome=ProbeOutcome.ANSWERED, said=_gpus(len(known.accelerators)))

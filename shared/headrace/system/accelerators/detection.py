@@ -33,7 +33,7 @@ _LIKE_OTHERS = (11, 0)
 
 
 def detect(
-    surroundings: HostView | None = None,
+    host_view: HostView | None = None,
     *,
     detectors: Sequence[AcceleratorDetector] = (),
     cache: Path | Cache | None = None,
@@ -46,7 +46,7 @@ def detect(
     user describes in the environment (`overrides`) comes before all of it, unless `described` is
     false: then the answer is what was found.
     """
-    see = HostView(environment()) if surroundings is None else surroundings
+    see = HostView(environment()) if host_view is None else host_view
     bare = _bare(see)
     target, mistakes = overrides.described(see.env, bare) if described else (None, ())
     if target is not None:

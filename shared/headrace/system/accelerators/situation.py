@@ -35,34 +35,34 @@ _IMAGE = (
 )
 
 
-def container(surroundings: HostView) -> str | None:
+def container(host_view: HostView) -> str | None:
     """Return what shows that this is a container, or None."""
-    if not surroundings.is_linux:
+    if not host_view.is_linux:
         return None
-    if surroundings.text("/proc/sys/kernel/hostname") == _BUILD_HOST:
+    if host_view.text("/proc/sys/kernel/hostname") == _BUILD_HOST:
         return "image build"
     for marker in _MARKERS:
-        if surroundings.exists(marker):
+        if host_view.exists(marker):
             return marker
     for name in _VARIABLES:
-        if surroundings.env.get(name):
+        if host_view.env.get(name):
             return name
-    for line in (surroundings.text("/proc/1/cgroup") or "").splitlines():
+    for line in (host_view.text("/proc/1/cgroup") or "").splitlines():
         words = line.split(":", 2)
         if len(words) == 3 and words[0].isdigit() and words[2] not in _HOME_GROUPS:
             return "/proc/1/cgroup"
     return None
 
 
-def wsl(surroundings: HostView) -> bool:
+def wsl(host_view: HostView) -> bool:
     """True inside Windows' Subsystem for Linux, and in containers in it."""
-    release = surroundings.text("/proc/sys/kernel/osrelease") or ""
-    return surroundings.is_linux and "microsoft" in release.lower()
+    release = host_view.text("/proc/sys/kernel/osrelease") or ""
+    return host_view.is_linux and "microsoft" in release.lower()
 
 
-def batch(surroundings: HostView) -> str | None:
+def batch(host_view: HostView) -> str | None:
     """Return the name of the batch system that this host belongs to, or None."""
-    env, which = surroundings.env, surroundings.which
+    env, which = host_view.env, host_view.which
     if env.get(EnvVars.SLURM_CONF) or env.get(EnvVars.SLURM_JOB_ID) or which("sbatch"):
         return "Slurm"
     if env.get(EnvVars.LSF_ENVDIR) or env.get(EnvVars.LSB_JOBID) or which("bsub"):
@@ -74,12 +74,12 @@ def batch(surroundings: HostView) -> str | None:
     return "PBS" if which("qsub") else None
 
 
-def allocated(surroundings: HostView) -> bool:
+def allocated(host_view: HostView) -> bool:
     """True inside a job, where what is found here is what the job has.
 
     A shell of ``salloc`` has an allocation and may still stand on the login node.
     """
-    env = surroundings.env
+    env = host_view.env
     if env.get(EnvVars.SLURM_JOB_ID):
         here = env.get(EnvVars.SLURMD_NODENAME) or env.get(EnvVars.SLURM_PROCID)
         return bool(here) or not env.get(EnvVars.SLURM_JOB_NODELIST)
@@ -87,7 +87,7 @@ def allocated(surroundings: HostView) -> bool:
     return bool(env.get(EnvVars.PBS_JOBID) or env.get(EnvVars.LSB_JOBID) or grid_engine)
 
 
-def image(surroundings: HostView) -> tuple[tuple[str, str], ...]:
+def image(host_view: HostView) -> tuple[tuple[str, str], ...]:
     """Return what the image says of the host that it wants, for whoever must guess."""
-    env = surroundings.env
+    env = host_view.env
     return tuple((name, env[name][:2000]) for name in _IMAGE if env.get(name))

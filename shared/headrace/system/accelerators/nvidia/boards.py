@@ -24,11 +24,11 @@ class Board:
     """``36.4.3``."""
 
 
-def board(surroundings: HostView) -> Board | None:
+def board(host_view: HostView) -> Board | None:
     """Return the board that this is, or None."""
-    release = surroundings.text(_RELEASE)
-    named = next((t for place in _MODELS if (t := surroundings.text(place))), "")
-    fits = next((t for place in _COMPATIBLE if (t := surroundings.text(place))), "")
+    release = host_view.text(_RELEASE)
+    named = next((t for place in _MODELS if (t := host_view.text(place))), "")
+    fits = next((t for place in _COMPATIBLE if (t := host_view.text(place))), "")
     tegra = "nvidia,tegra" in fits or bool(re.search(r"\b(?:jetson|tegra)\b", named, re.IGNORECASE))
     if release is None and not tegra:
         return None

@@ -23,16 +23,16 @@ __all__ = ["look"]
 _NEXT = (Meaning.NO_LIBRARY, Meaning.BROKEN)
 
 
-def look(surroundings: HostView, seen: View, *, contained: bool, tegra: bool) -> VendorResult:
+def look(host_view: HostView, seen: View, *, contained: bool, tegra: bool) -> VendorResult:
     """Find NVIDIA's GPUs. `contained`: what the kernel lists may belong to others."""
-    if surroundings.is_linux and not seen.traces and not tegra:
+    if host_view.is_linux and not seen.traces and not tegra:
         return VendorResult(tried=(("nvml", "not asked: no trace of an NVIDIA device or driver"),))
-    return _Search(surroundings, seen, contained=contained, tegra=tegra).run()
+    return _Search(host_view, seen, contained=contained, tegra=tegra).run()
 
 
 class _Search:
-    def __init__(self, surroundings: HostView, seen: View, *, contained: bool, tegra: bool) -> None:
-        self._surroundings = surroundings
+    def __init__(self, host_view: HostView, seen: View, *, contained: bool, tegra: bool) -> None:
+        self._host_view = host_view
         self._seen = seen
         self._contained = contained
         self._tegra = tegra
@@ -57,7 +57,7 @@ class _Search:
     def _ask(
         self, ask: Callable[[HostView], ProbeResult], read: Callable[[ProbeResult], Meaning]
     ) -> tuple[ProbeResult, Meaning]:
-        answer = ask(self._surroundings)
+        answer = ask(self._host_view)
         meaning = read(answer)
         self._answers.append(answer)
         self._tried.append((answer.way, answer.said))

@@ -61,10 +61,10 @@ class View:
         )
 
 
-def driver_version(surroundings: HostView) -> tuple[str | None, str]:
+def driver_version(host_view: HostView) -> tuple[str | None, str]:
     """Return the loaded driver's version and where it stands."""
     for method, place in (("sysfs", _MODULE), ("procfs", _DRIVER)):
-        text = surroundings.text(place) or ""
+        text = host_view.text(place) or ""
         if place == _MODULE:
             found = VERSION.fullmatch(text)
         else:  # a sentence, and a second line with the compiler's version
@@ -74,17 +74,17 @@ def driver_version(surroundings: HostView) -> tuple[str | None, str]:
     return None, ""
 
 
-def node_names(surroundings: HostView) -> tuple[str, ...]:
+def node_names(host_view: HostView) -> tuple[str, ...]:
     """Return the names of NVIDIA's device nodes."""
-    return tuple(name for name in surroundings.names("/dev") if name.startswith("nvidia"))
+    return tuple(name for name in host_view.names("/dev") if name.startswith("nvidia"))
 
 
-def view(surroundings: HostView, bus: Sequence[Device]) -> View:
+def view(host_view: HostView, bus: Sequence[Device]) -> View:
     """Read all of it; a fraction of a millisecond."""
-    version, method = driver_version(surroundings)
+    version, method = driver_version(host_view)
     models = []
-    for slot in surroundings.names(_GPUS):
-        text = surroundings.text(f"{_GPUS}/{slot}/information") or ""
+    for slot in host_view.names(_GPUS):
+        text = host_view.text(f"{_GPUS}/{slot}/information") or ""
         named = re.search(r"^Model:(.*)$", text, re.MULTILINE)
         models.append((text_of(named.group(1)) if named else None) or "NVIDIA GPU")
     return View(
@@ -92,6 +92,6 @@ def view(surroundings: HostView, bus: Sequence[Device]) -> View:
         method=method,
         models=tuple(models),
         on_the_bus=tuple(d for d in bus if d.vendor == NVIDIA and d.display),
-        nodes=node_names(surroundings),
-        wsl_gpu=surroundings.exists("/dev/dxg"),
+        nodes=node_names(host_view),
+        wsl_gpu=host_view.exists("/dev/dxg"),
     )

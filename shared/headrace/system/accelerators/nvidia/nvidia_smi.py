@@ -27,31 +27,31 @@ _MEMORY = re.compile(r"(\d{1,9}) MiB")
 _MISMATCH_CODE = 18
 
 
-def find(surroundings: HostView) -> str | None:
+def find(host_view: HostView) -> str | None:
     """Return the program's path."""
-    if found := surroundings.which("nvidia-smi"):
+    if found := host_view.which("nvidia-smi"):
         return found
-    if surroundings.platform == "win32":
-        windows = surroundings.env.get(EnvVars.WINDIR, "C:/Windows")
-        programs = surroundings.env.get(EnvVars.PROGRAMFILES, "C:/Program Files")
+    if host_view.platform == "win32":
+        windows = host_view.env.get(EnvVars.WINDIR, "C:/Windows")
+        programs = host_view.env.get(EnvVars.PROGRAMFILES, "C:/Program Files")
         places = (f"{windows}/System32", f"{programs}/NVIDIA Corporation/NVSMI")
-        return next((f"{p}/nvidia-smi.exe" for p in places if surroundings.exists(p)), None)
+        return next((f"{p}/nvidia-smi.exe" for p in places if host_view.exists(p)), None)
     for folder in ("/usr/lib/wsl/lib", "/run/opengl-driver/bin", "/run/current-system/sw/bin"):
-        if surroundings.exists(f"{folder}/nvidia-smi"):
-            return str(surroundings.path(f"{folder}/nvidia-smi"))
+        if host_view.exists(f"{folder}/nvidia-smi"):
+            return str(host_view.path(f"{folder}/nvidia-smi"))
     return None
 
 
-def ask(surroundings: HostView) -> ProbeResult:
+def ask(host_view: HostView) -> ProbeResult:
     """Run it; once more without the field that old ones do not know."""
-    program = find(surroundings)
+    program = find(host_view)
     if program is None:
         return ProbeResult(WAY, ProbeOutcome.ABSENT, "there is no such program")
-    ran = _run(program, _FIELDS, surroundings)
+    ran = _run(program, _FIELDS, host_view)
     fields = _FIELDS
     if _UNKNOWN_FIELD.search(ran.output):
         fields = _OLD_FIELDS
-        ran = _run(program, fields, surroundings)
+        ran = _run(program, fields, host_view)
     if ran.late:
         return ProbeResult(WAY, ProbeOutcome.SILENT, ran.trouble)
     if _MISMATCH.search(ran.output):
@@ -67,9 +67,9 @@ def ask(surroundings: HostView) -> ProbeResult:
     return _read(ran.output, fields.split(","))
 
 
-def _run(program: str, fields: str, surroundings: HostView) -> bounded_process.ProcessResult:
+def _run(program: str, fields: str, host_view: HostView) -> bounded_process.ProcessResult:
     argv = (program, f"--query-gpu={fields}", "--format=csv,noheader")
-    return bounded_process.run(argv, surroundings.env, surroundings.timeout)
+    return bounded_process.run(argv, host_view.env, host_view.timeout)
 
 
 def _read(output: str, fields: list[str]) -> ProbeResult:

@@ -30,50 +30,48 @@ def architecture(version: int) -> str | None:
     return f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}"
 
 
-def look(surroundings: HostView, *, contained: bool) -> VendorResult:
+def look(host_view: HostView, *, contained: bool) -> VendorResult:
     """Find AMD's GPUs; none in a container that was not given ``/dev/kfd``."""
-    if not surroundings.is_linux:
+    if not host_view.is_linux:
         return VendorResult()
-    found = [
-        gpu for node in surroundings.names(NODES) if (gpu := _gpu(surroundings, node)) is not None
-    ]
+    found = [gpu for node in host_view.names(NODES) if (gpu := _gpu(host_view, node)) is not None]
     if not found:
         return VendorResult()
-    if not surroundings.exists("/dev/kfd"):
+    if not host_view.exists("/dev/kfd"):
         said = f"{len(found)} GPUs are listed, and /dev/kfd is not here"
         note = "" if contained else "AMD's GPU cannot be used without /dev/kfd: load amdgpu"
         return VendorResult(tried=(("kfd", said),), notes=(note,) if note else ())
     notes: tuple[str, ...] = ()
-    if not surroundings.may_use("/dev/kfd"):
+    if not host_view.may_use("/dev/kfd"):
         notes = ("this user may not open /dev/kfd: add it to the groups render and video",)
     return VendorResult(tuple(found), method="kfd", notes=notes)
 
 
-def _gpu(surroundings: HostView, node: str) -> Accelerator | None:
+def _gpu(host_view: HostView, node: str) -> Accelerator | None:
     place = f"{NODES}/{node}"
-    properties = _numbers(surroundings.text(f"{place}/properties"))
+    properties = _numbers(host_view.text(f"{place}/properties"))
     gfx = architecture(properties.get("gfx_target_version", 0))
     if gfx is None:
         return None
-    release = surroundings.text("/opt/rocm/.info/version") or ""
+    release = host_view.text("/opt/rocm/.info/version") or ""
     rocm = _VERSION.match(release)
-    driver = text_of(surroundings.text("/sys/module/amdgpu/version"))
+    driver = text_of(host_view.text("/sys/module/amdgpu/version"))
     return Accelerator(
         "amd",
-        text_of(surroundings.text(f"{place}/name")) or gfx,
+        text_of(host_view.text(f"{place}/name")) or gfx,
         architecture=gfx,
         driver=driver,
         runtime=rocm.group() if rocm else None,
-        memory=_memory(surroundings, place),
+        memory=_memory(host_view, place),
         method="kfd",
         integrated=properties.get("cpu_cores_count", 0) > 0 or gfx in _OF_PROCESSORS,
     )
 
 
-def _memory(surroundings: HostView, place: str) -> int | None:
+def _memory(host_view: HostView, place: str) -> int | None:
     total = 0
-    for bank in surroundings.names(f"{place}/mem_banks"):
-        numbers = _numbers(surroundings.text(f"{place}/mem_banks/{bank}/properties"))
+    for bank in host_view.names(f"{place}/mem_banks"):
+        numbers = _numbers(host_view.text(f"{place}/mem_banks/{bank}/properties"))
         if str(numbers.get("heap_type")) in _OWN_MEMORY:
             total += numbers.get("size_in_bytes", 0)
     return total or None

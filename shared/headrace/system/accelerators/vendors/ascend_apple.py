@@ -17,27 +17,27 @@ _DAVINCI = re.compile(r"davinci\d+")
 _DRIVER = "/usr/local/Ascend/driver/version.info"
 
 
-def ascend(surroundings: HostView, bus: Sequence[Device], *, contained: bool) -> VendorResult:
+def ascend(host_view: HostView, bus: Sequence[Device], *, contained: bool) -> VendorResult:
     """Find Huawei's NPUs by the device nodes of their driver."""
-    nodes = [name for name in surroundings.names("/dev") if _DAVINCI.fullmatch(name)]
+    nodes = [name for name in host_view.names("/dev") if _DAVINCI.fullmatch(name)]
     listed = [d for d in bus if d.vendor == HUAWEI and not d.display]
     if not nodes:
         if not listed or contained:
             return VendorResult()
         note = "an Ascend NPU is on the bus without its driver (/dev/davinci*): install it"
         return VendorResult(tried=(("ascend", "no /dev/davinci*"),), notes=(note,))
-    told = re.search(r"^Version=(\S{1,40})", surroundings.text(_DRIVER) or "", re.MULTILINE)
+    told = re.search(r"^Version=(\S{1,40})", host_view.text(_DRIVER) or "", re.MULTILINE)
     driver = told.group(1) if told else None
     notes: tuple[str, ...] = ()
-    if not any(surroundings.may_use(f"/dev/{node}") for node in nodes):
+    if not any(host_view.may_use(f"/dev/{node}") for node in nodes):
         notes = ("this user may not open /dev/davinci*: add it to the group HwHiAiUser",)
     found = tuple(Accelerator("huawei", "Ascend NPU", driver=driver, method="dev") for _ in nodes)
     return VendorResult(found, method="dev", notes=notes)
 
 
-def apple(surroundings: HostView) -> VendorResult:
+def apple(host_view: HostView) -> VendorResult:
     """Apple's own processors all have a GPU."""
-    if surroundings.platform != "darwin" or surroundings.machine != "aarch64":
+    if host_view.platform != "darwin" or host_view.machine != "aarch64":
         return VendorResult()
     return VendorResult(
         (Accelerator("apple", "Apple silicon", method="platform", integrated=True),),

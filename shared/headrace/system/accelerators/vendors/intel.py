@@ -47,7 +47,7 @@ def accelerator(device: int, method: str, name: str | None = None) -> Accelerato
     )
 
 
-def look(surroundings: HostView, bus: Sequence[Device], *, contained: bool) -> VendorResult:
+def look(host_view: HostView, bus: Sequence[Device], *, contained: bool) -> VendorResult:
     """Find Intel's GPUs; none in a container that was given no render node."""
     found = tuple(
         accelerator(device.device, "pci")
@@ -57,7 +57,7 @@ def look(surroundings: HostView, bus: Sequence[Device], *, contained: bool) -> V
     )
     if not found:
         return VendorResult()
-    nodes = [n for n in surroundings.names("/dev/dri") if n.startswith("renderD")]
+    nodes = [n for n in host_view.names("/dev/dri") if n.startswith("renderD")]
     if not nodes:
         if contained:
             return VendorResult(
@@ -65,7 +65,7 @@ def look(surroundings: HostView, bus: Sequence[Device], *, contained: bool) -> V
             )
         note = "Intel's GPU has no /dev/dri/renderD*: its kernel driver (i915, xe) is not loaded"
         return VendorResult(found, method="pci", notes=(note,) if _useful(found) else ())
-    if _useful(found) and not any(surroundings.may_use(f"/dev/dri/{n}") for n in nodes):
+    if _useful(found) and not any(host_view.may_use(f"/dev/dri/{n}") for n in nodes):
         note = "this user may not open /dev/dri/renderD*: add it to the group render"
         return VendorResult(found, method="pci", notes=(note,))
     return VendorResult(found, method="pci")

@@ -31,18 +31,18 @@ class Device:
     """The kernel's driver that has it (``nouveau``, ``vfio-pci``); None: nothing has."""
 
 
-def devices(surroundings: HostView) -> tuple[Device, ...]:
+def devices(host_view: HostView) -> tuple[Device, ...]:
     """List display controllers and processing accelerators; nothing where there is no /sys."""
     found = []
-    for slot in surroundings.names(_FOLDER):
+    for slot in host_view.names(_FOLDER):
         place = f"{_FOLDER}/{slot}"
-        kind = _number(surroundings.text(f"{place}/class"))
+        kind = _number(host_view.text(f"{place}/class"))
         if kind is None or kind >> 16 not in _CLASSES:
             continue
-        vendor = _number(surroundings.text(f"{place}/vendor"))
-        device = _number(surroundings.text(f"{place}/device"))
+        vendor = _number(host_view.text(f"{place}/vendor"))
+        device = _number(host_view.text(f"{place}/device"))
         if vendor is not None and device is not None:
-            driver = _driver(surroundings, f"{place}/driver")
+            driver = _driver(host_view, f"{place}/driver")
             found.append(Device(slot, vendor, device, kind >> 16 == _CLASSES[0], driver))
     return tuple(found)
 
@@ -51,8 +51,8 @@ def _number(text: str | None) -> int | None:
     return int(text, 16) if text is not None and _NUMBER.fullmatch(text) else None
 
 
-def _driver(surroundings: HostView, link: str) -> str | None:
+def _driver(host_view: HostView, link: str) -> str | None:
     try:
-        return surroundings.path(link).readlink().name
+        return host_view.path(link).readlink().name
     except OSError:
         return None

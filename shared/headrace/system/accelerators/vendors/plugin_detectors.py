@@ -17,13 +17,13 @@ __all__ = ["ask"]
 _CUDA = re.compile(r"(\d{1,2})\.(\d{1,2})")
 
 
-def ask(surroundings: HostView, detectors: Sequence[AcceleratorDetector]) -> VendorResult:
+def ask(host_view: HostView, detectors: Sequence[AcceleratorDetector]) -> VendorResult:
     """Ask all of them in their order; of each maker the first answer counts."""
     found: list[Accelerator] = []
     tried: list[tuple[str, str]] = []
     passing = False
     for detector in detectors:
-        answer = ask_plugin(_reference(detector), surroundings, detector.timeout)
+        answer = ask_plugin(_reference(detector), host_view, detector.timeout)
         tried.append((detector.name, answer.said))
         passing = passing or answer.outcome is not ProbeOutcome.ANSWERED
         taken = {gpu.maker for gpu in found}
