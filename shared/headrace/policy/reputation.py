@@ -57,8 +57,8 @@ _PAUSES = {
 }
 #: These concern every object of the source; the others the object class alone.
 _WHOLE_SOURCE = frozenset((Fault.UNREACHABLE, Fault.REFUSED, Fault.TLS, Fault.SILENT))
-#: These say nothing about the source: what it lacks is a matter of freshness, being overtaken is
-#: already in its rate, and no ranges is a property.
+#: These say nothing about the source: what it lacks is counted elsewhere (`missing_objects`),
+#: being overtaken is already in its rate, and no ranges is a property.
 _INNOCENT = frozenset((Fault.MISSING, Fault.SLOW, Fault.NO_RANGES))
 
 

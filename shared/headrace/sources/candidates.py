@@ -25,7 +25,7 @@ from headrace.models import (
     TransferFinished,
 )
 from headrace.policy import evidence, selection
-from headrace.policy.freshness import MissingObjects
+from headrace.policy.missing_objects import MissingObjects
 from headrace.policy.trust import may_be_hedged_at, may_supply_bytes
 from headrace.sources.probes import ProbeTarget, run_race
 from headrace.system.statistics import Statistics
