@@ -19,7 +19,7 @@ from headrace.http.caching import BREATH, TOLERATED
 from headrace.interface.ecosystems import Ecosystem, LooksUp
 from headrace.interface.lookups import CacheMode, HeadRequest, LookUp, LookUpResult, LookUpStep
 from headrace.models import Artifact, Fault, ServeArtifact, ServeDocument
-from headrace.policy.limits import HEADERS_WITHIN
+from headrace.policy.timeouts import HEADERS_WITHIN
 from headrace.system.storage import tables
 from headrace.system.storage.copies import Copy
 from headrace.upstream.single_flight import SingleFlight

@@ -21,8 +21,8 @@ from headrace.errors import OriginError, UpstreamError
 from headrace.http.caching import forbids_storing, freshness_lifetime, is_fresh, storable_headers
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Document, Fault, ServeDocument
-from headrace.policy.limits import HEADERS_WITHIN, STALE_AFTER
 from headrace.policy.lru import LRUCache
+from headrace.policy.timeouts import HEADERS_WITHIN, STALE_AFTER
 from headrace.redact import for_display
 from headrace.sources.probes import ReportObservation
 from headrace.system.storage.pages import PageStore

@@ -28,7 +28,7 @@ from headrace.documents.passthrough_headers import document_of
 from headrace.errors import OriginError, StoreError, UpstreamError
 from headrace.http.caching import forbids_storing, is_fresh
 from headrace.models import Document, Fault, ServeDocument
-from headrace.policy.limits import HEADERS_WITHIN, STALE_AFTER
+from headrace.policy.timeouts import HEADERS_WITHIN, STALE_AFTER
 from headrace.redact import for_display
 from headrace.sources.probes import ReportObservation
 from headrace.system.storage.copies import Copies, Copy

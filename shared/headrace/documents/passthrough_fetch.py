@@ -25,7 +25,7 @@ from headrace.errors import HeadraceError, OriginError, StoreError, UpstreamErro
 from headrace.http.caching import forbids_storing, freshness_lifetime
 from headrace.http.ranges import ContentRange, RangeRequest
 from headrace.models import Artifact, Document, Fault, ServeDocument
-from headrace.policy.limits import ORIGIN_SILENCE
+from headrace.policy.timeouts import ORIGIN_SILENCE
 from headrace.redact import for_display
 from headrace.sources.probes import ReportObservation
 from headrace.system.storage.copies import Copies, Copy, Draft

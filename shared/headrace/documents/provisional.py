@@ -21,8 +21,8 @@ from headrace.errors import UpstreamError
 from headrace.interface.ecosystems import Ecosystem, LocatesDocuments
 from headrace.models import Artifact, Document, Fault, Mirror, MirrorStats, ServeDocument
 from headrace.policy import evidence, trust
-from headrace.policy.limits import CONFIRM_WITHIN
 from headrace.policy.lru import LRUCache
+from headrace.policy.timeouts import CONFIRM_WITHIN
 from headrace.redact import for_display
 from headrace.sources.probes import ReportObservation
 from headrace.upstream.auth.origin_credentials import OriginClient

@@ -22,8 +22,8 @@ from headrace.errors import ConfigurationError, UpstreamError
 from headrace.interface.ecosystems import Ecosystem, ListsBuilds
 from headrace.interface.manager import Plugins
 from headrace.models import Fault, Request, ServeDocument
-from headrace.policy.limits import VARIANTS_WITHIN
 from headrace.policy.lru import LRUCache
+from headrace.policy.timeouts import VARIANTS_WITHIN
 from headrace.system.accelerators.detection import detect
 from headrace.system.accelerators.host_view import HostView
 from headrace.variants.builds import Candidate, CudaTables, FamilyPages, PageEntry

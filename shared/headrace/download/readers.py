@@ -18,7 +18,7 @@ from headrace.download.diskless import stream_without_disk
 from headrace.download.task import DownloadTask
 from headrace.errors import IntegrityError, StoreError, TransferError
 from headrace.models import Artifact
-from headrace.policy.limits import LATE_SMALL, SOURCES_WITHIN
+from headrace.policy.timeouts import LATE_SMALL, SOURCES_WITHIN
 from headrace.transfer import messages as m
 from headrace.transfer.machine import GIVE_UP, HOLD_BACK, WHOLE_BELOW, Phase
 

@@ -23,8 +23,8 @@ from headrace.http.conditional import SelectedRange, matches, select_range
 from headrace.http.ranges import ContentRange, RangeRequest, Unsatisfiable
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, ServeArtifact, Source
-from headrace.policy.limits import BODY_GAP, HEADERS_WITHIN
 from headrace.policy.lru import LRUCache
+from headrace.policy.timeouts import BODY_GAP, HEADERS_WITHIN
 from headrace.redact import for_files
 from headrace.system.storage.store import Store, StoredFile
 from headrace.upstream.auth.mirror_logins import MirrorLogins

@@ -21,7 +21,7 @@ from headrace.http import conditional
 from headrace.http.caching import request_max_age
 from headrace.interface.ecosystems import Ecosystem, ListsBuilds, ServesDocuments
 from headrace.models import Document, Fault, Request, ServeDocument
-from headrace.policy.limits import BODY_GAP
+from headrace.policy.timeouts import BODY_GAP
 from headrace.redact import for_display, for_files
 
 __all__ = ["DocumentHandler"]

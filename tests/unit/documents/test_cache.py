@@ -13,7 +13,7 @@ import pytest
 
 import headrace_pip.index.ecosystem
 from headrace.models import Credential, Origin
-from headrace.policy import limits
+from headrace.policy import timeouts
 from lib import wheels
 from lib.app import App, Told, mirror
 from lib.index import HTML, JSON, Index
@@ -200,7 +200,7 @@ def test_silent_origin_leaves_no_client_waiting_for_it(
         server.fail(modes.SILENT)
         assert app.page("six", Cache_Control="no-cache").headers["warning"]
         assert app.page("other").status == 302
-    assert limits.STALE_AFTER < limits.HEADERS_WITHIN < 10
+    assert timeouts.STALE_AFTER < timeouts.HEADERS_WITHIN < 10
 
 
 def test_origin_that_fails_with_nothing_kept_answers_for_itself(
