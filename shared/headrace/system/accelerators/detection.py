@@ -10,20 +10,19 @@ from pathlib import Path
 
 from headrace.config import environment
 from headrace.interface.hookspecs import AcceleratorDetector
-from headrace.system.accelerators import overrides, situation
+from headrace.system.accelerators import (
+    overrides,
+    pci,
+    plugin_detectors,
+    situation,
+    windows_devices,
+)
 from headrace.system.accelerators.cache import Cache, state
 from headrace.system.accelerators.host_view import HostView
 from headrace.system.accelerators.nvidia import boards, kernel
 from headrace.system.accelerators.nvidia import detect as nvidia
 from headrace.system.accelerators.results import VendorResult
-from headrace.system.accelerators.vendors import (
-    amd,
-    ascend_apple,
-    intel,
-    pci,
-    plugin_detectors,
-    windows,
-)
+from headrace.system.accelerators.vendors import amd, ascend_apple, intel
 from headrace.variants.hosts import Accelerator, Host, Situation
 
 __all__ = ["detect"]
@@ -142,12 +141,14 @@ def _counts(gpu: Accelerator) -> bool:
 
 def _intel(see: HostView, bus: Sequence[pci.Device], *, contained: bool) -> VendorResult:
     if see.platform == "win32":
-        return VendorResult(windows.intel(windows.display_devices()), method="registry")
+        return VendorResult(
+            windows_devices.intel(windows_devices.display_devices()), method="registry"
+        )
     return intel.look(see, bus, contained=contained)
 
 
 def _windows_without_driver(green: VendorResult) -> VendorResult:
-    names = windows.nvidia_names(windows.display_devices())
+    names = windows_devices.nvidia_names(windows_devices.display_devices())
     if not names or green.driver:
         return green
     note = f"{', '.join(names)} is here without NVIDIA's driver: install it"

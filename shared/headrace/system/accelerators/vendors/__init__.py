@@ -1,3 +1,3 @@
-"""GPUs of other vendors, and detectors that plugins bring."""
+"""GPUs of other vendors than NVIDIA."""
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 
 from headrace.system.accelerators.host_view import HostView
+from headrace.system.accelerators.pci import HUAWEI, Device
 from headrace.system.accelerators.results import VendorResult
-from headrace.system.accelerators.vendors.pci import HUAWEI, Device
 from headrace.variants.hosts import Accelerator
 
 __all__ = ["apple", "ascend", "macos_version"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headrace.system.accelerators.host_view import HostView
+from headrace.system.accelerators.pci import INTEL, Device
 from headrace.system.accelerators.results import VendorResult
-from headrace.system.accelerators.vendors.pci import INTEL, Device
 from headrace.variants.hosts import Accelerator
 
 __all__ = ["accelerator", "look"]

@@ -6,9 +6,9 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 
+from headrace.system.accelerators.pci import INTEL, NVIDIA
 from headrace.system.accelerators.records import text_of
 from headrace.system.accelerators.vendors.intel import accelerator
-from headrace.system.accelerators.vendors.pci import INTEL, NVIDIA
 from headrace.variants.hosts import Accelerator
 
 __all__ = ["display_devices", "intel", "nvidia_names"]

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from headrace.system.accelerators import windows_devices
 from headrace.system.accelerators.detection import detect
-from headrace.system.accelerators.vendors import windows
 from headrace.system.accelerators.vendors.amd import architecture
 from headrace.variants.hosts import Host, Situation
 from lib.gpu.hosts import Box, Libraries
@@ -128,10 +128,10 @@ def test_windows_adapters_are_told_by_their_hardware_ids() -> None:
         (r"ROOT\BasicDisplay", "Microsoft Basic Display Adapter"),
         ("", ""),
     ]
-    (arc,) = windows.intel(adapters)
+    (arc,) = windows_devices.intel(adapters)
     assert (arc.name, arc.architecture) == ("Intel(R) Arc(TM) A770 Graphics", "dg2")
-    assert windows.nvidia_names(adapters) == ["NVIDIA GeForce RTX 4090"]
-    assert windows.display_devices() == [] or sys.platform == "win32"
+    assert windows_devices.nvidia_names(adapters) == ["NVIDIA GeForce RTX 4090"]
+    assert windows_devices.display_devices() == [] or sys.platform == "win32"
 
 
 def test_a_windows_host_is_asked_through_its_libraries(box: Box, fakes: Libraries) -> None:
