@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from headrace.gateway import negotiation
+from headrace.gateway import request_head
 from headrace.gateway.exchange import ClientDisconnect, Exchange, Receive, Scope, Send
 from headrace.gateway.wiring import Components
 from headrace.interface.ecosystems import AllowsAnonymous, Ecosystem, FormatsRefusals
@@ -63,7 +63,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = negotiation.join_headers(scope["headers"])
+        headers = request_head.join_headers(scope["headers"])
         exchange = Exchange(Request(str(scope["method"]), "/", "", headers), receive, send)
         try:
             self._look(scope, exchange)
@@ -84,10 +84,10 @@ class Guard:
         method, headers = exchange.request.method, exchange.request.headers
         try:
             raw = scope.get("raw_path") or str(scope["path"]).encode()
-            path = negotiation.read_target(raw)
-        except negotiation.BadTarget as error:
+            path = request_head.read_target(raw)
+        except request_head.BadTarget as error:
             raise _Refused(400, str(error)) from None
-        query = bytes(scope.get("query_string", b""))[: negotiation.MAX_TARGET].decode("latin-1")
+        query = bytes(scope.get("query_string", b""))[: request_head.MAX_TARGET].decode("latin-1")
         # What the client proves to us is for nobody else, so it goes no further than this.
         kept = {name: value for name, value in headers.items() if name != "authorization"}
         exchange.request = Request(method, path, query, kept)
@@ -95,10 +95,10 @@ class Guard:
         mount = next((each for each in self._mounts if below.startswith(each.prefix)), None)
         if mount is not None and mount.refusals is not None:
             exchange.phrased = mount.refusals.phrased
-        if sum(len(k) + len(v) for k, v in scope["headers"]) > negotiation.MAX_HEADERS:
+        if sum(len(k) + len(v) for k, v in scope["headers"]) > request_head.MAX_HEADERS:
             raise _Refused(431, "more headers than any client of ours sends")
         server = scope.get("server")
-        if not negotiation.host_is_ours(headers.get("host"), server[1] if server else None):
+        if not request_head.host_is_ours(headers.get("host"), server[1] if server else None):
             raise _Refused(421, "this is a gateway on loopback, no proxy")
         if method not in ("GET", "HEAD"):
             raise _Refused(405, "only GET and HEAD", {"allow": "GET, HEAD"})
@@ -109,4 +109,4 @@ class Guard:
 
     def _let_in(self, path: str, mount: _Mount | None, shown: str | None) -> bool:
         free = mount is not None and mount.anonymous is not None and mount.anonymous.for_everybody
-        return free or path == "/healthz" or negotiation.authorised(shown, self._token)
+        return free or path == "/healthz" or request_head.authorised(shown, self._token)

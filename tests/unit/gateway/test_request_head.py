@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from headrace.gateway import negotiation
+from headrace.gateway import request_head
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from headrace.gateway import negotiation
     ],
 )
 def test_target_is_decoded_once(raw: bytes, path: str) -> None:
-    assert negotiation.read_target(raw) == path
+    assert request_head.read_target(raw) == path
 
 
 @pytest.mark.parametrize(
@@ -45,15 +45,15 @@ def test_target_is_decoded_once(raw: bytes, path: str) -> None:
     ],
 )
 def test_target_that_no_honest_client_sends_is_refused(raw: bytes) -> None:
-    with pytest.raises(negotiation.BadTarget):
-        negotiation.read_target(raw)
+    with pytest.raises(request_head.BadTarget):
+        request_head.read_target(raw)
 
 
 @pytest.mark.parametrize(
     "host", ["127.0.0.1:17223", "localhost:17223", "[::1]:17223", "LOCALHOST:17223"]
 )
 def test_host_of_this_gateway_is_ours(host: str) -> None:
-    assert negotiation.host_is_ours(host, 17223)
+    assert request_head.host_is_ours(host, 17223)
 
 
 @pytest.mark.parametrize(
@@ -73,12 +73,12 @@ def test_host_of_this_gateway_is_ours(host: str) -> None:
     ],
 )
 def test_host_of_anybody_else_is_not(host: str | None) -> None:
-    assert not negotiation.host_is_ours(host, 17223)
+    assert not request_head.host_is_ours(host, 17223)
 
 
 def test_host_without_port_is_ours_on_port_80() -> None:
-    assert negotiation.host_is_ours("localhost", 80)
-    assert negotiation.host_is_ours("[::1]", 80)
+    assert request_head.host_is_ours("localhost", 80)
+    assert request_head.host_is_ours("[::1]", 80)
 
 
 def basic(text: str) -> str:
@@ -86,9 +86,9 @@ def basic(text: str) -> str:
 
 
 def test_token_is_the_password_and_the_user_does_not_matter() -> None:
-    assert negotiation.authorised(basic("headrace:secret"), "secret")
-    assert negotiation.authorised(basic("anybody:secret"), "secret")
-    assert negotiation.authorised(None, None)
+    assert request_head.authorised(basic("headrace:secret"), "secret")
+    assert request_head.authorised(basic("anybody:secret"), "secret")
+    assert request_head.authorised(None, None)
 
 
 @pytest.mark.parametrize(
@@ -106,4 +106,4 @@ def test_token_is_the_password_and_the_user_does_not_matter() -> None:
     ],
 )
 def test_anything_else_is_no_token(header: str | None) -> None:
-    assert not negotiation.authorised(header, "secret")
+    assert not request_head.authorised(header, "secret")
