@@ -28,7 +28,7 @@ def main() -> None:
         asking.setblocking(False)
         asking.connect_ex(("127.0.0.1", port))
     if not helper:
-        from headrace_docker.credentials.answers import answer
+        from headrace_docker.credentials.helper_protocol import answer
 
         raise SystemExit(answer(sys.argv[1:], folder, sys.stdin, sys.stdout))
     program = [f"docker-credential-{helper}", *sys.argv[1:]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from headrace.interface import Activation
 from headrace_docker.engines.buildkit import BuildkitActivation
 from headrace_docker.engines.containerd import ContainerdActivation
-from headrace_docker.engines.credential_helper import LoginsActivation
+from headrace_docker.engines.docker_logins import LoginsActivation
 from headrace_docker.engines.dockerd import DockerActivation
 from headrace_docker.engines.k3s import K3sActivation, Rke2Activation
 from headrace_docker.engines.podman import ContainersActivation

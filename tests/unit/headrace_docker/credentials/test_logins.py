@@ -15,7 +15,7 @@ from headrace.models import Credential, Mirror
 from headrace_docker.config_files import docker_config
 from headrace_docker.config_files.docker_config import RECORD
 from headrace_docker.credentials.logins import login
-from headrace_docker.engines.credential_helper import LoginsActivation
+from headrace_docker.engines.docker_logins import LoginsActivation
 from lib.capabilities import lacks
 from lib.engines.machine import Engines, edits_of, put, read, round_trip
 from lib.places import GATEWAY, place
