@@ -106,7 +106,7 @@ IMPURE = {
     "plugins/headrace_conda/tools/bridge.py": "reads the plugin's own source",
     "plugins/headrace_conda_inside": "runs inside conda, with conda's own modules",
     "plugins/headrace_docker/credential_helper.py": "entry file, becomes another program",
-    "plugins/headrace_docker/credentials/helper_protocol.py": "reads docker's config.json for its helper",
+    "plugins/headrace_docker/credentials/helper_protocol.py": "reads docker's config.json",
     "plugins/headrace_docker/credentials/logins.py": "asks docker's and podman's stores of logins",
     "plugins/headrace_docker/engines/running.py": "asks the engines of this machine",
     "plugins/headrace_docker/gpu/container_toolkit.py": "asks this machine's container engines",
