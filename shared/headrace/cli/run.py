@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headrace.cli import run_command
+from headrace.cli import child_process
 from headrace.cli.context import USAGE, Context
 from headrace.config import EnvVars, Folders
 from headrace.errors import ClientError, HeadraceError, LocalError
@@ -56,21 +56,23 @@ def run(args: argparse.Namespace, context: Context) -> int:
         _warn("which command? headrace run -- COMMAND")
         return USAGE
     try:
-        path = run_command.find(words[0], context.env)
+        path = child_process.find(words[0], context.env)
     except ClientError as error:
         _warn(error.message)
         return (
-            run_command.NOT_FOUND if error.reference == "not-found" else run_command.NOT_EXECUTABLE
+            child_process.NOT_FOUND
+            if error.reference == "not-found"
+            else child_process.NOT_EXECUTABLE
         )
     if _inside_another(context):
-        return run_command.replace_by(path, words, context.env)
+        return child_process.replace_by(path, words, context.env)
     with ExitStack() as clearing_up:
         try:
             env, summary = _prepare(tuple(words), context, clearing_up)
         except (HeadraceError, OSError) as error:
             _warn(f"{getattr(error, 'message', error)}; the command runs without headrace")
             env, summary = dict(context.env), lambda: ""
-        code = run_command.run(path, words, env)
+        code = child_process.run(path, words, env)
         if not args.quiet and (text := summary()):
             _warn(text)
     return code
