@@ -29,7 +29,7 @@ _THIS_MACHINE = frozenset(("127.0.0.1", "::1", "localhost"))
 
 
 class EnvVars:
-    """Every environment variable that headrace reads. The documentation is made from this."""
+    """Every environment variable that the core reads. Those of one tool are in its plugin."""
 
     HEADRACE_HOME = "HEADRACE_HOME"
     """One folder for configuration, state and cache, instead of the platform's three."""
@@ -39,6 +39,12 @@ class EnvVars:
     """Port of the gateway on loopback."""
     HEADRACE_CONDA_BASE = "HEADRACE_CONDA_BASE"
     """The only base environment to put the plugin of its package manager in."""
+    HEADRACE_CUDA = "HEADRACE_CUDA"
+    """The build for accelerators that installers get (``cu126``, ``cpu``, ``off``)."""
+    HEADRACE_TARGET = "HEADRACE_TARGET"
+    """The host to choose builds for (``driver=550,gpu=A100``), second choice."""
+    UV_TORCH_BACKEND = "UV_TORCH_BACKEND"
+    """As HEADRACE_CUDA, last choice."""
     HEADRACE_LOG = "HEADRACE_LOG"
     """Level of the log: debug (every hook call), info, warning, error."""
     HEADRACE_RUN = "HEADRACE_RUN"

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from headrace.config import EnvVars
 from headrace.errors import ConfigurationError
 from headrace.models import fits
 from headrace.variants.builds import CudaTables, Pair
@@ -22,7 +23,7 @@ __all__ = ["NOTHING", "VARIABLES", "VariantOverride", "decided", "override_from"
 #: Environment variables that say which build or which host, first come, first served. The last is
 #: that of another tool which decides the same question. What single facts of a host the environment
 #: replaces (a driver, a capability) is for detection to know.
-VARIABLES = ("HEADRACE_CUDA", "HEADRACE_TARGET", "UV_TORCH_BACKEND")
+VARIABLES = (EnvVars.HEADRACE_CUDA, EnvVars.HEADRACE_TARGET, EnvVars.UV_TORCH_BACKEND)
 
 _PAIR = re.compile(r"(\d+)\.(\d+)")
 _PLAIN = re.compile(r"[^a-z0-9]+")
@@ -40,7 +41,7 @@ class VariantOverride:
     """A label, or ``off``; empty: nothing."""
     host: Host | None = None
     """Decide for this one instead of the one that was found."""
-    source: str = "HEADRACE_CUDA"
+    source: str = EnvVars.HEADRACE_CUDA
     """The variable, or option, that says so."""
 
 
