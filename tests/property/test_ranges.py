@@ -142,33 +142,33 @@ def test_what_no_header_could_say_is_no_range(fields: dict[str, int]) -> None:
         RangeRequest(**fields)
 
 
-# ---------------------------------------------------------------------- extents
+# ---------------------------------------------------------------------- sets of ranges
 
 operations = st.lists(st.tuples(st.booleans(), st.integers(0, 60), st.integers(0, 60)), max_size=30)
 
 
 @given(operations, st.integers(0, 60), st.integers(0, 60))
-def test_extents_are_the_set_of_their_offsets(
+def test_a_range_set_is_the_set_of_their_offsets(
     steps: list[tuple[bool, int, int]], low: int, high: int
 ) -> None:
-    extents, model = RangeSet(), set[int]()
+    ranges, model = RangeSet(), set[int]()
     for add, start, end in steps:
         if add:
-            extents.add(start, end)
+            ranges.add(start, end)
             model |= set(range(start, end))
         else:
-            extents.remove(start, end)
+            ranges.remove(start, end)
             model -= set(range(start, end))
-        runs = list(extents)
+        runs = list(ranges)
         assert {o for run in runs for o in range(*run)} == model
         assert all(a < b for a, b in runs)
         assert all(x[1] < y[0] for x, y in pairwise(runs))
-        assert extents.total == len(model)
+        assert ranges.total == len(model)
     window = set(range(low, high))
-    assert {o for run in extents.within(low, high) for o in range(*run)} == model & window
-    assert {o for gap in extents.gaps(low, high) for o in range(*gap)} == window - model
-    assert extents.covers(low, high) == (window <= model)
-    end = extents.run_end(low)
+    assert {o for run in ranges.within(low, high) for o in range(*run)} == model & window
+    assert {o for gap in ranges.gaps(low, high) for o in range(*gap)} == window - model
+    assert ranges.covers(low, high) == (window <= model)
+    end = ranges.run_end(low)
     assert end not in model
     assert set(range(low, end)) <= model
-    assert RangeSet(runs) == extents if steps else not len(extents)
+    assert RangeSet(runs) == ranges if steps else not len(ranges)

@@ -22,7 +22,7 @@ from headrace.upstream.single_flight import SingleFlight
 
 __all__ = ["SmallFiles"]
 
-_log = logging.getLogger("headrace.small")
+_log = logging.getLogger("headrace.small_files")
 
 #: Bytes of small artifacts in memory; a METADATA file has some 10 kB.
 MEMORY = 4 * 1024 * 1024

@@ -20,7 +20,7 @@ from headrace.upstream.single_flight import SingleFlight
 
 __all__ = ["HeadRequests"]
 
-_log = logging.getLogger("headrace.heads")
+_log = logging.getLogger("headrace.head_requests")
 
 #: Seconds of silence after which the last known answer is taken.
 _PATIENCE = 5.0

@@ -22,7 +22,7 @@ from headrace.upstream.client import Client, RangeStream
 
 __all__ = ["ProbeTarget", "ReportObservation", "run_race"]
 
-_log = logging.getLogger("headrace.prober")
+_log = logging.getLogger("headrace.probes")
 
 #: Bytes that are read of the file: enough to leave slow start behind on a near mirror.
 SAMPLE = 256 << 10

@@ -141,7 +141,7 @@ def test_a_zip_bomb_is_read_to_its_limit_only() -> None:
     assert len(text) == 1024 * 1024
 
 
-# ---------------------------------------------------------------- through the adapter
+# ---------------------------------------------------------------- through the ecosystem
 
 INDEX = Origin("python", "https://index.example/simple")
 WORLD = PythonEcosystem([INDEX])

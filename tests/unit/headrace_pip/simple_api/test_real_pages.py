@@ -1,4 +1,4 @@
-"""The pages of the index that pip uses here, through the adapter, as pip itself reads them."""
+"""The pages of the index that pip uses here, through the ecosystem, as pip itself reads them."""
 
 from __future__ import annotations
 
