@@ -114,8 +114,13 @@ def _prepare(room: Room, work: Path) -> None:
 
 
 def _forget(work: Path) -> None:
-    """Remove an earlier run's copies, which mutmut never renews, but for the files with mutants."""
+    """Remove an earlier run's copies, which mutmut never renews, but for the files with mutants.
+
+    Which test runs through which function is measured anew: mutmut itself looks only at new tests,
+    so that a function which moved since has none, or too few, and its mutants live.
+    """
     shutil.rmtree(work / "mutants" / "tests", ignore_errors=True)
+    (work / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
     base = work / "mutants" / "src"
     for path in base.rglob("*.py"):
         about = [path.with_name(path.name + kind) for kind in (".meta", ".spans")]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,6 +103,59 @@ def test_a_secret_makes_the_file_private_until_off(tmp_path: Path, journal: Jour
     assert mode(path) == 0o644
 
 
+@pytest.mark.parametrize("bits", [0o640, 0o604])
+def test_edit_that_changes_nothing_leaves_the_mode_also_where_it_would_be_private(
+    tmp_path: Path, journal: Journal, bits: int
+) -> None:
+    path, none = tmp_path / "conf", tmp_path / "none"
+    path.write_bytes(b"a")
+    path.chmod(bits)
+    same = edit(journal, path, b"a", private=True)
+    assert apply(journal, same, edit(journal, none, None, private=True)) == []
+    assert (mode(path), none.exists()) == (bits, False)
+    assert journal.entries() == ()
+
+
+def test_file_that_begins_to_hold_a_secret_becomes_private_though_its_text_stays(
+    tmp_path: Path, journal: Journal
+) -> None:
+    path = tmp_path / "conf"
+    apply(journal, edit(journal, path, b"token"))
+    private = edit(journal, path, b"token", private=True)
+    assert apply(journal, private) == [private]
+    assert mode(path) == 0o600
+    assert apply(journal, private) == []
+
+
+def test_file_whose_secret_is_no_longer_wanted_is_as_open_as_before(
+    tmp_path: Path, journal: Journal
+) -> None:
+    path = tmp_path / "conf"
+    path.write_bytes(b"a")
+    path.chmod(0o644)
+    apply(journal, edit(journal, path, b"token", private=True))
+    apply(journal, edit(journal, path, b"a"))
+    assert (path.read_bytes(), mode(path)) == (b"a", 0o644)
+    assert journal.entries() == ()
+
+
+def test_new_file_is_for_everybody_to_read_and_its_owner_to_write(
+    tmp_path: Path, journal: Journal
+) -> None:
+    apply(journal, edit(journal, tmp_path / "conf", b"ours"))
+    assert mode(tmp_path / "conf") == 0o644
+
+
+def test_record_says_why_and_when(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "state" / "journal", clock=lambda: 7.0)
+    told = Reload("named", pid_file="/run/named.pid")
+    path = tmp_path / "conf"
+    journal.apply([("tool", FileEdit(path, None, b"ours", "the reason", reload=told))])
+    assert journal.entries() == (
+        JournalEntry("tool", str(path), None, b"ours", None, 0o644, (), "the reason", 7.0, told),
+    )
+
+
 def test_a_mode_that_the_user_set_since_stays(tmp_path: Path, journal: Journal) -> None:
     path = tmp_path / "conf"
     path.write_bytes(b"a")
@@ -149,6 +205,19 @@ def test_others_entries_are_not_touched(tmp_path: Path, journal: Journal) -> Non
     journal.undo(of=["service"])
     assert not unit.exists()
     assert journal.entries() == ()
+
+
+def test_what_several_others_have_in_force_outlives_a_change_of_one(
+    tmp_path: Path, journal: Journal
+) -> None:
+    paths = [tmp_path / tool for tool in ("a", "b", "c")]
+    for path in paths:
+        journal.apply([(path.name, edit(journal, path, b"ours"))], of=[path.name])
+    journal.apply([], of=["c"])
+    assert {entry.tool for entry in journal.entries()} == {"a", "b"}
+    assert [path.exists() for path in paths] == [True, True, False]
+    journal.undo()
+    assert not any(path.exists() for path in paths)
 
 
 def test_later_changes_elsewhere_in_the_file_are_kept(tmp_path: Path, journal: Journal) -> None:
@@ -323,8 +392,12 @@ def test_every_version_that_was_in_the_way_stays_beside_with_its_mode(
     assert {mode(each) for each in beside} == {0o640}
 
 
+@pytest.mark.parametrize("take_out", [Journal.undo, lambda journal: journal.apply([])])
 def test_undo_that_fails_in_the_middle_leaves_everything_as_it_was(
-    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    journal: Journal,
+    monkeypatch: pytest.MonkeyPatch,
+    take_out: Callable[[Journal], object],
 ) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     for path in (one, two):
@@ -342,10 +415,10 @@ def test_undo_that_fails_in_the_middle_leaves_everything_as_it_was(
     with monkeypatch.context() as patch:
         patch.setattr(journal_module, "perform", fail_at_two)
         with pytest.raises(LocalError, match=r"two cannot be written: No space left"):
-            journal.undo()
+            take_out(journal)
     assert (one.read_bytes(), mode(one)) == (b"a\nours\nmine\n", 0o640)
     assert journal.entries() == entries
-    journal.undo()
+    take_out(journal)
     assert (one.read_bytes(), two.read_bytes()) == (b"a\nmine\n", b"a\n")
 
 
@@ -418,6 +491,33 @@ def test_a_broken_journal_is_not_thrown_away(tmp_path: Path, journal: Journal) -
     with pytest.raises(LocalError, match="repair it rather than remove it"):
         journal.undo()
     assert journal.path.read_text() == "{"
+
+
+def _no_path(entry: dict[str, Any]) -> None:
+    del entry["path"]
+
+
+def _no_content(entry: dict[str, Any]) -> None:
+    del entry["before"]
+
+
+def _damaged_content(entry: dict[str, Any]) -> None:
+    entry["before"] = "*" + entry["before"]
+
+
+@pytest.mark.parametrize("damage", [_no_path, _no_content, _damaged_content])
+def test_damaged_record_of_what_a_file_was_is_not_taken_for_what_it_was(
+    tmp_path: Path, journal: Journal, damage: Callable[[dict[str, Any]], None]
+) -> None:
+    path = tmp_path / "conf"
+    path.write_bytes(b"mine\n")
+    apply(journal, edit(journal, path, b"mine\nours\n"))
+    document = json.loads(journal.path.read_bytes())
+    damage(document["entries"][0])
+    journal.path.write_text(json.dumps(document))
+    with pytest.raises(LocalError, match="repair it rather than remove it"):
+        journal.undo()
+    assert path.read_bytes() == b"mine\nours\n"
 
 
 def test_a_diff_shows_no_secret(tmp_path: Path) -> None:
