@@ -147,6 +147,17 @@ def test_comparison_that_is_lost_is_asked_for_again() -> None:
     assert (again.start, again.end) == (first.start, first.end)
 
 
+def test_comparison_under_way_is_waited_for_though_its_source_is_asked_for_no_other() -> None:
+    state, check = wrong({"a": (0, MB)}, A, ORIGIN)
+    [fetch] = advance(check)
+    for upstream in state.sources.values():
+        upstream.paused_until = 100.0
+    assert advance(check) == []
+    assert check.search is not None
+    assert answer(check, fetch) == []
+    assert len(state.eligible()) == 2
+
+
 def test_comparison_of_a_search_that_is_over_changes_nothing() -> None:
     state, check = wrong({"a": (0, MB)}, A, ORIGIN)
     [fetch] = advance(check)

@@ -410,3 +410,35 @@ def test_body_that_ends_early_is_a_cut_and_its_rest_is_asked_for_again() -> None
     assert transfer.sources["mirror"].cuts == 1
     out += transfer.handle(m.Tick(), 60.0)
     assert fetches(out)[0].start == only.start + MB
+
+
+def test_pause_that_a_source_asks_for_is_kept() -> None:
+    transfer, first = begin(SIZE, MIRROR, ORIGIN)
+    (lost,) = [f for f in first if f.source == "mirror"]
+    transfer.handle(m.Failed(lost.request, Fault.RATE_LIMITED, retry_after=60.0), 1.0)
+    assert transfer.sources["mirror"].paused_until == 61.0
+
+
+def test_fault_that_only_we_can_see_is_told_of_its_source_and_request() -> None:
+    transfer, first = begin()
+    (fetch,) = [f for f in first if f.source == "mirror"]
+    actions = transfer.handle(m.Opened(fetch.request, SIZE + 1), 0.1)
+    detail = f"gives {SIZE + 1} bytes instead of {SIZE}"
+    assert of(actions, m.SourceFault) == [
+        m.SourceFault("mirror", Fault.NOT_THE_FILE, detail, fetch.request)
+    ]
+
+
+def test_source_that_answers_a_comparison_with_the_whole_file_does_not_hold_the_search_up() -> None:
+    transfer, first = begin()
+    complete(transfer, first)
+    open_ = fetches(transfer.handle(m.Digested(agrees=False), 2.0))
+    assert {fetch.source for fetch in open_} == {"origin"}
+    actions: list[m.Action] = []
+    for check in open_:
+        actions += transfer.handle(m.Opened(check.request, SIZE, ranged=False), 2.1)
+    actions += transfer.handle(m.Tick(), 2.2)
+    assert at(transfer) is Phase.FETCHING
+    assert of(actions, m.Forget)
+    (again,) = fetches(actions)
+    assert (again.source, again.start) == ("origin", 0)

@@ -195,8 +195,12 @@ def test_what_selection_knows_counts_until_something_is_measured() -> None:
     assert upstream.rate_per_request(1.2) == pytest.approx(101_000 / 1.1, rel=0.01)
     unknown = SourceState(source(), 0.0)
     assert unknown.rate_per_request(0.0) is None
+    assert not unknown.known()
     unknown.learn(source(rate=1.0, rtt=0.3))
     assert unknown.expected_rtt() == 0.3
+    one_byte = SourceState(source(), 0.0)
+    one_byte.received(1, 0.1)
+    assert one_byte.known()
 
 
 # ------------------------------------------------------------------------- rates

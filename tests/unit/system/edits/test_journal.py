@@ -93,6 +93,15 @@ def test_what_root_makes_in_a_home_belongs_to_its_owner(tmp_path: Path, journal:
         assert each.stat().st_uid == 1234
 
 
+def test_who_is_not_root_makes_folders_as_anybody_does(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    path = tmp_path / "new" / "deeper" / "conf"
+    apply(journal, edit(journal, path, b"ours"))
+    assert path.read_bytes() == b"ours"
+
+
 def test_a_secret_makes_the_file_private_until_off(tmp_path: Path, journal: Journal) -> None:
     path = tmp_path / "conf"
     path.write_bytes(b"a")
@@ -205,6 +214,30 @@ def test_others_entries_are_not_touched(tmp_path: Path, journal: Journal) -> Non
     journal.undo(of=["service"])
     assert not unit.exists()
     assert journal.entries() == ()
+
+
+def test_record_is_renewed_also_where_no_file_changes(tmp_path: Path, journal: Journal) -> None:
+    path = tmp_path / "conf"
+    apply(journal, edit(journal, path, b"ours"))
+    told = Reload("named", pid_file="/run/named.pid")
+    same = FileEdit(path, None, b"ours", "another reason", reload=told)
+    assert apply(journal, same) == []
+    [entry] = journal.entries()
+    assert (entry.reason, entry.reload) == ("another reason", told)
+
+
+def test_lines_that_the_user_took_out_come_back_when_they_are_asked_for_again(
+    tmp_path: Path,
+) -> None:
+    journal = Journal(tmp_path / "state" / "journal", clock=lambda: 7.0)
+    path = tmp_path / "conf"
+    path.write_bytes(b"a\n")
+    apply(journal, edit(journal, path, b"a\nours\n"))
+    entries = journal.entries()
+    path.write_bytes(b"a\n")
+    assert len(apply(journal, edit(journal, path, b"a\nours\n"))) == 1
+    assert path.read_bytes() == b"a\nours\n"
+    assert journal.entries() == entries
 
 
 def test_what_several_others_have_in_force_outlives_a_change_of_one(
@@ -420,6 +453,19 @@ def test_undo_that_fails_in_the_middle_leaves_everything_as_it_was(
     assert journal.entries() == entries
     take_out(journal)
     assert (one.read_bytes(), two.read_bytes()) == (b"a\nmine\n", b"a\n")
+
+
+def test_error_that_names_no_file_is_told_with_the_one_that_was_meant(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "conf"
+
+    def fail(_: FileStep) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(journal_module, "perform", fail)
+    with pytest.raises(LocalError, match=r"/conf cannot be written: Input/output error"):
+        apply(journal, edit(journal, path, b"ours"))
 
 
 def test_repair_puts_back_what_a_crash_left_half_done_and_says_what(
