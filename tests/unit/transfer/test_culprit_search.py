@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from headrace.transfer.culprit_search import EARLIER, CulpritSearch, Piece
 from headrace.transfer.range_set import RangeSet
 
@@ -18,6 +20,17 @@ def test_a_small_piece_of_each_suspect_comes_first() -> None:
     assert [p.source for p in pending[:3]] == [EARLIER, "a", "b"]
     assert all(p.end - p.start == MB for p in pending[:3])
     assert "origin" not in {p.source for p in pending}
+
+
+@pytest.mark.parametrize(
+    ("size", "starts"), [(5, [4, 0]), (9, [8, 4, 0]), (10, [9, 1, 5, 0]), (17, [16, 8, 12, 4, 0])]
+)
+def test_newest_bytes_are_suspected_first_then_those_of_the_middle(
+    size: int, starts: list[int]
+) -> None:
+    search = CulpritSearch({"a": RangeSet([(0, size * MB)])}, RangeSet(), "origin")
+    assert [piece.start // MB for piece in search.pending] == starts
+    assert search.next_for("b") == search.pending[0]
 
 
 def test_pieces_cover_what_is_not_corroborated() -> None:
@@ -39,7 +52,9 @@ def test_the_origin_settles_a_dispute() -> None:
     assert piece.source == "a"
     search.ask(piece, 1)
     assert search.differed(1, "b", piece.start + 5) is None
-    assert search.next_for("b") != search.pending[0]
+    # Whoever may not settle it goes on with what else there is.
+    assert search.next_for("b") == Piece(1 * MB, 5 * MB, "a")
+    assert search.next_for("c") == Piece(19 * MB, 20 * MB, "b")
     dispute = search.next_for("origin")
     assert dispute == Piece(piece.start + 5, piece.start + 5 + (64 << 10), "a", contradicted_by="b")
     search.ask(dispute, 2)

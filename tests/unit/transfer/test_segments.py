@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headrace.transfer.range_set import RangeSet
-from headrace.transfer.segments import Segment, Segments
+from headrace.transfer.segments import STALE, Segment, Segments
 
 
 def begun(size: int, *requests: tuple[int, int]) -> tuple[Segments, list[Segment]]:
@@ -46,6 +46,30 @@ def test_copies_know_each_other_and_the_later_one_is_superfluous() -> None:
     assert segments.accept(first, 100) == [(0, 40)]
     assert segments.missing == 0
     assert not segments.lacks(first)
+
+
+def test_copy_of_what_somebody_else_has_brought_is_superfluous() -> None:
+    segments, (first, second) = begun(100, (0, 100), (40, 100))
+    segments.accept(first, 50)
+    assert list(segments.superfluous()) == []
+    segments.accept(first, 50)
+    assert list(segments.superfluous()) == [second]
+    assert not segments.lacks(second)
+    second.check = True  # a comparison is of what is held already
+    assert list(segments.superfluous()) == []
+    assert segments.lacks(second)
+
+
+def test_only_one_left_of_two_copies_is_told_where_bytes_begin_that_are_held() -> None:
+    segments, (first, second) = begun(4 * STALE, (0, 4 * STALE), (STALE, 4 * STALE))
+    segments.accept(second, STALE)
+    assert list(segments.stale()) == []
+    segments.remove(second)
+    assert list(segments.stale()) == [(first, STALE)]
+    segments, (first, second) = begun(4 * STALE, (0, 4 * STALE), (STALE, 4 * STALE))
+    segments.accept(second, STALE - 1)
+    segments.remove(second)
+    assert list(segments.stale()) == []
 
 
 def test_request_that_is_removed_frees_what_nobody_else_brings() -> None:
