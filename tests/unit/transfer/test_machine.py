@@ -93,7 +93,8 @@ def test_a_part_of_another_version_is_no_part_of_this_file() -> None:
     [first, *_] = fetches(transfer.handle(m.Tick(), 0.0))
     out = transfer.handle(m.Opened(first.request, SIZE, ranged=True, etag='"v2"'), 0.1)
     blame = [each for each in out if isinstance(each, m.SourceFault)]
-    assert [each.fault for each in blame] == [Fault.NOT_THE_FILE]
+    detail = "the file changed meanwhile"
+    assert blame == [m.SourceFault("origin", Fault.NOT_THE_FILE, detail, first.request)]
 
 
 def test_length_comes_from_the_first_good_answer() -> None:

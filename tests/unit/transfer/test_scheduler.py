@@ -6,7 +6,7 @@ import pytest
 
 from headrace.models import Source
 from headrace.transfer.range_set import RangeSet
-from headrace.transfer.scheduler import PROBE, SMALL, Assignment, Move, Scheduler
+from headrace.transfer.scheduler import LARGEST, PROBE, SMALL, Assignment, Move, Scheduler
 from headrace.transfer.segments import Segment, Segments
 from headrace.transfer.source_state import SourceState
 
@@ -81,3 +81,91 @@ def test_of_ranges_that_end_together_the_first_is_shared() -> None:
     choice = race.scheduler._steal(race.idle, 1e6, 0.0)
     assert choice is not None
     assert choice.victim == 0
+
+
+def test_request_without_an_answer_ends_later_the_longer_it_is_silent() -> None:
+    race = Race(9 * MB, 100_000)
+    [segment] = race.ranges
+    segment.asked_at = 10.0
+    later = [race.scheduler.eta(segment, 10.0 + waited) for waited in (0.0, 0.02, 0.06, 1.06)]
+    assert later == pytest.approx([1.06, 1.04, 1.0, 5.0])
+    race.slow.rtt = None
+    assert race.scheduler.eta(segment, 10.0) == pytest.approx(1.4)
+
+
+def test_request_that_brings_something_ends_as_its_own_rate_says() -> None:
+    race = Race(9 * MB, 100_000)
+    [segment] = race.ranges
+    segment.opened(1.0)
+    race.segments.accept(segment, 20_000)
+    segment.meter.add(20_000, 2.0)
+    assert race.scheduler.eta(segment, 2.0) == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize(
+    ("left", "theirs", "most", "split"),
+    [
+        (MB, 0.5, LARGEST, MB // 2),
+        (MB, 0.5, 300_000, 300_000),
+        (128 * 1024, 100.0, LARGEST, None),
+        (MB, 100.0, MB - 16 * 1024, MB - 16 * 1024),
+        (MB, 100.0, MB - 16 * 1024 + 1, None),
+        (MB, 0.05, LARGEST, None),
+    ],
+    ids=["half", "no more than most", "nothing stays", "16 KiB stay", "too little stays", "soon"],
+)
+def test_range_is_shared_only_where_both_parts_are_worth_a_request(
+    left: int, theirs: float, most: int, split: int | None
+) -> None:
+    race = Race(9 * MB, left)
+    [victim] = race.ranges
+    taken = race.scheduler._split(victim, theirs, MB / 0.5, 0.0, most)
+    end = 9 * MB
+    assert taken == (split and Assignment(Move.STEAL, end - split, end, victim.id))
+
+
+@pytest.mark.parametrize(
+    ("rate", "rtt", "missing", "size"),
+    [
+        (1e5, 0.03, 4 * MB, 400_000),
+        (3.8e5, 0.03, 4 * MB, 1_520_000),
+        (1e6, 0.03, 4_000_000, 500_000),
+        (1e6, 0.03, MB, 250_000),
+        (1e6, 0.03, 100 * MB, 1_500_000),
+        (1e6, 1.0, 800_000_000, 10_000_000),
+        (1e6, 1.0, MB, 2_000_000),
+        (1e3, 0.03, 4 * MB, 64 * 1024),
+        (1e9, 0.03, 9_999_000_000, LARGEST),
+    ],
+    ids=[
+        "slow",
+        "slow, just",
+        "half of what is left",
+        "short turn",
+        "long turn",
+        "long round trips",
+        "two round trips' worth",
+        "smallest",
+        "largest",
+    ],
+)
+def test_range_fills_the_turn_of_its_source(
+    rate: float, rtt: float, missing: int, size: int
+) -> None:
+    race = Race(missing, missing, rate=4e6)
+    race.idle.rtt = rtt
+    assert race.scheduler._sized(race.idle, rate, 0.0) == size
+
+
+@pytest.mark.parametrize(
+    ("rate", "delivering", "quicker"), [(2e5, True, True), (5e5, True, False), (2e5, False, False)]
+)
+def test_others_are_quicker_whose_first_bytes_come_well_before(
+    rate: float,
+    delivering: bool,  # noqa: FBT001 - a table
+    quicker: bool,  # noqa: FBT001 - a table
+) -> None:
+    race = Race(9 * MB, MB, rate=4e6)
+    race.slow.rtt, race.idle.rtt = 0.1, 0.0
+    race.slow.delivering = {0} if delivering else set()
+    assert race.scheduler._others_are_quicker(race.idle, rate, 0.0) == quicker

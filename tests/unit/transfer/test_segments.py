@@ -40,12 +40,13 @@ def test_copies_know_each_other_and_the_later_one_is_superfluous() -> None:
     segments, (first, second) = begun(100, (0, 100), (40, 100))
     assert first.hedged
     assert second.hedged
-    assert segments.at(40) == [first, second]
+    assert [segments.at(offset) for offset in (39, 40, 100)] == [[first], [first, second], []]
     assert segments.accept(second, 60) == [(40, 100)]
     assert list(segments.superfluous()) == []
     assert segments.accept(first, 100) == [(0, 40)]
     assert segments.missing == 0
     assert not segments.lacks(first)
+    assert segments.accept(first, 1) == [], "more than it was asked for"
 
 
 def test_copy_of_what_somebody_else_has_brought_is_superfluous() -> None:
