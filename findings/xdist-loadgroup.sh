@@ -21,11 +21,12 @@ def test_member(n):
 PY
 workers() {
     python3 -m venv "env-$1"
-    "env-$1/bin/pip" install -q --disable-pip-version-check "pytest==$1" pytest-xdist==3.8.0
+    "env-$1/bin/pip" install -q --disable-pip-version-check "pytest==$1" pytest-xdist==3.8.0 || exit 2
     rm -f workers
     "env-$1/bin/python" -m pytest -q -p no:cacheprovider -n 3 --dist loadgroup >/dev/null
     sort -u workers | wc -l
 }
-before=$(workers 9.1.0) after=$(workers 9.2.0)
+before=$(workers 9.1.0)
+after=$(workers 9.2.0)
 echo "workers that ran one group: $before with pytest 9.1.0, $after with pytest 9.2.0"
 [ "$before" -eq 1 ] && [ "$after" -gt 1 ]
