@@ -443,3 +443,31 @@ def test_source_that_answers_a_comparison_with_the_whole_file_does_not_hold_the_
     assert of(actions, m.Forget)
     (again,) = fetches(actions)
     assert (again.source, again.start) == ("origin", 0)
+
+
+def test_source_is_held_to_its_share_of_the_connections() -> None:
+    transfer, _ = begin()
+    transfer.handle(m.Allowed("mirror", 1), 0.0)
+    assert [(u.id, u.share) for u in transfer.sources.values()] == [("mirror", 1), ("origin", 4)]
+
+
+def test_seconds_that_we_slept_ourselves_are_no_sources_stall() -> None:
+    transfer, first = begin()
+    for fetch in first:
+        transfer.handle(m.Opened(fetch.request, SIZE), 0.1)
+    transfer.handle(m.Tick(), 0.1)
+    assert transfer.next_wake(0.1) == pytest.approx(0.2)
+    assert not of(transfer.handle(m.Tick(), 50.0), m.SourceFault)
+    assert not transfer.over
+
+
+def test_source_far_away_may_be_silent_for_six_round_trips() -> None:
+    far = replace(MIRROR, rtt=1.0)
+    transfer, first = begin(SIZE, far, ORIGIN)
+    (fetch,) = [f for f in first if f.source == "mirror"]
+    transfer.handle(m.Opened(fetch.request, SIZE), 1.0)
+    now, blame = 1.0, list[m.Action]()
+    while not (blame := of(transfer.handle(m.Tick(), now), m.SourceFault)):
+        now = transfer.next_wake(now) or now
+    detail = "no byte for 6.1 s"
+    assert blame == [m.SourceFault("mirror", Fault.STALLED, detail, fetch.request)]

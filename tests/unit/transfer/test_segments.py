@@ -34,6 +34,7 @@ def test_request_that_is_shortened_gives_the_rest_back_and_keeps_what_came() -> 
     assert (only.end, only.left, list(segments.free)) == (60, 30, [(60, 100)])
     segments.shorten(only, 10)
     assert (only.end, only.left, list(segments.free)) == (30, 0, [(30, 100)])
+    assert segments.accept(only, 5) == []
 
 
 def test_copies_know_each_other_and_the_later_one_is_superfluous() -> None:

@@ -83,6 +83,7 @@ def test_failures_of_one_moment_are_one() -> None:
         upstream.failed(Fault.SILENT, 1.0, None, bytes_came=False)
     assert upstream.strikes == 1
     assert upstream.paused_until == 2.0
+    assert repr(upstream) == "<m 0/1/4 paused until 2.00 strikes=1>"
 
 
 def test_rate_limit_costs_a_connection_while_others_deliver_else_its_pause() -> None:
