@@ -7,6 +7,7 @@ always tell a cut from an end (RFC 9112 section 6.3).
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from io import FileIO
@@ -17,6 +18,8 @@ from urllib.parse import quote
 from headrace.models import Request, Response
 
 __all__ = ["ClientDisconnect", "Exchange", "Receive", "Scope", "Send"]
+
+_log = logging.getLogger("headrace.gateway")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -54,8 +57,8 @@ class Exchange:
 
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Send the head."""
-        self.status = status
         raw = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()]
+        self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
     async def more(self, data: bytes) -> None:
@@ -74,13 +77,25 @@ class Exchange:
 
     async def text(self, status: int, words: str, headers: Mapping[str, str] | None = None) -> None:
         """Send a sentence for people; a refusal in the client's own form, where it has one."""
-        if self.phrased is not None and 400 <= status < 500:
-            told = self.phrased(status, words, self.request.path)
+        told = self._in_their_form(status, words)
+        if told is not None:
             kept = {**told.headers, "cache-control": "no-store", **(headers or {})}
             await self.whole(told.status, kept, told.body)
             return
         plain = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
         await self.whole(status, {**plain, **(headers or {})}, f"{words}\n".encode())
+
+    def _in_their_form(self, status: int, words: str) -> Response | None:
+        if self.phrased is None or not 400 <= status < 500:
+            return None
+        try:
+            told = self.phrased(status, words, self.request.path)
+            if 400 <= told.status < 500:
+                return told
+            _log.warning("a refusal was phrased as a %s: told as a sentence", told.status)
+        except Exception as error:  # noqa: BLE001 - a plugin's; whoever is refused is told of it
+            _log.warning("a refusal could not be phrased: %r", error)
+        return None
 
     async def redirect(self, url: str, why: str) -> None:
         """Send the client to the origin. Never to be kept: the next request is ours again."""

@@ -67,11 +67,9 @@ class Guard:
         exchange = Exchange(Request(str(scope["method"]), "/", "", headers), receive, send)
         try:
             self._look(scope, exchange)
+            await self._app(scope, receive, send)
         except _Refused as no:
             await exchange.text(no.status, no.words, no.headers)
-            return
-        try:
-            await self._app(scope, receive, send)
         except ClientDisconnect:
             pass
         except Exception as error:  # noqa: BLE001 - the last net; the endpoints have their own

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from headrace.interface import hookspecs
+from headrace.interface import ecosystems, hookspecs
 from headrace.interface.ecosystems import Ecosystem
+from headrace.models import Origin
 
 if TYPE_CHECKING:
     from headrace.interface.hookspecs import (
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
         Credential,
         Mirror,
         MirrorStats,
-        Origin,
         SourceFailed,
         TransferFinished,
     )
@@ -59,7 +59,7 @@ class Plugins:
     def _load(self, entry: importlib.metadata.EntryPoint) -> None:
         try:
             plugin = entry.load()
-        except Exception as error:  # noqa: BLE001 - any error of a foreign module
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - any error of a foreign module
             self._blame(entry.name, f"cannot be imported: {error!r}")
             return
         self._register(plugin, entry.name)
@@ -115,10 +115,11 @@ class Plugins:
         found: dict[str, Ecosystem] = {}
         for plugin, made in self._each("headrace_ecosystems", origins=origins):
             for each in made:
-                if isinstance(each, Ecosystem):
+                why = _unfit(each)
+                if why is None:
                     found.setdefault(each.name, each)
                 else:
-                    self._blame(plugin, f"gives what is no ecosystem: {each!r}")
+                    self._blame(plugin, why)
         return list(found.values())
 
     def mirrors(self, ecosystem: str) -> list[Mirror]:
@@ -201,3 +202,31 @@ class Plugins:
 
 def _is_optional(caller: pluggy.HookCaller, plugin: object) -> bool:
     return any(i.optionalhook for i in caller.get_hookimpls() if i.plugin is plugin)
+
+
+def _unfit(each: object) -> str | None:
+    """Say why an object cannot be served as an ecosystem; None: it can.
+
+    Whatever the core reads of it by itself, outside a request, is read here once: later there is
+    nobody who could leave it out.
+    """
+    try:
+        if not isinstance(each, Ecosystem):
+            return f"gives what is no ecosystem: {each!r}"
+        for protocol in (getattr(ecosystems, name) for name in ecosystems.__all__):
+            for member in vars(protocol) if isinstance(each, protocol) else ():
+                if not member.startswith("_"):
+                    getattr(each, member)
+        name: Any = each.name
+        prefixes: Any = each.prefixes
+        fits = (
+            isinstance(name, str)
+            and not isinstance(prefixes, str)
+            and all(one[:1] + one[-1:] == "//" for one in prefixes)
+            and all(isinstance(one, Origin) for one in each.origins)
+        )
+    except Exception as error:  # noqa: BLE001 - any error of a foreign object
+        return f"gives an ecosystem that cannot be looked at: {error!r}"
+    if fits:
+        return None
+    return f"gives an ecosystem with a name, prefixes or origins that are none: {name!r}"

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -21,6 +21,7 @@ from headrace.models import (
     PassThrough,
     Plan,
     Refuse,
+    Reply,
     Request,
     Response,
     ServeArtifact,
@@ -303,6 +304,52 @@ def test_ecosystem_that_refuses_with_a_5xx_is_not_believed(tmp_path: Path, odd: 
     odd.planned = Refuse(503, "no idea")
     with App(tmp_path, *odd.origins, plugins=[OddPlugin(odd)]) as app:
         assert app.ask("/odd/page").status == 404
+
+
+def phrased(what: Any) -> type[Odd]:
+    class Phrasing(Odd):
+        def phrased(self, status: int, words: str, path: str) -> Response:
+            if isinstance(what, Exception):
+                raise what
+            return cast("Response", what)
+
+    return Phrasing
+
+
+@pytest.mark.parametrize(
+    "what",
+    [RuntimeError("a bug in phrased"), None, Response(503, {"content-type": "text/plain"}, b"")],
+    ids=repr,
+)
+def test_refusal_that_cannot_be_phrased_is_told_as_a_sentence(
+    tmp_path: Path, odd: Odd, what: Any
+) -> None:
+    odd = phrased(what)(odd.origins[0].url)
+    odd.planned = Refuse(404, "no idea")
+    with App(tmp_path, *odd.origins, plugins=[OddPlugin(odd)]) as app:
+        told = app.ask("/odd/page")
+        assert (told.status, told.body) == (404, b"headrace: no idea\n")
+        assert app.ask("/odd/page", {"Host": "evil.example"}).status == 421
+
+
+def test_header_that_cannot_be_sent_ends_at_the_origin(tmp_path: Path, odd: Odd) -> None:
+    odd.planned = Reply(Response(200, {"x-name": "\N{SNOWMAN}"}, b"melted"))
+    with App(tmp_path, *odd.origins, plugins=[OddPlugin(odd)]) as app:
+        assert app.ask("/odd/page").status == 403
+
+
+def test_bug_before_the_ecosystem_is_asked_is_no_5xx(tmp_path: Path, odd: Odd) -> None:
+    class Moody(Odd):
+        @property
+        def for_everybody(self) -> bool:
+            self._maybe("for_everybody")
+            return True
+
+    odd = Moody(odd.origins[0].url)
+    with App(tmp_path, *odd.origins, plugins=[OddPlugin(odd)]) as app:
+        assert app.ask("/odd/page").status == 200
+        odd.breaks.add("for_everybody")
+        assert app.ask("/odd/page").status == 403
 
 
 def test_what_passes_through_is_the_origins_to_answer(tmp_path: Path, odd: Odd) -> None:

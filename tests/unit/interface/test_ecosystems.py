@@ -165,6 +165,39 @@ def test_what_is_no_ecosystem_is_named_and_left_out() -> None:
     assert "Half" in found.broken["acme"]
 
 
+def raises(_: object) -> Any:
+    raise RuntimeError("a bug of the plugin")
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"name": property(raises)},
+        {"prefixes": property(raises)},
+        {"for_everybody": property(raises)},
+        {"phrased": property(raises)},
+        {"__getattr__": lambda self, name: raises(name)},
+        {"name": ["crates"]},
+        {"prefixes": "/crates/"},
+        {"prefixes": ("crates",)},
+        {"__repr__": raises, "plan": None, "locate": None},
+    ],
+    ids="-".join,
+)
+def test_ecosystem_that_cannot_be_looked_at_is_named_and_left_out(
+    tmp_path: Path, members: dict[str, Any]
+) -> None:
+    class Broken(Crates):
+        name = "broken"
+
+    for name, member in members.items():
+        setattr(Broken, name, member)
+    given = [plugin(headrace_ecosystems=lambda: [Broken([])])]
+    with App(tmp_path, plugins=given) as app:
+        assert app.ask("/healthz").status == 200
+        assert list(app.status()["plugins"]["left_out"]) == ["acme"]
+
+
 def test_of_two_ecosystems_with_one_name_the_third_partys_wins() -> None:
     ours, theirs = Crates([]), Crates([])
     built_in = ModuleType("built_in")

@@ -72,8 +72,7 @@ def test_every_hook_has_a_test(hook: str) -> None:
 
 
 def test_headrace_ecosystems_hands_over_the_discovered_origins() -> None:
-    methods = dict.fromkeys(("prefixes", "origins", "plan", "locate"), len)
-    made = SimpleNamespace(name="crates", **methods)
+    made = SimpleNamespace(name="crates", prefixes=(), origins=(), plan=len, locate=len)
     seen: list[object] = []
 
     def hook(origins: object) -> list[object]:
@@ -208,13 +207,16 @@ def test_a_wrong_argument_is_named_and_the_plugin_left_out() -> None:
     assert made.mirrors("crates") == []
 
 
+@pytest.mark.parametrize("code", ["import no_such_module_at_all", "raise SystemExit(3)", "def ("])
 def test_a_plugin_that_cannot_be_imported_is_named_and_the_rest_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: str
 ) -> None:
+    (tmp_path / "evil_plugin.py").write_text(code)
+    monkeypatch.delitem(sys.modules, "evil_plugin", raising=False)
     info = tmp_path / "evil-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[headrace]\nevil = no_such_module_at_all\n")
+    (info / "entry_points.txt").write_text("[headrace]\nevil = evil_plugin\n")
     monkeypatch.syspath_prepend(tmp_path)
     caplog.set_level(logging.WARNING)
     made = Plugins()

@@ -25,7 +25,8 @@ def settings(context: Context) -> Iterator[Finding]:
 
 
 def plugins(context: Context) -> Iterator[Finding]:
-    """Load the plugins."""
+    """Load the plugins, and see what they give."""
+    context.plugins.ecosystems([each.origin for each in context.state.origins()])
     broken = context.plugins.broken
     for name, why in broken.items():
         hint = "update or uninstall that plugin; everything else works without it"

@@ -6,6 +6,7 @@ URL, the rest of the URL is the prefix for all names. So the core needs no knowl
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 
 from headrace.interface.hookspecs import Ecosystem
@@ -26,13 +27,20 @@ def redirects(ecosystems: Iterable[Ecosystem]) -> tuple[str, ...]:
     found: dict[str, str] = {}
     for ecosystem in ecosystems:
         for prefix in ecosystem.prefixes:
-            if isinstance(ecosystem.plan(Request("GET", prefix)), Reply):
-                found.setdefault(prefix, "")
-                continue
-            plan = ecosystem.plan(Request("GET", f"{prefix}{_NAME}/"))
-            if not isinstance(plan, ServeDocument | PassThrough):
-                continue
-            base, name, rest = for_files(plan.url).partition(_NAME)
-            if name and rest in ("", "/") and base.isascii() and base.isprintable():
-                found.setdefault(prefix, base)
+            with contextlib.suppress(Exception):  # a plugin's bug is its own requests' alone
+                url = _leads_to(ecosystem, prefix)
+                if url is not None:
+                    found.setdefault(prefix, url)
     return tuple(f"{prefix}={url}" for prefix, url in sorted(found.items()))
+
+
+def _leads_to(ecosystem: Ecosystem, prefix: str) -> str | None:
+    """Return the origin's URL for a prefix; empty: nobody's; None: it has none."""
+    if isinstance(ecosystem.plan(Request("GET", prefix)), Reply):
+        return ""
+    plan = ecosystem.plan(Request("GET", f"{prefix}{_NAME}/"))
+    if not isinstance(plan, ServeDocument | PassThrough):
+        return None
+    base, name, rest = for_files(plan.url).partition(_NAME)
+    fits = name and rest in ("", "/") and base.isascii() and base.isprintable()
+    return base if fits else None

@@ -1,4 +1,4 @@
-"""What the doctor says of the mirrors in use."""
+"""What the doctor says of the mirrors in use, and of plugins."""
 
 from __future__ import annotations
 
@@ -53,3 +53,19 @@ def test_the_doctor_names_the_mirrors_of_which_what_is_known_is_old(tmp_path: Pa
 def test_a_company_index_alone_has_no_mirrors_to_speak_of(tmp_path: Path) -> None:
     private = Origin("python", "https://corp.example/simple", private=True)
     assert list(machine.mirrors(context_of(tmp_path, private), NOON)) == []
+
+
+class HalfAnEcosystem:
+    """A plugin that loads, and gives what is no ecosystem."""
+
+    @hookimpl
+    def headrace_ecosystems(self) -> list[object]:
+        return [object()]
+
+
+def test_the_doctor_names_a_plugin_whose_ecosystem_is_none(tmp_path: Path) -> None:
+    context = context_of(tmp_path)
+    context.plugins = Plugins([HalfAnEcosystem()], entry_points=False)
+    [told] = machine.plugins(context)
+    assert told.level == "warning"
+    assert "gives what is no ecosystem" in told.text

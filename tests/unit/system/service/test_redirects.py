@@ -51,6 +51,16 @@ def test_place_that_names_are_not_the_end_of_has_no_redirect(answer: str) -> Non
     assert redirects([Birds(answer, ("/birds/",))]) == ()  # type: ignore[list-item]
 
 
+def test_bug_of_an_ecosystem_leaves_the_others_their_redirects() -> None:
+    class Broken(Birds):
+        def plan(self, request: Request) -> Plan:
+            raise RuntimeError(f"a bug at {request.path}")
+
+    broken, birds = Broken(prefixes=("/fish/",)), Birds(prefixes=("/birds/",))
+    found = redirects([broken, birds])  # type: ignore[list-item]
+    assert found == ("/birds/=https://birds.example/list/",)
+
+
 def test_prefix_that_answers_for_itself_sends_nobody_anywhere() -> None:
     class Calls(Birds):
         def plan(self, request: Request) -> Plan:
