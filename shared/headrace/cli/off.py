@@ -37,10 +37,15 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Undo, then stop."""
-    from headrace.system.edits import apply  # noqa: PLC0415 - start-up time
-
     if args.dry_run:
         return _show(args, context)
+    with context.state.setting_up():
+        return _run(args, context)
+
+
+def _run(args: argparse.Namespace, context: Context) -> int:
+    from headrace.system.edits import apply  # noqa: PLC0415 - start-up time
+
     context.journal.repair()
     _adopt(context)
     tools = [activation.tool for activation in context.plugins.activations()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,14 +34,19 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do all of it, or nothing."""
+    context.settings  # noqa: B018 - a mistake in the settings shows before anything is touched
+    context.plugins  # noqa: B018 - as above
+    with contextlib.nullcontext() if args.dry_run else context.state.setting_up():
+        return _run(args, context)
+
+
+def _run(args: argparse.Namespace, context: Context) -> int:
     from headrace.cli.setup import planned_edits  # noqa: PLC0415 - start-up time
     from headrace.cli.setup import service as gateway_service  # noqa: PLC0415 - as above
     from headrace.cli.setup.discovery import discover  # noqa: PLC0415 - as above
     from headrace.cli.setup.report import OnReport, tell  # noqa: PLC0415 - as above
     from headrace.system.edits import apply  # noqa: PLC0415 - start-up time
 
-    context.settings  # noqa: B018 - a mistake in the settings shows before anything is touched
-    context.plugins  # noqa: B018 - as above
     if not args.dry_run:
         context.journal.repair()
         context.state.turn_on()

@@ -120,6 +120,12 @@ class State:
 
     # -------------------------------------------------------------- files
 
+    def setting_up(self) -> contextlib.AbstractContextManager[None]:
+        """Let one `on` or `off` at a time do all of its work: between its steps the other one
+        would stop the gateway that files are just being pointed at.
+        """
+        return self._alone("setup")
+
     def _read(self, name: str, default: Any) -> Any:
         path = self.folder / name
         try:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from headrace.cli import on
+from headrace.cli import off, on
 from headrace.cli.context import NEEDS_ATTENTION, Context
-from headrace.errors import ConfigurationError
+from headrace.cli.setup import discovery
+from headrace.errors import ConfigurationError, LocalError
 from headrace.interface.hookspecs import Activation, Scope
+from headrace.system.locks import try_lock
 from lib.capabilities import lacks
 
 
@@ -77,3 +81,22 @@ def test_a_tool_that_refuses_does_not_stop_the_others(
         ("pip", True)
     ]
     assert [each["tool"] for each in told["edits"]] == ["podman"]
+
+
+@pytest.mark.parametrize("run", [on.run, off.run])
+def test_on_and_off_at_once_come_one_after_the_other(
+    context: Context, monkeypatch: pytest.MonkeyPatch, run: Callable[..., int]
+) -> None:
+    """Else `off` stops the gateway between two steps of `on`, and pip asks nobody."""
+
+    def is_there_room(*_: object, **__: object) -> None:
+        fd = os.open(context.folders.state / "setup.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        with os.fdopen(fd, "rb"):
+            raise LocalError("seen", "there is" if try_lock(fd) else "somebody is at it")
+
+    monkeypatch.setattr(discovery, "discover", is_there_room)
+    monkeypatch.setattr(context.journal, "undo", is_there_room)
+    with pytest.raises(LocalError, match="somebody is at it"):
+        run(argparse.Namespace(dry_run=False, force=False), context)
+    with pytest.raises(LocalError, match="there is"):
+        is_there_room()
