@@ -183,7 +183,7 @@ def test_nobody_is_asked_tried_raced_or_made_a_hedge_before_the_time_it_named(
     by_name = {mirror.id: mirror for mirror in mirrors}
     preferred = None if plugin is None else [by_name[n] for n in plugin if n in by_name]
     chosen = order(known, size, now=NOW, busy={}, preferred=preferred)
-    asked = [each.mirror for each in (*chosen.mirrors, *chosen.trial)]
+    asked = [each.mirror for each in (*chosen.mirrors, *chosen.probation)]
     assert len({mirror.id for mirror in asked}) == len(asked), "asked or tried, not both"
     asked += worth_racing(known, NOW)
     asked += hedges(records, OWN.id, mirrors, "wheel", NOW)

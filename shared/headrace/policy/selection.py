@@ -64,7 +64,7 @@ class Standings:
     origin: MirrorStats
     mirrors: tuple[MirrorStats, ...]
     """All of them, in the order in which they were named."""
-    trial: frozenset[str]
+    probation: frozenset[str]
     """Ids of those whose pauses have ended and who have not delivered since."""
 
     def steady(self, now: float) -> tuple[MirrorStats, ...]:
@@ -72,7 +72,7 @@ class Standings:
         return tuple(
             each
             for each in self.mirrors
-            if each.mirror.id not in self.trial and each.paused_until <= now
+            if each.mirror.id not in self.probation and each.paused_until <= now
         )
 
 
@@ -81,7 +81,7 @@ class Order:
     """Who is asked for an artifact beside its origin, best first."""
 
     mirrors: tuple[MirrorStats, ...]
-    trial: tuple[MirrorStats, ...]
+    probation: tuple[MirrorStats, ...]
     """One of these may be tried, behind the others and on one connection."""
 
 
@@ -91,7 +91,7 @@ def standings(
     """Read what is known of an artifact's origin and of the mirrors that may have it."""
     known = tuple(standing(mirror, object_class, records) for mirror in mirrors)
     # One of its pauses may be over while another one is not.
-    trial = frozenset(
+    probation = frozenset(
         each.mirror.id
         for each in known
         for name in (object_class, EVERYTHING)
@@ -103,7 +103,7 @@ def standings(
         # The page that named the artifact came from there a moment ago: that tells the round trip.
         page = standing(origin, DOCUMENT, records)
         own = replace(own, rtt=page.rtt, measured_at=max(own.measured_at, page.measured_at))
-    return Standings(own, known, trial)
+    return Standings(own, known, probation)
 
 
 def order(
@@ -124,8 +124,8 @@ def order(
         by_id = {each.mirror.id: each for each in steady}
         mirrors = tuple(by_id[mirror.id] for mirror in preferred if mirror.id in by_id)
     small = (size or 0) <= SMALL
-    trial = () if small else tuple(m for m in known.mirrors if m.mirror.id in known.trial)
-    return Order(mirrors, trial)
+    probation = () if small else tuple(m for m in known.mirrors if m.mirror.id in known.probation)
+    return Order(mirrors, probation)
 
 
 def worth_racing(known: Standings, now: float) -> tuple[Mirror, ...]:

@@ -118,7 +118,7 @@ class Candidates:
             preferred=self._plugins.order_mirrors(artifact, steady) if steady else None,
         )
         sources = [self._source(stats, urls[stats.mirror.id], now) for stats in chosen.mirrors]
-        sources.extend(self._try_one(chosen.trial, urls, artifact, network, now))
+        sources.extend(self._try_one(chosen.probation, urls, artifact, network, now))
         sources.append(
             Source(
                 ORIGIN,
@@ -189,13 +189,13 @@ class Candidates:
 
     def _try_one(
         self,
-        trial: Sequence[MirrorStats],
+        probation: Sequence[MirrorStats],
         urls: Mapping[str, str],
         artifact: Artifact,
         network: str,
         now: float,
     ) -> list[Source]:
-        for stats in trial:
+        for stats in probation:
             source_id = stats.mirror.id
             if self._statistics.take_probation(source_id, artifact.object_class, network, now):
                 return [self._source(stats, urls[source_id], now, connections=1)]
