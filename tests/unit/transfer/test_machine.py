@@ -10,6 +10,7 @@ import pytest
 from headrace.models import Fault, Source
 from headrace.transfer import messages as m
 from headrace.transfer.machine import GIVE_UP, HOLD_BACK, WHOLE_BELOW, Phase, Spec, Transfer
+from headrace.transfer.scheduler import SMALL
 
 MB = 1 << 20
 SIZE = 20 * MB
@@ -471,3 +472,29 @@ def test_source_far_away_may_be_silent_for_six_round_trips() -> None:
         now = transfer.next_wake(now) or now
     detail = "no byte for 6.1 s"
     assert blame == [m.SourceFault("mirror", Fault.STALLED, detail, fetch.request)]
+
+
+def test_small_file_is_asked_for_a_second_time_when_twice_the_usual_time_is_over() -> None:
+    transfer = Transfer(Spec(SMALL), (MIRROR, replace(ORIGIN, rate=4e7)), 5.0)
+    [first] = fetches(transfer.handle(m.Tick(), 5.0))
+    assert first.source == "mirror"
+    usual = 3 * 0.03 + SMALL / 5e6
+    assert not fetches(transfer.handle(m.Freed("nobody"), 5.0 + 2 * usual - 0.01))
+    [hedge] = fetches(transfer.handle(m.Freed("nobody"), 5.0 + 2 * usual + 0.01))
+    assert (hedge.source, hedge.start) == ("origin", 0)
+
+
+def test_two_sources_at_a_time_are_asked_for_the_length() -> None:
+    other = replace(MIRROR, id="other")
+    transfer, first = begin(None, MIRROR, other, ORIGIN)
+    assert [fetch.source for fetch in first] == ["mirror", "other"]
+    assert not fetches(transfer.handle(m.Freed("nobody"), 0.9))
+    assert [f.source for f in fetches(transfer.handle(m.Freed("nobody"), 1.1))] == ["origin"]
+
+
+def test_request_whose_copy_has_gone_stops_where_bytes_begin_that_are_held() -> None:
+    transfer, [only] = begin(SIZE, MIRROR)
+    transfer.segments.in_flight[only.request].hedged = True
+    transfer.segments.held.add(5 * MB, 6 * MB)
+    out = transfer.handle(m.Freed("nobody"), 0.1)
+    assert m.Shrink(only.request, 5 * MB) in out

@@ -6,7 +6,15 @@ import pytest
 
 from headrace.models import Source
 from headrace.transfer.range_set import RangeSet
-from headrace.transfer.scheduler import LARGEST, PROBE, SMALL, Assignment, Move, Scheduler
+from headrace.transfer.scheduler import (
+    LARGEST,
+    PROBE,
+    SMALL,
+    SMALLEST,
+    Assignment,
+    Move,
+    Scheduler,
+)
 from headrace.transfer.segments import Segment, Segments
 from headrace.transfer.source_state import SourceState
 
@@ -169,3 +177,15 @@ def test_others_are_quicker_whose_first_bytes_come_well_before(
     race.slow.rtt, race.idle.rtt = 0.1, 0.0
     race.slow.delivering = {0} if delivering else set()
     assert race.scheduler._others_are_quicker(race.idle, rate, 0.0) == quicker
+
+
+@pytest.mark.parametrize(
+    ("free", "end"), [(4 * MB, PROBE), (PROBE + SMALLEST, PROBE), (PROBE + SMALLEST - 1, None)]
+)
+def test_what_is_free_before_the_readers_is_taken_from_its_beginning_and_no_crumb_is_left(
+    free: int, end: int | None
+) -> None:
+    segments = Segments()
+    segments.resize(9 * MB, RangeSet([(free, 9 * MB)]))
+    choice = Scheduler(segments, {})._first_free(8 * MB, PROBE)
+    assert choice == Assignment(Move.TAKE, 0, free if end is None else end)
