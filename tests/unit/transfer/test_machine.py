@@ -11,6 +11,7 @@ from headrace.models import Fault, Source
 from headrace.transfer import messages as m
 from headrace.transfer.machine import GIVE_UP, HOLD_BACK, WHOLE_BELOW, Phase, Spec, Transfer
 from headrace.transfer.scheduler import SMALL
+from headrace.transfer.source_state import CUTS
 
 MB = 1 << 20
 SIZE = 20 * MB
@@ -498,3 +499,26 @@ def test_request_whose_copy_has_gone_stops_where_bytes_begin_that_are_held() -> 
     transfer.segments.held.add(5 * MB, 6 * MB)
     out = transfer.handle(m.Freed("nobody"), 0.1)
     assert m.Shrink(only.request, 5 * MB) in out
+
+
+@pytest.mark.parametrize(
+    ("rate", "after", "cuts", "asked"),
+    [
+        (1e5, 4.9, 0, []),
+        (1e5, 5.1, 0, ["origin"]),
+        (5e6, 5.1, 0, []),
+        (5e6, 0.1, CUTS - 1, []),
+        (5e6, 0.1, CUTS, ["origin"]),
+    ],
+    ids=["not yet", "crawls", "does well", "cut twice", "cut three times"],
+)
+def test_source_in_reserve_is_asked_only_when_no_other_does_well(
+    rate: float, after: float, cuts: int, asked: list[str]
+) -> None:
+    mirror = replace(MIRROR, rate=rate)
+    reserve = replace(ORIGIN, rate=1e7, reserve=True)
+    transfer = Transfer(Spec(SIZE), (mirror, reserve), 100.0)
+    assert [f.source for f in fetches(transfer.handle(m.Tick(), 100.0))] == ["mirror"]
+    transfer.sources["mirror"].cuts = cuts
+    now = 100.0 + after
+    assert [f.source for f in fetches(transfer.handle(m.Freed("nobody"), now))] == asked
