@@ -62,11 +62,11 @@ def test_who_has_neither_conda_nor_index_is_told_what_would_help(tmp_path: Path)
             PIP_EXTRA_INDEX_URL="",
             PIP_RETRIES="0",
         )
-    assert told.startswith("conda-lock ")
+    assert told.startswith("conda: conda-lock ")
     assert "cannot be had: " in told
     assert told.endswith("or named by HEADRACE_TEST_CONDA")
 
 
 def test_who_names_a_folder_without_conda_is_told_so(tmp_path: Path) -> None:
     told = search(HEADRACE_TEST_CONDA=str(tmp_path))
-    assert told.startswith(f"no conda in {tmp_path}, which HEADRACE_TEST_CONDA names")
+    assert told.startswith(f"conda: no conda in {tmp_path}, which HEADRACE_TEST_CONDA names")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lib.capabilities import lacks
-from lib.conda.bases import throw_away
+from lib.conda.bases import site_of, throw_away
 from lib.conda.clients import Base, chosen_bases, find_bases, no_base
 from lib.conda.user import User, ended
 from lib.serving.servers import RecordingServer
@@ -53,6 +53,11 @@ def user(request: pytest.FixtureRequest, tmp_path: Path, wheel: Path) -> Iterato
             check=True,
             capture_output=True,
         )
+        # A command goes on without a gateway that takes 10 s to start; here it is to be seen start.
+        waking = site_of(base.root) / "headrace_conda_inside" / "waking.py"
+        source = waking.read_text("utf-8")
+        assert "_START = 10.0" in source
+        waking.write_text(source.replace("_START = 10.0", f"_START = {HANG}"), "utf-8")
         made.conda.base = base
         made.conda.variables |= {
             "PATH": f"{base.root / 'bin'}:/usr/bin:/bin",
