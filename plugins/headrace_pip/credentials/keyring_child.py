@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 
@@ -20,11 +21,11 @@ def first_known(services: Sequence[str], user: str | None) -> tuple[str, str] | 
 
     for service in services:
         # A store may raise anything, and another question may go to another store.
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception, SystemExit):
             found = keyring.get_credential(service, user)
             if found is not None and found.password:
                 return found.username or user or "", found.password
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception, SystemExit):
             if user and (secret := keyring.get_password(service, user)):
                 return user, secret
     return None
@@ -33,10 +34,13 @@ def first_known(services: Sequence[str], user: str | None) -> tuple[str, str] | 
 def main() -> None:
     """Answer once."""
     asked = json.load(sys.stdin)
-    told = sys.stdout
-    with contextlib.redirect_stdout(sys.stderr):  # whatever a store says to people
-        found = first_known(asked["services"], asked["user"])
-    json.dump(found and {"username": found[0], "password": found[1]}, told)
+    # The answer alone goes where it is read, whatever a store's libraries say to people; and a
+    # daemon that a store starts (an agent, a bus) does not hold it open.
+    answer = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    found = first_known(asked["services"], asked["user"])
+    with os.fdopen(answer, "w") as told:
+        json.dump(found and {"username": found[0], "password": found[1]}, told)
 
 
 if __name__ == "__main__":

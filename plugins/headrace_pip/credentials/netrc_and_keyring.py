@@ -99,7 +99,11 @@ def _ask_own(services: Sequence[str], user: str | None, patience: float) -> tupl
     # -P: the folder that the user happens to stand in must not supply modules.
     words = (sys.executable, "-P", "-m", keyring_child.__name__)
     done = _run(words, patience, json.dumps({"services": services, "user": user}))
-    return _understand(done.stdout, user) if done and not done.returncode else None
+    try:
+        told = json.loads(done.stdout) if done and not done.returncode else None
+    except ValueError:
+        return None  # it was ended in the middle
+    return _read(told, user)
 
 
 def _ask_program(
@@ -115,7 +119,8 @@ def _ask_program(
             modern = False  # keyring before 25 knows no mode
         if not modern:
             done = _run((program, "get", service, *name), patience) if user else None
-        if done and not done.returncode and (found := _understand(done.stdout, user)):
+        understand = _understand if modern else _plain
+        if done and not done.returncode and (found := understand(done.stdout, user)):
             return found
     return None
 
@@ -126,7 +131,13 @@ def _run(
     """Run a process; None where it cannot be. TimeoutExpired when it is not done in time."""
     try:
         return subprocess.run(  # noqa: S603 - the user's keyring, no shell
-            words, input=asked, capture_output=True, text=True, timeout=patience, check=False
+            words,
+            input=asked,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            timeout=patience,
+            check=False,
         )
     except (OSError, UnicodeDecodeError):
         return None
@@ -136,8 +147,16 @@ def _understand(output: str, user: str | None) -> tuple[str, str] | None:
     try:
         told = json.loads(output)
     except ValueError:
-        secret = output.rstrip("\r\n")
-        return (user, secret) if user and secret else None
+        return _plain(output, user)
+    return _read(told, user)
+
+
+def _read(told: object, user: str | None) -> tuple[str, str] | None:
     if isinstance(told, dict) and told.get("password"):
         return str(told.get("username") or user or ""), str(told["password"])
     return None
+
+
+def _plain(output: str, user: str | None) -> tuple[str, str] | None:
+    secret = output.rstrip("\r\n")
+    return (user, secret) if user and secret else None

@@ -104,6 +104,15 @@ def test_an_old_keyring_program_is_asked_in_its_own_way(home: Path) -> None:
     assert netrc_and_keyring.credential(PRIVATE) == Credential("me", "old")
 
 
+@pytest.mark.parametrize("secret", ["12345", "null", '{"password": "x"}'])
+def test_what_an_old_keyring_says_is_the_secret_whatever_it_looks_like(
+    home: Path, secret: str
+) -> None:
+    record(home, Credential("me", ""))
+    keyring_program(home, f"print({secret!r}) if '--mode=creds' not in sys.argv else sys.exit(2)")
+    assert netrc_and_keyring.credential(PRIVATE) == Credential("me", secret)
+
+
 def test_the_host_alone_is_asked_last(home: Path) -> None:
     keyring_program(
         home,
@@ -175,6 +184,30 @@ def test_a_store_that_raises_does_not_hide_what_the_next_question_finds(
         "        return SimpleCredential('k', 'ring')",
     )
     assert netrc_and_keyring.credential(PRIVATE) == Credential("k", "ring")
+
+
+@pytest.mark.parametrize("user", [None, "me"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "os.write(1, b'Unlock your ring: ')",
+        "os.system('echo Unlock your ring:')",
+        "if 'https' in service: raise SystemExit(0)",
+        # What it leaves running ends with the test: its standard input is a pipe of ours.
+        "import subprocess; subprocess.Popen(['/bin/cat'], stdin=open(os.environ['HELD']))",
+    ],
+)
+def test_what_a_store_does_beside_its_answer_does_not_spoil_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch, user: str | None, body: str
+) -> None:
+    if user:
+        record(home, Credential(user, ""))
+    held = home / "held"
+    os.mkfifo(held)
+    monkeypatch.setenv("HELD", str(held))
+    ring(home, monkeypatch, f"{body}\n        return SimpleCredential('k', 'ring')")
+    with os.fdopen(os.open(held, os.O_RDWR)):
+        assert netrc_and_keyring.credential(PRIVATE) == Credential("k", "ring")
 
 
 def test_the_time_that_one_keyring_takes_is_not_taken_from_the_next_one(
