@@ -168,6 +168,7 @@ class DiscoveredOrigin:
 Reader = Callable[[Path], bytes | None]
 
 
+@runtime_checkable
 class Activation(Protocol):
     """How one tool is pointed at the gateway. Descriptions only: dry run, diff, backup and undo
     are written once, in the core.

@@ -16,7 +16,7 @@ import pluggy
 
 from headrace.interface import ecosystems, hookspecs
 from headrace.interface.ecosystems import Ecosystem
-from headrace.models import Origin
+from headrace.models import Mirror, Origin
 
 if TYPE_CHECKING:
     from headrace.interface.hookspecs import (
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from headrace.models import (
         Artifact,
         Credential,
-        Mirror,
         MirrorStats,
         SourceFailed,
         TransferFinished,
@@ -99,8 +98,15 @@ class Plugins:
             if result is not None:
                 yield implementation.plugin_name, result
 
-    def _all(self, hook: str, **arguments: Any) -> list[Any]:
-        return [item for _, items in self._each(hook, **arguments) for item in items]
+    def _all(self, hook: str, kind: type, **arguments: Any) -> list[Any]:
+        found = []
+        for plugin, items in self._each(hook, **arguments):
+            for item in items:
+                if _is(item, kind):
+                    found.append(item)
+                else:
+                    self._blame(plugin, f"gives what is no {kind.__name__} ({hook})")
+        return found
 
     def _first(self, hook: str, **arguments: Any) -> Any:
         return next((result for _, result in self._each(hook, **arguments)), None)
@@ -125,13 +131,13 @@ class Plugins:
     def mirrors(self, ecosystem: str) -> list[Mirror]:
         """Every mirror of an ecosystem; of two with one id the first plugin's wins."""
         mirrors: dict[str, Mirror] = {}
-        for mirror in self._all("headrace_mirrors", ecosystem=ecosystem):
+        for mirror in self._all("headrace_mirrors", Mirror, ecosystem=ecosystem):
             mirrors.setdefault(mirror.id, mirror)
         return list(mirrors.values())
 
     def accelerator_detectors(self) -> list[AcceleratorDetector]:
         """Every way to find GPUs, third parties' first."""
-        return self._all("headrace_accelerator_detectors")
+        return self._all("headrace_accelerator_detectors", hookspecs.AcceleratorDetector)
 
     def choose_variant(
         self, request: VariantRequest, accelerators: Sequence[Accelerator]
@@ -174,6 +180,7 @@ class Plugins:
         """Everything that tools themselves say of a request."""
         return self._all(
             "headrace_explanations",
+            hookspecs.Explanation,
             what=what,
             version=version,
             ecosystem=ecosystem,
@@ -184,11 +191,11 @@ class Plugins:
 
     def checks(self, place: Place, host: Host) -> list[Finding]:
         """Everything that tools need of this machine and that was looked at."""
-        return self._all("headrace_checks", place=place, host=host)
+        return self._all("headrace_checks", hookspecs.Finding, place=place, host=host)
 
     def activations(self) -> list[Activation]:
         """Every tool that can be pointed at the gateway."""
-        return self._all("headrace_activations")
+        return self._all("headrace_activations", hookspecs.Activation)
 
     def observe(self, event: SourceFailed | TransferFinished) -> None:
         """Tell every watcher."""
@@ -202,6 +209,13 @@ class Plugins:
 
 def _is_optional(caller: pluggy.HookCaller, plugin: object) -> bool:
     return any(i.optionalhook for i in caller.get_hookimpls() if i.plugin is plugin)
+
+
+def _is(item: object, kind: type) -> bool:
+    try:
+        return isinstance(item, kind)
+    except Exception:  # noqa: BLE001 - any error of a foreign object
+        return False
 
 
 def _unfit(each: object) -> str | None:

@@ -6,6 +6,7 @@ import inspect
 import logging
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import cast
@@ -123,7 +124,8 @@ def test_headrace_login_is_for_mirrors_of_the_users_own() -> None:
 
 
 def test_headrace_activations_are_collected() -> None:
-    made = SimpleNamespace(tool="cargo")
+    methods = ("discover", "enable", "standing", "overrides", "withdraw", "environment")
+    made = SimpleNamespace(tool="cargo", **dict.fromkeys(methods, len))
     assert plugins(headrace_activations=lambda: [made]).activations() == [cast(Activation, made)]
 
 
@@ -193,6 +195,32 @@ def test_a_plugin_that_raises_takes_nobody_along(caplog: pytest.LogCaptureFixtur
     assert Plugins(modules, entry_points=False).mirrors("crates") == [MIRROR]
     assert "plugin0" in caplog.text
     assert "plugin1" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("hook", "ask"),
+    [
+        ("headrace_mirrors", lambda made: made.mirrors("crates")),
+        ("headrace_accelerator_detectors", lambda made: made.accelerator_detectors()),
+        ("headrace_activations", lambda made: made.activations()),
+        (
+            "headrace_explanations",
+            lambda made: made.explanations("a", None, None, place=None, find_host=None, ask=None),
+        ),
+        ("headrace_checks", lambda made: made.checks(None, None)),
+    ],
+)
+def test_what_is_nothing_of_the_kind_is_named_and_left_out(
+    hook: str, ask: Callable[[Plugins], list[object]]
+) -> None:
+    class Moody:
+        @property
+        def tool(self) -> str:
+            raise RuntimeError("a bug of the plugin")
+
+    made = plugins(**{hook: lambda: [None, Moody()]})
+    assert ask(made) == []
+    assert hook in made.broken["third_party"]
 
 
 def test_a_misspelt_hook_is_named_and_the_plugin_left_out() -> None:

@@ -26,6 +26,7 @@ def settings(context: Context) -> Iterator[Finding]:
 
 def plugins(context: Context) -> Iterator[Finding]:
     """Load the plugins, and see what they give."""
+    context.plugins.activations()
     context.plugins.ecosystems([each.origin for each in context.state.origins()])
     broken = context.plugins.broken
     for name, why in broken.items():
