@@ -196,12 +196,15 @@ def _environment(
     scratch: Path,
 ) -> dict[str, str]:
     """Ask every tool's activation for its variables, and write the files that they need."""
+    from headrace.cli.setup.guarded import guarded  # noqa: PLC0415 - start-up time
+
     env = dict(context.env)
     place = context.place(words)
     read = context.journal.pristine
     for activation in context.plugins.activations():
         try:
-            variables, edits = activation.environment(place, address, origins, read, scratch)
+            with guarded(activation):
+                variables, edits = activation.environment(place, address, origins, read, scratch)
         except HeadraceError as error:
             _warn(f"{activation.tool} is left alone: {error}")
             continue

@@ -104,7 +104,8 @@ def _origins(state: Any) -> Any:
 
 
 def _tools(context: Context, address: GatewayAddress | None) -> list[dict[str, Any]]:
-    from headrace.cli.setup.planned_edits import in_use  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup.guarded import guarded  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup.planned_edits import in_use  # noqa: PLC0415 - as above
     from headrace.system.edits.file_step import read_file  # noqa: PLC0415 - as above
 
     place = context.place()
@@ -115,9 +116,10 @@ def _tools(context: Context, address: GatewayAddress | None) -> list[dict[str, A
     for activation in in_use(context):
         winning: list[Override] = []
         try:
-            standing = activation.standing(place, address, read_file)
-            if address is not None and standing is not Standing.NOT_FOUND:
-                winning = list(activation.overrides(place, address, read_file))
+            with guarded(activation):
+                standing = activation.standing(place, address, read_file)
+                if address is not None and standing is not Standing.NOT_FOUND:
+                    winning = list(activation.overrides(place, address, read_file))
             state = str(standing)
         except HeadraceError as error:
             state = "broken"

@@ -8,14 +8,15 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from headrace.cli import off, on
+from headrace.cli import off, on, run, status
 from headrace.cli.context import NEEDS_ATTENTION, Context
-from headrace.cli.setup import discovery
+from headrace.cli.setup import discovery, planned_edits
 from headrace.errors import ConfigurationError, LocalError
-from headrace.interface.hookspecs import Activation, Scope
+from headrace.interface.hookspecs import Activation, GatewayAddress, Scope
 from headrace.system.locks import try_lock
 from lib.capabilities import lacks
 
@@ -83,9 +84,9 @@ def test_a_tool_that_refuses_does_not_stop_the_others(
     assert [each["tool"] for each in told["edits"]] == ["podman"]
 
 
-@pytest.mark.parametrize("run", [on.run, off.run])
+@pytest.mark.parametrize("command", [on.run, off.run])
 def test_on_and_off_at_once_come_one_after_the_other(
-    context: Context, monkeypatch: pytest.MonkeyPatch, run: Callable[..., int]
+    context: Context, monkeypatch: pytest.MonkeyPatch, command: Callable[..., int]
 ) -> None:
     """Else `off` stops the gateway between two steps of `on`, and pip asks nobody."""
 
@@ -97,6 +98,42 @@ def test_on_and_off_at_once_come_one_after_the_other(
     monkeypatch.setattr(discovery, "discover", is_there_room)
     monkeypatch.setattr(context.journal, "undo", is_there_room)
     with pytest.raises(LocalError, match="somebody is at it"):
-        run(argparse.Namespace(dry_run=False, force=False), context)
+        command(argparse.Namespace(dry_run=False, force=False), context)
     with pytest.raises(LocalError, match="there is"):
         is_there_room()
+
+
+class Failing:
+    """A tool whose plugin fails in whatever it is asked."""
+
+    tool = "acme"
+    opt_in = False
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def fail(*_: object) -> None:
+            raise KeyError(name)
+
+        return fail
+
+
+def test_a_plugin_that_fails_is_one_tools_trouble_alone(
+    context: Context, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = [cast("Activation", Failing()), *Only(context, "podman").found]
+    monkeypatch.setattr(context.plugins, "activations", lambda: found)
+    address, place = GatewayAddress("127.0.0.1", 9), context.place()
+    origins = [each.origin for each in discovery.discover(context)]
+    assert (
+        "acme is left out: the plugin that leads acme failed: KeyError('discover')" in caplog.text
+    )
+    assert origins
+    planned = planned_edits.wanted(context, address, origins)
+    assert {tool for tool, _ in planned.edits} == {"podman"}
+    assert [(tool, error.reference) for tool, error in planned.left_out] == [
+        ("acme", "activation-failed")
+    ]
+    assert "acme" in [each.tool for each in planned_edits.overrides(context, address)]
+    states = {row["tool"]: row["state"] for row in status._tools(context, address)}
+    assert states == {"acme": "broken", "podman": "not routed"}
+    env = run._environment(("true",), context, address, origins, place.home)
+    assert env["HEADRACE_RUN"] == "9"

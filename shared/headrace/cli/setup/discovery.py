@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from headrace.cli.context import Context
+from headrace.cli.setup.guarded import guarded
 from headrace.errors import ClientError, HeadraceError
 from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.models import Credential, Origin
@@ -29,7 +30,8 @@ def discover(context: Context, command: tuple[str, ...] = ()) -> list[Discovered
     found: dict[tuple[str, str], DiscoveredOrigin] = {}
     for activation in context.plugins.activations():
         try:
-            origins = activation.discover(place, read)
+            with guarded(activation):
+                origins = list(activation.discover(place, read))
         except HeadraceError as error:
             _log.warning("%s is left out: %s", activation.tool, error)
             continue

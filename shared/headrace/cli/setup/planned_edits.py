@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from headrace.cli.context import Context
+from headrace.cli.setup.guarded import guarded
 from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import Activation, FileEdit, GatewayAddress, OptIn, Override
 from headrace.models import Origin
@@ -37,7 +38,8 @@ def wanted(context: Context, address: GatewayAddress, origins: Sequence[Origin])
     place = context.place()
     for activation in in_use(context):
         try:
-            edits = activation.enable(place, address, origins, context.journal.pristine)
+            with guarded(activation):
+                edits = list(activation.enable(place, address, origins, context.journal.pristine))
         except HeadraceError as error:
             result.left_out.append((activation.tool, error))
             continue
@@ -69,7 +71,8 @@ def overrides(context: Context, address: GatewayAddress) -> list[Override]:
     found: list[Override] = []
     for activation in in_use(context):
         try:
-            found += activation.overrides(place, address, read_file)
+            with guarded(activation):
+                found += list(activation.overrides(place, address, read_file))
         except HeadraceError as error:
             found.append(Override(activation.tool, "its configuration", error.message, error.hint))
     return found
