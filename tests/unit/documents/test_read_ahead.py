@@ -226,7 +226,7 @@ def test_what_was_followed_a_moment_ago_is_not_however_often_it_is_served() -> N
         fetched = []
         for now in (0.0, 1.0, 2.0, 3.0, 4.0, AGAIN):  # noqa: B007 - the clock reads it
             ahead.follow(Endless(), page("0"), document, Request("GET", "/"))  # type: ignore[arg-type]
-            while ahead._workers:
+            while ahead._workers:  # noqa: ASYNC110 - the code under test sets no event
                 # Not gather: of workers that are done it gives the loop no turn to forget them.
                 await asyncio.sleep(0)
             fetched.append(len(fetcher.keys))
