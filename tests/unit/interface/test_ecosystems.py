@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -195,7 +196,9 @@ def test_ecosystem_that_cannot_be_looked_at_is_named_and_left_out(
     given = [plugin(headrace_ecosystems=lambda: [Broken([])])]
     with App(tmp_path, plugins=given) as app:
         assert app.ask("/healthz").status == 200
-        assert list(app.status()["plugins"]["left_out"]) == ["acme"]
+        # From Python 3.12 on the check of a protocol looks at the class alone: nobody asks there.
+        asked = sys.version_info < (3, 12) or "__getattr__" not in members
+        assert list(app.status()["plugins"]["left_out"]) == (["acme"] if asked else [])
 
 
 def test_of_two_ecosystems_with_one_name_the_third_partys_wins() -> None:
