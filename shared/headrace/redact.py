@@ -12,9 +12,11 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 __all__ = ["for_display", "for_files", "has_secret", "split_credential"]
 
 _TOKEN_PATH = re.compile(r"/t/[^/]+(?=/|$)")
-_SECRET_QUERY = re.compile(
-    r"(?i)([?&](?:[^=&]*(?:token|signature|password|secret|credential|key)[^=&]*)=)[^&#]*"
-)
+#: A parameter's name. There is no mark of another one in it, so that nothing is looked at twice:
+#: mirrors and web pages decide how long a URL is that is shown.
+_NAME = re.compile(r"[?&]([^?&=]+)=")
+_VALUE = re.compile(r"[^&#]*")
+_SECRET_NAME = re.compile(r"(?i)token|signature|password|secret|credential|key")
 
 
 def _netloc_without_user(netloc: str) -> str:
@@ -34,7 +36,18 @@ def for_display(url: str) -> str:
         shown = f"{user}:***" if ":" in netloc.rpartition("@")[0] else "***"
         netloc = f"{shown}@{_netloc_without_user(netloc)}"
     shown_url = urlunsplit((parts.scheme, netloc, parts.path, parts.query, parts.fragment))
-    return _SECRET_QUERY.sub(r"\1***", _TOKEN_PATH.sub("/t/***", shown_url))
+    return _without_values(_TOKEN_PATH.sub("/t/***", shown_url))
+
+
+def _without_values(url: str) -> str:
+    parts, at = [], 0
+    while name := _NAME.search(url, at):
+        parts.append(url[at : name.end()])
+        at = name.end()
+        if _SECRET_NAME.search(unquote(name[1])) and (value := _VALUE.match(url, at)):
+            parts.append("***")
+            at = value.end()
+    return "".join([*parts, url[at:]])
 
 
 def for_files(url: str) -> str:

@@ -13,13 +13,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from headrace.interface import ConfigurationError
+from headrace.interface import ConfigurationError, foreign
 from headrace.interface.editing.toml_text import MARK
 
 __all__ = ["EVERY", "add", "endpoints", "load", "take_out"]
 
 #: The user's entry for every registry.
 EVERY = "*"
+#: Characters of a file, and lists and mappings in flow style: the library looks through those that
+#: are open again and again.
+_LONGEST = 1 << 20
+_MOST_FLOWS = 1000
+#: How a file says "as there": what it stands for can be any number of times as large.
+_ALIAS = re.compile(r"(?:^|[\s\[{,:])\*[^\s,\]}\"']")
 _BEGIN = f"# {MARK}\n"
 _END = "# end of what `headrace on` wrote\n"
 _MIRRORS = re.compile(r"^mirrors:[ \t]*(?:#.*)?\n", re.MULTILINE)
@@ -29,13 +35,12 @@ _ENTRY = re.compile(r"^( +)\S")
 def load(content: bytes | None, path: Path) -> dict[str, Any]:
     """Read the file; ConfigurationError where k3s could not."""
     from ruamel.yaml import YAML  # noqa: PLC0415 - other tools need not pay
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - as above
 
-    try:
-        document = YAML(typ="safe", pure=True).load((content or b"").decode("utf-8"))
-    except (YAMLError, ValueError) as error:
-        told = " ".join(str(error).split())[:200]
-        raise _broken(path, told) from error
+    with foreign("YAML", lambda why: _broken(path, why)):
+        text = (content or b"").decode("utf-8")
+        if len(text) > _LONGEST or text.count("[") + text.count("{") > _MOST_FLOWS:
+            raise ValueError("it is longer, or deeper, than any list of registries")
+        document = YAML(typ="safe", pure=True).load(text)
     if document is None:
         return {}
     if not isinstance(document, dict) or not isinstance(document.get("mirrors") or {}, dict):
@@ -56,6 +61,8 @@ def add(content: bytes | None, names: Sequence[str], url: str, path: Path) -> by
     """
     before = load(content, path)
     theirs = before.get("mirrors") or {}
+    if _ALIAS.search((content or b"").decode("utf-8")):
+        raise _broken(path, "it has aliases, which may mean more than can be compared")
     mine = [name for name in names if name not in theirs]
     if not mine or EVERY in theirs:
         return None

@@ -19,6 +19,8 @@ _REFERENCE = re.compile(
     r"(?:(?P<registry>[^/]*[.:][^/]*|localhost)/)?(?P<name>[a-z0-9._/-]+?)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
+#: Characters of a whole name: 255 for the repository, and a digest.
+_LONGEST = 512
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -36,7 +38,7 @@ class Reference:
 
 def reference(text: str) -> Reference | None:
     """Read a name; None: it is none (a URL, an image ID)."""
-    match = _REFERENCE.fullmatch(text)
+    match = _REFERENCE.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
         return None
     tag = match["tag"] or ("" if match["digest"] else "latest")

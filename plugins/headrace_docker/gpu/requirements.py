@@ -18,8 +18,10 @@ __all__ = ["Need", "failing", "need_of"]
 
 Numbers = tuple[int, ...]
 
-_CONSTRAINT = re.compile(r"([a-z]+)\s*(>=|<=|!=|=|<|>)\s*([^,\s]+)")
-_VERSION = re.compile(r"\d+(?:\.\d+)*")
+#: A name counts from its first letter on, and spaces belong to what stands before them: else a
+#: long run would be looked at from each of its places.
+_CONSTRAINT = re.compile(r"(?<![a-z])([a-z]++)\s*+(>=|<=|!=|=|<|>)\s*+([^,\s]++)")
+_VERSION = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})*")
 _IN_TAG = re.compile(r"(?:^|[-_.])(?:cuda|cu)[-_]?(\d{1,2})\.?(\d{1,2})?(?=[-_.]|$)")
 _TRUE = frozenset({"1", "t", "true", "yes"})
 

@@ -6,7 +6,6 @@ C library. It serves guesses (what to read ahead), never decisions about what a 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,10 +15,14 @@ from typing import Any
 
 from packaging import tags
 
+from headrace.interface import UnreadableError, foreign, read_json
+
 __all__ = ["Environment", "markers", "read", "tag_ranks"]
 
-_AGENT = re.compile(r"(pip|uv)/(\d+)\.(\d+)\S* (\{.*\})", re.DOTALL)
-_NUMBERS = re.compile(r"(\d+)\.(\d+)")
+_AGENT = re.compile(r"(pip|uv)/([0-9]{1,4})\.([0-9]{1,4})\S* (\{.*\})", re.DOTALL)
+#: Tags are counted down from these numbers, one by one: larger ones are nobody's version.
+_NUMBERS = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?![0-9])")
+_NUMBER = re.compile(r"[0-9]{1,3}")
 _LONGEST_AGENT = 4096
 
 #: Names of wheels' platforms where they differ from what the client calls its CPU.
@@ -68,25 +71,30 @@ def read(user_agent: str) -> Environment | None:
     if found is None:
         return None
     try:
-        told: dict[str, Any] = json.loads(found[4])
-        implementation = told.get("implementation") or {}
-        system = told.get("system") or {}
-        python = str(told["python"])
-        name = str(system.get("name"))
-        return Environment(
-            tool=found[1],
-            tool_version=(int(found[2]), int(found[3])),
-            python=python,
-            implementation=str(implementation.get("name", "CPython")),
-            implementation_version=str(implementation.get("version", python)),
-            system=name,
-            release=str(system.get("release", "")),
-            cpu=str(told.get("cpu", "")),
-            libc=_libc(told.get("distro") or {}) if name == "Linux" else None,
-            macos=_macos(told.get("distro") or {}),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return _read(found)
+    except UnreadableError:
         return None
+
+
+@foreign("a User-Agent")
+def _read(found: re.Match[str]) -> Environment:
+    told: dict[str, Any] = read_json(found[4])
+    implementation = told.get("implementation") or {}
+    system = told.get("system") or {}
+    python = str(told["python"])
+    name = str(system.get("name"))
+    return Environment(
+        tool=found[1],
+        tool_version=(int(found[2]), int(found[3])),
+        python=python,
+        implementation=str(implementation.get("name", "CPython")),
+        implementation_version=str(implementation.get("version", python)),
+        system=name,
+        release=str(system.get("release", "")),
+        cpu=str(told.get("cpu", "")),
+        libc=_libc(told.get("distro") or {}) if name == "Linux" else None,
+        macos=_macos(told.get("distro") or {}),
+    )
 
 
 def _libc(distro: Mapping[str, Any]) -> tuple[str, int, int]:
@@ -101,7 +109,7 @@ def _libc(distro: Mapping[str, Any]) -> tuple[str, int, int]:
 
 def _macos(distro: Mapping[str, Any]) -> tuple[int, int]:
     version = str(distro.get("version", ""))
-    return _pair(version) or ((int(version), 0) if version.isdigit() else (11, 0))
+    return _pair(version) or ((int(version), 0) if _NUMBER.fullmatch(version) else (11, 0))
 
 
 def _pair(version: str) -> tuple[int, int] | None:

@@ -7,13 +7,15 @@ when it is right, and costs a small request when it is wrong.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
+from headrace.interface import UnreadableError, foreign
 from headrace_pip.index.environment import Environment, markers, tag_ranks
 from headrace_pip.index.names import normalised, version_of
 from headrace_pip.simple_api.model import FileLink, ProjectPage
@@ -22,8 +24,14 @@ __all__ = ["newest_fitting", "required_projects"]
 
 #: Releases looked at before the guess is given up: a page of which none fits is not worth more.
 _RELEASES = 30
-#: Requirements followed from one release.
+#: Requirements followed from one release, and characters of one, of a specifier or of a version:
+#: packaging reads what follows a mistake again and again.
 _REQUIREMENTS = 60
+_LONGEST = 2048
+_LONGEST_SPECIFIER = 512
+_LONGEST_VERSION = 128
+#: Kinds of interpreter, ABI and platform that one wheel is for, together.
+_MOST_TAGS = 512
 
 
 def newest_fitting(page: ProjectPage, where: Environment) -> FileLink | None:
@@ -49,14 +57,12 @@ def _releases(files: Iterable[FileLink]) -> Mapping[Version, list[FileLink]]:
     by_text: dict[str, list[FileLink]] = {}
     for file in files:
         text = version_of(file.filename)
-        if text is not None:
+        if text is not None and len(text) <= _LONGEST_VERSION:
             by_text.setdefault(text, []).append(file)
     releases: dict[Version, list[FileLink]] = {}
     for text, some in by_text.items():
-        try:
+        with contextlib.suppress(UnreadableError), foreign("a version"):
             releases.setdefault(Version(text), []).extend(some)
-        except InvalidVersion:
-            continue
     return releases
 
 
@@ -67,8 +73,10 @@ def _allows(file: FileLink, where: Environment) -> bool:
 @lru_cache(maxsize=512)
 def _contains(specifier: str, python: str) -> bool:
     try:
-        return SpecifierSet(specifier).contains(python, prereleases=True)
-    except (InvalidSpecifier, InvalidVersion):
+        with foreign("a specifier"):
+            short = specifier[:_LONGEST_SPECIFIER] == specifier
+            return not short or SpecifierSet(specifier).contains(python, prereleases=True)
+    except UnreadableError:
         return True  # as pip has it
 
 
@@ -76,12 +84,14 @@ def _rank(filename: str, where: Environment) -> int | None:
     if not filename.endswith(".whl"):
         return None
     ranks = tag_ranks(where)
-    interpreters, abis, platforms = filename[:-4].split("-")[-3:]
+    interpreters, abis, platforms = (part.split(".") for part in filename[:-4].split("-")[-3:])
+    if len(interpreters) * len(abis) * len(platforms) > _MOST_TAGS:
+        return None
     found = [
         ranks[interpreter, abi, platform]
-        for interpreter in interpreters.split(".")
-        for abi in abis.split(".")
-        for platform in platforms.split(".")
+        for interpreter in interpreters
+        for abi in abis
+        for platform in platforms
         if (interpreter, abi, platform) in ranks
     ]
     return min(found, default=None)
@@ -95,29 +105,38 @@ def required_projects(metadata: str, where: Environment) -> Iterator[str]:
     environment = markers(where)
     seen = set()
     for text in list(_fields(metadata, "requires-dist"))[:_REQUIREMENTS]:
-        try:
-            requirement = Requirement(text)
-            applies = requirement.marker is None or requirement.marker.evaluate(environment)
-        except (InvalidRequirement, ValueError, KeyError):
-            continue
-        name = normalised(requirement.name)
-        if applies and not requirement.url and name and name not in seen:
+        name = _required(text, environment)
+        if name and name not in seen:
             seen.add(name)
             yield name
 
 
+def _required(text: str, environment: dict[str, str]) -> str | None:
+    """Return the normalised name that one requirement names there; None: none, or none to ask."""
+    try:
+        with foreign("a requirement"):
+            if len(text) > _LONGEST:
+                return None
+            requirement = Requirement(text)
+            applies = requirement.marker is None or requirement.marker.evaluate(environment)
+            return normalised(requirement.name) if applies and not requirement.url else None
+    except UnreadableError:
+        return None
+
+
 def _fields(metadata: str, wanted: str) -> Iterator[str]:
     """Yield the values of a header of core metadata; the description follows an empty line."""
-    value: str | None = None
+    value: list[str] = []
     for line in metadata.splitlines():
         if line[:1] in (" ", "\t"):
-            value = None if value is None else f"{value} {line.strip()}"
+            if value:
+                value.append(line.strip())
             continue
-        if value is not None:
-            yield value
+        if value:
+            yield " ".join(value)
         if not line:
             return
         name, _, rest = line.partition(":")
-        value = rest.strip() if name.lower() == wanted else None
-    if value is not None:
-        yield value
+        value = [rest.strip()] if name.lower() == wanted else []
+    if value:
+        yield " ".join(value)

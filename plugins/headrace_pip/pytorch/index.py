@@ -11,12 +11,7 @@ import re
 from dataclasses import replace
 from functools import cache
 
-from packaging.utils import (
-    InvalidSdistFilename,
-    InvalidWheelFilename,
-    parse_sdist_filename,
-    parse_wheel_filename,
-)
+from packaging.utils import parse_sdist_filename, parse_wheel_filename
 from packaging.version import Version
 
 from headrace.interface import (
@@ -24,8 +19,10 @@ from headrace.interface import (
     DiscoveredOrigin,
     Origin,
     Request,
+    UnreadableError,
     VariantRequest,
     catalogue,
+    foreign,
 )
 from headrace_pip.index import environment, layouts, paths
 
@@ -34,6 +31,10 @@ __all__ = ["NAME", "asked", "label_of", "origin_of", "origins", "version_of"]
 #: The origin's name; its indexes are called after it.
 NAME = "pytorch"
 _LABEL = re.compile(r"cpu(?:-cxx11-abi)?|xpu|cu\d{2,4}|rocm\d{1,2}(?:\.\d{1,2}){1,2}")
+#: Characters of a file's name (no file system has longer ones), and dots in it: packaging
+#: multiplies the interpreters, ABIs and platforms of a wheel.
+_LONGEST_NAME = 255
+_MOST_DOTS = 40
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _SYSTEMS = {"Linux": "linux", "Windows": "win32", "Darwin": "darwin"}
 
@@ -81,12 +82,15 @@ def asked(request: Request, project: str) -> VariantRequest | None:
 
 def version_of(filename: str) -> tuple[str, str] | None:
     """Return the public version and the label that a file's name tells."""
+    if len(filename) > _LONGEST_NAME or filename.count(".") > _MOST_DOTS:
+        return None
     try:
         version: Version
-        if filename.endswith(".whl"):
-            version = parse_wheel_filename(filename)[1]
-        else:
-            version = parse_sdist_filename(filename)[1]
-    except (InvalidWheelFilename, InvalidSdistFilename):
+        with foreign("a file's name"):
+            if filename.endswith(".whl"):
+                version = parse_wheel_filename(filename)[1]
+            else:
+                version = parse_sdist_filename(filename)[1]
+    except UnreadableError:
         return None
     return version.public, version.local or ""

@@ -5,12 +5,14 @@ PEP 833 froze this form: what JSON knows beyond it (sizes, the list of versions)
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from html import escape
-from html.parser import HTMLParser
 
+from headrace.interface import foreign
 from headrace_pip.index.names import is_distribution
+from headrace_pip.simple_api.html_tokens import Tag, tokens
 from headrace_pip.simple_api.model import (
     FileLink,
     ProjectPage,
@@ -23,49 +25,71 @@ from headrace_pip.simple_api.model import (
 
 __all__ = ["parse", "render"]
 
-_SERIAL = re.compile(r"\s*SERIAL\s+(\d+)\s*")
+_SERIAL = re.compile(r"\s*SERIAL\s+([0-9]{1,18})\s*")
 _CHARSET = re.compile(r"(?i)charset=[\"']?([\w.:-]+)")
+#: As Python calls the encodings of the web (https://encoding.spec.whatwg.org).
+_WEB_CODEC = re.compile(
+    r"utf-8|utf-16(?:-[bl]e)?|ascii|iso8859-\d+|cp(?:125\d|866|874|932|949)|koi8-[ru]|mac-roman"
+    r"|gb(?:2312|k|18030)|big5|shift_jis|euc_(?:jp|kr)|iso2022_jp"
+)
 _VERSION = "pypi:repository-version"
 _STATUS = {"pypi:project-status": "status", "pypi:project-status-reason": "reason"}
 
 
-class _PageParser(HTMLParser):
-    """Collects anchors, the base, the meta elements and the serial comment."""
+#: The elements that count, with what is read of each.
+_ELEMENTS = {
+    "a": frozenset(
+        {
+            "href",
+            "data-requires-python",
+            "data-yanked",
+            "data-core-metadata",
+            "data-dist-info-metadata",
+            "data-upload-time",
+            "data-gpg-sig",
+            "data-provenance",
+        }
+    ),
+    "base": frozenset({"href"}),
+    "meta": frozenset({"name", "content"}),
+    # A page for people has these.
+    "form": frozenset[str](),
+    "script": frozenset[str](),
+}
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.anchors: list[dict[str, str | None]] = []
+
+class _Page:
+    """What stands in a page: anchors, the base, the meta elements and the serial comment."""
+
+    def __init__(self, text: str) -> None:
+        self.anchors: list[Mapping[str, str]] = []
         self.base: str | None = None
         self.meta: dict[str, str] = {}
         self.serial: int | None = None
         self.interactive = False
+        for token in tokens(text, _ELEMENTS):
+            if isinstance(token, Tag):
+                self._take(token)
+            elif found := _SERIAL.fullmatch(token.text):
+                self.serial = int(found[1])
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "a":
-            self.anchors.append(dict(attrs))
-        elif tag == "base" and self.base is None:
-            self.base = dict(attrs).get("href")
-        elif tag == "meta":
-            pairs = dict(attrs)
-            self.meta[pairs.get("name") or ""] = pairs.get("content") or ""
-        elif tag in ("form", "script"):
+    def _take(self, tag: Tag) -> None:
+        read = tag.attributes
+        if tag.name == "a":
+            self.anchors.append(read)
+        elif tag.name == "base":
+            self.base = self.base or read.get("href")
+        elif tag.name == "meta":
+            self.meta[read.get("name", "")] = read.get("content", "")
+        else:
             self.interactive = True
 
-    def handle_comment(self, data: str) -> None:
-        if found := _SERIAL.fullmatch(data):
-            self.serial = int(found[1])
 
-
+@foreign("a page in HTML")
 def parse(body: bytes, content_type: str, url: str, project: str) -> ProjectPage:
     """Read a page; ValueError when it is a page for people (a login form, a portal)."""
-    found = _CHARSET.search(content_type)
-    try:
-        text = body.decode(found[1] if found else "utf-8", "replace")
-    except LookupError:
-        text = body.decode("utf-8", "replace")
-    reader = _PageParser()
-    reader.feed(text)
-    reader.close()
+    text = body.decode(_charset(content_type), "replace")
+    reader = _Page(text)
     base = absolute(url, reader.base) if reader.base else url
     links = [_file(anchor, base) for anchor in reader.anchors]
     files = tuple(file for file in links if file is not None)
@@ -86,7 +110,20 @@ def parse(body: bytes, content_type: str, url: str, project: str) -> ProjectPage
     )
 
 
-def _file(anchor: Mapping[str, str | None], base: str) -> FileLink | None:
+def _charset(content_type: str) -> str:
+    """Return the codec that a Content-Type names; UTF-8 for one that browsers do not know.
+
+    Python has others, some of which cost the square of what they decode.
+    """
+    found = _CHARSET.search(content_type)
+    try:
+        name = codecs.lookup(found[1]).name if found else "utf-8"
+    except (LookupError, ValueError):
+        return "utf-8"
+    return name if _WEB_CODEC.fullmatch(name) else "utf-8"
+
+
+def _file(anchor: Mapping[str, str], base: str) -> FileLink | None:
     href = anchor.get("href")
     if not href:
         return None

@@ -17,7 +17,7 @@ END = b"# <<< headrace"
 KEPT = b"# headrace keeps:"
 
 _SECTION = re.compile(rb"\[(.+)\]")
-_OPTION = re.compile(rb"(.*?)\s*[=:]\s*(.*)$", re.DOTALL)
+_OPTION = re.compile(rb"([^=:]*)[=:](.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,9 @@ def options(lines: Sequence[bytes]) -> Iterator[Option]:
         if kind == "section":
             section = name
         elif match := _OPTION.match(lines[start].strip()):
-            text = b"\n".join(
-                [match[2], *(_content(line) for line in lines[start + 1 : end] if _content(line))]
-            )
-            key = _decode(match[1]).lower().replace("_", "-").removeprefix("--")
+            more = filter(None, map(_content, lines[start + 1 : end]))
+            text = b"\n".join([match[2].strip(), *more])
+            key = _decode(match[1].rstrip()).lower().replace("_", "-").removeprefix("--")
             yield Option(section, key, _decode(text).strip(), start, end)
 
 

@@ -8,11 +8,12 @@ command's section beats ``[global]`` whatever the level, and variables beat both
 from __future__ import annotations
 
 import configparser
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.interface import ConfigurationError, Place, Reader, Scope
+from headrace.interface import ConfigurationError, Place, Reader, Scope, foreign
 from headrace_pip.tools.ini_lines import strip_blocks
 
 __all__ = [
@@ -113,23 +114,27 @@ def _user(place: Place) -> list[Path]:
 
 
 class _Parser(configparser.RawConfigParser):
+    #: The library's own tries each run of spaces from each of its places.
+    OPTCRE = re.compile(r"(?P<option>[^=:]*)(?P<vi>[=:])\s*(?P<value>.*)$", re.DOTALL)
+
     def optionxform(self, optionstr: str) -> str:
         return optionstr.lower().replace("_", "-").removeprefix("--")
 
 
 def parse(content: bytes, path: Path) -> dict[str, dict[str, str]]:
     """Read a file as pip does; ConfigurationError where pip would stop."""
-    parser = _Parser()
-    try:
-        parser.read_string("\n".join(_text(content)), str(path))
-    except configparser.Error as error:
-        first = str(error).splitlines()[0]
-        raise ConfigurationError(
+
+    def broken(why: str) -> ConfigurationError:
+        return ConfigurationError(
             "pip-config",
-            f"pip cannot read its own {path}: {first}",
+            f"pip cannot read its own {path}: {why}",
             hint="mend that file; nothing was changed",
-        ) from error
-    return {name: dict(parser.items(name)) for name in parser.sections()}
+        )
+
+    parser = _Parser()
+    with foreign("pip's configuration", broken):
+        parser.read_string("\n".join(_text(content)), str(path))
+        return {name: dict(parser.items(name)) for name in parser.sections()}
 
 
 def render(values: Mapping[str, Mapping[str, str]]) -> bytes:

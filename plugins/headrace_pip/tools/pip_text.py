@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from headrace.interface import ConfigurationError
 from headrace_pip.tools.ini_lines import (
     BEGIN,
     END,
@@ -55,7 +56,12 @@ def routed(before: bytes, gateway: str, lock: str | None, path: Path) -> bytes:
             lines[-1] += end
         lines += wrap(body, (), end)
     after = b"".join(lines)
-    assert routed_url(after, path) == gateway, "the edit does not say what it should"
+    if routed_url(after, path) != gateway:
+        raise ConfigurationError(
+            "pip-config",
+            f"{path} has a form that headrace's lines cannot be put into",
+            hint="write its index-url in [global], then `headrace on` again; nothing was changed",
+        )
     return after
 
 

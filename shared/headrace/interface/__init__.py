@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from headrace import __version__
     from headrace.config import DEFAULT_PORT, EnvVars, Folders, environment
     from headrace.errors import ConfigurationError, HeadraceError, LocalError
+    from headrace.foreign import UnreadableError, foreign, read_json, read_json_or_none, read_toml
     from headrace.interface.activations import (
         CATALOGUE,
         Activation,
@@ -176,6 +177,12 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "ConfigurationError",
     "HeadraceError",
     "LocalError",
+    # How text of others' is read, so that whatever its parser raises is one of these errors.
+    "UnreadableError",
+    "foreign",
+    "read_json",
+    "read_json_or_none",
+    "read_toml",
     # URLs that may hold secrets: for people, and for files.
     "for_display",
     "for_files",
@@ -195,6 +202,7 @@ _HOMES = {
     "headrace": "__version__",
     "headrace.config": "DEFAULT_PORT EnvVars Folders environment",
     "headrace.errors": "ConfigurationError HeadraceError LocalError",
+    "headrace.foreign": "UnreadableError foreign read_json read_json_or_none read_toml",
     "headrace.interface.activations": "CATALOGUE Activation DiscoveredOrigin FileEdit "
     "GatewayAddress Lingers OptIn Override Place Reader Reload ReloadCheck Scope Standing",
     "headrace.interface.ecosystems": "Ecosystem AllowsAnonymous Confirms FormatsRefusals "

@@ -10,8 +10,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
 
+from headrace.foreign import UnreadableError, foreign
 from headrace.variants.builds import DEFAULT_INDEX, Candidate, Pair
 from headrace.variants.hosts import Host
 
@@ -22,6 +24,9 @@ _INTERPRETER = re.compile(r"(cp|py)(\d)(\d*)")
 _MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_(\w+)")
 _MACOS = re.compile(r"macosx_(\d+)_(\d+)_(\w+)")
 _NUMBER = re.compile(r"\d+")
+#: Characters of a file's name (no file system has longer ones), and dots in it.
+_LONGEST_NAME = 255
+_MOST_DOTS = 40
 #: Names from before PEP 600.
 _LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 _MACOS_ARM = ("arm64", "universal2")
@@ -44,10 +49,10 @@ def candidates_from(
     wheels: dict[tuple[str, str], list[str]] = defaultdict(list)
     there: set[tuple[str, str]] = set()
     for file in files:
-        try:
-            name, version, _, _ = parse_wheel_filename(file)
-        except InvalidWheelFilename:
+        named = _name_and_version(file)
+        if named is None:
             continue
+        name, version = named
         if name != canonicalize_name(project):
             continue
         build = (version.public, version.local or "")
@@ -66,6 +71,21 @@ def candidates_from(
         )
         for (version, label), tags in sorted(wheels.items())
     )
+
+
+def _name_and_version(file: str) -> tuple[str, Version] | None:
+    """Read a wheel's name; None: it is none, or its tags are more than any build has.
+
+    packaging multiplies interpreters, ABIs and platforms.
+    """
+    if len(file) > _LONGEST_NAME or file.count(".") > _MOST_DOTS:
+        return None
+    try:
+        with foreign("a wheel's name"):
+            name, version, _, _ = parse_wheel_filename(file)
+    except UnreadableError:
+        return None
+    return name, version
 
 
 def python_of(text: str | None) -> tuple[Pair, bool] | None:

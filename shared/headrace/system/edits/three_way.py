@@ -14,7 +14,8 @@ from headrace.redact import for_display
 
 __all__ = ["diff", "without"]
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>,]+")
+#: Tried where a run of a scheme's letters begins and nowhere else, so that none is read again.
+_URL = re.compile(r"(?<![A-Za-z0-9+.-])([0-9+.-]*+)([A-Za-z0-9+.-]++://[^\s\"'<>,]+)")
 _SETTING = re.compile(r"(?i)((?:password|passwd|secret|token|api[-_]?key)[\"']?\s*[=:]\s*)\S.*")
 
 
@@ -89,7 +90,7 @@ def _place(kept: dict[int, int], i1: int, i2: int, base: int, theirs: int) -> tu
 
 def hide_secrets(text: str) -> str:
     """Hide what a diff may show of credentials: in URLs, and in settings named after one."""
-    return _SETTING.sub(r"\1***", _URL.sub(lambda match: for_display(match[0]), text))
+    return _SETTING.sub(r"\1***", _URL.sub(lambda match: match[1] + for_display(match[2]), text))
 
 
 def diff(edits: Iterable[FileEdit]) -> str:

@@ -7,7 +7,6 @@ asked only where it belongs to whoever named it.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import time
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from headrace.errors import UpstreamError
+from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.policy.lru import LRUCache
 from headrace.redact import for_display
 from headrace.upstream.responses import UpstreamResponse
@@ -27,7 +27,7 @@ __all__ = ["BearerTokens", "Challenge", "parse"]
 _log = logging.getLogger("headrace.bearer")
 
 _SCHEME = re.compile(r"(?:^|,)\s*Bearer\s+", re.IGNORECASE)
-_PAIR = re.compile(r"""(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|$)\s*""")
+_PAIR = re.compile(r"""(\w++)\s*+=\s*+(?:"((?:[^"\\]++|\\.)*+)"|([^\s,"]++))\s*+(?:,|$)\s*+""")
 #: Seconds of a token that names no time, as the distribution project's own clients have it.
 _USUAL = 60.0
 #: Seconds before its end at which a token counts as expired.
@@ -70,9 +70,17 @@ def parse(header: str) -> Challenge | None:
         found[match[1].lower()] = match[2] if match[2] is not None else match[3]
         position = match.end()
     realm = found.get("realm", "")
-    if urlsplit(realm).scheme not in ("http", "https") or not urlsplit(realm).hostname:
+    if not _can_be_asked(realm):
         return None
     return Challenge(realm, found.get("service", ""), found.get("scope", ""))
+
+
+def _can_be_asked(realm: str) -> bool:
+    try:
+        with foreign("a realm"):
+            return place_of(realm)[0] in ("http", "https") and bool(urlsplit(realm).hostname)
+    except UnreadableError:
+        return False
 
 
 class BearerTokens:
@@ -111,16 +119,22 @@ class BearerTokens:
             answer = await self._fetch(url, headers, _PATIENCE, _LARGEST)
             if error := answer.error():
                 raise error
-            table = json.loads(answer.body)
-            token = table.get("token") or table.get("access_token")
-            seconds = table.get("expires_in") or _USUAL
-            if not isinstance(token, str) or not token.isascii() or not token.isprintable():
-                return None
-            lasts = min(float(seconds), _LONGEST) - _EARLY
-        except (UpstreamError, ValueError, TypeError, AttributeError) as error:
+            token, lasts = _token_in(answer.body)
+        except (UpstreamError, UnreadableError) as error:
             _log.info("no token from %s: %s", for_display(url.partition("?")[0]), error)
             return None
         return token, self._clock() + max(lasts, _EARLY)
+
+
+@foreign("a token")
+def _token_in(body: bytes) -> tuple[str, float]:
+    """Return the token, and the seconds that it is good for."""
+    table = read_json(body, "a token")
+    token = table.get("token") or table.get("access_token")
+    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+        raise ValueError("there is none that could be sent")
+    seconds = float(table.get("expires_in") or _USUAL)
+    return token, min(seconds, _LONGEST) - _EARLY
 
 
 def _key(url: str, credential: str) -> _Key:
