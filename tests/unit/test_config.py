@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
+from headrace import config
 from headrace.config import DEFAULT_PORT, Folders, Settings, environment
 from headrace.errors import ConfigurationError
 from headrace.models import OperatorClass
@@ -73,18 +75,51 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("port = 70000\n", "port is not a port"),
-        ('port = "x"\n', "port must be a int"),
-        ("downloads = -1\n", "downloads must not be negative"),
-        ("catalogue = 1\n", "catalogue must be a bool"),
-        ('documents = "mirror"\n', "documents is neither"),
+        ("port = 70000\n", "port must be a whole number from 0 to 65535 (a port)"),
+        ('port = "x"\n', "port must be a whole number"),
+        ("port = 1.0\n", "port must be a whole number"),
+        ("downloads = -1\n", "downloads must be a whole number from 1 to 1024"),
+        ("connections = 0\n", "connections must be a whole number from 1 to 1024"),
+        ("connections_per_mirror = true\n", "connections_per_mirror must be a whole number"),
+        ("store_limit = 99999999999999999999\n", "store_limit must be a whole number from 0"),
+        ("disk_reserve = 1.5\n", "disk_reserve must be a number from 0 to 1 (a share of the disk)"),
+        ("disk_reserve = nan\n", "disk_reserve must be a number from 0 to 1"),
+        (
+            "provisional_after = inf\n",
+            "provisional_after must be a number from 0 to 3600 (seconds)",
+        ),
+        ("provisional_after = 'x'\n", "provisional_after must be a number"),
+        ("catalogue = 1\n", "catalogue must be true or false"),
+        ('documents = "mirror"\n', "documents must be 'origin' or 'provisional'"),
+        ("documents = 1\n", "documents must be a string"),
+        ('variants = "cuda"\n', "variants must be 'auto', 'off', or a label"),
+        ("target = []\n", "target must be a string"),
         ('disabled_mirrors = "a"\n', "disabled_mirrors must be a list"),
+        ("enabled_mirrors = [1]\n", "enabled_mirrors must be a list"),
+        ("also = {}\n", "also must be a list"),
         ("unknown = 1\n", "unknown is not a setting"),
-        ("[[mirror]]\nid = 'x'\n", "mirror has a wrong or missing field"),
-        ("[[mirror]]\nid='x'\nurl='u'\ncarries='a'\n", "carries must be a list of strings"),
-        ("[[mirror]]\nid='x'\nurl='u'\ncarries=[1]\n", "carries must be a list of strings"),
+        ("mirror = 5\n", "mirror must be tables"),
+        ("mirror = ['x']\n", "mirror must be tables"),
+        ("[[mirror]]\nid = 'x'\n", "mirror x: url is missing"),
+        ("[[mirror]]\nurl = 'https://m'\n", "mirror of no id: id is missing"),
+        ("[[mirror]]\nid=''\nurl='https://m'\n", "mirror of no id: id must be a word"),
+        ("[[mirror]]\nid='x'\nurl='u'\n", "mirror x: url must be an http or https address"),
+        ("[[mirror]]\nid='x'\nurl='https://['\n", "mirror x: url must be an http"),
+        ("[[mirror]]\nid='x'\nurl='http://h:99999'\n", "mirror x: url must be an http"),
+        ("[[mirror]]\nid='x'\nurl='https://m'\ncarries='a'\n", "carries must be a list of strings"),
+        ("[[mirror]]\nid='x'\nurl='https://m'\ncarries=[1]\n", "carries must be a list of strings"),
+        ("[[mirror]]\nid='x'\nurl='https://m'\nconnections=inf\n", "connections must be a whole"),
+        ("[[mirror]]\nid='x'\nurl='https://m'\nconnections=0\n", "number from 1 to 64"),
+        ("[[mirror]]\nid='x'\nurl='https://m'\nrank='a'\n", "rank must be a whole number"),
+        ("[[mirror]]\nid='x'\nurl='https://m'\nlogin=1\n", "login must be true or false"),
+        ("[[mirror]]\nid='x'\nurl='https://m'\nlayout=[]\n", "layout must be a word"),
+        ("[[mirror]]\nid='x'\nurl='https://m'\noperator_class='king'\n", "one of official"),
         ('public_origins = "https://a.example"\n', "public_origins must be a list"),
-        ("[[mirror]]\nid='x'\nurl='u'\noperator_class='king'\n", "mirror has a wrong"),
+        ('origins = ["python"]\n', "origins must be texts as ECOSYSTEM/NAME=URL"),
+        ('origins = ["python=https://["]\n', "origins must be texts"),
+        ('origins = ["=https://a"]\n', "origins must be texts"),
+        ("a = " + "[" * 5000, "nested too deep"),
+        ("a" + ".a" * 5000 + " = 1", "more than 1000 dots"),
         ("port = \n", "cannot be read"),
     ],
 )
@@ -94,6 +129,28 @@ def test_a_mistake_is_named_with_its_key(tmp_path: Path, text: str, named: str) 
     assert named in caught.value.message
     assert "config.toml" in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("port", ["x", "-1", "65536", "1" * 5000, "\u0661", "\u00b2"])
+def test_a_port_that_is_none_names_its_variable(tmp_path: Path, port: str) -> None:
+    with pytest.raises(ConfigurationError, match="HEADRACE_PORT must be a whole number from 0"):
+        load(tmp_path, None, HEADRACE_PORT=port)
+
+
+def test_every_number_has_its_range() -> None:
+    defaults = {f.name: f.default for f in dataclasses.fields(Settings)}
+    numbers = {name for name, value in defaults.items() if type(value) in (int, float)}
+    assert numbers == config._RANGES.keys()
+    for name, (least, most, _) in config._RANGES.items():
+        assert least <= defaults[name] <= most
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "config" / "config.toml"
+    path.parent.mkdir()
+    path.write_bytes(b"port = \xff")
+    with pytest.raises(ConfigurationError, match=r"config\.toml cannot be read"):
+        load(tmp_path, None)
 
 
 def test_a_whole_number_will_do_for_seconds(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ EVERY = "*"
 #: Characters of a file, and lists and mappings in flow style: the library looks through those that
 #: are open again and again.
 _LONGEST = 1 << 20
-_MOST_FLOWS = 1000
+_MOST_FLOWS = 200
 #: How a file says "as there": what it stands for can be any number of times as large.
 _ALIAS = re.compile(r"(?:^|[\s\[{,:])\*[^\s,\]}\"']")
 _BEGIN = f"# {MARK}\n"
