@@ -366,6 +366,10 @@ def _public_origin(url: str, path: Path) -> str:
     return url.rstrip("/")
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
 #: The fields of a ``[[mirror]]`` table: whether a value is right, and what is.
 _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "id": (lambda v: _is_text(v) and bool(v), "a word"),
@@ -386,10 +390,6 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "login": (lambda v: isinstance(v, bool), "true or false"),
 }
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
 
 
 def _mirror(entry: Mapping[str, Any], path: Path) -> Mirror:

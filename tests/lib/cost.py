@@ -9,7 +9,7 @@ from collections.abc import Callable
 __all__ = ["ENOUGH", "cpu", "growth"]
 
 #: CPU seconds that can be measured well: sizes grow until a call takes that.
-ENOUGH = 0.0015
+ENOUGH = 0.001
 #: Four times the input costs four times as much where the cost is linear, sixteen times where it is
 #: quadratic.
 TIMES = 4
@@ -31,7 +31,6 @@ def growth(call: Callable[[int], Callable[[], object]], most: int) -> float:
     `call` makes the input of a size and gives the function of it. Sizes go up to `most`, and stop
     where a call takes a while, so that a bad one harms nobody.
     """
-    gc.collect()
     gc.disable()
     try:
         size = min(250, most // TIMES)

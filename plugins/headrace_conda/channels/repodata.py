@@ -19,7 +19,7 @@ from urllib.parse import urljoin
 
 import msgpack
 
-from headrace.interface import Digest, Entry
+from headrace.interface import Digest, Entry, foreign
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -51,6 +51,8 @@ _MOST = 4 << 30
 #: Bytes that are unpacked at a time, from this many packed ones.
 _PIECE = 1 << 20
 _PACKED = 128 << 10
+#: Bytes of the largest file that any record may speak of.
+_LARGEST = 1 << 50
 #: Characters of one value below a table; a record is far shorter, more is no repodata.
 _LONGEST = 4 << 20
 
@@ -88,10 +90,9 @@ def unpacked(parts: Iterable[bytes], kind: bytes) -> Iterator[bytes]:
             while data or not (stream.eof or stream.needs_input):
                 if stream.eof:  # several frames, one behind the other, are one stream
                     stream = _unpacker(kind)
-                try:
-                    yield stream.decompress(data, max_length=_PIECE)
-                except (zstd.ZstdError, OSError) as error:
-                    raise ValueError(f"damaged: {error}") from error
+                with foreign("what is packed"):
+                    piece = stream.decompress(data, max_length=_PIECE)
+                yield piece
                 data = stream.unused_data if stream.eof else b""
     if not stream.eof:
         raise ValueError("the end is missing")
@@ -127,7 +128,7 @@ def _entry(record: Mapping[str, Any]) -> Entry:
         known = Digest("sha256", digest.lower()) if isinstance(digest, str) else None
     except ValueError:
         known = None
-    return Entry(known, size if type(size) is int and size >= 0 else None)
+    return Entry(known, size if type(size) is int and 0 <= size <= _LARGEST else None)
 
 
 class _JsonReader:
@@ -308,6 +309,7 @@ class ShardIndex:
         return urljoin(index_url, f"{base}{digest.hex()}.msgpack.zst"), digest.hex()
 
 
+@foreign("an index of shards")
 def read_index(body: bytes) -> ShardIndex:
     """Read an index of shards; ValueError when it is none."""
     table = _packed(body)
@@ -325,6 +327,7 @@ def read_index(body: bytes) -> ShardIndex:
     )
 
 
+@foreign("a shard")
 def names_needed(body: bytes) -> list[str]:
     """Return the names that a shard's records depend on, each once; ValueError when it is none.
 
@@ -343,6 +346,7 @@ def names_needed(body: bytes) -> list[str]:
     return list(found)
 
 
+@foreign("a shard")
 def read_shard(body: bytes) -> dict[str, Entry]:
     """Read a shard: file names and what it says of them; ValueError when it is none."""
     table = _packed(body)
@@ -360,15 +364,12 @@ def read_shard(body: bytes) -> dict[str, Entry]:
 
 
 def _packed(body: bytes) -> dict[str, Any]:
-    try:
-        plain = bytearray()
-        for piece in unpacked([body], ZSTD):
-            plain += piece
-            if len(plain) > LARGEST:
-                raise ValueError("larger than any index")
-        table = msgpack.unpackb(plain, strict_map_key=False)
-    except (msgpack.exceptions.UnpackException, TypeError) as error:  # TypeError: a list as a key
-        raise ValueError(f"damaged: {error}") from error
+    plain = bytearray()
+    for piece in unpacked([body], ZSTD):
+        plain += piece
+        if len(plain) > LARGEST:
+            raise ValueError("larger than any index")
+    table = msgpack.unpackb(plain, strict_map_key=False)
     if not isinstance(table, dict):
         raise ValueError("not a table")  # noqa: TRY004 - a bad document
     return table

@@ -7,7 +7,6 @@ the user's configuration it is always asked, for nobody else reads that as it do
 from __future__ import annotations
 
 import functools
-import json
 import os
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headrace.interface import EnvVars, LocalError, Place
+from headrace.interface import EnvVars, LocalError, Place, read_json_or_none
 from headrace.interface.editing import presence
 
 __all__ = ["OLDEST", "VARIABLE", "Base", "ask_conda", "command", "configuration", "find"]
@@ -197,9 +196,9 @@ def _run(
             stdin=subprocess.DEVNULL,
             env=env,
         )
-        return json.loads(answer.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
+    return read_json_or_none(answer.stdout)
 
 
 def command(place: Place) -> list[str]:

@@ -5,13 +5,12 @@ Pure.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headrace.interface import Place, Reader
+from headrace.interface import Place, Reader, read_json_or_none
 from headrace_conda.channels.paths import authority, origin_url
 from headrace_conda.tools.mirror_table import Layer
 
@@ -85,8 +84,5 @@ def credential_for(url: str, place: Place, read: Reader, layers: Sequence[Layer]
 
 
 def _hosts(content: bytes | None) -> set[str]:
-    try:
-        table = json.loads(content or b"{}")
-    except ValueError:
-        return set()
+    table = read_json_or_none(content or b"{}")
     return set(table) if isinstance(table, dict) else set()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from headrace.interface import ConfigurationError
+from headrace.interface import ConfigurationError, foreign
 from headrace_docker.config_files import json_text
 
 __all__ = ["KEY", "add", "emptied", "load", "mirrors", "remove"]
@@ -25,10 +25,8 @@ def load(content: bytes | None, path: Path) -> dict[str, Any]:
     """Read the file; ConfigurationError where dockerd could not. Empty is an empty object."""
     if content is None or not content.strip():
         return {}
-    try:
+    with foreign("JSON", lambda why: _broken(path, why)):
         document = json.loads(content.decode("utf-8"), object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
-        raise _broken(path, str(error)) from error
     if not isinstance(document, dict):
         raise _broken(path, "it is no JSON object")
     return document

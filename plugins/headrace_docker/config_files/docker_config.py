@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from headrace.interface import ConfigurationError
+from headrace.interface import ConfigurationError, UnreadableError, foreign
 from headrace_docker.config_files import json_text
 
 __all__ = ["OURS", "RECORD", "STORE", "find", "helper_of", "host_of", "lead", "logins", "parse"]
@@ -29,10 +29,9 @@ TOKEN = "<token>"  # noqa: S105 - a word of the protocol
 
 def parse(content: bytes | None, path: Path) -> dict[str, Any]:
     """Read the file; ConfigurationError where docker could not."""
-    try:
-        table = json.loads(content or b"{}")
-    except (ValueError, RecursionError) as error:
-        raise _broken(path, str(error)) from error
+    with foreign("JSON", lambda why: _broken(path, why)):
+        # docker takes an empty file for one without settings.
+        table = json.loads(content) if content and content.strip() else {}
     if not isinstance(table, dict):
         raise _broken(path, "it is no JSON object")
     return table
@@ -59,8 +58,9 @@ def _login(entry: Mapping[str, Any]) -> tuple[str, str] | None:
     if token := entry.get("identitytoken"):
         return TOKEN, str(token)
     try:
-        pair = base64.b64decode(str(entry.get("auth") or ""), validate=True).decode("utf-8")
-    except ValueError:  # UnicodeDecodeError too
+        with foreign("a login"):
+            pair = base64.b64decode(str(entry.get("auth") or ""), validate=True).decode("utf-8")
+    except UnreadableError:
         return None
     user, colon, secret = pair.partition(":")
     return (user, secret.rstrip("\0")) if colon and user else None
@@ -83,9 +83,10 @@ def host_of(key: str) -> str:
 def lead(content: bytes, helper: str, path: Path) -> bytes:
     """Name the helper for all registries that have none of their own."""
     before = parse(content, path)
-    text = content.decode("utf-8")
     change = json_text.replaced if STORE in before else json_text.added
-    after = change(text, STORE, helper).encode()
+    with foreign("JSON", lambda why: _broken(path, why)):
+        text = content.decode("utf-8")
+        after = change(text if text.strip() else "{}\n", STORE, helper).encode()
     if parse(after, path) != {**before, STORE: helper}:
         raise _broken(path, "the edit would change more than one key")
     return after

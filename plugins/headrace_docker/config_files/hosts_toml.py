@@ -7,13 +7,12 @@ capability "referrers", for which containerd before 2.2 drops the whole file.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from headrace.interface import FileEdit, Override, Reader
+from headrace.interface import ConfigurationError, FileEdit, Override, Reader, read_toml
 from headrace.interface.editing.toml_text import MARK
 from headrace_docker.registry_api.registries import Registry
 
@@ -57,8 +56,8 @@ def describe(
 def leads_to(content: bytes | None, url: str) -> bool:
     """Whether the gateway is the first host of a file."""
     try:
-        hosts = tomllib.loads((content or b"").decode("utf-8")).get("host", {})
-    except ValueError:
+        hosts = read_toml(content or b"", NAME).get("host", {})
+    except ConfigurationError:
         return False
     return isinstance(hosts, dict) and next(iter(hosts), None) == url
 
@@ -67,7 +66,8 @@ def take_out(content: bytes) -> bytes | None:
     """Take our lines out of a file; None: they are not there as we wrote them."""
     if _is_ours(content):
         return b""
-    text = content.decode("utf-8").replace("\r\n", "\n")
+    # What is none stays what it is.
+    text = content.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
     start = text.find(f'{_HEAD}[host."http://127.0.0.1:')
     if start < 0:
         return None
@@ -77,7 +77,8 @@ def take_out(content: bytes) -> bytes | None:
             return None
         end += len(line)
     rest = text[:start] + text[end:]
-    return (rest.replace("\n", "\r\n") if b"\r\n" in content else rest).encode()
+    rest = rest.replace("\n", "\r\n") if b"\r\n" in content else rest
+    return rest.encode("utf-8", "surrogateescape")
 
 
 def _is_ours(content: bytes) -> bool:
@@ -122,10 +123,10 @@ def _quoted(path: Path) -> str:
 def _merged(content: bytes, registry: Registry, url: str) -> bytes | str:
     """Put our host before the user's; a reason instead where that would change more."""
     try:
-        text = content.decode("utf-8")
-        before = tomllib.loads(text)
-    except ValueError:
+        before = read_toml(content, NAME)
+    except ConfigurationError:
         return "cannot be read as TOML: the engine skips it and asks the registry itself"
+    text = content.decode("utf-8")
     server, hosts = before.get("server"), before.get("host", {})
     if server is not None and not _same_server(server, registry):
         return "names another server for this registry, which stays in charge of it"
@@ -142,8 +143,8 @@ def _merged(content: bytes, registry: Registry, url: str) -> bytes | str:
     theirs = {name: host for name, host in hosts.items() if name != url}
     wanted = {url: {"capabilities": ["pull", "resolve"]}, **theirs}
     try:
-        result = tomllib.loads(after)
-    except ValueError:
+        result = read_toml(after.encode(), NAME)
+    except ConfigurationError:
         return "has hosts in a form that ours cannot be put before"
     if list(result.get("host", {}).items()) != list(wanted.items()) or _other(result) != _other(
         before
@@ -158,6 +159,9 @@ def _other(document: dict[str, Any]) -> dict[str, Any]:
 
 def _same_server(server: object, registry: Registry) -> bool:
     text = str(server)
-    host = urlsplit(text if "://" in text else f"https://{text}").netloc
+    try:
+        host = urlsplit(text if "://" in text else f"https://{text}").netloc
+    except ValueError:
+        return False
     names: Sequence[str] = (registry.name, urlsplit(registry.url).netloc)
     return host in (*names, *(("index.docker.io",) if registry.name == "docker.io" else ()))

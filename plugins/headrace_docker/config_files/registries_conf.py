@@ -8,14 +8,13 @@ broken drop-in breaks every pull, so the text is parsed again before it is given
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from headrace.interface import ConfigurationError
+from headrace.interface import ConfigurationError, foreign, read_toml
 from headrace.interface.editing.toml_text import MARK
 
 __all__ = [
@@ -56,14 +55,8 @@ def tables(files: Iterable[tuple[Path, bytes]]) -> dict[str, Table]:
     """
     found: dict[str, Table] = {}
     for path, content in files:
-        try:
-            document = tomllib.loads(content.decode("utf-8"))
-        except ValueError as error:
-            raise ConfigurationError(
-                "bad-toml",
-                f"{path} cannot be read: {error}",
-                hint="no image can be pulled until it is mended; nothing was changed",
-            ) from error
+        hint = "no image can be pulled until it is mended; nothing was changed"
+        document = read_toml(content, path, hint=hint)
         registries = document.get("registry")
         for value in registries if isinstance(registries, list) else ():
             if isinstance(value, dict):
@@ -98,28 +91,32 @@ def render(names: Sequence[str], url: str, theirs: Mapping[str, Table], path: Pa
     import tomlkit  # noqa: PLC0415 - `headrace status` only reads
 
     authority = urlsplit(url).netloc
-    wanted = [_table(name, f"{authority}/{name}", theirs.get(name)) for name in names]
-    text = _HEAD + "".join(f"\n{_text(tomlkit.dumps, each)}" for each in wanted)
-    if tomllib.loads(text) != {"registry": wanted}:
-        raise ConfigurationError(
-            "bad-toml",
-            f"{path} cannot be written safely: a table of yours does not come out as it was",
-            hint="nothing was changed",
-        )
+    with foreign("a table", lambda why: _unsafe(path, why)):
+        wanted = [_table(name, f"{authority}/{name}", theirs.get(name)) for name in names]
+        text = _HEAD + "".join(f"\n{_text(tomlkit.dumps, each)}" for each in wanted)
+    if read_toml(text.encode(), path) != {"registry": wanted}:
+        raise _unsafe(path, "a table of yours does not come out as it was")
     return text.encode()
+
+
+def _unsafe(path: Path, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        "bad-toml", f"{path} cannot be written safely: {why}", hint="nothing was changed"
+    )
 
 
 def whole(main: Sequence[tuple[Path, bytes]], names: Sequence[str], url: str, path: Path) -> bytes:
     """Return a main file that says what the user's does, and names the gateway."""
     import tomlkit  # noqa: PLC0415 - as above
 
-    document = tomllib.loads(main[0][1].decode("utf-8")) if main else {}
+    document = read_toml(main[0][1], path) if main else {}
     document.pop("registry", None)
     theirs = tables(main)
     rest = [dict(table.value) for prefix, table in theirs.items() if prefix not in names]
-    text = tomlkit.dumps(document) + "\n" + render(names, url, theirs, path).decode()
-    text += "".join(f"\n{_text(tomlkit.dumps, each)}" for each in rest)
-    tomllib.loads(text)
+    with foreign("a table", lambda why: _unsafe(path, why)):
+        text = tomlkit.dumps(document) + "\n" + render(names, url, theirs, path).decode()
+        text += "".join(f"\n{_text(tomlkit.dumps, each)}" for each in rest)
+    read_toml(text.encode(), path)
     return text.encode()
 
 

@@ -7,7 +7,6 @@ it is given a few seconds.
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import subprocess
@@ -15,7 +14,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from headrace.interface import ConfigurationError, Credential, EnvVars, Mirror, environment
+from headrace.interface import (
+    ConfigurationError,
+    Credential,
+    EnvVars,
+    Mirror,
+    environment,
+    foreign,
+    read_json,
+)
 from headrace_docker.config_files import docker_config
 from headrace_docker.config_files.docker_config import OURS, RECORD, TOKEN
 
@@ -93,9 +100,10 @@ def _ask(helper: str, key: str, env: Mapping[str, str], patience: float) -> tupl
             timeout=patience,
             check=True,
         ).stdout
-        table = json.loads(told)
-        pair = str(table["Username"]), str(table["Secret"])
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
+        with foreign("a helper's answer"):
+            table = read_json(told)
+            pair = str(table["Username"]), str(table["Secret"])
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
         _log.info("docker-credential-%s has no login at %s: %s", helper, key, type(error).__name__)
         return None
     return pair if all(pair) else None

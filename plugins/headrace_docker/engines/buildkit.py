@@ -9,14 +9,21 @@ dockerd itself (driver "docker") read dockerd's files. BuildKit names the regist
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from headrace.interface import ConfigurationError, FileEdit, Override, Place, Reader, Scope
+from headrace.interface import (
+    ConfigurationError,
+    FileEdit,
+    Override,
+    Place,
+    Reader,
+    Scope,
+    read_json_or_none,
+    read_toml,
+)
 from headrace.interface.editing.toml_text import MARK
 from headrace_docker.engines.base import EngineActivation
 
@@ -59,8 +66,8 @@ class BuildkitActivation(EngineActivation):
             return set()
         for path in paths:
             try:
-                document = json.loads(read(path) or b"")
-            except (ValueError, ConfigurationError):
+                document = read_json_or_none(read(path) or b"")
+            except ConfigurationError:
                 continue
             if isinstance(document, dict):
                 found.add(str(document.get("Driver")))
@@ -103,7 +110,7 @@ class BuildkitActivation(EngineActivation):
         authority = urlsplit(url).netloc
         content = read(self.file(place)) or b""
         return any(
-            next(iter(table.get("mirrors", ())), "") == authority
+            next(iter(_listed(table.get("mirrors"))), "") == authority
             for table in _registries(content, self.file(place)).values()
             if isinstance(table, dict)
         )
@@ -140,13 +147,12 @@ class BuildkitActivation(EngineActivation):
         return (rest + text[end + len(_END) :]).encode("utf-8", "surrogateescape")
 
 
+def _listed(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
+
+
 def _registries(content: bytes, path: Path) -> dict[str, Any]:
-    try:
-        found = tomllib.loads(content.decode("utf-8")).get("registry", {})
-    except ValueError as error:
-        raise ConfigurationError(
-            "bad-toml", f"{path} cannot be read: {error}", hint="mend it; it was not changed"
-        ) from error
+    found = read_toml(content, path, hint="mend it; it was not changed").get("registry", {})
     return found if isinstance(found, dict) else {}
 
 
@@ -166,10 +172,10 @@ def _merged(content: bytes, names: Sequence[str], authority: str, path: Path) ->
     text = content.decode("utf-8")
     gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
     after = text + gap + "".join(lines)
-    wanted = tomllib.loads(text) | {"registry": {**theirs, **mine, authority: {"http": True}}}
+    wanted = read_toml(content, path) | {"registry": {**theirs, **mine, authority: {"http": True}}}
     try:
-        same = tomllib.loads(after) == wanted
-    except ValueError:
+        same = read_toml(after.encode(), path) == wanted
+    except ConfigurationError:
         same = False
     if not same:
         raise ConfigurationError(

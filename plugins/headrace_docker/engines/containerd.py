@@ -8,12 +8,19 @@ starts: to set it is left to the user, because it needs a restart. nerdctl reads
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from headrace.interface import ConfigurationError, FileEdit, Override, Place, Reader, Scope
+from headrace.interface import (
+    ConfigurationError,
+    FileEdit,
+    Override,
+    Place,
+    Reader,
+    Scope,
+    read_toml,
+)
 from headrace_docker.config_files import hosts_toml
 from headrace_docker.engines.base import EngineActivation
 from headrace_docker.registry_api.registries import HUB, known, known_registries
@@ -120,17 +127,13 @@ class ContainerdActivation(EngineActivation):
     def _document(self, place: Place, read: Reader) -> dict[str, Any]:
         path = self.config(place)
         try:
-            return tomllib.loads((read(path) or b"").decode("utf-8"))
+            content = read(path) or b""
         except ConfigurationError:
             if place.scope is Scope.USER:  # not for this user's eyes
                 return {}
             raise
-        except ValueError as error:
-            raise ConfigurationError(
-                "bad-toml",
-                f"{path} cannot be read: {error}",
-                hint="containerd does not start with it either; mend it, then `headrace on` again",
-            ) from error
+        hint = "containerd does not start with it either; mend it, then `headrace on` again"
+        return read_toml(content, path, hint=hint)
 
     def _without_cri(self, place: Place, read: Reader) -> bool:
         """Whether Kubernetes' part is switched off, as where containerd came with docker."""

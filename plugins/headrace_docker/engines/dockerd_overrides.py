@@ -6,7 +6,15 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from headrace.interface import ConfigurationError, Override, Place, Reader, Scope, for_display
+from headrace.interface import (
+    ConfigurationError,
+    Override,
+    Place,
+    Reader,
+    Scope,
+    for_display,
+    read_json_or_none,
+)
 from headrace_docker.config_files import daemon_json
 from headrace_docker.engines import dockerd_paths
 from headrace_docker.engines.dockerd_paths import Dockerd
@@ -141,8 +149,8 @@ def _settings(place: Place, read: Reader) -> Mapping[str, Any]:
     folder = place.environment.get("DOCKER_CONFIG")
     path = (place.home / ".docker" if not folder else place.home / folder) / "config.json"
     try:
-        document = json.loads(read(path) or b"{}")
-    except (ValueError, ConfigurationError):
+        document = read_json_or_none(read(path) or b"{}")
+    except ConfigurationError:
         return {}
     return document if isinstance(document, dict) else {}
 

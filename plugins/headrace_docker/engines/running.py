@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import http.client
-import json
 import os
 import re
 import shutil
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headrace.interface import Place
+from headrace.interface import Place, read_json_or_none
 
 __all__ = ["Daemon", "Machine", "ask", "daemons", "program", "version"]
 
@@ -122,7 +121,7 @@ def ask(path: str, question: str) -> Mapping[str, Any] | None:
         connection.sock.connect(path)
         connection.request("GET", question)
         response = connection.getresponse()
-        document = json.loads(response.read(4 << 20))
+        document = read_json_or_none(response.read(4 << 20))
         return document if response.status == 200 and isinstance(document, dict) else None
     except (OSError, ValueError, http.client.HTTPException):
         return None

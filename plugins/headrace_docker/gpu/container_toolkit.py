@@ -6,7 +6,6 @@ or by the files of the Container Device Interface (CDI), which podman and newer 
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -14,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from headrace.interface import Finding, Host, Place
+from headrace.interface import Finding, Host, Place, read_json_or_none
 
 __all__ = ["check"]
 
@@ -73,10 +72,7 @@ def _docker(docker: str, place: Place, files: Sequence[Path]) -> Finding:
 
 
 def _info(docker: str, place: Place) -> dict[str, Any] | None:
-    try:
-        told = json.loads(_said([docker, "info", "--format", "{{json .}}"], place))
-    except ValueError:
-        return None
+    told = read_json_or_none(_said([docker, "info", "--format", "{{json .}}"], place))
     # Without an engine the client tells of itself alone, and of the error.
     return told if isinstance(told, dict) and told.get("ServerVersion") else None
 

@@ -5,12 +5,20 @@ The gateway is asked, so what is read is what an engine would get, and it is kep
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
 
-from headrace.interface import AskGateway, Explanation, Host, load_cuda_tables
+from headrace.interface import (
+    AskGateway,
+    Explanation,
+    Host,
+    UnreadableError,
+    foreign,
+    load_cuda_tables,
+    read_json,
+    read_json_or_none,
+)
 from headrace_docker.gpu import preflight
 from headrace_docker.gpu.preflight import Facts, Reference
 from headrace_docker.registry_api.manifests import ACCEPT
@@ -61,17 +69,21 @@ def _facts(wanted: Reference, host: Host, ask: AskGateway) -> Facts | str:
             "gateway does not answer (`headrace doctor`); an engine with your login may know it"
         )
     try:
-        manifest: dict[str, Any] = json.loads(body)
-        chosen, platforms = preflight.pick(manifest, host.machine)
-        if platforms:
-            if chosen is None:
-                return f"will not run here: it is for {', '.join(platforms)}"
-            body = ask(_path(wanted, "manifests", chosen), ACCEPT)
-            manifest = json.loads(body or b"")
-        config = ask(_path(wanted, "blobs", str(manifest["config"]["digest"])), "*/*")
-        return preflight.read_facts(manifest, config or b"", wanted.tag, platforms)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return _read(wanted, body, host, ask)
+    except UnreadableError:
         return f"{wanted.name} is no image that can be read here (an old manifest, or an artifact)"
+
+
+@foreign("an image")
+def _read(wanted: Reference, body: bytes, host: Host, ask: AskGateway) -> Facts | str:
+    manifest: dict[str, Any] = read_json(body)
+    chosen, platforms = preflight.pick(manifest, host.machine)
+    if platforms:
+        if chosen is None:
+            return f"will not run here: it is for {', '.join(platforms)}"
+        manifest = read_json(ask(_path(wanted, "manifests", chosen), ACCEPT) or b"")
+    config = ask(_path(wanted, "blobs", str(manifest["config"]["digest"])), "*/*")
+    return preflight.read_facts(manifest, config or b"", wanted.tag, platforms)
 
 
 def _path(wanted: Reference, kind: str, what: str) -> str:
@@ -84,17 +96,17 @@ def _others(wanted: Reference, facts: Facts, host: Host, ask: AskGateway) -> Seq
     if facts.need is None or mine is None or host.cuda is None:
         return []
     body = ask(_path(wanted, "tags", "list"), "application/json")
-    try:
-        tags = json.loads(body or b"")["tags"]
-    except (ValueError, KeyError, TypeError):
-        return []
+    table = read_json_or_none(body or b"")
+    tags = table.get("tags") if isinstance(table, dict) else None
     before, after = wanted.tag[: mine.start()], re.sub(r"cudnn\d+", "", wanted.tag[mine.end() :])
     found = []
     for tag in tags if isinstance(tags, list) else []:
-        match = _TAG_CUDA.search(str(tag))
+        if not isinstance(tag, str):
+            continue
+        match = _TAG_CUDA.search(tag)
         same = match and tag[: match.start()] == before
         if match and same and re.sub(r"cudnn\d+", "", tag[match.end() :]) == after:
             cuda = (int(match[2]), int(match[3] or 0))
             if cuda[0] <= host.cuda[0]:
-                found.append((cuda, str(tag)))
+                found.append((cuda, tag))
     return [tag for _, tag in sorted(found, reverse=True)[:_FEW]]

@@ -4,13 +4,12 @@ configuration alone. Pure.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.interface import CudaTables, Host
+from headrace.interface import CudaTables, Host, foreign, read_json
 from headrace_docker.gpu.requirements import Need, failing, need_of
 
 __all__ = ["Facts", "Reference", "pick", "read_facts", "reference", "verdict"]
@@ -78,11 +77,12 @@ def pick(manifest: Mapping[str, Any], machine: str) -> tuple[str | None, tuple[s
     return found, tuple(dict.fromkeys(platforms))
 
 
+@foreign("a configuration of an image")
 def read_facts(
     manifest: Mapping[str, Any], config: bytes, tag: str, platforms: Sequence[str]
 ) -> Facts:
     """Read both; ValueError when they are not what they should be."""
-    table = json.loads(config)
+    table = read_json(config)
     layers = manifest.get("layers")
     if not isinstance(table, dict) or not isinstance(layers, list):
         raise ValueError("no image's manifest and configuration")  # noqa: TRY004 - as promised

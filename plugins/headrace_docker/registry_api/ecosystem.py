@@ -128,7 +128,7 @@ class DockerEcosystem:
         length = seen.headers.get("content-length", "")
         digest = thing.digest or seen.headers.get(_DIGEST, "")
         kind = seen.headers.get("content-type", "application/octet-stream")
-        size = int(length) if length.isdecimal() else None
+        size = int(length) if length.isdecimal() and len(length) < 16 else None
         told = Descriptor(digest, size, kind, thing.kind == "manifests")
         try:
             return _artifact(thing, origin, told, accept, stale=seen.stale)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from headrace.interface import read_json
 
 __all__ = ["ACCEPT", "Descriptor", "descriptors"]
 
@@ -32,10 +33,7 @@ class Descriptor:
 
 def descriptors(body: bytes) -> Iterator[Descriptor]:
     """List what a manifest or an index names; ValueError when it is none."""
-    try:
-        table = json.loads(body)
-    except RecursionError as error:
-        raise ValueError("JSON nested too deep for a manifest") from error
+    table = read_json(body, "a manifest")
     if not isinstance(table, dict) or table.get("schemaVersion") != 2:
         raise ValueError("no manifest of schema 2")
     found = [(table.get("config"), False)]

@@ -17,7 +17,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from headrace.interface import Credential, EnvVars, Mirror, Origin, environment
+from headrace.interface import (
+    Credential,
+    EnvVars,
+    Mirror,
+    Origin,
+    UnreadableError,
+    environment,
+    foreign,
+    read_json,
+    read_json_or_none,
+)
 from headrace_pip.credentials import keyring_child, recorded
 
 __all__ = ["PATIENCE", "credential", "login"]
@@ -61,8 +71,10 @@ def _from_netrc(url: str, user: str | None, env: Mapping[str, str]) -> tuple[str
     paths = [Path(named)] if named else [home / ".netrc", home / "_netrc"]
     for path in paths:
         try:
-            entry = netrc.netrc(path).authenticators(host) if host and path.exists() else None
-        except (netrc.NetrcParseError, OSError, UnicodeDecodeError):
+            with foreign("a netrc file"):
+                there = bool(host) and path.exists()
+                entry = netrc.netrc(path).authenticators(host or "") if there else None
+        except UnreadableError:
             continue  # as pip does
         if entry and entry[2] and user in (None, entry[0]):
             return entry[0] or "", entry[2]
@@ -99,10 +111,8 @@ def _ask_own(services: Sequence[str], user: str | None, patience: float) -> tupl
     # -P: the folder that the user happens to stand in must not supply modules.
     words = (sys.executable, "-P", "-m", keyring_child.__name__)
     done = _run(words, patience, json.dumps({"services": services, "user": user}))
-    try:
-        told = json.loads(done.stdout) if done and not done.returncode else None
-    except ValueError:
-        return None  # it was ended in the middle
+    # None also where it was ended in the middle.
+    told = read_json_or_none(done.stdout) if done and not done.returncode else None
     return _read(told, user)
 
 
@@ -145,8 +155,8 @@ def _run(
 
 def _understand(output: str, user: str | None) -> tuple[str, str] | None:
     try:
-        told = json.loads(output)
-    except ValueError:
+        told = read_json(output)
+    except UnreadableError:
         return _plain(output, user)
     return _read(told, user)
 

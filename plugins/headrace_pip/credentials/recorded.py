@@ -5,13 +5,12 @@ Only files are read, and only ours; one that is missing or unreadable is as good
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from headrace.interface import Folders, environment
+from headrace.interface import Folders, environment, read_json_or_none
 
 __all__ = ["lookup", "of_origin"]
 
@@ -42,8 +41,8 @@ def _folders() -> Iterator[Path]:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+        return read_json_or_none(path.read_bytes())
+    except OSError:
         return None
 
 
@@ -58,11 +57,16 @@ def _origins(folder: Path) -> Iterator[tuple[str, str, str]]:
     for entry in entries if isinstance(entries, list) else ():
         credential = entry.get("credential") if isinstance(entry, Mapping) else None
         if isinstance(credential, Mapping):
-            yield str(entry["url"]), str(credential["username"]), str(credential["secret"])
+            told = (entry.get("url"), credential.get("username"), credential.get("secret"))
+            if all(isinstance(text, str) for text in told):
+                yield str(told[0]), str(told[1]), str(told[2])
 
 
 def _is_for(service: str, url: str) -> bool:
     """Whether the service is below the URL, or is the URL's ``host[:port]`` alone."""
     if "://" not in service:
-        return service == urlsplit(url).netloc
+        try:
+            return service == urlsplit(url).netloc
+        except ValueError:
+            return False
     return service.rstrip("/") == url or service.startswith(f"{url}/")

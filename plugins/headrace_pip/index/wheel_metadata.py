@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
+
+from headrace.interface import UnreadableError, foreign
 
 __all__ = ["LARGEST_WHEEL", "metadata_of_wheel"]
 
@@ -18,14 +19,17 @@ def metadata_of_wheel(content: bytes) -> str | None:
     if len(content) > LARGEST_WHEEL:
         return None
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as wheel:
-            for entry in wheel.infolist():
-                folder, slash, name = entry.filename.partition("/")
-                if slash and name == "METADATA" and folder.endswith(".dist-info"):
-                    with wheel.open(entry) as stream:
-                        return stream.read(_LARGEST_METADATA).decode("utf-8", "replace")
-    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, NotImplementedError):
+        return _metadata(content)
+    except UnreadableError:
         return None
-    except RuntimeError:  # encrypted
-        return None
+
+
+@foreign("a wheel")
+def _metadata(content: bytes) -> str | None:
+    with zipfile.ZipFile(io.BytesIO(content)) as wheel:
+        for entry in wheel.infolist():
+            folder, slash, name = entry.filename.partition("/")
+            if slash and name == "METADATA" and folder.endswith(".dist-info"):
+                with wheel.open(entry) as stream:
+                    return stream.read(_LARGEST_METADATA).decode("utf-8", "replace")
     return None

@@ -17,6 +17,7 @@ from headrace_pip.simple_api.model import (
     FileLink,
     ProjectPage,
     absolute,
+    address_or_none,
     check_version,
     filename_of,
     split_fragment,
@@ -90,7 +91,7 @@ def parse(body: bytes, content_type: str, url: str, project: str) -> ProjectPage
     """Read a page; ValueError when it is a page for people (a login form, a portal)."""
     text = body.decode(_charset(content_type), "replace")
     reader = _Page(text)
-    base = absolute(url, reader.base) if reader.base else url
+    base = (address_or_none(url, reader.base) if reader.base else None) or url
     links = [_file(anchor, base) for anchor in reader.anchors]
     files = tuple(file for file in links if file is not None)
     empty = not reader.anchors and _VERSION not in reader.meta and "links for" not in text.lower()
@@ -147,7 +148,7 @@ def _file(anchor: Mapping[str, str], base: str) -> FileLink | None:
         ),
         upload_time=anchor.get("data-upload-time"),
         gpg_sig=None if signed is None else signed == "true",
-        provenance=absolute(base, proof) if proof else None,
+        provenance=address_or_none(base, proof) if proof else None,
     )
 
 

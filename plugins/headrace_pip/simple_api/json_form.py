@@ -6,15 +6,18 @@ reaches the client as the origin wrote it.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from headrace.interface import foreign, read_json
 from headrace_pip.simple_api.model import (
     FileLink,
     Link,
     ProjectPage,
     absolute,
+    address_or_none,
     check_version,
     split_fragment,
 )
@@ -38,15 +41,15 @@ _FILE_KEYS = frozenset(
     }
 )
 _PAGE_KEYS = frozenset({"meta", "name", "files", "versions", "project-status"})
+#: Digits of a number that counts something.
+_DIGITS = 15
 _META_KEYS = frozenset({"api-version", "_last-serial"})
 
 
+@foreign("a page in JSON")
 def load(body: bytes) -> dict[str, Any]:
     """Read the page; ValueError when it is not one of version 1."""
-    try:
-        raw = json.loads(body)
-    except RecursionError as error:
-        raise ValueError("JSON nested too deep for a project's page") from error
+    raw = read_json(body)
     if not isinstance(raw, dict) or not isinstance(raw.get("files"), list):
         raise ValueError("JSON, but not a project's page")  # noqa: TRY004 - the hooks' promise
     meta = raw.get("meta")
@@ -54,6 +57,7 @@ def load(body: bytes) -> dict[str, Any]:
     return raw
 
 
+@foreign("a page in JSON")
 def parse(raw: Mapping[str, Any], url: str, project: str) -> ProjectPage:
     """Make a page of what `load` gave; entries without a name or a URL are left out."""
     meta = raw.get("meta")
@@ -65,9 +69,7 @@ def parse(raw: Mapping[str, Any], url: str, project: str) -> ProjectPage:
     name = raw.get("name")
     return ProjectPage(
         name=name if isinstance(name, str) and name else project,
-        files=tuple(
-            _file(entry, url) for entry in raw["files"] if isinstance(entry, dict) and _named(entry)
-        ),
+        files=tuple(_file(entry, url, target) for entry, target in _named(raw, url)),
         api_version=check_version(meta.get("api-version")),
         versions=tuple(map(str, versions)) if isinstance(versions, list) else None,
         last_serial=_integer(meta.get("_last-serial")),
@@ -77,13 +79,19 @@ def parse(raw: Mapping[str, Any], url: str, project: str) -> ProjectPage:
     )
 
 
-def _named(entry: Mapping[str, Any]) -> bool:
-    url, name = entry.get("url"), entry.get("filename")
-    return isinstance(url, str) and isinstance(name, str) and bool(url) and bool(name)
+def _named(raw: Mapping[str, Any], base: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Give the entries that name a file and where it is, with that as an absolute URL."""
+    for entry in raw["files"]:
+        if not isinstance(entry, dict):
+            continue
+        url, name = entry.get("url"), entry.get("filename")
+        if isinstance(url, str) and isinstance(name, str) and url and name:
+            with contextlib.suppress(ValueError):  # no URL at all: no file that anybody could have
+                yield entry, absolute(base, url)
 
 
-def _file(entry: Mapping[str, Any], base: str) -> FileLink:
-    url, fragment = split_fragment(absolute(base, entry["url"]))
+def _file(entry: Mapping[str, Any], base: str, target: str) -> FileLink:
+    url, fragment = split_fragment(target)
     get = entry.get
     time, needs, proof, signed = (
         get("upload-time"),
@@ -102,7 +110,7 @@ def _file(entry: Mapping[str, Any], base: str) -> FileLink:
         size=_integer(get("size")),
         upload_time=time if isinstance(time, str) else None,
         gpg_sig=signed if isinstance(signed, bool) else None,
-        provenance=absolute(base, proof) if isinstance(proof, str) and proof else None,
+        provenance=address_or_none(base, proof) if isinstance(proof, str) and proof else None,
         extra={key: entry[key] for key in entry.keys() - _FILE_KEYS},
     )
 
@@ -122,11 +130,12 @@ def _strings(value: object) -> Mapping[str, str]:
 
 
 def _integer(value: object) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and len(value) <= _DIGITS and value.isascii() and value.isdigit():
         return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if type(value) is int and abs(value) < 10**_DIGITS else None
 
 
+@foreign("a page in JSON")
 def rewrite(raw: Mapping[str, Any], url: str, link: Link, *, provisional: bool = False) -> bytes:
     """Point the links at the gateway, and nothing else.
 
@@ -135,10 +144,8 @@ def rewrite(raw: Mapping[str, Any], url: str, link: Link, *, provisional: bool =
     ``.metadata``, which a mirror cannot give for the origin.
     """
     files = []
-    for entry in raw["files"]:
-        if not isinstance(entry, dict) or not _named(entry):
-            continue
-        target, fragment = split_fragment(absolute(url, entry["url"]))
+    for entry, where in _named(raw, url):
+        target, fragment = split_fragment(where)
         path = link(target, entry["filename"])
         if path is None and provisional:
             continue
@@ -149,7 +156,7 @@ def rewrite(raw: Mapping[str, Any], url: str, link: Link, *, provisional: bool =
             for key in (*_METADATA_KEYS, "provenance", "gpg-sig"):
                 mine.pop(key, None)
         elif isinstance(mine.get("provenance"), str):
-            mine["provenance"] = absolute(url, mine["provenance"])
+            mine["provenance"] = address_or_none(url, mine["provenance"])
         files.append(mine)
     return json.dumps({**raw, "files": files}, separators=(",", ":")).encode()
 

@@ -20,6 +20,7 @@ __all__ = [
     "Link",
     "ProjectPage",
     "absolute",
+    "address_or_none",
     "best_digest",
     "check_version",
     "filename_of",
@@ -35,6 +36,8 @@ Link = Callable[[str, str], str | None]
 #: The order in which digests are trusted and written where only one has room.
 _STRENGTH = ("sha256", "sha512", "sha384")
 _UNSAFE = re.compile(r"[^!#-;=?-\[\]_a-z~]")
+#: The usual form, which need not be taken apart.
+_PLAIN_HOST = re.compile(r"https?://[A-Za-z0-9.-]++(?:/|$)")
 _FRAGMENT_HASH = re.compile(r"(?:^|&)(md5|sha1|sha224|sha256|sha384|sha512)=([0-9a-fA-F]+)(?=&|$)")
 
 
@@ -90,12 +93,27 @@ def check_version(version: object) -> str:
 
 
 def absolute(base: str, url: str) -> str:
-    """Resolve a link against its page and quote what a URL may not hold."""
+    """Resolve a link against its page and quote what a URL may not hold; ValueError where it leads
+    to no host that can be asked.
+    """
     if not url.startswith(("https://", "http://")):
         url = urljoin(base, url.strip())
     if _UNSAFE.search(url):
         url = quote(url, safe="%/:=&?~#+!$,;'@()*[]")
+    if not _PLAIN_HOST.match(url):
+        # Brackets that hold no address, a port that is none: whoever asks for it would stumble.
+        parts = urlsplit(url)
+        if parts.port == 0 or (parts.scheme in ("http", "https") and not parts.hostname):
+            raise ValueError("no host that could be asked")
     return url
+
+
+def address_or_none(base: str, url: str) -> str | None:
+    """Resolve a link as `absolute` does; None where it is none."""
+    try:
+        return absolute(base, url)
+    except ValueError:
+        return None
 
 
 def split_fragment(url: str) -> tuple[str, dict[str, str]]:

@@ -25,13 +25,22 @@ from headrace.interface import (
     Place,
     Reader,
     for_display,
+    foreign,
     split_credential,
 )
 from headrace_pip.index import layouts
 from headrace_pip.pytorch import index
 from headrace_pip.tools import pip_config
 
-__all__ = ["PIP_DEFAULT", "configured", "default_index", "discover", "is_public", "same_index"]
+__all__ = [
+    "PIP_DEFAULT",
+    "address",
+    "configured",
+    "default_index",
+    "discover",
+    "is_public",
+    "same_index",
+]
 
 PIP_DEFAULT = "pip's own default"
 
@@ -59,19 +68,32 @@ def _discover(place: Place, read: Reader) -> DiscoveredOrigin:
     setting = configured(place, read)
     if setting is None:
         return DiscoveredOrigin(Origin("python", default_index(place)), PIP_DEFAULT)
-    url, credential = split_credential(setting.value)
-    url = url.rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError(
-            "pip-index",
-            f"{setting.where} sets an index that headrace cannot front: {for_display(url)}",
-            hint="only http and https indexes can be fronted; leave pip as it is",
-        )
+    url, credential = address(setting.value, setting.where)
     if is_public(url, place):
         return DiscoveredOrigin(Origin("python", default_index(place)), setting.where)
     origin = Origin("python", url, private=True)
     return DiscoveredOrigin(origin, setting.where, credential and Credential(*credential))
+
+
+def address(text: str, where: str) -> tuple[str, tuple[str, str] | None]:
+    """Read an index's URL as `split_credential` does; ConfigurationError where it is none of http
+    or https. `where` is what sets it.
+    """
+
+    def none(_: str) -> ConfigurationError:
+        return ConfigurationError(
+            "pip-index",
+            f"{where} sets an index that headrace cannot front: {for_display(text)}",
+            hint="only http and https indexes can be fronted; leave it as it is",
+        )
+
+    with foreign("an index", none):
+        url, credential = split_credential(text)
+        url = url.rstrip("/")
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            raise none("")
+        return url, credential
 
 
 def configured(place: Place, read: Reader) -> pip_config.Setting | None:
@@ -102,7 +124,10 @@ def same_index(one: str, other: str | None) -> bool:
     """Whether two URLs name one index: scheme, letter case of the host and final slash aside."""
     if other is None:
         return False
-    a, b = urlsplit(one), urlsplit(other)
+    try:
+        a, b = urlsplit(one), urlsplit(other)
+    except ValueError:
+        return False
     return (a.hostname, a.path.rstrip("/")) == (b.hostname, b.path.rstrip("/"))
 
 

@@ -16,7 +16,6 @@ from headrace.interface import (
     Place,
     Reader,
     Standing,
-    split_credential,
 )
 from headrace.interface.editing import loopback, presence, toml_text
 from headrace_pip.tools import origins
@@ -64,8 +63,7 @@ class TomlActivation:
         These tools do not read pip's configuration, so pip's index is not theirs.
         """
         own = self.own_index(place, read)
-        url, credential = split_credential(own[0]) if own else ("", None)
-        url = url.rstrip("/")
+        url, credential = origins.address(*own) if own else ("", None)
         if own is None or origins.is_public(url, place):
             where = own[1] if own else f"{self.tool}'s own default"
             return DiscoveredOrigin(

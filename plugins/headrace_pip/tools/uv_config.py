@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -63,7 +62,8 @@ def user_settings(place: Place, read: Reader) -> Iterator[tuple[Path, Settings]]
 
 def default_index(settings: Settings) -> str | None:
     """Return the URL of an ``[[index]]`` with ``default = true``."""
-    for index in settings.get("index") or ():
+    listed = settings.get("index")
+    for index in listed if isinstance(listed, list) else ():
         if isinstance(index, dict) and index.get("default") and isinstance(index.get("url"), str):
             return str(index["url"])
     return None
@@ -96,10 +96,11 @@ def project_settings(place: Place, read: Reader) -> Iterator[tuple[Path, Setting
 def _settings(path: Path, read: Reader) -> Settings | None:
     try:
         content = read(path)
-        document = tomllib.loads(content.decode("utf-8")) if content is not None else None
-    except (ConfigurationError, ValueError):
+        document = toml_text.load(content, path) if content is not None else None
+    except ConfigurationError:
         return None
     if document is None or path.name == "uv.toml":
         return document
-    tool = document.get("tool", {}).get("uv")
-    return tool if isinstance(tool, dict) else None
+    tool = document.get("tool")
+    own = tool.get("uv") if isinstance(tool, dict) else None
+    return own if isinstance(own, dict) else None

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 
 from headrace.errors import IntegrityError, OriginError, StoreError, UpstreamError
-from headrace.http.ranges import ContentRange, RangeRequest
+from headrace.http.ranges import ContentRange, RangeRequest, read_length
 from headrace.models import Artifact, Digest, Fault
 from headrace.policy.lru import LRUCache
 from headrace.redact import for_display
@@ -72,11 +72,11 @@ class SmallFiles:
         )
         if error := answer.error():
             raise error
-        length = answer.headers.get("content-length", "")
-        if not length.isdecimal():
+        length = read_length(answer.headers.get("content-length"))
+        if length is None:
             where = for_display(artifact.url)
             raise OriginError(Fault.PROTOCOL, f"{where} does not tell its length")
-        return int(length)
+        return length
 
     async def part(self, artifact: Artifact, start: int, end: int, patience: float) -> bytes | None:
         """Return a small part of a large artifact from the origin, unchecked; None when it fails.

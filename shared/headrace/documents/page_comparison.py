@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from headrace.foreign import foreign
 from headrace.interface.ecosystems import Confirms, Ecosystem, ServesDocuments
 from headrace.models import Artifact, Document, ServeDocument
 
@@ -22,7 +23,8 @@ def named(ecosystem: Ecosystem, plan: ServeDocument, document: Document) -> dict
     """List the files of a page; not what only the origin has beside them, which no mirror names."""
     if not isinstance(ecosystem, ServesDocuments):
         return {}
-    return {a.path: a for a in ecosystem.artifacts(document, plan) if a.mirrored}
+    with foreign("the page"):
+        return {a.path: a for a in ecosystem.artifacts(document, plan) if a.mirrored}
 
 
 def is_older(

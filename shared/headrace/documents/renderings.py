@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from headrace.errors import StoreError
+from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.http.caching import forbids_storing
 from headrace.interface.ecosystems import Ecosystem, ServesDocuments
 from headrace.models import Document, Response, ServeDocument
@@ -101,7 +102,7 @@ class Renderings:
         """Return a page that was made of several documents; `version` names all of them."""
         rendered = self.cached(key, form, version)
         if rendered is None:
-            rendered = await asyncio.to_thread(lambda: _rendered(make()))
+            rendered = await asyncio.to_thread(foreign("the pages")(lambda: _rendered(make())))
             self._recent.put((key, form), (version, rendered))
         return rendered
 
@@ -129,7 +130,8 @@ def _rewritten(
     ecosystem: Ecosystem, document: Document, form: str, plan: ServeDocument
 ) -> Response:
     if isinstance(ecosystem, ServesDocuments):
-        return ecosystem.rewrite(document, form, plan)
+        with foreign("the page"):
+            return ecosystem.rewrite(document, form, plan)
     return Response(200, {"content-type": document.content_type}, document.body)
 
 
@@ -157,9 +159,10 @@ def _decode(kept: bytes) -> Rendered | None:
     """Read `_encode`'s form; None for anything else, as after a torn disk."""
     head, _, packed = kept.partition(b"\n")
     try:
-        table = json.loads(head)
-        return Rendered(
-            int(table["status"]), dict(table["headers"]), packed, table["length"], table["tag"]
-        )
-    except (ValueError, KeyError, TypeError):
+        with foreign("a kept page"):
+            table = read_json(head)
+            return Rendered(
+                int(table["status"]), dict(table["headers"]), packed, table["length"], table["tag"]
+            )
+    except UnreadableError:
         return None

@@ -19,6 +19,7 @@ from headrace.config import Settings
 from headrace.documents.cache import Documents, Page
 from headrace.documents.renderings import Rendered, Renderings
 from headrace.errors import ConfigurationError, UpstreamError
+from headrace.foreign import foreign
 from headrace.interface.ecosystems import Ecosystem, ListsBuilds
 from headrace.interface.manager import Plugins
 from headrace.models import Fault, Request, ServeDocument
@@ -263,7 +264,8 @@ def _listed(ecosystem: HasBuilds, pages: Mapping[tuple[str, str], Page]) -> list
     found: list[Candidate] = []
     for (project, label), page in pages.items():
         plan = ecosystem.variant_page(project, label)
-        files = list(ecosystem.listed(page.document, plan)) if plan is not None else []
+        with foreign("the page"):
+            files = list(ecosystem.listed(page.document, plan)) if plan is not None else []
         yanked = [name for name, gone in files if gone]
         there = candidates_from(project, [name for name, _ in files], index=label, yanked=yanked)
         # What bears no label in a variant index is not a build of its own.

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route
 
 from headrace.errors import UpstreamError
+from headrace.foreign import UnreadableError, foreign
 from headrace.gateway import views
 from headrace.gateway.exchange import ClientDisconnect, Exchange, Receive, Scope, Send
 from headrace.gateway.guard import Guard
@@ -140,8 +141,8 @@ class _EcosystemEndpoint:
             content = await self._parts.small_files.cached(artifact)
             if content is not None:
                 page = Document(artifact.url, content, artifact.content_type)
-                with contextlib.suppress(ValueError):
-                    able.learn(page, plan)
+                with contextlib.suppress(UnreadableError), foreign("the page"):
+                    await asyncio.to_thread(able.learn, page, plan)
                 return
             await asyncio.sleep(_MOMENT)
 
@@ -173,7 +174,9 @@ class _EcosystemEndpoint:
         if exchange.started:
             return
         words = f"headrace failed here; its log says why at {reference}"
-        url = self._parts.origin_redirect(plan)
+        url = None
+        with contextlib.suppress(UnreadableError), foreign("the origin's address"):
+            url = self._parts.origin_redirect(plan)
         if url is not None:
             await exchange.redirect(url, words)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -11,10 +12,11 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from headrace import __version__
+from headrace.documents import page_comparison
 from headrace.errors import UpstreamError
 from headrace.gateway import metrics
 from headrace.gateway.wiring import Components
-from headrace.interface.ecosystems import Ecosystem, ServesDocuments
+from headrace.interface.ecosystems import Ecosystem
 from headrace.models import Artifact, Request, ServeArtifact, ServeDocument
 from headrace.redact import for_display
 from headrace.system.service.identity import instance
@@ -108,7 +110,7 @@ async def explain(parts: Components, request: Request) -> tuple[str, bytes]:
         path = what if what.startswith("/") else f"{within}{what}/"
         plan = ecosystem.plan(Request("GET", path))
         if isinstance(plan, ServeDocument):
-            document, named = _document(parts, ecosystem, plan, version)
+            document, named = await _document(parts, ecosystem, plan, version)
             found["documents"].append(document)
             found["artifacts"] += named
         elif isinstance(plan, ServeArtifact) and plan.named_by is None and what.startswith("/"):
@@ -124,10 +126,10 @@ async def explain(parts: Components, request: Request) -> tuple[str, bytes]:
     return _json(found)
 
 
-def _document(
+async def _document(
     parts: Components, ecosystem: Ecosystem, plan: ServeDocument, version: str
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    kept = parts.pages.get(plan.key)
+    kept = await asyncio.to_thread(parts.pages.get, plan.key)
     table: dict[str, Any] = {
         "ecosystem": ecosystem.name,
         "origin": for_display(plan.origin.url),
@@ -140,14 +142,11 @@ def _document(
     table["age"] = round(time.time() - kept.fetched_at, 1)
     table["lifetime"] = kept.max_age
     try:
-        all_of_it = (
-            ecosystem.artifacts(kept, plan) if isinstance(ecosystem, ServesDocuments) else ()
-        )
-        named = [each for each in all_of_it if each.mirrored]
+        named = await asyncio.to_thread(page_comparison.named, ecosystem, plan, kept)
     except ValueError:
         return table, []
     table["files"] = len(named)
-    fitting = [each for each in named if version in each.name]
+    fitting = [each for each in named.values() if version in each.name]
     return table, [_artifact(parts, ecosystem, each) for each in fitting[-_FEW:]]
 
 

@@ -26,6 +26,8 @@ LONGEST_LIFETIME = 3600.0
 #: Age in seconds that satisfies ``max-age=0``. Some clients send it with every request without
 #: meaning it; who means it sends ``no-cache`` (or the ecosystem says so in its plan).
 TOLERATED = 10.0
+#: What the standard puts in place of larger numbers.
+_MOST_SECONDS = float(2**31)
 #: Headers that say something about one transport and nothing about the page.
 _PASSING = frozenset(
     [
@@ -77,7 +79,7 @@ def request_max_age(headers: Mapping[str, str]) -> float | None:
     ):
         return 0.0
     try:
-        return max(float(asked["max-age"]), TOLERATED) if "max-age" in asked else None
+        return max(_seconds(asked["max-age"]), TOLERATED) if "max-age" in asked else None
     except ValueError:
         return TOLERATED
 
@@ -88,9 +90,20 @@ def freshness_lifetime(headers: Mapping[str, str]) -> float | None:
     if "no-cache" in cache or "no-store" in cache:
         return 0.0
     try:
-        return max(0.0, float(cache["max-age"]) - float(headers.get("age") or 0))
+        return max(0.0, _seconds(cache["max-age"]) - _seconds(headers.get("age") or "0"))
     except (KeyError, ValueError):
         return None
+
+
+def _seconds(text: str) -> float:
+    """Read delta-seconds (RFC 9111 section 1.2.2); ValueError where they are none.
+
+    A fraction is forgiven, what is larger than any lifetime is the largest.
+    """
+    seconds = float(text)
+    if not seconds >= 0:  # "nan" is less than nothing, too
+        raise ValueError("no number of seconds")
+    return min(seconds, _MOST_SECONDS)
 
 
 def forbids_storing(headers: Mapping[str, str]) -> bool:

@@ -10,14 +10,22 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["ContentRange", "RangeRequest", "Unsatisfiable"]
+__all__ = ["ContentRange", "RangeRequest", "Unsatisfiable", "read_length"]
 
-_RANGE = re.compile(r"bytes[ \t]*=[ \t]*(?P<first>\d*)-(?P<last>\d*)[ \t]*", re.IGNORECASE)
+_RANGE = re.compile(r"bytes[ \t]*=[ \t]*(?P<first>[0-9]*)-(?P<last>[0-9]*)[ \t]*", re.IGNORECASE)
 _CONTENT = re.compile(
-    r"[ \t]*bytes[ \t]+(?:(?P<first>\d+)-(?P<last>\d+)|\*)/(?P<total>\d+|\*)[ \t]*", re.IGNORECASE
+    r"[ \t]*bytes[ \t]+(?:(?P<first>[0-9]+)-(?P<last>[0-9]+)|\*)/(?P<total>[0-9]+|\*)[ \t]*",
+    re.IGNORECASE,
 )
 #: Longer runs of digits are nobody's file; int() of them would cost the square of their length.
 _DIGITS = 18
+
+
+def read_length(header: str | None) -> int | None:
+    """Read a `Content-Length` (RFC 9110 section 8.6); None where it is no number of bytes."""
+    text = (header or "").strip(" \t")
+    right = text.isascii() and text.isdigit() and len(text) <= _DIGITS
+    return int(text) if right else None
 
 
 class Unsatisfiable(ValueError):  # noqa: N818 - the standard's word (section 15.5.17)

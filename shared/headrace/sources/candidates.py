@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from headrace.config import Settings
+from headrace.foreign import UnreadableError, foreign
 from headrace.interface.hookspecs import Ecosystem
 from headrace.interface.manager import Plugins
 from headrace.models import (
@@ -147,7 +148,7 @@ class Candidates:
         ]
         records = self._statistics.snapshot(self._network())
         for mirror in selection.hedges(records, ORIGIN, able, artifact.object_class, now):
-            url = ecosystem.locate(artifact, mirror)
+            url = _located(ecosystem, artifact, mirror)
             if url is not None:
                 return mirror.id, url
         return None
@@ -167,7 +168,7 @@ class Candidates:
                 continue
             if self._lacks(mirror, artifact, now):
                 continue
-            url = ecosystem.locate(artifact, mirror)
+            url = _located(ecosystem, artifact, mirror)
             if url is not None:
                 places.append((mirror, url))
         return places
@@ -301,3 +302,13 @@ class Candidates:
         for task in list(self._races):
             task.cancel()
         await asyncio.gather(*self._races, return_exceptions=True)
+
+
+def _located(ecosystem: Ecosystem, artifact: Artifact, mirror: Mirror) -> str | None:
+    """Return the artifact's URL at a mirror; None where it has none, or none can be made."""
+    try:
+        with foreign("a place at a mirror"):
+            return ecosystem.locate(artifact, mirror)
+    except UnreadableError as error:
+        _log.warning("%s is not asked for %s: %s", mirror.id, artifact.name, error.message)
+        return None

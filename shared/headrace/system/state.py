@@ -12,18 +12,22 @@ import contextlib
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from headrace.config import NETWORK_VARIABLES, Folders
 from headrace.errors import LocalError
+from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.models import Credential, Origin
 from headrace.system import atomic
 from headrace.system.locks import locked
 
 __all__ = ["State"]
+
+_T = TypeVar("_T")
+_D = TypeVar("_D")
 
 
 class State:
@@ -41,7 +45,7 @@ class State:
 
     def origins(self) -> list[DiscoveredOrigin]:
         """Return the origins that ``on`` found, with the credentials that were in their URLs."""
-        return [_origin(entry) for entry in self._read("origins.json", [])]
+        return self._read("origins.json", lambda told: [_origin(entry) for entry in told], [])
 
     def record_origins(self, origins: Iterable[DiscoveredOrigin]) -> None:
         """Remember these and no others."""
@@ -57,15 +61,12 @@ class State:
 
     def gateway(self) -> GatewayAddress | None:
         """Return where the gateway is, or None when none was set up."""
-        entry = self._read("gateway.json", None)
-        if entry is None:
-            return None
-        return GatewayAddress(str(entry["host"]), int(entry["port"]), self.token())
+        place = self._read("gateway.json", _place, None)
+        return None if place is None else GatewayAddress(*place, self.token())
 
     def kept_up_by(self) -> str:
         """Return what keeps the gateway up (``systemd``, ``launchd``, …); "" if nothing."""
-        entry = self._read("gateway.json", None) or {}
-        return str(entry.get("kept_up_by", ""))
+        return self._read("gateway.json", lambda told: str(told.get("kept_up_by", "")), "")
 
     def record_gateway(self, address: GatewayAddress, kept_up_by: str = "") -> None:
         """Remember the address; the token is kept apart, see `token`."""
@@ -79,8 +80,7 @@ class State:
 
     def token(self) -> str | None:
         """Return the token that clients must show, or None when none is asked for."""
-        token = self._read("token", None)
-        return None if token is None else str(token)
+        return self._read("token", str, None)
 
     def ensure_token(self) -> str:
         """Return the token, making one (256 bits) at first."""
@@ -107,7 +107,7 @@ class State:
 
     def network(self) -> dict[str, str]:
         """Return the CA and proxy variables that were set when ``on`` ran."""
-        return {str(k): str(v) for k, v in self._read("network.json", {}).items()}
+        return self._read("network.json", lambda told: {str(k): str(told[k]) for k in told}, {})
 
     def record_network(self, env: Mapping[str, str]) -> None:
         """Keep what a service does not inherit from the user's shell."""
@@ -126,18 +126,25 @@ class State:
         """
         return self._alone("setup")
 
-    def _read(self, name: str, default: Any) -> Any:
+    def _read(self, name: str, meant: Callable[[Any], _T], default: _D) -> _T | _D:
+        """Read a file: `default` where there is none, LocalError where it is broken."""
         path = self.folder / name
-        try:
-            return json.loads(path.read_text("utf-8"))
-        except FileNotFoundError:
-            return default
-        except (OSError, ValueError) as error:
-            raise LocalError(
+
+        def broken(why: str) -> LocalError:
+            return LocalError(
                 "state-unreadable",
-                f"{path} cannot be read: {error}",
+                f"{path} cannot be read: {why}",
                 hint="`headrace on` writes it anew once it is readable or gone",
-            ) from error
+            )
+
+        with foreign("the state", broken):
+            try:
+                told = read_json(path.read_bytes())
+            except FileNotFoundError:
+                return default
+            except UnreadableError as error:
+                raise broken(error.message) from error
+            return default if told is None else meant(told)
 
     def _write(self, name: str, value: Any, *, secret: bool = False) -> None:
         shared = self.scope is Scope.SYSTEM
@@ -170,6 +177,13 @@ class State:
     def _forget(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             (self.folder / name).unlink()
+
+
+def _place(told: Any) -> tuple[str, int]:
+    port = int(told["port"])
+    if not 0 < port < 65536:
+        raise ValueError(f"{port} is no port")
+    return str(told["host"]), port
 
 
 def _unwritable(path: Path, error: OSError) -> LocalError:

@@ -29,7 +29,13 @@ from headrace.upstream.proxies import Proxies
 from headrace.upstream.range_stream import RangeStream
 from headrace.upstream.resolver import Resolver
 from headrace.upstream.responses import UpstreamResponse, judge_artifact
-from headrace.upstream.sent_request import SentRequest, close_quietly, place_of, redirect_of
+from headrace.upstream.sent_request import (
+    SentRequest,
+    close_quietly,
+    netloc_of,
+    place_of,
+    redirect_of,
+)
 from headrace.upstream.tls import TrustStore
 
 if TYPE_CHECKING:
@@ -96,7 +102,7 @@ class Client:
         self, url: str, method: str, headers: Mapping[str, str], limit: int, patience: float
     ) -> UpstreamResponse:
         asked = {"accept": "*/*", "accept-encoding": "gzip, deflate", **_lower(headers)}
-        with self._pool.take(urlsplit(url).netloc) as connection:
+        with self._pool.take(netloc_of(url)) as connection:
             return await self._whole(url, method, asked, limit, patience, connection=connection)
 
     async def _whole(
@@ -193,7 +199,7 @@ class Client:
         `UpstreamError`.
         """
         asked = {"accept": "*/*", "accept-encoding": "gzip, deflate", **_lower(headers or {})}
-        with self._pool.take(urlsplit(url).netloc) as connection:
+        with self._pool.take(netloc_of(url)) as connection:
             async with self._send(
                 url, "GET", asked, timeout, timeout, connection=connection
             ) as exchange:
@@ -221,6 +227,7 @@ class Client:
         connection: int | None,
     ) -> AsyncIterator[SentRequest]:
         """Follow redirects to an answer; it is closed at the end of the context."""
+        netloc_of(url)
         credential = headers.get("authorization", "")
         carried = {"user-agent": self.user_agent, **headers}
         carried |= self._bearer.headers(url, credential)
@@ -257,7 +264,7 @@ class Client:
         self, url: str, headers: Mapping[str, str], patience: float, limit: int
     ) -> UpstreamResponse:
         """Fetch a token; never through a challenge of its own."""
-        with self._pool.take(urlsplit(url).netloc) as connection:
+        with self._pool.take(netloc_of(url)) as connection:
             exchange = await self._once(
                 url,
                 "GET",

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 from headrace.errors import UpstreamError
+from headrace.http.ranges import read_length
 from headrace.models import Fault
 from headrace.redact import for_display
 from headrace.upstream.responses import judge_status
@@ -39,10 +40,10 @@ class DocumentStream:
         self.rtt = rtt
         coding = headers.get("content-encoding", "").strip().lower()
         self._coding = "" if coding == "identity" else coding
-        length = headers.get("content-length", "")
+        length = read_length(headers.get("content-length"))
         # With a Transfer-Encoding the length is to be ignored (RFC 9112 section 6.3).
-        told = length.isdecimal() and "transfer-encoding" not in headers
-        self.length = int(length) if told and not self._coding else None
+        told = "transfer-encoding" not in headers and not self._coding
+        self.length = length if told else None
         """Bytes of this body; None where nobody said, or where it is decoded."""
         self._body = body
         self._translate = translate

@@ -102,7 +102,7 @@ def _matches(entry: str, host: str, port: int) -> bool:
             return False
     name, colon, number = entry.rpartition(":")
     if colon and number.isdigit() and _ip(entry) is None:
-        if int(number) != port:
+        if number.lstrip("0") != str(port):
             return False
         entry = name
     if address is not None:

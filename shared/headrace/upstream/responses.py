@@ -9,7 +9,8 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from headrace.errors import UpstreamError
-from headrace.http.ranges import ContentRange
+from headrace.foreign import UnreadableError, foreign
+from headrace.http.ranges import ContentRange, read_length
 from headrace.models import Fault
 from headrace.redact import for_display
 
@@ -17,6 +18,9 @@ __all__ = ["Span", "UpstreamResponse", "judge_artifact", "judge_status"]
 
 #: Longest pause that a Retry-After is believed for; a typing error must not ban for a year.
 _LONGEST_RETRY_AFTER = 24 * 3600.0
+
+#: Characters of a date, in whichever form.
+_LONGEST_DATE = 100
 
 #: Files that are compressed themselves: misconfigured servers call that their Content-Encoding,
 #: and what comes is the file all the same.
@@ -57,8 +61,9 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     if not value:
         return None
     try:
-        seconds = float(value) if value.isdigit() else _seconds_until(value)
-    except (ValueError, OverflowError):
+        with foreign("Retry-After"):
+            seconds = float(value) if value.isdigit() else _seconds_until(value[:_LONGEST_DATE])
+    except UnreadableError:
         return None
     return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
 
@@ -137,9 +142,10 @@ def _length(headers: Mapping[str, str], url: str) -> int | None:
     # With a Transfer-Encoding the length is to be ignored (RFC 9112 section 6.3).
     if text is None or "transfer-encoding" in headers:
         return None
-    if not text.strip().isdigit():
+    length = read_length(text)
+    if length is None:
         raise UpstreamError(Fault.PROTOCOL, f"impossible Content-Length at {for_display(url)}")
-    return int(text)
+    return length
 
 
 def _not_the_file(url: str, what: str, status: int) -> UpstreamError:

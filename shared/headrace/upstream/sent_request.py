@@ -9,12 +9,13 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from headrace.errors import UpstreamError
+from headrace.foreign import foreign
 from headrace.models import Fault
 from headrace.redact import for_display
 from headrace.upstream.error_mapping import map_exception
 from headrace.upstream.tls import TrustStore
 
-__all__ = ["SentRequest", "close_quietly", "place_of", "redirect_of"]
+__all__ = ["SentRequest", "close_quietly", "netloc_of", "place_of", "redirect_of"]
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -66,6 +67,20 @@ def place_of(url: str) -> tuple[str, str | None, int]:
     """Return scheme, host and port: what a secret may not leave."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def netloc_of(url: str) -> str:
+    """Return host and port as a URL has them; UpstreamError for what is no URL: who names places to
+    ask (a page, an index of shards, a setting) may name none.
+    """
+
+    def none(why: str) -> UpstreamError:
+        return UpstreamError(Fault.PROTOCOL, f"{for_display(url)} cannot be asked: {why}")
+
+    with foreign("an address", none):
+        if place_of(url)[1] is None:
+            raise ValueError("it names no host")
+        return urlsplit(url).netloc
 
 
 def redirect_of(exchange: SentRequest) -> str | None:

@@ -12,6 +12,7 @@ from headrace.cli.checks.machine import Check
 from headrace.cli.context import Context
 from headrace.config import NETWORK_VARIABLES, EnvVars
 from headrace.errors import UpstreamError
+from headrace.foreign import UnreadableError, foreign
 from headrace.interface.hookspecs import CATALOGUE, Finding
 from headrace.redact import for_display
 
@@ -105,8 +106,9 @@ def origins(context: Context) -> Iterator[Finding]:
 def _clock(date: str | None, shown: str) -> Iterator[Finding]:
     """Compare this machine's clock with the Date of an answer (RFC 9110 section 6.6.1)."""
     try:
-        theirs = email.utils.parsedate_to_datetime(date or "").timestamp()
-    except ValueError:
+        with foreign("a date"):
+            theirs = email.utils.parsedate_to_datetime((date or "")[:100]).timestamp()
+    except UnreadableError:
         return
     ahead = time.time() - theirs
     if abs(ahead) > _CLOCK:

@@ -5,12 +5,12 @@ A value is a string, or a list of strings on one line.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from headrace.errors import ConfigurationError
+from headrace.foreign import foreign, read_toml
 
 __all__ = ["MARK", "get", "get_list", "is_marked", "load", "set_key", "unset_key"]
 
@@ -19,12 +19,7 @@ MARK = "written by `headrace on`, taken out by `headrace off`"
 
 def load(content: bytes, path: Path) -> dict[str, Any]:
     """Read the file; ConfigurationError where the tool itself could not."""
-    try:
-        return tomllib.loads(content.decode("utf-8"))
-    except ValueError as error:
-        raise ConfigurationError(
-            "bad-toml", f"{path} cannot be read: {error}", hint="mend it; nothing was changed"
-        ) from error
+    return read_toml(content, path)
 
 
 def get(content: bytes, keys: Sequence[str], path: Path) -> str | None:
@@ -55,10 +50,9 @@ def set_key(content: bytes, keys: Sequence[str], value: str | Sequence[str], pat
     """Set a key, making its tables where they are missing."""
     before = load(content, path)
     import tomlkit  # noqa: PLC0415 - `headrace status` only reads
-    from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415 - as above
 
     plain = value if isinstance(value, str) else list(value)
-    try:
+    with foreign("TOML", lambda why: _not_ours(path, why)):
         document = tomlkit.parse(content.decode("utf-8"))
         table: Any = document
         for key in keys[:-1]:
@@ -68,19 +62,17 @@ def set_key(content: bytes, keys: Sequence[str], value: str | Sequence[str], pat
         item = tomlkit.item(plain)
         item.comment(MARK)
         table[keys[-1]] = item
-    except (TOMLKitError, AttributeError, TypeError, KeyError, ValueError) as error:
-        raise _not_ours(path, error) from error
+        text = tomlkit.dumps(document)
     # tomlkit writes "\n"; a file with "\r\n" stays one.
-    text = tomlkit.dumps(document)
     if b"\r\n" in content:
         text = text.replace("\r\n", "\n").replace("\n", "\r\n")
     after = text.encode()
     try:
         as_it_would_be = load(after, path)
     except ConfigurationError as error:
-        raise _not_ours(path, error) from error
+        raise _not_ours(path, error.message) from error
     if _with(before, keys, plain) != as_it_would_be:
-        raise _not_ours(path, ValueError("the edit would change more than one key"))
+        raise _not_ours(path, "the edit would change more than one key")
     return after
 
 
@@ -88,6 +80,14 @@ def unset_key(
     content: bytes, keys: Sequence[str], back: str | Sequence[str] | None, path: Path
 ) -> bytes:
     """Give a key its old value back, or remove it, with tables that this leaves empty."""
+    load(content, path)
+    with foreign("TOML", lambda why: _not_ours(path, why)):
+        after = _without(content, keys, back)
+    load(after, path)
+    return after
+
+
+def _without(content: bytes, keys: Sequence[str], back: str | Sequence[str] | None) -> bytes:
     import tomlkit  # noqa: PLC0415 - as above
     from tomlkit.items import Item  # noqa: PLC0415 - as above
 
@@ -105,7 +105,6 @@ def unset_key(
     for table, key in reversed(list(zip(tables, keys[:-1], strict=False))):
         if not table[key]:
             del table[key]
-    load(tomlkit.dumps(document).encode(), path)
     return tomlkit.dumps(document).encode()
 
 
@@ -124,7 +123,7 @@ def _with(table: dict[str, Any], keys: Sequence[str], value: str | list[str]) ->
     return {**table, first: inner}
 
 
-def _not_ours(path: Path, error: Exception) -> ConfigurationError:
+def _not_ours(path: Path, why: str) -> ConfigurationError:
     return ConfigurationError(
-        "bad-toml", f"{path} cannot be edited safely: {error}", hint="nothing was changed"
+        "bad-toml", f"{path} cannot be edited safely: {why}", hint="nothing was changed"
     )

@@ -19,6 +19,7 @@ from typing import Any
 
 from headrace import __version__
 from headrace.config import EnvVars
+from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.system import atomic
 from headrace.system.accelerators import situation
 from headrace.system.accelerators.host_view import HostView
@@ -102,11 +103,12 @@ class Cache:
     def read(self, key: dict[str, Any]) -> Host | None:
         """Return the host found in this state of the machine, or None."""
         try:
-            entry = json.loads(self._file(key).read_text("utf-8"))
-            written, until = float(entry["written"]), float(entry["until"])
-            if written <= self._clock() + 60 and self._clock() < until:
-                return host_of(entry["host"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            with foreign("what was found"):
+                entry = read_json(self._file(key).read_bytes())
+                written, until = float(entry["written"]), float(entry["until"])
+                if written <= self._clock() + 60 and self._clock() < until:
+                    return host_of(entry["host"])
+        except UnreadableError:
             pass
         return None
 

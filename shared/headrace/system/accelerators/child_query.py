@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from headrace.config import EnvVars
+from headrace.foreign import read_json_or_none
 from headrace.system.accelerators import bounded_process
 from headrace.system.accelerators.host_view import HostView
 from headrace.system.accelerators.nvidia.kernel import VERSION
@@ -71,10 +71,7 @@ def run_child(
 
 def _facts(output: str) -> Iterator[Mapping[str, Any]]:
     for line in output.splitlines():
-        try:
-            fact = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
+        fact = read_json_or_none(line)
         if isinstance(fact, dict):
             yield fact
 

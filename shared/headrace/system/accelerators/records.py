@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from headrace.foreign import foreign
 from headrace.variants.hosts import Accelerator, Host, Situation
 
 __all__ = ["accelerator_of", "host_of", "text_of", "version_of"]
@@ -55,7 +56,7 @@ def accelerator_of(entry: Any) -> Accelerator:
 
 def host_of(entry: Any) -> Host:
     """Make a host of `dataclasses.asdict`'s answer after it went through JSON."""
-    try:
+    with foreign("a host"):
         values = {key: value for key, value in entry.items() if key in _HOST}
         values["accelerators"] = tuple(accelerator_of(found) for found in entry["accelerators"])
         values["situation"] = Situation(entry["situation"])
@@ -65,5 +66,3 @@ def host_of(entry: Any) -> Host:
             if isinstance(value, list):  # versions, notes
                 values[key] = tuple(value)
         return Host(**values)
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ValueError(f"is no host: {error!r}") from error

@@ -16,6 +16,7 @@ from headrace.errors import ConfigurationError
 from headrace.system import atomic
 
 __all__ = [
+    "LARGEST",
     "FileStep",
     "missing_folders",
     "mode_of",
@@ -24,6 +25,10 @@ __all__ = [
     "remove_empty",
     "target",
 ]
+
+
+#: Bytes of a configuration file. Those who read and edit them take some microseconds for a byte.
+LARGEST = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,8 @@ class FileStep:
 def read_file(path: Path) -> bytes | None:
     """Return a file's bytes, None where there is none; ConfigurationError when unreadable."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -55,6 +61,13 @@ def read_file(path: Path) -> bytes | None:
             f"{path} cannot be read: {error.strerror or error}",
             hint="check its permissions; nothing was changed",
         ) from error
+    if len(content) > LARGEST:
+        raise ConfigurationError(
+            "too-large",
+            f"{path} is larger than {LARGEST >> 20} MiB: no configuration file is",
+            hint="look at what it is; nothing was changed",
+        )
+    return content
 
 
 def target(path: Path) -> Path:

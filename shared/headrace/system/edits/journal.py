@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from headrace.config import EnvVars
 from headrace.errors import ConflictError, LocalError
+from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.interface.hookspecs import FileEdit, Reload
 from headrace.system import atomic
 from headrace.system.edits import three_way
@@ -328,20 +329,25 @@ class Journal:
             yield
 
     def _load(self) -> tuple[tuple[JournalEntry, ...], tuple[FileStep, ...]]:
-        try:
-            document = json.loads(self.path.read_bytes())
+
+        def broken(why: str) -> LocalError:
+            return LocalError(
+                "journal-unreadable",
+                f"the journal {self.path} cannot be read: {why}",
+                hint="it holds what files were before; repair it rather than remove it",
+            )
+
+        with foreign("the journal", broken):
+            try:
+                document = read_json(self.path.read_bytes())
+            except FileNotFoundError:
+                return (), ()
+            except UnreadableError as error:
+                raise broken(error.message) from error
             return (
                 tuple(_decode(JournalEntry, entry) for entry in document["entries"]),
                 tuple(_decode(FileStep, step) for step in document["pending"]),
             )
-        except FileNotFoundError:
-            return (), ()
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise LocalError(
-                "journal-unreadable",
-                f"the journal {self.path} cannot be read: {error}",
-                hint="it holds what files were before; repair it rather than remove it",
-            ) from error
 
     def _save(self, entries: Iterable[JournalEntry], pending: Iterable[FileStep]) -> None:
         document = {

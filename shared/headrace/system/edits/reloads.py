@@ -7,7 +7,6 @@ system: a daemon in a container reads other files under the same names.
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.errors import LocalError
+from headrace.foreign import read_json
 from headrace.interface.hookspecs import Reload, ReloadCheck
 
 __all__ = ["Patience", "processes", "shows", "tell", "wait_until"]
@@ -92,7 +92,7 @@ def shows(answer: ReloadCheck) -> bool | None:
         body = response.read(MOST)
         if response.status != 200:
             return None
-        value: Any = json.loads(body)
+        value: Any = read_json(body)
     except (OSError, ValueError, http.client.HTTPException):
         return None
     finally:

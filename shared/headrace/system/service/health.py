@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import http.client
-import json
 import time
 from dataclasses import dataclass
 from typing import Any
 
+from headrace.foreign import read_json_or_none
 from headrace.interface.hookspecs import GatewayAddress
 
 __all__ = ["Health", "ask", "is_up", "wait_until_up"]
@@ -39,10 +39,7 @@ def ask(
     `timeout` is in seconds, `limit` in bytes: a longer answer is none.
     """
     body = content(address, path, timeout, accept=accept, limit=limit)
-    try:
-        return None if body is None else json.loads(body)
-    except ValueError:
-        return None
+    return None if body is None else read_json_or_none(body)
 
 
 def content(

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from headrace.errors import StoreError
+from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.models import Document
 
 __all__ = ["Copies", "Copy", "Draft"]
@@ -151,14 +152,15 @@ class Copies:
         """Return the newest copy, however old."""
         note = self._note(key)
         try:
-            table = json.loads(note.read_bytes())
-            if table["key"] != key:
-                return None
-            document = Document(body=b"", **table["document"])
-            version, size = str(table["version"]), int(table["size"])
-            path = self._body(note, version)
-            found = path.stat()
-        except (OSError, ValueError, KeyError, TypeError):
+            with foreign("a kept document"):
+                table = read_json(note.read_bytes())
+                if table["key"] != key:
+                    return None
+                document = Document(body=b"", **table["document"])
+                version, size = str(table["version"]), int(table["size"])
+                path = self._body(note, version)
+                found = path.stat()
+        except UnreadableError:
             return None
         if found.st_size != size:
             return None

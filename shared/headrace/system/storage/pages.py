@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.errors import StoreError
+from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.models import Document
 from headrace.policy.lru import LRUCache
 
@@ -77,9 +78,10 @@ class PageStore:
         if read is None:
             return None
         try:
-            document = Document(body=read[1], **read[0]["document"])
-            right = read[0]["key"] == key
-        except (KeyError, TypeError):
+            with foreign("a kept page"):
+                document = Document(body=read[1], **read[0]["document"])
+                right = read[0]["key"] == key
+        except UnreadableError:
             return None
         if not right:
             return None
@@ -143,7 +145,10 @@ class PageStore:
         with contextlib.suppress(OSError):
             if now - path.stat().st_mtime > _TOUCH:
                 os.utime(path, (now, now))
-        table = json.loads(head)
+        try:
+            table = read_json(head)
+        except UnreadableError:
+            return None
         return (table, body) if isinstance(table, dict) else None
 
     def _write(self, path: Path, head: Mapping[str, object], body: bytes) -> None:

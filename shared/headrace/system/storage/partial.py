@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from headrace.errors import StoreError
+from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.system.locks import try_lock
 from headrace.transfer.range_set import RangeSet
 
@@ -201,20 +202,19 @@ class Partial:
         that it would be believed.
         """
         try:
-            if self.path.stat().st_size == 0:
-                self._remove_map()
-                return ()
-            line, _, check = self.map_path.read_bytes().rpartition(b" ")
-            if int(check, 16) != zlib.crc32(line):
-                return ()
-            table = json.loads(line)
-            if table["key"] != self.key or table["size"] != self.size:
-                return ()
-            length = self.path.stat().st_size
-            return tuple(
-                (int(a), int(b)) for a, b in table["have"] if 0 <= a < b <= min(self.size, length)
-            )
-        except (OSError, ValueError, TypeError, KeyError):
+            with foreign("a map"):
+                if self.path.stat().st_size == 0:
+                    self._remove_map()
+                    return ()
+                line, _, check = self.map_path.read_bytes().rpartition(b" ")
+                if int(check, 16) != zlib.crc32(line):
+                    return ()
+                table = read_json(line)
+                if table["key"] != self.key or table["size"] != self.size:
+                    return ()
+                most = min(self.size, self.path.stat().st_size)
+                return tuple((int(a), int(b)) for a, b in table["have"] if 0 <= a < b <= most)
+        except UnreadableError:
             return ()
 
     def save(self) -> None:

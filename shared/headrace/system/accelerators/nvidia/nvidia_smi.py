@@ -6,6 +6,7 @@ import csv
 import re
 
 from headrace.config import EnvVars
+from headrace.foreign import UnreadableError, foreign
 from headrace.system.accelerators import bounded_process
 from headrace.system.accelerators.host_view import HostView
 from headrace.system.accelerators.nvidia.kernel import VERSION
@@ -72,9 +73,17 @@ def _run(program: str, fields: str, host_view: HostView) -> bounded_process.Proc
     return bounded_process.run(argv, host_view.env, host_view.timeout)
 
 
+def _rows(output: str) -> list[list[str]]:
+    try:
+        with foreign("its output"):
+            return list(csv.reader(output.splitlines(), skipinitialspace=True))
+    except UnreadableError:
+        return []
+
+
 def _read(output: str, fields: list[str]) -> ProbeResult:
     found = []
-    for row in csv.reader(output.splitlines(), skipinitialspace=True):
+    for row in _rows(output):
         if len(row) != len(fields):
             continue
         line = dict(zip(fields, (cell.strip() for cell in row), strict=True))
