@@ -25,15 +25,15 @@ def cpu(call: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def growth(call: Callable[[int], Callable[[], object]], most: int) -> float:
+def growth(call: Callable[[int], Callable[[], object]], most: int, least: int = 250) -> float:
     """Return how many times more `TIMES` the input costs; 0 where nothing costs anything.
 
-    `call` makes the input of a size and gives the function of it. Sizes go up to `most`, and stop
-    where a call takes a while, so that a bad one harms nobody.
+    `call` makes the input of a size and gives the function of it. Sizes go from `least` up to
+    `most`, and stop where a call takes a while, so that a bad one harms nobody.
     """
     gc.disable()
     try:
-        size = min(250, most // TIMES)
+        size = min(least, most // TIMES)
         while size * 2 * TIMES <= most and cpu(call(size)) < ENOUGH:
             size *= 2
         small, large = call(size), call(size * TIMES)

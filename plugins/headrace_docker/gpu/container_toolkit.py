@@ -20,7 +20,7 @@ __all__ = ["check"]
 #: Seconds that a program may take; an engine that starts up is slow.
 _PATIENCE = 5.0
 _SPECIFICATIONS = ("/etc/cdi", "/var/run/cdi")
-_VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?")
+_VERSION = re.compile(r"(?<![0-9])[0-9]{1,6}\.[0-9]{1,6}(?:\.[0-9]{1,6})?")
 _INSTALL = (
     "install nvidia-container-toolkit from NVIDIA's package repository, then "
     "`sudo nvidia-ctk runtime configure` and restart the engine"

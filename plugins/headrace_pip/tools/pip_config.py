@@ -113,9 +113,12 @@ def _user(place: Place) -> list[Path]:
     return [home / ".pip" / name, folder / name]
 
 
+#: As the library's own, which tries each run of spaces from each of its places.
+_OPTION = re.compile(r"(?P<option>[^=:]*)(?P<vi>[=:])\s*(?P<value>.*)$", re.DOTALL)
+
+
 class _Parser(configparser.RawConfigParser):
-    #: The library's own tries each run of spaces from each of its places.
-    OPTCRE = re.compile(r"(?P<option>[^=:]*)(?P<vi>[=:])\s*(?P<value>.*)$", re.DOTALL)
+    OPTCRE = _OPTION
 
     def optionxform(self, optionstr: str) -> str:
         return optionstr.lower().replace("_", "-").removeprefix("--")
