@@ -54,24 +54,22 @@ def expressions() -> Iterator[Expression]:
         }
         named = {id(value): name for name, value in constants.items()}
         for node in ast.walk(tree):
-            if not _is_call_of_re(node):
+            if not isinstance(node, ast.Call) or not _is_of_re(node.func) or not node.args:
                 continue
             pattern = _text(node.args[0], constants)
             if pattern is None:  # made at run time, of words of our own
                 continue
-            method, name = node.func.attr, named.get(id(node), "")
+            method, name = getattr(node.func, "attr", ""), named.get(id(node), "")
             used = (method,) if method != "compile" else _methods(tree, name)
-            flags = sum(_flags(node, method))
+            flags = sum(_flags(node, method), 0)
             yield Expression(file, name, pattern, flags, used)
 
 
-def _is_call_of_re(node: ast.AST) -> Any:
+def _is_of_re(called: ast.expr) -> bool:
     return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and isinstance(node.func.value, ast.Name)
-        and node.func.value.id == "re"
-        and node.args
+        isinstance(called, ast.Attribute)
+        and isinstance(called.value, ast.Name)
+        and called.value.id == "re"
     )
 
 

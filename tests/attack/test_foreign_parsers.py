@@ -634,7 +634,14 @@ def test_a_broken_state_is_this_machines_trouble(tmp_path: Path, name: str) -> N
 
 def test_a_broken_journal_is_this_machines_trouble(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    entry = {"tool": "pip", "path": "/x", "before": None, "after": None, "mode": 0, "mode_after": 0}
+    entry: dict[str, Any] = {
+        "tool": "pip",
+        "path": "/x",
+        "before": None,
+        "after": None,
+        "mode": 0,
+        "mode_after": 0,
+    }
     entry |= {"folders": [], "reason": "", "time": 0}
     whole = [
         {"entries": [{**entry, key: odd}], "pending": []}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -138,7 +139,7 @@ def test_a_port_that_is_none_names_its_variable(tmp_path: Path, port: str) -> No
 
 
 def test_every_number_has_its_range() -> None:
-    defaults = {f.name: f.default for f in dataclasses.fields(Settings)}
+    defaults: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(Settings)}
     numbers = {name for name, value in defaults.items() if type(value) in (int, float)}
     assert numbers == config._RANGES.keys()
     for name, (least, most, _) in config._RANGES.items():
