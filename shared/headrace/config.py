@@ -373,7 +373,7 @@ def _is_text(value: object) -> bool:
 #: The fields of a ``[[mirror]]`` table: whether a value is right, and what is.
 _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "id": (lambda v: _is_text(v) and bool(v), "a word"),
-    "ecosystem": (lambda v: _is_text(v) and bool(v), "a word as 'python', 'conda', 'docker'"),
+    "ecosystem": (lambda v: _is_text(v) and bool(v), "a word"),
     "url": (lambda v: _is_text(v) and _is_address(v), "an http or https address"),
     "layout": (lambda v: _is_text(v) and bool(v), "a word"),
     "operator": (_is_text, "a string"),

@@ -9,9 +9,7 @@ where the text comes in, and what stands behind the border handles one class. Pu
 from __future__ import annotations
 
 import contextlib
-import json
 import math
-import tomllib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -67,6 +65,8 @@ def foreign(what: str, error: Callable[[str], HeadraceError] | None = None) -> I
 
 def read_json(text: bytes | str, what: str = "JSON") -> Any:
     """Read JSON (RFC 8259), for UnreadableError: numbers that it does not know are none."""
+    import json  # noqa: PLC0415 - who only asks where files lie need not pay
+
     with foreign(what):
         return json.loads(text, parse_constant=_no_number, parse_float=_finite)
 
@@ -94,6 +94,8 @@ def read_toml(
     content: bytes, path: object, *, hint: str = "mend it; nothing was changed"
 ) -> dict[str, Any]:
     """Read a TOML file; ConfigurationError names it."""
+
+    import tomllib  # noqa: PLC0415 - as above
 
     def broken(why: str) -> ConfigurationError:
         return ConfigurationError("bad-toml", f"{path} cannot be read: {why}", hint=hint)

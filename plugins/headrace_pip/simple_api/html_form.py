@@ -59,7 +59,7 @@ _ELEMENTS = {
 }
 
 
-class _Page:
+class _PageContent:
     """What stands in a page: anchors, the base, the meta elements and the serial comment."""
 
     def __init__(self, text: str) -> None:
@@ -90,7 +90,7 @@ class _Page:
 def parse(body: bytes, content_type: str, url: str, project: str) -> ProjectPage:
     """Read a page; ValueError when it is a page for people (a login form, a portal)."""
     text = body.decode(_charset(content_type), "replace")
-    reader = _Page(text)
+    reader = _PageContent(text)
     base = (address_or_none(url, reader.base) if reader.base else None) or url
     links = [_file(anchor, base) for anchor in reader.anchors]
     files = tuple(file for file in links if file is not None)
