@@ -94,7 +94,6 @@ def read_toml(
     content: bytes, path: object, *, hint: str = "mend it; nothing was changed"
 ) -> dict[str, Any]:
     """Read a TOML file; ConfigurationError names it."""
-
     import tomllib  # noqa: PLC0415 - as above
 
     def broken(why: str) -> ConfigurationError:

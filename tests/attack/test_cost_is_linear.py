@@ -149,6 +149,13 @@ ROWS = (
         ("a", "a:", "://", "http://|a|", "password", "token |\t|", "token=| |", "api-key:|'|"),
     ),
     Row(
+        "a file that was changed since",
+        lambda text: three_way.without(
+            f"x\n{text}y\n".encode(), f"y\n{text}x\n".encode(), f"z\n{text}x\n{text}".encode()
+        ),
+        ("\n", "a\n", "a\nb\n"),
+    ),
+    Row(
         "challenges (WWW-Authenticate)",
         bearer.parse,
         (

@@ -15,7 +15,6 @@ from urllib.parse import quote
 from headrace.artifacts.lookups import LookUps
 from headrace.documents.cache import Documents
 from headrace.documents.provisional import Provisional
-from headrace.foreign import foreign
 from headrace.interface.ecosystems import Ecosystem, ServesDocuments
 from headrace.models import Artifact, Document, ServeArtifact, ServeDocument
 from headrace.policy.lru import LRUCache
@@ -173,8 +172,7 @@ def _artifacts(
     mirror = document.supplied_by
     if not isinstance(ecosystem, ServesDocuments):
         return {}
-    with foreign("the page"):
-        named = {a.path: a for a in ecosystem.artifacts(document, page)}
+    named = {a.path: a for a in ecosystem.artifacts(document, page)}
     if document.private:
         own = replace(page.origin, private=True)
         return {path: replace(a, origin=own) for path, a in named.items()}

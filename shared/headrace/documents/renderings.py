@@ -130,8 +130,7 @@ def _rewritten(
     ecosystem: Ecosystem, document: Document, form: str, plan: ServeDocument
 ) -> Response:
     if isinstance(ecosystem, ServesDocuments):
-        with foreign("the page"):
-            return ecosystem.rewrite(document, form, plan)
+        return ecosystem.rewrite(document, form, plan)
     return Response(200, {"content-type": document.content_type}, document.body)
 
 

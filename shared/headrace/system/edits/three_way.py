@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from headrace.interface.hookspecs import FileEdit
@@ -17,6 +18,10 @@ __all__ = ["diff", "without"]
 #: Tried where a run of a scheme's letters begins and nowhere else, so that none is read again.
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])([0-9+.-]*+)([A-Za-z0-9+.-]++://[^\s\"'<>,]+)")
 _SETTING = re.compile(r"(?i)((?:password|passwd|secret|token|api[-_]?key)[\"']?\s*[=:]\s*)\S.*")
+
+
+#: Pairs of equal lines for each line: a fifth of five thousand lines may be blank.
+_MOST_PAIRS = 100
 
 
 def without(before: bytes | None, after: bytes | None, now: bytes | None) -> bytes | None:
@@ -61,6 +66,14 @@ def _lines(content: bytes) -> list[bytes]:
 
 
 def _opcodes(a: list[bytes], b: list[bytes]) -> Sequence[tuple[str, int, int, int, int]]:
+    """Say how lines became others; ValueError where so many are alike that it would take minutes.
+
+    The library looks at every pair of equal lines.
+    """
+    ours, theirs = Counter(a), Counter(b)
+    pairs = sum(number * theirs[line] for line, number in ours.items())
+    if pairs > _MOST_PAIRS * (len(a) + len(b)):
+        raise ValueError("too many of its lines are alike to say which was which")
     return difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes()
 
 
