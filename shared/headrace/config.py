@@ -413,6 +413,7 @@ def _mirror(entry: Mapping[str, Any], path: Path) -> Mirror:
         rank=entry.get("rank", 0),
         carries=tuple(entry.get("carries", ())),
         login=entry.get("login", False),
+        own=True,
     )
     parts = urlsplit(mirror.url)
     if mirror.login and parts.scheme != "https" and parts.hostname not in _THIS_MACHINE:

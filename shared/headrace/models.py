@@ -101,6 +101,8 @@ class Origin:
     """The user's own (company index, token channel): no mirror is even asked for its names."""
     name: str = "default"
     """How routes and settings call it."""
+    demanded: bool = False
+    """It is private because it wanted a credential, not because the user calls it so."""
 
 
 class OperatorClass(enum.StrEnum):
@@ -158,6 +160,8 @@ class Mirror:
     """Used only when the user names it in the settings (`enabled_mirrors`)."""
     login: bool = False
     """One of the user's own, asked with the login that the user has there, shown to nobody else."""
+    own: bool = False
+    """The user's settings name it."""
     carries: tuple[str, ...] = ()
     """Shell patterns, in its ecosystem's words, of what it carries. One that begins with ``!``
     takes out again; the last one that fits decides. Empty: everything."""
@@ -227,6 +231,10 @@ class Source:
     """Seconds to the first byte of an answer on a warm connection; None: not measured yet."""
     reserve: bool = False
     """Asked only while no other source does well."""
+    home: str = ""
+    """The mirror's own URL, above this one; empty: not told."""
+    own: bool = False
+    """The user's settings name the mirror."""
 
 
 class Fault(enum.StrEnum):
@@ -254,6 +262,8 @@ class Fault(enum.StrEnum):
     """Other 5xx."""
     NOT_THE_FILE = "not-the-file"
     """An answer that cannot be the artifact: HTML, another size, another Content-Range."""
+    LED_ASTRAY = "led-astray"
+    """It leads where nobody of its standing may lead: `policy.destinations`."""
     WRONG_BYTES = "wrong-bytes"
     """The digest does not agree and this source supplied the difference."""
     NO_RANGES = "no-ranges"

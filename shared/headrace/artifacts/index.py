@@ -174,7 +174,7 @@ def _artifacts(
         return {}
     named = {a.path: a for a in ecosystem.artifacts(document, page)}
     if document.private:
-        own = replace(page.origin, private=True)
+        own = replace(page.origin, private=True, demanded=not page.origin.private)
         return {path: replace(a, origin=own) for path, a in named.items()}
     if mirror is None:
         return named

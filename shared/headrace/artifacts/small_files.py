@@ -15,6 +15,7 @@ from headrace.http.ranges import ContentRange, RangeRequest, read_length
 from headrace.models import Artifact, Digest, Fault
 from headrace.policy.lru import LRUCache
 from headrace.redact import for_display
+from headrace.sources.probes import ProbeTarget
 from headrace.system.storage.store import Store
 from headrace.upstream.auth.origin_credentials import OriginClient
 from headrace.upstream.client import Client
@@ -37,12 +38,12 @@ class SmallFiles:
         store: Store,
         *,
         client: Client | None = None,
-        hedge_mirror: Callable[[Artifact], tuple[str, str] | None] = lambda _: None,
+        hedge_mirror: Callable[[Artifact], ProbeTarget | None] = lambda _: None,
         report: Callable[..., None] = lambda *_, **__: None,
     ) -> None:
         """`store` may refuse (full disk): then nothing is kept, and nobody notices.
 
-        `hedge_mirror` names the mirror (id, URL) that `client` asks too; `report` hears how it did.
+        `hedge_mirror` names the mirror that `client` asks too; `report` hears how it did.
         """
         self._client = client
         self._hedge_mirror = hedge_mirror
@@ -68,7 +69,11 @@ class SmallFiles:
     async def size(self, artifact: Artifact) -> int:
         """Ask the origin for the length; UpstreamError when it does not say."""
         answer = await self._origin.fetch(
-            artifact.origin, artifact.url, method="HEAD", headers={"accept-encoding": "identity"}
+            artifact.origin,
+            artifact.url,
+            method="HEAD",
+            headers={"accept-encoding": "identity"},
+            checked=artifact.digest is not None,
         )
         if error := answer.error():
             raise error
@@ -93,6 +98,7 @@ class SmallFiles:
                         "accept-encoding": "identity",
                     },
                     limit=end - start,
+                    checked=False,
                 )
             there = ContentRange.parse(answer.headers.get("content-range", ""))
         except (UpstreamError, TimeoutError, ValueError) as error:
@@ -125,7 +131,7 @@ class SmallFiles:
         if self._client is None or place is None:
             return await self._from_origin(artifact)
         own = asyncio.ensure_future(self._from_origin(artifact))
-        other = asyncio.ensure_future(self._from_mirror(artifact, self._client, *place))
+        other = asyncio.ensure_future(self._from_mirror(artifact, self._client, place))
         try:
             await asyncio.wait({own, other}, return_when=asyncio.FIRST_COMPLETED)
             if not own.done() and (content := await other) is not None:
@@ -138,7 +144,9 @@ class SmallFiles:
             await asyncio.gather(own, other, return_exceptions=True)
 
     async def _from_origin(self, artifact: Artifact) -> bytes:
-        answer = await self._origin.fetch(artifact.origin, artifact.url)
+        answer = await self._origin.fetch(
+            artifact.origin, artifact.url, checked=artifact.digest is not None
+        )
         if failure := answer.error():
             raise failure
         if artifact.digest is not None:
@@ -146,14 +154,19 @@ class SmallFiles:
         return answer.body
 
     async def _from_mirror(
-        self, artifact: Artifact, client: Client, mirror: str, url: str
+        self, artifact: Artifact, client: Client, place: ProbeTarget
     ) -> bytes | None:
         """Return the checked content; None when the mirror has not that."""
         fault: Fault | None = None
         content = None
         seen: dict[str, object] = {}
         try:
-            answer = await client.fetch(url, headers={"accept-encoding": "identity"}, limit=MEMORY)
+            answer = await client.fetch(
+                place.url,
+                headers={"accept-encoding": "identity"},
+                limit=MEMORY,
+                initiator=place.initiator,
+            )
             if failure := answer.error():
                 raise failure
             if artifact.digest is not None:
@@ -165,7 +178,9 @@ class SmallFiles:
         except UpstreamError as error:
             fault = error.fault
             seen = {"retry_after": error.retry_after}
-        self._report(mirror, artifact.object_class, fault=fault, path=artifact.path, **seen)
+        self._report(
+            place.source_id, artifact.object_class, fault=fault, path=artifact.path, **seen
+        )
         return content
 
     async def aclose(self) -> None:

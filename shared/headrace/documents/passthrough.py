@@ -28,6 +28,7 @@ from headrace.documents.passthrough_headers import document_of
 from headrace.errors import OriginError, StoreError, UpstreamError
 from headrace.http.caching import forbids_storing, is_fresh
 from headrace.models import Document, Fault, ServeDocument
+from headrace.policy.destinations import of_origin
 from headrace.policy.timeouts import HEADERS_WITHIN, STALE_AFTER
 from headrace.redact import for_display
 from headrace.sources.probes import ReportObservation
@@ -133,6 +134,7 @@ class PassthroughDocuments:
             headers={"accept": plan.accept, "accept-encoding": "identity"},
             timeout=within,
             deadline=within,
+            initiator=of_origin(plan.origin),
         )
         if error := answer.error():
             raise error

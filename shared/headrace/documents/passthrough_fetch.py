@@ -25,6 +25,7 @@ from headrace.errors import HeadraceError, OriginError, StoreError, UpstreamErro
 from headrace.http.caching import forbids_storing, freshness_lifetime
 from headrace.http.ranges import ContentRange, RangeRequest
 from headrace.models import Artifact, Document, Fault, ServeDocument
+from headrace.policy.destinations import of_origin
 from headrace.policy.timeouts import ORIGIN_SILENCE
 from headrace.redact import for_display
 from headrace.sources.probes import ReportObservation
@@ -147,7 +148,10 @@ class PassthroughFetch:
             begun, had = time.perf_counter(), self._have
             try:
                 async with client.open_document(
-                    self.plan.url, headers=self._asked(), timeout=ORIGIN_SILENCE
+                    self.plan.url,
+                    headers=self._asked(),
+                    timeout=ORIGIN_SILENCE,
+                    initiator=of_origin(self.plan.origin),
                 ) as stream:
                     if stream.status == 304 and self.before is not None and self.draft is None:
                         return await self._unchanged(self.before, stream, copies, clock)

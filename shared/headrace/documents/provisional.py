@@ -21,6 +21,7 @@ from headrace.errors import UpstreamError
 from headrace.interface.ecosystems import Ecosystem, LocatesDocuments
 from headrace.models import Artifact, Document, Fault, Mirror, MirrorStats, ServeDocument
 from headrace.policy import evidence, trust
+from headrace.policy.destinations import of_mirror
 from headrace.policy.lru import LRUCache
 from headrace.policy.timeouts import CONFIRM_WITHIN
 from headrace.redact import for_display
@@ -245,7 +246,9 @@ class Provisional:
             return None
         began = time.perf_counter()
         try:
-            answer = await self._client.fetch(url, headers={"accept": plan.accept})
+            answer = await self._client.fetch(
+                url, headers={"accept": plan.accept}, initiator=of_mirror(mirror)
+            )
             if error := answer.error():
                 raise error
         except UpstreamError as error:

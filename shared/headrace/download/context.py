@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from headrace.download.connections import ConnectionLimiter
 from headrace.models import Artifact, Source, SourceFailed, TransferFinished
+from headrace.policy.destinations import of_artifact
 
 if TYPE_CHECKING:
     from headrace.system.storage.store import Store
@@ -57,6 +58,7 @@ class DownloadContext:
             headers=headers,
             connect_timeout=connect_timeout,
             first_byte_timeout=first_byte_timeout,
+            initiator=of_artifact(artifact, source),
         )
 
     async def confirmed(self, artifact: Artifact) -> bool:

@@ -257,7 +257,7 @@ def assemble(
     activity = Activity(
         lambda event: rates(statistics.snapshot(network()), event.artifact.object_class)
     )
-    client = Client(env)
+    client = Client(env, told=activity.incident)
     store = Store(
         folders.cache / "store", limit=settings.store_limit, reserve=settings.disk_reserve
     )

@@ -53,6 +53,8 @@ _PAUSES = {
     Fault.STALLED: (5.0, 2.0, 300.0, 2),
     Fault.PROTOCOL: (30.0, 2.0, 3600.0, 1),
     Fault.NOT_THE_FILE: (600.0, 2.0, _DAY, 1),
+    # A network that wants a login leads everybody to its own door: no reason for a long pause.
+    Fault.LED_ASTRAY: (600.0, 2.0, _DAY, 1),
     Fault.WRONG_BYTES: (_DAY, 1.0, _DAY, 1),
 }
 #: These concern every object of the source; the others the object class alone.

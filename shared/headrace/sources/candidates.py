@@ -26,6 +26,7 @@ from headrace.models import (
     TransferFinished,
 )
 from headrace.policy import evidence, selection
+from headrace.policy.destinations import of_mirror
 from headrace.policy.missing_objects import MissingObjects
 from headrace.policy.trust import may_be_hedged_at, may_supply_bytes
 from headrace.sources.probes import ProbeTarget, run_race
@@ -133,8 +134,8 @@ class Candidates:
         )
         return tuple(sources)
 
-    def hedge_mirror(self, artifact: Artifact, ecosystem: Ecosystem) -> tuple[str, str] | None:
-        """Return (id, URL) of the mirror worth asking while the origin is asked for a small thing.
+    def hedge_mirror(self, artifact: Artifact, ecosystem: Ecosystem) -> ProbeTarget | None:
+        """Return the mirror worth asking while the origin is asked for a small thing.
 
         That is the nearest one, if it is much nearer than the origin; None: the origin is enough.
         """
@@ -150,7 +151,7 @@ class Candidates:
         for mirror in selection.hedges(records, ORIGIN, able, artifact.object_class, now):
             url = _located(ecosystem, artifact, mirror)
             if url is not None:
-                return mirror.id, url
+                return ProbeTarget(mirror.id, url, of_mirror(mirror))
         return None
 
     def _lacks(self, mirror: Mirror, artifact: Artifact, now: float) -> bool:
@@ -213,6 +214,8 @@ class Candidates:
             connections=max(1, limit if connections is None else connections),
             rate=selection.trusted_rate(stats, now),
             rtt=stats.rtt,
+            home=stats.mirror.url,
+            own=stats.mirror.own,
         )
 
     # ------------------------------------------------------------------ learning
@@ -280,7 +283,7 @@ class Candidates:
         task = asyncio.get_running_loop().create_task(
             run_race(
                 self._client,
-                [ProbeTarget(mirror.id, urls[mirror.id]) for mirror in mirrors],
+                [ProbeTarget(mirror.id, urls[mirror.id], of_mirror(mirror)) for mirror in mirrors],
                 object_class=artifact.object_class,
                 path=artifact.path,
                 size=artifact.size,

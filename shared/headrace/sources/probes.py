@@ -18,6 +18,7 @@ from typing import Protocol
 
 from headrace.errors import UpstreamError
 from headrace.models import Fault
+from headrace.policy.destinations import Initiator
 from headrace.upstream.client import Client, RangeStream
 
 __all__ = ["ProbeTarget", "ReportObservation", "run_race"]
@@ -46,6 +47,7 @@ class ProbeTarget:
 
     source_id: str
     url: str
+    initiator: Initiator
 
 
 class ReportObservation(Protocol):
@@ -88,15 +90,18 @@ async def run_race(
     if end == 0:
         return 0
 
-    async def sample(url: str, promises: Callable[[], None]) -> tuple[int, float, float]:
+    async def sample(
+        candidate: ProbeTarget, promises: Callable[[], None]
+    ) -> tuple[int, float, float]:
         async with client.open_range(
-            url,
+            candidate.url,
             0,
             end,
             headers={"accept": accept},
             connect_timeout=CONNECT,
             first_byte_timeout=FIRST_BYTE,
             gap_timeout=READING,
+            initiator=candidate.initiator,
         ) as stream:
             promises()
             return await _read(stream, clock)
@@ -111,7 +116,7 @@ async def run_race(
                 promising.add(source_id)
 
             try:
-                received, seconds, rtt = await sample(candidate.url, answered)
+                received, seconds, rtt = await sample(candidate, answered)
             except UpstreamError as error:
                 promising.discard(candidate.source_id)
                 report(

@@ -24,7 +24,15 @@ CUT_PAUSE = 0.5
 RATE_LIMIT_PAUSE = 30.0
 """Seconds after a 429 that names no time (RFC 6585 section 4)."""
 LONGEST_PAUSE = 8.0
-FINAL = frozenset({Fault.FORBIDDEN, Fault.MISSING, Fault.NOT_THE_FILE, Fault.WRONG_BYTES})
+FINAL = frozenset(
+    {
+        Fault.FORBIDDEN,
+        Fault.MISSING,
+        Fault.NOT_THE_FILE,
+        Fault.LED_ASTRAY,
+        Fault.WRONG_BYTES,
+    }
+)
 """Faults that do not pass while one file is fetched."""
 
 

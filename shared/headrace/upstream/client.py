@@ -1,29 +1,23 @@
-"""The HTTP client for upstreams: the only file that imports httpx.
+"""The HTTP client for upstreams: redirects, tokens, and what comes of an answer.
 
-It works on httpx's transports and not on its client, because what the client adds is what must
-not happen here: cookies, netrc, redirects that carry credentials, proxies from the process's own
-environment, decoding of artifacts. Everything that httpx, httpcore, ssl or the socket raises
-leaves this file as `UpstreamError`. HTTP/2 is for documents only: one TCP connection is one
-congestion window, and httpx pays three times the CPU for it.
+The connections are those of `transports`; what is raised here is `UpstreamError`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
-from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from headrace import __version__
-from headrace.errors import ConfigurationError, HeadraceError, UpstreamError
+from headrace.errors import UpstreamError
 from headrace.http.ranges import RangeRequest
 from headrace.models import Fault
+from headrace.policy.destinations import Initiator
 from headrace.redact import for_display
 from headrace.upstream.auth.bearer import BearerTokens
+from headrace.upstream.destinations import Destinations, Way
 from headrace.upstream.document_stream import DocumentStream
-from headrace.upstream.error_mapping import is_stale
 from headrace.upstream.http2_pool import Http2Pool
 from headrace.upstream.proxies import Proxies
 from headrace.upstream.range_stream import RangeStream
@@ -37,9 +31,7 @@ from headrace.upstream.sent_request import (
     redirect_of,
 )
 from headrace.upstream.tls import TrustStore
-
-if TYPE_CHECKING:
-    import httpx
+from headrace.upstream.transports import Transports, host_of
 
 __all__ = ["Client", "RangeStream", "UpstreamResponse"]
 
@@ -48,29 +40,36 @@ _MOST_REDIRECTS = 5
 _OF_THE_BODY = ("content-encoding", "content-length", "transfer-encoding")
 #: Never carried to another scheme, host or port.
 _SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
-#: Seconds that an idle connection is kept: below the 60 to 75 s of common servers, so that we close
-#: first and a request seldom meets a connection that the server is just closing.
-_KEEPALIVE = 45.0
 
 
 class Client:
-    """Asks upstreams. One for the process; everything it opens is closed by `aclose`."""
+    """Asks upstreams. One for the process; everything it opens is closed by `aclose`.
+
+    Whoever asks says in whose name: the `initiator` decides where a URL, and every redirect and
+    token realm after it, may lead (`policy.destinations`). Without one the URL is taken for what
+    the configuration itself names; what a page, a manifest or a header has named never is that.
+    """
 
     def __init__(
-        self, env: Mapping[str, str], *, user_agent: str | None = None, connections: int = 40
+        self,
+        env: Mapping[str, str],
+        *,
+        user_agent: str | None = None,
+        connections: int = 40,
+        told: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Read trust and proxies from `env`; ConfigurationError when they name nothing usable.
 
         `connections` idle ones are kept. How many are open at a time is limited by those who
         ask (a limit for each host, one over all), so that nobody's clock runs in a queue here.
+        `told` hears, for people, of upstreams that lead astray.
         """
         self.roots = TrustStore(env)
         self.proxies = Proxies(env)
         self.user_agent = user_agent or f"headrace/{__version__}"
-        self._keep = connections
-        self._context: ssl.SSLContext | None = None
-        self._transports: dict[tuple[str, int | None, str | None], httpx.AsyncHTTPTransport] = {}
-        self._names = Resolver()
+        resolver = Resolver()
+        self._transports = Transports(self.roots, resolver, keep=connections)
+        self._destinations = Destinations(resolver, told)
         self._pool = Http2Pool()
         self._bearer = BearerTokens(self._ask_realm)
 
@@ -85,6 +84,7 @@ class Client:
         limit: int = 64 << 20,
         timeout: float = 10.0,  # noqa: ASYNC109 - one silence at a time; `deadline` is the whole
         deadline: float | None = None,
+        initiator: Initiator | None = None,
     ) -> UpstreamResponse:
         """Fetch a whole document; any status is an answer. Redirects are followed.
 
@@ -93,17 +93,27 @@ class Client:
         """
         try:
             async with asyncio.timeout(deadline):
-                return await self._fetch(url, method, headers or {}, limit, timeout)
+                way = Way(initiator or Initiator(url))
+                return await self._fetch(url, method, headers or {}, limit, timeout, way=way)
         except TimeoutError:
             message = f"{for_display(url)} did not come within {deadline} s"
             raise UpstreamError(Fault.SILENT, message) from None
 
     async def _fetch(
-        self, url: str, method: str, headers: Mapping[str, str], limit: int, patience: float
+        self,
+        url: str,
+        method: str,
+        headers: Mapping[str, str],
+        limit: int,
+        patience: float,
+        *,
+        way: Way,
     ) -> UpstreamResponse:
         asked = {"accept": "*/*", "accept-encoding": "gzip, deflate", **_lower(headers)}
         with self._pool.take(netloc_of(url)) as connection:
-            return await self._whole(url, method, asked, limit, patience, connection=connection)
+            return await self._whole(
+                url, method, asked, limit, patience, connection=connection, way=way
+            )
 
     async def _whole(
         self,
@@ -114,9 +124,10 @@ class Client:
         patience: float,
         *,
         connection: int,
+        way: Way,
     ) -> UpstreamResponse:
         async with self._send(
-            url, method, asked, patience, patience, connection=connection
+            url, method, asked, patience, patience, connection=connection, way=way
         ) as exchange:
             answer = exchange.response
             body = bytearray()
@@ -151,6 +162,7 @@ class Client:
         connect_timeout: float = 5.0,
         first_byte_timeout: float = 10.0,
         gap_timeout: float = 20.0,
+        initiator: Initiator | None = None,
     ) -> AsyncIterator[RangeStream]:
         """Open bytes [start, end) of an artifact; the whole file when neither is given.
 
@@ -162,8 +174,9 @@ class Client:
         asked = {"accept": "*/*", **_lower(headers or {}), "accept-encoding": "identity"}
         if wanted is not None:
             asked["range"] = str(RangeRequest(start, end))
+        way = Way(initiator or Initiator(url))
         async with self._send(
-            url, "GET", asked, connect_timeout, first_byte_timeout, connection=None
+            url, "GET", asked, connect_timeout, first_byte_timeout, connection=None, way=way
         ) as exchange:
             answer = exchange.response
             span = judge_artifact(answer.status_code, exchange.headers, exchange.url, wanted)
@@ -192,6 +205,7 @@ class Client:
         *,
         headers: Mapping[str, str] | None = None,
         timeout: float = 10.0,  # noqa: ASYNC109 - one silence at a time
+        initiator: Initiator | None = None,
     ) -> AsyncIterator[DocumentStream]:
         """Open a document whose size nobody knows; any status is an answer, redirects are followed.
 
@@ -199,9 +213,10 @@ class Client:
         `UpstreamError`.
         """
         asked = {"accept": "*/*", "accept-encoding": "gzip, deflate", **_lower(headers or {})}
+        way = Way(initiator or Initiator(url))
         with self._pool.take(netloc_of(url)) as connection:
             async with self._send(
-                url, "GET", asked, timeout, timeout, connection=connection
+                url, "GET", asked, timeout, timeout, connection=connection, way=way
             ) as exchange:
                 exchange.silence(timeout)
                 yield DocumentStream(
@@ -225,6 +240,7 @@ class Client:
         first_byte: float,
         *,
         connection: int | None,
+        way: Way,
     ) -> AsyncIterator[SentRequest]:
         """Follow redirects to an answer; it is closed at the end of the context."""
         netloc_of(url)
@@ -234,14 +250,17 @@ class Client:
         asked, challenged, redirects = url, False, 0
         while redirects <= _MOST_REDIRECTS:
             exchange = await self._once(
-                url, method, carried, connect, first_byte, connection=connection
+                url, method, carried, connect, first_byte, connection=connection, way=way
+            )
+            onward = self._destinations.answered(
+                way, exchange.host, exchange.address, proven=url.startswith("https:")
             )
             try:
                 wants = exchange.headers.get("www-authenticate", "")
                 if exchange.response.status_code == 401 and wants and not challenged:
                     challenged = True
                     own = credential if place_of(url) == place_of(asked) else ""
-                    token = await self._bearer.answer(url, wants, own)
+                    token = await self._bearer.answer(url, wants, own, way=onward)
                     if token:
                         carried |= token
                         continue
@@ -256,12 +275,18 @@ class Client:
                 await close_quietly(exchange.response)
             if place_of(target) != place_of(url):
                 carried = {k: v for k, v in carried.items() if k not in _SECRET_HEADERS}
-            url, redirects = target, redirects + 1
+            url, way, redirects = target, onward, redirects + 1
         message = f"{for_display(url)}: more than {_MOST_REDIRECTS} redirects"
         raise UpstreamError(Fault.PROTOCOL, message)
 
     async def _ask_realm(
-        self, url: str, headers: Mapping[str, str], patience: float, limit: int
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        patience: float,
+        limit: int,
+        *,
+        way: Way | None = None,
     ) -> UpstreamResponse:
         """Fetch a token; never through a challenge of its own."""
         with self._pool.take(netloc_of(url)) as connection:
@@ -272,6 +297,7 @@ class Client:
                 patience,
                 patience,
                 connection=connection,
+                way=way or Way(Initiator(url)),
             )
             try:
                 body = bytearray()
@@ -297,90 +323,36 @@ class Client:
         first_byte: float,
         *,
         connection: int | None,
+        way: Way,
     ) -> SentRequest:
-        """Ask once; ask again where a kept connection turned out to be closed by the server."""
-        import httpx  # noqa: PLC0415 - 60 ms that the command line need not pay
-
-        proxy = self.proxies.choose(url)
-        host = urlsplit(url).hostname or ""
-        if proxy is None:
-            await self._names.check(host, connect)
-        for last in (False, True):
-            exchange = SentRequest(url, proxy, self.roots)
-            timeouts = {"connect": connect, "read": first_byte, "write": first_byte}
-            exchange.timeouts = {**timeouts, "pool": connect}
-            try:
-                transport = self._transport(urlsplit(url).scheme, proxy, connection)
-                request = httpx.Request(
-                    method,
-                    url,
-                    headers=dict(headers),
-                    extensions={"timeout": exchange.timeouts, "trace": exchange.trace},
-                )
-                # One clock over all of it: headers that drip byte by byte reset the others.
-                async with asyncio.timeout(2 * connect + first_byte + 1.0):
-                    exchange.response = await transport.handle_async_request(request)
-            except HeadraceError:
-                raise
-            except Exception as error:
-                if not last and not exchange.fresh and is_stale(error):
-                    continue
-                raise exchange.translate(error) from error
-            exchange.response.request = request
-            exchange.headers = dict(exchange.response.headers.items())
-            return exchange
+        """Ask once, where the way leads to; UpstreamError for where it may not."""
+        host, proxy = host_of(url), self.proxies.choose(url)
+        try:
+            spaces = self._destinations.allowed(way, url, host, proxied=proxy is not None)
+            for wider in (False, True):
+                exchange = SentRequest(url, proxy, self.roots, host=host)
+                timeouts = {"connect": connect, "read": first_byte, "write": first_byte}
+                exchange.timeouts = {**timeouts, "pool": connect}
+                try:
+                    await self._transports.ask(exchange, method, headers, connection, spaces)
+                except UpstreamError as error:
+                    if wider or error.fault is not Fault.LED_ASTRAY:
+                        raise
+                    more = await self._destinations.reconsidered(way, spaces, connect)
+                    if more is None:
+                        raise
+                    spaces = more
+                else:
+                    return exchange
+        except UpstreamError as error:
+            if error.fault is Fault.LED_ASTRAY:
+                raise self._destinations.refused(way, url, error) from error
+            raise
         raise AssertionError  # pragma: no cover - the second turn returns or raises
-
-    def _transport(
-        self, scheme: str, proxy: str | None, connection: int | None
-    ) -> httpx.AsyncHTTPTransport:
-        import httpx  # noqa: PLC0415
-
-        if scheme not in ("http", "https"):
-            raise UpstreamError(Fault.PROTOCOL, f"no way to ask an upstream by {scheme!r}")
-        # HTTP/2 is agreed on inside TLS only.
-        connection = connection if scheme == "https" else None
-        key = (scheme, connection, proxy)
-        if key not in self._transports:
-            tls = scheme == "https" or (proxy or "").startswith("https:")
-            if tls and self._context is None:
-                self._context = self.roots.context()
-            # The transports share the context although each sets its ALPN list on it: httpcore
-            # sets it and makes the connection's TLS object from it in one go, without a pause.
-            context = (
-                self._context if tls and self._context else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            )
-            try:
-                self._transports[key] = httpx.AsyncHTTPTransport(
-                    verify=context,
-                    trust_env=False,
-                    http1=True,
-                    http2=connection is not None,
-                    proxy=httpx.Proxy(
-                        proxy, ssl_context=context if proxy.startswith("https:") else None
-                    )
-                    if proxy
-                    else None,
-                    limits=httpx.Limits(
-                        max_connections=None,
-                        max_keepalive_connections=self._keep,
-                        keepalive_expiry=_KEEPALIVE,
-                    ),
-                )
-            except ImportError as error:  # socks without socksio
-                raise ConfigurationError(
-                    "no-socks",
-                    f"the proxy {for_display(proxy or '')} needs the package socksio",
-                    hint="install socksio beside headrace, or set an http proxy",
-                ) from error
-        return self._transports[key]
 
     async def aclose(self) -> None:
         """Close every connection."""
-        transports, self._transports = list(self._transports.values()), {}
-        for transport in transports:
-            with contextlib.suppress(Exception):
-                await transport.aclose()
+        await self._transports.aclose()
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

@@ -26,13 +26,14 @@ class SentRequest:
     response: Any
     """The transport's own answer."""
 
-    def __init__(self, url: str, proxy: str | None, roots: TrustStore) -> None:
+    def __init__(self, url: str, proxy: str | None, roots: TrustStore, *, host: str = "") -> None:
         self.url = url
+        self.host = host
+        self.proxy = proxy
         self.headers: Mapping[str, str] = {}
         self.timeouts: dict[str, float] = {}
         self.fresh = False
         self.rtt = 0.0
-        self._proxy = proxy
         self._roots = roots
         self._sent = 0.0
         self._answered = False
@@ -47,6 +48,13 @@ class SentRequest:
             self._answered = True
             self.rtt = time.perf_counter() - self._sent
 
+    @property
+    def address(self) -> str | None:
+        """Whom the answer came from; None behind a proxy."""
+        network = None if self.proxy else self.response.extensions.get("network_stream")
+        place = None if network is None else network.get_extra_info("server_addr")
+        return None if place is None else str(place[0])
+
     def silence(self, seconds: float) -> None:
         """Set the longest silence inside the body: httpcore reads this table when it starts it."""
         self.timeouts["read"] = seconds
@@ -58,8 +66,8 @@ class SentRequest:
         hint = ""
         if fault is Fault.TLS:
             hint = f"trusted roots: {self._roots.describe()}; a company's own goes in SSL_CERT_FILE"
-        elif self._proxy:
-            hint = f"asked through the proxy {for_display(self._proxy)}"
+        elif self.proxy:
+            hint = f"asked through the proxy {for_display(self.proxy)}"
         return UpstreamError(fault, f"{where}: {what}", hint=hint)
 
 

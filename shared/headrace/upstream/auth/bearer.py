@@ -10,14 +10,16 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import quote, urlsplit
 
 from headrace.errors import UpstreamError
 from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.policy.lru import LRUCache
 from headrace.redact import for_display
+from headrace.upstream.destinations import Way
 from headrace.upstream.responses import UpstreamResponse
 from headrace.upstream.sent_request import place_of
 from headrace.upstream.single_flight import SingleFlight
@@ -38,7 +40,8 @@ _PATIENCE = 5.0
 _LARGEST = 256 * 1024
 _REMEMBERED = 512
 
-Fetch = Callable[[str, Mapping[str, str], float, int], Awaitable[UpstreamResponse]]
+#: Asks a URL with headers, for some seconds and bytes; and, with `way`, where that leads to.
+Fetch = Callable[..., Awaitable[UpstreamResponse]]
 #: Scheme, host and port; the folder of what was asked for; the credential that was shown.
 _Key = tuple[tuple[str, str | None, int], str, str]
 
@@ -91,32 +94,36 @@ class BearerTokens:
         self._fetch = fetch
         self._clock = clock
         self._known = LRUCache[_Key, tuple[str, float]](_REMEMBERED)
-        self._flights = SingleFlight[tuple[str, str], tuple[str, float] | None]()
+        self._flights = SingleFlight[tuple[str, str, Way | None], tuple[str, float] | None]()
 
     def headers(self, url: str, credential: str = "") -> dict[str, str]:
         """Return the Authorization for a URL, where a token for it is here and good."""
         token, until = self._known.get(_key(url, credential)) or ("", 0.0)
         return {"authorization": f"Bearer {token}"} if self._clock() < until else {}
 
-    async def answer(self, url: str, header: str, credential: str = "") -> dict[str, str]:
+    async def answer(
+        self, url: str, header: str, credential: str = "", *, way: Way | None = None
+    ) -> dict[str, str]:
         """Get what a 401 wants to see; empty where that is not to be had.
 
-        `credential` is the Authorization that was shown, empty for a stranger.
+        `credential` is the Authorization that was shown, empty for a stranger; `way` is where
+        whoever said 401 may lead.
         """
         challenge = parse(header)
         if challenge is None or not _same_owner(challenge.realm, url):
             return {}
-        where = (challenge.url(), credential)
+        where = (challenge.url(), credential, way)
         found = await self._flights.do(where, lambda: self._get(*where))
         if found is None:
             return {}
         self._known.put(_key(url, credential), found)
         return {"authorization": f"Bearer {found[0]}"}
 
-    async def _get(self, url: str, credential: str) -> tuple[str, float] | None:
+    async def _get(self, url: str, credential: str, way: Way | None) -> tuple[str, float] | None:
         headers = {"authorization": credential} if credential else {}
         try:
-            answer = await self._fetch(url, headers, _PATIENCE, _LARGEST)
+            fetch = self._fetch if way is None else partial(self._fetch, way=way)
+            answer = await fetch(url, headers, _PATIENCE, _LARGEST)
             if error := answer.error():
                 raise error
             token, lasts = _token_in(answer.body)

@@ -14,11 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from headrace.interface.manager import Plugins
 from headrace.models import Credential, Document, Origin
 from headrace.policy import trust
+from headrace.policy.destinations import of_origin
 from headrace.upstream.client import Client, UpstreamResponse
 from headrace.upstream.single_flight import SingleFlight
 
@@ -181,18 +183,25 @@ class OriginClient:
         headers: Mapping[str, str] | None = None,
         limit: int = LARGEST,
         timeout: float = SILENCE,  # noqa: ASYNC109 - one silence at a time, the client's clock
+        checked: bool = True,
     ) -> UpstreamResponse:
         """Ask once; after a 401 look the credential up again and, if there is another, once more.
 
         Any status is an answer. UpstreamError when none comes. `timeout` bounds each silence,
-        in seconds.
+        in seconds. `checked`: see `policy.destinations.Initiator`.
         """
         await self._credentials.load(origin)
         given = dict(headers or {})
         shown = self._credentials.headers(origin, url)
-        answer = await self._client.fetch(
-            url, method=method, headers={**given, **shown}, limit=limit, timeout=timeout
+        ask = partial(
+            self._client.fetch,
+            url,
+            method=method,
+            limit=limit,
+            timeout=timeout,
+            initiator=replace(of_origin(origin), checked=checked),
         )
+        answer = await ask(headers={**given, **shown})
         # A place that wants a token wants it of everybody: that makes no name private.
         token = answer.headers.get("www-authenticate", "").lower().startswith("bearer")
         if answer.status != 401 or token or not trust.may_see_credential(origin, url):
@@ -204,6 +213,4 @@ class OriginClient:
             better = self._credentials.headers(origin, url)
         if better == shown:
             return answer
-        return await self._client.fetch(
-            url, method=method, headers={**given, **better}, limit=limit, timeout=timeout
-        )
+        return await ask(headers={**given, **better})
