@@ -200,6 +200,8 @@ class CondaEcosystem:
         origin = self._origins.get(shard.authority) if shard else None
         if found is None or shard is None or origin is None:
             return None
+        if origin.private and not document.origin.private:
+            return None  # a public index leads to no host of the user's own
         content = yield LookUpStep(_shard(origin, shard, found[1]))
         if content is None:
             return None
@@ -217,9 +219,15 @@ class CondaEcosystem:
             return
         if there is None or len(self._named_in) >= _MOST_ELSEWHERE:
             return
+        if self._is_private(there) and not self._is_private(paths.place_of(document)):
+            return  # no public channel speaks for one of the user's own
         folder = there.url.rpartition("/")[0]
         if folder != here:
             self._named_in[folder] = here
+
+    def _is_private(self, place: ChannelFile | None) -> bool:
+        origin = self._origins.get(place.authority) if place else None
+        return origin is not None and origin.private
 
     def _folder_that_names(
         self, place: ChannelFile

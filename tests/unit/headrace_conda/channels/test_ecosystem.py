@@ -297,6 +297,21 @@ def test_shards_of_strangers_are_not_asked_for(base: str) -> None:
     assert not [want for want in library.wants if isinstance(want.what, Artifact)]
 
 
+@pytest.mark.parametrize("what", ["shards_base_url", "base_url"])
+def test_a_public_index_leads_into_no_channel_of_the_users_own(what: str) -> None:
+    library = Library(CondaEcosystem([PUBLIC, COMPANY]))
+    library.put_shards(9.0, SHA, **{what: "https://conda.corp.example/pool/linux-64/"})
+    index = f"/conda/host.example{INDEX.removeprefix(PUBLIC.url)}"
+    library.world.plan(Request("GET", index))
+    path = PATH if what == "shards_base_url" else f"/conda/conda.corp.example/pool/linux-64/{FILE}"
+    assert library.find(path) is None
+    assert not [want for want in library.wants if isinstance(want.what, Artifact)]
+    # Where both are private it is the company's own business.
+    library.world = CondaEcosystem([replace(PUBLIC, private=True), COMPANY])
+    library.world.plan(Request("GET", index))
+    assert digest_of(library.find(path)) == SHA
+
+
 @pytest.mark.parametrize("how", ["sharded", "flat"])
 def test_packages_in_another_folder_are_named_where_their_channel_is(how: str) -> None:
     world = CondaEcosystem([PUBLIC, FILES])
