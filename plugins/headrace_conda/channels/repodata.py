@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bz2
 import codecs
+import itertools
 import json
 import re
 import sys
@@ -19,7 +20,7 @@ from urllib.parse import urljoin
 
 import msgpack
 
-from headrace.interface import Digest, Entry, foreign
+from headrace.interface import Digest, Entry, Unpacker, foreign, unpack
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -44,13 +45,15 @@ JSON = b"{"
 ZSTD = b"\x28\xb5\x2f\xfd"
 BZIP2 = b"BZh"
 
-#: Bytes that an index of shards, or a shard, may have unpacked: some tens of thousands of names.
-LARGEST = 64 << 20
+#: Bytes that an index of shards, or a shard, may have unpacked: conda's own limit for a shard, and
+#: a hundred thousand names.
+LARGEST = 16 << 20
+#: Tables and lists in one: a byte of msgpack can be an empty one, which takes sixty in memory.
+_MOST_CONTAINERS = 500_000
 #: Bytes that flat repodata may have unpacked: more is a trap that few packed bytes can set.
 _MOST = 4 << 30
-#: Bytes that are unpacked at a time, from this many packed ones.
+#: Bytes that are unpacked at a time.
 _PIECE = 1 << 20
-_PACKED = 128 << 10
 #: Bytes of the largest file that any record may speak of.
 _LARGEST = 1 << 50
 #: Characters of one value below a table; a record is far shorter, more is no repodata.
@@ -83,23 +86,14 @@ def unpacked(parts: Iterable[bytes], kind: bytes) -> Iterator[bytes]:
     if kind == JSON:
         yield from parts
         return
-    stream = _unpacker(kind)
+    unpacker = Unpacker(_DECOMPRESSORS[kind], piece=_PIECE)
     for part in parts:
-        for start in range(0, len(part), _PACKED):
-            data = part[start : start + _PACKED]
-            while data or not (stream.eof or stream.needs_input):
-                if stream.eof:  # several frames, one behind the other, are one stream
-                    stream = _unpacker(kind)
-                with foreign("what is packed"):
-                    piece = stream.decompress(data, max_length=_PIECE)
-                yield piece
-                data = stream.unused_data if stream.eof else b""
-    if not stream.eof:
+        yield from unpacker.feed(part)
+    if not unpacker.complete or not unpacker.came_in:
         raise ValueError("the end is missing")
 
 
-def _unpacker(kind: bytes) -> Any:
-    return zstd.ZstdDecompressor() if kind == ZSTD else bz2.BZ2Decompressor()
+_DECOMPRESSORS: dict[bytes, Any] = {ZSTD: zstd.ZstdDecompressor, BZIP2: bz2.BZ2Decompressor}
 
 
 # ------------------------------------------------------------ flat
@@ -364,12 +358,15 @@ def read_shard(body: bytes) -> dict[str, Entry]:
 
 
 def _packed(body: bytes) -> dict[str, Any]:
-    plain = bytearray()
-    for piece in unpacked([body], ZSTD):
-        plain += piece
-        if len(plain) > LARGEST:
-            raise ValueError("larger than any index")
-    table = msgpack.unpackb(plain, strict_map_key=False)
+    plain = unpack([body], _DECOMPRESSORS[ZSTD], LARGEST)
+    counted = itertools.count(1)
+
+    def count(made: Any) -> Any:
+        if next(counted) > _MOST_CONTAINERS:
+            raise ValueError("more tables and lists than any index has")
+        return made
+
+    table = msgpack.unpackb(plain, strict_map_key=False, object_hook=count, list_hook=count)
     if not isinstance(table, dict):
         raise ValueError("not a table")  # noqa: TRY004 - a bad document
     return table

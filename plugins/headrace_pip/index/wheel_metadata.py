@@ -12,11 +12,17 @@ __all__ = ["LARGEST_WHEEL", "metadata_of_wheel"]
 #: Bytes of a wheel that is worth looking into, and of the metadata that is believed.
 LARGEST_WHEEL = 8 * 1024 * 1024
 _LARGEST_METADATA = 1024 * 1024
+#: Files that a wheel of that size may name; each costs half a kilobyte here, and a tenth there.
+_MOST_FILES = 16_384
+_ENTRY = b"PK\x01\x02"
+#: What `zipfile` unpacks in bounded steps. The others it unpacks to their end at once, and no wheel
+#: that pip makes has them.
+_BOUNDED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
 def metadata_of_wheel(content: bytes) -> str | None:
     """Return the text of ``*.dist-info/METADATA``; None: not a wheel, or not a sane one."""
-    if len(content) > LARGEST_WHEEL:
+    if len(content) > LARGEST_WHEEL or content.count(_ENTRY) > _MOST_FILES:
         return None
     try:
         return _metadata(content)
@@ -30,6 +36,8 @@ def _metadata(content: bytes) -> str | None:
         for entry in wheel.infolist():
             folder, slash, name = entry.filename.partition("/")
             if slash and name == "METADATA" and folder.endswith(".dist-info"):
+                if entry.compress_type not in _BOUNDED:
+                    return None
                 with wheel.open(entry) as stream:
                     return stream.read(_LARGEST_METADATA).decode("utf-8", "replace")
     return None

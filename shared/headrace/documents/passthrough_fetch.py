@@ -108,6 +108,7 @@ class PassthroughFetch:
         """Whether the draft has its name, or is gone in another way."""
         self.length: int | None = None
         self.draft: Draft | None = None
+        self._most = 0
         self._changed = asyncio.Event()
 
     @property
@@ -305,6 +306,9 @@ class PassthroughFetch:
         if stream.status != 200:
             raise self._strange(f"status {stream.status}")
         self.length = stream.length
+        self._most = copies.limit
+        if self.length is not None and self.length > self._most:
+            raise self._strange("more than all documents together may take here")
         self.draft = await asyncio.to_thread(copies.begin, self.plan.key, self.length)
         return 0
 
@@ -312,6 +316,8 @@ class PassthroughFetch:
         assert self.draft is not None
         if self.length is not None and self.draft.size + len(data) > self.length:
             raise self._strange("more than it had said")
+        if self.draft.size + len(data) > self._most:
+            raise self._strange("more than all documents together may take here")
         if data:
             await asyncio.to_thread(self.draft.write, data)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from headrace.errors import StoreError
 from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.http.caching import forbids_storing
+from headrace.http.unpacking import Inflater, unpack
 from headrace.interface.ecosystems import Ecosystem, ServesDocuments
 from headrace.models import Document, Response, ServeDocument
 from headrace.policy.lru import LRUCache
@@ -49,10 +50,13 @@ class Rendered:
         return f'"{self.tag}"', f'"{self.tag}-gz"'
 
     async def unpacked(self, here: int) -> bytes:
-        """Return the plain body; one of more than `here` bytes is unpacked in a thread."""
+        """Return the plain body; one of more than `here` bytes is unpacked in a thread.
+
+        ValueError when it is not what was kept.
+        """
         if self.length <= here:
-            return gzip.decompress(self.packed)
-        return await asyncio.to_thread(gzip.decompress, self.packed)
+            return unpack([self.packed], Inflater, self.length)
+        return await asyncio.to_thread(unpack, [self.packed], Inflater, self.length)
 
 
 def version_of(document: Document) -> str:

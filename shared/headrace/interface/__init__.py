@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from headrace.config import DEFAULT_PORT, EnvVars, Folders, environment
     from headrace.errors import ConfigurationError, HeadraceError, LocalError
     from headrace.foreign import UnreadableError, foreign, read_json, read_json_or_none, read_toml
+    from headrace.http.unpacking import TooMuchError, Unpacker, unpack
     from headrace.interface.activations import (
         CATALOGUE,
         Activation,
@@ -183,6 +184,10 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "read_json",
     "read_json_or_none",
     "read_toml",
+    # Of what came packed, no more than is allowed.
+    "TooMuchError",
+    "Unpacker",
+    "unpack",
     # URLs that may hold secrets: for people, and for files.
     "for_display",
     "for_files",
@@ -203,6 +208,7 @@ _HOMES = {
     "headrace.config": "DEFAULT_PORT EnvVars Folders environment",
     "headrace.errors": "ConfigurationError HeadraceError LocalError",
     "headrace.foreign": "UnreadableError foreign read_json read_json_or_none read_toml",
+    "headrace.http.unpacking": "TooMuchError Unpacker unpack",
     "headrace.interface.activations": "CATALOGUE Activation DiscoveredOrigin FileEdit "
     "GatewayAddress Lingers OptIn Override Place Reader Reload ReloadCheck Scope Standing",
     "headrace.interface.ecosystems": "Ecosystem AllowsAnonymous Confirms FormatsRefusals "

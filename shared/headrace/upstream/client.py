@@ -89,7 +89,8 @@ class Client:
         """Fetch a whole document; any status is an answer. Redirects are followed.
 
         `timeout` bounds connecting and every silence, `deadline` the whole, both in seconds;
-        `limit` is in bytes after decoding. `headers` win over ours.
+        `limit` is in bytes after decoding. `headers` win over ours. The body of an answer that is
+        an error (`UpstreamResponse.error`) is empty where it cannot be had.
         """
         try:
             async with asyncio.timeout(deadline):
@@ -129,24 +130,13 @@ class Client:
         async with self._send(
             url, method, asked, patience, patience, connection=connection, way=way
         ) as exchange:
-            answer = exchange.response
-            body = bytearray()
             exchange.silence(patience)
-            try:
-                async for chunk in answer.aiter_bytes():
-                    body += chunk
-                    if len(body) > limit:
-                        break
-            except Exception as error:
-                raise exchange.translate(error) from error
-            if len(body) > limit:
-                message = f"{for_display(exchange.url)} is larger than {limit} bytes"
-                raise UpstreamError(Fault.NOT_THE_FILE, message)
+            body = b"" if method == "HEAD" else await _document(exchange).whole(limit)
             # The body is decoded; of one that did not come the headers tell all that is known.
             wrong = () if method == "HEAD" else _OF_THE_BODY
             kept = {name: text for name, text in exchange.headers.items() if name not in wrong}
             return UpstreamResponse(
-                answer.status_code, exchange.url, kept, bytes(body), exchange.rtt
+                exchange.response.status_code, exchange.url, kept, body, exchange.rtt
             )
 
     # ------------------------------------------------------------------ artifacts
@@ -219,14 +209,7 @@ class Client:
                 url, "GET", asked, timeout, timeout, connection=connection, way=way
             ) as exchange:
                 exchange.silence(timeout)
-                yield DocumentStream(
-                    exchange.response.status_code,
-                    exchange.url,
-                    exchange.headers,
-                    rtt=exchange.rtt,
-                    body=exchange.response.aiter_raw(),
-                    translate=exchange.translate,
-                )
+                yield _document(exchange)
 
     # ------------------------------------------------------------------ one request
 
@@ -300,19 +283,11 @@ class Client:
                 way=way or Way(Initiator(url)),
             )
             try:
-                body = bytearray()
                 exchange.silence(patience)
-                async for chunk in exchange.response.aiter_bytes():
-                    body += chunk
-                    if len(body) > limit:
-                        break
-            except Exception as error:
-                raise exchange.translate(error) from error
+                body = await _document(exchange).whole(limit)
             finally:
                 await close_quietly(exchange.response)
-            return UpstreamResponse(
-                exchange.response.status_code, url, exchange.headers, bytes(body[:limit])
-            )
+            return UpstreamResponse(exchange.response.status_code, url, exchange.headers, body)
 
     async def _once(
         self,
@@ -353,6 +328,18 @@ class Client:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._transports.aclose()
+
+
+def _document(exchange: SentRequest) -> DocumentStream:
+    return DocumentStream(
+        exchange.response.status_code,
+        exchange.url,
+        exchange.headers,
+        rtt=exchange.rtt,
+        # As it came: httpx would decode as many codings as somebody names, each to its end at once.
+        body=exchange.response.aiter_raw(),
+        translate=exchange.translate,
+    )
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 
 from headrace.errors import UpstreamError
 from headrace.http.ranges import read_length
+from headrace.http.unpacking import PIECE, Inflater, Unpacker, coding_of
 from headrace.models import Fault
 from headrace.redact import for_display
 from headrace.upstream.responses import judge_status
 
 __all__ = ["DocumentStream"]
-
-#: Bytes that are decoded at a time: a few bytes of gzip can be a thousand times as many.
-_PIECE = 256 << 10
 
 
 class DocumentStream:
@@ -38,8 +36,9 @@ class DocumentStream:
         self.headers = headers
         """Lower-case names, as they came."""
         self.rtt = rtt
-        coding = headers.get("content-encoding", "").strip().lower()
-        self._coding = "" if coding == "identity" else coding
+        self._coding = headers.get("content-encoding", "").strip().lower()
+        if self._coding == "identity":
+            self._coding = ""
         length = read_length(headers.get("content-length"))
         # With a Transfer-Encoding the length is to be ignored (RFC 9112 section 6.3).
         told = "transfer-encoding" not in headers and not self._coding
@@ -57,58 +56,64 @@ class DocumentStream:
         """Return what is wrong for one who wanted the content; None for 2xx and 304."""
         return judge_status(self.status, self.headers, self.url)
 
+    async def whole(self, limit: int) -> bytes:
+        """Give all of it in one piece; UpstreamError where it ends too early, or is longer than
+        `limit` bytes, decoded.
+
+        Of an answer that does not bring what was asked, the status is what counts: a body that
+        cannot be had is an empty one there.
+        """
+        if self.status in (204, 304):
+            return b""
+        try:
+            return await self._all(limit)
+        except UpstreamError:
+            if self.error() is None:
+                raise
+            return b""
+
+    async def _all(self, limit: int) -> bytes:
+        body = bytearray()
+        async for piece in self:
+            body += piece
+            if len(body) > limit:
+                message = f"{for_display(self.url)} is larger than {limit} bytes"
+                raise UpstreamError(Fault.NOT_THE_FILE, message)
+        return bytes(body)
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Give the bytes; UpstreamError where they end too early."""
         got = 0
-        decoder = _Decoder(self._coding)
+        unpacker = self._unpacker()
         try:
             async for chunk in self._body:
                 got += len(chunk)
-                for piece in decoder.decode(chunk):
-                    yield piece
+                for piece in unpacker.feed(chunk) if unpacker is not None else (chunk,):
+                    if piece:
+                        yield piece
+                    if len(piece) == PIECE:
+                        await asyncio.sleep(0)  # a few bytes that are many hold up nobody else
         except (UpstreamError, asyncio.CancelledError, GeneratorExit):
             raise
-        except (ValueError, zlib.error) as error:
-            message = f"{for_display(self.url)} cannot be decoded: {error}"
-            raise UpstreamError(Fault.PROTOCOL, message) from error
+        except ValueError as error:
+            raise self._not_decoded(error) from error
         except Exception as error:
             raise self._translate(error) from error
         if self.length is not None and got < self.length:
             message = f"{for_display(self.url)} ended {self.length - got} bytes before its length"
             raise UpstreamError(Fault.CUT, message)
-        if not decoder.complete:
+        if unpacker is not None and not unpacker.complete:
             # Whoever stands between cut it and framed it anew: nothing else shows that.
             message = f"{for_display(self.url)} ended within its {self._coding}"
             raise UpstreamError(Fault.CUT, message)
 
+    def _unpacker(self) -> Unpacker | None:
+        try:
+            coding = coding_of(self._coding)
+        except ValueError as error:
+            raise self._not_decoded(error) from error
+        start = partial(Inflater, bare=coding == "deflate")
+        return Unpacker(start, lenient=True) if coding else None
 
-class _Decoder:
-    """The codings that are asked for, their end told from a cut."""
-
-    def __init__(self, coding: str) -> None:
-        if coding not in ("", "gzip", "x-gzip", "deflate"):
-            raise UpstreamError(Fault.PROTOCOL, f"came as {coding[:20]!r}, which was not asked")
-        self._stream = zlib.decompressobj(zlib.MAX_WBITS | 32) if coding else None
-
-    @property
-    def complete(self) -> bool:
-        return self._stream is None or self._stream.eof
-
-    def decode(self, chunk: bytes) -> Iterator[bytes]:
-        if self._stream is None:
-            if chunk:
-                yield chunk
-            return
-        while True:
-            piece = self._stream.decompress(chunk, _PIECE)
-            if piece:
-                yield piece
-            if self._stream.eof:
-                chunk = self._stream.unused_data
-                if not chunk:
-                    return
-                self._stream = zlib.decompressobj(zlib.MAX_WBITS | 32)  # the next member
-            else:
-                chunk = self._stream.unconsumed_tail
-                if not chunk and len(piece) < _PIECE:
-                    return
+    def _not_decoded(self, error: ValueError) -> UpstreamError:
+        return UpstreamError(Fault.PROTOCOL, f"{for_display(self.url)} cannot be decoded: {error}")

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 
 from headrace.errors import UpstreamError
+from headrace.http.unpacking import PIECE
 from headrace.models import Fault
-from headrace.upstream import document_stream
 from headrace.upstream.document_stream import DocumentStream
 
 PLAIN = b"".join(b"%d, " % number for number in range(60_000))
@@ -74,7 +74,7 @@ def test_gzip_of_several_members_is_one_body() -> None:
 def test_few_bytes_that_become_many_come_in_pieces() -> None:
     packed = gzip.compress(bytes(50 << 20), 9)
     pieces = read(stream_of(parts_of(packed, 1 << 20), {"content-encoding": "gzip"}))
-    assert max(map(len, pieces)) <= document_stream._PIECE
+    assert max(map(len, pieces)) <= PIECE
     assert sum(map(len, pieces)) == 50 << 20
 
 
