@@ -274,12 +274,12 @@ def test_wheel_of_a_great_many_files_is_not_listed() -> None:
 
 def test_kept_page_gives_no_more_than_it_had() -> None:
     made = renderings._rendered(Response(200, {}, b"page"))
-    assert asyncio.run(made.unpacked(0)) == b"page"
+    assert b"".join(made.pieces()) == b"page"
     torn = renderings.Rendered(200, {}, ONCE, 4, "tag")
 
     def read() -> None:
         with pytest.raises(ValueError, match="larger"):
-            asyncio.run(torn.unpacked(0))
+            list(torn.pieces())
 
     assert peak_of(read)[1] < LITTLE
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +20,7 @@ import uvicorn
 import headrace_pip.plugin
 from headrace.config import Folders, Settings
 from headrace.gateway.app import build_app
+from headrace.gateway.connection import ClientConnection, ClientConnections
 from headrace.gateway.wiring import Components, assemble
 from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.interface.manager import Plugins
@@ -89,9 +91,10 @@ class App:
         app = build_app(self.parts, self.token)
         listening = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = listening.getsockname()[1]
+        connection: Any = partial(ClientConnection, registry=ClientConnections())
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=connection,
             ws="none",
             log_config=None,
             access_log=False,

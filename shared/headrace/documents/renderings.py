@@ -11,13 +11,13 @@ import contextlib
 import gzip
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from headrace.errors import StoreError
 from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.http.caching import forbids_storing
-from headrace.http.unpacking import Inflater, unpack
+from headrace.http.unpacking import Inflater, Unpacker
 from headrace.interface.ecosystems import Ecosystem, ServesDocuments
 from headrace.models import Document, Response, ServeDocument
 from headrace.policy.lru import LRUCache
@@ -29,6 +29,8 @@ __all__ = ["Rendered", "Renderings", "version_of"]
 MEMORY = 12 * 1024 * 1024
 #: A fast level: the page travels over loopback, the size matters for memory and disk only.
 _LEVEL = 4
+#: Bytes that are unpacked at a time for a client that cannot read gzip.
+_PIECE = 32 * 1024
 #: What the rewriting of pages means today; another number forgets all kept renderings.
 _EDITION = "1"
 
@@ -49,14 +51,9 @@ class Rendered:
         """Entity tags of the plain and of the compressed body; they differ as the bytes do."""
         return f'"{self.tag}"', f'"{self.tag}-gz"'
 
-    async def unpacked(self, here: int) -> bytes:
-        """Return the plain body; one of more than `here` bytes is unpacked in a thread.
-
-        ValueError when it is not what was kept.
-        """
-        if self.length <= here:
-            return unpack([self.packed], Inflater, self.length)
-        return await asyncio.to_thread(unpack, [self.packed], Inflater, self.length)
+    def pieces(self) -> Iterator[bytes]:
+        """Give the plain body in small pieces; ValueError when it is not what was kept."""
+        return Unpacker(Inflater, limit=self.length, piece=_PIECE).feed(self.packed)
 
 
 def version_of(document: Document) -> str:

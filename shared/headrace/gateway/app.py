@@ -17,9 +17,10 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from headrace.errors import UpstreamError
 from headrace.foreign import UnreadableError, foreign
-from headrace.gateway import views
+from headrace.gateway import response_head, views
 from headrace.gateway.exchange import ClientDisconnect, Exchange, Receive, Scope, Send
 from headrace.gateway.guard import Guard
+from headrace.gateway.response_head import UnsendableError
 from headrace.gateway.serve_document import DocumentHandler
 from headrace.gateway.wiring import Components
 from headrace.interface.ecosystems import Ecosystem, Learns
@@ -98,6 +99,11 @@ class _EcosystemEndpoint:
             await self._perform(exchange, plan)
         except ClientDisconnect:
             raise
+        except asyncio.CancelledError:
+            # The gateway ends, and this one has waited too long for it: the origin is there.
+            if not exchange.started:
+                await self._to_origin(exchange, plan, "headrace ends just now")
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the origin is the answer
             await self._rescue(exchange, plan, error)
         finally:
@@ -117,6 +123,8 @@ class _EcosystemEndpoint:
                     await self._learn(self._learns, plan, artifact)
             case Reply():
                 known = plan.response
+                if known.status >= 500:
+                    raise UnsendableError(f"{known.status} is for servers that fail")
                 await exchange.whole(known.status, known.headers, known.body)
             case PassThrough():
                 await self._pass(exchange, plan)
@@ -166,6 +174,13 @@ class _EcosystemEndpoint:
             return
         kind = answer.headers.get("content-type", "application/octet-stream")
         status = 403 if answer.status == 401 else answer.status
+        if status in response_head.NO_BODY or status == 206 or not 200 <= status <= 599:
+            why = f"{plan.origin.name} answers {answer.status}, which was not asked"
+            if plan.relay:
+                await exchange.text(404, f"headrace: {why}")
+            else:
+                await exchange.redirect(for_files(plan.url), f"headrace: {why}")
+            return
         await exchange.whole(status, {"content-type": kind}, answer.body)
 
     async def _rescue(self, exchange: Exchange, plan: Plan | None, error: Exception) -> None:
@@ -173,7 +188,11 @@ class _EcosystemEndpoint:
         reference = self._parts.incident(error, exchange.request.path)
         if exchange.started:
             return
-        words = f"headrace failed here; its log says why at {reference}"
+        await self._to_origin(
+            exchange, plan, f"headrace failed here; its log says why at {reference}"
+        )
+
+    async def _to_origin(self, exchange: Exchange, plan: Plan | None, words: str) -> None:
         url = None
         with contextlib.suppress(UnreadableError), foreign("the origin's address"):
             url = self._parts.origin_redirect(plan)

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 from io import FileIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
+from headrace.gateway import response_head
 from headrace.models import Request, Response
 
 __all__ = ["ClientDisconnect", "Exchange", "Receive", "Scope", "Send"]
@@ -27,6 +27,16 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 #: Bytes of a stored file that are read and handed to the socket at a time.
 CHUNK = 512 * 1024
+#: The same for those who come when so many are sent files already: each has two chunks in memory,
+#: and a client that does not read keeps them there.
+SMALL_CHUNK = 32 * 1024
+_MANY = 24
+#: Characters of a sentence for people.
+_LONGEST = 4000
+
+
+#: Those who are being sent files.
+_files: set[Exchange] = set()
 
 
 class ClientDisconnect(Exception):  # noqa: N818 - a fact, no error
@@ -56,8 +66,10 @@ class Exchange:
         return self.status is not None
 
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Send the head."""
-        raw = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()]
+        """Send the head. What cannot be sent of it is left out; `UnsendableError`, and nothing has
+        begun, where there is no such answer.
+        """
+        raw = response_head.make(status, headers)
         self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
@@ -71,9 +83,8 @@ class Exchange:
 
     async def whole(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
         """Send an answer in one piece; its length is told to a HEAD too."""
-        length = {} if status == 304 else {"content-length": str(len(body))}
-        await self.begin(status, {**headers, **length})
-        await self.end(b"" if self.head else body)
+        await self.begin(status, {**_without_length(headers), "content-length": str(len(body))})
+        await self.end(b"" if self.head or status in response_head.NO_BODY else body)
 
     async def text(self, status: int, words: str, headers: Mapping[str, str] | None = None) -> None:
         """Send a sentence for people; a refusal in the client's own form, where it has one."""
@@ -83,7 +94,8 @@ class Exchange:
             await self.whole(told.status, kept, told.body)
             return
         plain = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
-        await self.whole(status, {**plain, **(headers or {})}, f"{words}\n".encode())
+        body = f"{words[:_LONGEST]}\n".encode(errors="replace")
+        await self.whole(status, {**plain, **(headers or {})}, body)
 
     def _in_their_form(self, status: int, words: str) -> Response | None:
         if self.phrased is None or not 400 <= status < 500:
@@ -99,7 +111,12 @@ class Exchange:
 
     async def redirect(self, url: str, why: str) -> None:
         """Send the client to the origin. Never to be kept: the next request is ours again."""
-        await self.text(302, why, {"location": quote(url, safe=":/?#[]@!$&'()*+,;=%~")})
+        there = response_head.location(url)
+        if there is None:
+            # Not 404, which would send a resolver to its next index for a name of this one.
+            await self.text(403, f"{why}; its URL at the origin is none that a client can ask")
+            return
+        await self.text(302, why, {"location": there})
 
     async def open_file(self, path: Path, start: int) -> FileIO:
         """Open a file at a place, for `file`; OSError when it cannot be."""
@@ -112,14 +129,16 @@ class Exchange:
         disk nor a slow client holds up the others.
         """
         loop = asyncio.get_running_loop()
+        chunk = CHUNK if len(_files) < _MANY else SMALL_CHUNK
+        _files.add(self)
         try:
             async with self.watched() as gone:
-                data = await loop.run_in_executor(None, stream.read, min(CHUNK, left))
+                data = await loop.run_in_executor(None, stream.read, min(chunk, left))
                 while data and not gone.done():
                     left -= len(data)
                     if not left:
                         break
-                    ahead = loop.run_in_executor(None, stream.read, min(CHUNK, left))
+                    ahead = loop.run_in_executor(None, stream.read, min(chunk, left))
                     try:
                         await self.more(data)
                     finally:
@@ -129,6 +148,7 @@ class Exchange:
                 if not left:
                     await self.end(data)
         finally:
+            _files.discard(self)
             stream.close()
 
     @asynccontextmanager
@@ -143,6 +163,10 @@ class Exchange:
     async def _until_gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+
+def _without_length(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.lower() != "content-length"}
 
 
 def _open(path: Path, start: int) -> FileIO:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from headrace.gateway import request_head
+from headrace.gateway.browsers import sent_by_a_page
 from headrace.gateway.exchange import ClientDisconnect, Exchange, Receive, Scope, Send
 from headrace.gateway.wiring import Components
 from headrace.interface.ecosystems import AllowsAnonymous, Ecosystem, FormatsRefusals
@@ -14,6 +15,10 @@ from headrace.models import Request
 __all__ = ["Guard"]
 
 _CHALLENGE = {"www-authenticate": 'Basic realm="headrace", charset="UTF-8"'}
+
+
+#: The gateway's own pages that start nothing: a person may look at them in a browser.
+_FOR_BROWSERS = frozenset({"/healthz", "/status", "/metrics"})
 
 
 class _Refused(Exception):  # noqa: N818 - an answer, no error
@@ -81,11 +86,11 @@ class Guard:
         """Read the request into `exchange` and `scope`, or refuse it."""
         method, headers = exchange.request.method, exchange.request.headers
         try:
-            raw = scope.get("raw_path") or str(scope["path"]).encode()
-            path = request_head.read_target(raw)
+            target = request_head.parse_target(method, _target_of(scope))
+            path = request_head.read_target(target.path)
         except request_head.BadTarget as error:
-            raise _Refused(400, str(error)) from None
-        query = bytes(scope.get("query_string", b""))[: request_head.MAX_TARGET].decode("latin-1")
+            raise _Refused(error.status, str(error)) from None
+        query = target.query.decode("latin-1")
         # What the client proves to us is for nobody else, so it goes no further than this.
         kept = {name: value for name, value in headers.items() if name != "authorization"}
         exchange.request = Request(method, path, query, kept)
@@ -93,13 +98,15 @@ class Guard:
         mount = next((each for each in self._mounts if below.startswith(each.prefix)), None)
         if mount is not None and mount.refusals is not None:
             exchange.phrased = mount.refusals.phrased
-        if sum(len(k) + len(v) for k, v in scope["headers"]) > request_head.MAX_HEADERS:
-            raise _Refused(431, "more headers than any client of ours sends")
-        server = scope.get("server")
-        if not request_head.host_is_ours(headers.get("host"), server[1] if server else None):
-            raise _Refused(421, "this is a gateway on loopback, no proxy")
+        _check_head(scope, headers, target)
         if method not in ("GET", "HEAD"):
             raise _Refused(405, "only GET and HEAD", {"allow": "GET, HEAD"})
+        if scope.get("headrace.body"):
+            raise _Refused(413, "no request that is served here has a body")
+        server = scope.get("server")
+        port = server[1] if server else None
+        if sent_by_a_page(headers, port, own_page=path in _FOR_BROWSERS):
+            raise _Refused(403, "this is for installers, not for pages in a browser")
         if not self._let_in(path, mount, headers.get("authorization")):
             raise _Refused(401, "the token is missing or wrong", _CHALLENGE)
         scope["headrace.exchange"] = exchange
@@ -108,3 +115,32 @@ class Guard:
     def _let_in(self, path: str, mount: _Mount | None, shown: str | None) -> bool:
         free = mount is not None and mount.anonymous is not None and mount.anonymous.for_everybody
         return free or path == "/healthz" or request_head.authorised(shown, self._token)
+
+
+def _target_of(scope: Scope) -> bytes:
+    """Return the target as it was written, where the server says so (`connection`)."""
+    if "headrace.target" in scope:
+        return bytes(scope["headrace.target"])
+    path = bytes(scope.get("raw_path") or str(scope["path"]).encode())
+    query = bytes(scope.get("query_string", b""))
+    return path + b"?" + query if query else path
+
+
+def _check_head(
+    scope: Scope, headers: Mapping[str, str], target: request_head.RequestTarget
+) -> None:
+    """Refuse what no honest client sends, and what is for another host."""
+    pairs = scope["headers"]
+    size = sum(len(name) + len(value) for name, value in pairs)
+    if size > request_head.MAX_HEADERS or len(pairs) > request_head.MAX_LINES:
+        raise _Refused(431, "more headers than any client of ours sends")
+    version = scope.get("http_version", "1.1")
+    if version not in ("1.0", "1.1"):
+        raise _Refused(400, "HTTP/1.1 is spoken here, and HTTP/1.0")
+    host = headers.get("host")
+    if (host is None and version == "1.1") or sum(name == b"host" for name, _ in pairs) > 1:
+        raise _Refused(400, "one Host, not none or several (RFC 9112 section 3.2)")
+    server = scope.get("server")
+    named = host if target.authority is None else target.authority
+    if not request_head.host_is_ours(named, server[1] if server else None):
+        raise _Refused(421, "this is a gateway on loopback, no proxy")

@@ -9,22 +9,29 @@ import binascii
 import hmac
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from urllib.parse import unquote
 
 __all__ = [
     "MAX_HEADERS",
+    "MAX_LINES",
     "MAX_TARGET",
     "BadTarget",
+    "RequestTarget",
     "authorised",
     "host_is_ours",
     "join_headers",
+    "parse_target",
     "read_target",
 ]
 
 #: Longest request target and largest header block, bytes; real clients stay far below both.
 MAX_TARGET = 4096
 MAX_HEADERS = 64 * 1024
+#: Most lines of headers.
+MAX_LINES = 128
 
+_ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?]*)(/[^?]*)?(?:\?(.*))?", re.DOTALL)
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\\ufffd]")
 _ENCODED_SLASH = re.compile(r"(?i)%2f")
@@ -32,6 +39,48 @@ _ENCODED_SLASH = re.compile(r"(?i)%2f")
 
 class BadTarget(ValueError):  # noqa: N818 - says whose fault it is
     """The request target is one that no honest client of ours sends."""
+
+    def __init__(self, words: str, status: int = 400) -> None:
+        """`status` is what the client is told."""
+        super().__init__(words)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTarget:
+    """A request target, whatever its form was."""
+
+    path: bytes
+    """As it was written; `read_target` decodes it."""
+    query: bytes
+    authority: str | None
+    """Of the absolute form: it counts, and the Host header does not (RFC 9112 section 3.2.2)."""
+
+
+def parse_target(method: str, raw: bytes) -> RequestTarget:
+    """Read a target in one of the four forms of RFC 9112 section 3.2.
+
+    The authority form and the asterisk form are for methods that are not served here (405); where
+    they stand with another method they are malformed.
+    """
+    if len(raw) > MAX_TARGET:
+        raise BadTarget("the target is too long")
+    if b"#" in raw:
+        raise BadTarget("a fragment is for the client alone")
+    if raw.startswith(b"/"):
+        path, _, query = raw.partition(b"?")
+        return RequestTarget(path, query, None)
+    if method == "CONNECT" or (method == "OPTIONS" and raw == b"*"):
+        return RequestTarget(b"/", b"", None)
+    absolute = _ABSOLUTE.fullmatch(raw)
+    if absolute is None:
+        raise BadTarget("the target has none of the forms of RFC 9112 section 3.2")
+    scheme, authority, path, query = absolute.groups()
+    if scheme.lower() != b"http":
+        raise BadTarget("this is a gateway on loopback, no proxy", 421)
+    if not authority or b"@" in authority:
+        raise BadTarget("the target names no host, or a user (RFC 9110 sections 4.2.1 and 4.2.4)")
+    return RequestTarget(path or b"/", query or b"", authority.decode("latin-1"))
 
 
 def read_target(raw_path: bytes) -> str:

@@ -15,6 +15,7 @@ from contextlib import aclosing
 from headrace.documents.passthrough_headers import head_for, is_known
 from headrace.documents.renderings import Rendered
 from headrace.errors import StoreError, UpstreamError
+from headrace.gateway import response_head
 from headrace.gateway.exchange import ClientDisconnect, Exchange
 from headrace.gateway.wiring import Components
 from headrace.http import conditional
@@ -30,8 +31,8 @@ _log = logging.getLogger("headrace.gateway")
 
 #: Seconds for the first bytes of what is on the disk already.
 _AT_ONCE = 1.0
-#: Bytes of a page that a client that cannot read gzip may have unpacked in the event loop.
-_UNPACK_HERE = 64 * 1024
+#: What a plugin may say of the body that it made, and we of ours.
+_OF_ONE_BODY = frozenset({"content-encoding", "content-length"})
 #: Below this a page is not worth compressing.
 _SMALL = 1024
 
@@ -155,9 +156,15 @@ async def _send_page(exchange: Exchange, rendered: Rendered, extra: Mapping[str,
     squeeze = rendered.length > _SMALL and conditional.accepts_gzip(
         exchange.request.headers.get("accept-encoding")
     )
+    if not 200 <= rendered.status < 500 or rendered.status in response_head.NO_BODY:
+        raise response_head.UnsendableError(f"a page with status {rendered.status}")
     vary = rendered.headers.get("vary", "")
     headers = {
-        **{name.lower(): value for name, value in rendered.headers.items()},
+        **{
+            name.lower(): value
+            for name, value in rendered.headers.items()
+            if name.lower() not in _OF_ONE_BODY
+        },
         **extra,
         "etag": packed if squeeze else plain,
         "vary": f"{vary}, accept-encoding" if vary else "accept-encoding",
@@ -169,7 +176,11 @@ async def _send_page(exchange: Exchange, rendered: Rendered, extra: Mapping[str,
             rendered.status, {**headers, "content-encoding": "gzip"}, rendered.packed
         )
     else:
-        await exchange.whole(rendered.status, headers, await rendered.unpacked(_UNPACK_HERE))
+        await exchange.begin(rendered.status, {**headers, "content-length": str(rendered.length)})
+        # A piece at a time: a client that does not read must not keep a page of its own in memory.
+        for piece in rendered.pieces() if not exchange.head else ():
+            await exchange.more(piece)
+        await exchange.end()
 
 
 async def _send_body(

@@ -2,7 +2,8 @@
 
 uvicorn with httptools, and uvloop where it can be had. What is changed of it, and why: signals end
 it with exit code 0 (a supervisor counts anything else as a crash); it wakes once a second instead
-of ten times (an idle gateway should cost nothing); it tells when it answers and that it lives.
+of ten times (an idle gateway should cost nothing); it tells when it answers and that it lives; its
+clients' connections have bounds (`connection`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+import functools
 import importlib.util
 import signal
 import socket
@@ -20,6 +22,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+
+from headrace.gateway.connection import ClientConnection, ClientConnections, most_connections
+from headrace.system import open_files
 
 __all__ = ["ExitReason", "LifespanListener", "serve"]
 
@@ -63,10 +68,12 @@ def serve(
     SIGTERM and SIGINT close the sockets and let running responses finish for `grace` seconds; a
     second one ends at once. `idle_exit`: end after so many seconds without a request.
     """
+    connections = ClientConnections(most_connections(open_files.raise_limit()))
+    protocol: Any = functools.partial(ClientConnection, registry=connections)
     config = uvicorn.Config(
         factory,
         factory=True,
-        http="httptools",
+        http=protocol,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -77,7 +84,7 @@ def serve(
         timeout_graceful_shutdown=max(1, round(grace)),
         backlog=1024,
     )
-    server = _Server(config, idle_exit, watcher or LifespanListener())
+    server = _Server(config, connections, idle_exit, watcher or LifespanListener())
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             runner.run(server.serve(sockets=list(sockets)))
@@ -98,9 +105,14 @@ class _Server(uvicorn.Server):
     """uvicorn's server, with the differences that this module's docstring names."""
 
     def __init__(
-        self, config: uvicorn.Config, idle_exit: float | None, watcher: LifespanListener
+        self,
+        config: uvicorn.Config,
+        connections: ClientConnections,
+        idle_exit: float | None,
+        watcher: LifespanListener,
     ) -> None:
         super().__init__(config)
+        self._connections = connections
         self.end = ExitReason.FAILED
         self._idle_exit = idle_exit
         self._watcher = watcher
@@ -119,6 +131,7 @@ class _Server(uvicorn.Server):
             counter += 10  # uvicorn counts tenths of a second, and renews the date by it
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stirred.wait(), TICK)
+            self._connections.sweep()
             now = time.monotonic()
             if now - told >= self._watcher.every:
                 told = now

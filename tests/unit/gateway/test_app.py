@@ -329,13 +329,33 @@ def test_refusal_that_cannot_be_phrased_is_told_as_a_sentence(
     with App(tmp_path, *odd.origins, plugins=[OddPlugin(odd)]) as app:
         told = app.ask("/odd/page")
         assert (told.status, told.body) == (404, b"headrace: no idea\n")
-        assert app.ask("/odd/page", {"Host": "evil.example"}).status == 421
+        assert app.ask("/odd/page", host="evil.example").status == 421
 
 
-def test_header_that_cannot_be_sent_ends_at_the_origin(tmp_path: Path, odd: Odd) -> None:
-    odd.planned = Reply(Response(200, {"x-name": "\N{SNOWMAN}"}, b"melted"))
+def test_header_that_cannot_be_sent_is_left_out(tmp_path: Path, odd: Odd) -> None:
+    odd.planned = Reply(Response(200, {"x-name": "\N{SNOWMAN}", "X-Other": " 1 "}, b"melted"))
+    with App(tmp_path, *odd.origins, plugins=[OddPlugin(odd)]) as app:
+        told = app.ask("/odd/page")
+    assert (told.status, told.body, told.headers["x-other"]) == (200, b"melted", "1")
+    assert "x-name" not in told.headers
+
+
+@pytest.mark.parametrize("status", [-1, 0, 100, 101, 199, 500, 503, 600, 999, 10**9])
+def test_status_that_is_no_answer_of_an_ecosystem_s_is_a_refusal(
+    tmp_path: Path, odd: Odd, status: int
+) -> None:
+    odd.planned = Reply(Response(status, {}, b"odd"))
     with App(tmp_path, *odd.origins, plugins=[OddPlugin(odd)]) as app:
         assert app.ask("/odd/page").status == 403
+
+
+@pytest.mark.parametrize("status", [204, 205, 304])
+def test_answer_without_a_body_tells_no_length(tmp_path: Path, odd: Odd, status: int) -> None:
+    odd.planned = Reply(Response(status, {"Content-Length": "4"}, b"body"))
+    with App(tmp_path, *odd.origins, plugins=[OddPlugin(odd)]) as app:
+        told = app.ask("/odd/page")
+    assert (told.status, told.body) == (status, b"")
+    assert "content-length" not in told.headers
 
 
 def test_bug_before_the_ecosystem_is_asked_is_no_5xx(tmp_path: Path, odd: Odd) -> None:

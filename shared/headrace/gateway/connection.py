@@ -1,0 +1,352 @@
+"""A client's connection within bounds: what uvicorn's own protocol leaves open.
+
+Whoever may connect may also send a head that never ends, or a hundred megabytes of one, open a
+thousand connections and say nothing, ask and not read. None of that may cost the others anything:
+
+- A head has `HEAD` bytes and `HEADERS` lines while it arrives, and `HEAD_WITHIN` seconds; 431, 408.
+- No request of ours has a body: none is read, and the connection ends with the answer.
+- Of requests that are sent ahead `PIPELINED` wait; the rest is not read.
+- So many connections as the process has files for. When there are more, the one that has been
+  waiting longest goes, then one whose client has not read for a while; at last the newcomer.
+- A client that reads nothing is let go after `STALLED` seconds, and sooner where what is kept for
+  all such takes more than `ALL_UNREAD`.
+
+What a target of another form than a path means is the guard's business; here it is only kept from
+uvicorn, which could not read it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from headrace.gateway.request_head import MAX_HEADERS, MAX_LINES
+
+__all__ = ["ClientConnection", "ClientConnections", "most_connections"]
+
+_log = logging.getLogger("headrace.gateway")
+
+#: Bytes of a request's head, lines of it, and seconds that it may take.
+HEAD = MAX_HEADERS
+HEADERS = MAX_LINES
+HEAD_WITHIN = 20.0
+#: Bytes that all unfinished heads may take together.
+ALL_HEADS = 8 << 20
+#: Requests that wait behind the one that is being answered.
+PIPELINED = 8
+#: Seconds without reading after which a client is let go: it may be suspended for a while.
+STALLED = 300.0
+#: The same, when there are too many connections, or too many bytes wait for such clients.
+STALLED_IN_NEED = 10.0
+UNREAD_IN_NEED = 1.0
+ALL_UNREAD = 48 << 20
+#: Connections at most, and files that everything else needs.
+MOST = 1024
+_OTHER_FILES = 128
+#: Bytes that the parser is fed at a time; with each it may make so many headers.
+_SLICE = 16 << 10
+#: Seconds and bytes for which a client may go on sending after its last answer: a connection that
+#: is closed before everything was read takes the answer with it (RFC 9112 section 9.6).
+_LINGER = 2.0
+_MOST_IGNORED = 1 << 20
+
+
+def most_connections(open_files: int) -> int:
+    """Return how many connections a process may have that may have so many files open.
+
+    Each may need a file of its own: a stored one, or a source's connection.
+    """
+    return max(16, min(MOST, (open_files - _OTHER_FILES) // 2))
+
+
+class ClientConnections:
+    """All connections of clients. One for the process; not to be used from several threads."""
+
+    def __init__(self, most: int = MOST, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """`most` at a time; `clock` gives seconds."""
+        self.most = most
+        self.clock = clock
+        self.head_bytes = 0
+        """Of all heads that are not complete."""
+        self.unread_bytes = 0
+        """Of what clients were sent and do not read, as far as it waits here."""
+        self._open: set[ClientConnection] = set()
+        # Both in the order in which it began: the oldest first.
+        self._waiting: dict[ClientConnection, float] = {}
+        self._stalled: dict[ClientConnection, tuple[float, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def came(self, connection: ClientConnection) -> None:
+        """Count a new one, and make room for it."""
+        self._open.add(connection)
+        if len(self._open) > self.most and not self._give_room():
+            _log.warning("%d connections, all at work: a new one is closed", self.most)
+            connection.drop()
+            return
+        self._waiting[connection] = self.clock()
+
+    def _give_room(self) -> bool:
+        victim = next(iter(self._waiting), None)
+        if victim is None:
+            return self._drop_stalled(STALLED_IN_NEED)
+        victim.drop()
+        return True
+
+    def _drop_stalled(self, longer_than: float) -> bool:
+        """Close the one that has not read for longest, if that is long."""
+        victim, (since, _) = next(iter(self._stalled.items()), (None, (0.0, 0)))
+        if victim is None or self.clock() - since < longer_than:
+            return False
+        _log.info("a client that reads nothing is let go")
+        victim.drop()
+        return True
+
+    def went(self, connection: ClientConnection) -> None:
+        """Forget one."""
+        self._open.discard(connection)
+        self._waiting.pop(connection, None)
+        self.reads(connection)
+
+    def works(self, connection: ClientConnection) -> None:
+        """A request is being answered on it."""
+        self._waiting.pop(connection, None)
+
+    def waits(self, connection: ClientConnection) -> None:
+        """It has been answered."""
+        if connection in self._open:
+            self._waiting[connection] = self.clock()
+
+    def stalls(self, connection: ClientConnection, unread: int) -> None:
+        """Its client does not read what was sent, of which so many bytes wait here."""
+        if connection in self._open and connection not in self._stalled:
+            self._stalled[connection] = self.clock(), unread
+            self.unread_bytes += unread
+            while self.unread_bytes > ALL_UNREAD and self._drop_stalled(UNREAD_IN_NEED):
+                pass
+
+    def reads(self, connection: ClientConnection) -> None:
+        """Its client reads again."""
+        _, unread = self._stalled.pop(connection, (0.0, 0))
+        self.unread_bytes -= unread
+
+    def count_head(self, more: int) -> None:
+        """Count bytes of unfinished heads; when they are too many, the oldest go."""
+        self.head_bytes += more
+        while self.head_bytes > ALL_HEADS:
+            victim = next((each for each in self._waiting if each.head_bytes), None)
+            if victim is None:
+                return
+            victim.drop()
+
+    def sweep(self) -> None:
+        """Let those go whose time is over; called about once a second."""
+        now = self.clock()
+        late = [
+            each
+            for each, since in self._waiting.items()
+            if each.head_since is not None and now - max(since, each.head_since) > HEAD_WITHIN
+        ]
+        for each in late:
+            each.is_late()
+        while self._drop_stalled(UNREAD_IN_NEED if self.unread_bytes > ALL_UNREAD else STALLED):
+            pass
+
+
+class ClientConnection(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, *given: Any, registry: ClientConnections, **named: Any) -> None:
+        """`registry` counts it; the rest is uvicorn's."""
+        super().__init__(*given, **named)
+        self.head_bytes = 0
+        """Of a head that is not complete."""
+        self.head_since: float | None = None
+        """When it began; the connection's own beginning for the first one."""
+        self._registry = registry
+        self._complete = False
+        """Whether a head was completed by what is being fed."""
+        self._deaf = False
+        """Nothing more is read but to be thrown away."""
+        self._ignored = 0
+
+    # -------------------------------------------------------------- life
+
+    def connection_made(self, transport: Any) -> None:
+        """Count it."""
+        super().connection_made(transport)
+        self.head_since = self._registry.clock()
+        self._registry.came(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._forget_head()
+        self._registry.went(self)
+        super().connection_lost(exc)
+
+    def drop(self) -> None:
+        """Close it at once; what was not sent yet is lost."""
+        self._deaf = True
+        self._forget_head()
+        self._registry.went(self)
+        self.transport.abort()
+
+    def is_late(self) -> None:
+        """Its request did not come in time."""
+        if self.head_bytes:
+            self._refuse(408, "the request did not come to its end in time")
+        else:
+            self.drop()
+
+    # -------------------------------------------------------------- reading
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, as far as it may come."""
+        if len(data) <= _SLICE:
+            self._feed(data)
+            return
+        for start in range(0, len(data), _SLICE):
+            self._feed(data[start : start + _SLICE])
+
+    def _feed(self, data: bytes) -> None:
+        if self._deaf:
+            self._ignore(len(data))
+            return
+        self._complete = False
+        super().data_received(data)
+        if self._complete:
+            if self.head_bytes:
+                self._forget_head()
+            return
+        if self._deaf:
+            return
+        if not self.head_bytes and self.head_since is None:
+            self.head_since = self._registry.clock()
+        self.head_bytes += len(data)
+        self._registry.count_head(len(data))
+        if self.head_bytes > HEAD or len(self.headers or ()) > HEADERS:
+            self._refuse(431, "more headers than any client of ours sends")
+
+    def _forget_head(self) -> None:
+        self._registry.head_bytes -= self.head_bytes
+        self.head_bytes = 0
+
+    def _ignore(self, count: int) -> None:
+        self._ignored += count
+        if self._ignored > _MOST_IGNORED:
+            if self.cycle is not None and not self.cycle.response_complete:
+                with contextlib.suppress(RuntimeError):  # paused already
+                    self.transport.pause_reading()
+            else:
+                self.drop()
+
+    def on_headers_complete(self) -> None:
+        """A head is here: let it be answered, and decide whether anything is read after it."""
+        if self._deaf:
+            return
+        self._complete = True
+        self.head_since = None
+        if len(self.pipeline) >= PIPELINED:
+            self._close_after(self.pipeline[0][0])
+            return
+        self._registry.works(self)
+        self.scope["headrace.target"] = self.url  # type: ignore[typeddict-unknown-key]
+        body = any(
+            name == b"transfer-encoding" or (name == b"content-length" and value.strip() != b"0")
+            for name, value in self.headers
+        )
+        if body:
+            self.scope["headrace.body"] = True  # type: ignore[typeddict-unknown-key]
+        if not self.url.startswith(b"/"):
+            self.url = b"/"
+        super().on_headers_complete()
+        if body or self.parser.should_upgrade():
+            self._close_after(self.cycle)
+
+    def _close_after(self, cycle: Any) -> None:
+        """Read nothing more, and close when this request was answered."""
+        self._deaf = True
+        cycle.keep_alive = False
+        cycle.transport = cast("Any", _ClosesGently(self))
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nobody is told: a client may offer what it likes (RFC 9110 section 7.8)."""
+
+    # -------------------------------------------------------------- answering
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        if self.cycle is None or self.cycle.response_complete:
+            self._registry.waits(self)
+
+    def pause_writing(self) -> None:
+        """The client does not read as fast as it is sent to."""
+        super().pause_writing()
+        self._registry.stalls(self, self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """It has read."""
+        super().resume_writing()
+        self._registry.reads(self)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words, not ours
+        """Answer what is no request."""
+        self._refuse(400, "this is no request as RFC 9112 has it")
+
+    def _refuse(self, status: int, words: str) -> None:
+        """Answer without the application, and close. An answer under way is finished first."""
+        self._deaf = True
+        self._forget_head()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.pipeline.clear()
+            self._close_after(self.cycle)
+            return
+        body = f"headrace: {words}\n".encode()
+        lines = [STATUS_LINE[status]]
+        for name, value in self.server_state.default_headers:
+            lines += [name, b": ", value, b"\r\n"]
+        lines += [
+            b"content-type: text/plain; charset=utf-8\r\n",
+            b"x-content-type-options: nosniff\r\n",
+            b"cross-origin-resource-policy: same-origin\r\n",
+            b"cache-control: no-store\r\n",
+            b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body),
+            body,
+        ]
+        self.transport.write(b"".join(lines))
+        self.end_gently()
+
+    def end_gently(self) -> None:
+        """Say that nothing more comes, and wait a little for the client to say so too."""
+        self._deaf = True
+        if self.transport.is_closing():
+            return
+        self._registry.waits(self)
+        if not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER, self.transport.close)
+
+
+class _ClosesGently:
+    """The transport of the last answer on a connection."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+
+    def write(self, data: bytes) -> None:
+        self._connection.transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._connection.transport.is_closing()
+
+    def close(self) -> None:
+        self._connection.end_gently()
