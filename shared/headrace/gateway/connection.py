@@ -253,7 +253,7 @@ class ClientConnection(HttpToolsProtocol):
         self._complete = True
         self.head_since = None
         if len(self.pipeline) >= PIPELINED:
-            self._close_after(self.pipeline[0][0])
+            self._close_after(self.cycle)
             return
         self._registry.works(self)
         self.scope["headrace.target"] = self.url  # type: ignore[typeddict-unknown-key]
@@ -270,7 +270,7 @@ class ClientConnection(HttpToolsProtocol):
             self._close_after(self.cycle)
 
     def _close_after(self, cycle: Any) -> None:
-        """Read nothing more, and close when this request was answered."""
+        """Read nothing more, and close when this request, the newest, was answered."""
         self._deaf = True
         cycle.keep_alive = False
         cycle.transport = cast("Any", _ClosesGently(self))
@@ -305,7 +305,6 @@ class ClientConnection(HttpToolsProtocol):
         self._deaf = True
         self._forget_head()
         if self.cycle is not None and not self.cycle.response_complete:
-            self.pipeline.clear()
             self._close_after(self.cycle)
             return
         body = f"headrace: {words}\n".encode()
