@@ -82,6 +82,7 @@ class App:
         self._settings = Settings(mirrors=tuple(mirrors), **settings)
         self._plugins = [*plugins, headrace_pip.plugin]
         self.parts: Components
+        self.connections = ClientConnections()
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -91,7 +92,7 @@ class App:
         app = build_app(self.parts, self.token)
         listening = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = listening.getsockname()[1]
-        connection: Any = partial(ClientConnection, registry=ClientConnections())
+        connection: Any = partial(ClientConnection, registry=self.connections)
         config = uvicorn.Config(
             app,
             http=connection,

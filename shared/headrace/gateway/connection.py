@@ -44,7 +44,7 @@ STALLED = 300.0
 #: The same, when there are too many connections, or too many bytes wait for such clients.
 STALLED_IN_NEED = 10.0
 UNREAD_IN_NEED = 1.0
-ALL_UNREAD = 48 << 20
+ALL_UNREAD = 32 << 20
 #: Connections at most, and files that everything else needs.
 MOST = 1024
 _OTHER_FILES = 128
@@ -222,6 +222,8 @@ class ClientConnection(HttpToolsProtocol):
         super().data_received(data)
         if self._complete:
             if self.head_bytes:
+                if self.head_bytes + len(data) > HEAD and self.cycle is not None:
+                    self._close_after(self.cycle)  # the guard says 431
                 self._forget_head()
             return
         if self._deaf:

@@ -29,8 +29,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 CHUNK = 512 * 1024
 #: The same for those who come when so many are sent files already: each has two chunks in memory,
 #: and a client that does not read keeps them there.
-SMALL_CHUNK = 32 * 1024
-_MANY = 24
+SMALL_CHUNK = 64 * 1024
+_MANY = 8
 #: Characters of a sentence for people.
 _LONGEST = 4000
 
