@@ -48,6 +48,8 @@ ALL_UNREAD = 32 << 20
 #: Connections at most, and files that everything else needs.
 MOST = 1024
 _OTHER_FILES = 128
+#: Headers that announce a body (RFC 9112 section 6).
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 #: Bytes that the parser is fed at a time; with each it may make so many headers.
 _SLICE = 16 << 10
 #: Seconds and bytes for which a client may go on sending after its last answer: a connection that
@@ -223,7 +225,8 @@ class ClientConnection(HttpToolsProtocol):
         if self._complete:
             if self.head_bytes:
                 if self.head_bytes + len(data) > HEAD and self.cycle is not None:
-                    self._close_after(self.cycle)  # the guard says 431
+                    self.cycle.scope["headrace.large"] = True  # type: ignore[typeddict-unknown-key]
+                    self._close_after(self.cycle)
                 self._forget_head()
             return
         if self._deaf:
@@ -259,10 +262,10 @@ class ClientConnection(HttpToolsProtocol):
             return
         self._registry.works(self)
         self.scope["headrace.target"] = self.url  # type: ignore[typeddict-unknown-key]
-        body = any(
-            name == b"transfer-encoding" or (name == b"content-length" and value.strip() != b"0")
-            for name, value in self.headers
-        )
+        body = False
+        for name, value in self.headers:
+            if name in _FRAMING and value.strip() != b"0":
+                body = True
         if body:
             self.scope["headrace.body"] = True  # type: ignore[typeddict-unknown-key]
         if not self.url.startswith(b"/"):

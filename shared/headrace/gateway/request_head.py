@@ -9,7 +9,7 @@ import binascii
 import hmac
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote
 
 __all__ = [
@@ -46,8 +46,7 @@ class BadTarget(ValueError):  # noqa: N818 - says whose fault it is
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
-class RequestTarget:
+class RequestTarget(NamedTuple):
     """A request target, whatever its form was."""
 
     path: bytes

@@ -8,6 +8,7 @@ status that is none is an error while there is still another answer to give.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote, urlsplit
@@ -18,12 +19,14 @@ __all__ = ["NO_BODY", "UnsendableError", "location", "make"]
 NO_BODY = frozenset({204, 205, 304})
 #: Characters of one value, and of all names and values: clients' own limits are 8 to 64 KiB.
 _LONGEST = 8192
+_LONGEST_NAME = 128
+_USUAL = 100
 _LONGEST_HEAD = 32 << 10
 _LONGEST_LOCATION = 8000
 
-#: RFC 9110 sections 5.1 and 5.5; without the blanks around a value, and with obs-text.
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]{1,128}")
-_VALUE = re.compile(r"[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?")
+#: RFC 9110 sections 5.1 and 5.5, with obs-text.
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 #: Headers of one connection (RFC 9110 section 7.6.1), and those that the server itself writes.
 _OURS = frozenset(
     {
@@ -39,8 +42,9 @@ _OURS = frozenset(
         "upgrade",
     }
 )
+_LENGTH, _KIND = b"content-length", b"content-type"
 #: What is sent of a kind that cannot be (RFC 9110 section 8.3).
-_UNKNOWN_KIND = (b"content-type", b"application/octet-stream")
+_UNKNOWN_KIND = (_KIND, b"application/octet-stream")
 #: For browsers: an answer is not to be had by other pages, nor taken for a script.
 _FIRST = (
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -60,28 +64,42 @@ def make(status: int, headers: Mapping[str, str]) -> Raw:
     """
     if not isinstance(status, int) or not 200 <= status <= 599:
         raise UnsendableError(f"{status!r} is no status of a whole answer")
-    kept: dict[str, bytes] = {}
+    kept: dict[bytes, bytes] = {}
     left = _LONGEST_HEAD
     for name, value in headers.items():
         if type(name) is not str or type(value) is not str:
             continue
-        key = name.lower()
-        text = value.strip(" \t")
-        if (
-            key in _OURS
-            or len(text) > _LONGEST
-            or _VALUE.fullmatch(text) is None
-            or _NAME.fullmatch(key) is None
-            or (key == "content-length" and (status in NO_BODY or not text.isdecimal()))
-        ):
+        key, sent = (_usual if len(value) <= _USUAL else _line)(name, value)
+        if not sent or (key == _LENGTH and (status in NO_BODY or not sent.isdigit())):
             continue
-        left -= len(key) + len(text) + 4
-        if left >= 0 or key == "content-length":
-            kept[key] = text.encode("latin-1")
-    raw = [*_FIRST, *((key.encode("ascii"), value) for key, value in kept.items())]
-    if status not in NO_BODY and "content-type" not in kept and _names_a_kind(headers):
+        left -= len(key) + len(sent) + 4
+        if left >= 0 or key == _LENGTH:
+            kept[key] = sent
+    raw = [*_FIRST, *kept.items()]
+    if _KIND not in kept and status not in NO_BODY and _names_a_kind(headers):
         raw.append(_UNKNOWN_KIND)
     return raw
+
+
+def _line(name: str, value: str) -> tuple[bytes, bytes]:
+    """Return a header as it is sent; with an empty value where it cannot be."""
+    key = name.lower()
+    if len(key) > _LONGEST_NAME or key in _OURS or not _NAME.fullmatch(key):
+        return b"", b""
+    return key.encode("ascii"), _text(value).encode("latin-1")
+
+
+#: Most headers are the same over and over.
+_usual = functools.lru_cache(512)(_line)
+
+
+def _text(value: str) -> str:
+    if len(value) > _LONGEST:
+        return ""
+    if value.isascii() and value.isprintable():
+        return value.strip(" ")
+    text = value.strip(" \t")
+    return text if _VALUE.fullmatch(text) else ""
 
 
 def _names_a_kind(names: Iterable[object]) -> bool:

@@ -161,9 +161,9 @@ async def _send_page(exchange: Exchange, rendered: Rendered, extra: Mapping[str,
     vary = rendered.headers.get("vary", "")
     headers = {
         **{
-            name.lower(): value
+            key: value
             for name, value in rendered.headers.items()
-            if name.lower() not in _OF_ONE_BODY
+            if (key := name.lower()) not in _OF_ONE_BODY
         },
         **extra,
         "etag": packed if squeeze else plain,
