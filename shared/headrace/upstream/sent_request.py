@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -15,8 +16,18 @@ from headrace.redact import for_display
 from headrace.upstream.error_mapping import map_exception
 from headrace.upstream.tls import TrustStore
 
-__all__ = ["SentRequest", "close_quietly", "netloc_of", "place_of", "redirect_of"]
+__all__ = [
+    "SentRequest",
+    "close_quietly",
+    "headers_of",
+    "netloc_of",
+    "place_of",
+    "redirect_of",
+    "sent_headers",
+]
 
+#: What no field value has (RFC 9110 section 5.5); HTTP/1.1 and HTTP/2 libraries let some through.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -108,6 +119,33 @@ def redirect_of(exchange: SentRequest) -> str | None:
         message = f"{for_display(exchange.url)} redirects from https to http, which is refused"
         raise UpstreamError(Fault.PROTOCOL, message)
     return target
+
+
+def headers_of(response: Any) -> dict[str, str]:
+    """Return an answer's headers by lower-case names, several of one name joined with a comma.
+
+    A byte is a character, so that a validator goes back as it came (`sent_headers`); only a
+    Location may be UTF-8, as browsers have it. What could not be sent back is left out.
+    """
+    found: dict[str, str] = {}
+    for name, value in response.headers.raw:
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1")
+        if key == "location" and not text.isascii():
+            with contextlib.suppress(UnicodeDecodeError):
+                text = value.decode("utf-8")
+        if not _CONTROL.search(text):
+            found[key] = f"{found[key]}, {text}" if key in found else text
+    return found
+
+
+def sent_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Return headers as they are sent; what no header can say is left out."""
+    return [
+        (name.encode("ascii"), text.encode("latin-1"))
+        for name, text in headers.items()
+        if not _CONTROL.search(text) and (text.isascii() or max(text) <= "\xff")
+    ]
 
 
 async def close_quietly(response: Any) -> None:

@@ -24,7 +24,7 @@ from headrace.redact import for_display
 from headrace.upstream.error_mapping import is_stale
 from headrace.upstream.pinned import PinnedBackend
 from headrace.upstream.resolver import Resolver
-from headrace.upstream.sent_request import SentRequest
+from headrace.upstream.sent_request import SentRequest, headers_of, sent_headers
 from headrace.upstream.tls import TrustStore
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Transports:
                 request = httpx.Request(
                     method,
                     exchange.url,
-                    headers=dict(headers),
+                    headers=sent_headers(headers),
                     extensions={"timeout": timeouts, "trace": exchange.trace},
                 )
                 # One clock over all of it: headers that drip byte by byte reset the others.
@@ -101,7 +101,7 @@ class Transports:
                     continue
                 raise exchange.translate(error) from error
             exchange.response.request = request
-            exchange.headers = dict(exchange.response.headers.items())
+            exchange.headers = headers_of(exchange.response)
             return
 
     def _pool(
