@@ -289,13 +289,14 @@ def _follow(app: App, page: bytes) -> None:
     """Ask for all that a page of the gateway's names."""
     for file in json.loads(page)["files"] if page else []:
         if file["url"].startswith("/"):
-            ask(app, file["url"].partition("#")[0])
+            # A HEAD ends at the origin at once, where a download would try for some seconds.
+            ask(app, file["url"].partition("#")[0], method="HEAD")
 
 
 def _ask_for(app: App, url: str) -> None:
     """Ask for a file by the path that its URL has, whatever that is."""
     path = quote(url.partition("://")[2].partition("/")[2][:500], errors="replace")
-    ask(app, f"/packages/{path}")
+    ask(app, f"/packages/{path}", method="HEAD")
 
 
 @FEW
