@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgpack
 import pytest
@@ -192,7 +192,7 @@ def test_a_page_and_metadata_that_are_traps_end_at_the_origin(
 
 # ------------------------------------------------------------------ what lies inside of files
 
-PACKERS = {
+PACKERS: dict[str, tuple[Callable[[bytes], bytes], Callable[[], Any]]] = {
     "gzip": (lambda data: gzip.compress(data, 9), Inflater),
     "zlib": (lambda data: zlib.compress(data, 9), Inflater),
     "bz2": (lambda data: bz2.compress(data, 9), bz2.BZ2Decompressor),

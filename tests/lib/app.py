@@ -60,6 +60,8 @@ class App:
         plugins: Sequence[object] = (),
         credentials: Mapping[str, Credential] | None = None,
         token: str | None = None,
+        secret: str | None = None,
+        machine: bool = False,
         **settings: Any,
     ) -> None:
         """`origins` are the index's URLs; those with a credential are private."""
@@ -76,6 +78,7 @@ class App:
             for number, each in enumerate(origins)
         ]
         self.token = token
+        self._secret, self._machine = secret, machine
         self._found = [DiscoveredOrigin(o, "a test", known.get(o.url)) for o in self.origins]
         self._root = root
         settings.setdefault("catalogue", False)
@@ -89,7 +92,7 @@ class App:
         folders = Folders(*(self._root / name for name in ("config", "state", "cache")))
         plugins = Plugins(self._plugins, entry_points=False)
         self.parts = assemble(self._settings, folders, self._found, {}, plugins)
-        app = build_app(self.parts, self.token)
+        app = build_app(self.parts, self.token, self._secret, machine=self._machine)
         listening = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = listening.getsockname()[1]
         connection: Any = partial(ClientConnection, registry=self.connections)

@@ -94,6 +94,7 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
         lambda: build_app(
             assemble(context.settings, context.folders, origins, env, context.plugins),
             state.token(),
+            machine=context.scope is Scope.SYSTEM,
         ),
         sockets,
         idle_exit=args.idle_exit * 60 if args.idle_exit else None,

@@ -17,9 +17,10 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from headrace.errors import UpstreamError
 from headrace.foreign import UnreadableError, foreign
-from headrace.gateway import response_head, views
+from headrace.gateway import request_head, response_head, views
 from headrace.gateway.exchange import ClientDisconnect, Exchange, Receive, Scope, Send
 from headrace.gateway.guard import Guard
+from headrace.gateway.peers import Peers, Sight
 from headrace.gateway.response_head import UnsendableError
 from headrace.gateway.serve_document import DocumentHandler
 from headrace.gateway.wiring import Components
@@ -47,9 +48,13 @@ _MOMENTS, _MOMENT = 20, 0.02
 Made = tuple[str, bytes]
 
 
-def build_app(parts: Components, token: str | None) -> Starlette:
+def build_app(
+    parts: Components, token: str | None, secret: str | None = None, *, machine: bool = False
+) -> Starlette:
     """Make the application of what `assemble` made. Nothing is asked, opened or started before its
     lifespan begins.
+
+    Clients must show the `token`. `secret` and `machine`: see `peers`.
     """
 
     @asynccontextmanager
@@ -64,11 +69,12 @@ def build_app(parts: Components, token: str | None) -> Starlette:
         ((prefix, each) for each in parts.ecosystems for prefix in each.prefixes),
         key=lambda mount: (-len(mount[0]), mount[0]),
     )
+    peers = Peers(token, secret, machine=machine)
     routes: list[BaseRoute] = [
         Route("/healthz", _Page(parts, views.health), methods=None),
-        Route("/status", _Page(parts, views.status), methods=None),
-        Route("/metrics", _Page(parts, views.exposition), methods=None),
-        Route("/explain", _Page(parts, views.explain), methods=None),
+        Route("/status", _OwnPage(parts, peers, views.status), methods=None),
+        Route("/metrics", _OwnPage(parts, peers, views.exposition), methods=None),
+        Route("/explain", _OwnPage(parts, peers, views.explain), methods=None),
         *(
             Mount(prefix.rstrip("/"), app=_EcosystemEndpoint(parts, each))
             for prefix, each in mounts
@@ -204,7 +210,7 @@ class _EcosystemEndpoint:
 
 
 class _Page:
-    """One of the gateway's own pages."""
+    """What everybody may ask."""
 
     def __init__(
         self, parts: Components, make: Callable[[Components, Request], Made | Awaitable[Made]]
@@ -216,6 +222,32 @@ class _Page:
         del receive, send
         exchange: Exchange = scope["headrace.exchange"]
         made = self._make(self._parts, exchange.request)
+        kind, body = made if isinstance(made, tuple) else await made
+        await exchange.whole(200, {"content-type": kind, "cache-control": "no-store"}, body)
+
+
+class _OwnPage:
+    """What the gateway tells of what it does: of each what he may see (`peers`)."""
+
+    def __init__(
+        self,
+        parts: Components,
+        peers: Peers,
+        make: Callable[[Components, Request, Sight], Made | Awaitable[Made]],
+    ) -> None:
+        self._parts = parts
+        self._peers = peers
+        self._make = make
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive, send
+        exchange: Exchange = scope["headrace.exchange"]
+        shown = request_head.join_headers(scope["headers"]).get("authorization")
+        sight = await self._peers.sight(scope, shown)
+        if sight is Sight.NONE:
+            await exchange.text(403, "headrace: this is for the user whose gateway it is")
+            return
+        made = self._make(self._parts, exchange.request, sight)
         kind, body = made if isinstance(made, tuple) else await made
         await exchange.whole(200, {"content-type": kind, "cache-control": "no-store"}, body)
 

@@ -224,7 +224,7 @@ class ClientConnection(HttpToolsProtocol):
         super().data_received(data)
         if self._complete:
             if self.head_bytes:
-                if self.head_bytes + len(data) > HEAD and self.cycle is not None:
+                if self.head_bytes + len(data) > HEAD:
                     self.cycle.scope["headrace.large"] = True  # type: ignore[typeddict-unknown-key]
                     self._close_after(self.cycle)
                 self._forget_head()
@@ -245,7 +245,7 @@ class ClientConnection(HttpToolsProtocol):
     def _ignore(self, count: int) -> None:
         self._ignored += count
         if self._ignored > _MOST_IGNORED:
-            if self.cycle is not None and not self.cycle.response_complete:
+            if self._answering:
                 with contextlib.suppress(RuntimeError):  # paused already
                     self.transport.pause_reading()
             else:
@@ -274,6 +274,12 @@ class ClientConnection(HttpToolsProtocol):
         if body or self.parser.should_upgrade():
             self._close_after(self.cycle)
 
+    @property
+    def _answering(self) -> bool:
+        """Whether the newest request has no answer yet."""
+        cycle: Any = self.cycle  # None before the first request, which uvicorn's types do not say
+        return cycle is not None and not cycle.response_complete
+
     def _close_after(self, cycle: Any) -> None:
         """Read nothing more, and close when this request, the newest, was answered."""
         self._deaf = True
@@ -288,7 +294,7 @@ class ClientConnection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Wait for the next request."""
         super().on_response_complete()
-        if self.cycle is None or self.cycle.response_complete:
+        if not self._answering:
             self._registry.waits(self)
 
     def pause_writing(self) -> None:
@@ -309,7 +315,7 @@ class ClientConnection(HttpToolsProtocol):
         """Answer without the application, and close. An answer under way is finished first."""
         self._deaf = True
         self._forget_head()
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._answering:
             self._close_after(self.cycle)
             return
         body = f"headrace: {words}\n".encode()

@@ -62,7 +62,7 @@ def make(status: int, headers: Mapping[str, str]) -> Raw:
 
     Of a name that comes twice, in whatever case, the last counts.
     """
-    if not isinstance(status, int) or not 200 <= status <= 599:
+    if not 200 <= status <= 599:
         raise UnsendableError(f"{status!r} is no status of a whole answer")
     kept: dict[bytes, bytes] = {}
     left = _LONGEST_HEAD

@@ -1,4 +1,10 @@
-"""The gateway's own pages: health, status, metrics, and where something would come from."""
+"""The gateway's own pages: health, status, metrics, and where something would come from.
+
+Who may see them stands in `peers`. To the users of the machine's gateway they tell what is common
+to all: public origins, mirrors, sources and counters; no incident, no transfer and no build that
+somebody was given. Whoever asks for a name is told where it would come from; that it is here
+already is not said, though who guesses a name can tell by the time that it takes.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +21,7 @@ from headrace import __version__
 from headrace.documents import page_comparison
 from headrace.errors import UpstreamError
 from headrace.gateway import metrics
+from headrace.gateway.peers import Sight
 from headrace.gateway.wiring import Components
 from headrace.interface.ecosystems import Ecosystem
 from headrace.models import Artifact, Request, ServeArtifact, ServeDocument
@@ -32,9 +39,10 @@ def health(parts: Components, _: Request) -> tuple[str, bytes]:
     return _json({"headrace": __version__, "instance": instance(parts.folders), "pid": os.getpid()})
 
 
-def status(parts: Components, _: Request) -> tuple[str, bytes]:
+def status(parts: Components, _: Request, sight: Sight = Sight.ALL) -> tuple[str, bytes]:
     """Answer ``headrace status``."""
-    table = {
+    everything = sight is Sight.ALL
+    table: dict[str, Any] = {
         "version": __version__,
         "pid": os.getpid(),
         "origins": [
@@ -45,6 +53,7 @@ def status(parts: Components, _: Request) -> tuple[str, bytes]:
                 "private": origin.private,
             }
             for origin in parts.origins
+            if everything or not origin.private
         ],
         **parts.activity.table(),
         "read_ahead": {
@@ -58,6 +67,9 @@ def status(parts: Components, _: Request) -> tuple[str, bytes]:
         "store": {"limit": parts.settings.store_limit},
         "plugins": {"in": parts.plugins.names, "left_out": parts.plugins.broken},
     }
+    if not everything:
+        table |= {"incidents": [], "builds": []}
+        table["transfers"]["recent"] = []
     return _json(table)
 
 
@@ -84,8 +96,8 @@ def _sources(parts: Components) -> list[dict[str, Any]]:
     ]
 
 
-def exposition(parts: Components, _: Request) -> tuple[str, bytes]:
-    """Answer Prometheus."""
+def exposition(parts: Components, _: Request, __: Sight = Sight.ALL) -> tuple[str, bytes]:
+    """Answer Prometheus: counters, in which no name is."""
     now = time.time()
     gauges = {
         "uptime_seconds": now - parts.activity.began,
@@ -94,7 +106,9 @@ def exposition(parts: Components, _: Request) -> tuple[str, bytes]:
     return metrics.CONTENT_TYPE, metrics.exposition(parts.activity, gauges)
 
 
-async def explain(parts: Components, request: Request) -> tuple[str, bytes]:
+async def explain(
+    parts: Components, request: Request, sight: Sight = Sight.ALL
+) -> tuple[str, bytes]:
     """Answer ``headrace explain WHAT``: a path of the gateway, a file's name, or a page's name.
 
     Of a page the last files are told, or those whose names hold ``version``. A path whose digest
@@ -123,7 +137,15 @@ async def explain(parts: Components, request: Request) -> tuple[str, bytes]:
             for each in parts.artifact_index.named(what)
             if each.ecosystem == ecosystem.name
         ]
+    if sight is not Sight.ALL:
+        found["documents"] = [_common(each, kept=False) for each in found["documents"]]
+        found["artifacts"] = [_common(each, stored=False) for each in found["artifacts"]]
     return _json(found)
+
+
+def _common(table: dict[str, Any], **instead: bool) -> dict[str, Any]:
+    """Leave out what only tells that somebody fetched it before."""
+    return {**{k: v for k, v in table.items() if k not in ("age", "lifetime")}, **instead}
 
 
 async def _document(
