@@ -20,11 +20,17 @@ import time
 from typing import NoReturn
 
 HEAD_LIMIT = 32 << 10
+#: Seconds for a head to arrive, all of it.
 TIMEOUT = 10.0
+#: Seconds and bytes for which a client may go on sending after its answer.
+LINGER, IGNORED = 2.0, 1 << 20
 #: Seconds before a client is sent round; clients follow 10 to 30 redirects.
 ROUND = 1.0
 PLACES = 64
 AT_A_TIME = threading.BoundedSemaphore(PLACES)
+#: Connections whose head has not come yet, the oldest first: they go when there is no place left.
+WAITING: dict[socket.socket, None] = {}
+OURS = (b"127.0.0.1", b"localhost", b"[::1]")
 #: RFC 3986: what may stand in a path and query as it is; the rest is not sent back.
 SAFE = frozenset(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/?%"
@@ -50,14 +56,24 @@ def location(target: bytes, redirects: list[tuple[str, str]]) -> str | None:
     return url + text[len(prefix) :] if url else None
 
 
-def answer(head: bytes, redirects: list[tuple[str, str]]) -> bytes:
-    """Return the whole answer to one request's head."""
+def is_ours(head: bytes, port: int) -> bool:
+    """Whether the one Host is this gateway on loopback (DNS rebinding: a page names its own)."""
+    lines = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
+    hosts = [value.strip().lower() for name, _, value in lines if name.lower() == b"host"]
+    known = [b"%s:%d" % (name, port) for name in OURS] + (list(OURS) if port == 80 else [])
+    return len(hosts) == 1 and hosts[0] in known
+
+
+def answer(head: bytes, redirects: list[tuple[str, str]], port: int | None = None) -> bytes:
+    """Return the whole answer to one request's head, which came in at a port."""
     words = head.partition(b"\r\n")[0].split(b" ")
     status, extra, text = "404 Not Found", "", "headrace: there is no such place\n"
     if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
         status, text = "400 Bad Request", "headrace: not HTTP/1.1\n"
     elif words[0] not in (b"GET", b"HEAD"):
         status, extra = "405 Method Not Allowed", "Allow: GET, HEAD\r\n"
+    elif port is not None and not is_ours(head, port):
+        status, text = "421 Misdirected Request", "headrace: a gateway on loopback, no proxy\n"
     elif words[1] == b"/healthz":
         status, text = "200 OK", '{"headrace": "redirecting"}\n'
         extra = "Content-Type: application/json\r\n"
@@ -76,26 +92,51 @@ def serve(connection: socket.socket, redirects: list[tuple[str, str]]) -> None:
     try:
         converse(connection, redirects)
     finally:
+        WAITING.pop(connection, None)
         AT_A_TIME.release()
 
 
 def converse(connection: socket.socket, redirects: list[tuple[str, str]]) -> None:
     """Answer the one request of a connection."""
     with connection, contextlib.suppress(OSError):
-        connection.settimeout(TIMEOUT)
         head = b""
+        until = time.monotonic() + TIMEOUT
         while b"\r\n\r\n" not in head and len(head) < HEAD_LIMIT:
-            data = connection.recv(8192)
+            data = part(connection, until)
             if not data:
                 return
             head += data
-        reply = answer(head, redirects)
+        WAITING.pop(connection, None)
+        reply = answer(head, redirects, connection.getsockname()[1])
         if b"\r\nLocation: /" in reply:
             time.sleep(ROUND)
+        connection.settimeout(TIMEOUT)
         connection.sendall(reply)
         connection.shutdown(socket.SHUT_WR)
-        while connection.recv(8192):  # a reset would take the answer from the client again
-            pass
+        # A reset would take the answer from the client again.
+        until, left = time.monotonic() + LINGER, IGNORED
+        while left > 0 and (data := part(connection, until)):
+            left -= len(data)
+
+
+def part(connection: socket.socket, until: float) -> bytes:
+    """Read on; empty at the end, TimeoutError after the time that all of it has."""
+    connection.settimeout(max(0.01, until - time.monotonic()))
+    return connection.recv(8192)
+
+
+def let_in(connection: socket.socket, redirects: list[tuple[str, str]]) -> None:
+    """Answer a connection, in the place of one that has said nothing for longest if need be."""
+    if not AT_A_TIME.acquire(blocking=False):
+        for oldest in list(WAITING)[:1]:
+            WAITING.pop(oldest, None)
+            with contextlib.suppress(OSError):
+                oldest.shutdown(socket.SHUT_RDWR)
+        if not AT_A_TIME.acquire(timeout=2 * ROUND):
+            connection.close()
+            return
+    WAITING[connection] = None
+    threading.Thread(target=serve, args=(connection, redirects), daemon=True).start()
 
 
 def leave() -> NoReturn:
@@ -127,9 +168,7 @@ def main() -> NoReturn:
             leave()
         for sock in readable:
             with contextlib.suppress(BlockingIOError, ConnectionError):
-                connection, _ = sock.accept()
-                AT_A_TIME.acquire()
-                threading.Thread(target=serve, args=(connection, redirects), daemon=True).start()
+                let_in(sock.accept()[0], redirects)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
@@ -109,16 +110,30 @@ def test_indecent_target_is_sent_nowhere(hold: Hold, target: str) -> None:
     running = hold("crash")
     told("clients are sent to the origin", running)
     with socket.create_connection(("127.0.0.1", running.port)) as connection:
-        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        host = f"Host: 127.0.0.1:{running.port}"
+        connection.sendall(f"GET {target} HTTP/1.1\r\n{host}\r\n\r\n".encode())
         answer = connection.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 404 ")
     assert b"Location" not in answer
 
 
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", ""])
+def test_redirect_is_for_those_who_ask_this_gateway(hold: Hold, host: str) -> None:
+    running = hold("crash")
+    told("clients are sent to the origin", running)
+    with socket.create_connection(("127.0.0.1", running.port)) as connection:
+        connection.sendall(f"GET /simple/x/ HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert connection.makefile("rb").read().startswith(b"HTTP/1.1 421 ")
+
+
 def test_slow_clients_do_not_keep_others_from_the_redirect(hold: Hold) -> None:
     running = hold("crash")
     told("clients are sent to the origin", running)
-    idle = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(30)]
+    # More than it answers at a time: the oldest give way.
+    idle = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(100)]
+    for connection in idle[::2]:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(b"GET /simple/ HTTP/1.1\r\nHo")
     assert running.get("/simple/x/")[0] == 302
     for connection in idle:
         connection.close()
