@@ -349,7 +349,7 @@ def _install(gateway: Gateway, target: Path) -> subprocess.CompletedProcess[str]
 @pytest.mark.parametrize(
     ("connections", "head"),
     [
-        pytest.param(200, 2 * MB, id="a slice"),
+        pytest.param(200, 20 * MB, id="a slice"),
         pytest.param(1000, 100 * MB, id="the whole", marks=pytest.mark.nightly),
     ],
 )
