@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from headrace.gateway.peers import Peers, Sight, shown_for
+from headrace.gateway.peers import Peers, Sight
+from headrace.system.service.own_pages import shown_for
 from lib import wheels
 from lib.app import App
 from lib.capabilities import lacks

@@ -20,16 +20,15 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import hashlib
-import hmac
 import os
 from collections.abc import Callable, Iterable
 
 from headrace.gateway.exchange import Scope
 from headrace.gateway.request_head import authorised
+from headrace.system.service.own_pages import shown_for
 from headrace.system.sockets import owner_of_connection, read_tables
 
-__all__ = ["Peers", "Sight", "shown_for"]
+__all__ = ["Peers", "Sight"]
 
 #: What the kernel says of users that this user namespace does not know (user_namespaces(7)).
 _OVERFLOW = 65534
@@ -44,14 +43,6 @@ class Sight(enum.Enum):
     COMMON = "common"
     """What is no user's alone."""
     NONE = "none"
-
-
-def shown_for(secret: str) -> str:
-    """Return the password by which the user's own command line is known, where nothing else tells.
-
-    It opens these pages and nothing else, and the secret cannot be told from it.
-    """
-    return hmac.new(secret.encode(), b"headrace own pages", hashlib.sha256).hexdigest()
 
 
 class Peers:
