@@ -23,6 +23,7 @@ from lib.app import App
 from lib.capabilities import lacks
 from lib.gateway import Gateway
 from lib.index import Index
+from lib.serving import modes
 from lib.serving.servers import RecordingServer
 from lib.waiting import HANG, until
 
@@ -156,6 +157,49 @@ def test_requests_that_are_sent_ahead_are_few(app: App) -> None:
         live.sendall(one * 400)
         told = rest(live).count(b"HTTP/1.1 200 ")
     assert 1 <= told <= connection.PIPELINED + 2
+
+
+def half_closed(app: App, request: bytes) -> bytes:
+    with connect(app.port) as live:
+        live.sendall(request)
+        live.shutdown(socket.SHUT_WR)
+        return rest(live)
+
+
+def test_client_that_ends_its_own_side_gets_its_answer(app: App, origin: RecordingServer) -> None:
+    host = b"Host: 127.0.0.1:%d\r\n\r\n" % app.port
+    held = threading.Event()
+    origin.fail(modes.held(held), "/simple/six/")
+    threading.Timer(0.5, held.set).start()
+    try:
+        told = half_closed(app, b"GET /simple/six/ HTTP/1.1\r\n" + host)
+        assert told.startswith(b"HTTP/1.1 200 ")
+        assert b"six" in told
+    finally:
+        origin.heal()
+    for _ in range(20):
+        assert half_closed(app, b"GET /healthz HTTP/1.1\r\n" + host).startswith(b"HTTP/1.1 200 ")
+        both = b"GET /healthz HTTP/1.1\r\n" + host + b"GET /x HTTP/1.1\r\n" + host
+        assert half_closed(app, both).count(b"HTTP/1.1 ") == 2
+        assert half_closed(app, b"OPTIONS * HTTP.1\r\n" + host).startswith(b"HTTP/1.1 400 ")
+        assert half_closed(app, b"GET / HT") == b""
+
+
+def test_client_that_has_gone_is_not_waited_for_long(
+    app: App, origin: RecordingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HALF_CLOSED", 0.2)
+    held = threading.Event()
+    origin.fail(modes.held(held), "/simple/six/")
+    try:
+        with connect(app.port) as live:
+            live.sendall(b"GET /simple/six/ HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % app.port)
+            until(lambda: origin.requests("/simple/six/"))
+            assert len(app.connections) == 1
+        until(lambda: len(app.connections) == 0)
+    finally:
+        held.set()
+        origin.heal()
 
 
 # ------------------------------------------------------------------ time, and the number

@@ -5,6 +5,9 @@ thousand connections and say nothing, ask and not read. None of that may cost th
 
 - A head has `HEAD` bytes and `HEADERS` lines while it arrives, and `HEAD_WITHIN` seconds; 431, 408.
 - No request of ours has a body: none is read, and the connection ends with the answer.
+- A client that has said all that it has to say (a half-closed connection) gets its answer. One
+  that has gone looks the same, so the answer must have begun within `HALF_CLOSED` seconds; from
+  then on the system tells.
 - Of requests that are sent ahead `PIPELINED` wait; the rest is not read.
 - So many connections as the process has files for. When there are more, the one that has been
   waiting longest goes, then one whose client has not read for a while; at last the newcomer.
@@ -37,6 +40,7 @@ HEADERS = MAX_LINES
 HEAD_WITHIN = 20.0
 #: Bytes that all unfinished heads may take together.
 ALL_HEADS = 8 << 20
+HALF_CLOSED = 10.0
 #: Requests that wait behind the one that is being answered.
 PIPELINED = 8
 #: Seconds without reading after which a client is let go: it may be suspended for a while.
@@ -177,6 +181,8 @@ class ClientConnection(HttpToolsProtocol):
         self._deaf = False
         """Nothing more is read but to be thrown away."""
         self._ignored = 0
+        self._ended = False
+        """Whether the client has said all."""
 
     # -------------------------------------------------------------- life
 
@@ -191,6 +197,20 @@ class ClientConnection(HttpToolsProtocol):
         self._forget_head()
         self._registry.went(self)
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """Go on for a client that only ended its own side (RFC 9112 section 9.6)."""
+        self._ended = True
+        if not self._answering or self.transport.is_closing():
+            return None
+        cycle: Any = self.cycle
+        self._close_after(cycle)
+        self.loop.call_later(HALF_CLOSED, self._drop_unanswered, cycle)
+        return True
+
+    def _drop_unanswered(self, cycle: Any) -> None:
+        if not cycle.response_started and not self.transport.is_closing():
+            self.drop()
 
     def drop(self) -> None:
         """Close it at once; what was not sent yet is lost."""
@@ -315,6 +335,8 @@ class ClientConnection(HttpToolsProtocol):
         """Answer without the application, and close. An answer under way is finished first."""
         self._deaf = True
         self._forget_head()
+        if self.transport.is_closing():
+            return
         if self._answering:
             self._close_after(self.cycle)
             return
@@ -339,7 +361,7 @@ class ClientConnection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._registry.waits(self)
-        if not self.transport.can_write_eof():
+        if self._ended or not self.transport.can_write_eof():
             self.transport.close()
             return
         self.transport.write_eof()
@@ -353,7 +375,8 @@ class _ClosesGently:
         self._connection = connection
 
     def write(self, data: bytes) -> None:
-        self._connection.transport.write(data)
+        if not self._connection.transport.is_closing():
+            self._connection.transport.write(data)
 
     def is_closing(self) -> bool:
         return self._connection.transport.is_closing()
