@@ -86,14 +86,12 @@ def unpacked(parts: Iterable[bytes], kind: bytes) -> Iterator[bytes]:
     if kind == JSON:
         yield from parts
         return
-    unpacker = Unpacker(_DECOMPRESSORS[kind], piece=_PIECE)
+    start = zstd.ZstdDecompressor if kind == ZSTD else bz2.BZ2Decompressor
+    unpacker = Unpacker(start, piece=_PIECE)
     for part in parts:
         yield from unpacker.feed(part)
     if not unpacker.complete or not unpacker.came_in:
         raise ValueError("the end is missing")
-
-
-_DECOMPRESSORS: dict[bytes, Any] = {ZSTD: zstd.ZstdDecompressor, BZIP2: bz2.BZ2Decompressor}
 
 
 # ------------------------------------------------------------ flat
@@ -358,7 +356,7 @@ def read_shard(body: bytes) -> dict[str, Entry]:
 
 
 def _packed(body: bytes) -> dict[str, Any]:
-    plain = unpack([body], _DECOMPRESSORS[ZSTD], LARGEST)
+    plain = unpack([body], zstd.ZstdDecompressor, LARGEST)
     counted = itertools.count(1)
 
     def count(made: Any) -> Any:
