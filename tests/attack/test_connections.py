@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import socket
 import subprocess
 import sys
@@ -26,6 +25,8 @@ from lib.index import Index
 from lib.serving import modes
 from lib.serving.servers import RecordingServer
 from lib.waiting import HANG, until
+
+resource: Any = pytest.importorskip("resource", reason=lacks("system", "POSIX's own limits"))
 
 MB = 1 << 20
 SIX = wheels.wheel("six", "1.0", size=300_000)
