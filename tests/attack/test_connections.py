@@ -191,6 +191,7 @@ def test_client_that_has_gone_is_not_waited_for_long(
 ) -> None:
     monkeypatch.setattr(connection, "HALF_CLOSED", 0.2)
     held = threading.Event()
+    origin.forget()
     origin.fail(modes.held(held), "/simple/six/")
     try:
         with connect(app.port) as live:
