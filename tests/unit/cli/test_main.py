@@ -63,7 +63,7 @@ def test_an_error_says_whose_fault_and_what_to_do(
     assert main(["doctor"]) == 1
     assert main(["on"]) == 1
     told = capsys.readouterr().err
-    assert "port must be a int" in told
+    assert "port must be a whole number from 0 to 65535" in told
     assert "whose fault: this machine" in told
     assert "what to do:  mend that line" in told
     assert main(["on", "--json"]) == 1
