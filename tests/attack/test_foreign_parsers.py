@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -123,6 +124,10 @@ def raised(kind: type[Kind], call: Callable[[], object]) -> Kind | None:
     except kind as error:
         return error
     return None
+
+
+def _unpack(body: bytes, kind: bytes) -> list[bytes]:
+    return list(repodata.unpacked([body], kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,7 +354,10 @@ ROWS = (
     ),
     Row(
         "packed repodata",
-        lambda body: list(repodata.unpacked([body], body[:4])),
+        lambda body: [
+            raised(ValueError, partial(_unpack, body, kind))
+            for kind in (repodata.ZSTD, repodata.BZIP2)
+        ],
         (ValueError,),
         (
             b"\x28\xb5\x2f\xfd",
