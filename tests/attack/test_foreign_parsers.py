@@ -529,6 +529,12 @@ ROWS = (
         ),
     ),
     Row(
+        "pip's configuration without us",
+        lambda body: pip_text.unrouted(b"", b"[global]\nindex-url = x\n", body, FILE),
+        SETTINGS,
+        (b"", b"x", b"#", b"\n", b"[a", b"[global]", b"[global]\nindex-url = x", b"\xff", b"\0"),
+    ),
+    Row(
         "an index in a setting",
         text(lambda url: origins.address(url, "pip.conf")),
         SETTINGS,

@@ -131,6 +131,8 @@ def _is_mark(line: bytes) -> bool:
 def _without_empty(lines: list[bytes], had: set[str]) -> list[bytes]:
     """Drop the headers of sections that we made and that nobody has put anything into."""
     headers = list(sections(lines))
+    if not headers:
+        return lines
     for (name, start), (_, stop) in reversed(
         list(zip(headers, [*headers[1:], ("", len(lines))], strict=True))
     ):
