@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from headrace_conda_inside import settings
-from headrace_conda_inside.waking import answers
+from headrace_conda_inside.waking import answers, warning
 
 __all__ = ["health_check", "hints", "subcommand"]
 
@@ -37,6 +37,8 @@ def health_check(prefix: str, verbose: bool) -> None:  # noqa: FBT001 - conda's 
         text = "headrace: no gateway was set up; `headrace on` does"
     elif answers(gateway):
         text = f"headrace: the gateway answers at {gateway.url}"
+    elif told := warning(gateway):
+        text = f"{told}; `conda headrace doctor` says more"
     else:
         text = f"headrace: nobody answers at {gateway.url}; `conda headrace doctor` says more"
     sys.stdout.write(f"{text}\n")

@@ -68,16 +68,31 @@ def _recorded() -> str:
 
     for state in _states():
         try:
-            entry = json.loads((state / "gateway.json").read_text("utf-8"))
+            entry = json.loads(_believed(state / "gateway.json"))
             address = f"{entry['host']}:{int(entry['port'])}"
         except Exception:  # noqa: BLE001, S112 - whatever is wrong with the file, conda goes on
             continue
         try:
-            token = json.loads((state / "token").read_text("utf-8"))
+            token = json.loads(_believed(state / "token"))
         except Exception:  # noqa: BLE001 - as above
             token = ""
         return f"http://headrace:{token}@{address}" if token else f"http://{address}"
     return ""
+
+
+def _believed(path: Path) -> bytes:
+    """Return a record that nobody else can write: the folder's owner made it, and it is the user's,
+    root's, or the account's of the machine's gateway. OSError for one that is not believed.
+    """
+    with path.open("rb") as file:
+        told, folder = os.fstat(file.fileno()), path.parent.stat()
+        if os.name != "nt":
+            machine = path.parent == Path("/var/lib/headrace")
+            owners = {0, os.geteuid(), *([folder.st_uid] if machine else [])}
+            both = (told, folder)
+            if any(each.st_mode & 0o22 or each.st_uid not in owners for each in both):
+                raise PermissionError(f"{path} can be written by others")
+        return file.read()
 
 
 def command() -> list[str]:

@@ -9,8 +9,9 @@ import sys
 import time
 
 from headrace_conda_inside import settings
+from headrace_conda_inside.port_owner import port_held_by, stranger
 
-__all__ = ["answers", "wake"]
+__all__ = ["answers", "wake", "warning"]
 
 #: Seconds for which an answer counts, and that a connection on loopback may take.
 _COUNTS = 1.0
@@ -22,18 +23,25 @@ _last: dict[tuple[str, int], tuple[float, bool]] = {}
 
 
 def answers(gateway: settings.Gateway) -> bool:
-    """Whether somebody listens there now."""
+    """Whether somebody listens there now who may: the user, root, or the machine's account."""
     key, now = (gateway.host, gateway.port), time.monotonic()
     at, up = _last.get(key, (0.0, False))
     if now - at < _COUNTS and at:
         return up
     try:
         with socket.create_connection(key, timeout=_CONNECT):
-            up = True
+            # Whoever took the connection listened before; nothing has been said to it.
+            up = stranger(*key) is None
     except OSError:
         up = False
     _last[key] = (time.monotonic(), up)
     return up
+
+
+def warning(gateway: settings.Gateway) -> str:
+    """Say who has the port that should not; "" when nobody is seen."""
+    who = stranger(gateway.host, gateway.port)
+    return "" if who is None else f"headrace: {port_held_by(gateway.port, who)}: not your gateway"
 
 
 def wake(command: str) -> None:
@@ -45,6 +53,9 @@ def wake(command: str) -> None:
         return
     gateway = settings.gateway()
     if gateway is not None and answers(gateway):
+        return
+    if gateway is not None and (told := warning(gateway)):
+        sys.stderr.write(f"{told}; conda goes straight to its channels\n")
         return
     words = settings.command()
     if gateway is None and (not words or settings.turned_off()):

@@ -19,12 +19,19 @@ def main() -> None:
     import os
     import socket
 
+    from headrace_docker.credentials import record
+
     # pathlib, json and headrace.config would double the time that this takes.
     folder = os.environ.get("DOCKER_CONFIG")  # noqa: TID251
     folder = folder or os.path.join(os.path.expanduser("~"), ".docker")  # noqa: PTH111, PTH118
-    helper, port = _recorded(os.path.join(folder, "headrace-credential"))  # noqa: PTH118
+    try:
+        helper, port = record.read(os.path.join(folder, "headrace-credential"))  # noqa: PTH118
+    except Exception as error:  # noqa: BLE001 - somebody else's file: it says whose
+        sys.stdout.write(f"{error}\n")
+        raise SystemExit(1) from None
     with socket.socket() as asking:
-        # Whoever keeps the port starts the gateway for it; nobody waits for an answer.
+        # Whoever keeps the port starts the gateway for it; nobody waits for an answer. Nothing is
+        # said either, so it does not matter here who that is.
         asking.setblocking(False)
         asking.connect_ex(("127.0.0.1", port))
     if not helper:
@@ -41,13 +48,3 @@ def main() -> None:
     except OSError as error:
         sys.stdout.write(f"headrace passes on to {program[0]}, which does not start: {error}\n")
         raise SystemExit(1) from None
-
-
-def _recorded(path: str) -> tuple[str, int]:
-    """Return what `on` wrote down: the helper from before, and the gateway's port."""
-    try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - as above
-            helper, port = file.read().split()
-            return helper, int(port) % 65536
-    except (OSError, ValueError):
-        return "", 17223

@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from headrace import redact
-from headrace.errors import ConfigurationError
+from headrace.errors import ConfigurationError, LocalError
 from headrace.foreign import read_toml
 from headrace.models import Limits, Mirror, OperatorClass
+from headrace.ownership import files as ownership
 
 __all__ = ["DEFAULT_PORT", "EnvVars", "Folders", "Settings", "environment"]
 
@@ -38,6 +39,8 @@ class EnvVars:
     """Path of the settings file."""
     HEADRACE_PORT = "HEADRACE_PORT"
     """Port of the gateway on loopback."""
+    HEADRACE_ACCEPT_SHARED_PORT = "HEADRACE_ACCEPT_SHARED_PORT"
+    """Set and not empty: as ``headrace on --accept-shared-port``, for scripts that set hosts up."""
     HEADRACE_CONDA_BASE = "HEADRACE_CONDA_BASE"
     """The only base environment to put the plugin of its package manager in."""
     HEADRACE_CUDA = "HEADRACE_CUDA"
@@ -244,9 +247,11 @@ class Settings:
         path = Path(env.get(EnvVars.HEADRACE_CONFIG) or folders.config / "config.toml")
         hint = "mend or remove the file"
         try:
-            content = path.read_bytes()
+            content = ownership.read(path)
         except FileNotFoundError:
             content = b""
+        except LocalError as error:
+            raise ConfigurationError(error.reference, error.message, hint=error.hint) from error
         except OSError as error:
             msg = f"{path} cannot be read: {error.strerror or error}"
             raise ConfigurationError("bad-settings", msg, hint=hint) from error

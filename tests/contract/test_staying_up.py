@@ -19,7 +19,8 @@ import pytest
 from headrace.config import Folders
 from headrace.interface.hookspecs import GatewayAddress
 from headrace.system.service import health, listeners, process
-from headrace.system.service.identity import instance
+from headrace.system.service.identity import Expected
+from headrace.system.state import State
 from lib.capabilities import lacks
 from lib.clients import Environment, Pip
 from lib.gateway import Gateway, headrace
@@ -224,7 +225,7 @@ def test_gateway_itself_takes_systemds_socket(keep: START) -> None:
     with kept.gateway.log.open("ab") as log:
         kept.gateway.process = subprocess.Popen(words, stdout=log, stderr=log, env=env)
     address = GatewayAddress("127.0.0.1", kept.gateway.port)
-    assert health.wait_until_up(address, 15) is not None, kept.gateway.told()
+    assert health.wait_until_up(address, Expected(), 15).up, kept.gateway.told()
     assert kept.gateway.close() == 0
 
 
@@ -385,10 +386,10 @@ def apart(keep: START) -> Iterator[Kept]:
 
 
 def test_detached_gateway_answers_and_stops(apart: Kept) -> None:
-    folders = Folders.of_user(apart.gateway.env)
-    up = health.is_up(GatewayAddress("127.0.0.1", apart.gateway.port))
-    assert up is not None
-    assert up.instance == instance(folders)
+    expected = State(Folders.of_user(apart.gateway.env)).expected()
+    there = health.look(GatewayAddress("127.0.0.1", apart.gateway.port), expected)
+    assert there.up
+    assert there.proof is health.Proof.GIVEN
     done = command(apart.gateway.env, "--stop")
     assert "has stopped" in done.stdout
     with pytest.raises(OSError, match="refused"):

@@ -141,6 +141,8 @@ class Environment:
             "VIRTUAL_ENV": str(self.root / "venv"),
             # A conda of this machine is nobody's here: `headrace on` would put its plugin there.
             "HEADRACE_CONDA_BASE": str(self.root / "no-conda"),
+            # Who else may log in on the machine of these tests is not what they are about.
+            "HEADRACE_ACCEPT_SHARED_PORT": "1",
         }
 
     @property

@@ -25,6 +25,7 @@ ROOMS = {
     "foreign": 2,
     "redact": 2,
     "http": 3,
+    "ownership": 3,
     "policy": 4,
     "transfer": 4,
     "config": 4,
@@ -90,6 +91,9 @@ PURE = {
 }
 #: The files that may touch the world, each with the reason why.
 IMPURE = {
+    "shared/headrace/ownership/files.py": "asks the system who can write a file",
+    "shared/headrace/ownership/listeners.py": "asks the system who listens on a port",
+    "shared/headrace/ownership/sockets.py": "reads the kernel's tables of sockets",
     "shared/headrace/config.py": "the only reader of the environment and of the settings file",
     "shared/headrace/interface/__init__.py": "imports a public name when it is asked for",
     "shared/headrace/interface/manager.py": "loads entry points and logs",
@@ -109,6 +113,7 @@ IMPURE = {
     "plugins/headrace_conda_inside": "runs inside conda, with conda's own modules",
     "plugins/headrace_docker/credential_helper.py": "entry file, becomes another program",
     "plugins/headrace_docker/credentials/helper_protocol.py": "reads docker's config.json",
+    "plugins/headrace_docker/credentials/record.py": "reads what `on` wrote beside that file",
     "plugins/headrace_docker/credentials/logins.py": "asks docker's and podman's stores of logins",
     "plugins/headrace_docker/engines/running.py": "asks the engines of this machine",
     "plugins/headrace_docker/gpu/container_toolkit.py": "asks this machine's container engines",

@@ -18,6 +18,7 @@ from headrace.interface import (
     ConfigurationError,
     Credential,
     EnvVars,
+    LocalError,
     Mirror,
     environment,
     foreign,
@@ -25,6 +26,7 @@ from headrace.interface import (
 )
 from headrace_docker.config_files import docker_config
 from headrace_docker.config_files.docker_config import OURS, RECORD, TOKEN
+from headrace_docker.credentials import record
 
 __all__ = ["PATIENCE", "login"]
 
@@ -55,12 +57,20 @@ def _found(key: str, env: Mapping[str, str], patience: float) -> Iterator[tuple[
     config = _read(folder / "config.json")
     helper = docker_config.helper_of(config, key)
     if helper == OURS:
-        helper = _recorded(folder / RECORD)
+        helper = _before(folder / RECORD)
     if helper and (found := _ask(helper, key, env, patience)):
         yield found
     for path in (folder / "config.json", *_of_podman(env)):
         if found := docker_config.find(_read(path), key):
             yield found
+
+
+def _before(path: Path) -> str:
+    try:
+        return record.read(str(path))[0]
+    except LocalError as error:
+        _log.warning("%s", error)
+        return ""
 
 
 def _of_podman(env: Mapping[str, str]) -> Iterator[Path]:
@@ -78,13 +88,6 @@ def _read(path: Path) -> dict[str, object]:
         return docker_config.parse(path.read_bytes(), path)
     except (OSError, ConfigurationError):
         return {}
-
-
-def _recorded(path: Path) -> str:
-    try:
-        return path.read_text("utf-8").split()[0]
-    except (OSError, UnicodeDecodeError, IndexError):
-        return ""
 
 
 def _ask(helper: str, key: str, env: Mapping[str, str], patience: float) -> tuple[str, str] | None:

@@ -43,17 +43,25 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Ask the gateway, which knows its statistics."""
     from headrace.cli.explaining import builds as explain_builds  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup.shared_port import STRANGER_HINT  # noqa: PLC0415 - as above
     from headrace.cli.status import gateway_of  # noqa: PLC0415 - as above
     from headrace.system.service import health  # noqa: PLC0415 - as above
 
-    address, _ = gateway_of(context)
+    address, state = gateway_of(context)
+    expected = state.expected()
     ecosystem, what, version = _parse(args.what)
     query = f"what={quote(what)}&version={quote(version or '')}"
     builds = _builds(what, version, ecosystem, context, address=address, described=args.described)
-    told = address and health.ask(address, f"/explain?{query}", 10.0)
+    told = address and health.ask(address, expected, f"/explain?{query}", 10.0)
     if not isinstance(told, dict) and builds:
         told = {}
     if not isinstance(told, dict):
+        if address and (who := health.look(address, expected).who):
+            raise LocalError(
+                "port-taken",
+                f"port {address.port} is held by {who}: not your gateway, and it is asked nothing",
+                hint=STRANGER_HINT,
+            )
         raise LocalError(
             "gateway-silent",
             "the gateway does not answer, and it alone knows the sources",
@@ -70,14 +78,14 @@ def run(args: argparse.Namespace, context: Context) -> int:
             place=context.place(),
             find_host=lambda: explain_builds.host_for(context, args.described),
             ask=lambda path, accept: (
-                health.content(address, path, _PATIENCE, accept=accept, limit=_LONGEST)
+                health.content(address, expected, path, _PATIENCE, accept=accept, limit=_LONGEST)
                 if address
                 else None
             ),
         ),
     ]
     for path in (path for each in explanations for path in each.paths):
-        more = health.ask(address, f"/explain?what={quote(path)}", 10.0) if address else None
+        more = address and health.ask(address, expected, f"/explain?what={quote(path)}", 10.0)
         artifacts += more.get("artifacts", []) if isinstance(more, dict) else []
     if context.as_json:
         context.print_json(

@@ -83,6 +83,7 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
         sockets = [listeners.bind(args.host, port)]
     state = _state(args, context)
     env = {**state.network(), **context.env}
+    secret = _secret(state)
     origins = _origins(args, context)
     host, port = listeners.address_of(sockets[0])
     holder = None if args.control is None else socket.socket(fileno=args.control)
@@ -94,6 +95,7 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
         lambda: build_app(
             assemble(context.settings, context.folders, origins, env, context.plugins),
             state.token(),
+            secret,
             machine=context.scope is Scope.SYSTEM,
         ),
         sockets,
@@ -103,6 +105,15 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
     if end is server.ExitReason.IDLE and holder is not None:
         _tell(holder, b"I")
     return FAILED if end is server.ExitReason.FAILED else OK
+
+
+def _secret(state: Any) -> str | None:
+    """What the gateway proves itself with; one that cannot keep any is known by its user alone."""
+    try:
+        made: str = state.ensure_secret()
+    except LocalError:
+        return None
+    return made
 
 
 def _watcher(
@@ -184,8 +195,8 @@ def _hold(args: argparse.Namespace, context: Context) -> int:
         _say(address.url(), origins)
         process.become_holder(held, sockets)
     process.leave_running(held, sockets, context.env)
-    seen = health.wait_until_up(address, timeout=15)
-    if seen is None:
+    seen = health.wait_until_up(address, _state(args, context).expected(), timeout=15)
+    if not seen.up:
         raise LocalError(
             "gateway-silent",
             f"the gateway on port {port} does not answer",
@@ -230,8 +241,10 @@ def _lock(context: Context) -> Path:
 
 
 def _make_private(folder: Path) -> None:
+    from headrace.system import folders  # noqa: PLC0415 - start-up time
+
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folders.make(folder)
     except OSError as error:
         raise LocalError(
             "state-unwritable",

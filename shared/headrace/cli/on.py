@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.cli.context import Context, add_dry_run, add_json, add_scope
+from headrace.config import EnvVars
 from headrace.errors import ConfigurationError, LocalError
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.redact import for_display
@@ -28,6 +29,11 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         "tools at it. `headrace off` gives every file back as it was.",
     )
     add_dry_run(parser)
+    parser.add_argument(
+        "--accept-shared-port",
+        action="store_true",
+        help="also where other users can take the port while your gateway is down",
+    )
     add_scope(parser)
     add_json(parser)
 
@@ -45,11 +51,11 @@ def _run(args: argparse.Namespace, context: Context) -> int:
     from headrace.cli.setup import service as gateway_service  # noqa: PLC0415 - as above
     from headrace.cli.setup.discovery import discover  # noqa: PLC0415 - as above
     from headrace.cli.setup.report import OnReport, tell  # noqa: PLC0415 - as above
+    from headrace.cli.setup.shared_port import SharedPort, consider  # noqa: PLC0415 - as above
     from headrace.system.edits import apply  # noqa: PLC0415 - start-up time
 
     if not args.dry_run:
         context.journal.repair()
-        context.state.turn_on()
     found = discover(context)
     if not found:
         raise LocalError(
@@ -61,14 +67,19 @@ def _run(args: argparse.Namespace, context: Context) -> int:
     origins = [each.origin for each in found]
     machines = gateway_service.machines_gateway(context, found)
     made = None if machines else gateway_service.plan(context, found)
+    accepted = args.accept_shared_port or bool(context.env.get(EnvVars.HEADRACE_ACCEPT_SHARED_PORT))
+    shared = consider(context, made, accepted=accepted) if made else SharedPort()
     address = machines or _address(context, found, made, dry_run=args.dry_run)
     # What is wrong with the files shows before a gateway is started.
     _first_error(planned_edits.wanted(context, address, origins))
     note = ""
     if not args.dry_run:
+        context.state.turn_on()
         planned_edits.adopt_leftovers(context, address, origins)
         if made:
             address, note = gateway_service.start(context, found)
+        if shared.accepted:
+            context.state.accept_shared_port()
     result = planned_edits.wanted(context, address, origins)
     told: Sequence[str] = ()
     trouble: Sequence[str] = ()
@@ -83,6 +94,7 @@ def _run(args: argparse.Namespace, context: Context) -> int:
         result.edits = [each for each in result.edits if each[0] not in refused]
         result.left_out += applied.refused
     service = made.edits if made and args.dry_run else ()
+    note = "; ".join(filter(None, (note, shared.warning)))
     report = OnReport(found, address, result, changed, note, args.dry_run, service, told, trouble)
     return tell(context, report)
 

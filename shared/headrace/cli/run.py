@@ -24,7 +24,7 @@ from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.models import Origin
 
 if TYPE_CHECKING:
-    pass
+    from headrace.system.service.identity import Expected
 
 __all__ = ["add", "run"]
 
@@ -85,9 +85,11 @@ def _warn(text: str) -> None:
 
 def _inside_another(context: Context) -> bool:
     from headrace.system.service import health  # noqa: PLC0415 - start-up time
+    from headrace.system.service.identity import Expected  # noqa: PLC0415 - as above
 
     port = context.env.get(EnvVars.HEADRACE_RUN, "")
-    return port.isdigit() and health.is_up(GatewayAddress("127.0.0.1", int(port))) is not None
+    # Whose it is, is all that can be known here: it has a state of its own.
+    return port.isdigit() and health.look(GatewayAddress("127.0.0.1", int(port)), Expected()).up
 
 
 def _prepare(
@@ -102,20 +104,29 @@ def _prepare(
         raise LocalError("no-origin", "no tool here has an origin that headrace knows")
     scratch = Path(tempfile.mkdtemp(prefix=PREFIX))
     clearing_up.callback(shutil.rmtree, scratch, ignore_errors=True)
-    address = _running(context, origins) or _start(context, origins, scratch, clearing_up)
+    found = _running(context, origins) or _start(context, origins, scratch, clearing_up)
+    address, expected = found
     env = _environment(words, context, address, [o.origin for o in origins], scratch)
-    return env, _summing_up(address)
+    return env, _summing_up(address, expected)
 
 
-def _running(context: Context, origins: Sequence[DiscoveredOrigin]) -> GatewayAddress | None:
+def _running(
+    context: Context, origins: Sequence[DiscoveredOrigin]
+) -> tuple[GatewayAddress, Expected] | None:
     """Return the user's gateway, if it is up and fronts these origins."""
     from headrace.system.service import health  # noqa: PLC0415 - start-up time
 
     address = context.state.gateway()
     if address is None or not _names(origins) <= _names(context.state.origins()):
         return None
-    up = health.is_up(address)
-    return address if up is not None and not up.redirecting else None
+    expected = context.state.expected()
+    there = health.look(address, expected)
+    if there.who:
+        _warn(
+            f"port {address.port} is held by {there.who}: not your gateway; "
+            "this command has one of its own"
+        )
+    return (address, expected) if there.up and not there.redirecting else None
 
 
 def _names(origins: Sequence[DiscoveredOrigin]) -> set[tuple[str, str]]:
@@ -127,7 +138,7 @@ def _start(
     origins: Sequence[DiscoveredOrigin],
     scratch: Path,
     clearing_up: ExitStack,
-) -> GatewayAddress:
+) -> tuple[GatewayAddress, Expected]:
     """Start a gateway for this command, on a free port."""
     from headrace.cli.setup.discovery import network_of  # noqa: PLC0415 - start-up time
     from headrace.system.service import health, listeners, process  # noqa: PLC0415 - as above
@@ -145,6 +156,7 @@ def _start(
     # Also without one in the URL: netrc or keyring may have it, and the port is open to all users.
     if any(found.origin.private for found in origins):
         state.ensure_token()
+    state.ensure_secret()
     sock = listeners.bind("127.0.0.1", 0)
     host, port = listeners.address_of(sock)
     address = GatewayAddress(host, port, state.token())
@@ -162,10 +174,11 @@ def _start(
     started = process.start(held, [sock], env)
     clearing_up.callback(started.wait)
     clearing_up.callback(process.stop, lock, 5.0)
-    up = health.wait_until_up(address, START_LIMIT)
-    if up is None or up.redirecting:
+    expected = state.expected()
+    there = health.wait_until_up(address, expected, START_LIMIT)
+    if not there.up or there.redirecting:
         raise LocalError("gateway-silent", f"the gateway did not start{_why(held.log)}")
-    return address
+    return address, expected
 
 
 def _why(log: Path | None) -> str:
@@ -180,9 +193,11 @@ def _why(log: Path | None) -> str:
 
 
 def _usable(folders: Folders) -> bool:
+    from headrace.system import folders as made_private  # noqa: PLC0415 - start-up time
+
     try:
         for folder in (folders.state, folders.cache):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            made_private.make(folder)
     except OSError:
         return False
     return all(os.access(folder, os.W_OK) for folder in (folders.state, folders.cache))
@@ -197,6 +212,7 @@ def _environment(
 ) -> dict[str, str]:
     """Ask every tool's activation for its variables, and write the files that they need."""
     from headrace.cli.setup.guarded import guarded  # noqa: PLC0415 - start-up time
+    from headrace.system import folders as made_private  # noqa: PLC0415 - as above
 
     env = dict(context.env)
     place = context.place(words)
@@ -211,7 +227,7 @@ def _environment(
         for edit in edits:
             if not edit.path.is_relative_to(scratch) or edit.after is None:
                 continue
-            edit.path.parent.mkdir(parents=True, exist_ok=True)
+            made_private.make(edit.path.parent)
             edit.path.write_bytes(edit.after)
         _merge(env, variables)
     env[EnvVars.HEADRACE_RUN] = str(address.port)
@@ -242,16 +258,16 @@ def _sweep() -> None:
             continue
 
 
-def _summing_up(address: GatewayAddress) -> Callable[[], str]:
+def _summing_up(address: GatewayAddress, expected: Expected) -> Callable[[], str]:
     """Return what tells, once the command is done, what came through the gateway meanwhile."""
     from headrace.cli.summary import sentence  # noqa: PLC0415 - start-up time
     from headrace.system.service import health  # noqa: PLC0415 - as above
 
-    before = health.ask(address, "/status")
+    before = health.ask(address, expected, "/status")
     started = time.monotonic()
 
     def summary() -> str:
-        after = health.ask(address, "/status")
+        after = health.ask(address, expected, "/status")
         return sentence(before, after, time.monotonic() - started)
 
     return summary

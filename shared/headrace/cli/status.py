@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from headrace.cli.context import NEEDS_ATTENTION, OK, Context, add_json, add_scope
+from headrace.cli.setup.shared_port import ACCEPTED, STRANGER_HINT
 from headrace.cli.summary import bytes_text
 from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import GatewayAddress, Override, Scope, Standing
@@ -58,11 +59,13 @@ def _collect(context: Context, address: GatewayAddress | None, state: Any) -> di
     from headrace.redact import for_display  # noqa: PLC0415 - start-up time
     from headrace.system.service import health  # noqa: PLC0415 - as above
 
-    up = health.is_up(address) if address else None
-    told = health.ask(address, "/status") if address and up and not up.redirecting else None
+    expected = state.expected()
+    there = health.look(address, expected) if address else health.Contact()
+    up = there.up and not there.redirecting
+    told = health.ask(address, expected, "/status") if address and up else None
     tools = _tools(context, address)
     routed = any(tool["state"] in ("routed", "overridden") for tool in tools)
-    trouble = routed and (up is None or up.redirecting)
+    trouble = bool(there.who) or (routed and not up)
     overridden = any(tool["state"] == "overridden" for tool in tools)
     return {
         "scope": context.scope,
@@ -72,8 +75,10 @@ def _collect(context: Context, address: GatewayAddress | None, state: Any) -> di
             "port": address.port,
             "scope": state.scope,
             "kept_up_by": state.kept_up_by(),
-            "up": up is not None,
-            "redirecting": up is not None and up.redirecting,
+            "up": there.up,
+            "redirecting": there.up and there.redirecting,
+            "held_by": there.who or None,
+            "shared_port": state.shared_port_accepted(),
         },
         "origins": [
             {
@@ -156,6 +161,8 @@ def _tell(context: Context, table: dict[str, Any]) -> None:
 
     out = context.console
     out.print(Text(_gateway_line(table["gateway"])))
+    for line in _port_lines(table["gateway"]):
+        out.print(Text(line))
     for origin in table["origins"]:
         kind = ", your own: no mirror is asked" if origin["private"] else ""
         out.print(Text(f"origin   {origin['url']} ({origin['where']}{kind})"))
@@ -182,11 +189,24 @@ def _gateway_line(gateway: dict[str, Any] | None) -> str:
     how = f", kept up by {gateway['kept_up_by']}" if gateway["kept_up_by"] else ""
     whose = "the machine's" if gateway["scope"] == Scope.SYSTEM else "yours"
     where = f"http://{gateway['host']}:{gateway['port']}/"
+    if gateway["held_by"]:
+        return f"gateway  port {gateway['port']} is held by {gateway['held_by']}: not your gateway"
     if not gateway["up"]:
         return f"gateway  DOWN at {where} ({whose}{how}); `headrace doctor` says why"
     if gateway["redirecting"]:
         return f"gateway  sends everybody to the origin, at {where} ({whose}{how}): it cannot start"
     return f"gateway  up at {where} ({whose}{how})"
+
+
+def _port_lines(gateway: dict[str, Any] | None) -> list[str]:
+    """Say what is to be done about the port, and what was accepted."""
+    if gateway is None:
+        return []
+    if gateway["held_by"]:
+        return [f"         {STRANGER_HINT}"]
+    if gateway["shared_port"]:
+        return [f"         {ACCEPTED}"]
+    return []
 
 
 def _builds(table: dict[str, Any]) -> list[str]:

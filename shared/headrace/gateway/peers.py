@@ -5,7 +5,7 @@ is told by ``/status``, ``/explain`` and ``/metrics``: names, paths, what lies i
 
 - where a token is asked for, it opens these pages as it opens everything else;
 - else they are for the user that the gateway runs as, and for root. Linux tells whose the other end
-  of a connection is (`headrace.system.sockets`);
+  of a connection is (`headrace.ownership.sockets`);
 - where the system does not tell, whoever proves to have read the gateway's secret, which its state
   folder holds for its user alone, is that user (`shown_for`). A gateway that has no secret there
   asks for none, as one of before;
@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable
 from headrace.gateway.exchange import Scope
 from headrace.gateway.request_head import authorised
 from headrace.system.service.own_pages import shown_for
-from headrace.system.sockets import owner_of_connection, read_tables
+from headrace.ownership.sockets import owner_of_connection, read_tables
 
 __all__ = ["Peers", "Sight"]
 

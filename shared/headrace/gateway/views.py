@@ -26,7 +26,7 @@ from headrace.gateway.wiring import Components
 from headrace.interface.ecosystems import Ecosystem
 from headrace.models import Artifact, Request, ServeArtifact, ServeDocument
 from headrace.redact import for_display
-from headrace.system.service.identity import instance
+from headrace.system.service.identity import NONCE, is_nonce, proof
 
 __all__ = ["explain", "exposition", "health", "status"]
 
@@ -34,9 +34,17 @@ __all__ = ["explain", "exposition", "health", "status"]
 _FEW = 3
 
 
-def health(parts: Components, _: Request) -> tuple[str, bytes]:
-    """Answer a supervisor: who is this, and is it alive."""
-    return _json({"headrace": __version__, "instance": instance(parts.folders), "pid": os.getpid()})
+def health(request: Request, secret: str | None, at: tuple[str, int] | None) -> tuple[str, bytes]:
+    """Answer a supervisor that this is alive, and whoever sends a nonce that it is this one.
+
+    `at` is the address that the connection came in at, as the system has it.
+    """
+    # Empty: an older headrace takes it for a gateway that does not say, see `identity`.
+    table = {"headrace": __version__, "instance": "", "pid": os.getpid()}
+    nonce = request.headers.get(NONCE, "")
+    if secret is not None and at is not None and is_nonce(nonce):
+        table["proof"] = proof(secret, nonce, *at)
+    return _json(table)
 
 
 def status(parts: Components, _: Request, sight: Sight = Sight.ALL) -> tuple[str, bytes]:

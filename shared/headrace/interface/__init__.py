@@ -95,6 +95,10 @@ if TYPE_CHECKING:
         TransferFinished,
         fits,
     )
+    from headrace.ownership.files import account_of
+    from headrace.ownership.files import read as read_believed
+    from headrace.ownership.files import trusted as trusted_users
+    from headrace.ownership.listeners import nobody_else_listens
     from headrace.redact import for_display, for_files, has_secret, split_credential
     from headrace.variants.builds import CudaTables, PageEntry
     from headrace.variants.hosts import Accelerator, Host, Situation, Variant, VariantRequest
@@ -198,6 +202,11 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "EnvVars",
     "Folders",
     "environment",
+    # Whose something is: files that nobody else can write, a port that nobody else has.
+    "account_of",
+    "nobody_else_listens",
+    "read_believed",
+    "trusted_users",
     # Of headrace.
     "__version__",
 ]
@@ -218,6 +227,10 @@ _HOMES = {
     "headrace.models": "Artifact Credential Digest Document Fault Limits Mirror MirrorStats "
     "OperatorClass Origin PassThrough Plan Refuse Reply Request Response ServeArtifact "
     "ServeDocument SourceFailed TransferFinished fits",
+    "headrace.ownership.files": "account_of",
+    "headrace.ownership.files:read": "read_believed",
+    "headrace.ownership.files:trusted": "trusted_users",
+    "headrace.ownership.listeners": "nobody_else_listens",
     "headrace.redact": "for_display for_files has_secret split_credential",
     "headrace.variants.builds": "CudaTables PageEntry",
     "headrace.variants.hosts": "Accelerator Host Situation Variant VariantRequest",

@@ -24,7 +24,7 @@ def replace(path: Path, content: bytes, *, mode: int, owner: tuple[int, int] | N
         with os.fdopen(descriptor, "wb") as file:
             if owner is not None and sys.platform != "win32":
                 _give(file.fileno(), owner)
-            Path(temporary).chmod(mode)
+            _set_mode(file.fileno(), temporary, mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -36,7 +36,17 @@ def replace(path: Path, content: bytes, *, mode: int, owner: tuple[int, int] | N
     sync_folder(path.parent)
 
 
-if sys.platform != "win32":
+if sys.platform == "win32":
+
+    def _set_mode(descriptor: int, path: str, mode: int) -> None:
+        del descriptor  # of which Windows changes nothing
+        Path(path).chmod(mode)
+
+else:
+
+    def _set_mode(descriptor: int, path: str, mode: int) -> None:
+        del path  # may lead elsewhere by now
+        os.fchmod(descriptor, mode)
 
     def _give(descriptor: int, owner: tuple[int, int]) -> None:
         if owner != (os.geteuid(), os.getegid()):

@@ -28,6 +28,7 @@ from headrace.policy.reputation import (
     on_probation,
     scope,
 )
+from headrace.system.folders import make as make_folder
 
 __all__ = ["Statistics"]
 
@@ -203,7 +204,7 @@ class Statistics:
         """Open the file. Each use opens anew: idle, there is nothing in memory for it."""
         if self._path is None:
             raise sqlite3.OperationalError("no file")
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._path.parent)
         base = sqlite3.connect(self._path, timeout=5.0)
         try:
             if base.execute("PRAGMA user_version").fetchone()[0] != _VERSION:

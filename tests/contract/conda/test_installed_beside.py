@@ -62,6 +62,7 @@ def user(request: pytest.FixtureRequest, tmp_path: Path, wheel: Path) -> Iterato
         made.conda.variables |= {
             "PATH": f"{base.root / 'bin'}:/usr/bin:/bin",
             "CONDA_ROOT": str(base.root),
+            "HEADRACE_ACCEPT_SHARED_PORT": "1",
             "HEADRACE_CONDA_BASE": str(base.root),
         }
         # The channel by its name, as the file beside headrace has it; shards have only URLs.

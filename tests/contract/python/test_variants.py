@@ -14,6 +14,7 @@ from headrace.cli.explaining.listed import Listed, listed
 from headrace.interface.hookspecs import GatewayAddress
 from headrace.interface.manager import Plugins
 from headrace.models import Origin
+from headrace.system.service.identity import Expected
 from headrace.variants.choose import decide
 from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.tables import load
@@ -256,8 +257,9 @@ def test_explain_tells_what_the_indexes_list_now(torch: MakeTorch) -> None:
         SimpleNamespace(origin=Origin("python", made.origin)),
         SimpleNamespace(origin=Origin("python", made.named["pytorch"], name="pytorch")),
     ]
-    context = SimpleNamespace(plugins=Plugins(), state=SimpleNamespace(origins=lambda: origins))
     address = GatewayAddress("127.0.0.1", made.gateway.port)
+    state = SimpleNamespace(origins=lambda: origins, gateway=lambda: address, expected=Expected)
+    context = SimpleNamespace(plugins=Plugins(), state=state)
 
     def ask(gateway: GatewayAddress | None) -> Listed:
         asked = cast("Any", context)

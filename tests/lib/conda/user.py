@@ -40,6 +40,7 @@ class User:
         self.conda.variables |= {
             "PATH": f"{base.root / 'bin'}:/usr/bin:/bin",
             "CONDA_ROOT": str(base.root),
+            "HEADRACE_ACCEPT_SHARED_PORT": "1",
             "HEADRACE_CONDA_BASE": str(base.root),
             "HEADRACE_HOME": str(root / "headrace"),
             "HEADRACE_PORT": str(self.port),

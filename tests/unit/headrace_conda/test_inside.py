@@ -160,7 +160,7 @@ def test_a_folder_that_is_called_headrace_is_not_headrace(tmp_path: Path) -> Non
     (tmp_path / "headrace").mkdir()
     inside = tmp_path / "headrace_conda_inside"
     inside.mkdir()
-    for name in ("settings.py", "waking.py"):
+    for name in ("settings.py", "waking.py", "port_owner.py"):
         (inside / name).write_bytes((HERE / name).read_bytes())
     (inside / "__init__.py").write_text("")
     base = tmp_path / "conda" / "base"

@@ -68,7 +68,10 @@ def test_a_name_that_is_not_public_is_an_error() -> None:
     ("names", "modules"),
     [
         ("ConfigurationError, __version__", {"errors", "models"}),
-        ("Folders, environment", {"config", "errors", "foreign", "models", "redact"}),
+        (
+            "Folders, environment",
+            {"config", "errors", "foreign", "models", "ownership", "ownership.files", "redact"},
+        ),
     ],
 )
 def test_a_name_brings_its_own_module_and_no_other(names: str, modules: set[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email.utils
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,37 +23,33 @@ _CLOCK = 300.0
 
 def gateway(context: Context) -> Iterator[Finding]:
     """Ask the gateway whether it lives, and whether it is ours."""
-    from headrace.system.service import health, identity  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup.shared_port import ACCEPTED, STRANGER_HINT  # noqa: PLC0415 - as below
+    from headrace.cli.status import gateway_of  # noqa: PLC0415 - as below
+    from headrace.system.service import health  # noqa: PLC0415 - start-up time
 
-    address = context.state.gateway()
+    address, state = gateway_of(context)
     if address is None:
         yield Finding("gateway", "note", "off", "`headrace on` starts it")
         return
     where = f"http://{address.host}:{address.port}/"
-    up = health.is_up(address)
-    if up is None:
-        if _somebody_listens(address.host, address.port):
+    there = health.look(address, state.expected())
+    if there.who:
+        text = f"port {address.port} is held by {there.who}: not your gateway"
+        yield Finding("gateway", "failure", text, STRANGER_HINT)
+    elif not there.up:
+        if there.listening:
             text = f"something that is not headrace answers at {where}"
             hint = "end that program, or set another port in config.toml; then `headrace on`"
         else:
             text, hint = f"nobody answers at {where}", "`headrace on` starts it again"
         yield Finding("gateway", "failure", text, hint)
-    elif up.redirecting:
+    elif there.redirecting:
         hint = "its log in the state folder says why; installs go to the origin meanwhile"
         yield Finding("gateway", "failure", f"at {where} it cannot start", hint)
-    elif up.instance and up.instance != identity.instance(context.folders):
-        text = f"at {where} another user's gateway answers"
-        yield Finding("gateway", "failure", text, "set another port in config.toml")
     else:
         yield Finding("gateway", "ok", f"up at {where}")
-
-
-def _somebody_listens(host: str, port: int) -> bool:
-    try:
-        with socket.create_connection((host, port), timeout=1):
-            return True
-    except OSError:
-        return False
+    if state.shared_port_accepted():
+        yield Finding("gateway", "note", ACCEPTED)
 
 
 def surroundings(context: Context) -> Iterator[Finding]:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headrace.cli.context import Context
+from headrace.cli.status import gateway_of
 from headrace.interface.ecosystems import ListsBuilds
 from headrace.interface.hookspecs import GatewayAddress
+from headrace.system.service.identity import Expected
 from headrace.variants import listing
 from headrace.variants.builds import Candidate, CudaTables
 from headrace.variants.hosts import Host
@@ -74,8 +76,8 @@ def listed(
     )
     if address is None or ecosystem is None:
         return Listed(known, _BY_TABLES)
-    both = sorted({project, tables.lead})
-    files = _pages(ecosystem, address, [(each, "") for each in both])
+    both, expected = sorted({project, tables.lead}), gateway_of(context)[1].expected()
+    files = _pages(ecosystem, address, expected, [(each, "") for each in both])
     if len(files) < len(both):
         return Listed(known, _BY_TABLES)
     own = _candidates(files)
@@ -85,7 +87,8 @@ def listed(
     shown = {e.candidate.index for page in guess.pages.values() for e in page if e.listed} - {""}
     if not shown:
         return Listed([*own, *others], _LIVE, files)
-    variants = _pages(ecosystem, address, [(each, label) for each in both for label in shown])
+    labels = [(each, label) for each in both for label in shown]
+    variants = _pages(ecosystem, address, expected, labels)
     if not variants:
         return Listed([*own, *others], _BY_DEFAULT, files)
     rest = [each for each in others if each.index not in shown or each.project not in both]
@@ -93,7 +96,10 @@ def listed(
 
 
 def _pages(
-    ecosystem: ListsBuilds, address: GatewayAddress, wanted: Sequence[tuple[str, str]]
+    ecosystem: ListsBuilds,
+    address: GatewayAddress,
+    expected: Expected,
+    wanted: Sequence[tuple[str, str]],
 ) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """Ask the gateway for pages in the JSON form of the Simple API (PEP 691)."""
     from headrace.system.service import health  # noqa: PLC0415 - start-up time
@@ -101,7 +107,9 @@ def _pages(
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for project, label in wanted:
         path = ecosystem.page_path(project, label)
-        table = path and health.ask(address, path, _PATIENCE, accept=_JSON, limit=_LONGEST)
+        table = path and health.ask(
+            address, expected, path, _PATIENCE, accept=_JSON, limit=_LONGEST
+        )
         if isinstance(table, dict):
             files = table.get("files", [])
             found[project, label] = [file for file in files if isinstance(file, dict)]

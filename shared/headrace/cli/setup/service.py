@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from headrace.cli.setup.discovery import network_of
 from headrace.config import EnvVars
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.system import service
-from headrace.system.service.managers import choose
+from headrace.system.service.managers import account, choose
 
 __all__ = ["machines_gateway", "plan", "start", "stop"]
 
@@ -19,6 +21,8 @@ def plan(context: Context, found: Sequence[DiscoveredOrigin]) -> choose.Plan:
     """Decide who keeps the gateway up, and where; touch nothing."""
     from headrace.system.service.redirects import redirects  # noqa: PLC0415 - start-up time
 
+    if context.scope is Scope.SYSTEM and sys.platform != "win32" and os.geteuid() == 0:
+        account.check_installation()
     named = context.env.get(EnvVars.HEADRACE_CONFIG)
     return choose.plan(
         context.folders,
@@ -84,4 +88,4 @@ def machines_gateway(context: Context, found: Sequence[DiscoveredOrigin]) -> Gat
         return None
     known = {(each.origin.ecosystem, each.origin.url) for each in state.origins()}
     wanted = {(each.origin.ecosystem, each.origin.url) for each in found}
-    return address if wanted <= known and health.is_up(address) else None
+    return address if wanted <= known and health.look(address, state.expected()).up else None

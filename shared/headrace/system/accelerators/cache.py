@@ -27,6 +27,7 @@ from headrace.system.accelerators.nvidia import nvidia_smi
 from headrace.system.accelerators.nvidia.kernel import driver_version
 from headrace.system.accelerators.records import host_of
 from headrace.system.accelerators.vendors.amd import NODES
+from headrace.system.folders import make as make_folder
 from headrace.variants.hosts import Host
 
 __all__ = ["Cache", "state"]
@@ -118,7 +119,7 @@ class Cache:
         lifetime = _SHORT if passing else _DAY if key["boot"] is None else 365 * _DAY
         entry = {"written": now, "until": now + lifetime, "host": asdict(host)}
         with contextlib.suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(self._folder)
             content = json.dumps(entry, indent=1).encode() + b"\n"
             atomic.replace(self._file(key), content, mode=0o600)
             self._prune()

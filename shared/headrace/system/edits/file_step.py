@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.errors import ConfigurationError
-from headrace.system import atomic
+from headrace.system import atomic, folders
 
 __all__ = [
     "LARGEST",
@@ -107,12 +107,18 @@ def perform(step: FileStep) -> None:
         return
     owner = _owner(path)
     for folder in missing_folders(path.parent):
-        Path(folder).mkdir()
-        if owner and sys.platform != "win32":
-            os.chown(folder, *owner)
+        mode = _folder_mode(Path(folder), owner)
+        Path(folder).mkdir(mode)
+        folders.set_mode(Path(folder), mode, owner)
     atomic.replace(
         path, step.new, mode=0o644 if step.new_mode is None else step.new_mode, owner=owner
     )
+
+
+def _folder_mode(folder: Path, owner: tuple[int, int] | None) -> int:
+    """A user's folders are the user's; the system's, which root makes, must be read by all."""
+    system = sys.platform != "win32" and os.geteuid() == 0 and (owner is None or owner[0] == 0)
+    return 0o755 if system and not folder.is_relative_to(Path.home()) else 0o700
 
 
 def _owner(path: Path) -> tuple[int, int] | None:

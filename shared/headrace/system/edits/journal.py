@@ -21,6 +21,7 @@ from headrace.config import EnvVars
 from headrace.errors import ConflictError, LocalError
 from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.interface.hookspecs import FileEdit, Reload
+from headrace.ownership import files as ownership
 from headrace.system import atomic
 from headrace.system.edits import three_way
 from headrace.system.edits.file_step import (
@@ -32,6 +33,7 @@ from headrace.system.edits.file_step import (
     remove_empty,
     target,
 )
+from headrace.system.folders import make as make_folder
 from headrace.system.locks import locked
 
 __all__ = ["Journal", "JournalEntry", "UndoResult", "Withdraw"]
@@ -307,10 +309,7 @@ class Journal:
         """One process at a time, on every platform."""
         with contextlib.ExitStack() as stack:
             try:
-                made = missing_folders(self.path.parent)
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                for folder in made:
-                    Path(folder).chmod(0o700 if folder == str(self.path.parent) else 0o755)
+                make_folder(self.path.parent)
                 held = stack.enter_context(locked(self.path.with_name(f"{self.path.name}.lock")))
             except OSError as error:
                 raise LocalError(
@@ -339,7 +338,7 @@ class Journal:
 
         with foreign("the journal", broken):
             try:
-                document = read_json(self.path.read_bytes())
+                document = read_json(ownership.read(self.path))
             except FileNotFoundError:
                 return (), ()
             except UnreadableError as error:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from headrace.system.service.managers.choose import RunningGateway
     from headrace.system.state import State
 
-__all__ = ["ensure", "remove"]
+__all__ = ["TOOL", "ensure", "remove"]
 
 #: How the journal calls the files of this room.
 TOOL = "gateway"
@@ -50,7 +50,8 @@ def ensure(
         recorded=state.gateway(),
         settings=Path(named) if named else None,
     )
-    was_up = choose.is_ours(folders, plan.address) and state.kept_up_by() == plan.manager.name
+    state.ensure_secret()
+    was_up = choose.is_ours(plan) and state.kept_up_by() == plan.manager.name
     changed = journal.apply([(TOOL, edit) for edit in plan.edits], of=[TOOL])
     lock = plan.spec.held.lock
     if was_up and not changed and lock is not None and process.reload(lock):

@@ -1,33 +1,93 @@
-"""Ask whoever answers on a port whether it is the gateway, and which."""
+"""Ask whoever answers on a port whether it is the gateway, and whether it is the right one.
+
+Nothing that is worth anything (the token, a name) is sent before that is known, and then it is sent
+over the very connection on which it was found out.
+"""
 
 from __future__ import annotations
 
 import base64
+import contextlib
+import hmac
 import http.client
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from headrace.foreign import read_json_or_none
 from headrace.interface.hookspecs import GatewayAddress
+from headrace.ownership.listeners import listeners
+from headrace.system.service.identity import NONCE, Expected, new_nonce, proof
 
-__all__ = ["Health", "ask", "is_up", "wait_until_up"]
+__all__ = ["Contact", "Proof", "ask", "content", "look", "wait_until_up"]
 
 ANSWER_LIMIT = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
-    """What ``/healthz`` said."""
+class Proof(StrEnum):
+    """What came of the challenge."""
 
-    instance: str
-    """See `identity.instance`; "" from a gateway that does not say."""
+    GIVEN = "given"
+    NONE = "none"
+    """It does not prove anything: a gateway of before, the holder that sends clients away, another
+    program; or there is nothing to compare with."""
+    WRONG = "wrong"
+    """Another gateway's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """What is known of whoever has the port."""
+
+    listening: bool = False
+    """Somebody takes connections."""
+    answers: bool = False
+    """In the way that a gateway does."""
     redirecting: bool = False
     """No worker can answer; clients are sent to the origin."""
+    proof: Proof = Proof.NONE
+    strangers: tuple[str, ...] = ()
+    """Users whose programs listen there and should not."""
+    seen: bool = False
+    """The system tells whose the listener is."""
+    instance: str = ""
+    """What one of before calls itself."""
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it may be shown what is for the gateway: it is who it should be."""
+        if self.strangers or self.proof is Proof.WRONG:
+            return False
+        return self.listening and (self.seen or self.proof is Proof.GIVEN)
+
+    @property
+    def up(self) -> bool:
+        """Whether it is the gateway, and answers."""
+        return self.answers and self.trusted
+
+    @property
+    def who(self) -> str:
+        """Name those who should not have the port; "" when nobody is known to be wrong."""
+        if self.strangers:
+            return "user " + " and ".join(self.strangers)
+        if self.listening and not self.trusted:
+            if self.proof is Proof.WRONG:
+                return "another gateway"
+            return "somebody who cannot prove to be your gateway"
+        return ""
+
+
+def look(address: GatewayAddress, expected: Expected, timeout: float = 2.0) -> Contact:
+    """Return who is there. Nothing is sent to it but a nonce, and to strangers not even that."""
+    with _connected(address, expected, timeout) as (contact, _):
+        return contact
 
 
 def ask(
     address: GatewayAddress,
+    expected: Expected,
     path: str,
     timeout: float = 2.0,
     *,
@@ -38,12 +98,13 @@ def ask(
 
     `timeout` is in seconds, `limit` in bytes: a longer answer is none.
     """
-    body = content(address, path, timeout, accept=accept, limit=limit)
+    body = content(address, expected, path, timeout, accept=accept, limit=limit)
     return None if body is None else read_json_or_none(body)
 
 
 def content(
     address: GatewayAddress,
+    expected: Expected,
     path: str,
     timeout: float,
     *,
@@ -51,37 +112,89 @@ def content(
     limit: int = ANSWER_LIMIT,
 ) -> bytes | None:
     """Return what the gateway gives for a path, as `ask` does."""
-    connection = http.client.HTTPConnection(address.host, address.port, timeout=timeout)
-    try:
+    with _connected(address, expected, timeout) as (contact, connection):
+        if connection is None or not contact.up:
+            return None
         headers = {"Accept": accept}
         if address.token:
-            proof = base64.b64encode(f"headrace:{address.token}".encode()).decode()
-            headers["Authorization"] = f"Basic {proof}"
-        connection.request("GET", path, headers=headers)
-        answer = connection.getresponse()
-        return answer.read(limit) if answer.status == 200 else None
-    except (OSError, http.client.HTTPException, ValueError):
-        return None
-    finally:
-        connection.close()
+            shown = base64.b64encode(f"headrace:{address.token}".encode()).decode()
+            headers["Authorization"] = f"Basic {shown}"
+        return _get(connection, path, headers, limit)
 
 
-def is_up(address: GatewayAddress, timeout: float = 2.0) -> Health | None:
-    """Return who answers there; None when nobody does, or something that is not a gateway."""
-    told = ask(address, "/healthz", timeout)
-    if not isinstance(told, dict) or "headrace" not in told:
-        return None
-    return Health(str(told.get("instance", "")), told["headrace"] == "redirecting")
-
-
-def wait_until_up(address: GatewayAddress, timeout: float) -> Health | None:
-    """Wait until somebody answers, `timeout` seconds at most.
+def wait_until_up(address: GatewayAddress, expected: Expected, timeout: float) -> Contact:
+    """Wait until the gateway answers, or somebody else does; `timeout` seconds at most.
 
     A gateway that sends its clients away has failed to start more than once: nobody waits for it.
     """
     deadline = time.monotonic() + timeout
+    contact = Contact()
     while (left := deadline - time.monotonic()) > 0:
-        if (health := is_up(address, left)) is not None:
-            return health
+        contact = look(address, expected, left)
+        if contact.answers or contact.strangers:
+            break
         time.sleep(0.02)
-    return None
+    return contact
+
+
+@contextlib.contextmanager
+def _connected(
+    address: GatewayAddress, expected: Expected, timeout: float
+) -> Iterator[tuple[Contact, http.client.HTTPConnection | None]]:
+    """Connect, and find out with whom. The connection is given for as long as it is the same."""
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=timeout)
+    try:
+        try:
+            connection.connect()
+        except OSError:
+            yield Contact(), None
+            return
+        connection.auto_open = 0  # a new connection may be with somebody else
+        # Whoever took this connection listened before; one who is gone since is not seen.
+        found = listeners(address.host, address.port)
+        seen = found is not None and bool(found.users)
+        strangers = found.strangers(expected.owners) if found is not None else ()
+        if strangers:
+            yield Contact(listening=True, strangers=strangers, seen=True), None
+            return
+        nonce = new_nonce()
+        told = _table(_get(connection, "/healthz", {NONCE: nonce}, ANSWER_LIMIT))
+        answers = "headrace" in told
+        yield (
+            Contact(
+                listening=True,
+                answers=answers,
+                redirecting=answers and told["headrace"] == "redirecting",
+                proof=_proof(told, expected, nonce, address),
+                seen=seen,
+                instance=str(told.get("instance", "")),
+            ),
+            connection,
+        )
+    finally:
+        connection.close()
+
+
+def _proof(told: dict[str, Any], expected: Expected, nonce: str, address: GatewayAddress) -> Proof:
+    shown = told.get("proof")
+    if expected.secret is None or not isinstance(shown, str) or not shown.isascii():
+        return Proof.NONE
+    wanted = proof(expected.secret, nonce, address.host, address.port)
+    return Proof.GIVEN if hmac.compare_digest(wanted, shown) else Proof.WRONG
+
+
+def _get(
+    connection: http.client.HTTPConnection, path: str, headers: dict[str, str], limit: int
+) -> bytes | None:
+    try:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        body = answer.read(limit)
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    return body if answer.status == 200 else None
+
+
+def _table(body: bytes | None) -> dict[str, Any]:
+    told = read_json_or_none(body or b"")
+    return told if isinstance(told, dict) else {}

@@ -118,7 +118,9 @@ class Lock:
 
     def __init__(self, path: str) -> None:
         """Take it, or end with `ALREADY_RUNNING`."""
-        self.fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600) if path else -1
+        self.fd = -1
+        if path:
+            self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             if path:
                 fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,18 +1,67 @@
-"""Which gateway is this? Told by ``/healthz``, so that a foreign one on the port is not ours."""
+"""Who should have the gateway's port, and how a gateway proves that it is the one.
+
+Every user of a machine may listen on 17223 while nobody else does, and could answer a user's tools
+in the gateway's place. Two things tell the gateway from such a one:
+
+- *Whose the listener is* (`headrace.ownership`). It must be the owner of the state folder, root, or
+  whoever asks. The machine's gateway runs under an account of its own, which owns its state folder;
+  users know it by that alone, because a secret that its account can read and every user could too
+  would be none.
+- *A challenge.* ``/healthz`` answers a nonce with HMAC-SHA256 over a secret in the state folder
+  (0600), the nonce, and the address that the connection came in at. A relay to our real gateway on
+  another port proves that other port. What does not know the secret tells nothing.
+
+``instance``, which a gateway of before told, is a hash of a path that everybody can guess, and no
+proof. It is empty now, which a command line of before takes for a gateway that does not say.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
 
-from headrace.config import Folders
+__all__ = ["NONCE", "Expected", "instance_of_before", "is_nonce", "new_nonce", "proof"]
 
-__all__ = ["instance"]
+#: The header of a request that carries the nonce; in lower case, as ASGI has it.
+NONCE = "headrace-nonce"
+_NONCE = re.compile(r"[0-9a-f]{32,64}")
 
 
-def instance(folders: Folders) -> str:
-    """Name the gateway that works on these folders, without telling where they are.
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Who should answer on the gateway's port."""
 
-    Two users' gateways differ, the machine's and a user's differ, and a restart changes nothing.
+    owners: frozenset[int] = frozenset()
+    """User ids beside root's and this process's own."""
+    secret: str | None = None
+    """What the gateway proves that it knows; None: this user cannot read it. "": none was made, so
+    a gateway that proves anything is another."""
+
+
+def new_nonce() -> str:
+    """Return 128 random bits in hex."""
+    return secrets.token_hex(16)
+
+
+def is_nonce(text: str) -> bool:
+    """Whether this is one: anything else is not signed."""
+    return _NONCE.fullmatch(text) is not None
+
+
+def proof(secret: str, nonce: str, host: str, port: int) -> str:
+    """Return what whoever knows the secret answers, in hex.
+
+    `host` and `port` are where the gateway listens, in its own words and not in the client's.
     """
-    return hashlib.sha256(os.fsencode(folders.state.absolute())).hexdigest()[:16]
+    told = f"headrace healthz\n{nonce}\n{host}\n{port}".encode()
+    return hmac.new(secret.encode(), told, hashlib.sha256).hexdigest()
+
+
+def instance_of_before(state: Path) -> str:
+    """Return what a gateway of before calls itself, to tell two of one user's apart; no proof."""
+    return hashlib.sha256(os.fsencode(state.absolute())).hexdigest()[:16]

@@ -7,9 +7,11 @@ mark`` with a mark that a later process of the same pid does not have.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -112,9 +114,7 @@ def start(
     for sock in sockets:
         sock.set_inheritable(True)
     try:
-        log = os.open(held.log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        if identity and held.log:
-            os.chown(log, *identity)
+        log = _open_log(held.log, identity)
     except OSError as error:
         raise LocalError(
             "log-unwritable",
@@ -142,6 +142,26 @@ def start(
     for sock in sockets:
         sock.close()
     return process
+
+
+def _open_log(path: Path | None, identity: tuple[int, int] | None) -> int:
+    """Open a file to append to, which is the account's; OSError for what is no such file.
+
+    The folder may be the account's, and root opens it: neither a link nor a second name of a file
+    of root's is followed.
+    """
+    if path is None:
+        return os.open(os.devnull, os.O_WRONLY)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    log = os.open(path, flags, 0o600)
+    status = os.fstat(log)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+        os.close(log)
+        raise OSError(errno.EMLINK, "it is no file of its own", str(path))
+    if identity is not None and sys.platform != "win32":
+        os.fchown(log, *identity)
+    return log
 
 
 def become_holder(held: SupervisorOptions, sockets: Sequence[socket.socket]) -> NoReturn:
@@ -183,7 +203,7 @@ def _identity(account: str) -> tuple[int, int] | None:
 def is_held(lock: Path) -> bool:
     """Whether a holder lives that has this lock file."""
     try:
-        descriptor = os.open(lock, os.O_RDWR)
+        descriptor = os.open(lock, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
     except FileNotFoundError:
         return False
     try:

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 from headrace.errors import StoreError
 from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.models import Document
+from headrace.system.folders import make as make_folder
 
 __all__ = ["Copies", "Copy", "Draft"]
 
@@ -175,7 +176,7 @@ class Copies:
         """Begin a new body of so many bytes; StoreError when the disk cannot take it."""
         note = self._note(key)
         try:
-            note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(note.parent)
             if size is not None and shutil.disk_usage(note.parent).free < size + _SLACK:
                 raise _unusable(self.root, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
             return Draft(note.with_suffix(f".{os.getpid()}-{time.monotonic_ns()}.draft"))

@@ -24,6 +24,7 @@ from headrace.errors import StoreError
 from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.models import Document
 from headrace.policy.lru import LRUCache
+from headrace.system.folders import make as make_folder
 
 __all__ = ["PageStore"]
 
@@ -156,7 +157,7 @@ class PageStore:
         # The process's and the thread's own name: two may write the same page at a time.
         temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(path.parent)
             temporary.write_bytes(_first_line(rest) + b"\n" + rest)
             now = self._clock()
             os.utime(temporary, (now, now))

@@ -29,6 +29,7 @@ from pathlib import Path
 
 from headrace.errors import StoreError
 from headrace.models import Digest
+from headrace.system.folders import make as make_folder
 from headrace.system.locks import locked, try_lock
 from headrace.system.storage.partial import Partial, is_same
 
@@ -136,7 +137,7 @@ class Store:
         folder = self.root / "partial"
         name = hashlib.sha256(key.encode()).hexdigest()[:40]
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(folder)
             self._make_room(size)
             for number in range(1000):
                 suffix = f"-{os.getpid()}-{number}" if number else ""
@@ -163,7 +164,7 @@ class Store:
             raise StoreError("not-whole", f"{partial.key} has {partial.have} of {partial.size}")
         target = self._path(digest)
         try:
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(target.parent)
         except OSError as error:
             raise self._unusable(error) from error
         # Where another process was first its file is replaced by the same bytes.

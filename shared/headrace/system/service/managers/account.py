@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from headrace.config import Folders
 from headrace.errors import LocalError
+from headrace.ownership import files as ownership
+from headrace.system import folders as folders_of_ours
+from headrace.system.service.process import base_python
 
-__all__ = ["ensure", "exists", "let_read"]
+__all__ = ["check_installation", "ensure", "exists", "let_read"]
 
 _NOLOGIN = "/usr/sbin/nologin"
 
@@ -37,21 +43,44 @@ def ensure(name: str, folders: Folders, sysusers: Path | None = None) -> None:
         _make(name, folders, sysusers)
     entry = pwd.getpwnam(name)
     for folder, mode in ((folders.state, 0o755), (folders.cache, 0o750)):
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(mode)
-        os.chown(folder, entry.pw_uid, entry.pw_gid)
+        folders_of_ours.make(folder, 0o755)
+        folders_of_ours.set_mode(folder, mode, (entry.pw_uid, entry.pw_gid))
         for path in folder.iterdir():
-            # What root wrote before the account was there. Links are not followed.
-            if path.lstat().st_uid == 0:
-                os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
+            _hand_over(path, entry.pw_uid, entry.pw_gid)
 
 
 def let_read(folder: Path) -> None:
     """Let every account read the programs in a folder of root's, whatever root's umask is."""
     for path in (folder.parent, folder):
-        path.chmod(path.stat().st_mode | 0o055)
+        folders_of_ours.set_mode(path, path.stat().st_mode | 0o055)
     for path in folder.iterdir():
-        path.chmod(0o644)
+        with _opened(path) as descriptor:
+            os.fchmod(descriptor, 0o644)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """Open what has this name, not what a link of this name leads to; wait for no pipe."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _hand_over(path: Path, uid: int, gid: int) -> None:
+    """Give the account what root wrote before the account was there, and nothing else of root's.
+
+    The folder is the account's, so a second name (hard link) of a file of root's may lie in it.
+    """
+    try:
+        with _opened(path) as descriptor:
+            status = os.fstat(descriptor)
+            if status.st_uid == 0 and (status.st_nlink == 1 or stat.S_ISDIR(status.st_mode)):
+                os.fchown(descriptor, uid, gid)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO, errno.ENOENT):
+            raise
 
 
 def _make(name: str, folders: Folders, sysusers: Path | None) -> None:
@@ -72,6 +101,28 @@ def _make(name: str, folders: Folders, sysusers: Path | None) -> None:
         f"the account {name} cannot be made",
         hint=f"make a system account {name} without a login, then try again",
     )
+
+
+def check_installation() -> None:
+    """Refuse an installation that somebody else than root can change; LocalError says where.
+
+    What runs for the whole machine would be in that user's hands: also of one who may use sudo,
+    because what else runs in that user's name may not. The interpreter, what it is made of, and
+    everything that it imports from count, with all folders above them.
+    """
+    places = [sys.executable, sys.prefix, sys.base_prefix, base_python(), __file__, *sys.path]
+    for place in dict.fromkeys(Path(each) for each in places if each):
+        if not place.exists():
+            continue
+        try:
+            ownership.check_all_above(place, (0,))
+        except LocalError as error:
+            raise LocalError(
+                "not-roots",
+                f"this headrace cannot be the machine's: {error.message}",
+                hint="nothing was changed: install it as root (`sudo python3 -m venv "
+                "/opt/headrace`, and headrace in there), then `sudo /opt/headrace/bin/headrace on`",
+            ) from error
 
 
 def check_reachable(program: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from headrace.config import NETWORK_VARIABLES
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, Reader, Scope
+from headrace.system import folders
 from headrace.system.service import listeners, process
 from headrace.system.service.managers import account
 from headrace.system.service.managers.spec import ACCOUNT, ServiceSpec, copies
@@ -42,7 +43,7 @@ class Bare:
             who = ACCOUNT
         held = replace(spec.held, log=spec.folders.state / "gateway.log")
         try:
-            spec.folders.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folders.make(spec.folders.state)
         except OSError as error:
             raise LocalError(
                 "state-unwritable",
@@ -61,6 +62,10 @@ class Bare:
 
     def forget(self, spec: ServiceSpec) -> None:
         """Nothing: nobody else read the files."""
+
+    def lasts(self, spec: ServiceSpec) -> bool:  # noqa: ARG002 - the managers' signature
+        """Nothing starts it at the boot."""
+        return False
 
     def note(self, spec: ServiceSpec) -> str:
         """Say what a reboot does."""

@@ -17,13 +17,14 @@ from headrace.config import Folders
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, GatewayAddress, Reader, Scope
 from headrace.system.service import health, process
-from headrace.system.service.identity import instance
+from headrace.system.service.identity import instance_of_before
 from headrace.system.service.managers import ports
 from headrace.system.service.managers.bare import Bare
 from headrace.system.service.managers.launchd import Launchd
 from headrace.system.service.managers.spec import ServiceManager, ServiceSpec, describe
 from headrace.system.service.managers.systemd import Systemd
 from headrace.system.service.managers.windows import Windows
+from headrace.system.state import State
 
 __all__ = ["Plan", "RunningGateway", "by_name", "choose", "is_ours", "plan", "remove"]
 
@@ -63,12 +64,19 @@ class Plan:
     spec: ServiceSpec
     edits: tuple[FileEdit, ...]
     note: str
+    state: State
 
     def start(self) -> RunningGateway:
         """Start the gateway, its files being there, and see it answer; else LocalError."""
         self.manager.start(self.spec)
-        seen = health.wait_until_up(self.address, START_LIMIT)
-        if seen is None:
+        seen = health.wait_until_up(self.address, self.state.expected(), START_LIMIT)
+        if seen.who:
+            raise LocalError(
+                "port-taken",
+                f"port {self.spec.port} is held by {seen.who}, and not by the gateway",
+                hint="run it again: another port is taken then",
+            )
+        if not seen.up:
             raise LocalError(
                 "gateway-silent",
                 f"{self.manager.name} was told to start the gateway on port {self.spec.port}, and "
@@ -86,10 +94,10 @@ class Plan:
         return RunningGateway(self.address, self.manager.name, self.edits, self.note)
 
 
-def is_ours(folders: Folders, address: GatewayAddress) -> bool:
-    """Whether the gateway of these folders answers there."""
-    there = health.is_up(address)
-    return there is not None and there.instance == instance(folders)
+def is_ours(plan: Plan) -> bool:
+    """Whether the gateway of this plan answers already, and proves it."""
+    there = health.look(plan.address, plan.state.expected())
+    return there.up and there.proof is health.Proof.GIVEN
 
 
 def choose(scope: Scope, env: Mapping[str, str]) -> ServiceManager:
@@ -133,7 +141,8 @@ def plan(
     manager = choose(scope, env)
     host = "127.0.0.1"
     wanted = recorded.port if recorded is not None else port
-    taken, note = _port(folders, host, wanted)
+    state = State(folders, scope)
+    taken, note = _port(state, host, wanted)
     made = describe(folders, scope, taken, home, redirects, host=host, settings=settings)
     notes = [text for text in (note, manager.note(made)) if text]
     token = recorded.token if recorded is not None else None
@@ -143,6 +152,7 @@ def plan(
         made,
         tuple(manager.edits(made, read)),
         "; ".join(notes),
+        state,
     )
 
 
@@ -167,16 +177,18 @@ def remove(
     manager.forget(made)
 
 
-def _port(folders: Folders, host: str, wanted: int) -> tuple[int, str]:
+def _port(state: State, host: str, wanted: int) -> tuple[int, str]:
     if ports.is_free(host, wanted):
         return wanted, ""
-    there = health.is_up(GatewayAddress(host, wanted))
-    lock = folders.state / "gateway.lock"
-    if there is not None and there.instance in ("", instance(folders)):
-        return wanted, ""
-    if there is None and process.is_held(lock):
-        return wanted, ""
-    who = "another user's gateway" if there else ports.owner(wanted) or "another program"
+    there = health.look(GatewayAddress(host, wanted), state.expected())
+    if there.trusted:
+        # One that a version without proofs began says at least which of this user's it is.
+        named = there.instance in ("", instance_of_before(state.folder))
+        # The holder has the port before any worker answers.
+        if named if there.answers else process.is_held(state.folder / "gateway.lock"):
+            return wanted, ""
+    another = "another gateway of yours" if there.answers else ""
+    who = there.who or another or ports.owner(wanted) or "another program"
     other = ports.next_free(host, wanted)
     if other is None:
         raise LocalError(

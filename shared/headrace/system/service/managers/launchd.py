@@ -83,6 +83,10 @@ class Launchd:
     def forget(self, spec: ServiceSpec) -> None:
         """Nothing: an unloaded job is forgotten."""
 
+    def lasts(self, spec: ServiceSpec) -> bool:  # noqa: ARG002 - the managers' signature
+        """An agent's socket is open while its user is logged in."""
+        return False
+
     def note(self, spec: ServiceSpec) -> str:  # noqa: ARG002 - the managers' signature
         """An agent lives in the login session."""
         return "the gateway is up while you are logged in"

@@ -7,12 +7,13 @@ import os
 import socket
 from pathlib import Path
 
+from headrace.ownership import sockets
+from headrace.ownership.files import user_name
+
 __all__ = ["is_free", "next_free", "owner"]
 
 #: How many ports after the wanted one are tried.
 TRIED = 50
-_LISTEN = "0A"
-_LOOPBACK = {"0100007F", "00000000"}
 
 
 def is_free(host: str, port: int) -> bool:
@@ -37,24 +38,14 @@ def next_free(host: str, port: int) -> int | None:
 def owner(port: int) -> str:
     """Name the process that listens on loopback's `port` (Linux), or return "".
 
-    Other users' processes cannot be looked into; then the user's number is named.
+    Other users' processes cannot be looked into; then the user is named.
     """
-    for line in _lines("/proc/net/tcp"):
-        words = line.split()
-        address, _, number = words[1].partition(":")
-        if int(number, 16) == port and words[3] == _LISTEN and address in _LOOPBACK:
-            return _holder_of(words[9]) or f"a process of user {words[7]}"
+    for entry in sockets.listening(sockets.read_tables(), "127.0.0.1", port):
+        return _holder_of(entry.inode) or f"a process of user {user_name(entry.uid)}"
     return ""
 
 
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text("ascii").splitlines()[1:]
-    except OSError:
-        return []
-
-
-def _holder_of(inode: str) -> str:
+def _holder_of(inode: int) -> str:
     wanted = f"socket:[{inode}]"
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

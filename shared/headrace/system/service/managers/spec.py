@@ -59,6 +59,9 @@ class ServiceManager(Protocol):
     def forget(self, spec: ServiceSpec) -> None:
         """Have whoever read the files take note that they are gone."""
 
+    def lasts(self, spec: ServiceSpec) -> bool:
+        """Whether the port is held from the boot on, so that nobody else can take it."""
+
     def note(self, spec: ServiceSpec) -> str:
         """Say what the user should know about how long this lasts; "" when it simply lasts."""
 

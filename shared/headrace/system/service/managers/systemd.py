@@ -205,9 +205,13 @@ class Systemd:
         """Read the units anew."""
         self._control(spec, "daemon-reload", check=False)
 
+    def lasts(self, spec: ServiceSpec) -> bool:
+        """A user's manager ends with the last session unless it lingers (loginctl(1))."""
+        return spec.scope is Scope.SYSTEM or Path("/var/lib/systemd/linger", _user()).exists()
+
     def note(self, spec: ServiceSpec) -> str:
-        """A user's manager ends with the last session unless it lingers."""
-        if spec.scope is Scope.SYSTEM or Path("/var/lib/systemd/linger", _user()).exists():
+        """Say until when it is up."""
+        if self.lasts(spec):
             return ""
         return (
             "the gateway is up while you are logged in; for jobs that run without you: "

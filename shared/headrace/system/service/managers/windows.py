@@ -97,6 +97,10 @@ class Windows:
     def forget(self, spec: ServiceSpec) -> None:
         """Nothing: the task was removed."""
 
+    def lasts(self, spec: ServiceSpec) -> bool:  # noqa: ARG002 - the managers' signature
+        """The task begins when its user logs in."""
+        return False
+
     def note(self, spec: ServiceSpec) -> str:  # noqa: ARG002 - the managers' signature
         """The task runs in the logon session."""
         return "the gateway is up while you are logged on"

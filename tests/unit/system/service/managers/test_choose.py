@@ -16,7 +16,7 @@ from headrace.config import Folders
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, GatewayAddress, Scope
 from headrace.system.service import process
-from headrace.system.service.identity import instance
+from headrace.system.service.identity import instance_of_before
 from headrace.system.service.managers import choose, ports
 from headrace.system.service.managers.spec import ServiceSpec
 from lib.holders import WORKER, living
@@ -89,7 +89,7 @@ def test_without_a_manager_the_holder_keeps_it_and_the_note_says_what_a_reboot_d
 
 @pytest.mark.parametrize(
     ("told", "who"),
-    [(None, "python"), ({"headrace": "1", "instance": "someone-else"}, "another user's gateway")],
+    [(None, "python"), ({"headrace": "1", "instance": "someone-else"}, "another gateway of yours")],
 )
 def test_foreign_program_on_the_port_is_named_and_the_next_port_is_taken(
     folders: Folders, told: Mapping[str, str] | None, who: str
@@ -105,7 +105,7 @@ def test_foreign_program_on_the_port_is_named_and_the_next_port_is_taken(
 
 
 def test_our_own_gateway_on_the_port_keeps_the_port(folders: Folders) -> None:
-    ours = Somebody({"headrace": "1", "instance": instance(folders)})
+    ours = Somebody({"headrace": "1", "instance": instance_of_before(folders.state)})
     try:
         assert made(folders, ours.server_port).address.port == ours.server_port
     finally:

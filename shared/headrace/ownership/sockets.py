@@ -17,7 +17,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["SocketEntry", "entries", "owner_of_connection", "owners_of_listener", "read_tables"]
+__all__ = [
+    "SocketEntry",
+    "entries",
+    "listening",
+    "owner_of_connection",
+    "owners_of_listener",
+    "read_tables",
+]
 
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 #: States of the tables (include/net/tcp_states.h).
@@ -76,17 +83,19 @@ def owners_of_listener(tables: Iterable[str], host: str, port: int) -> frozenset
     Those that listen at all addresses count too, and several may share one port (SO_REUSEPORT).
     Empty: nobody listens, or it cannot be told.
     """
+    return frozenset(entry.uid for entry in listening(tables, host, port))
+
+
+def listening(tables: Iterable[str], host: str, port: int) -> Iterator[SocketEntry]:
+    """Give the rows of all that listen there, as `owners_of_listener` has it."""
     wanted = _endpoint((host, port))
     if wanted is None:
-        return frozenset()
+        return
     address = wanted[0]
-    return frozenset(
-        entry.uid
-        for entry in _with_port(tables, port)
-        if entry.state == _LISTEN
-        and entry.local[1] == port
-        and (entry.local[0] == address or _is_any(entry.local[0], address))
-    )
+    for entry in _with_port(tables, port):
+        here = entry.local[0] == address or _is_any(entry.local[0], address)
+        if entry.state == _LISTEN and entry.local[1] == port and here:
+            yield entry
 
 
 def entries(table: str) -> Iterator[SocketEntry]:

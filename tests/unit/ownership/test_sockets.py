@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from headrace.system.sockets import (
+from headrace.ownership.sockets import (
     entries,
     owner_of_connection,
     owners_of_listener,
