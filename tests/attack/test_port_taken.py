@@ -124,11 +124,13 @@ class Victim:
 
 
 @pytest.fixture
-def victim() -> Iterator[Victim]:
+def victim(monkeypatch: pytest.MonkeyPatch) -> Iterator[Victim]:
     """Somebody else than root where the interpreter is for everybody."""
-    folder = tempfile.mkdtemp(prefix="headrace-test-")
+    folder, uid = tempfile.mkdtemp(prefix="headrace-test-"), ALICE if reachable() else 0
+    # What this process, which is root's, does in the victim's place, it does for the victim.
+    monkeypatch.setenv("SUDO_UID", str(uid))
     try:
-        yield Victim(Path(folder), ALICE if reachable() else 0)
+        yield Victim(Path(folder), uid)
     finally:
         shutil.rmtree(folder)
 
@@ -211,8 +213,6 @@ def test_keyring_keeps_the_token_from_it(
     victim: Victim, taken: Intruder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HEADRACE_HOME", str(victim.root / "headrace"))
-    if victim.uid:  # root, who asks here, believes no file of anybody's
-        monkeypatch.setenv("SUDO_UID", str(victim.uid))
     url = f"http://127.0.0.1:{victim.port}/simple/"
     assert recorded.lookup(url, "headrace") is None
     assert recorded.lookup(f"127.0.0.1:{victim.port}", None) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import socket
 import sys
@@ -77,6 +78,8 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
     from headrace.gateway.wiring import assemble  # noqa: PLC0415 - as above
     from headrace.system.service import listeners  # noqa: PLC0415 - as above
 
+    for folder in (context.folders.state, context.folders.cache):
+        _check_own(folder, context.scope)
     sockets = listeners.take(args.fd) or listeners.inherited(context.env, os.getpid())
     if not sockets:
         port = context.settings.port if args.port is None else args.port
@@ -238,6 +241,18 @@ def _stop(context: Context) -> int:
 
 def _lock(context: Context) -> Path:
     return context.folders.state / "gateway.lock"
+
+
+def _check_own(folder: Path, scope: Scope) -> None:
+    """Refuse what somebody else could have put there; LocalError. Then the origin answers."""
+    from headrace.ownership import files  # noqa: PLC0415 - start-up time
+    from headrace.system import folders  # noqa: PLC0415 - as above
+
+    if folder.exists():
+        with contextlib.suppress(OSError):  # a disk that cannot be written is no stranger
+            folders.make(folder, 0o755 if scope is Scope.SYSTEM else 0o700)
+        account = files.account_of(folder) if scope is Scope.SYSTEM else frozenset()
+        files.check_folder(folder, files.trusted() | account)
 
 
 def _make_private(folder: Path) -> None:

@@ -12,6 +12,7 @@ Windows keeps other rights, which are not looked at: there the user's folders ar
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import sys
@@ -20,7 +21,16 @@ from pathlib import Path
 
 from headrace.errors import LocalError
 
-__all__ = ["account_of", "check_all_above", "read", "trusted", "user_name", "who_else"]
+__all__ = [
+    "account_of",
+    "check_all_above",
+    "check_folder",
+    "is_own",
+    "read",
+    "trusted",
+    "user_name",
+    "who_else",
+]
 
 #: Groups with smaller numbers are the system's and not a directory's (login.defs(5), GID_MIN).
 _FIRST_OF_PEOPLE = 1000
@@ -54,6 +64,12 @@ def who_else(status: os.stat_result, owners: Collection[int], *, sticky: bool = 
     return ""
 
 
+def check_folder(folder: Path, owners: Collection[int] | None = None) -> None:
+    """Raise LocalError where somebody else can write in a folder that is there."""
+    with contextlib.suppress(FileNotFoundError):
+        _believe(folder, folder, folder.stat(), trusted() if owners is None else owners)
+
+
 def check_all_above(path: Path, owners: Collection[int]) -> None:
     """Raise LocalError where somebody else can write a path or any folder above it, also of those
     that links lead through.
@@ -75,6 +91,16 @@ def read(path: Path, owners: Collection[int] | None = None) -> bytes:
         # Of the file that is open, and not of what bears its name a moment later.
         _believe(path, path, os.fstat(file.fileno()), owners)
         return file.read()
+
+
+def is_own(status: os.stat_result) -> bool:
+    """Whether this is a file, and one of this process's user's, or root's, making.
+
+    For files in a folder in which nobody else can make any now, but could at some time.
+    """
+    if not stat.S_ISREG(status.st_mode):
+        return False
+    return sys.platform == "win32" or status.st_uid in trusted()
 
 
 def account_of(folder: Path) -> frozenset[int]:
@@ -133,7 +159,8 @@ if sys.platform != "win32":
         try:
             group = grp.getgrgid(gid)
         except KeyError:
-            return False
+            # A container's, which its volumes are given to; people are in groups with a name.
+            return gid in {os.getegid(), *os.getgroups()}
         names = {}
         for uid in owners:
             try:

@@ -23,7 +23,7 @@ tcp4  0  0  127.0.0.1.17224  *.*  LISTEN  131072 131072  816  0
 #: macOS 15: its name before it.
 SEQUOIA = """\
 Active Internet connections (including servers)
-Proto Recv-Q Send-Q  Local Address  Foreign Address  (state)  rxbytes  txbytes  rhiwat  shiwat  process:pid  state
+Proto Recv-Q Send-Q Local Address Foreign Address (state) rxbytes txbytes rhiwat shiwat process:pid
 tcp4  0  0  127.0.0.1.17223  *.*  LISTEN  0  0  131072  131072  python3.12:9012  00100
 """
 

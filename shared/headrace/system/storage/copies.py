@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 from headrace.errors import StoreError
 from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.models import Document
+from headrace.ownership.files import is_own
 from headrace.system.folders import make as make_folder
 
 __all__ = ["Copies", "Copy", "Draft"]
@@ -155,15 +156,15 @@ class Copies:
         try:
             with foreign("a kept document"):
                 table = read_json(note.read_bytes())
-                if table["key"] != key:
+                if table["key"] != key or not is_own(note.lstat()):
                     return None
                 document = Document(body=b"", **table["document"])
                 version, size = str(table["version"]), int(table["size"])
                 path = self._body(note, version)
-                found = path.stat()
+                found = path.lstat()
         except UnreadableError:
             return None
-        if found.st_size != size:
+        if found.st_size != size or not is_own(found):
             return None
         now = self._clock()
         if now - found.st_mtime > _TOUCH:

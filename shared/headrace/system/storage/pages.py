@@ -23,6 +23,7 @@ from typing import Any
 from headrace.errors import StoreError
 from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.models import Document
+from headrace.ownership.files import is_own
 from headrace.policy.lru import LRUCache
 from headrace.system.folders import make as make_folder
 
@@ -134,7 +135,10 @@ class PageStore:
 
     def _read(self, path: Path) -> tuple[dict[str, Any], bytes] | None:
         try:
-            data = path.read_bytes()
+            with path.open("rb") as file:
+                if not is_own(os.fstat(file.fileno())):
+                    return None
+                data = file.read()
         except OSError:
             return None
         first, _, rest = data.partition(b"\n")

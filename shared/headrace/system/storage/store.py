@@ -29,6 +29,7 @@ from pathlib import Path
 
 from headrace.errors import StoreError
 from headrace.models import Digest
+from headrace.ownership.files import is_own
 from headrace.system.folders import make as make_folder
 from headrace.system.locks import locked, try_lock
 from headrace.system.storage.partial import Partial, is_same
@@ -101,8 +102,10 @@ class Store:
         """
         path = self._path(digest)
         try:
-            found = path.stat()
+            found = path.lstat()
         except OSError:
+            return None
+        if not is_own(found):
             return None
         if size is not None and found.st_size != size and not self._still_right(path, digest):
             return None
