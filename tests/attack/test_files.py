@@ -1,4 +1,4 @@
-"""What another user put there or can write is not believed and not followed, nor left open by us."""
+"""What another user put there or can write is neither believed nor followed nor left open."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ from lib.clients import Environment
 from lib.conda.stub import stub
 from lib.gateway import headrace
 from lib.users import MALLORY, needs_two_users
+from lib.waiting import HANG
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = [*(ROOT / "shared").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
@@ -343,6 +344,7 @@ def test_a_gateway_whose_folder_is_another_user_s_does_not_begin(tmp_path: Path)
         capture_output=True,
         text=True,
         check=False,
+        timeout=HANG,
         env={
             "PATH": os.defpath,
             "HEADRACE_HOME": str(tmp_path),
