@@ -307,7 +307,7 @@ def test_two_users_have_a_gateway_each(world: MakeWorld, user: Environment, tmp_
     routed(made, other, port)
     try:
         said = other.run(*headrace(), "on").ok()
-        assert f"port {port} is taken by another user's gateway" in " ".join(said.out.split())
+        assert f"port {port} is taken by another gateway" in " ".join(said.out.split())
         text = (other.home / ".config/pip/pip.conf").read_text("utf-8")
         assert f":{port}/" not in text
         # What one of them does leaves the other alone.

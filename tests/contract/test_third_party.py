@@ -226,6 +226,9 @@ def test_what_the_plugin_explains_is_told(
     record = tmp_path / "headrace" / "state" / "gateway.json"
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"host": "127.0.0.1", "port": gateway.port}), "utf-8")
+    # What it proves itself with: this is the user whose gateway it is.
+    secret = gateway.root / "state" / "secret"
+    (record.parent / "secret").write_bytes(secret.read_bytes())
     told = ask("headrace.cli", "explain", "acme:thing", "--json")
     assert told["tools"] == {"acme": {"made": "thing"}}
 

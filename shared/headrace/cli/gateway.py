@@ -194,11 +194,13 @@ def _hold(args: argparse.Namespace, context: Context) -> int:
         log=context.folders.state / "gateway.log" if args.detach else None,
     )
     _make_private(context.folders.state)
+    state = _state(args, context)
+    _secret(state)  # before the worker, so that it is known here as well
     if args.hold:
         _say(address.url(), origins)
         process.become_holder(held, sockets)
     process.leave_running(held, sockets, context.env)
-    seen = health.wait_until_up(address, _state(args, context).expected(), timeout=15)
+    seen = health.wait_until_up(address, state.expected(), timeout=15)
     if not seen.up:
         raise LocalError(
             "gateway-silent",
