@@ -370,21 +370,21 @@ def test_an_installation_that_another_user_can_change_is_not_the_machine_s(
     monkeypatch.setattr(account, "base_python", lambda: "/usr")
     monkeypatch.setattr(account, "__file__", "/usr/lib")
     account.check_installation()
-    for change in (
-        lambda: os.chown(tmp_path / "opt", MALLORY, MALLORY),
-        lambda: (tmp_path / "opt" / "lib").chmod(0o777),
-        lambda: installed.chmod(0o775) or os.chown(installed, 0, MALLORY),
+    library = tmp_path / "opt" / "lib"
+    for path, owner, group, mode in (
+        (tmp_path / "opt", MALLORY, MALLORY, 0o755),
+        (library, 0, 0, 0o777),
+        (installed, 0, MALLORY, 0o775),
     ):
-        change()
+        os.chown(path, owner, group)
+        path.chmod(mode)
         with pytest.raises(LocalError, match="cannot be the machine's") as told:
             account.check_installation()
         assert "sudo python3 -m venv /opt/headrace" in told.value.hint
         assert "nothing was changed" in told.value.hint
-        os.chown(tmp_path / "opt", 0, 0)
-        (tmp_path / "opt" / "lib").chmod(0o755)
-        os.chown(installed, 0, 0)
+        os.chown(path, 0, 0)
+        path.chmod(0o755)
     # A link leads out of what root has into what another user has.
-    installed.chmod(0o755)
     theirs = tmp_path / "theirs"
     installed.rename(theirs)
     os.chown(theirs, MALLORY, MALLORY)

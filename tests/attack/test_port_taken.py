@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.client
 import io
 import json
 import os
@@ -455,14 +456,13 @@ def test_the_token_goes_over_the_connection_that_proved_itself_and_no_other(
     """Whoever takes the port between two connections is shown nothing: there is one."""
     blind(monkeypatch)
     made: list[Any] = []
-    plain = health.http.client.HTTPConnection
 
-    class Counted(plain):  # type: ignore[misc,valid-type]
+    class Counted(http.client.HTTPConnection):
         def connect(self) -> None:
             made.append(self)
             super().connect()
 
-    monkeypatch.setattr(health.http.client, "HTTPConnection", Counted)
+    monkeypatch.setattr(http.client, "HTTPConnection", Counted)
     expected = State(Folders.of_user(real.env)).expected()
     told_status = health.ask(GatewayAddress("127.0.0.1", real.port), expected, "/status")
     assert told_status["origins"]

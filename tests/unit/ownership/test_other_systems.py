@@ -29,10 +29,10 @@ tcp4  0  0  127.0.0.1.17223  *.*  LISTEN  0  0  131072  131072  python3.12:9012 
 
 
 def test_macos_names_the_process_of_each_listener() -> None:
-    assert other_systems.netstat_pids(MONTEREY, "127.0.0.1", 17223) == {812, 814}
-    assert other_systems.netstat_pids(MONTEREY, "::1", 17223) == {813, 814}
+    assert other_systems.netstat_pids(MONTEREY, "127.0.0.1", 17223) == frozenset((812, 814))
+    assert other_systems.netstat_pids(MONTEREY, "::1", 17223) == frozenset((813, 814))
     assert other_systems.netstat_pids(MONTEREY, "127.0.0.1", 1) == frozenset()
-    assert other_systems.netstat_pids(SEQUOIA, "127.0.0.1", 17223) == {9012}
+    assert other_systems.netstat_pids(SEQUOIA, "127.0.0.1", 17223) == frozenset((9012,))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_where_macos_does_not_tell_nothing_is_known(text: str) -> None:
 
 
 def test_macos_names_the_processes_users() -> None:
-    assert other_systems.ps_users("  501\n    0\n", 2) == {"501", "0"}
+    assert other_systems.ps_users("  501\n    0\n", 2) == frozenset(("501", "0"))
     assert other_systems.ps_users("  501\n", 2) is None
     assert other_systems.ps_users("ps: no such process\n", 3) is None
 
