@@ -24,7 +24,7 @@ def task_xml(spec: ServiceSpec) -> bytes:
     listen = f"{spec.host}:{spec.port}"
     at = words.index("--")
     arguments = subprocess.list2cmdline([*words[:at], "--listen", listen, *words[at:]])
-    root = ET.Element("ServiceSpec", {"version": "1.2", "xmlns": _SPACE})
+    root = ET.Element("Task", {"version": "1.2", "xmlns": _SPACE})
     about = ET.SubElement(root, "RegistrationInfo")
     ET.SubElement(about, "Description").text = "Packages from the fastest sources at hand."
     logon = ET.SubElement(ET.SubElement(root, "Triggers"), "LogonTrigger")

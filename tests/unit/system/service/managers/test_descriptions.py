@@ -55,6 +55,7 @@ def test_launchds_program_takes_the_sockets_and_becomes_the_holder(made: Service
 
 def test_windows_task_runs_the_holder_at_logon_without_an_end(made: ServiceSpec) -> None:
     root = ET.fromstring(windows.task_xml(made))
+    assert root.tag == f"{{{SPACE['t']}}}Task"
     assert root.find("t:Triggers/t:LogonTrigger", SPACE) is not None
     assert root.findtext("t:Settings/t:ExecutionTimeLimit", "", SPACE) == "PT0S"
     assert root.findtext("t:Principals/t:Principal/t:RunLevel", "", SPACE) == "LeastPrivilege"
