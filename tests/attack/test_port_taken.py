@@ -481,7 +481,7 @@ SHARED = {"APPTAINER_CONTAINER": "/image.sif"}  # its network is the host's, and
 
 
 @pytest.fixture
-def user(tmp_path: Path) -> Pip:
+def user(tmp_path: Path) -> Iterator[Pip]:
     pip = Pip(PIPS[-1], Environment(tmp_path / "user"))
     environment = pip.environment
     del environment.variables["HEADRACE_ACCEPT_SHARED_PORT"]
@@ -494,7 +494,9 @@ def user(tmp_path: Path) -> Pip:
     program = environment.scripts / "pip"
     program.write_text(f'#!/bin/sh\nexec {" ".join(pip.command())} "$@"\n')
     program.chmod(0o755)
-    return pip
+    yield pip
+    if (environment.home / "headrace/state/gateway.json").exists():  # the test has failed
+        environment.run(*headrace(), "off")
 
 
 def tools_files(environment: Environment) -> dict[str, bytes]:
