@@ -32,7 +32,7 @@ from headrace.config import Folders
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.models import Origin
-from headrace.system.service import health, identity
+from headrace.system.service import health, identity, own_pages
 from headrace.system.service.managers import choose
 from headrace.system.state import State
 from headrace_pip.credentials import recorded
@@ -467,6 +467,40 @@ def test_the_token_goes_over_the_connection_that_proved_itself_and_no_other(
     told_status = health.ask(GatewayAddress("127.0.0.1", real.port), expected, "/status")
     assert told_status["origins"]
     assert len(made) == 1
+
+
+def test_a_password_of_one_s_own_pages_is_shown_to_who_has_proved_itself_alone() -> None:
+    shown: list[tuple[str, str]] = []
+
+    class Knows(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        secret = "of this test"
+
+        def do_GET(self) -> None:
+            shown.append((self.path, self.headers.get("Authorization", "")))
+            told = {"headrace": "1"}
+            if nonce := self.headers.get(identity.NONCE):
+                told["proof"] = identity.proof(self.secret, nonce, *server.server_address)
+            self.send_response(200)
+            body = json.dumps(told).encode()
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Knows) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = GatewayAddress("127.0.0.1", server.server_port)
+        for secret, opens in (("of this test", True), ("of another", False), (None, False)):
+            expected = identity.Expected(secret=secret)
+            assert (health.ask(address, expected, "/status") is None) is (secret == "of another")
+            pair = f"headrace:{own_pages.shown_for(secret)}" if secret else ""
+            given = f"Basic {base64.b64encode(pair.encode()).decode()}"
+            assert (("/status", given) in shown) is opens
+        server.shutdown()
+    assert all(header == "" for path, header in shown if path == "/healthz")
 
 
 def test_only_a_nonce_is_signed(real: Gateway) -> None:
