@@ -139,11 +139,21 @@ def _more(host_view: HostView) -> str:
         name, _, rest = line.partition("#")[0].partition(":")
         if name.strip() != "passwd":
             continue
-        for word in re.sub(r"\[[^\]]*\]", " ", rest).split():
+        for word in _databases(rest):
             if word in _LISTED or (word == "sss" and not _sssd_runs(host_view)):
                 continue
             return f"accounts come from a directory ({word}), which does not list them all"
     return ""
+
+
+def _databases(text: str) -> Iterator[str]:
+    """Give the words of a line that name a database; ``[NOTFOUND=return]`` says what to do."""
+    action = False
+    for word in text.replace("[", " [ ").replace("]", " ] ").split():
+        if word in ("[", "]"):
+            action = word == "["
+        elif not action:
+            yield word
 
 
 def _sssd_runs(host_view: HostView) -> bool:
