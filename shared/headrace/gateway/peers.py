@@ -25,8 +25,8 @@ from collections.abc import Callable, Iterable
 
 from headrace.gateway.exchange import Scope
 from headrace.gateway.request_head import authorised
-from headrace.system.service.own_pages import shown_for
 from headrace.ownership.sockets import owner_of_connection, read_tables
+from headrace.system.service.own_pages import shown_for
 
 __all__ = ["Peers", "Sight"]
 
