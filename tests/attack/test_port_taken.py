@@ -13,6 +13,7 @@ import io
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -467,6 +468,47 @@ def test_the_token_goes_over_the_connection_that_proved_itself_and_no_other(
     told_status = health.ask(GatewayAddress("127.0.0.1", real.port), expected, "/status")
     assert told_status["origins"]
     assert len(made) == 1
+
+
+_TAKES_AND_LEAVES = """
+import os, socket, sys
+listening = socket.create_server(("127.0.0.1", 0))
+os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
+print(listening.getsockname()[1], flush=True)
+taken, _ = listening.accept()
+listening.close()
+print("left", flush=True)
+taken.recv(65536)
+body = b'{"headrace": "9.9", "instance": "", "pid": 1}'
+taken.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(body), body))
+taken.recv(65536)
+"""
+
+
+@needs_two_users
+def test_who_took_the_connection_counts_and_not_only_who_listens_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The port is let go to its rightful owner at once: what listens then is no proof."""
+    words = [sys.executable, "-c", _TAKES_AND_LEAVES, str(MALLORY)]
+    with (
+        subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as mallory,
+        contextlib.ExitStack() as rightful,
+    ):
+        assert mallory.stdout is not None
+        port = int(mallory.stdout.readline())
+
+        class LeftAtOnce(http.client.HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                assert mallory.stdout is not None
+                assert mallory.stdout.readline() == "left\n"
+                rightful.enter_context(socket.create_server(("127.0.0.1", port)))
+
+        monkeypatch.setattr(http.client, "HTTPConnection", LeftAtOnce)
+        there = health.look(GatewayAddress("127.0.0.1", port, TOKEN), identity.Expected())
+        assert there.who == f"user uid {MALLORY}"
+        assert not there.trusted
 
 
 def test_a_password_of_one_s_own_pages_is_shown_to_who_has_proved_itself_alone() -> None:

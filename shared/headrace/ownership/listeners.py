@@ -16,7 +16,7 @@ from pathlib import Path
 from headrace.ownership import other_systems, sockets
 from headrace.ownership.files import trusted, user_name
 
-__all__ = ["Listeners", "listeners", "nobody_else_listens"]
+__all__ = ["Listeners", "answering_stranger", "listeners", "nobody_else_listens"]
 
 #: Seconds for a program of macOS or Windows.
 _PATIENCE = 5.0
@@ -57,6 +57,21 @@ def listeners(host: str, port: int) -> Listeners | None:
     if _unknown_user() in found:
         return None
     return _named(frozenset(str(uid) for uid in found))
+
+
+def answering_stranger(
+    server: tuple[str, int], client: tuple[str, int], owners: Collection[int]
+) -> tuple[str, ...]:
+    """Name the user whose program has taken a connection, where that is none of `owners`, not this
+    process's user and not root; empty also where it cannot be told, as of one that is closed.
+
+    Both ends are (address, port). Who listens is seen a moment after connecting: whoever took the
+    connection and then left the port to its rightful owner is seen here alone.
+    """
+    taken = sockets.owner_of_connection(sockets.read_tables(), server, client)
+    if taken is None or taken == _unknown_user():
+        return ()
+    return Listeners(frozenset({str(taken)}), (user_name(taken),)).strangers(owners)
 
 
 def nobody_else_listens(host: str, port: int, owners: Collection[int] = ()) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 
 from headrace.foreign import read_json_or_none
 from headrace.interface.hookspecs import GatewayAddress
-from headrace.ownership.listeners import listeners
+from headrace.ownership.listeners import answering_stranger, listeners
 from headrace.system.service import own_pages
 from headrace.system.service.identity import NONCE, Expected, new_nonce, proof
 
@@ -155,7 +155,7 @@ def _connected(
             yield Contact(), None
             return
         connection.auto_open = 0  # a new connection may be with somebody else
-        # Whoever took this connection listened before; one who is gone since is not seen.
+        client = connection.sock.getsockname()[:2]
         found = listeners(address.host, address.port)
         seen = found is not None and bool(found.users)
         strangers = found.strangers(expected.owners) if found is not None else ()
@@ -164,6 +164,11 @@ def _connected(
             return
         nonce = new_nonce()
         told = _table(_get(connection, "/healthz", {NONCE: nonce}, ANSWER_LIMIT))
+        # It has been taken by now; whoever did may have left the port to its owner meanwhile.
+        strangers = answering_stranger((address.host, address.port), client, expected.owners)
+        if strangers:
+            yield Contact(listening=True, strangers=strangers, seen=True), None
+            return
         answers = "headrace" in told
         yield (
             Contact(
