@@ -48,12 +48,17 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 
 def _guarded(check: Callable[[Context], Iterator[Finding]], context: Context) -> list[Finding]:
+    found: list[Finding] = []
     try:
-        return list(check(context))
+        found.extend(check(context))
     except HeadraceError as error:
-        return [Finding(check.__name__, "failure", error.message, error.hint)]
+        found.append(Finding(check.__name__, "failure", error.message, error.hint))
     except OSError as error:
-        return [Finding(check.__name__, "failure", str(error), "")]
+        found.append(Finding(check.__name__, "failure", str(error), ""))
+    except Exception as error:  # noqa: BLE001 - the other checks go on
+        hint = "this is headrace's own fault or a plugin's; the other checks went on"
+        found.append(Finding(check.__name__, "failure", f"the check failed: {error!r}", hint))
+    return found
 
 
 def _tell(context: Context, findings: list[Finding]) -> None:

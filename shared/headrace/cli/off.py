@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.cli.context import NEEDS_ATTENTION, OK, Context, add_dry_run, add_json, add_scope
-from headrace.errors import ConflictError, HeadraceError
+from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import FileEdit, GatewayAddress
 
 if TYPE_CHECKING:
-    from headrace.system.edits.journal import UndoResult
+    from headrace.system.edits.apply import TakenBack
 
 __all__ = ["add", "run"]
 
@@ -45,14 +45,16 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 def _run(args: argparse.Namespace, context: Context) -> int:
     from headrace.system.edits import apply  # noqa: PLC0415 - start-up time
+    from headrace.system.service import TOOL  # noqa: PLC0415 - as above
 
     context.journal.repair()
     _adopt(context)
-    tools = [activation.tool for activation in context.plugins.activations()]
     before = context.journal.entries()
-    undone = context.journal.undo(force=args.force, of=[*tools, apply.LEAVING])
+    # Also of a plugin that is no longer installed; the gateway's own files are `_stop`'s.
+    tools = dict.fromkeys(entry.tool for entry in before if entry.tool != TOOL)
+    undone = apply.take_back(context, force=args.force, of=[*tools, apply.LEAVING])
     told, trouble = apply.undone(context, before)
-    stopped = not undone.kept
+    stopped = not (undone.kept or undone.failed)
     if stopped:
         # Only now: a tool that is still pointed at the gateway must find it.
         _stop(context)
@@ -65,6 +67,10 @@ def _run(args: argparse.Namespace, context: Context) -> int:
                 "restored": undone.restored,
                 "merged": undone.merged,
                 "kept": undone.kept,
+                "failed": [
+                    {"tool": tool, "why": error.message, "hint": error.hint}
+                    for tool, error in undone.failed
+                ],
                 "told": told,
                 "trouble": trouble,
                 "gateway_stopped": stopped,
@@ -72,12 +78,10 @@ def _run(args: argparse.Namespace, context: Context) -> int:
         )
     else:
         _tell(context, undone, told, trouble)
-    return NEEDS_ATTENTION if undone.kept or trouble else OK
+    return NEEDS_ATTENTION if not stopped or trouble else OK
 
 
-def _tell(
-    context: Context, undone: UndoResult, told: Sequence[str], trouble: Sequence[str]
-) -> None:
+def _tell(context: Context, undone: TakenBack, told: Sequence[str], trouble: Sequence[str]) -> None:
     out = context.console
     for path in undone.restored:
         out.print(f"{path}: as it was", markup=False)
@@ -86,6 +90,9 @@ def _tell(
     for path in undone.kept:
         text = f"{path}: headrace's own lines were changed; left as it is"
         out.print(text, markup=False, style="yellow")
+    for tool, error in undone.failed:
+        out.print(f"{tool}: could not be undone: {error.message}", markup=False, style="yellow")
+        out.print(f"  {error.hint}; then `headrace off` again", markup=False)
     for program in told:
         out.print(f"{program}: told to read its configuration again", markup=False)
     for text in trouble:
@@ -95,6 +102,8 @@ def _tell(
             "The gateway stays up for it. `headrace off --force` puts the old file back and "
             "keeps yours beside it."
         )
+    elif undone.failed:
+        out.print("The gateway stays up for what could not be undone.")
     elif not (undone.restored or undone.merged):
         out.print("Nothing was routed; the gateway is off.")
 
@@ -129,7 +138,7 @@ def _show(args: argparse.Namespace, context: Context) -> int:
         path = Path(entry.path)
         try:
             edits.append(FileEdit(path, read_file(path), context.journal.pristine(path), "off"))
-        except ConflictError:
+        except HeadraceError:
             kept.append(entry.path)
     if context.as_json:
         context.print_json(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from headrace.cli.context import Context
-from headrace.errors import ConflictError
+from headrace.errors import ConfigurationError, ConflictError
 from headrace.interface.hookspecs import Finding
 
 __all__ = ["CHECKS", "Check"]
@@ -42,12 +42,12 @@ def files(context: Context) -> Iterator[Finding]:
 
     for entry in context.journal.entries():
         path = Path(entry.path)
-        if read_file(path) == entry.after:
-            yield Finding("files", "ok", f"{path} is as headrace wrote it")
-            continue
         try:
+            if read_file(path) == entry.after:
+                yield Finding("files", "ok", f"{path} is as headrace wrote it")
+                continue
             context.journal.pristine(path)
-        except ConflictError as error:
+        except (ConflictError, ConfigurationError) as error:
             yield Finding("files", "warning", error.message, error.hint)
             continue
         text = f"{path} was changed since; `headrace off` keeps that change"

@@ -21,7 +21,7 @@ def guarded(activation: Activation) -> Iterator[None]:
         yield
     except HeadraceError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         _log.debug("the activation of %s failed", activation.tool, exc_info=error)
         raise LocalError(
             "activation-failed",

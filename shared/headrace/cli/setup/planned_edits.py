@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from headrace.cli.context import Context
 from headrace.cli.setup.guarded import guarded
-from headrace.errors import HeadraceError
+from headrace.errors import ConfigurationError, HeadraceError
 from headrace.interface.hookspecs import Activation, FileEdit, GatewayAddress, OptIn, Override
 from headrace.models import Origin
 
 __all__ = ["PlannedEdits", "adopt_leftovers", "in_use", "overrides", "wanted"]
+
+_log = logging.getLogger("headrace.cli")
 
 
 @dataclass(slots=True)
@@ -40,11 +43,29 @@ def wanted(context: Context, address: GatewayAddress, origins: Sequence[Origin])
         try:
             with guarded(activation):
                 edits = list(activation.enable(place, address, origins, context.journal.pristine))
+                result.edits += _apart(activation.tool, edits, result.edits)
         except HeadraceError as error:
             result.left_out.append((activation.tool, error))
-            continue
-        result.edits += [(activation.tool, edit) for edit in edits]
     return result
+
+
+def _apart(
+    tool: str, edits: Sequence[FileEdit], others: Sequence[tuple[str, FileEdit]]
+) -> list[tuple[str, FileEdit]]:
+    """Leave out what another tool writes as well: two programs may read the same file."""
+    taken = {edit.path: (owner, edit) for owner, edit in others}
+    mine = []
+    for edit in edits:
+        owner, same = taken.get(edit.path, (tool, edit))
+        if edit.after != same.after:
+            raise ConfigurationError(
+                "same-file",
+                f"{tool} wants {edit.path} otherwise than {owner}, which reads it too",
+                hint=f"tell whoever made the plugins; {tool} goes on as before",
+            )
+        if owner == tool:
+            mine.append((tool, edit))
+    return mine
 
 
 def adopt_leftovers(context: Context, address: GatewayAddress, origins: Sequence[Origin]) -> None:
@@ -54,10 +75,15 @@ def adopt_leftovers(context: Context, address: GatewayAddress, origins: Sequence
     known = {entry.path for entry in context.journal.entries()}
     activations = {activation.tool: activation for activation in context.plugins.activations()}
     for tool, edit in wanted(context, address, origins).edits:
-        now = read_file(edit.path)
-        if now is None or str(target(edit.path)) in known:
+        try:
+            with guarded(activations[tool]):
+                now = read_file(edit.path)
+                if now is None or str(target(edit.path)) in known:
+                    continue
+                clean = activations[tool].withdraw(edit.path, None, now, now)
+        except HeadraceError as error:
+            _log.warning("what %s may have of ours is not looked for: %s", tool, error)
             continue
-        clean = activations[tool].withdraw(edit.path, None, now, now)
         if clean is not None and clean != now:
             content = clean if clean.strip() else None
             context.journal.adopt(tool, edit.path, content, edit.reload)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import contextlib
+import logging
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -12,10 +14,12 @@ from headrace.interface.hookspecs import FileEdit, Lingers, Reload
 
 if TYPE_CHECKING:
     from headrace.interface.manager import Plugins
-    from headrace.system.edits.journal import Journal, JournalEntry
+    from headrace.system.edits.journal import Journal, JournalEntry, UndoResult
     from headrace.system.edits.reloads import Patience
 
-__all__ = ["LEAVING", "ApplyResult", "apply", "due", "undone"]
+__all__ = ["LEAVING", "ApplyResult", "TakenBack", "apply", "due", "take_back", "undone"]
+
+_log = logging.getLogger("headrace.system")
 
 #: In whose name a file is written for the moment in which a program drops our setting.
 LEAVING = "leaving"
@@ -47,6 +51,26 @@ class ApplyResult:
     """What went wrong where somebody was told that our setting is gone."""
 
 
+@dataclass(slots=True)
+class TakenBack:
+    """What came of taking edits back, by path."""
+
+    restored: list[str] = field(default_factory=list)
+    """Byte for byte as before."""
+    merged: list[str] = field(default_factory=list)
+    """Changed by somebody since: only our part was taken out."""
+    kept: list[str] = field(default_factory=list)
+    """Changed by somebody since, in our part: not touched."""
+    failed: list[tuple[str, HeadraceError]] = field(default_factory=list)
+    """Tools of which nothing could be taken back, with what is in the way."""
+
+    def add(self, part: UndoResult) -> None:
+        """Count in what the journal did."""
+        self.restored += part.restored
+        self.merged += part.merged
+        self.kept += part.kept
+
+
 def apply(
     editor: Editor,
     wanted: Sequence[tuple[str, FileEdit]],
@@ -62,7 +86,8 @@ def apply(
     from headrace.system.edits import reloads  # noqa: PLC0415 - start-up time
 
     before = editor.journal.entries()
-    result = ApplyResult(editor.journal.apply(wanted, of=[*of, LEAVING]))
+    result = ApplyResult()
+    _write(editor, wanted, [*of, LEAVING], result)
     after = editor.journal.entries()
     news = {entry.reload for entry in due(before, after)}
     in_force = {entry.reload: entry.tool for entry in after if entry.reload}
@@ -71,12 +96,15 @@ def apply(
         if reload not in news and not missed:
             continue
         try:
-            if reloads.tell(reload):
-                result.told.append(reload.program)
-                _see(reload, present=True, patience=patience)
-        except LocalError as error:
+            with _whose(tool):
+                if reloads.tell(reload):
+                    result.told.append(reload.program)
+                    _see(reload, present=True, patience=patience)
+        except HeadraceError as error:
             held = editor.journal.entries()
-            editor.journal.undo(of=[tool])
+            left = take_back(editor, force=False, of=[tool])
+            for where in (*(str(each) for _, each in left.failed), *left.kept):
+                error.hint += f"; not taken back: {where}"
             undone(editor, held, patience=patience)
             result.refused.append((tool, error))
     kept = {entry.path for entry in after}
@@ -90,6 +118,78 @@ def apply(
         edit for tool, edit in wanted if tool not in refused and edit in result.changed
     ]
     return result
+
+
+def _write(
+    editor: Editor, wanted: Sequence[tuple[str, FileEdit]], of: Sequence[str], result: ApplyResult
+) -> None:
+    """Write all in one; where that cannot be, tool by tool, so that one's file is its own trouble.
+
+    What is wrong with the journal itself is everybody's trouble.
+    """
+    try:
+        with _whose("the tools"):
+            result.changed += editor.journal.apply(wanted, of=of)
+    except HeadraceError as error:
+        if _of_the_journal(error):
+            raise
+    else:
+        return
+    for tool in dict.fromkeys([*of, *(tool for tool, _ in wanted)]):
+        mine = [each for each in wanted if each[0] == tool]
+        try:
+            with _whose(tool):
+                result.changed += editor.journal.apply(mine, of=[tool])
+        except HeadraceError as error:
+            if _of_the_journal(error):
+                raise
+            result.refused.append((tool, error))
+
+
+def take_back(editor: Editor, *, force: bool, of: Sequence[str]) -> TakenBack:
+    """Take everything of these tools out in one; where that cannot be, each by itself, so that one
+    that cannot be given back keeps no other.
+    """
+    result = TakenBack()
+    recorded = {entry.tool for entry in editor.journal.entries()}
+    mine = [tool for tool in of if tool in recorded]
+    try:
+        with _whose("the tools"):
+            result.add(editor.journal.undo(force=force, of=of))
+    except HeadraceError as error:
+        if _of_the_journal(error) or not mine:
+            raise
+    else:
+        return result
+    for tool in mine:
+        try:
+            with _whose(tool):
+                result.add(editor.journal.undo(force=force, of=[tool]))
+        except HeadraceError as error:
+            if _of_the_journal(error):
+                raise
+            result.failed.append((tool, error))
+    return result
+
+
+def _of_the_journal(error: HeadraceError) -> bool:
+    return error.reference.startswith("journal-") or error.reference == "cannot-repair"
+
+
+@contextlib.contextmanager
+def _whose(tool: str) -> Iterator[None]:
+    """Make whatever goes wrong with a tool's files an error that names the tool."""
+    try:
+        yield
+    except HeadraceError:
+        raise
+    except Exception as error:
+        _log.debug("the files of %s", tool, exc_info=error)
+        raise LocalError(
+            "edit-failed",
+            f"the files of {tool} cannot be changed: {error!r}",
+            hint=f"everything but {tool} goes on; look at its files, then run this again",
+        ) from error
 
 
 def undone(
@@ -107,9 +207,16 @@ def undone(
         try:
             if _drop(editor, entry, patience):
                 told.append(entry.reload.program if entry.reload else entry.tool)
-        except HeadraceError as error:
-            trouble.append(str(error))
+        except Exception as error:  # noqa: BLE001 - whatever one program is in trouble with
+            trouble.append(_said(entry, error))
     return told, trouble
+
+
+def _said(entry: JournalEntry, error: Exception) -> str:
+    if isinstance(error, HeadraceError):
+        return str(error)
+    program = entry.reload.program if entry.reload else entry.tool
+    return f"{program} could not be told that {entry.path} is as before ({error!r}): restart it"
 
 
 def due(before: Iterable[JournalEntry], after: Iterable[JournalEntry]) -> list[JournalEntry]:

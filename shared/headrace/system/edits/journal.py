@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -37,6 +38,8 @@ from headrace.system.folders import make as make_folder
 from headrace.system.locks import locked
 
 __all__ = ["Journal", "JournalEntry", "UndoResult", "Withdraw"]
+
+_log = logging.getLogger("headrace.system")
 
 _T = TypeVar("_T", "JournalEntry", FileStep)
 
@@ -210,8 +213,7 @@ class Journal:
             if now is None:  # the user removed the file, and our lines with it
                 return None
             if entry.after is not None:
-                path = Path(entry.path)
-                content = self._withdraw(entry.tool, path, entry.before, entry.after, now)
+                content = self._in_the_tools_way(entry, entry.after, now)
                 if content is not None:
                     return content
             raise ConflictError(
@@ -220,6 +222,14 @@ class Journal:
                 hint="take headrace's lines out by hand, or use `headrace off --force`, "
                 "which keeps your version beside the file",
             ) from error
+
+    def _in_the_tools_way(self, entry: JournalEntry, after: bytes, now: bytes) -> bytes | None:
+        """A tool's code that fails, in whatever way, has only not told what is ours."""
+        try:
+            return self._withdraw(entry.tool, Path(entry.path), entry.before, after, now)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
+            _log.warning("what is ours in %s is uncertain: %r", entry.path, error)
+            return None
 
     def _plan(
         self, tool: str, edit: FileEdit, old: dict[str, JournalEntry]
