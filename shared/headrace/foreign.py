@@ -21,6 +21,8 @@ __all__ = ["UnreadableError", "foreign", "read_json", "read_json_or_none", "read
 _LONGEST = 200
 #: Dots in one line of TOML.
 _MOST_DOTS = 1000
+#: Characters of TOML 1.1 that are read: no tool's settings are longer.
+_LONGEST_NEWER = 16 << 10
 
 
 class UnreadableError(HeadraceError, ValueError):
@@ -100,8 +102,27 @@ def read_toml(
         return ConfigurationError("bad-toml", f"{path} cannot be read: {why}", hint=hint)
 
     with foreign("TOML", broken):
-        text = content.decode("utf-8")
+        # Some tools take a byte order mark, and the others stop before our edit as after it.
+        text = content.decode("utf-8").removeprefix("\ufeff")
         # The library looks at each part of a dotted key once for every part before it.
         if any(line.count(".") > _MOST_DOTS for line in text.splitlines()):
             raise ValueError(f"a line has more than {_MOST_DOTS} dots")
-        return tomllib.loads(text)
+        try:
+            return tomllib.loads(text)
+        except (ValueError, RecursionError) as error:
+            if (newer := _newer_toml(text)) is None:
+                raise error from None
+            return newer
+
+
+def _newer_toml(text: str) -> dict[str, Any] | None:
+    """Read TOML 1.1, as some tools do and Python's own library does from 3.15 on; None: none."""
+    if len(text) > _LONGEST_NEWER:
+        return None
+    import tomlkit  # noqa: PLC0415 - most files are none, and most commands need it not
+
+    try:
+        document: dict[str, Any] = tomlkit.parse(text).unwrap()
+    except Exception:  # noqa: BLE001 - whatever is wrong, Python's own words are the clearer
+        return None
+    return document

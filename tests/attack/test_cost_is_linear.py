@@ -483,15 +483,15 @@ ROWS = (
     Row(
         "lines of pip's configuration",
         lambda text: (
-            list(ini_lines.options(text.encode().splitlines())),
+            list(ini_lines.options(ini_lines.split(text))),
             ini_lines.strip_blocks(text.encode()),
         ),
         (
             "b| |b",
             "b=|=|",
-            f"{ini_lines.BEGIN.decode()}\n",
+            f"{ini_lines.BEGIN}\n",
             "a\n| b\n|",
-            f"{ini_lines.KEPT.decode()} ",
+            f"{ini_lines.KEPT} ",
         ),
     ),
     Row(

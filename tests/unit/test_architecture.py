@@ -58,6 +58,7 @@ PURE = {
     "copy",
     "dataclasses",
     "datetime",
+    "difflib",
     "email",
     "enum",
     "fnmatch",

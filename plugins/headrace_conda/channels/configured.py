@@ -12,7 +12,7 @@ from typing import Any
 from headrace.interface import CATALOGUE, DiscoveredOrigin, Origin
 from headrace_conda.channels import known, paths
 
-__all__ = ["known_origins", "origins", "urls"]
+__all__ = ["kept_beside", "known_origins", "origins", "urls"]
 
 
 def urls(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -77,6 +77,18 @@ def known_origins() -> Sequence[DiscoveredOrigin]:
         DiscoveredOrigin(Origin("conda", paths.origin_url(named), name=named), where=CATALOGUE)
         for named in known.origin_names()
     ]
+
+
+def kept_beside(settings: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return a setting of conda's that the gateway cannot take over, and why; None: there is none.
+
+    Authorities (``ssl_verify`` with a file) and proxies go along.
+    """
+    if settings.get("ssl_verify") is False:
+        return "ssl_verify", "is off: conda checks no certificate, and the gateway does"
+    if settings.get("client_ssl_cert"):
+        return "client_ssl_cert", "names a client certificate, which the gateway does not have"
+    return None
 
 
 def _surroundings(settings: Mapping[str, Any]) -> dict[str, str]:

@@ -18,7 +18,16 @@ from typing import Any
 from headrace.interface import EnvVars, LocalError, Place, read_json_or_none
 from headrace.interface.editing import presence
 
-__all__ = ["OLDEST", "VARIABLE", "Base", "ask_conda", "command", "configuration", "find"]
+__all__ = [
+    "OLDEST",
+    "VARIABLE",
+    "Base",
+    "ask_conda",
+    "command",
+    "configuration",
+    "configuration_before",
+    "find",
+]
 
 #: Names bases, and no other is looked for: where several condas are, or none of them is to be
 #: touched.
@@ -53,6 +62,7 @@ _SHOWN = (
     "channel_settings",
     "proxy_servers",
     "ssl_verify",
+    "client_ssl_cert",
 )
 
 
@@ -161,6 +171,18 @@ def configuration(base: Base, place: Place) -> Mapping[str, Any]:
             hint=f"`{base.prefix}/bin/conda config --show channels` says why",
         )
     return told
+
+
+#: What conda said before anything of ours was written, by base, variables and folder.
+_said: dict[tuple[Base, frozenset[tuple[str, str]], Path], Mapping[str, Any]] = {}
+
+
+def configuration_before(base: Base, place: Place) -> Mapping[str, Any]:
+    """As `configuration`, asked once in a command: for what our own edits do not change."""
+    key = (base, frozenset(place.environment.items()), place.working_directory)
+    if key not in _said:
+        _said[key] = configuration(base, place)
+    return _said[key]
 
 
 def ask_conda(

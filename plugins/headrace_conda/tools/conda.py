@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from headrace.interface import (
     ConfigurationError,
     DiscoveredOrigin,
     FileEdit,
     GatewayAddress,
+    LocalError,
     Origin,
     Override,
     Place,
@@ -53,11 +55,12 @@ class CondaActivation:
         found = bases.find(place)
         if not found:
             return ()
-        program = Path(place.command[0]).name if place.command else ""
-        if _OTHERS.fullmatch(program.removesuffix(".exe")):
+        if _runs_no_conda(place):
             # Should it start a conda all the same, that has the origins that everybody has.
             return configured.known_origins()
-        return configured.origins(bases.configuration(found[0], place))
+        settings = bases.configuration_before(found[0], place)
+        _refuse_kept_beside(settings)
+        return configured.origins(settings)
 
     def enable(
         self, place: Place, gateway: GatewayAddress, origins: Sequence[Origin], read: Reader
@@ -67,6 +70,7 @@ class CondaActivation:
         mine = [origin for origin in origins if origin.ecosystem == "conda"]
         if not found or not mine:
             return ()
+        _refuse_kept_beside(_settings(found[0], place))
         able = [base for base in found if base.has_headrace or base.writable]
         if not able:
             raise ConfigurationError(
@@ -146,6 +150,8 @@ class CondaActivation:
         mine = [origin for origin in origins if origin.ecosystem == "conda"]
         if not found or not mine:
             return {}, ()
+        if not _runs_no_conda(place):
+            _refuse_kept_beside(_settings(found[0], place))
         env, folder = place.environment, scratch / "condarc.d"
         by_name = any(base.version < WITH_PATTERNS for base in found)
         content = condarc.render(mine, None, (), by_name=by_name)
@@ -167,6 +173,29 @@ class CondaActivation:
             known = [part for part in env.get("PYTHONPATH", "").split(separator) if part]
             variables["PYTHONPATH"] = separator.join([*known, str(packed)])
         return variables, edits
+
+
+def _runs_no_conda(place: Place) -> bool:
+    program = Path(place.command[0]).name if place.command else ""
+    return _OTHERS.fullmatch(program.removesuffix(".exe")) is not None
+
+
+def _settings(base: Base, place: Place) -> Mapping[str, Any]:
+    """Return what conda says of itself; empty where it cannot: `discover` has told that."""
+    try:
+        return bases.configuration_before(base, place)
+    except LocalError:
+        return {}
+
+
+def _refuse_kept_beside(settings: Mapping[str, Any]) -> None:
+    """Refuse where the gateway could not ask the channels as conda does."""
+    from headrace_conda.channels import configured  # noqa: PLC0415 - other commands need not pay
+
+    if kept := configured.kept_beside(settings):
+        raise ConfigurationError(
+            "left-alone", f"conda's {kept[0]} {kept[1]}", hint="conda goes on as before"
+        )
 
 
 def _has_plugin(base: Base, place: Place, read: Reader) -> bool:

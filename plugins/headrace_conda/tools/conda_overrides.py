@@ -38,6 +38,9 @@ def of(place: Place) -> list[Override]:
         settings = bases.configuration(found[0], place)
     except LocalError:
         return told
+    if kept := configured.kept_beside(settings):
+        hint = "`conda config --describe` says where it stands; conda goes on as before"
+        told.append(Override("conda", f"conda's {kept[0]}", kept[1], hint))
     return [*told, *_handlers(settings), *_straight(settings)]
 
 

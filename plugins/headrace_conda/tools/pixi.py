@@ -13,7 +13,7 @@ from typing import Any
 
 from headrace.interface import FileEdit, GatewayAddress, Origin, Override, Place, Reader, Scope
 from headrace.interface.editing import loopback
-from headrace_conda.tools import mirror_table, rattler_settings
+from headrace_conda.tools import mirror_table
 from headrace_conda.tools.mirror_table import Layer
 from headrace_conda.tools.rattler import RattlerActivation
 from headrace_conda.tools.rattler_paths import config_folders, system_folder
@@ -46,10 +46,6 @@ class PixiActivation(RattlerActivation):
             return self.system_files(place)[0]
         *others, last = self.user_files(place)
         return next((path for path in others if read(path) is not None), last)
-
-    def proxy_file(self, place: Place, layers: Sequence[Layer]) -> Path | None:
-        """Return the file whose ``proxy-config`` would get loopback requests."""
-        return rattler_settings.proxy_in_files(layers, place.environment)
 
     def project_channels(self, place: Place, read: Reader) -> tuple[list[str], Path] | None:
         """Return the channels of the nearest pixi.toml, or pyproject.toml that has some."""
@@ -106,7 +102,7 @@ class PixiActivation(RattlerActivation):
         content = mirror_table.add(_as_one(layers, read), mirrors, path)
         edit = FileEdit(path, None, content, self.reason, private=True)
         variables: dict[str, str | None] = {"PIXI_CONFIG_FILE": str(path)}
-        return {**variables, **loopback.no_proxy_additions(env)}, [edit]
+        return {**variables, **loopback.no_proxy_additions(env, loopback.REQWEST)}, [edit]
 
 
 def _instead(env: Mapping[str, str]) -> list[str]:

@@ -85,6 +85,9 @@ class RattlerActivation:
             what = f"names other mirrors for {origin.url}"
             hint = "take the entry out of [mirrors], then `headrace on`"
             return Override(self.tool, str(theirs[0]), what, hint)
+        if (path := rattler_settings.kept_beside(layers)) is not None:
+            what = "sets tls-no-verify: no certificate is checked, and the gateway does check"
+            return Override(self.tool, str(path), what, "the origin is asked as before")
         store = rattler_settings.credential_for(origin.url, place, read, layers)
         if store is None:
             return None
@@ -113,9 +116,8 @@ class RattlerActivation:
         )
 
     def proxy_file(self, place: Place, layers: Sequence[Layer]) -> Path | None:
-        """Return the tool's file whose proxy would get loopback requests; it has none."""
-        del place, layers
-        return None
+        """Return the file whose ``proxy-config`` would get loopback requests."""
+        return rattler_settings.proxy_in_files(layers, place.environment)
 
     def refuse_proxy(self, place: Place, layers: Sequence[Layer]) -> None:
         """ConfigurationError where a file's proxy would get the requests for the gateway."""
@@ -152,7 +154,7 @@ class RattlerActivation:
         """Describe the one edit, where the tool is there."""
         if not self.present(place, read):
             return ()
-        loopback.refuse_proxy(place.environment, self.tool)
+        loopback.refuse_proxy(place.environment, self.tool, loopback.REQWEST)
         layers = mirror_table.read_all(self.files(place), read)
         self.refuse_proxy(place, layers)
         mirrors = self.mirrors_for(place, gateway, origins, read, layers)
@@ -199,6 +201,7 @@ class RattlerActivation:
         if not self.is_mine(place.command):
             return {}, ()
         layers = mirror_table.read_all(self.files(place), read)
+        self.refuse_proxy(place, layers)
         mirrors = self.mirrors_for(place, gateway, origins, read, layers)
         if not mirrors:
             return {}, ()
@@ -209,7 +212,8 @@ class RattlerActivation:
             path, None, mirror_table.add(theirs or b"", mirrors, path), self.reason, private=True
         )
         variables: dict[str, str | None] = {"RATTLER_HOME": str(path.parent)}
-        return {**variables, **loopback.no_proxy_additions(place.environment)}, [edit]
+        more = loopback.no_proxy_additions(place.environment, loopback.REQWEST)
+        return {**variables, **more}, [edit]
 
     def is_mine(self, command: Sequence[str]) -> bool:
         """Whether a command is the tool's, and reads its files."""

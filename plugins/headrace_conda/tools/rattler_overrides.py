@@ -72,7 +72,7 @@ def of(
 
 def _proxies(tool: RattlerTool, place: Place, layers: Sequence[Layer]) -> Iterator[Override]:
     what = "takes requests for 127.0.0.1 to the proxy"
-    if name := loopback.proxy_in_the_way(place.environment):
+    if name := loopback.proxy_in_the_way(place.environment, loopback.REQWEST):
         yield Override(tool.tool, name, what, f"set NO_PROXY={','.join(loopback.HOSTS)}")
     elif (path := tool.proxy_file(place, layers)) is not None:
         hint = "add 127.0.0.1 to proxy-config.non-proxy-hosts there"

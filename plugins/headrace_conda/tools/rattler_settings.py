@@ -11,16 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from headrace.interface import Place, Reader, read_json_or_none
+from headrace.interface.editing import loopback
 from headrace_conda.channels.paths import authority, origin_url
 from headrace_conda.tools.mirror_table import Layer
 
-__all__ = ["ALIAS", "credential_for", "default_channels", "origins_of", "proxy_in_files"]
+__all__ = [
+    "ALIAS",
+    "credential_for",
+    "default_channels",
+    "kept_beside",
+    "origins_of",
+    "proxy_in_files",
+]
 
 #: Where a channel without a URL lies.
 ALIAS = "https://conda.anaconda.org"
 
 _MACHINE = re.compile(r"^\s*machine\s+(\S+)", re.MULTILINE)
-_EXCEPTS_LOOPBACK = {"*", "127.0.0.1", "127.0.0.0/8"}
 _ENVIRONMENT_WINS = ("https_proxy", "HTTPS_PROXY", "http_proxy", "all_proxy", "ALL_PROXY")
 
 
@@ -56,7 +63,18 @@ def proxy_in_files(layers: Sequence[Layer], env: Mapping[str, str]) -> Path | No
         excepted = table.get("non-proxy-hosts") or []
         if table.get("http"):
             where = path
-    return None if _EXCEPTS_LOOPBACK & {str(each) for each in excepted} else where
+    return None if loopback.excepted(map(str, excepted), loopback.REQWEST) else where
+
+
+def kept_beside(layers: Sequence[Layer]) -> Path | None:
+    """Return the file that switches the check of certificates off, which the gateway does."""
+    said = [(path, value) for path, settings in layers for value in _unverified(settings)]
+    return said[-1][0] if said and said[-1][1] is True else None
+
+
+def _unverified(settings: Mapping[str, Any]) -> list[Any]:
+    names = ("tls-no-verify", "tls_no_verify")
+    return [settings[name] for name in names if settings.get(name) is not None]
 
 
 def credential_for(url: str, place: Place, read: Reader, layers: Sequence[Layer]) -> Path | None:

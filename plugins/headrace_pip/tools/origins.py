@@ -16,7 +16,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from headrace.interface import (
-    ConfigurationError,
     Credential,
     DiscoveredOrigin,
     EnvVars,
@@ -24,13 +23,13 @@ from headrace.interface import (
     Origin,
     Place,
     Reader,
-    for_display,
-    foreign,
     split_credential,
 )
 from headrace_pip.index import layouts
 from headrace_pip.pytorch import index
 from headrace_pip.tools import pip_config
+from headrace_pip.tools.beside import of_pip
+from headrace_pip.tools.beside.reasons import Reason, front
 
 __all__ = [
     "PIP_DEFAULT",
@@ -39,6 +38,8 @@ __all__ = [
     "default_index",
     "discover",
     "is_public",
+    "left_alone",
+    "path_of",
     "same_index",
 ]
 
@@ -65,6 +66,8 @@ def discover(place: Place, read: Reader) -> list[DiscoveredOrigin]:
 
 
 def _discover(place: Place, read: Reader) -> DiscoveredOrigin:
+    if (reason := left_alone(place, read)) is not None:
+        raise reason.error("pip")
     setting = configured(place, read)
     if setting is None:
         return DiscoveredOrigin(Origin("python", default_index(place)), PIP_DEFAULT)
@@ -75,25 +78,28 @@ def _discover(place: Place, read: Reader) -> DiscoveredOrigin:
     return DiscoveredOrigin(origin, setting.where, credential and Credential(*credential))
 
 
+def left_alone(place: Place, read: Reader) -> Reason | None:
+    """Say why pip's index is not fronted, so that pip is not touched either; None: it is."""
+    setting = configured(place, read)
+    if setting is not None and (reason := front(setting.value, setting.where)) is not None:
+        return reason
+    url = split_credential(setting.value)[0] if setting else ""
+
+    def origin() -> str:
+        public = setting is None or is_public(url.rstrip("/"), place)
+        return default_index(place) if public else url
+
+    return of_pip.left_alone(place, read, origin)
+
+
 def address(text: str, where: str) -> tuple[str, tuple[str, str] | None]:
-    """Read an index's URL as `split_credential` does; ConfigurationError where it is none of http
-    or https. `where` is what sets it.
+    """Read an index's URL as `split_credential` does, without a final slash; ConfigurationError
+    where it cannot be fronted. `where` is what sets it.
     """
-
-    def none(_: str) -> ConfigurationError:
-        return ConfigurationError(
-            "pip-index",
-            f"{where} sets an index that headrace cannot front: {for_display(text)}",
-            hint="only http and https indexes can be fronted; leave it as it is",
-        )
-
-    with foreign("an index", none):
-        url, credential = split_credential(text)
-        url = url.rstrip("/")
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-            raise none("")
-        return url, credential
+    if (reason := front(text, where)) is not None:
+        raise reason.error("the tool")
+    url, credential = split_credential(text)
+    return url.rstrip("/"), credential
 
 
 def configured(place: Place, read: Reader) -> pip_config.Setting | None:
@@ -102,6 +108,12 @@ def configured(place: Place, read: Reader) -> pip_config.Setting | None:
     For ``headrace run`` whatever the command would have used; for ``on`` what the scope's files
     say: variables and virtual environments go on winning over those, and `overrides` tells.
     """
+    setting = _configured(place, read)
+    # A value on a line of its own begins with the line's end.
+    return setting and replace(setting, value=setting.value.strip())
+
+
+def _configured(place: Place, read: Reader) -> pip_config.Setting | None:
     if place.command:
         return pip_config.effective(place, read, pip_config.INDEX_URL)
     levels = {"global"} if place.scope == "system" else {"global", "user"}
@@ -118,6 +130,16 @@ def configured(place: Place, read: Reader) -> pip_config.Setting | None:
         if setting.section in ("global", "install") and setting.level in levels
     ]
     return max(reversed(found), key=lambda s: s.section == "install", default=None)
+
+
+def path_of(url: str, known: Sequence[Origin]) -> str | None:
+    """Return where the gateway serves an index; None: it does not front it."""
+    mine = [origin for origin in known if origin.ecosystem == "python"]
+    # As `PythonEcosystem` has it: the short paths are the default's, else the first's.
+    for origin in mine:
+        if origin.url == url:
+            return "/simple/" if origin.name == "default" else f"/index/{origin.name}/simple/"
+    return None
 
 
 def same_index(one: str, other: str | None) -> bool:

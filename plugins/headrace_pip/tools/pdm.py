@@ -5,14 +5,27 @@ pdm.lock stays clean, unless the project chose the strategy ``static_urls``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from headrace.interface import GatewayAddress, Override, Place, Reader, Scope
+from headrace.interface import GatewayAddress, Override, Place, Reader, Scope, for_display
+from headrace.interface.editing import loopback, toml_text
+from headrace_pip.tools.beside.reasons import Reason, is_false
 from headrace_pip.tools.gateway_url import leads_to
 from headrace_pip.tools.toml_tool import TomlActivation
 
 __all__ = ["PdmActivation"]
+
+_KEPT_BESIDE = {
+    "username": "pdm would send that login to the gateway",
+    "password": "pdm would send that login to the gateway",
+    "verify_ssl": "pdm does not check the index's certificate, and the gateway does",
+    "ca_certs": "the gateway would not know that authority",
+    "client_cert": "the gateway has no client certificate",
+    "client_key": "the gateway has no client certificate",
+}
+_WAY_OUT = "put a login into the URL, netrc or keyring, an authority into SSL_CERT_FILE"
 
 
 class PdmActivation(TomlActivation):
@@ -22,6 +35,7 @@ class PdmActivation(TomlActivation):
     keys = ("pypi", "url")
     reason = "pdm asks the gateway"
     variables = ("PDM_PYPI_URL",)
+    no_proxy = loopback.HTTPX
 
     def file(self, place: Place) -> Path:
         """Return config.toml of the scope."""
@@ -43,11 +57,66 @@ class PdmActivation(TomlActivation):
             base = Path(env.get("XDG_CONFIG_HOME") or place.home / ".config")
         return base / "pdm" / "config.toml"
 
+    def own_index(self, place: Place, read: Reader) -> tuple[str, str] | None:
+        """Return what pdm asks. The machine's file counts where the user's says nothing; for
+        ``headrace run`` a project's counts before both, because the variable that we set beats it.
+        """
+        if place.command and not place.environment.get(self.variables[0]):
+            for path in _projects(place):
+                content = read(path)
+                if content and (url := toml_text.get(content, self.keys, path)):
+                    return url, str(path)
+        own = super().own_index(place, read)
+        if own is None and place.scope is Scope.USER:
+            return super().own_index(replace(place, scope=Scope.SYSTEM, command=()), read)
+        return own
+
     def overrides(self, place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Override]:
-        """Say which variable wins."""
-        url = place.environment.get("PDM_PYPI_URL")
-        if url and not leads_to(url, gateway) and self.present(place, read):
-            return [
-                Override(self.tool, "PDM_PYPI_URL", "names another index", "unset PDM_PYPI_URL")
-            ]
+        """Say why pdm is left alone, or which variable wins."""
+        if told := super().overrides(place, gateway, read):
+            return told
+        if not self.present(place, read):
+            return ()
+        name = self.variables[0]
+        url = place.environment.get(name)
+        if url and not leads_to(url, gateway):
+            return [Override(self.tool, name, "names another index", f"unset {name}")]
+        for path in () if url else _projects(place):
+            content = read(path)
+            own = toml_text.get(content, self.keys, path) if content else None
+            if own and not leads_to(own, gateway):
+                what = f"sets the index to {for_display(own)}"
+                return [Override(self.tool, str(path), what, "the project's own wish; kept")]
         return ()
+
+    def beside(
+        self, place: Place, read: Reader, origin: Callable[[], str]
+    ) -> Iterator[Reason | None]:
+        """Give what stands beside ``pypi.url`` (pdm's reference of settings, 2.25): pdm would send
+        that login to the gateway, and the gateway has none of the rest.
+        """
+        del origin
+        for where, key, value in self._settings(place, read):
+            if key in _KEPT_BESIDE and value and (key != "verify_ssl" or is_false(value)):
+                yield Reason(where, f"sets pypi.{key}: {_KEPT_BESIDE[key]}", _WAY_OUT)
+
+    def _settings(self, place: Place, read: Reader) -> Iterator[tuple[str, str, object]]:
+        for key in _KEPT_BESIDE:
+            name = f"PDM_PYPI_{key.upper()}"
+            if value := place.environment.get(name):
+                yield name, key, value
+        files = [self.file(place)]
+        if place.scope is Scope.USER:
+            files.append(self.file(replace(place, scope=Scope.SYSTEM)))
+        if place.command:
+            files += _projects(place)
+        for path in files:
+            content = read(path)
+            table = toml_text.load(content, path).get("pypi") if content else None
+            for key, value in table.items() if isinstance(table, Mapping) else ():
+                yield str(path), str(key), value if isinstance(value, str) else repr(value)
+
+
+def _projects(place: Place) -> list[Path]:
+    """Return the configuration of the project here; pdm reads the first that is there."""
+    return [place.working_directory / name for name in ("pdm.toml", ".pdm.toml")]

@@ -43,10 +43,13 @@ class PipActivation:
     ) -> Sequence[FileEdit]:
         """Describe the one edit; ConfigurationError where a proxy would defeat it."""
         _refuse_proxy(place, read)
+        mine, url = _own(place, gateway, origins, read)
+        if url is None:
+            return ()
         path = pip_config.file_to_edit(place)
         before = read(path)
-        lock = _lock_url(place, origins, read)
-        after = pip_text.routed(before or b"", _url(gateway), lock, path)
+        lock = _lock_url(place, mine, read)
+        after = pip_text.routed(before or b"", url, lock, path)
         return [
             FileEdit(
                 path,
@@ -96,9 +99,12 @@ class PipActivation:
         a variable would beat ``[lock]`` and so put the gateway into lock files.
         """
         env = place.environment
-        if setting := pip_config.effective(place, read, ("proxy",)):
+        if setting := pip_config.proxy(place, read):
             raise _proxy_error(setting.where)
-        text = pip_config.render(_scratch_settings(place, gateway, origins, read))
+        mine, url = _own(place, gateway, origins, read)
+        if url is None:
+            return {}, ()
+        text = pip_config.render(_scratch_settings(place, url, mine, read))
         path = scratch / "pip.conf"
         variables: dict[str, str | None] = {
             "PIP_CONFIG_FILE": str(path),
@@ -109,8 +115,17 @@ class PipActivation:
         return variables, [FileEdit(path, None, text, "for this command alone", private=True)]
 
 
-def _scratch_settings(
+def _own(
     place: Place, gateway: GatewayAddress, known: Sequence[Origin], read: Reader
+) -> tuple[Origin, str | None]:
+    """Return pip's index, and the gateway's URL for it; None: the gateway does not front it."""
+    mine = origins.discover(place, read)[0].origin
+    path = origins.path_of(mine.url, known)
+    return mine, None if path is None else gateway.url(path)
+
+
+def _scratch_settings(
+    place: Place, url: str, mine: Origin, read: Reader
 ) -> dict[str, dict[str, str]]:
     """Return what stands in for the files that PIP_CONFIG_FILE makes pip skip, with our index."""
     merged: dict[str, dict[str, str]] = {}
@@ -126,15 +141,11 @@ def _scratch_settings(
     # A command's section beats [global] of every level, so ours must stand in each that has one.
     for section in commands | {"global"}:
         merged.setdefault(section, {}).pop("pypi-url", None)
-        merged[section]["index-url"] = _url(gateway)
-    lock = _lock_url(place, known, read)
+        merged[section]["index-url"] = url
+    lock = _lock_url(place, mine, read)
     if lock is not None:
         merged.setdefault("lock", {}).setdefault("index-url", lock)
     return merged
-
-
-def _url(gateway: GatewayAddress) -> str:
-    return gateway.url("/simple/")
 
 
 def _files_alone(place: Place) -> Place:
@@ -143,14 +154,11 @@ def _files_alone(place: Place) -> Place:
     return replace(place, environment=kept, command=())
 
 
-def _lock_url(place: Place, known: Sequence[Origin], read: Reader) -> str | None:
+def _lock_url(place: Place, mine: Origin, read: Reader) -> str | None:
     """The origin's URL for ``[lock]``; None where a virtual environment's own index applies.
 
     A command's section beats ``[global]`` of every level, so ours would overrule that index.
     """
-    mine = next((origin for origin in known if origin.ecosystem == "python"), None)
-    if mine is None:
-        return None
     if not place.command and pip_config.effective(_site_alone(place), read, pip_config.INDEX_URL):
         return None
     configured = origins.configured(place, read)
@@ -170,7 +178,7 @@ def _site_alone(place: Place) -> Place:
 def _refuse_proxy(place: Place, read: Reader) -> None:
     """Refuse where a proxy would get the requests for the gateway: nothing would install."""
     loopback.refuse_proxy(place.environment, "pip")
-    if setting := pip_config.effective(_files_alone(place), read, ("proxy",)):
+    if setting := pip_config.proxy(_files_alone(place), read):
         raise _proxy_error(setting.where)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.interface import ConfigurationError, Place, Reader, Scope, foreign
-from headrace_pip.tools.ini_lines import strip_blocks
+from headrace_pip.tools.ini_lines import decode, strip_blocks
 
 __all__ = [
     "ConfigFile",
@@ -24,6 +24,7 @@ __all__ = [
     "file_to_edit",
     "parse",
     "prefix",
+    "proxy",
     "render",
 ]
 
@@ -120,12 +121,13 @@ _OPTION = re.compile(r"(?P<option>[^=:]*)(?P<vi>[=:])\s*(?P<value>.*)$", re.DOTA
 class _Parser(configparser.RawConfigParser):
     OPTCRE = _OPTION
 
-    def optionxform(self, optionstr: str) -> str:
-        return optionstr.lower().replace("_", "-").removeprefix("--")
-
 
 def parse(content: bytes, path: Path) -> dict[str, dict[str, str]]:
-    """Read a file as pip does; ConfigurationError where pip would stop."""
+    """Read a file as pip does; ConfigurationError where pip would stop.
+
+    Of two spellings of a name the later one counts, as with pip 23 to 26.0: newer ones stop there,
+    with us or without.
+    """
 
     def broken(why: str) -> ConfigurationError:
         return ConfigurationError(
@@ -136,8 +138,15 @@ def parse(content: bytes, path: Path) -> dict[str, dict[str, str]]:
 
     parser = _Parser()
     with foreign("pip's configuration", broken):
-        parser.read_string("\n".join(_text(content)), str(path))
-        return {name: dict(parser.items(name)) for name in parser.sections()}
+        parser.read_string("\n".join(re.split(r"\r\n|\r|\n", decode(content))), str(path))
+        return {
+            section: {_normal(name): value for name, value in parser.items(section)}
+            for section in parser.sections()
+        }
+
+
+def _normal(name: str) -> str:
+    return name.lower().replace("_", "-").removeprefix("--")
 
 
 def render(values: Mapping[str, Mapping[str, str]]) -> bytes:
@@ -150,17 +159,18 @@ def render(values: Mapping[str, Mapping[str, str]]) -> bytes:
     return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
 
 
-def _text(content: bytes) -> list[str]:
-    return [line.decode("utf-8", "surrogateescape") for line in content.splitlines()]
-
-
-def settings(place: Place, read: Reader, names: tuple[str, ...]) -> Iterator[Setting]:
-    """Yield each place that sets one of the options, without headrace's blocks, weakest first."""
+def settings(
+    place: Place, read: Reader, names: tuple[str, ...], *, with_us: bool = False
+) -> Iterator[Setting]:
+    """Yield each place that sets one of the options, weakest first: without headrace's blocks, or
+    as the files stand.
+    """
     for file in config_files(place):
         content = read(file.path)
         if content is None:
             continue
-        for section, values in parse(strip_blocks(content), file.path).items():
+        content = content if with_us else strip_blocks(content)
+        for section, values in parse(content, file.path).items():
             for name in names:
                 if value := values.get(name):
                     yield Setting(value, file.level, str(file.path), section)
@@ -170,11 +180,22 @@ def settings(place: Place, read: Reader, names: tuple[str, ...]) -> Iterator[Set
             yield Setting(value, "env var", variable, ":env:")
 
 
+def proxy(place: Place, read: Reader) -> Setting | None:
+    """Return what sends any command of pip's to a proxy, whatever its section."""
+    return next((each for each in settings(place, read, ("proxy",)) if each.value.strip()), None)
+
+
 def effective(
-    place: Place, read: Reader, names: tuple[str, ...], command: str = "install"
+    place: Place,
+    read: Reader,
+    names: tuple[str, ...],
+    command: str = "install",
+    *,
+    with_us: bool = False,
 ) -> Setting | None:
     """Return the setting that wins for a pip command."""
     order = ("global", command, ":env:")
-    found = [s for s in settings(place, read, names) if s.section in order]
+    every = settings(place, read, names, with_us=with_us)
+    found = [s for s in every if s.section in order]
     # max() keeps the first of equals, and of equals the last one wins in pip.
     return max(reversed(found), key=lambda s: order.index(s.section), default=None)

@@ -15,7 +15,8 @@ from headrace.interface import (
     for_display,
 )
 from headrace.interface.editing import loopback
-from headrace_pip.tools import pip_config
+from headrace_pip.tools import origins, pip_config
+from headrace_pip.tools.beside.reasons import is_false
 from headrace_pip.tools.gateway_url import leads_to
 
 __all__ = ["of_pip"]
@@ -39,7 +40,7 @@ def _proxies(place: Place, read: Reader) -> Iterator[Override]:
     what = "takes requests for 127.0.0.1 to the proxy"
     if name := loopback.proxy_in_the_way(place.environment):
         yield Override("pip", name, what, f"set NO_PROXY={','.join(loopback.HOSTS)}")
-    if setting := pip_config.effective(place, read, ("proxy",)):
+    if setting := pip_config.proxy(place, read):
         yield Override("pip", setting.where, what, "set HTTPS_PROXY and NO_PROXY instead")
 
 
@@ -48,16 +49,17 @@ def _pip_settings(place: Place, gateway: GatewayAddress, read: Reader) -> Iterat
     if own in ("/dev/null", "nul"):
         yield Override("pip", "PIP_CONFIG_FILE", "makes pip skip every file", "unset it")
         return
-    stronger = {"site", "env", "env var"}
-    chosen = None
-    for setting in pip_config.settings(place, read, pip_config.INDEX_URL):
-        if setting.section not in ("global", "install", ":env:") or leads_to(
-            setting.value, gateway
-        ):
-            continue
-        if setting.level in stronger or setting.section == "install":
-            chosen = setting
-    if chosen is not None:
+    if (reason := origins.left_alone(place, read)) is not None:
+        yield reason.override("pip")
+        return
+    # The files as they stand, with our edit in them: what pip asks in the end.
+    chosen = pip_config.effective(place, read, pip_config.INDEX_URL, with_us=True)
+    stronger = chosen is not None and (
+        chosen.level in ("site", "env", "env var") or chosen.section == "install"
+    )
+    if chosen is not None and leads_to(chosen.value, gateway):
+        pass
+    elif chosen is not None and stronger:
         section = f" in [{chosen.section}]" if chosen.section == "install" else ""
         what = f"sets index-url{section} to {for_display(chosen.value)}"
         yield Override("pip", chosen.where, what, "remove it there, or use `headrace run`")
@@ -71,7 +73,7 @@ def _pip_settings(place: Place, gateway: GatewayAddress, read: Reader) -> Iterat
         hint = "left alone; what is found there is not fetched through the gateway"
         yield Override("pip", extra.where, what, hint, wins=False)
     no_index = pip_config.effective(place, read, ("no-index",))
-    if no_index and no_index.value.strip().lower() not in ("0", "no", "false", "off"):
+    if no_index and not is_false(no_index.value):
         yield Override("pip", no_index.where, "no-index: pip asks no index at all", "as you wish")
 
 

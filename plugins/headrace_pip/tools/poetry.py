@@ -5,15 +5,18 @@ poetry itself has no mirror setting. With the plugin poetry.lock stays clean: ha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from headrace.interface import FileEdit, GatewayAddress, Origin, Override, Place, Reader, Scope
 from headrace.interface.editing import presence, toml_text
+from headrace_pip.tools.beside.reasons import Reason, variables
 from headrace_pip.tools.gateway_url import leads_to
 from headrace_pip.tools.toml_tool import TomlActivation
 
 __all__ = ["PoetryActivation"]
+
+_KEPT_BESIDE = "is for the source PyPI: poetry would use it for the gateway in its place"
 
 
 class PoetryActivation(TomlActivation):
@@ -59,7 +62,27 @@ class PoetryActivation(TomlActivation):
         url = place.environment.get(name)
         if url and not leads_to(url, gateway):
             return [Override(self.tool, name, "names another mirror", f"unset {name}")]
-        return ()
+        return super().overrides(place, gateway, read)
+
+    def beside(
+        self, place: Place, read: Reader, origin: Callable[[], str]
+    ) -> Iterator[Reason | None]:
+        """Give what poetry has for the source that it calls PyPI, which the plugin's mirror stands
+        in for (poetry's reference of settings, 2.x): logins and certificates.
+        """
+        del origin
+        for stem in ("POETRY_HTTP_BASIC_PYPI_", "POETRY_CERTIFICATES_PYPI_"):
+            names = [name for name in place.environment if name.startswith(stem)]
+            yield variables(place.environment, names, _KEPT_BESIDE)
+        path = self.file(place)
+        for each in (path, path.with_name("auth.toml")) if path else ():
+            content = read(each)
+            document = toml_text.load(content, each) if content else {}
+            for section in ("http-basic", "certificates"):
+                table = document.get(section)
+                sources = table if isinstance(table, dict) else {}
+                if "pypi" in {str(name).lower() for name in sources}:
+                    yield Reason(str(each), f"[{section}] {_KEPT_BESIDE}", "take pypi out there")
 
     def _has_plugin(self, place: Place, read: Reader) -> bool:
         path = self.file(place)

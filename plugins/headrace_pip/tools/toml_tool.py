@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headrace.interface import (
@@ -16,9 +16,11 @@ from headrace.interface import (
     Place,
     Reader,
     Standing,
+    split_credential,
 )
 from headrace.interface.editing import loopback, presence, toml_text
 from headrace_pip.tools import origins
+from headrace_pip.tools.beside.reasons import Reason, first, front
 from headrace_pip.tools.gateway_url import leads_to
 
 __all__ = ["TomlActivation"]
@@ -30,6 +32,8 @@ class TomlActivation:
     tool = ""
     keys: tuple[str, ...] = ()
     reason = ""
+    no_proxy: tuple[str, ...] = loopback.REQUESTS
+    """Which entries of NO_PROXY the tool takes for the gateway's."""
     variables: tuple[str, ...] = ()
     """Environment variables that name the index, strongest first."""
 
@@ -49,7 +53,13 @@ class TomlActivation:
         return presence.program(place, self.tool) is not None
 
     def own_index(self, place: Place, read: Reader) -> tuple[str, str] | None:
-        """Return the index that the tool's configuration names apart from us, and where."""
+        """Return the index that the tool's configuration names apart from us, and where.
+
+        For ``headrace run`` the variables count too, as they do for the tool.
+        """
+        for name in self.variables if place.command else ():
+            if url := place.environment.get(name):
+                return url, name
         path = self.file(place)
         content = (read(path) if path else None) or b""
         if path is None or toml_text.is_marked(content, self.keys, path):
@@ -62,6 +72,8 @@ class TomlActivation:
 
         These tools do not read pip's configuration, so pip's index is not theirs.
         """
+        if (reason := self.left_alone(place, read)) is not None:
+            raise reason.error(self.tool)
         own = self.own_index(place, read)
         url, credential = origins.address(*own) if own else ("", None)
         if own is None or origins.is_public(url, place):
@@ -70,7 +82,36 @@ class TomlActivation:
                 Origin("python", origins.default_index(place), name=self.tool), where
             )
         origin = Origin("python", url, private=True, name=self.tool)
+        credential = credential or self.login(place, read)
         return DiscoveredOrigin(origin, own[1], credential and Credential(*credential))
+
+    def left_alone(self, place: Place, read: Reader) -> Reason | None:
+        """Say why the tool's index is not fronted, so that it is not touched; None: it is."""
+        own = self.own_index(place, read)
+        if own is not None and (reason := front(*own)) is not None:
+            return reason
+        url = split_credential(own[0])[0] if own else ""
+
+        def origin() -> str:
+            public = not url or origins.is_public(url.rstrip("/"), place)
+            return origins.default_index(place) if public else url
+
+        return first(self.beside(place, read, origin))
+
+    def beside(
+        self, place: Place, read: Reader, origin: Callable[[], str]
+    ) -> Iterator[Reason | None]:
+        """Give what the tool has beside its index that the gateway cannot take over, if anything.
+
+        `origin` says the URL of the index, and is asked only if need be.
+        """
+        del place, read, origin
+        yield from ()
+
+    def login(self, place: Place, read: Reader) -> tuple[str, str] | None:
+        """Return user and password that stand beside the URL of the index and go along."""
+        del place, read
+        return None
 
     def gateway_url(
         self, place: Place, gateway: GatewayAddress, known: Sequence[Origin], read: Reader
@@ -96,7 +137,7 @@ class TomlActivation:
         path = self.file(place)
         if path is None or not self.present(place, read):
             return ()
-        loopback.refuse_proxy(place.environment, self.tool)
+        loopback.refuse_proxy(place.environment, self.tool, self.no_proxy)
         url = self.gateway_url(place, gateway, origins, read)
         if url is None:
             return ()
@@ -116,9 +157,12 @@ class TomlActivation:
         return Standing.ROUTED if url and leads_to(url, gateway) else Standing.NOT_ROUTED
 
     def overrides(self, place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Override]:
-        """Nothing, unless the tool says otherwise."""
-        del place, gateway, read
-        return ()
+        """Say why the tool is left alone; what wins beside that, it says itself."""
+        del gateway
+        if not self.present(place, read):
+            return ()
+        reason = self.left_alone(place, read)
+        return () if reason is None else [reason.override(self.tool)]
 
     def withdraw(self, path: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:
         """Take our value out of a file that the tool itself rewrote."""
@@ -149,4 +193,5 @@ class TomlActivation:
         if url is None:
             return {}, ()
         variables: dict[str, str | None] = dict.fromkeys(self.variables, url)
-        return {**variables, **loopback.no_proxy_additions(place.environment)}, ()
+        more = loopback.no_proxy_additions(place.environment, self.no_proxy)
+        return {**variables, **more}, ()

@@ -6,11 +6,13 @@ unknown key would stop every uv command of an older uv, so nothing is added besi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from headrace.interface import FileEdit, GatewayAddress, Origin, Override, Place, Reader
+from headrace.interface.editing import loopback
 from headrace_pip.tools import uv_config
+from headrace_pip.tools.beside.reasons import Reason
 from headrace_pip.tools.toml_tool import TomlActivation
 
 __all__ = ["UvActivation"]
@@ -23,6 +25,7 @@ class UvActivation(TomlActivation):
     keys = uv_config.KEYS
     reason = "uv pip asks the gateway; projects and uv.lock are not touched"
     variables = uv_config.VARIABLES
+    no_proxy = loopback.REQWEST
 
     def is_mine(self, command: Sequence[str]) -> bool:
         """Only for ``uv pip``: of other commands the index would end up in uv.lock."""
@@ -63,4 +66,19 @@ class UvActivation(TomlActivation):
         """Find what makes ``uv pip`` go past the gateway from here."""
         from headrace_pip.tools import uv_overrides  # noqa: PLC0415 - only status and doctor ask
 
-        return uv_overrides.of_uv(place, gateway, read)
+        told = super().overrides(place, gateway, read)
+        return [*told, *uv_overrides.of_uv(place, gateway, read)]
+
+    def beside(
+        self, place: Place, read: Reader, origin: Callable[[], str]
+    ) -> Iterator[Reason | None]:
+        """Give what uv has beside its index that the gateway cannot take over."""
+        from headrace_pip.tools.beside import of_uv  # noqa: PLC0415 - a cost of those who have uv
+
+        return of_uv.reasons(place, read, origin)
+
+    def login(self, place: Place, read: Reader) -> tuple[str, str] | None:
+        """Return what the variables of a named index say, which `run` takes along."""
+        from headrace_pip.tools.beside import of_uv  # noqa: PLC0415 - as above
+
+        return of_uv.login(place, read)

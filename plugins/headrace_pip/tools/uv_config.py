@@ -15,6 +15,7 @@ __all__ = [
     "VARIABLES",
     "Settings",
     "default_index",
+    "default_table",
     "file",
     "old_index",
     "pip_index",
@@ -60,13 +61,18 @@ def user_settings(place: Place, read: Reader) -> Iterator[tuple[Path, Settings]]
         yield path, settings
 
 
-def default_index(settings: Settings) -> str | None:
-    """Return the URL of an ``[[index]]`` with ``default = true``."""
-    listed = settings.get("index")
-    for index in listed if isinstance(listed, list) else ():
+def default_table(settings: Settings) -> Mapping[str, Any]:
+    """Return the ``[[index]]`` with ``default = true``; empty: there is none."""
+    found = settings.get("index")
+    for index in found if isinstance(found, list) else ():
         if isinstance(index, dict) and index.get("default") and isinstance(index.get("url"), str):
-            return str(index["url"])
-    return None
+            return index
+    return {}
+
+
+def default_index(settings: Settings) -> str | None:
+    """Return its URL."""
+    return default_table(settings).get("url")
 
 
 def pip_index(settings: Settings) -> str | None:

@@ -22,7 +22,7 @@ def of_uv(place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Overr
 
 
 def _proxy(place: Place) -> Iterator[Override]:
-    if name := loopback.proxy_in_the_way(place.environment):
+    if name := loopback.proxy_in_the_way(place.environment, loopback.REQWEST):
         what = "takes requests for 127.0.0.1 to the proxy"
         yield Override("uv", name, what, f"set NO_PROXY={','.join(loopback.HOSTS)}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -271,3 +272,38 @@ def test_what_somebody_wrote_since_or_named_so_before_is_his(tmp_path: Path, bas
         if path.name != NAME:
             his = b"channels: [x]\n"
             assert CondaActivation().withdraw(path, None, his, his) is None
+
+
+# ------------------------------------------------------------------ what stands beside
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ({"ssl_verify": False}, "ssl_verify"),
+        ({"client_ssl_cert": "/home/me/me.pem"}, "client_ssl_cert"),
+    ],
+)
+def test_conda_is_left_alone_where_the_gateway_could_not_ask_as_it_does(
+    tmp_path: Path, said: dict[str, object], named: str
+) -> None:
+    base = stand_in(tmp_path / "base", answers={"config": {**CONFIG, **said}})
+    where = at(tmp_path, base)
+    for asked in (lambda: CondaActivation().discover(where, reader), lambda: enable(where)):
+        with pytest.raises(ConfigurationError, match=f"conda's {named} "):
+            asked()
+    assert [each.where for each in overrides(where) if each.wins] == [f"conda's {named}"]
+    running = replace(where, command=("conda", "install", "x"))
+    with pytest.raises(ConfigurationError, match=named):
+        CondaActivation().environment(running, GATEWAY, FORGE, reader, tmp_path / "scratch")
+
+
+@pytest.mark.parametrize("said", [{"ssl_verify": True}, {"ssl_verify": "/etc/corp.pem"}, {}])
+def test_authorities_of_condas_own_go_along(tmp_path: Path, said: dict[str, object]) -> None:
+    base = stand_in(tmp_path / "base", answers={"config": {**CONFIG, **said}})
+    where = at(tmp_path, base)
+    assert enable(where)
+    assert not [each for each in overrides(where) if each.wins]
+    (found, *_) = CondaActivation().discover(where, reader)
+    bundle = found.surroundings.get("REQUESTS_CA_BUNDLE")
+    assert bundle == (said.get("ssl_verify") if isinstance(said.get("ssl_verify"), str) else None)

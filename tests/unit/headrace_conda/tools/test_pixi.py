@@ -300,10 +300,14 @@ def test_run_gives_pixi_one_file_that_says_all_and_our_mirrors(tmp_path: Path) -
     assert variables == {"PIXI_CONFIG_FILE": str(edit.path)}
     assert (edit.path.parent, edit.private, edit.before) == (scratch, True, None)
     assert edit.after == f"{text}\n[mirrors]\n{LINE}".encode()
-    put(config(tmp_path), "tls-no-verify = true\n[repodata-config]\ndisable-sharded = true\n")
+    put(
+        config(tmp_path),
+        "detached-environments = true\n[repodata-config]\ndisable-sharded = true\n",
+    )
     _, (edit,) = PixiActivation().environment(where, GATEWAY, ORIGINS, reader, scratch)
     assert tomllib.loads((edit.after or b"").decode()) == {
-        "tls-no-verify": True,
+        "tls-no-verify": False,
+        "detached-environments": True,
         "repodata-config": {"disable-zstd": True, "disable-sharded": True},
         "mirrors": {CONDA: MIRRORS},
     }
@@ -380,12 +384,12 @@ def test_rattler_build_gets_the_entry_in_the_file_that_it_shares(tmp_path: Path)
 def test_run_gives_rattler_build_one_more_shared_file(tmp_path: Path) -> None:
     program(tmp_path, "rattler-build")
     env = {"RATTLER_HOME": str(tmp_path / "r"), "HTTP_PROXY": "http://proxy.example:3128"}
-    put(tmp_path / "r/config.toml", "tls-no-verify = true\n")
+    put(tmp_path / "r/config.toml", "tls-no-verify = false\n")
     where = place(tmp_path, env, command=("rattler-build", "build"))
     variables, (edit,) = RattlerActivation().environment(where, GATEWAY, ORIGINS, reader, tmp_path)
     assert variables["RATTLER_HOME"] == str(edit.path.parent)
     assert variables["NO_PROXY"] == "127.0.0.1,localhost,::1"
-    assert edit.after == f"tls-no-verify = true\n\n[mirrors]\n{LINE}".encode()
+    assert edit.after == f"tls-no-verify = false\n\n[mirrors]\n{LINE}".encode()
     where = place(tmp_path, command=("make",))
     assert RattlerActivation().environment(where, GATEWAY, ORIGINS, reader, tmp_path) == ({}, ())
 
@@ -406,3 +410,53 @@ def test_a_list_that_is_set_stands_on_a_marked_line(tmp_path: Path) -> None:
     assert toml_text.unset_key(after, keys, ["https://old.example/"], tmp_path).startswith(
         f'[mirrors]\n"{CONDA}" = ["https://old.example/"]'.encode()
     )
+
+
+BESIDE = {
+    "no check of certificates": ("tls-no-verify = true\n", "tls-no-verify", {}),
+    "its older spelling": ("tls_no_verify = true\n", "tls-no-verify", {}),
+    "a proxy": ('[proxy-config]\nhttp = "http://p.example:1"\n', "", {}),
+    "a proxy that excepts everything but addresses": (
+        '[proxy-config]\nhttp = "http://p.example:1"\nnon-proxy-hosts = ["*"]\n',
+        "",
+        {},
+    ),
+    "a proxy of the environment": (
+        "",
+        "",
+        {"HTTP_PROXY": "http://p.example:1", "NO_PROXY": "*"},
+    ),
+}
+
+
+@pytest.mark.parametrize("tool", [PixiActivation(), RattlerActivation()], ids=lambda t: t.tool)
+@pytest.mark.parametrize(("text", "what", "env"), BESIDE.values(), ids=BESIDE.keys())
+def test_what_the_gateway_cannot_take_over_leaves_the_tool_alone(
+    tmp_path: Path, tool: RattlerActivation, text: str, what: str, env: dict[str, str]
+) -> None:
+    program(tmp_path, tool.tool)
+    where = place(tmp_path, env)
+    put(tool.file(where, reader), text)
+    if what:
+        assert tool.enable(where, GATEWAY, ORIGINS, reader) == ()
+    else:
+        with pytest.raises(ConfigurationError, match="proxy"):
+            tool.enable(where, GATEWAY, ORIGINS, reader)
+    told = tool.overrides(where, GATEWAY, reader)
+    assert [each for each in told if what in each.what and each.wins]
+
+
+@pytest.mark.parametrize("tool", [PixiActivation(), RattlerActivation()], ids=lambda t: t.tool)
+def test_what_stands_beside_and_goes_along_keeps_nothing_out(
+    tmp_path: Path, tool: RattlerActivation
+) -> None:
+    program(tmp_path, tool.tool)
+    where = place(tmp_path)
+    text = (
+        'tls-no-verify = false\n[proxy-config]\nhttps = "http://p.example:1"\n'
+        'http = "http://p.example:1"\nnon-proxy-hosts = ["127.0.0.1"]\n'
+    )
+    put(tool.file(where, reader), text)
+    (edit,) = tool.enable(where, GATEWAY, ORIGINS, reader)
+    assert b"127.0.0.1:17223" in (edit.after or b"")
+    assert not [each for each in tool.overrides(where, GATEWAY, reader) if each.wins]

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from headrace.interface.hookspecs import Standing
+from headrace_pip.tools import pip_text
+from headrace_pip.tools.pip import PipActivation
 from headrace_pip.tools.pip_overrides import of_pip
 from headrace_pip.tools.uv_overrides import of_uv
 from lib.places import GATEWAY, INDEX, place, reader
@@ -124,3 +127,31 @@ def test_an_extra_index_is_told_and_does_not_win(tmp_path: Path) -> None:
     assert (found.where, found.wins) == (str(conf), False)
     assert "x.example" in found.what
     assert "pw" not in found.what
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[install]\nindex-url = https://corp.example/simple\n",
+        "[global]\nindex-url = https://g.example/s\n[install]\nindex-url = https://i.example/s\n",
+        "[DEFAULT]\nindex-url = https://corp.example/simple\n[install]\nno-deps = no\n",
+        "[global]\nindex_url = https://corp.example/simple\n",
+        "[global]\n\u00a0index-url = https://corp.example/simple\n",
+        "[download]\nindex-url = https://corp.example/simple\n",
+    ],
+)
+def test_what_our_own_edit_has_replaced_wins_over_nothing(tmp_path: Path, text: str) -> None:
+    """The report is of the file as it stands, and of what pip asks then."""
+    before = text.encode()
+    conf = put(tmp_path / "home/.config/pip/pip.conf", text)
+    conf.write_bytes(pip_text.routed(before, INDEX, None, conf))
+    assert of_pip(place(tmp_path), GATEWAY, reader) == []
+    assert PipActivation().standing(place(tmp_path), GATEWAY, reader) is Standing.ROUTED
+
+
+def test_an_environments_own_file_that_leads_to_the_gateway_is_no_alarm(tmp_path: Path) -> None:
+    own = put(tmp_path / "own.conf", f"[global]\nindex-url = {INDEX}\n")
+    put(tmp_path / "venv/pip.conf", f"[install]\nindex-url = {INDEX}\n")
+    env = {"PIP_CONFIG_FILE": str(own), "VIRTUAL_ENV": str(tmp_path / "venv")}
+    assert of_pip(place(tmp_path, env), GATEWAY, reader) == []
+    assert of_pip(place(tmp_path, {"PIP_INDEX_URL": INDEX}), GATEWAY, reader) == []
