@@ -115,12 +115,13 @@ class ContainersActivation(EngineActivation):
         written = read(self.file(place))
         for registry in known_registries():
             name = registry.name
-            table = theirs.get(name)
+            table = registries_conf.decides(theirs, name)
             if table and (why := registries_conf.why_not(table, name)):
                 hint = "as you wish; it is left alone"
                 yield Override(self.tool, str(table.path), why, hint, wins=False)
             elif written is not None and not registries_conf.leads_to(counts, name, url):
-                where = counts[name].path if name in counts else self.file(place)
+                counting = registries_conf.decides(counts, name)
+                where = counting.path if counting else self.file(place)
                 what = f"has a table for {name} that counts instead of the gateway's"
                 hint = "`headrace on` again takes it up; a file that sorts after ours wins"
                 yield Override(self.tool, str(where), what, hint)
@@ -158,8 +159,9 @@ class ContainersActivation(EngineActivation):
         main = files[:1] if files and files[0][0].name == "registries.conf" else []
         if named := place.environment.get(_VARIABLE):
             main = [each for each in files[:1] if each[0] == Path(named)]
-        theirs = registries_conf.tables(main)
-        mine = registries_conf.ours(names, theirs)
+        # Drop-ins too: a name of ours would go before a pattern of theirs that blocks it.
+        mine = registries_conf.ours(names, registries_conf.tables(main))
+        mine = registries_conf.ours(mine, self._theirs(place, read))
         path = scratch / "containers" / "registries.conf"
         content = registries_conf.whole(main, mine, base_url(gateway), path)
         return {_VARIABLE: str(path)}, [FileEdit(path, None, content, _REASON)]
@@ -167,6 +169,6 @@ class ContainersActivation(EngineActivation):
 
 def _drop_ins(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.suffix == ".conf")
+        return sorted(path for path in folder.iterdir() if path.name.endswith(".conf"))
     except OSError:
         return []
