@@ -1,7 +1,9 @@
 """``registry-mirrors`` of a daemon.json: our URL put first and taken out, the rest byte for byte.
 
 Only the place of the edit is written anew; order, spaces and line ends of the user's text stay.
-dockerd takes plain JSON (RFC 8259), and so do we: a file that it could not read is refused. Pure.
+dockerd takes plain JSON (RFC 8259) as Go reads it, and so do we: of a key that stands there twice
+the later one counts, bytes that are no UTF-8 stay (tried with 20.10). What it could not read is
+refused. Pure.
 """
 
 from __future__ import annotations
@@ -26,10 +28,10 @@ def load(content: bytes | None, path: Path) -> dict[str, Any]:
     if content is None or not content.strip():
         return {}
     with foreign("JSON", lambda why: _broken(path, why)):
-        document = json.loads(content.decode("utf-8"), object_pairs_hook=_once)
-    if not isinstance(document, dict):
+        document = json.loads(_text(content), parse_constant=_no_number)
+    if not isinstance(document, dict | None):
         raise _broken(path, "it is no JSON object")
-    return document
+    return document or {}
 
 
 def mirrors(content: bytes | None, path: Path) -> list[str]:
@@ -47,6 +49,8 @@ def add(content: bytes | None, url: str, path: Path) -> bytes:
     if (urlsplit(url).hostname or "") not in _LOOPBACK or not url.startswith("http://"):
         raise ConfigurationError("not-loopback", f"{url} is not this machine's gateway")
     before, theirs = load(content, path), mirrors(content, path)
+    if content is not None and theirs.count(url) == 1 and theirs[0] == url:
+        return content
     if url in theirs:
         theirs = [each for each in theirs if each != url]
         content = _set(content or b"", theirs, path)
@@ -76,42 +80,47 @@ def remove(content: bytes, url: str, before: bytes | None, path: Path) -> bytes:
 
 def _put_first(content: bytes | None, url: str) -> bytes:
     ours = json.dumps(url)
-    if content is None or not content.strip():
+    if content is None or content.strip() in (b"", b"null"):
         return f'{{\n  "{KEY}": [\n    {ours}\n  ]\n}}\n'.encode()
-    text = content.decode("utf-8")
-    for member in json_text.members(text):
+    text = _text(content)
+    for member in reversed(json_text.members(text)):
         if member.key == KEY and text[member.value] == "[":
             inner = member.value + 1
             first = json_text.skip(text, inner)
             if text[first] == "]":
-                return f"{text[:inner]}{ours}{text[inner:]}".encode()
+                return _bytes(f"{text[:inner]}{ours}{text[inner:]}")
             space = text[inner:first]
             gap = space if "\n" in space else " "
-            return f"{text[:first]}{ours},{gap}{text[first:]}".encode()
+            return _bytes(f"{text[:first]}{ours},{gap}{text[first:]}")
         if member.key == KEY:  # null
-            return json_text.replaced(text, KEY, [url]).encode()
-    return json_text.added(text, KEY, [url]).encode()
+            return _bytes(json_text.replaced(text, KEY, [url]))
+    return _bytes(json_text.added(text, KEY, [url]))
 
 
 def _set(content: bytes, urls: Sequence[str] | None, path: Path) -> bytes:
     """Give the key another value; None: remove it."""
-    text = content.decode("utf-8")
+    text = _text(content)
     changed = (
         json_text.without(text, KEY) if urls is None else json_text.replaced(text, KEY, list(urls))
     )
     wanted = {key: value for key, value in load(content, path).items() if key != KEY}
-    after = load(changed.encode(), path)
+    after = load(_bytes(changed), path)
     after.pop(KEY, None)
     if after != wanted:
         raise _broken(path, "the edit would change more than one key")
-    return changed.encode()
+    return _bytes(changed)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) != len(pairs):
-        raise ValueError("a key stands there twice")
-    return table
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")
 
 
 def _broken(path: Path, why: str) -> ConfigurationError:

@@ -30,8 +30,9 @@ TOKEN = "<token>"  # noqa: S105 - a word of the protocol
 def parse(content: bytes | None, path: Path) -> dict[str, Any]:
     """Read the file; ConfigurationError where docker could not."""
     with foreign("JSON", lambda why: _broken(path, why)):
-        # docker takes an empty file for one without settings.
-        table = json.loads(content) if content and content.strip() else {}
+        # As Go reads it: bytes that are no UTF-8 are no error. Empty is without settings.
+        text = (content or b"").decode("utf-8", "surrogateescape")
+        table = json.loads(text) if text.strip() else {}
     if not isinstance(table, dict):
         raise _broken(path, "it is no JSON object")
     return table
@@ -85,8 +86,9 @@ def lead(content: bytes, helper: str, path: Path) -> bytes:
     before = parse(content, path)
     change = json_text.replaced if STORE in before else json_text.added
     with foreign("JSON", lambda why: _broken(path, why)):
-        text = content.decode("utf-8")
-        after = change(text if text.strip() else "{}\n", STORE, helper).encode()
+        text = content.decode("utf-8", "surrogateescape")
+        edited = change(text if text.strip() else "{}\n", STORE, helper)
+    after = edited.encode("utf-8", "surrogateescape")
     if parse(after, path) != {**before, STORE: helper}:
         raise _broken(path, "the edit would change more than one key")
     return after

@@ -49,8 +49,10 @@ def skip(text: str, at: int) -> int:
 
 
 def replaced(text: str, key: str, value: object) -> str:
-    """Give a key another value; the text as it is where it has no such key."""
-    for each in members(text):
+    """Give a key another value; the text as it is where it has no such key. Of several the last one
+    counts.
+    """
+    for each in reversed(members(text)):
         if each.key == key:
             return f"{text[: each.value]}{json.dumps(value)}{text[each.end :]}"
     return text
@@ -70,13 +72,13 @@ def added(text: str, key: str, value: object) -> str:
 
 
 def without(text: str, key: str) -> str:
-    """Take a key out, with the comma that it needs no longer."""
+    """Take a key out wherever it stands, with the comma that it needs no longer."""
     there = members(text)
     for number, each in enumerate(there):
         if each.key != key:
             continue
         if number + 1 < len(there):
-            return text[: each.start] + text[there[number + 1].start :]
+            return without(text[: each.start] + text[there[number + 1].start :], key)
         if number:
             return text[: there[number - 1].end] + text[each.end :]
         return text[: each.start] + text[each.end :]
