@@ -1,9 +1,11 @@
 """How containerd is pointed at the gateway: one ``hosts.toml`` for each public registry.
 
 Kubernetes pulls (CRI) read them from `config_path` of containerd's configuration, in the first of
-its folders that has one for the registry, at once. `config_path` itself is read when containerd
-starts: to set it is left to the user, because it needs a restart. nerdctl reads
-/etc/containerd/certs.d by itself; ``ctr`` where ``--hosts-dir`` names the folder.
+its folders that has one for the registry, at once. Which that is containerd is asked
+(``containerd config dump``: files that it imports and its own defaults included); from 2.2 on it
+has folders where nothing is set. `config_path` itself is read when containerd starts: to set it is
+left to the user, because it needs a restart. nerdctl reads /etc/containerd/certs.d by itself;
+``ctr`` where ``--hosts-dir`` names the folder.
 """
 
 from __future__ import annotations
@@ -29,6 +31,9 @@ __all__ = ["ContainerdActivation"]
 
 #: The plugin that has `config_path`, by the version of the configuration.
 _PLUGINS = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.images"}
+#: What it comes to where nothing is set, and the first containerd that has it so.
+_UNSET = "/etc/containerd/certs.d:/etc/docker/certs.d"
+_WITH_DEFAULT = (2, 2)
 _DISABLED = {"cri", *_PLUGINS.values()}
 #: Where one of these is, containerd has more to do than to run dockerd's containers.
 _KUBERNETES = ("kubelet", "crictl", "kubeadm")
@@ -54,7 +59,7 @@ class ContainerdActivation(EngineActivation):
         """Whether containerd is here for more than dockerd, which has it to run containers."""
         if place.platform != "linux" or self.machine.program(place, "containerd") is None:
             return False
-        if self.folders(place, read):
+        if self._named(place, read) not in ("", _UNSET) or self.machine.program(place, "nerdctl"):
             return True
         kubernetes = any(self.machine.program(place, name) for name in _KUBERNETES)
         dockers = self.machine.program(place, "dockerd") is not None and not kubernetes
@@ -62,10 +67,34 @@ class ContainerdActivation(EngineActivation):
 
     def folders(self, place: Place, read: Reader) -> list[Path]:
         """Return where hosts.toml files are looked for, in this order."""
-        named = _setting(self._document(place, read))
+        named = self._named(place, read)
         if not named and self.machine.program(place, "nerdctl"):
             named = _DEFAULT
-        return [self.machine.path(each) for each in (named or "").split(":") if each]
+        return [self.machine.path(each) for each in named.split(":") if each]
+
+    def _named(self, place: Place, read: Reader) -> str:
+        """Return `config_path` as it counts; empty: Kubernetes' part looks for nothing."""
+        said = _setting(self._effective(place, read) or self._document(place, read))
+        return said or ("" if self._without_cri(place, read) else self._unset(place))
+
+    def _unset(self, place: Place) -> str:
+        program = self.machine.program(place, "containerd")
+        version = self.machine.version(program) if program else ()
+        return _UNSET if version >= _WITH_DEFAULT else ""
+
+    def _effective(self, place: Place, read: Reader) -> dict[str, Any]:
+        """Return the configuration as containerd itself has it; empty where it does not say."""
+        program, path = self.machine.program(place, "containerd"), self.config(place)
+        if program is None:
+            return {}
+        try:
+            named = () if read(path) is None else ("--config", str(path))
+            said = self.machine.said(str(program), *named, "config", "dump")
+            document = read_toml(said.encode(), "what containerd says")
+        except ConfigurationError:  # not for this user's eyes: `_document` says it
+            return {}
+        # An older one prints something of a version that it does not know, and no plugins.
+        return document if isinstance(document.get("plugins"), dict) else {}
 
     def folder(self, place: Place, name: str, read: Reader) -> Path:
         """Return the one that counts for a registry: the first that knows it."""
@@ -137,12 +166,14 @@ class ContainerdActivation(EngineActivation):
 
     def _without_cri(self, place: Place, read: Reader) -> bool:
         """Whether Kubernetes' part is switched off, as where containerd came with docker."""
-        disabled = self._document(place, read).get("disabled_plugins")
+        document = self._effective(place, read) or self._document(place, read)
+        disabled = document.get("disabled_plugins")
         return isinstance(disabled, list) and bool(_DISABLED & {str(each) for each in disabled})
 
 
 def _version(document: dict[str, Any]) -> int:
-    return 3 if document.get("version", 2) == 3 else 2
+    version = document.get("version", 2)
+    return 3 if isinstance(version, int) and version > 2 else 2
 
 
 def _setting(document: dict[str, Any]) -> str | None:

@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from headrace.interface import (
@@ -95,8 +96,24 @@ class DockerActivation(EngineActivation):
     def routed(self, place: Place, url: str, read: Reader) -> bool:
         """Whether every dockerd of the scope, else the system's, asks the gateway first."""
         found = dockerd_paths.dockerds(self.machine, place, read)
-        files = [each.config for each in found] or [self.machine.path("/etc/docker/daemon.json")]
-        return all(_first(read, path) == url for path in files)
+        if not found:
+            return _first(read, self.machine.path("/etc/docker/daemon.json")) == url
+        return all(
+            _first(read, each.config) == url and self.says(each) in (None, url) for each in found
+        )
+
+    def says(self, dockerd: Dockerd) -> str | None:
+        """Return the first mirror of one that runs; empty: none; None: it does not say."""
+        mirrors = self.registries(dockerd).get("Mirrors")
+        if not isinstance(mirrors, list):
+            return None
+        return str(mirrors[0]).rstrip("/") if mirrors else ""
+
+    def registries(self, dockerd: Dockerd) -> Mapping[str, Any]:
+        """Return what a running dockerd says of registries; empty where it says nothing."""
+        info = self.machine.ask(dockerd.socket, "/info") if dockerd.socket else None
+        said = (info or {}).get("RegistryConfig")
+        return said if isinstance(said, Mapping) else {}
 
     def told(self, place: Place, url: str, read: Reader) -> Sequence[Override]:
         """Say what goes past the gateway."""

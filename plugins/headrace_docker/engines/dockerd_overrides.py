@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from headrace.interface import (
     ConfigurationError,
@@ -32,6 +34,12 @@ class DockerTool(Protocol):
 
     tool: str
     machine: Machine
+
+    def says(self, dockerd: Dockerd) -> str | None:
+        """Return the first mirror of one that runs."""
+
+    def registries(self, dockerd: Dockerd) -> Mapping[str, Any]:
+        """Return what one that runs says of registries."""
 
     def version(self, place: Place, dockerd: Dockerd) -> tuple[int, ...]:
         """Return the version of one."""
@@ -68,6 +76,7 @@ def _files(tool: DockerTool, dockerd: Dockerd, url: str, read: Reader) -> Iterat
     except ConfigurationError as error:
         yield Override(tool.tool, where, f"cannot be used: {error.message}", error.hint)
         return
+    yield from _running(tool, dockerd, url, mirrors)
     others = [each for each in mirrors if each != url]
     if url in mirrors and mirrors[0] != url:
         what = f"has {for_display(mirrors[0])} before the gateway"
@@ -77,6 +86,35 @@ def _files(tool: DockerTool, dockerd: Dockerd, url: str, read: Reader) -> Iterat
         what = f"names {shown} too, which dockerd asks when the gateway does not answer"
         hint = "they are yours and stay; one that asks for it gets your Docker Hub login"
         yield Override(tool.tool, where, what, hint, wins=False)
+
+
+def _running(
+    tool: DockerTool, dockerd: Dockerd, url: str, mirrors: list[str]
+) -> Iterator[Override]:
+    """What the one that runs says of itself, where that is not what its file says."""
+    first = tool.says(dockerd)
+    if mirrors[:1] == [url] and first not in (None, url):
+        what = (
+            f"has not been read by the dockerd that runs, which asks {first or 'no mirror'} first"
+        )
+        yield Override(tool.tool, str(dockerd.config), what, "`systemctl reload docker`")
+    trusted = tool.registries(dockerd).get("InsecureRegistryCIDRs")
+    if isinstance(trusted, list) and not _covers(trusted, url):
+        # Since 29.10, where the file names some of its own.
+        what = "names insecure-registries, and loopback is no longer among them by itself"
+        hint = 'add "127.0.0.0/8" to insecure-registries if pulls do not ask the gateway'
+        yield Override(tool.tool, str(dockerd.config), what, hint, wins=False)
+
+
+def _covers(networks: Sequence[object], url: str) -> bool:
+    address = ipaddress.ip_address(urlsplit(url).hostname or "127.0.0.1")
+    for each in networks:
+        try:
+            if address in ipaddress.ip_network(str(each), strict=False):
+                return True
+        except ValueError:
+            continue
+    return False
 
 
 def _stores(tool: DockerTool, place: Place, dockerd: Dockerd) -> Iterator[Override]:

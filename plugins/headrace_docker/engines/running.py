@@ -19,7 +19,7 @@ from typing import Any
 
 from headrace.interface import Place, read_json_or_none
 
-__all__ = ["Daemon", "Machine", "ask", "daemons", "program", "version"]
+__all__ = ["Daemon", "Machine", "ask", "daemons", "printed", "program", "version"]
 
 #: Seconds for one answer.
 LIMIT = 3.0
@@ -129,8 +129,28 @@ def ask(path: str, question: str) -> Mapping[str, Any] | None:
         connection.close()
 
 
-#: One that hangs is waited for once in a command.
-_ask_once = functools.cache(ask)
+@functools.lru_cache(maxsize=16)
+def printed(words: tuple[str, ...]) -> str:
+    """Return what a program prints; empty where it fails or hangs."""
+    try:
+        done = subprocess.run(  # noqa: S603 - an engine that is installed here
+            words, capture_output=True, timeout=LIMIT, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
+
+
+#: Sockets that gave no answer: one that hangs is waited for once in a command. One that answers is
+#: asked again, because what it says changes once it has been told to read its file.
+_silent: set[str] = set()
+
+
+def _ask_once(path: str, question: str) -> Mapping[str, Any] | None:
+    answer = None if path in _silent else ask(path, question)
+    if answer is None:
+        _silent.add(path)
+    return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +163,14 @@ class Machine:
     program: Callable[[Place, str], Path | None] = program
     version: Callable[[Path], tuple[int, ...]] = version
     ask: Callable[[str, str], Mapping[str, Any] | None] = _ask_once
+    printed: Callable[[tuple[str, ...]], str] | None = None
+    """What a program prints; None: it is run, where the files are this machine's own."""
+
+    def said(self, *words: str) -> str:
+        """Return what a program prints."""
+        if self.printed is not None:
+            return self.printed(words)
+        return printed(words) if self.root == Path("/") else ""
 
     def path(self, name: str) -> Path:
         """Return a file of the machine by its absolute name."""

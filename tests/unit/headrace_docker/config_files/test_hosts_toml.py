@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from headrace.interface.hookspecs import FileEdit, Override, Scope, Standing
 from headrace_docker.config_files import hosts_toml
+from headrace_docker.engines import running
 from headrace_docker.engines.containerd import ContainerdActivation
+from headrace_docker.engines.running import Machine
 from headrace_docker.registry_api.registries import Registry, known
+from lib.capabilities import lacks
 from lib.engines.machine import URL, Engines, edits_of, put, read, round_trip
 from lib.places import GATEWAY, place
 
@@ -170,3 +175,93 @@ def test_one_that_only_runs_dockers_containers_is_no_business_of_ours(tmp_path: 
     # nerdctl looks for the files without being told.
     activation = containerd(tmp_path, None, "nerdctl")
     assert edits_of(activation, where)
+
+
+def dumped(config_path: str, *, version: int = 4, disabled: str = "") -> str:
+    """What `containerd config dump` prints, as far as it matters."""
+    return (
+        f"disabled_plugins = [{disabled}]\nversion = {version}\n"
+        f"[plugins.'io.containerd.cri.v1.images'.registry]\n  config_path = '{config_path}'\n"
+    )
+
+
+def asked(base: Path, said: str, *programs: str, config: str | None = None) -> ContainerdActivation:
+    if config is not None:
+        put(base / "etc/containerd/config.toml", config)
+    words: list[tuple[str, ...]] = []
+
+    def printed(command: tuple[str, ...]) -> str:
+        words.append(command)
+        assert command[-2:] == ("config", "dump")
+        assert ("--config" in command) == (config is not None)
+        return said
+
+    engines = Engines(base, ["containerd", *programs])
+    return ContainerdActivation(replace(engines.machine(), printed=printed))
+
+
+BOTH = "/etc/containerd/certs.d:/etc/docker/certs.d"
+
+
+@pytest.mark.parametrize("config", [None, "version = 4\n", 'imports = ["/etc/x.toml"]\n'])
+def test_containerd_itself_is_asked_where_it_looks(tmp_path: Path, config: str | None) -> None:
+    """With containerd 2.2 and newer nothing need be set; others' files may be imported."""
+    where = place(tmp_path, scope=Scope.SYSTEM)
+    edits = edits_of(asked(tmp_path, dumped(BOTH), config=config), where)
+    assert {each.path.parents[1] for each in edits} == {tmp_path / "etc/containerd/certs.d"}
+    edits = edits_of(asked(tmp_path, dumped("/etc/imported"), config=config), where)
+    assert {each.path.parents[1] for each in edits} == {tmp_path / "etc/imported"}
+    (told,) = asked(tmp_path, dumped(""), config=config).overrides(where, GATEWAY, read)
+    assert "sets no config_path" in told.what
+    assert "restart containerd" in told.hint
+
+
+@pytest.mark.parametrize(("version", "led"), [((1, 7), False), ((2, 1), False), ((2, 2), True)])
+def test_one_that_does_not_say_is_known_by_its_version(
+    tmp_path: Path, version: tuple[int, ...], *, led: bool
+) -> None:
+    engines = Engines(tmp_path, ["containerd"], version=version)
+    activation = ContainerdActivation(engines.machine())
+    assert bool(edits_of(activation, place(tmp_path, scope=Scope.SYSTEM))) is led
+
+
+@pytest.mark.parametrize("disabled", ['"cri"', '"io.containerd.cri.v1.images"'])
+def test_folders_by_default_make_dockers_own_containerd_no_business_of_ours(
+    tmp_path: Path, disabled: str
+) -> None:
+    where = place(tmp_path, scope=Scope.SYSTEM)
+    for said, programs in (
+        (dumped(BOTH, disabled=disabled), ()),
+        (dumped(BOTH), ("dockerd",)),
+    ):
+        activation = asked(tmp_path, said, *programs)
+        assert activation.standing(where, GATEWAY, read) is Standing.NOT_FOUND
+        assert edits_of(activation, where) == ()
+
+
+def test_what_an_older_one_prints_of_a_version_that_it_does_not_know_is_no_answer(
+    tmp_path: Path,
+) -> None:
+    config = f'version = 4\n[plugins."{PLUGIN[3]}".registry]\nconfig_path = "/etc/own"\n'
+    activation = asked(tmp_path, 'imports = ["v4.toml"]\noom_score = 0', config=config)
+    edits = edits_of(activation, place(tmp_path, scope=Scope.SYSTEM))
+    assert {each.path.parents[1].name for each in edits} == {"own"}
+
+
+@pytest.mark.skipif(shutil.which("containerd") is None, reason=lacks("engines", "no containerd"))
+def test_a_real_containerd_says_what_it_imports(tmp_path: Path) -> None:
+    more = put(
+        tmp_path / "more.toml",
+        f'[plugins."{PLUGIN[2]}".registry]\nconfig_path = "/etc/imported"\n',
+    )
+    config = put(tmp_path / "etc/containerd/config.toml", f'version = 2\nimports = ["{more}"]\n')
+    assert b"config_path" not in config.read_bytes()
+    machine = Machine(
+        root=tmp_path,
+        daemons=lambda _: [],
+        program=lambda _, name: Path(str(shutil.which(name))) if name == "containerd" else None,
+        printed=running.printed,
+    )
+    activation = ContainerdActivation(machine)
+    edits = edits_of(activation, place(tmp_path, scope=Scope.SYSTEM))
+    assert {each.path.parents[1].name for each in edits} == {"imported"}

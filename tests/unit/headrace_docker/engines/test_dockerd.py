@@ -246,3 +246,37 @@ def test_our_mirror_is_taken_out_of_a_file_that_was_rewritten(tmp_path: Path) ->
     assert activation.withdraw(path, None, after, b"{}") == b"{}"
     # The record is lost, and the port is the usual one.
     assert activation.withdraw(path, None, after, after) == b""
+
+
+def told_by_the_running(tmp_path: Path, **said: object) -> tuple[Standing, dict[str, str]]:
+    """What is said with the gateway in the file of a dockerd that runs and answers."""
+    put(config(tmp_path), json.dumps({"registry-mirrors": [URL]}))
+    info = {"ServerVersion": "29.10.0", "RegistryConfig": said}
+    engines = Engines(tmp_path, running={"dockerd": [daemon("-H=unix:///x/s")]}, info=info)
+    activation = DockerActivation(engines.machine())
+    found = activation.overrides(system(tmp_path), GATEWAY, read)
+    standing = activation.standing(system(tmp_path), GATEWAY, read)
+    return standing, {each.what: each.hint for each in found if each.where == str(config(tmp_path))}
+
+
+def test_the_dockerd_that_runs_is_asked_what_it_has(tmp_path: Path) -> None:
+    standing, told = told_by_the_running(tmp_path, Mirrors=[f"{URL}/"])
+    assert (standing, told) == (Standing.ROUTED, {})
+    standing, told = told_by_the_running(tmp_path, Mirrors=[])
+    assert standing is Standing.NOT_ROUTED
+    assert list(told.values()) == ["`systemctl reload docker`"]
+    assert told_by_the_running(tmp_path)[0] is Standing.ROUTED  # an engine that does not say
+
+
+@pytest.mark.parametrize(
+    ("networks", "told"),
+    [(["127.0.0.0/8"], 0), (["::1/128", "127.0.0.0/8"], 0), (["10.0.0.0/8"], 1), (["x"], 1)],
+)
+def test_a_dockerd_that_no_longer_trusts_loopback_is_told_of(
+    tmp_path: Path, networks: list[str], told: int
+) -> None:
+    """As Docker 29.10 where insecure-registries names others."""
+    said = {"Mirrors": [URL], "InsecureRegistryCIDRs": networks}
+    standing, found = told_by_the_running(tmp_path, **said)
+    assert standing is Standing.ROUTED
+    assert sum("127.0.0.0/8" in hint for hint in found.values()) == told
