@@ -141,7 +141,12 @@ def _start(
 ) -> tuple[GatewayAddress, Expected]:
     """Start a gateway for this command, on a free port."""
     from headrace.cli.setup.discovery import network_of  # noqa: PLC0415 - start-up time
-    from headrace.system.service import health, listeners, process  # noqa: PLC0415 - as above
+    from headrace.system.service import (  # noqa: PLC0415 - as above
+        health,
+        last_words,
+        listeners,
+        process,
+    )
     from headrace.system.service.redirects import redirects  # noqa: PLC0415 - as above
     from headrace.system.state import State  # noqa: PLC0415 - as above
 
@@ -177,19 +182,10 @@ def _start(
     expected = state.expected()
     there = health.wait_until_up(address, expected, START_LIMIT)
     if not there.up or there.redirecting:
-        raise LocalError("gateway-silent", f"the gateway did not start{_why(held.log)}")
+        said = last_words.of_file(held.log)
+        why = f" ({said})" if said else ""
+        raise LocalError("gateway-silent", f"the gateway did not start{why}")
     return address, expected
-
-
-def _why(log: Path | None) -> str:
-    """Return what the worker said: its own words, else the end of a traceback."""
-    try:
-        lines = log.read_text("utf-8", "replace").strip().splitlines() if log else []
-    except OSError:
-        lines = []
-    told = [line for line in lines if not line.startswith("headrace holder:")]
-    own = [line.removeprefix("headrace: ") for line in told if line.startswith("headrace: ")]
-    return f" ({(own[:1] or told[-1:])[0].strip()[:300]})" if told else ""
 
 
 def _usable(folders: Folders) -> bool:

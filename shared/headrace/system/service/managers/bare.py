@@ -10,7 +10,7 @@ from headrace.config import NETWORK_VARIABLES
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, Reader, Scope
 from headrace.system import folders
-from headrace.system.service import listeners, process
+from headrace.system.service import last_words, listeners, process
 from headrace.system.service.managers import account
 from headrace.system.service.managers.spec import ACCOUNT, ServiceSpec, copies
 
@@ -66,6 +66,10 @@ class Bare:
     def lasts(self, spec: ServiceSpec) -> bool:  # noqa: ARG002 - the managers' signature
         """Nothing starts it at the boot."""
         return False
+
+    def said(self, spec: ServiceSpec) -> str:
+        """Read the log."""
+        return last_words.of_file(spec.folders.state / "gateway.log")
 
     def note(self, spec: ServiceSpec) -> str:
         """Say what a reboot does."""

@@ -77,15 +77,19 @@ class Plan:
                 hint="run it again: another port is taken then",
             )
         if not seen.up:
+            said = self.manager.said(self.spec)
+            why = f"it says: {said}" if said else "it does not answer"
             raise LocalError(
                 "gateway-silent",
                 f"{self.manager.name} was told to start the gateway on port {self.spec.port}, and "
-                "it does not answer",
+                f"{why}",
                 hint="`headrace gateway` in a terminal shows what is wrong",
             )
         kept = self.kept()
         if seen.redirecting:
             told = "the gateway cannot start and sends everybody to the origin"
+            if said := self.manager.said(self.spec):
+                told += f" ({said})"
             kept = replace(kept, note=f"{told}; {kept.note}".rstrip("; "))
         return kept
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, Reader
+from headrace.system.service import last_words
 from headrace.system.service.managers.spec import ServiceSpec, copies
 from headrace.system.service.process import holder_argv
 
@@ -86,6 +87,10 @@ class Launchd:
     def lasts(self, spec: ServiceSpec) -> bool:  # noqa: ARG002 - the managers' signature
         """An agent's socket is open while its user is logged in."""
         return False
+
+    def said(self, spec: ServiceSpec) -> str:
+        """Read the log."""
+        return last_words.of_file(spec.folders.state / "gateway.log")
 
     def note(self, spec: ServiceSpec) -> str:  # noqa: ARG002 - the managers' signature
         """An agent lives in the login session."""

@@ -62,6 +62,9 @@ class ServiceManager(Protocol):
     def lasts(self, spec: ServiceSpec) -> bool:
         """Whether the port is held from the boot on, so that nobody else can take it."""
 
+    def said(self, spec: ServiceSpec) -> str:
+        """Return what the gateway said last, from its log; "" when nothing is known."""
+
     def note(self, spec: ServiceSpec) -> str:
         """Say what the user should know about how long this lasts; "" when it simply lasts."""
 

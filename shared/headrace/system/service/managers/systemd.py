@@ -20,6 +20,7 @@ from pathlib import Path
 
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, Reader, Scope
+from headrace.system.service import last_words
 from headrace.system.service.managers import account
 from headrace.system.service.managers.spec import ACCOUNT, ServiceSpec, copies
 from headrace.system.service.process import holder_argv
@@ -208,6 +209,11 @@ class Systemd:
     def lasts(self, spec: ServiceSpec) -> bool:
         """A user's manager ends with the last session unless it lingers (loginctl(1))."""
         return spec.scope is Scope.SYSTEM or Path("/var/lib/systemd/linger", _user()).exists()
+
+    def said(self, spec: ServiceSpec) -> str:
+        """Ask the journal."""
+        user = [] if spec.scope is Scope.SYSTEM else ["--user"]
+        return last_words.of_journal([*user, "--unit", SERVICE])
 
     def note(self, spec: ServiceSpec) -> str:
         """Say until when it is up."""

@@ -101,6 +101,11 @@ class Windows:
         """The task begins when its user logs in."""
         return False
 
+    def said(self, spec: ServiceSpec) -> str:
+        """Nothing: a hidden task's output goes nowhere."""
+        del spec
+        return ""
+
     def note(self, spec: ServiceSpec) -> str:  # noqa: ARG002 - the managers' signature
         """The task runs in the logon session."""
         return "the gateway is up while you are logged on"
