@@ -146,3 +146,55 @@ def test_dry_run_changes_nothing(user: User) -> None:
     assert "pip.conf" in told
     assert {path: path.read_bytes() for path in user.files} == user.before
     assert user.configuration() == user.files
+
+
+def test_pip_whose_index_is_a_folder_is_touched_by_neither_on_nor_run(user: User) -> None:
+    """It was led to the official index, where anybody may have taken the name."""
+    environment, conf = user.environment, user.environment.home / ".config/pip/pip.conf"
+    wheel = wheels.wheel("inhouse", "1.0")
+    folder = environment.home / "mirror/simple/inhouse"
+    folder.mkdir(parents=True)
+    (folder / wheel.name).write_bytes(wheel.data)
+    (folder / "index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>')
+    text = f"[global]\nindex-url = file://{environment.home}/mirror/simple\n"
+    conf.write_text(text)
+    again = ("install", "--force-reinstall", "--no-cache-dir", "inhouse")
+    user.pip.run(*again).ok()
+    told = environment.run(*headrace(), "on", timeout=HANG)
+    assert "cannot front" in told.out + told.err
+    assert conf.read_text() == text
+    assert "127.0.0.1" in (environment.home / ".config/uv/uv.toml").read_text()
+    user.pip.run(*again).ok()
+    environment.run(*headrace(), "run", "--", *user.pip.command(*again), timeout=HANG).ok()
+    status = environment.run(*headrace(), "status", timeout=HANG).out
+    assert "sets an index that headrace cannot front" in " ".join(status.split())
+    assert not user.world.pages.requests("*inhouse*")
+
+
+def test_off_after_pip_config_unset_leaves_no_line_of_ours(user: User) -> None:
+    """The file is empty then, which ended `off` with every other tool as it was."""
+    conf = user.environment.home / ".config/pip/pip.conf"
+    conf.write_text(f"[global]\nindex-url = {user.world.origin}\n")
+    uv_toml = user.environment.home / ".config/uv/uv.toml"
+    environment = user.environment
+    environment.run(*headrace(), "on", timeout=HANG)
+    for name in ("global.index-url", "lock.index-url"):
+        environment.run(*user.pip.command("config", "unset", name))
+    user.headrace("off")
+    assert uv_toml.read_bytes() == user.before[uv_toml]
+    assert not conf.exists() or not conf.read_text().strip()
+
+
+def test_uv_with_a_proxy_of_its_own_is_led_only_where_loopback_is_excepted(user: User) -> None:
+    uv_toml = user.environment.home / ".config/uv/uv.toml"
+    proxied = f'http-proxy = "http://127.0.0.1:{free_port()}"\n'
+    alone = proxied + f'[pip]\nindex-url = "{user.world.origin}"\n'
+    uv_toml.write_text(alone)
+    told = user.environment.run(*headrace(), "on", timeout=HANG)
+    assert "http-proxy" in told.out + told.err
+    assert uv_toml.read_text() == alone
+    uv_toml.write_text('no-proxy = ["127.0.0.1"]\n' + alone)
+    user.headrace("on")
+    assert f":{user.port}/" in uv_toml.read_text()
+    user.uv.install("--no-cache", "app").ok()
+    assert not user.world.at_mirrors()
