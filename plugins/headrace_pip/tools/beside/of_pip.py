@@ -12,6 +12,8 @@ from headrace_pip.tools.beside.reasons import Reason, first, insecure_host, is_f
 
 __all__ = ["left_alone"]
 
+#: What the gateway obeys before pip's own file of authorities (`headrace.upstream.tls`).
+_AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _PROXIES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 
 
@@ -27,6 +29,11 @@ def _reasons(place: Place, read: Reader, origin: Callable[[], str]) -> Iterator[
     for each in _settings(place, read, "client-cert"):
         what = "names a client certificate, which the gateway does not have"
         yield Reason(each.where, what, "take client-cert out, if the index does without")
+    cert = pip_config.effective(place, read, ("cert",))
+    for name in _AUTHORITIES if cert else ():
+        if cert and place.environment.get(name, cert.value) != cert.value:
+            what = f"names other authorities than {name}, which the gateway obeys"
+            yield Reason(cert.where, what, "put both into one file, and name it in both places")
     for each in _settings(place, read, "trusted-host"):
         yield insecure_host(origin(), each.value.split(), each.where, "trusted-host")
     for each in _settings(place, read, "no-index"):
