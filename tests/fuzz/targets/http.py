@@ -1,0 +1,129 @@
+"""Fields of requests and answers, and what is shown of URLs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+
+from fuzz.model import BrokenLaw, Target
+from headrace import redact
+from headrace.gateway import request_head
+from headrace.http import caching, conditional
+from headrace.http.ranges import ContentRange, RangeRequest, Unsatisfiable
+from headrace.models import Document, Request
+from headrace.system.edits.three_way import hide_secrets
+from headrace_pip.simple_api import negotiation
+
+
+def _range(data: bytes) -> object:
+    text, _, rest = data.decode("latin-1").partition("\n")
+    word: list[object] = []
+    asked = RangeRequest.parse(text)
+    if asked is not None:
+        if RangeRequest.parse(str(asked)) != asked:
+            raise BrokenLaw(f"{asked!r} is another range as text")
+        with contextlib.suppress(Unsatisfiable):
+            start, end = asked.resolve(1000)
+            if not 0 <= start < end <= 1000:
+                raise BrokenLaw(f"{asked!r} is {start} to {end} of 1000")
+        word.append(asked.suffix is None)
+    with contextlib.suppress(ValueError):
+        held = ContentRange.parse(rest)
+        if ContentRange.parse(str(held)) != held:
+            raise BrokenLaw(f"{held!r} is another range as text")
+        word.append(held.total is None)
+    return tuple(word)
+
+
+def _fields(data: bytes) -> Mapping[str, str]:
+    pairs = (line.partition(b":")[::2] for line in data.split(b"\n"))
+    return request_head.join_headers((name.strip().lower(), value.strip()) for name, value in pairs)
+
+
+def _conditions(data: bytes) -> object:
+    headers = _fields(data)
+    word: list[object] = [conditional.accepts_gzip(headers.get("accept-encoding"))]
+    word.append(conditional.matches(headers.get("if-none-match"), ('"a"',)))
+    with contextlib.suppress(Unsatisfiable):
+        chosen = conditional.select_range(headers, 1000, '"a"')
+        if not 0 <= chosen.start <= chosen.end <= 1000:
+            raise BrokenLaw(f"{chosen!r} of 1000")
+        word.append(chosen.partial)
+    age = caching.request_max_age(headers)
+    lifetime = caching.freshness_lifetime(headers)
+    document = Document("https://h/", b"", "", fetched_at=1.0, max_age=lifetime)
+    word += [caching.is_fresh(document, age, 5.0), caching.forbids_storing(headers)]
+    caching.storable_headers(headers)
+    request = Request("GET", "/simple/six/", headers.get("query", ""), headers)
+    word += [negotiation.preferred_form(request), negotiation.insists(request)]
+    request_head.host_is_ours(headers.get("host"), 17223)
+    word.append(request_head.authorised(headers.get("authorization"), "token"))
+    return tuple(word)
+
+
+def _target(data: bytes) -> object:
+    try:
+        return bool(request_head.read_target(data))
+    except request_head.BadTarget:
+        return None
+
+
+def _shown(data: bytes) -> object:
+    """What logs and messages show of a URL holds no password."""
+    text = data.decode("utf-8", "replace")
+    shown = redact.for_display(text)
+    hidden = hide_secrets(text)
+    with contextlib.suppress(ValueError):
+        bare, pair = redact.split_credential(text)
+        redact.has_secret(text)
+        redact.for_files(text)
+        if pair is not None and len(pair[1]) > 8 and pair[1] in shown and pair[1] not in bare:
+            raise BrokenLaw("a password is shown")
+    return shown.count("***"), hidden.count("***")
+
+
+TARGETS = [
+    Target("range", _range, (), (b"bytes=", b"bytes */", b"bytes 0-", b"-", b"/")),
+    Target(
+        "request-fields",
+        _conditions,
+        (),
+        (
+            b"accept: ",
+            b"accept-encoding: ",
+            b"gzip;q=",
+            b"if-none-match: ",
+            b"if-range: ",
+            b"range: bytes=",
+            b"cache-control: ",
+            b"max-age=",
+            b"no-cache",
+            b"age: ",
+            b"host: ",
+            b"authorization: Basic ",
+            b"query: format=",
+            b"user-agent: pip/",
+        ),
+    ),
+    Target(
+        "request-target",
+        _target,
+        (),
+        (b"/%2e%2e/", b"%2F", b"//", b"/./", b"http://", b"%c3%a9", b"%ff"),
+    ),
+    Target(
+        "display",
+        _shown,
+        (),
+        (
+            b"https://",
+            b"user:password1234@",
+            b"/t/",
+            b"?token=",
+            b"&key=",
+            b"#",
+            b"password = ",
+            b"?key",
+        ),
+    ),
+]
