@@ -23,7 +23,17 @@ __all__ = ["guided", "has_atheris", "instrument", "plain"]
 #: Packages whose lines lead atheris: ours, and what parses for us in Python.
 _INSTRUMENTED = (
     *("headrace", "headrace_pip", "headrace_conda", "headrace_docker", "headrace_conda_inside"),
-    *("html", "_markupbase", "tomllib", "tomlkit", "configparser", "packaging", "csv", "zipfile"),
+    *(
+        "fuzz.targets",
+        "html",
+        "_markupbase",
+        "tomllib",
+        "tomlkit",
+        "configparser",
+        "packaging",
+        "csv",
+        "zipfile",
+    ),
 )
 #: Inputs that the plain engine goes on from.
 _MOST_KEPT = 2000

@@ -26,6 +26,8 @@ __all__ = ["CURRENT", "FOUND", "TOLD", "main"]
 CURRENT = "current"
 FOUND = "found.jsonl"
 TOLD = "told.json"
+#: Seconds of trying, however long it took to begin.
+_LEAST = 3.0
 #: Bytes that this process may take at all: what wants more is told so by MemoryError.
 _ADDRESSES = 6 << 30
 
@@ -57,7 +59,7 @@ def main(words: list[str]) -> int:
         resource.setrlimit(resource.RLIMIT_AS, (_ADDRESSES, _ADDRESSES))
     target = targets.find(module, name)
     found = (work / FOUND).open("a", encoding="utf-8")
-    until = time.monotonic() + float(seconds)
+    begun = time.monotonic()
 
     def tell(finding: Any) -> None:
         entry = {"what": finding.what, "detail": finding.detail, "place": finding.place}
@@ -68,6 +70,8 @@ def main(words: list[str]) -> int:
         slot = _Slot(work / CURRENT, target.largest)
         judge = oracle.Oracle(target, run, tell)
         started = time.monotonic()
+        # What it took to begin is in its share, as long as some is left.
+        until = max(begun + float(seconds), started + min(float(seconds), _LEAST))
 
         def one(data: bytes) -> str:
             slot.put(data)

@@ -29,8 +29,6 @@ _PATIENCE = 60.0
 _LARGEST = 150
 #: What no line of the log may have.
 _UNEXPECTED = re.compile(rb"Traceback|Exception in|Task exception|Fatal|never retrieved")
-_METHOD = re.compile(rb"\A([A-Z]{3,10}) ")
-_BODY = re.compile(rb"(?i)content-length|transfer-encoding|upgrade|expect|CONNECT ")
 _ONE = wheels.wheel("six", "1.0", size=3_000)
 _MEMORY = Path("/proc")
 
@@ -144,6 +142,22 @@ def _judged(reader: _Reader) -> tuple[object, ...]:
     return response.status_code, headers.get(b"content-type", b"")[:20]
 
 
+def _whole(data: bytes) -> bytes | None:
+    """Return the method of a request that a strict server takes for a whole one; None: it is none,
+    and whether there is an answer is the gateway's choice.
+    """
+    server = h11.Connection(h11.SERVER)
+    try:
+        server.receive_data(data)
+        request = server.next_event()
+        whole = isinstance(request, h11.Request) and isinstance(
+            server.next_event(), h11.EndOfMessage
+        )
+    except h11.RemoteProtocolError:
+        return None
+    return bytes(request.method) if isinstance(request, h11.Request) and ended else None
+
+
 @contextlib.contextmanager
 def _clients() -> Iterator[Run]:
     """Requests as they come, to a gateway whose origin is honest. {port} is its port."""
@@ -159,11 +173,9 @@ def _clients() -> Iterator[Run]:
 
             def run(data: bytes) -> object:
                 data = data.replace(b"{port}", b"%d" % gateway.port).replace(b"{file}", path)
-                found = _METHOD.match(data)
-                # A body that does not come whole is waited for, and then nobody is there any more.
-                answered = found is not None and b"\r\n\r\n" in data and not _BODY.search(data)
-                method = found[1] if found else b"GET"
-                reader = _ask(gateway.port, data, method, answered=answered)
+                method = _whole(data)
+                answered = method is not None
+                reader = _ask(gateway.port, data, method or b"GET", answered=answered)
                 word = _judged(reader) if answered or reader.any else ()
                 watch.check(leads=False)
                 origin.forget()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from fuzz.model import BrokenLaw, Target
 from headrace import redact
@@ -74,10 +75,10 @@ def _shown(data: bytes) -> object:
     shown = redact.for_display(text)
     hidden = hide_secrets(text)
     with contextlib.suppress(ValueError):
-        bare, pair = redact.split_credential(text)
+        _, pair = redact.split_credential(text)
         redact.has_secret(text)
         redact.for_files(text)
-        if pair is not None and len(pair[1]) > 8 and pair[1] in shown and pair[1] not in bare:
+        if pair is not None and len(pair[1]) > 8 and pair[1] in urlsplit(shown).netloc:
             raise BrokenLaw("a password is shown")
     return shown.count("***"), hidden.count("***")
 
