@@ -150,9 +150,7 @@ def _whole(data: bytes) -> bytes | None:
     try:
         server.receive_data(data)
         request = server.next_event()
-        whole = isinstance(request, h11.Request) and isinstance(
-            server.next_event(), h11.EndOfMessage
-        )
+        ended = isinstance(server.next_event(), h11.EndOfMessage)
     except h11.RemoteProtocolError:
         return None
     return bytes(request.method) if isinstance(request, h11.Request) and ended else None
