@@ -264,6 +264,8 @@ class _JsonReader:
             if rest.strip(" \t\n\r"):
                 break
             rest = self._decoder.decode(part)
+        # Half a character is something, too.
+        rest += self._decoder.decode(b"", final=True)
         if rest.strip(" \t\n\r"):
             raise ValueError("something stands behind the end")
 

@@ -91,6 +91,7 @@ def test_table_without_packages_names_none() -> None:
         b'{"packages": {"a": {}}',
         b'{"packages": {"a": {}]}',
         b'{"packages": {"a": {}}} more',
+        b'{"packages": {"a": {}}}\xc3',
         b'{"packages": {"a": nonsense}}',
         b'{"packages": {"a": ' + b"[" * 100_000 + b"}}",
         b'{"packages": {"\xff": {}}}',

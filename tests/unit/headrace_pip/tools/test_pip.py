@@ -146,6 +146,11 @@ def test_our_values_leave_a_file_that_pip_config_set_rewrote(before: str, after:
     assert pip_config.parse(result, Path("x")) == {s: v for s, v in was.items() if v}
 
 
+@pytest.mark.parametrize("now", [b"", b"# nothing any more\n"])
+def test_a_file_that_lost_all_its_sections_has_nothing_of_ours(now: bytes) -> None:
+    assert PipActivation().withdraw(Path("x"), b"", BLOCK.encode(), now) == now
+
+
 def test_an_index_that_the_user_set_later_stays() -> None:
     now = BLOCK.replace(INDEX, "https://new.example/simple")
     result = PipActivation().withdraw(Path("x"), b"", BLOCK.encode(), now.encode())
