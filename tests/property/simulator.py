@@ -30,7 +30,9 @@ class Server:
     is_origin: bool = False
     connections: int = 4
     fault: str = ""
-    """dead, refuse, slow, lie, truncate, 403, 404, 429, 500, norange, html, stall, or none."""
+    """dead, refuse, slow, lie, truncate, 403, 404, 429, 500, 503, norange, html, stall, or none."""
+    retry_after: float | None = 30.0
+    """What its 429 and 503 name."""
     at: float = 0.0
     """Seconds after which the fault begins."""
     known: bool = False
@@ -88,6 +90,10 @@ class Outcome:
     released_wrong: bool
     last_byte: float = 0.0
     actions: list[tuple[float, m.Action]] = field(default_factory=list)
+    refusals: list[tuple[float, str, float | None, int]] = field(default_factory=list)
+    """When a source answered 429 or 5xx, which one, the pause that it named, and how many actions
+    there had been.
+    """
 
 
 class Simulator:
@@ -172,12 +178,16 @@ class Simulator:
             "404": Fault.MISSING,
             "429": Fault.RATE_LIMITED,
             "500": Fault.SERVER_ERROR,
+            "503": Fault.SERVER_ERROR,
             "html": Fault.NOT_THE_FILE,
             "refuse": Fault.REFUSED,
         }
         if fault in codes:
             stream.fails = codes[fault]
-            stream.retry_after = 30.0 if fault == "429" else None
+            if fault in ("429", "503"):
+                stream.retry_after = server.retry_after
+            if fault == "503" and server.retry_after is not None:
+                stream.fails = Fault.RATE_LIMITED
         elif fault == "dead":
             stream.fails = Fault.SILENT
             stream.begins = self.now + stream.fetch.connect_timeout
@@ -199,21 +209,21 @@ class Simulator:
             while self.late and self.late[0][0] <= self.now:
                 _, server = self.late.pop(0)
                 self.servers[server.id] = server
-                self._tell(m.Joined((server.source(),)))
+                self.tell(m.Joined((server.source(),)))
             self._move()
             if self.verify_at is not None and self.now >= self.verify_at:
                 self.verify_at = None
-                self._tell(m.Digested(self.wrong.total == 0))
+                self.tell(m.Digested(self.wrong.total == 0))
             due = self.transfer.next_wake(self.now)
             if due is not None and due <= self.now:
-                self._tell(m.Tick())
+                self.tell(m.Tick())
             self._look()
         out.done = self.transfer.phase.value == "done"
         out.seconds = self.now
         out.wrong = self.wrong.total
         return out
 
-    def _tell(self, event: m.Event) -> None:
+    def tell(self, event: m.Event) -> None:
         self.perform(self.transfer.handle(event, self.now))
 
     def _look(self) -> None:
@@ -234,11 +244,14 @@ class Simulator:
                 continue
             if stream.fails:
                 del self.streams[ident]
-                self._tell(m.Failed(ident, stream.fails, "", stream.retry_after))
+                if stream.fails in (Fault.RATE_LIMITED, Fault.SERVER_ERROR):
+                    told = (self.now, stream.server.id, stream.retry_after, len(self.out.actions))
+                    self.out.refusals.append(told)
+                self.tell(m.Failed(ident, stream.fails, "", stream.retry_after))
                 continue
             if not stream.opened:
                 stream.opened = True
-                self._tell(m.Opened(ident, self.size, stream.ranged))
+                self.tell(m.Opened(ident, self.size, stream.ranged))
                 if ident not in self.streams:
                     continue
             running.append((ident, stream, 0.0))
@@ -268,7 +281,7 @@ class Simulator:
     def _give(self, ident: int, stream: Stream, amount: float) -> None:
         if self._active(stream.server) == "refuse":
             del self.streams[ident]
-            self._tell(m.Failed(ident, Fault.CUT))
+            self.tell(m.Failed(ident, Fault.CUT))
             return
         stream.credit += amount
         length = int(stream.credit)
@@ -299,10 +312,10 @@ class Simulator:
             return
         if stream.breaks_at is not None and stream.position >= stream.breaks_at:
             del self.streams[ident]
-            self._tell(m.Failed(ident, Fault.CUT))
+            self.tell(m.Failed(ident, Fault.CUT))
         elif stream.position >= min(stream.end, stream.stop):
             del self.streams[ident]
-            self._tell(m.Ended(ident))
+            self.tell(m.Ended(ident))
 
     def _compare(self, action: m.Compare, lies: bool) -> None:  # noqa: FBT001
         low = action.offset
@@ -310,7 +323,7 @@ class Simulator:
         bad = list(self.wrong.within(low, high))
         good = list(self.wrong.gaps(low, high))
         other = good if lies else bad  # two liars tell the same lie: the worst case
-        self._tell(m.Compared(action.request, low, high, other[0][0] if other else None))
+        self.tell(m.Compared(action.request, low, high, other[0][0] if other else None))
 
 
 def simulate(size: int, servers: Sequence[Server], **options: object) -> Outcome:

@@ -44,10 +44,12 @@ __all__ = [
 
 _log = logging.getLogger("headrace.documents")
 
-#: Times that a body is continued without any progress, times at all, and seconds before each.
+#: Times that a body is continued without any progress, times at all, and seconds before each; after
+#: an answer that was a refusal, and twice as many each time that it is one again.
 _CONTINUED = 6
 _MOST_CONTINUED = 100
 _PAUSE = 0.3
+_PAUSE_REFUSED = 1.0
 #: Bytes that a reader is given at a time.
 _CHUNK = 256 << 10
 #: A longer document comes in parts, over several connections: over a far and lossy line one
@@ -168,10 +170,11 @@ class PassthroughFetch:
                 if error.fault is not Fault.MISSING and not isinstance(error, UnverifiedBytesError):
                     report("origin", "document", fault=error.fault, retry_after=error.retry_after)
                 in_vain = 0 if self._have > had else in_vain + 1
-                if in_vain > _CONTINUED or not self._can_go_on(error):
+                pause = _pause(error, in_vain)
+                if in_vain > _CONTINUED or not self._can_go_on(error) or pause > ORIGIN_SILENCE:
                     raise
                 _log.info("%s is continued: %s", for_display(self.plan.url), error)
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(pause)
         else:
             raise self._strange("its document in too many pieces")
         assert self.draft is not None
@@ -351,6 +354,13 @@ class PassthroughFetch:
         raise DocumentChangedError(
             Fault.NOT_THE_FILE, f"{for_display(self.plan.url)} became another one while it came"
         )
+
+
+def _pause(error: UpstreamError, in_vain: int) -> float:
+    """Return the seconds until the rest is asked for: what was named, and more each time."""
+    if error.fault not in (Fault.RATE_LIMITED, Fault.SERVER_ERROR):
+        return _PAUSE
+    return max(_PAUSE_REFUSED * 2.0 ** max(in_vain - 1, 0), error.retry_after or 0.0)
 
 
 async def follow(fetch: PassthroughFetch) -> AsyncGenerator[bytes, None]:

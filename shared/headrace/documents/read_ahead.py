@@ -160,7 +160,8 @@ class ReadAhead:
                 document = await self._fetcher.artifact(step.ecosystem, step.plan, step.request)
         except UpstreamError as error:
             if error.fault is Fault.RATE_LIMITED:
-                self._paused_until = self._clock() + (error.retry_after or PAUSE)
+                until = self._clock() + (error.retry_after or PAUSE)
+                self._paused_until = max(self._paused_until, until)
             document = None
         except (HeadraceError, ValueError, OSError) as error:
             _log.info("read-ahead of %s failed: %s", step.plan, error)

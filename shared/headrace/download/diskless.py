@@ -7,6 +7,7 @@ from the spool before is hashed from there.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ __all__ = ["stream_without_disk"]
 
 _ROUNDS = 3
 """Times that each source is tried."""
+_WORTH_WAITING = 8.0
+"""Seconds that a source is waited for that asked for them; one that asked for more is passed by."""
 
 
 async def stream_without_disk(
@@ -66,9 +69,18 @@ async def _continued(
     span: tuple[int, int],
     used: set[str],
 ) -> AsyncIterator[bytes]:
-    """Give the bytes of `span`, from the next source wherever one fails."""
+    """Give the bytes of `span`, from the next source wherever one fails.
+
+    Nobody is asked again before the time that it named, nor at once when it refused.
+    """
     position, end = span
-    for source in [*sources] * _ROUNDS:
+    loop = asyncio.get_running_loop()
+    due = dict.fromkeys((source.id for source in sources), 0.0)
+    for number, source in enumerate([*sources] * _ROUNDS):
+        wait = due[source.id] - loop.time()
+        if wait > _WORTH_WAITING:
+            continue
+        await asyncio.sleep(max(0.0, wait))
         try:
             async for data in _bytes_of(task, source, position, end):
                 position += len(data)
@@ -76,6 +88,9 @@ async def _continued(
                 yield data
         except UpstreamError as error:
             task.accounting.count_fault(source.id, error.fault, str(error), error.retry_after)
+            if error.fault in (Fault.RATE_LIMITED, Fault.SERVER_ERROR):
+                pause = max(error.retry_after or 0.0, 2.0 ** (number // len(sources)))
+                due[source.id] = loop.time() + pause
         if position >= end:
             return
     message = f"{task.artifact.name}: no source could give it from byte {position} on"

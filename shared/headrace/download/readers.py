@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DownloadReader", "TaskReaders"]
 
+#: Seconds for which a task that nobody reads is there for the next reader: clients that read a
+#: file part by part have nobody there between two parts.
+_LINGER = 1.0
 #: Bytes that a reader is given at a time; all the memory that a reader needs.
 CHUNK = 256 << 10
 STORED_CHUNK = 512 << 10
@@ -41,17 +44,21 @@ class TaskReaders:
         self.left = asyncio.Event()
         """No reader is left."""
         self._readers: list[DownloadReader] = []
+        self._stopping: asyncio.TimerHandle | None = None
 
     def join(self, artifact: Artifact) -> DownloadReader:
         """Give one more reader its handle."""
         reader = DownloadReader(artifact, self)
         self._readers.append(reader)
         self.left.clear()  # an earlier reader may have been the last one then
+        if self._stopping is not None:
+            self._stopping.cancel()
+        self.task.ask(anybody=True)
         return reader
 
     def leave(self, reader: DownloadReader) -> None:
-        """Take a reader out. The download goes on if others read it, if it is half done, or if
-        a source gave wrong bytes: which one is worth knowing, and the reader comes back.
+        """Take a reader out. What nobody reads asks nobody, unless a source gave wrong bytes:
+        which one is worth knowing, and the reader comes back.
         """
         if reader in self._readers:
             self._readers.remove(reader)
@@ -59,10 +66,21 @@ class TaskReaders:
             self.tell_positions()
             return
         self.left.set()
-        task = self.task
-        mismatched = task.transfer is not None and task.transfer.integrity.mismatches > 0
-        if not task.over.is_set() and not mismatched and task.storage.share < 0.5:
-            task.stop()
+        if not self._worth_finishing():
+            self.task.ask(anybody=False)
+            self._stopping = asyncio.get_running_loop().call_later(_LINGER, self._stop)
+
+    def _worth_finishing(self) -> bool:
+        """Whether nobody needs to be asked for the rest, or who gave wrong bytes is to be found."""
+        transfer = self.task.transfer
+        if transfer is None or self.task.over.is_set():
+            return self.task.over.is_set()
+        whole = transfer.over or transfer.phase is Phase.VERIFYING
+        return whole or transfer.integrity.mismatches > 0
+
+    def _stop(self) -> None:
+        if not self._readers and not self._worth_finishing():
+            self.task.stop()
 
     def tell_positions(self) -> None:
         """Tell the machine where readers wait."""

@@ -56,7 +56,8 @@ class DownloadTask:
             artifact, self.sources, context.report, context.observe, corrupt_sources
         )
         self.delivery = Delivery(generation)
-        self.driver = TransferDriver(artifact.name, self._perform, self._broke)
+        broke = TransferError("internal", f"{artifact.name}: internal error")
+        self.driver = TransferDriver(artifact.name, self._perform, lambda: self._fail(broke))
         self.storage = TaskStorage(
             artifact, context.store, spawn=self._spawn, on_diskless=self._lost_disk
         )
@@ -69,6 +70,8 @@ class DownloadTask:
         self._tasks: set[asyncio.Task[None]] = set()
         self._confirming: asyncio.Task[None] | None = None
         self._begun = self.driver.now()
+        self._most = _UNLIMITED
+        self._asks = True
 
     @property
     def transfer(self) -> Transfer | None:
@@ -115,10 +118,16 @@ class DownloadTask:
 
     def limit(self, requests: int | None) -> None:
         """Allow so many requests at a time; None: as many as the machine likes."""
-        self.driver.tell(m.Allowed(None, _UNLIMITED if requests is None else requests))
+        self._most = _UNLIMITED if requests is None else requests
+        self.ask(self._asks)
+
+    def ask(self, anybody: bool) -> None:  # noqa: FBT001 - a verb and its object
+        """Go on, or ask nobody until told otherwise; what was asked before still comes."""
+        self._asks = anybody
+        self.driver.tell(m.Allowed(None, self._most if anybody else 0))
 
     def stop(self) -> None:
-        """Give up: nobody waits, and not enough is done to go on."""
+        """Give up: nobody reads it. What is on the disk stays for a later task."""
         self._fail(TransferError("abandoned", f"{self.artifact.name}: all left"), loud=False)
 
     async def close(self) -> None:
@@ -148,9 +157,6 @@ class DownloadTask:
         self.answered.set()
         self.over.set()
         self.delivery.changed()
-
-    def _broke(self) -> None:
-        self._fail(TransferError("internal", f"{self.artifact.name}: internal error"))
 
     def _lost_disk(self) -> None:
         self._halt()

@@ -20,6 +20,7 @@ from headrace.foreign import UnreadableError, foreign
 from headrace.gateway import request_head, response_head, views
 from headrace.gateway.exchange import ClientDisconnect, Exchange, Receive, Scope, Send
 from headrace.gateway.guard import Guard
+from headrace.gateway.limits import tell_limit
 from headrace.gateway.peers import Peers, Sight
 from headrace.gateway.response_head import UnsendableError
 from headrace.gateway.serve_document import DocumentHandler
@@ -172,7 +173,7 @@ class _EcosystemEndpoint:
         except UpstreamError as error:
             if plan.relay:
                 await exchange.text(404, f"headrace: {error.message}")
-            else:
+            elif not await tell_limit(exchange, error):
                 await exchange.redirect(for_files(plan.url), f"headrace: {error.message}")
             return
         if plan.relay and answer.error():

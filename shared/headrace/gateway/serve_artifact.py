@@ -19,6 +19,7 @@ from headrace.download.downloader import Downloader
 from headrace.download.readers import DownloadReader
 from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamError
 from headrace.gateway.exchange import ClientDisconnect, Exchange
+from headrace.gateway.limits import tell_limit
 from headrace.http.conditional import SelectedRange, matches, select_range
 from headrace.http.ranges import ContentRange, RangeRequest, Unsatisfiable
 from headrace.interface.hookspecs import Ecosystem
@@ -82,8 +83,11 @@ class ArtifactHandler:
         logins: MirrorLogins,
         small_files: SmallFiles,
         hit: Callable[[int], None],
+        limited: Callable[[str], UpstreamError | None] = lambda _: None,
     ) -> None:
-        """All of these are shared by all requests; `hit` counts bytes that the store gave."""
+        """All of these are shared by all requests; `hit` counts bytes that the store gave;
+        `limited` tells what the origin of a URL said when it wanted to be left alone for a while.
+        """
         self._artifact_index = artifact_index
         self._store = store
         self._downloader = downloader
@@ -92,6 +96,7 @@ class ArtifactHandler:
         self._logins = logins
         self._small_files = small_files
         self._hit = hit
+        self._limited = limited
         self._burnt = LRUCache[str, str](REMEMBERED)
 
     def _etag(self, artifact: Artifact) -> str:
@@ -112,6 +117,9 @@ class ArtifactHandler:
         try:
             artifact = await self._artifact_index.find(ecosystem, plan, form)
         except (UpstreamError, ValueError) as error:
+            limit = error if isinstance(error, UpstreamError) and plan.named_by else None
+            if await tell_limit(exchange, limit):
+                return None
             await self._unknown(exchange, plan, f"the page that names it cannot be had: {error}")
             return None
         if artifact is None:
@@ -181,6 +189,8 @@ class ArtifactHandler:
             plan.named_by is not None and not plan.named_by.origin.private
         )
         if url is not None and public:
+            if await tell_limit(exchange, self._limited(url)):
+                return
             await exchange.redirect(url, f"headrace: {why}; the origin may know")
         else:
             await exchange.text(404, f"headrace: {plan.path} is not known here: {why}")
@@ -191,6 +201,8 @@ class ArtifactHandler:
         The URL holds no secret of ours. At a private origin the client then stands as itself,
         with whatever credential it has of its own.
         """
+        if artifact.redirects and await tell_limit(exchange, self._limited(artifact.url)):
+            return
         asked = exchange.request.headers
         rest = RangeRequest.parse(asked.get("range"))
         if rest is not None and rest.start and rest.end is None and "if-range" not in asked:

@@ -17,6 +17,7 @@ from headrace.documents.renderings import Rendered
 from headrace.errors import StoreError, UpstreamError
 from headrace.gateway import response_head
 from headrace.gateway.exchange import ClientDisconnect, Exchange
+from headrace.gateway.limits import tell_limit
 from headrace.gateway.wiring import Components
 from headrace.http import conditional
 from headrace.http.caching import request_max_age
@@ -136,7 +137,13 @@ class DocumentHandler:
         resolver and asks for nothing. Everything else is the origin's to say.
         """
         activity = self._parts.activity
-        if error.fault is Fault.MISSING:
+        limit: UpstreamError | None = error
+        if error.fault is Fault.RATE_LIMITED and not plan.origin.private:
+            # What was said of something else is no answer to this; it may be asked for elsewhere.
+            limit = self._parts.client.courtesy.limited(plan.url)
+        if await tell_limit(exchange, limit):
+            activity.document("limited")
+        elif error.fault is Fault.MISSING:
             activity.document("missing")
             await exchange.text(404, f"headrace: the origin has no such page: {error.message}")
         elif error.fault is Fault.FORBIDDEN and error.status is not None:

@@ -370,6 +370,7 @@ def assemble(
             logins=logins,
             small_files=small_files,
             hit=activity.stored,
+            limited=client.courtesy.limited,
         ),
         activity=activity,
         read_ahead=ReadAhead(fetcher),

@@ -189,15 +189,15 @@ def _measure(record: Record, seen: Observation, idle: float, now: float) -> Reco
 
 
 def _pause(record: Record, seen: Observation, now: float) -> Record:
+    named = min(seen.retry_after or 0.0, _DAY)
     if seen.fault is None or now < record.paused_until:
-        # Four connections that fail together are one failure.
-        return record
+        # Four connections that fail together are one failure; the longest time named counts.
+        return replace(record, paused_until=max(record.paused_until, now + named))
     first, growth, longest, patience = _PAUSES[seen.fault]
     row = record.row + 1
     if row < patience and not record.pauses:
         return replace(record, row=row)
     # The exponent is bounded, else years of failing overflow the float.
     seconds = min(first * growth ** min(record.pauses, 32), longest)
-    if seen.retry_after is not None:
-        seconds = max(seconds, min(seen.retry_after, _DAY))
+    seconds = max(seconds, named)
     return replace(record, paused_until=now + seconds, pauses=record.pauses + 1, row=0)

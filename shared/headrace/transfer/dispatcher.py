@@ -25,7 +25,9 @@ SLOW_AFTER = 5.0
 CRAWL = 256 * 1024
 """Bytes per second, of all of them together, below which they crawl."""
 BRIEF = 1.0
-"""A pause of up to this many seconds is cut short when nobody else is there."""
+"""A pause of up to this many seconds is cut short when nobody else is there, unless the source
+asked for it.
+"""
 
 
 class Dispatcher:
@@ -58,7 +60,7 @@ class Dispatcher:
         able = [u for u in eligible if u.room(now)]
         if not able and not any(u.active for u in eligible):
             for upstream in eligible:
-                if not upstream.denied and upstream.paused_until - now <= BRIEF:
+                if not upstream.denied and upstream.may_be_released(now, BRIEF):
                     upstream.release(now)
                     able = [upstream]
                     break

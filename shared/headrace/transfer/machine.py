@@ -42,6 +42,8 @@ WHOLE_BELOW = 8 << 20
 """Up to this size nothing goes out before the digest agrees."""
 GIVE_UP = 30.0
 """Seconds without a byte from anybody, after which the client's own retry is the better way."""
+AT_FIRST = 8.0
+"""The same for the very first byte, where it is known before that nobody may be asked sooner."""
 TICK = 0.1
 OVERSLEPT = 0.4
 """A tick that is later than this was held up by this process: no source is to blame for it."""
@@ -94,6 +96,7 @@ class Transfer:
         self.dispatcher = Dispatcher(self.state, now)
         self._held = spec.held
         self._quiet_since = now
+        self._came = False
         self._tick_due: float | None = None
         self._handlers: dict[type, Callable[[Any, float, list[m.Action]], None]] = {
             m.Tick: self._tick,
@@ -259,6 +262,7 @@ class Transfer:
         if segment is None:
             return []
         segment.last = self._quiet_since = now
+        self._came = True
         segment.meter.add(event.length, now)
         self.sources[segment.source].received(event.length, now)
         at = segment.cursor
@@ -372,6 +376,16 @@ class Transfer:
             self._fail(m.Fail(f"no source is left ({faults or 'there was none'})"), out)
         elif now - self._quiet_since >= GIVE_UP:
             self._fail(m.Fail(f"no source gave a byte for {GIVE_UP:.0f} s"), out)
+        elif self._all_limit(self._quiet_since + (GIVE_UP if self._came else AT_FIRST)):
+            self._fail(
+                m.Fail("every source asks to be left alone for longer than anybody waits"), out
+            )
+
+    def _all_limit(self, until: float) -> bool:
+        """Say whether nobody works and nobody may be asked before `until`."""
+        if self.segments.in_flight:
+            return False
+        return all(upstream.bound_until >= until for upstream in self.state.eligible())
 
     def _fail(self, failure: m.Fail, out: list[m.Action]) -> None:
         self.state.cancel(self.segments.in_flight.values(), out)

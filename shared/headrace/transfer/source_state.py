@@ -4,8 +4,8 @@ Two rules live here, and nowhere else (a third, about growth, is in `adaptive_co
 
 1. *Penalty.* A refusal of this file (403, 404, another file's bytes) ends the source for this
    download. What may pass (reset, silence, 5xx) pauses it for 1, 2, 4, 8 s, with one connection
-   as a probe afterwards. 429 costs it a connection while others of it deliver, else the pause
-   that it asked for.
+   as a probe afterwards. 429 costs it a connection as well, and the pause that it asked for.
+   A pause after an answer (429, 5xx) is kept to, whoever else is there: nobody cuts it short.
 2. *Several failures at the same moment are one*: four connections that a server resets together
    must not cost four steps.
 """
@@ -22,7 +22,9 @@ CUTS = 3
 """Bodies cut short in a row after which a source gets one connection and short pauses."""
 CUT_PAUSE = 0.5
 RATE_LIMIT_PAUSE = 30.0
-"""Seconds after a 429 that names no time (RFC 6585 section 4)."""
+"""Seconds after a 429 that names no time (RFC 6585 section 4), twice as many after the next."""
+FLOOR = 1.0
+"""Seconds after a 429 at least, also where it names none or 0, or others of it deliver."""
 LONGEST_PAUSE = 8.0
 FINAL = frozenset(
     {
@@ -55,6 +57,8 @@ class SourceState:
         self.rtt = source.rtt
         self.out: Fault | None = None
         self.paused_until = 0.0
+        self.bound_until = 0.0
+        """Until then it is not asked whatever happens: it answered that it is too much."""
         self.strikes = 0
         """Failures since it was last useful."""
         self.cuts = 0
@@ -144,22 +148,39 @@ class SourceState:
             self.out = fault
         elif fault is Fault.RATE_LIMITED:
             self.limit = max(1, min(self.limit, len(self.active) + 1) - 1)
-            wait = RATE_LIMIT_PAUSE if retry_after is None else max(1.0, retry_after)
-            self.paused_until = now + (1.0 if self.delivering else wait)
+            self._bind(now + self._wait(retry_after, now))
         elif bytes_came:
             self.cuts += 1
             if self.cuts > CUTS:  # it gives something each time: tried soon, but singly
                 self.paused_until = max(self.paused_until, now + CUT_PAUSE)
         elif now >= self.paused_until:
             self.strikes += 1
-            pause = min(LONGEST_PAUSE, 2.0 ** (self.strikes - 1))
-            self.paused_until = now + max(pause, retry_after or 0.0)
+            self.paused_until = now + min(LONGEST_PAUSE, 2.0 ** (self.strikes - 1))
+        if fault is Fault.SERVER_ERROR and not bytes_came:
+            self._bind(max(self.paused_until, now + max(retry_after or 0.0, FLOOR)))
         if fault not in FINAL:
             self.meter.scale(0.3 if not bytes_came else 0.7)
 
+    def _wait(self, named: float | None, now: float) -> float:
+        """Return the seconds that a 429 costs: what it names, else ever more."""
+        if named:
+            return max(named, FLOOR)
+        if now >= self.paused_until:
+            self.strikes += 1
+        first = FLOOR if named == 0 or self.delivering else RATE_LIMIT_PAUSE
+        return first * 2.0 ** min(max(self.strikes, 1) - 1, 16)
+
+    def _bind(self, until: float) -> None:
+        self.bound_until = max(self.bound_until, until)
+        self.paused_until = max(self.paused_until, until)
+
+    def may_be_released(self, now: float, within: float) -> bool:
+        """Whether its pause ends in so many seconds and may be cut short."""
+        return now >= self.bound_until and self.paused_until - now <= within
+
     def release(self, now: float) -> None:
-        """End its pause: everybody else is worse."""
-        self.paused_until = min(self.paused_until, now)
+        """End its pause, unless it asked for it: everybody else is worse."""
+        self.paused_until = max(min(self.paused_until, now), self.bound_until)
 
     # ------------------------------------------------------------------ growth
 

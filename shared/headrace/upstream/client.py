@@ -16,6 +16,7 @@ from headrace.models import Fault
 from headrace.policy.destinations import Initiator
 from headrace.redact import for_display
 from headrace.upstream.auth.bearer import BearerTokens
+from headrace.upstream.courtesy import Courtesy
 from headrace.upstream.destinations import Destinations, Way
 from headrace.upstream.document_stream import DocumentStream
 from headrace.upstream.http2_pool import Http2Pool
@@ -72,6 +73,8 @@ class Client:
         self._destinations = Destinations(resolver, told)
         self._pool = Http2Pool()
         self._bearer = BearerTokens(self._ask_realm)
+        self.courtesy = Courtesy()
+        """Asked before anybody is asked anything."""
 
     # ------------------------------------------------------------------ documents
 
@@ -252,6 +255,7 @@ class Client:
                     raise exchange.translate(PermissionError("the outgoing proxy wants a password"))
                 target = redirect_of(exchange)
                 if target is None:
+                    self.courtesy.led_to(asked, exchange)
                     yield exchange
                     return
             finally:
@@ -301,11 +305,14 @@ class Client:
         way: Way,
     ) -> SentRequest:
         """Ask once, where the way leads to; UpstreamError for where it may not."""
+        self.courtesy.check(url)
         host, proxy = host_of(url), self.proxies.choose(url)
         try:
             spaces = self._destinations.allowed(way, url, host, proxied=proxy is not None)
             for wider in (False, True):
-                exchange = SentRequest(url, proxy, self.roots, host=host)
+                # Again when it is sent: a connection may take its time, and others ask meanwhile.
+                check = self.courtesy.check
+                exchange = SentRequest(url, proxy, self.roots, host=host, before=check)
                 timeouts = {"connect": connect, "read": first_byte, "write": first_byte}
                 exchange.timeouts = {**timeouts, "pool": connect}
                 try:
@@ -318,6 +325,7 @@ class Client:
                         raise
                     spaces = more
                 else:
+                    self.courtesy.answered(exchange)
                     return exchange
         except UpstreamError as error:
             if error.fault is Fault.LED_ASTRAY:

@@ -5,22 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from headrace.errors import UpstreamError
-from headrace.foreign import UnreadableError, foreign
 from headrace.http.ranges import ContentRange, read_length
+from headrace.http.retry_after import retry_after
 from headrace.models import Fault
 from headrace.redact import for_display
 
 __all__ = ["Span", "UpstreamResponse", "judge_artifact", "judge_status"]
-
-#: Longest pause that a Retry-After is believed for; a typing error must not ban for a year.
-_LONGEST_RETRY_AFTER = 24 * 3600.0
-
-#: Characters of a date, in whichever form.
-_LONGEST_DATE = 100
 
 #: Files that are compressed themselves: misconfigured servers call that their Content-Encoding,
 #: and what comes is the file all the same.
@@ -55,33 +48,16 @@ class Span:
     ranged: bool
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read Retry-After (RFC 9110 section 10.2.3) as seconds from now."""
-    value = headers.get("retry-after", "").strip()
-    if not value:
-        return None
-    try:
-        with foreign("Retry-After"):
-            seconds = float(value) if value.isdigit() else _seconds_until(value[:_LONGEST_DATE])
-    except UnreadableError:
-        return None
-    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
-
-
-def _seconds_until(date: str) -> float:
-    return parsedate_to_datetime(date).timestamp() - time.time()
-
-
 def judge_status(status: int, headers: Mapping[str, str], url: str) -> UpstreamError | None:
     """Translate a status; None for those that bring what was asked (2xx, 304)."""
-    retry_after = _retry_after(headers)
+    pause = retry_after(headers, time.time())
     host = urlsplit(url).netloc.rpartition("@")[2]
     message = f"{host} answered {status} for {for_display(url)}"
     if 200 <= status < 300 or status == 304:
         return None
     if status in (404, 410):
         fault = Fault.MISSING
-    elif status == 429 or (status == 503 and retry_after is not None):
+    elif status == 429 or (status == 503 and pause is not None):
         fault = Fault.RATE_LIMITED
     elif status in (401, 402, 403, 407, 451):
         fault = Fault.FORBIDDEN
@@ -91,7 +67,7 @@ def judge_status(status: int, headers: Mapping[str, str], url: str) -> UpstreamE
         fault = Fault.NOT_THE_FILE
     else:
         fault = Fault.PROTOCOL
-    return UpstreamError(fault, message, status=status, retry_after=retry_after)
+    return UpstreamError(fault, message, status=status, retry_after=pause)
 
 
 def judge_artifact(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -37,10 +37,22 @@ class SentRequest:
     response: Any
     """The transport's own answer."""
 
-    def __init__(self, url: str, proxy: str | None, roots: TrustStore, *, host: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        proxy: str | None,
+        roots: TrustStore,
+        *,
+        host: str = "",
+        before: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`before` is called with the URL when the request is about to go out; what it raises
+        stops it.
+        """
         self.url = url
         self.host = host
         self.proxy = proxy
+        self._before = before
         self.headers: Mapping[str, str] = {}
         self.timeouts: dict[str, float] = {}
         self.fresh = False
@@ -54,6 +66,7 @@ class SentRequest:
         if name.endswith("connect_tcp.started"):
             self.fresh = True
         elif name.endswith("send_request_headers.started"):
+            self._before(self.url)
             self._sent = time.perf_counter()
         elif name.endswith("receive_response_headers.complete"):
             self._answered = True

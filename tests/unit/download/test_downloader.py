@@ -577,23 +577,47 @@ def test_download_goes_on_from_the_disk_after_a_restart(place: Place) -> None:
     assert sum(s.bytes_sent() for s in [place.origin, *place.mirrors]) < len(LARGE) - 7 * MB
 
 
-def test_reader_who_leaves_early_ends_the_download_and_a_late_leaver_does_not(place: Place) -> None:
+def test_reader_who_comes_back_at_once_finds_the_same_download(place: Place) -> None:
     for server in [place.origin, *place.mirrors]:
         server.rate = 5e6
 
     async def journey(downloader: Downloader) -> None:
-        for share, goes_on in ((0.0, False), (0.7, True)):
-            download = await downloader.open(place.artifact, place.sources())
-            async for _ in download.read():
-                if download.position > share * len(LARGE):
-                    break
-            download.release()
-            download.release()
-            await settle(downloader)
-            again = await downloader.open(place.artifact, place.sources())
-            assert again.from_store == goes_on
-            again.release()
-            await asyncio.sleep(0.1)
+        for start in range(0, len(LARGE), 6 * MB):
+            part = await downloader.open(place.artifact, place.sources())
+            assert await take(part, start, start + MB) == LARGE[start : start + MB]
+            part.release()
+            assert downloader.active == 1
+
+    place.run(journey)
+    sent = sum(server.bytes_sent() for server in [place.origin, *place.mirrors])
+    assert sent <= 1.2 * len(LARGE)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.7])
+def test_download_that_nobody_reads_asks_nobody_and_the_next_reader_gets_what_is_here(
+    place: Place, share: float
+) -> None:
+    servers = [place.origin, *place.mirrors]
+    for server in servers:
+        server.rate = 5e6
+
+    async def journey(downloader: Downloader) -> None:
+        download = await downloader.open(place.artifact, place.sources())
+        async for _ in download.read():
+            if download.position > share * len(LARGE):
+                break
+        download.release()
+        download.release()
+        assert download._task is not None
+        transfer = download._task.transfer
+        assert transfer is not None
+        asked = transfer.state._requests
+        await settle(downloader)
+        assert transfer.state._requests == asked
+        again = await downloader.open(place.artifact, place.sources())
+        assert not again.from_store
+        assert await take(again) == LARGE
+        again.release()
 
     place.run(journey)
 

@@ -132,6 +132,10 @@ def test_a_server_that_names_its_pause_gets_it_within_reason() -> None:
     assert learn(Record(), failed(Fault.RATE_LIMITED, 300), NOW).paused_until == NOW + 300
     assert learn(Record(), failed(Fault.RATE_LIMITED, 1), NOW).paused_until == NOW + 30
     assert learn(Record(), failed(Fault.RATE_LIMITED, 1e9), NOW).paused_until == NOW + DAY
+    paused = learn(Record(), failed(Fault.RATE_LIMITED, 60), NOW)
+    longer = learn(paused, failed(Fault.RATE_LIMITED, 300), NOW + 1)
+    assert (longer.paused_until, longer.pauses) == (NOW + 301, 1)
+    assert learn(longer, failed(Fault.RATE_LIMITED, 5), NOW + 2).paused_until == NOW + 301
 
 
 def test_four_connections_that_fail_together_are_one_failure() -> None:

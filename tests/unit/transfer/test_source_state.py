@@ -86,19 +86,54 @@ def test_failures_of_one_moment_are_one() -> None:
     assert repr(upstream) == "<m 0/1/4 paused until 2.00 strikes=1>"
 
 
-def test_rate_limit_costs_a_connection_while_others_deliver_else_its_pause() -> None:
+def test_rate_limit_costs_a_connection_and_the_pause_that_it_names_while_others_deliver() -> None:
     upstream = SourceState(source(), 0.0)
     upstream.concurrency.connections = 4
     for request in (1, 2, 3):
         upstream.started(request, 0.0)
         upstream.opened(request, 0.1, alone=False)
-    upstream.failed(Fault.RATE_LIMITED, 1.0, 60.0, bytes_came=False)
+    upstream.failed(Fault.RATE_LIMITED, 1.0, None, bytes_came=False)
     assert upstream.limit == 3
     assert upstream.paused_until == 2.0
+    upstream.failed(Fault.RATE_LIMITED, 1.5, 60.0, bytes_came=False)
+    assert upstream.paused_until == 61.5
     for request in (1, 2, 3):
         upstream.ended(request)
-    upstream.failed(Fault.RATE_LIMITED, 1.0, None, bytes_came=False)
-    assert upstream.paused_until == 31.0
+    upstream.failed(Fault.RATE_LIMITED, 2.0, 5.0, bytes_came=False)
+    assert upstream.paused_until == 61.5
+
+
+def test_rate_limits_without_a_time_pause_ever_longer_until_bytes_come_again() -> None:
+    upstream = SourceState(source(), 0.0)
+    now, pauses = 0.0, []
+    for _ in range(4):
+        upstream.failed(Fault.RATE_LIMITED, now, 0.0, bytes_came=False)
+        upstream.failed(Fault.RATE_LIMITED, now, 0.0, bytes_came=False)
+        pauses.append(upstream.paused_until - now)
+        now = upstream.paused_until
+    assert pauses == [1.0, 2.0, 4.0, 8.0]
+    upstream.received(1, now)
+    upstream.failed(Fault.RATE_LIMITED, now, None, bytes_came=False)
+    assert upstream.paused_until == now + 30.0
+
+
+@pytest.mark.parametrize("fault", [Fault.RATE_LIMITED, Fault.SERVER_ERROR])
+def test_pause_that_a_source_asked_for_is_not_cut_short(fault: Fault) -> None:
+    upstream = SourceState(source(), 0.0)
+    upstream.failed(fault, 1.0, 1.0, bytes_came=False)
+    assert not upstream.may_be_released(1.5, within=1.0)
+    upstream.release(1.5)
+    assert upstream.room(1.9) == 0
+    assert upstream.room(2.0) == 1
+
+
+def test_pause_after_silence_is_cut_short_when_nobody_else_is_there() -> None:
+    upstream = SourceState(source(), 0.0)
+    upstream.failed(Fault.SILENT, 1.0, None, bytes_came=False)
+    assert upstream.may_be_released(1.0, within=1.0)
+    assert not upstream.may_be_released(1.0, within=0.9)
+    upstream.release(1.0)
+    assert upstream.room(1.0) == 1
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from headrace.errors import UpstreamError
 from headrace.foreign import UnreadableError, foreign, read_json
+from headrace.models import Fault
 from headrace.policy.lru import LRUCache
 from headrace.redact import for_display
 from headrace.upstream.destinations import Way
@@ -107,7 +108,8 @@ class BearerTokens:
         """Get what a 401 wants to see; empty where that is not to be had.
 
         `credential` is the Authorization that was shown, empty for a stranger; `way` is where
-        whoever said 401 may lead.
+        whoever said 401 may lead. UpstreamError when whoever hands tokens out wants to be left
+        alone for a while: that is no refusal.
         """
         challenge = parse(header)
         if challenge is None or not _same_owner(challenge.realm, url):
@@ -128,6 +130,8 @@ class BearerTokens:
                 raise error
             token, lasts = _token_in(answer.body)
         except (UpstreamError, UnreadableError) as error:
+            if isinstance(error, UpstreamError) and error.fault is Fault.RATE_LIMITED:
+                raise
             _log.info("no token from %s: %s", for_display(url.partition("?")[0]), error)
             return None
         return token, self._clock() + max(lasts, _EARLY)

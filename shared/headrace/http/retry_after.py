@@ -1,0 +1,34 @@
+"""When a server wants to be asked again: Retry-After as RFC 9110 section 10.2.3 has it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+__all__ = ["LONGEST", "retry_after"]
+
+LONGEST = 24 * 3600.0
+"""Most seconds that are believed: a typing error must not ban for a year."""
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Return seconds from now, 0 for a time that has passed; None where none is named.
+
+    `now` is an epoch. A date is held against the server's own Date where it gives one, because
+    its clock named both. Of several times the latest counts.
+    """
+    value = headers.get("retry-after", "").strip()
+    parts = [part.strip() for part in value.split(",")]
+    if all(part.isascii() and part.isdigit() for part in parts):
+        seconds: float | None = max(float(part[:12]) for part in parts)
+    else:
+        there, date = _epoch(headers.get("date", "")), _epoch(value)
+        seconds = None if date is None else date - (now if there is None else there)
+    return None if seconds is None else min(max(seconds, 0.0), LONGEST)
+
+
+def _epoch(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date.strip()).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None

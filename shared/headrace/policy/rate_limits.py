@@ -1,0 +1,65 @@
+"""Who asked to be left alone, and until when. Pure: `now` is given, in seconds of one clock.
+
+One key is one place (a server), or one URL where that leads somewhere else. A time that a server
+named is kept to the letter, whoever wants to ask what for. One that limits and names none (or 0)
+is left alone for `FLOOR` seconds, then twice as long each time, until it gives something again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headrace.policy.lru import LRUCache
+
+__all__ = ["FLOOR", "LONGEST", "RateLimit", "RateLimits"]
+
+FLOOR = 1.0
+"""Seconds of the first pause that nobody named, and the least of those that somebody did."""
+LONGEST = 64.0
+"""Seconds of the longest pause that nobody named."""
+_REMEMBERED = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """What a server said when it was asked too much."""
+
+    status: int
+    """429 or 503."""
+    until: float
+    named: bool
+    """It named the time itself."""
+    refusals: int = 1
+    """In a row, those of one moment counted once."""
+
+
+class RateLimits:
+    """By key. Bounded; what is forgotten first was heard longest ago."""
+
+    def __init__(self) -> None:
+        """Begin with nobody."""
+        self._known = LRUCache[str, RateLimit](_REMEMBERED)
+
+    def refused(self, key: str, status: int, seconds: float | None, now: float) -> RateLimit:
+        """Take a 429, or a 503 that speaks of a time; `seconds` from now, as the server named."""
+        before = self._known.get(key)
+        refusals, until = 1, now
+        if before is not None:
+            # Requests that were on their way together are one.
+            refusals = before.refusals + (before.until <= now)
+            until = before.until
+        pause = seconds or min(FLOOR * 2.0 ** min(refusals - 1, 32), LONGEST)
+        limit = RateLimit(status, max(until, now + max(pause, FLOOR)), bool(seconds), refusals)
+        self._known.put(key, limit)
+        return limit
+
+    def answered(self, key: str, now: float) -> None:
+        """Take any other answer: it gives again. A pause that still runs is kept to."""
+        limit = self._known.get(key)
+        if limit is not None and limit.until <= now:
+            self._known.pop(key)
+
+    def get(self, key: str, now: float) -> RateLimit | None:
+        """Return the limit that holds now; None: it may be asked."""
+        limit = self._known.get(key)
+        return limit if limit is not None and now < limit.until else None
