@@ -19,11 +19,11 @@ from headrace.documents.passthrough_headers import (
     about_caches,
     document_of,
     stated_digest,
-    strong,
 )
 from headrace.errors import HeadraceError, OriginError, StoreError, UpstreamError
 from headrace.http.caching import forbids_storing, freshness_lifetime
 from headrace.http.ranges import ContentRange, RangeRequest
+from headrace.http.validators import same_version, strong_etag, validator
 from headrace.models import Artifact, Document, Fault, ServeDocument
 from headrace.policy.destinations import of_origin
 from headrace.policy.timeouts import ORIGIN_SILENCE
@@ -111,6 +111,8 @@ class PassthroughFetch:
         self.length: int | None = None
         self.draft: Draft | None = None
         self._most = 0
+        self._version: str | None = None
+        """The validator of what comes."""
         self._changed = asyncio.Event()
 
     @property
@@ -192,9 +194,8 @@ class PassthroughFetch:
         coding = "identity" if self.plan.url.endswith(_COMPRESSED) or self._have else "gzip"
         asked = {"accept": self.plan.accept, "accept-encoding": coding}
         if self._have:
-            document = self.head.result()
             asked["range"] = str(RangeRequest(self._have))
-            asked["if-range"] = strong(document.etag) or document.last_modified or ""
+            asked["if-range"] = self._version or ""
         elif self.before is not None:
             if self.before.document.etag:
                 asked["if-none-match"] = self.before.document.etag
@@ -206,9 +207,7 @@ class PassthroughFetch:
         """Whether the rest can be asked for: what came is of a version that can be named."""
         if error.fault not in _PASSING or isinstance(error, DocumentChangedError) or not self._have:
             return False
-        document = self.head.result()
-        named = bool(strong(document.etag)) or bool(document.last_modified)
-        return self.length is not None and named
+        return self.length is not None and self._version is not None
 
     async def _unchanged(
         self, before: Copy, stream: DocumentStream, copies: Copies, clock: Callable[[], float]
@@ -261,7 +260,7 @@ class PassthroughFetch:
 
     def _long(self, stream: DocumentStream) -> Artifact | None:
         """Return the document as an artifact, where it is long and its parts can be asked for."""
-        etag = strong(stream.headers.get("etag"))
+        etag = strong_etag(stream.headers.get("etag"))
         ranges = stream.headers.get("accept-ranges", "").strip().lower() == "bytes"
         if self._in_parts is None or stream.coded or etag is None or not ranges:
             return None
@@ -308,7 +307,7 @@ class PassthroughFetch:
     async def _begin(self, stream: DocumentStream, copies: Copies) -> int:
         if stream.status != 200:
             raise self._strange(f"status {stream.status}")
-        self.length = stream.length
+        self.length, self._version = stream.length, validator(stream.headers)
         self._most = copies.limit
         if self.length is not None and self.length > self._most:
             raise self._strange("more than all documents together may take here")
@@ -340,10 +339,7 @@ class PassthroughFetch:
 
     def _place_of_rest(self, stream: DocumentStream) -> int:
         """Return how many bytes are here already; `DocumentChangedError` when it is no rest."""
-        document = self.head.result()
-        etag = stream.headers.get("etag", document.etag)
-        modified = stream.headers.get("last-modified", document.last_modified)
-        same = (etag, modified) == (document.etag, document.last_modified) and not stream.coded
+        same = same_version(self._version, stream.status, stream.headers) and not stream.coded
         if same and stream.status == 200 and stream.length == self.length:
             return self._have
         if same and stream.status == 206:

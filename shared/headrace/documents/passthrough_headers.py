@@ -16,7 +16,6 @@ __all__ = [
     "head_for",
     "is_known",
     "stated_digest",
-    "strong",
 ]
 
 #: Headers of one way to carry the body, which is not ours.
@@ -45,11 +44,6 @@ def about_caches(headers: Mapping[str, str]) -> dict[str, str]:
         "cache-control": headers.get("cache-control", ""),
         "age": age if age.isdecimal() and len(age) < 10 else "0",
     }
-
-
-def strong(etag: str | None) -> str | None:
-    """Return an entity tag that stands for the very bytes."""
-    return None if etag is None or etag.startswith("W/") else etag
 
 
 def stated_digest(headers: Mapping[str, str]) -> Digest | None:

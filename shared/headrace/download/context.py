@@ -40,17 +40,17 @@ class DownloadContext:
         start: int,
         end: int | None,
         *,
-        etag: str | None = None,
+        validator: str | None = None,
         connect_timeout: float,
         first_byte_timeout: float,
     ) -> AbstractAsyncContextManager[RangeStream]:
         """Ask `source` for ``[start, end)`` with the headers that it may see; UpstreamError.
 
-        With a strong `etag`: of that version alone, else the whole file (If-Range).
+        With a `validator`: of that version alone, else the whole file (If-Range).
         """
         headers = dict(self.headers_for(artifact, source))
-        if etag and start and not etag.startswith("W/"):
-            headers["if-range"] = etag
+        if validator and start:
+            headers["if-range"] = validator
         return self.client.open_range(
             source.url,
             start,

@@ -17,6 +17,7 @@ from headrace.transfer.machine import HOLD_BACK
 
 if TYPE_CHECKING:
     from headrace.download.task import DownloadTask
+    from headrace.upstream.client import RangeStream
 
 __all__ = ["stream_without_disk"]
 
@@ -26,11 +27,29 @@ _WORTH_WAITING = 8.0
 """Seconds that a source is waited for that asked for them; one that asked for more is passed by."""
 
 
+class _Version:
+    """Which version of a file that cannot be checked its reader has a part of."""
+
+    def __init__(self, task: DownloadTask, *, begun: bool) -> None:
+        """`begun`: the reader was given bytes before, by the task's own requests."""
+        self._begun = begun
+        sources = task.transfer.sources.values() if task.transfer else ()
+        self.named = next((s.validator for s in sources if s.source.is_origin), None)
+
+    def take(self, task: DownloadTask, stream: RangeStream) -> None:
+        """Let an answer's bytes follow; TransferError when nothing tells that they belong there."""
+        found = stream.version(self.named)
+        if self._begun and (found is None or found != self.named):
+            message = f"{task.artifact.name}: nothing tells that the rest is of the same version"
+            raise TransferError("changed", message, hint="try again")
+        self._begun, self.named = True, found
+
+
 async def stream_without_disk(
-    task: DownloadTask, start: int, end: int, hasher: Any
+    task: DownloadTask, start: int, end: int, hasher: Any, *, begun: bool
 ) -> AsyncIterator[bytes]:
     """Give ``[start, end)``. `hasher` has seen ``[0, start)``; None: this cannot be checked, so
-    the origin alone is asked and nothing is held back.
+    the origin alone is asked, for one version of it, and nothing is held back.
     """
     sources = [
         source
@@ -41,7 +60,8 @@ async def stream_without_disk(
     sources.sort(key=lambda s: (s.is_origin and s.rate is None, -(s.rate or 0.0)))
     used: set[str] = set()
     tail = bytearray()
-    async for data in _continued(task, sources, (start, end), used):
+    version = None if hasher is not None else _Version(task, begun=begun)
+    async for data in _continued(task, sources, (start, end), used, version):
         if hasher is None:
             yield data
             continue
@@ -68,6 +88,7 @@ async def _continued(
     sources: Sequence[Source],
     span: tuple[int, int],
     used: set[str],
+    version: _Version | None,
 ) -> AsyncIterator[bytes]:
     """Give the bytes of `span`, from the next source wherever one fails.
 
@@ -82,7 +103,7 @@ async def _continued(
             continue
         await asyncio.sleep(max(0.0, wait))
         try:
-            async for data in _bytes_of(task, source, position, end):
+            async for data in _bytes_of(task, source, position, end, version):
                 position += len(data)
                 used.add(source.id)
                 yield data
@@ -98,11 +119,19 @@ async def _continued(
 
 
 async def _bytes_of(
-    task: DownloadTask, source: Source, start: int, end: int
+    task: DownloadTask, source: Source, start: int, end: int, version: _Version | None
 ) -> AsyncIterator[bytes]:
     async with task.context.open_range(
-        task.artifact, source, start, end, connect_timeout=3.0, first_byte_timeout=6.0
+        task.artifact,
+        source,
+        start,
+        end,
+        validator=version.named if version else None,
+        connect_timeout=3.0,
+        first_byte_timeout=6.0,
     ) as stream:
+        if version is not None:
+            version.take(task, stream)
         size = task.size
         if size is not None and stream.total not in (None, size):
             message = f"{source.id} gives {stream.total} bytes instead of {size}"

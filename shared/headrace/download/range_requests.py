@@ -198,12 +198,13 @@ class SegmentRequest:
             source,
             fetch.start,
             fetch.end,
-            etag=fetch.etag,
+            validator=fetch.validator,
             connect_timeout=fetch.connect_timeout,
             first_byte_timeout=fetch.first_byte_timeout,
         ) as stream:
             owner.accounting.answered(source, stream.rtt)
-            await owner.opened(m.Opened(self.number, stream.total, stream.ranged, stream.etag))
+            version = stream.version(fetch.validator)
+            await owner.opened(m.Opened(self.number, stream.total, stream.ranged, version))
             if not self._cancelled:
                 await self._receive(stream)
 

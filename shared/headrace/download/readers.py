@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +46,8 @@ class TaskReaders:
         """No reader is left."""
         self._readers: list[DownloadReader] = []
         self._stopping: asyncio.TimerHandle | None = None
+        self.version = secrets.token_hex(8)
+        """Names what this task alone gives."""
 
     def join(self, artifact: Artifact) -> DownloadReader:
         """Give one more reader its handle."""
@@ -142,10 +145,18 @@ class DownloadReader:
     def etag(self) -> str:
         """Strong validator with its quotes; another one after wrong bytes may have gone out."""
         digest = self.artifact.digest
-        base = digest.value if digest else hashlib.sha256(self.artifact.url.encode()).hexdigest()
-        base = base[:32]
+        base = (digest.value if digest else self._version())[:32]
         generation = self._task.delivery.generation if self._task else self._generation
         return f'"{base}-{generation}"' if generation else f'"{base}"'
+
+    def _version(self) -> str:
+        """Name the version of a file without a digest: by its origin's validator, else this
+        download alone, so that nobody puts the end of another version behind it.
+        """
+        transfer = self._task.transfer if self._task else None
+        named = [each.validator for each in transfer.sources.values()] if transfer else []
+        told = next(filter(None, named), self._readers.version if self._readers else "")
+        return hashlib.sha256(f"{self.artifact.url} {told}".encode()).hexdigest()
 
     async def size(self) -> int:
         """Return the file's length in bytes, once somebody has shown that he can give the file.
@@ -230,7 +241,8 @@ class DownloadReader:
         hasher = None
         if self.artifact.digest is not None and end == task.size and start == 0:
             hasher = await task.storage.front_hasher(self.position)
-        async for data in stream_without_disk(task, self.position, end, hasher):
+        begun = self.position > start
+        async for data in stream_without_disk(task, self.position, end, hasher, begun=begun):
             yield data
 
     def release(self) -> None:

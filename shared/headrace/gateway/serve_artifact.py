@@ -8,6 +8,7 @@ cut, never ended cleanly, so that no client takes a part for the whole (RFC 9112
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -57,8 +58,10 @@ class SourceSelection(Protocol):
 
 
 def etag_of(artifact: Artifact) -> str:
-    """Return the strong entity tag of checked bytes, in `DownloadReader.etag`'s form."""
-    return f'"{artifact.digest.value[:32]}"' if artifact.digest else '""'
+    """Return the strong entity tag of checked bytes, in `DownloadReader.etag`'s form; empty where
+    nothing names the version.
+    """
+    return f'"{artifact.digest.value[:32]}"' if artifact.digest else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +241,8 @@ class ArtifactHandler:
     async def _little(self, exchange: Exchange, artifact: Artifact, until: float) -> None:
         async with asyncio.timeout_at(until):
             content = await self._small_files.get(artifact)
-        body = _Body(len(content), etag_of(artifact))
+        tag = etag_of(artifact) or f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+        body = _Body(len(content), tag)
         wanted = await self._begin(exchange, artifact, body)
         if wanted is not None:
             await exchange.end(content[wanted.start : wanted.end])
@@ -363,11 +367,11 @@ class ArtifactHandler:
         headers = {
             "content-type": artifact.content_type,
             "accept-ranges": "bytes",
-            "etag": body.etag,
+            **({"etag": body.etag} if body.etag else {}),
             "cache-control": _FOR_EVER if artifact.digest and artifact.immutable else "no-cache",
             **dict(artifact.answer_headers),
         }
-        if matches(asked.get("if-none-match"), [body.etag]):
+        if matches(asked.get("if-none-match"), [body.etag] if body.etag else []):
             await exchange.whole(304, headers)
             return None
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from headrace.transfer import messages as m
 from headrace.transfer.scheduler import PROBE, SMALL, Assignment, Move, Scheduler
 from headrace.transfer.source_state import CUTS, SourceState
-from headrace.transfer.state import TransferState
+from headrace.transfer.state import TO_THE_END, TransferState
 
 __all__ = ["Dispatcher"]
 
@@ -121,7 +121,9 @@ class Dispatcher:
     def _choose(self, upstream: SourceState, now: float) -> Assignment | None:
         segments = self._state.segments
         if not segments.known:
-            return None if upstream.active else Assignment(Move.HEDGE, 0, PROBE)
+            # What no digest will tell comes in one answer.
+            end = PROBE if self._state.checked else TO_THE_END
+            return None if upstream.active else Assignment(Move.HEDGE, 0, end)
         if len(segments.in_flight) == 1 and upstream.source.is_origin and not upstream.probed:
             # Nothing is known of the first choice: whoever is quicker gives the first byte.
             only = next(iter(segments.in_flight.values()))

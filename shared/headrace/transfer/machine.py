@@ -229,27 +229,36 @@ class Transfer:
             detail = f"gives {event.total} bytes instead of {self.size}"
             self.state.reject(segment, Fault.NOT_THE_FILE, detail, now, out)
             return
-        if self.spec.etag is not None:
-            changed = event.etag != self.spec.etag
-        else:
-            changed = bool(upstream.etag != event.etag and self.segments.held.total)
-        if not self.spec.checked and changed:
+        if not self.spec.checked and not self._same_version(event, upstream):
             detail = "the file changed meanwhile"
-            self.state.reject(segment, Fault.NOT_THE_FILE, detail, now, out)
+            if self.spec.etag is not None:
+                self.state.reject(segment, Fault.NOT_THE_FILE, detail, now, out)
+                return
+            out.append(m.SourceFault(upstream.id, Fault.NOT_THE_FILE, detail, segment.id))
+            self.state.cancel([segment], out)
+            self.state.from_the_start(upstream, out)
             return
-        upstream.etag = event.etag
+        upstream.validator = event.validator
         if self.phase is Phase.SIZING:
             self._sized(event.total)
         if not event.ranged:
             self._opened_whole(segment, upstream, out)
 
+    def _same_version(self, event: m.Opened, upstream: SourceState) -> bool:
+        """Say whether what comes may stand beside what is held, where no digest will tell."""
+        if self.spec.etag is not None:
+            return event.validator == self.spec.etag
+        if not self.segments.held.total:
+            return True
+        return event.validator is not None and event.validator == upstream.validator
+
     def _opened_whole(self, segment: Segment, upstream: SourceState, out: list[m.Action]) -> None:
         """A 200: its body runs from 0 to the end, whatever we asked for."""
+        if segment.whole:
+            return
         if upstream.ranged:
             upstream.ranged = False
             out.append(m.SourceFault(upstream.id, Fault.NO_RANGES, "ignores Range", segment.id))
-        if segment.whole:
-            return
         if segment.check or segment.start > 0:
             self.integrity.lost(segment.id)
             self.state.cancel([segment], out)
@@ -291,10 +300,10 @@ class Transfer:
             self.sources[segment.source].completed()
             self.state.drop(segment.id)
 
-    def _failed(self, event: m.Failed, now: float, _out: list[m.Action]) -> None:
+    def _failed(self, event: m.Failed, now: float, out: list[m.Action]) -> None:
         self.integrity.lost(event.request)
         if segment := self.segments.in_flight.get(event.request):
-            self.state.fail(segment, event, now)
+            self.state.fail(segment, event, now, out)
 
     # ------------------------------------------------------------------ right or wrong?
 

@@ -52,7 +52,8 @@ class Opened:
     """Length of the whole file, as this answer says."""
     ranged: bool = True
     """False: a 200, so the body starts at 0 whatever was asked for."""
-    etag: str | None = None
+    validator: str | None = None
+    """What names the version that it is of (`http.validators`); None: nothing does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +178,8 @@ class Fetch:
     end: int | None
     connect_timeout: float
     first_byte_timeout: float
-    etag: str | None = None
-    """This source's own validator, for If-Range (RFC 9110 section 13.1.5)."""
+    validator: str | None = None
+    """Of the version that is wanted, for If-Range (RFC 9110 section 13.1.5)."""
 
 
 @dataclass(frozen=True, slots=True)

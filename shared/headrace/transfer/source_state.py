@@ -65,7 +65,8 @@ class SourceState:
         """Bodies in a row that ended early although bytes came."""
         self.denied = False
         self.ranged = True
-        self.etag: str | None = None
+        self.validator: str | None = None
+        """Of the version that it gives."""
         self.probed = False
         """It has been asked for something in this download."""
 

@@ -17,6 +17,12 @@ from headrace.transfer.source_state import SourceState
 __all__ = ["TransferState"]
 
 
+TO_THE_END = 1 << 62
+"""The end of a request whose file's length nobody knows yet."""
+MOST_RESTARTS = 3
+"""Times that a file of which nothing names the version is begun again; then its source is out."""
+
+
 class TransferState:
     """Mutable; shared by the machine, the dispatcher and the integrity check."""
 
@@ -35,6 +41,8 @@ class TransferState:
         """No other source is asked any more."""
         self.most = 1 << 30
         """Requests at a time."""
+        self.restarts = 0
+        """Times that all was dropped because no version could be told."""
         self._requests = 0
 
     # ------------------------------------------------------------------ sources
@@ -67,7 +75,7 @@ class TransferState:
         self._requests += 1
         segment = Segment(self._requests, upstream.id, start, end, now)
         upstream.started(segment.id, now)
-        segment.whole = not upstream.ranged
+        segment.whole = not upstream.ranged or end == TO_THE_END
         if segment.whole:
             segment.cursor = 0
         alone = self.alone()
@@ -79,7 +87,7 @@ class TransferState:
                 None if segment.whole else end,
                 connect_timeout=8.0 if alone else 3.0,
                 first_byte_timeout=9.0 if alone else 5.0,
-                etag=None if self.checked else self.etag or upstream.etag,
+                validator=None if self.checked else self.etag or upstream.validator,
             )
         )
         return segment
@@ -104,12 +112,14 @@ class TransferState:
         self.segments.shorten(victim, end)
         out.append(m.Shrink(victim.id, victim.end))
 
-    def fail(self, segment: Segment, event: m.Failed, now: float) -> None:
+    def fail(self, segment: Segment, event: m.Failed, now: float, out: list[m.Action]) -> None:
         """End a request that failed, with the consequences for its source."""
         self.drop(segment.id)
         came = segment.cursor > (0 if segment.whole else segment.start)
         upstream = self.sources[segment.source]
         upstream.failed(event.fault, now, event.retry_after, bytes_came=came)
+        if not self.checked and self.etag is None and upstream.validator is None:
+            self.from_the_start(upstream, out)
 
     def reject(
         self, segment: Segment, fault: Fault, detail: str, now: float, out: list[m.Action]
@@ -117,7 +127,7 @@ class TransferState:
         """End a request for a fault that only we can see."""
         out.append(m.Cancel(segment.id))
         out.append(m.SourceFault(segment.source, fault, detail, segment.id))
-        self.fail(segment, m.Failed(segment.id, fault, detail), now)
+        self.fail(segment, m.Failed(segment.id, fault, detail), now, out)
 
     # ------------------------------------------------------------------ bytes
 
@@ -127,6 +137,16 @@ class TransferState:
         if ranges is None:
             ranges = self.provenance[source] = RangeSet()
         ranges.add(start, end)
+
+    def from_the_start(self, upstream: SourceState, out: list[m.Action]) -> None:
+        """Drop all bytes: nothing tells that more would be of the same version."""
+        upstream.validator = None
+        if not self.segments.held.total:
+            return
+        self.forget([(0, self.segments.size)], out)
+        self.restarts += 1
+        if self.restarts > MOST_RESTARTS:
+            upstream.out = Fault.CUT
 
     def forget(self, runs: Iterable[tuple[int, int]], out: list[m.Action]) -> None:
         """Drop bytes that are worthless."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from headrace.errors import UpstreamError
+from headrace.http.validators import same_version, validator
 from headrace.models import Fault
 from headrace.redact import for_display
 from headrace.upstream.responses import Span
@@ -59,7 +60,6 @@ class RangeStream:
         self.ranged = span.ranged
         """False: this is the whole file although a range was asked."""
         self.headers = headers
-        self.etag = headers.get("etag")
         self.rtt = rtt
         """Seconds from the request's first byte to the answer's headers (no connecting in it)."""
         self.fresh = fresh
@@ -70,6 +70,14 @@ class RangeStream:
         self._left = None if span.end is None else span.end - span.start
         self._ended = False
         self._gatherer = _Gatherer(sock) if (self._left or 0) > 2 * _ENDGAME else None
+
+    def version(self, named: str | None = None) -> str | None:
+        """Return the validator of the version that this is of; that which was asked for by
+        `named`, where the answer is of the same. None: nothing names it.
+        """
+        if same_version(named, self.status, self.headers):
+            return named
+        return validator(self.headers)
 
     def __repr__(self) -> str:
         """Show where it is."""

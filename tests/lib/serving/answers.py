@@ -262,7 +262,8 @@ def _ranged(
 ) -> tuple[int, int, bytes]:
     """Give status, first offset and the part (RFC 9110 section 14); several ranges: the whole."""
     asked = _single(headers.get("range"))
-    if asked is None or ("if-range" in headers and headers["if-range"] != extra.get("ETag")):
+    named = (extra.get("ETag"), extra.get("Last-Modified"))
+    if asked is None or ("if-range" in headers and headers["if-range"] not in named):
         return 200, 0, body
     size = len(body)
     first, last = asked

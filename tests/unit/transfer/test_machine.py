@@ -12,6 +12,7 @@ from headrace.transfer import messages as m
 from headrace.transfer.machine import GIVE_UP, HOLD_BACK, WHOLE_BELOW, Phase, Spec, Transfer
 from headrace.transfer.scheduler import SMALL
 from headrace.transfer.source_state import CUTS
+from headrace.transfer.state import MOST_RESTARTS
 
 MB = 1 << 20
 SIZE = 20 * MB
@@ -81,8 +82,8 @@ def test_an_unchecked_file_of_a_known_version_comes_in_parts_side_by_side() -> N
     assert len(in_one_piece) == 1
     transfer = Transfer(Spec(SIZE, checked=False, etag='"v1"'), [one], 0.0)
     asked = fetches(transfer.handle(m.Tick(), 0.0))
-    assert all(fetch.etag == '"v1"' for fetch in asked)
-    transfer.handle(m.Opened(asked[0].request, SIZE, ranged=True, etag='"v1"'), 0.1)
+    assert all(fetch.validator == '"v1"' for fetch in asked)
+    transfer.handle(m.Opened(asked[0].request, SIZE, ranged=True, validator='"v1"'), 0.1)
     transfer.handle(m.Received(asked[0].request, 200_000), 0.2)
     for tick in range(3, 40):
         asked += fetches(transfer.handle(m.Tick(), tick / 10))
@@ -93,7 +94,7 @@ def test_a_part_of_another_version_is_no_part_of_this_file() -> None:
     one = Source("origin", "http://origin/f", is_origin=True, rate=1e6, rtt=0.1)
     transfer = Transfer(Spec(SIZE, checked=False, etag='"v1"'), [one], 0.0)
     [first, *_] = fetches(transfer.handle(m.Tick(), 0.0))
-    out = transfer.handle(m.Opened(first.request, SIZE, ranged=True, etag='"v2"'), 0.1)
+    out = transfer.handle(m.Opened(first.request, SIZE, ranged=True, validator='"v2"'), 0.1)
     blame = [each for each in out if isinstance(each, m.SourceFault)]
     detail = "the file changed meanwhile"
     assert blame == [m.SourceFault("origin", Fault.NOT_THE_FILE, detail, first.request)]
@@ -172,14 +173,42 @@ def test_without_a_digest_the_origin_alone_is_asked_and_nothing_is_held_back() -
     transfer, first = begin(SIZE, MIRROR, ORIGIN, checked=False)
     assert [f.source for f in first] == ["origin"]
     assert transfer.horizon == SIZE
-    transfer.handle(m.Opened(first[0].request, SIZE, etag='"1"'), 0.1)
+    transfer.handle(m.Opened(first[0].request, SIZE, validator='"1"'), 0.1)
     transfer.handle(m.Received(first[0].request, 5 * MB), 0.2)
     actions = transfer.handle(m.Failed(first[0].request, Fault.CUT), 0.3)
-    assert [(f.start, f.etag) for f in fetches(actions)] == [(5 * MB, '"1"')]
+    assert [(f.start, f.validator) for f in fetches(actions)] == [(5 * MB, '"1"')]
     again = fetches(actions)[0]
-    actions = transfer.handle(m.Opened(again.request, SIZE, etag='"2"'), 0.4)
+    actions = transfer.handle(m.Opened(again.request, SIZE, validator='"2"'), 0.4)
+    assert m.Forget(0, SIZE) in actions
+    assert [(f.start, f.validator) for f in fetches(actions)] == [(0, None)]
+
+
+@pytest.mark.parametrize("fault", [Fault.CUT, Fault.SILENT, Fault.SERVER_ERROR])
+def test_file_of_which_nothing_names_the_version_is_begun_again_a_few_times(fault: Fault) -> None:
+    transfer, asked = begin(SIZE, ORIGIN, checked=False)
+    now = 0.0
+    for _ in range(MOST_RESTARTS + 1):
+        (fetch,) = asked
+        assert (fetch.start, fetch.validator) == (0, None)
+        transfer.handle(m.Opened(fetch.request, SIZE), now)
+        transfer.handle(m.Received(fetch.request, 5 * MB), now)
+        actions = transfer.handle(m.Failed(fetch.request, fault), now)
+        assert m.Forget(0, SIZE) in actions
+        now += 10.0
+        asked = fetches([*actions, *transfer.handle(m.Tick(), now)])
+    assert not asked
     assert transfer.failure is not None
-    assert "not-the-file" in transfer.failure.reason
+
+
+def test_end_of_another_version_is_not_put_behind_what_stalled() -> None:
+    transfer, (first,) = begin(SIZE, ORIGIN, checked=False)
+    transfer.handle(m.Opened(first.request, SIZE), 0.1)
+    transfer.handle(m.Received(first.request, 5 * MB), 0.2)
+    actions: list[m.Action] = []
+    for tick in range(3, 80):
+        actions += transfer.handle(m.Tick(), tick / 10)
+    assert m.Forget(0, SIZE) in actions
+    assert {fetch.start for fetch in fetches(actions)} == {0}
 
 
 @pytest.mark.parametrize(
