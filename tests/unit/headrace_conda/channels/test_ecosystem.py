@@ -27,7 +27,7 @@ from headrace.models import (
     ServeDocument,
 )
 from headrace_conda.channels import repodata
-from headrace_conda.channels.ecosystem import CondaEcosystem
+from headrace_conda.channels.ecosystem import _LONG_LIST, CondaEcosystem
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -255,12 +255,21 @@ def test_shards_count_where_their_index_is_not_older(at: float, digest: str) -> 
 
 
 def test_what_nothing_here_names_is_asked_of_the_origin_the_smallest_first() -> None:
-    library = Library()
+    library = Library(CondaEcosystem(WORLD.origins))
     library.here[f"{FOLDER}/repodata.json"] = (9.0, b'{"packages": {}}')
     library.there[f"{FOLDER}/repodata.json.zst"] = zstd.compress(flat(SHA))
+    for _ in range(_LONG_LIST - 1):
+        assert library.find() is None
+    asked = [want for want in library.wants if want.effort is CacheMode.NO_CACHE]
+    assert {want.what.url for want in asked} == {INDEX}
+    # Meanwhile the origin's own bytes go out.
+    assert {(want.meanwhile.digest, want.meanwhile.url) for want in asked if want.meanwhile} == {
+        (None, f"{FOLDER}/numpy-1.26-py312_0.conda")
+    }
+    library.wants.clear()
     assert digest_of(library.find()) == SHA
-    asked = [want.what.url for want in library.wants if want.effort is CacheMode.NO_CACHE]
-    assert asked == [INDEX, f"{FOLDER}/repodata.json.zst"]
+    asked = [want for want in library.wants if want.effort is CacheMode.NO_CACHE]
+    assert [want.what.url for want in asked] == [INDEX, f"{FOLDER}/repodata.json.zst"]
 
 
 def test_what_nobody_names_is_nothing() -> None:
