@@ -63,6 +63,9 @@ _PACKAGE = re.compile(r".+-[^-]+-[^-]+\.(?:conda|tar\.bz2)")
 #: whose index was asked for.
 _MOST_ELSEWHERE = 1000
 _MOST_ASKED = 64
+#: So many packages of a folder are asked for before its flat repodata, which is as large as tens of
+#: them, is fetched to look them up.
+_LONG_LIST = 16
 #: Indexes that are kept in memory, some megabytes each: two channels with two folders.
 _MOST_INDEXES = 4
 
@@ -87,6 +90,8 @@ class CondaEcosystem:
         """Folders whose packages are named in another one (CEP 15's base_url), by their URLs."""
         self._indexed: OrderedDict[str, ChannelFile] = OrderedDict()
         """Indexes of shards that clients asked for lately, by their URLs."""
+        self._unnamed: OrderedDict[str, int] = OrderedDict()
+        """How many packages were asked for that no document here names, by their folders' URLs."""
         self._own: OrderedDict[str, None] = OrderedDict()
         """Folders whose own documents clients asked for lately, by their URLs."""
         self._indexes: OrderedDict[str, repodata.ShardIndex] = OrderedDict()
@@ -173,16 +178,27 @@ class CondaEcosystem:
             entry = sharded or entry
         if entry is None:
             # Nothing that is here names it: the client knows more than we do.
-            entry = yield from self._asked(place, documents)
+            bare = _artifact(origin, place, Entry(None, None))
+            entry = yield from self._asked(place, documents, bare)
         return _artifact(origin, place, entry) if entry is not None else None
 
-    def _asked(self, place: ChannelFile, documents: Mapping[str, ServeDocument]) -> Step:
-        """Ask the origin's newest documents, the smallest first."""
-        index = yield LookUpStep(documents[_SHARDS], effort=CacheMode.NO_CACHE)
+    def _asked(
+        self, place: ChannelFile, documents: Mapping[str, ServeDocument], bare: Artifact
+    ) -> Step:
+        """Ask the origin's newest documents, the smallest first; its bytes go out meanwhile.
+
+        What costs more than a package or two is asked for a long list alone.
+        """
+        folder = place.url.rpartition("/")[0]
+        unnamed = self._unnamed.get(folder, 0) + 1
+        _remember(self._unnamed, folder, unnamed, _MOST_ASKED)
+        index = yield LookUpStep(documents[_SHARDS], effort=CacheMode.NO_CACHE, meanwhile=bare)
         if index is not None:
             entry = yield from self._in_shard(place, documents[_SHARDS], index)
             if entry is not None:
                 return entry
+        if unnamed < _LONG_LIST:
+            return None
         for name in _ASKED:
             seen = yield LookUpStep(documents[name], entry=place.name, effort=CacheMode.NO_CACHE)
             if seen is not None:
@@ -336,7 +352,7 @@ def _artifact(origin: Origin, place: ChannelFile, entry: Entry) -> Artifact:
         origin=origin,
         digest=entry.digest,
         size=entry.size,
-        object_class="package",
+        object_class="labelled package" if locating.is_labelled(place.folder) else "package",
     )
 
 

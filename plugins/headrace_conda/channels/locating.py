@@ -13,11 +13,13 @@ from headrace.interface import Artifact, Mirror, has_secret
 from headrace_conda.channels import known
 from headrace_conda.channels.layouts import LAYOUTS
 
-__all__ = ["locate", "word"]
+__all__ = ["is_labelled", "locate", "word"]
 
-#: What a channel's folders of packages are called; ``label`` and ``shards`` are none of them.
+#: What a channel's folders of packages are called; ``shards`` is none of them.
 _SUBDIR = re.compile(r"noarch|(?:linux|osx|win|freebsd|emscripten|wasi|zos)-[a-z0-9]+")
 _ROOTS = ("cloud", "pkgs")
+#: The folder below which a channel's labels are, each with folders of packages of its own.
+_LABEL = "label"
 
 
 def word(url: str) -> str | None:
@@ -30,11 +32,20 @@ def word(url: str) -> str | None:
         return None
     root, parts = found
     top, *rest = LAYOUTS[root.layout].words(parts) or ("",)
-    # <channel>/<subdir>, and the name of a file perhaps
-    if top not in _ROOTS or len(rest) not in (2, 3) or not _SUBDIR.fullmatch(rest[1]):
+    # <channel>/<subdir> or <channel>/label/<label>/<subdir>, and the name of a file perhaps
+    size = 4 if rest[1:2] == [_LABEL] else 2
+    if top not in _ROOTS or len(rest) not in (size, size + 1):
         return None
-    channel = f"{top}/{rest[0]}"
-    return f"{channel}/{rest[1]}" if root.means(channel) else None
+    if not _SUBDIR.fullmatch(rest[size - 1]):
+        return None
+    return "/".join((top, *rest[:size])) if root.means(f"{top}/{rest[0]}") else None
+
+
+def is_labelled(folder: str) -> bool:
+    """Whether a folder is one of a label's: few mirrors have them, which says nothing against one
+    that has the channel.
+    """
+    return folder.split("/")[-3:-2] == [_LABEL]
 
 
 def locate(mirror: Mirror, artifact: Artifact) -> str | None:

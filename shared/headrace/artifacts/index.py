@@ -53,8 +53,10 @@ class ArtifactIndex:
         self._read = LRUCache[str, _Read](limit, lambda read: len(read.artifacts), most=limit)
         self._flights = SingleFlight[tuple[str, str], _Read]()
 
-    async def find(self, ecosystem: Ecosystem, plan: ServeArtifact, form: str) -> Artifact | None:
-        """Return the artifact; None when no page names it.
+    async def find(
+        self, ecosystem: Ecosystem, plan: ServeArtifact, form: str, *, patient: bool = False
+    ) -> Artifact | None:
+        """Return the artifact; None when no page names it. `patient` as for `LookUps.find`.
 
         The page that is here is enough, however old: a digest does not age. Only when it does not
         name the path is a new one fetched. UpstreamError when that cannot be had; ValueError when
@@ -62,7 +64,7 @@ class ArtifactIndex:
         """
         look_up = self._look_ups.of(ecosystem, plan)
         if look_up is not None:
-            return await self._look_ups.find(ecosystem, plan, look_up)
+            return await self._look_ups.find(ecosystem, plan, look_up, patient=patient)
         page = plan.named_by
         if page is None:
             return self._among_all(plan.path)

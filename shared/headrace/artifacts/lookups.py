@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from weakref import WeakKeyDictionary
 
 from headrace.artifacts.entry_tables import LARGEST, EntryTables
 from headrace.artifacts.small_files import SmallFiles
@@ -48,6 +49,9 @@ class LookUps:
         named = {each.name: each for each in ecosystems}
         self._able = {name: each for name, each in named.items() if isinstance(each, LooksUp)}
         self._flights = SingleFlight[tuple[str, str, bool], Artifact | None]()
+        self._meanwhile = WeakKeyDictionary[
+            asyncio.Task[Artifact | None], asyncio.Future[Artifact]
+        ]()
 
     def of(self, ecosystem: Ecosystem, plan: ServeArtifact) -> LookUp | None:
         """Return the ecosystem's look-up of an artifact; None: the page that names it says it."""
@@ -55,36 +59,60 @@ class LookUps:
         return able.look_up(plan) if able is not None else None
 
     async def find(
-        self, ecosystem: Ecosystem, plan: ServeArtifact, look_up: LookUp, *, renew: bool = False
+        self,
+        ecosystem: Ecosystem,
+        plan: ServeArtifact,
+        look_up: LookUp,
+        *,
+        renew: bool = False,
+        patient: bool = False,
     ) -> Artifact | None:
         """Return what a look-up finds within `HEADERS_WITHIN` seconds, else OriginError.
 
         One for all who ask for the same at a time. With `renew` nothing that is here is believed
-        unless the origin says that it is current.
+        unless the origin says that it is current. What may be given meanwhile is not waited for,
+        unless `patient`: then it is nothing.
         """
         task = self.begin(ecosystem, plan, look_up, renew=renew)
-        done, _ = await asyncio.wait({task}, timeout=HEADERS_WITHIN)
-        if not done:
-            message = f"what names {plan.path} did not come in time"
-            raise OriginError(Fault.SILENT, message)
-        return task.result()
+        meanwhile = None if renew or patient else self._meanwhile.get(task)
+        waited = {task, meanwhile} if meanwhile else {task}
+        done, _ = await asyncio.wait(
+            waited, timeout=HEADERS_WITHIN, return_when=asyncio.FIRST_COMPLETED
+        )
+        given = meanwhile.result() if meanwhile and meanwhile.done() else None
+        if task in done:
+            return task.result() or given
+        if given is not None:
+            return given
+        message = f"what names {plan.path} did not come in time"
+        raise OriginError(Fault.SILENT, message)
 
     def begin(
         self, ecosystem: Ecosystem, plan: ServeArtifact, look_up: LookUp, *, renew: bool = False
     ) -> asyncio.Task[Artifact | None]:
         """Look something up in the background."""
         key = (ecosystem.name, f"{plan.path} {plan.accept}", renew)
+        meanwhile = asyncio.get_running_loop().create_future()
 
         async def run() -> Artifact | None:
             try:
-                return await self._run(ecosystem, look_up, renew=renew)
+                return await self._run(ecosystem, look_up, meanwhile, renew=renew)
             except Exception as error:
                 _log.info("the look-up of %s failed: %r", key[1], error)
                 raise
 
-        return self._flights.start(key, run)
+        task = self._flights.start(key, run)
+        self._meanwhile.setdefault(task, meanwhile)
+        return task
 
-    async def _run(self, ecosystem: Ecosystem, look_up: LookUp, *, renew: bool) -> Artifact | None:
+    async def _run(
+        self,
+        ecosystem: Ecosystem,
+        look_up: LookUp,
+        meanwhile: asyncio.Future[Artifact],
+        *,
+        renew: bool,
+    ) -> Artifact | None:
         """Take a look-up to its end; UpstreamError and the like count as "cannot be had"."""
         seen: LookUpResult | None = None
         begun = False
@@ -94,6 +122,8 @@ class LookUps:
             except _Found as found:
                 return found.artifact
             begun = True
+            if want.meanwhile is not None and not meanwhile.done():
+                meanwhile.set_result(want.meanwhile)
             try:
                 seen = await self._bring(ecosystem, want, renew=renew)
             except (HeadraceError, OSError) as error:

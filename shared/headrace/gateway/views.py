@@ -137,7 +137,7 @@ async def explain(
             found["artifacts"] += named
         elif isinstance(plan, ServeArtifact) and plan.named_by is None and what.startswith("/"):
             with contextlib.suppress(UpstreamError):
-                artifact = await parts.artifact_index.find(ecosystem, plan, "")
+                artifact = await parts.artifact_index.find(ecosystem, plan, "", patient=True)
                 found["artifacts"] += [_artifact(parts, ecosystem, artifact)] if artifact else []
             continue
         found["artifacts"] += [

@@ -68,6 +68,10 @@ class LookUpStep:
     entry: str = ""
     """Of a document that is a table: the name whose entry is wanted; empty: all of its bytes."""
     effort: CacheMode = CacheMode.FORCE_CACHE
+    meanwhile: Artifact | None = None
+    """What its client gets at once where this has to be asked for first: the origin's own bytes,
+    as it would without us (so no digest). The look-up goes on for those who come later.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -444,3 +444,14 @@ def test_a_shard_leads_to_those_of_what_it_depends_on_in_both_folders_of_its_cha
     ]
     stranger = Document(page.url.replace("a1" * 32, "f6" * 32), body, "")
     assert list(world.leads_to(plan, stranger, Request("GET", path))) == []
+
+
+def test_what_a_mirror_lacks_of_a_label_says_nothing_of_its_channel() -> None:
+    library = Library()
+    library.here[f"{FOLDER}/repodata.json"] = (9.0, flat(SHA))
+    labelled = FOLDER.replace("/ch/", "/ch/label/dev/")
+    library.here[f"{labelled}/repodata.json"] = (9.0, flat(SHA))
+    plain, other = library.find(), library.find(PATH.replace("/ch/", "/ch/label/dev/"))
+    assert plain is not None
+    assert other is not None
+    assert (plain.object_class, other.object_class) == ("package", "labelled package")
