@@ -265,6 +265,10 @@ class CondaEcosystem:
         there = self._named_in.get(folder)
         return (paths.place_of(f"{there}/x") if there else None) or place
 
+    def owner(self, url: str) -> str:
+        """Name the channel of a URL at a host: all that lies above its folders of packages."""
+        return urlsplit(url).path.rsplit("/", 2)[0] or "/"
+
     # ------------------------------------------------------------ places
 
     def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:

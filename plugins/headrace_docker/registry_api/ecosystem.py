@@ -7,8 +7,10 @@ strangers is nobody's business: its client is told 404 and goes there itself, wi
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from headrace.interface import (
     Artifact,
@@ -35,6 +37,7 @@ from headrace_docker.registry_api.registries import ECOSYSTEM
 
 __all__ = ["DockerEcosystem"]
 
+_REPOSITORY = re.compile(r"/v2/(.+)/(?:manifests|blobs|tags|referrers)/")
 _API = {"docker-distribution-api-version": "registry/2.0"}
 _DIGEST = "docker-content-digest"
 _KEEP = ("content-type", "content-length", _DIGEST)
@@ -134,6 +137,11 @@ class DockerEcosystem:
             return _artifact(thing, origin, told, accept, stale=seen.stale)
         except ValueError:
             return None
+
+    def owner(self, url: str) -> str:
+        """Name the repository of a URL at a registry."""
+        named = _REPOSITORY.match(urlsplit(url).path)
+        return named[1] if named else "/"
 
     def phrased(self, status: int, words: str, path: str) -> Response:
         """Refuse as registries do (distribution-spec 1.1, "Error Codes")."""

@@ -50,7 +50,7 @@ class LookUps:
         self._able = {name: each for name, each in named.items() if isinstance(each, LooksUp)}
         self._flights = SingleFlight[tuple[str, str, bool], Artifact | None]()
         self._meanwhile = WeakKeyDictionary[
-            asyncio.Task[Artifact | None], asyncio.Future[Artifact]
+            asyncio.Task[Artifact | None], asyncio.Future[Artifact | None]
         ]()
 
     def of(self, ecosystem: Ecosystem, plan: ServeArtifact) -> LookUp | None:
@@ -75,7 +75,7 @@ class LookUps:
         """
         task = self.begin(ecosystem, plan, look_up, renew=renew)
         meanwhile = None if renew or patient else self._meanwhile.get(task)
-        waited = {task, meanwhile} if meanwhile else {task}
+        waited: list[asyncio.Future[Artifact | None]] = [task, meanwhile] if meanwhile else [task]
         done, _ = await asyncio.wait(
             waited, timeout=HEADERS_WITHIN, return_when=asyncio.FIRST_COMPLETED
         )
@@ -109,7 +109,7 @@ class LookUps:
         self,
         ecosystem: Ecosystem,
         look_up: LookUp,
-        meanwhile: asyncio.Future[Artifact],
+        meanwhile: asyncio.Future[Artifact | None],
         *,
         renew: bool,
     ) -> Artifact | None:

@@ -130,7 +130,7 @@ class Documents:
             # A page of a company index is not for those whom it no longer lets in.
             final = (
                 (Fault.MISSING, Fault.FORBIDDEN)
-                if self._origin.is_private(plan.origin)
+                if self._origin.is_private(plan.origin, plan.url)
                 else (Fault.MISSING,)
             )
             if known is None or error.fault in final:
@@ -281,7 +281,7 @@ class Documents:
                 fetched_at=self._clock(),
                 max_age=again,
                 headers=kept,
-                private=before.private or self._origin.is_private(plan.origin),
+                private=before.private or self._origin.is_private(plan.origin, plan.url),
             )
         kept = storable_headers(answer.headers)
         if forbids_storing(answer.headers):
@@ -295,7 +295,7 @@ class Documents:
             fetched_at=self._clock(),
             max_age=life,
             headers=kept,
-            private=self._origin.is_private(plan.origin),
+            private=self._origin.is_private(plan.origin, plan.url),
         )
 
     # ------------------------------------------------------------------ memory

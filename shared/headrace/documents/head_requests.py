@@ -78,7 +78,7 @@ class HeadRequests:
             kind,
             fetched_at=self._clock(),
             headers=headers,
-            private=self._origin.is_private(head.origin),
+            private=self._origin.is_private(head.origin, head.url),
         )
         try:
             await asyncio.to_thread(self._pages.put, head.key, page)

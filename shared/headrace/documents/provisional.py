@@ -165,7 +165,7 @@ class Provisional:
         self, ecosystem: Ecosystem, plan: ServeDocument
     ) -> Iterator[tuple[MirrorStats, bool]]:
         """Yield the mirrors whose page could stand in, and whether it may already."""
-        if self._settings.documents == "origin" or self._origin.is_private(plan.origin):
+        if self._settings.documents == "origin" or self._origin.is_private(plan.origin, plan.url):
             return
         if not isinstance(ecosystem, LocatesDocuments):
             return

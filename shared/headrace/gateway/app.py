@@ -164,7 +164,7 @@ class _EcosystemEndpoint:
 
     async def _pass(self, exchange: Exchange, plan: PassThrough) -> None:
         """Let the origin answer for itself; with the user's credential where that is needed."""
-        if not plan.relay and not self._parts.origin.is_private(plan.origin):
+        if not plan.relay and not self._parts.origin.is_private(plan.origin, plan.url):
             await exchange.redirect(for_files(plan.url), "headrace: the origin answers this itself")
             return
         accept = {"accept": exchange.request.headers.get("accept", "*/*")}

@@ -258,7 +258,7 @@ class ArtifactHandler:
     async def _download(
         self, exchange: Exchange, ecosystem: Ecosystem, artifact: Artifact, until: float
     ) -> None:
-        await self._credentials.load(artifact.origin)
+        await self._credentials.load(artifact.origin, artifact.url)
         await self._logins.load(artifact.ecosystem)
         if await self._glance(exchange, artifact):
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -26,7 +26,7 @@ from headrace.download.connections import ConnectionLimiter
 from headrace.download.downloader import Downloader
 from headrace.gateway.activity import Activity
 from headrace.gateway.serve_artifact import LARGE, ArtifactHandler
-from headrace.interface.ecosystems import Ecosystem, ServesDocuments
+from headrace.interface.ecosystems import Ecosystem, ManyOwners, ServesDocuments
 from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.interface.manager import Plugins
 from headrace.models import (
@@ -222,6 +222,16 @@ class _Fetcher:
             download.release()
 
 
+def _owners(ecosystems: Mapping[str, Ecosystem]) -> Callable[[Origin, str], str]:
+    able = {name: each for name, each in ecosystems.items() if isinstance(each, ManyOwners)}
+
+    def owner(origin: Origin, url: str) -> str:
+        named = able.get(origin.ecosystem)
+        return named.owner(url) if named is not None else ""
+
+    return owner
+
+
 def _form(ecosystem: Ecosystem, request: Request, plan: ServeDocument) -> str:
     return ecosystem.form(request, plan) if isinstance(ecosystem, ServesDocuments) else ""
 
@@ -263,8 +273,12 @@ def assemble(
     )
     # Documents has a memory of its own, with the version of each page in it.
     pages = PageStore(folders.cache / "pages", memory=0)
+    ecosystems = tuple(plugins.ecosystems(every))
+    by_name = {ecosystem.name: ecosystem for ecosystem in ecosystems}
     credentials = OriginCredentials(
-        plugins, {found.origin: found.credential for found in origins if found.credential}
+        plugins,
+        {found.origin: found.credential for found in origins if found.credential},
+        owner=_owners(by_name),
     )
     logins = MirrorLogins(plugins, settings.mirrors, told=activity.incident)
     connections = ConnectionLimiter(settings.connections)
@@ -301,8 +315,6 @@ def assemble(
         report=sources.report,
         told=activity.document,
     )
-    ecosystems = tuple(plugins.ecosystems(every))
-    by_name = {ecosystem.name: ecosystem for ecosystem in ecosystems}
     small_files = SmallFiles(
         origin,
         store,

@@ -34,6 +34,7 @@ __all__ = [
     "ListsBuilds",
     "LocatesDocuments",
     "LooksUp",
+    "ManyOwners",
     "ReadsAhead",
     "ServesDocuments",
 ]
@@ -203,3 +204,13 @@ class AllowsAnonymous(Protocol):
     @property
     def for_everybody(self) -> bool:
         """True: nothing that it gives is one user's own, so that none is asked for."""
+
+
+@runtime_checkable
+class ManyOwners(Protocol):
+    """At one of its origins lie the things of many owners: registries, hosts of channels. Pure."""
+
+    def owner(self, url: str) -> str:
+        """Name whose thing a URL at an origin is. That one wants a credential says nothing of the
+        others: neither are they private then, nor are they shown it.
+        """

@@ -38,6 +38,30 @@ def test_tag_that_a_mirror_points_elsewhere_is_not_believed(
     made.assert_polite()
 
 
+@pytest.mark.parametrize("opened", [False, True])
+def test_password_that_one_repository_wants_closes_no_other(
+    images: MakeImageWorld,
+    skopeo: StartEngine,
+    opened: bool,  # noqa: FBT001 - given by name
+) -> None:
+    made = images(tokens=False)
+    hello = made.registry.put("library/hello", image())
+    made.registry.put("org/closed", image("closed"))
+    wants = {"WWW-Authenticate": 'Basic realm="registry"'}
+    made.origin.mounts["/v2/org/closed"] = lambda *_: Reply(b"", 401, "text/plain", wants)
+    for path in ("/v2/org/closed/manifests/v1", "/v2/org/closed/tags/list"):
+        assert made.gateway.get(path, ACCEPT)[0] == 404
+    engine = skopeo(made)
+    assert engine.pull("library/hello:v1").returncode == 0
+    assert engine.digest("library/hello:v1") == hello.digest
+    assert made.at_mirrors("*/hello/*")
+    assert not made.at_mirrors("*closed*")
+    if opened:  # what it said then is not its word for ever
+        del made.origin.mounts["/v2/org/closed"]
+        status, _, body = made.gateway.get("/v2/library/hello/manifests/v1", ACCEPT)
+        assert (status, body) == (200, hello.manifest.data)
+
+
 def test_private_repository_is_404_before_any_mirror_hears_of_it(
     images: MakeImageWorld, start: StartEngine
 ) -> None:

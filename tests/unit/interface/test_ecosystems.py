@@ -44,8 +44,8 @@ BUILT_IN: dict[type, set[str]] = {
         "ReadsAhead",
         "ServesDocuments",
     },
-    CondaEcosystem: {"IndexesDocuments", "Learns", "LooksUp", "ReadsAhead"},
-    DockerEcosystem: {"AllowsAnonymous", "FormatsRefusals", "Learns", "LooksUp"},
+    CondaEcosystem: {"IndexesDocuments", "Learns", "LooksUp", "ManyOwners", "ReadsAhead"},
+    DockerEcosystem: {"AllowsAnonymous", "FormatsRefusals", "Learns", "LooksUp", "ManyOwners"},
 }
 
 

@@ -21,6 +21,7 @@ from headrace.interface.manager import Plugins
 from headrace.models import Credential, Document, Origin
 from headrace.policy import trust
 from headrace.policy.destinations import of_origin
+from headrace.policy.lru import LRUCache
 from headrace.upstream.client import Client, UpstreamResponse
 from headrace.upstream.single_flight import SingleFlight
 
@@ -34,6 +35,8 @@ LIFETIME = 300.0
 #: Seconds that requests wait for a plugin (a keyring may ask the user to unlock it). What it says
 #: later is there for those that come then.
 PATIENCE = 5.0
+#: Owners that are remembered as ones who want a credential; the oldest are asked once more.
+_MOST_OWNERS = 4096
 #: Longest silence of an origin, seconds.
 SILENCE = 10.0
 #: Longest document, bytes after decoding.
@@ -57,9 +60,11 @@ class OriginCredentials:
         lifetime: float = LIFETIME,
         patience: float = PATIENCE,
         clock: Callable[[], float] = time.monotonic,
+        owner: Callable[[Origin, str], str] = lambda _origin, _url: "",
     ) -> None:
         """`plugins` are asked through ``headrace_credential``, in a thread; `recorded` is what
-        stood in the origins' own URLs, shown as long as the plugins know nothing.
+        stood in the origins' own URLs, shown as long as the plugins know nothing. `owner` names
+        whose thing a URL is, where an origin has many owners (`interface.ManyOwners`).
         """
         self._plugins = plugins
         self._recorded = {origin.url: each for origin, each in (recorded or {}).items()}
@@ -70,22 +75,33 @@ class OriginCredentials:
         self._flights = SingleFlight[str, None]()
         self._began: dict[str, float] = {}
         """When the look-up of an origin's credential began."""
-        self._demanded: set[str] = set()
+        self._owner = owner
+        self._demanded = LRUCache[tuple[str, str], float](_MOST_OWNERS)
+        """Until when each owner at each origin counts as one who wants a credential."""
 
-    async def load(self, origin: Origin) -> None:
-        """Make sure that `headers` knows. Only private origins are looked up unasked: a public
-        one is shown a credential when it has demanded one, never before.
+    async def load(self, origin: Origin, url: str) -> None:
+        """Make sure that `headers` knows. Only what is private is looked up unasked: a public
+        origin is shown a credential when it has demanded one, never before.
         """
-        if self.is_private(origin) and not self._valid(origin):
+        if self.is_private(origin, url) and not self._valid(origin):
             await self.refresh(origin)
 
-    def is_private(self, origin: Origin) -> bool:
-        """Whether an origin is called private, or has wanted a credential."""
-        return origin.private or origin.url in self._demanded
+    def is_private(self, origin: Origin, url: str) -> bool:
+        """Whether an origin is called private, or has wanted a credential: for everything, or
+        where it has many owners for what this one's is.
+        """
+        if origin.private:
+            return True
+        return self._clock() < (self._demanded.get((origin.url, self._owner(origin, url))) or 0.0)
 
-    def demanded(self, origin: Origin) -> None:
-        """Remember that an origin wants a credential, so that its names are nobody else's."""
-        self._demanded.add(origin.url)
+    def demanded(self, origin: Origin, url: str) -> None:
+        """Remember that a credential is wanted for a URL, so that such names are nobody else's.
+
+        One of many owners may open a thing to all: that counts for a while, and is then seen anew.
+        """
+        owner = self._owner(origin, url)
+        until = self._clock() + self._lifetime if owner else float("inf")
+        self._demanded.put((origin.url, owner), until)
 
     async def refresh(self, origin: Origin) -> None:
         """Ask the plugins again, after a 401.
@@ -110,9 +126,14 @@ class OriginCredentials:
         return self._look_up(origin)
 
     def headers(self, origin: Origin, url: str) -> dict[str, str]:
-        """Return the Authorization for a request at `url`, where trust allows it (RFC 7617)."""
+        """Return the Authorization for a request at `url`, where trust allows it (RFC 7617).
+
+        Of many owners' things only those that want it are shown it: what it opens is private.
+        """
         known = self._known.get(origin.url)
         if known is None or known.credential is None:
+            return {}
+        if self._owner(origin, url) and not self.is_private(origin, url):
             return {}
         if not trust.may_see_credential(origin, url):
             return {}
@@ -165,14 +186,14 @@ class OriginClient:
         self._client = client
         self._credentials = credentials
 
-    def is_private(self, origin: Origin) -> bool:
-        """Whether an origin's names are to be kept from everybody else."""
-        return self._credentials.is_private(origin)
+    def is_private(self, origin: Origin, url: str) -> bool:
+        """Whether the names at a URL of an origin are to be kept from everybody else."""
+        return self._credentials.is_private(origin, url)
 
     def learn(self, origin: Origin, document: Document) -> None:
         """Take from a kept page what its origin wanted."""
         if document.private:
-            self._credentials.demanded(origin)
+            self._credentials.demanded(origin, document.url)
 
     async def fetch(
         self,
@@ -190,7 +211,7 @@ class OriginClient:
         Any status is an answer. UpstreamError when none comes. `timeout` bounds each silence,
         in seconds. `checked`: see `policy.destinations.Initiator`.
         """
-        await self._credentials.load(origin)
+        await self._credentials.load(origin, url)
         given = dict(headers or {})
         shown = self._credentials.headers(origin, url)
         ask = partial(
@@ -206,7 +227,7 @@ class OriginClient:
         token = answer.headers.get("www-authenticate", "").lower().startswith("bearer")
         if answer.status != 401 or token or not trust.may_see_credential(origin, url):
             return answer
-        self._credentials.demanded(origin)
+        self._credentials.demanded(origin, url)
         better = self._credentials.headers(origin, url)
         if better == shown:  # else it came while the origin was asked
             await self._credentials.refresh(origin)

@@ -455,3 +455,15 @@ def test_what_a_mirror_lacks_of_a_label_says_nothing_of_its_channel() -> None:
     assert plain is not None
     assert other is not None
     assert (plain.object_class, other.object_class) == ("package", "labelled package")
+
+
+@pytest.mark.parametrize(
+    ("url", "owner"),
+    [
+        ("https://h.example/ch/noarch/a.conda", "/ch"),
+        ("https://h.example/ch/label/dev/noarch/a.conda", "/ch/label/dev"),
+        ("https://h.example/a.json", "/"),
+    ],
+)
+def test_owner_of_a_url_is_its_channel(url: str, owner: str) -> None:
+    assert CondaEcosystem([]).owner(url) == owner

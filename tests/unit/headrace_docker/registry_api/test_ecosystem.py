@@ -86,3 +86,17 @@ def test_layer_that_a_manifest_named_needs_no_question() -> None:
     assert end.value.value.size == 77
     # Another repository's manifest says nothing of this one.
     assert asked(ecosystem, f"/v2/library/y/blobs/{LAYER}", None) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "owner"),
+    [
+        ("https://r.example/v2/library/hello/manifests/v1", "library/hello"),
+        ("https://r.example/v2/a/b/c/blobs/sha256:00", "a/b/c"),
+        ("https://r.example/v2/a/tags/list?n=1", "a"),
+        ("https://r.example/v2/blobs/blobs/blobs/sha256:00", "blobs/blobs"),
+        ("https://r.example/token", "/"),
+    ],
+)
+def test_owner_of_a_url_is_its_repository(url: str, owner: str) -> None:
+    assert DockerEcosystem([]).owner(url) == owner

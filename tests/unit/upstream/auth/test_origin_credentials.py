@@ -131,7 +131,7 @@ def test_only_a_password_demanded_by_the_origin_itself_makes_it_private(
             own = OriginClient(client, OriginCredentials(Plugins([vault], entry_points=False)))
             try:
                 answer = await own.fetch(origin, f"{asked.url}/closed")
-                return answer.status, own.is_private(origin)
+                return answer.status, own.is_private(origin, f"{asked.url}/closed")
             finally:
                 await client.aclose()
 
@@ -208,6 +208,45 @@ def test_keyring_that_waits_for_its_user_holds_up_nobody_else(
         unlocked.set()
 
 
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+HOST = Origin("docker", "https://registry.example", name="registry.example")
+
+
+def test_wish_of_one_of_many_owners_is_no_word_of_the_others_and_ends() -> None:
+    clock = Clock()
+    vault = Vault(RIGHT)
+
+    async def work() -> None:
+        known = OriginCredentials(
+            Plugins([vault], entry_points=False),
+            lifetime=300.0,
+            clock=clock,
+            owner=lambda origin, url: url.split("/")[3] if origin is HOST else "",
+        )
+        one, same, other = (f"{HOST.url}/{path}" for path in ("one/a", "one/b", "other/a"))
+        known.demanded(HOST, one)
+        await known.refresh(HOST)
+        assert [known.is_private(HOST, url) for url in (one, same, other)] == [True, True, False]
+        # What a credential opens is private: so it is shown for nothing else.
+        assert known.headers(HOST, same) == {"authorization": basic(RIGHT)}
+        assert known.headers(HOST, other) == {}
+        clock.now += 300.0
+        assert not known.is_private(HOST, one)
+        assert known.headers(HOST, one) == {}
+        # Where all is one owner's, it stays so.
+        known.demanded(COMPANY, f"{COMPANY.url}/a/")
+        clock.now += 1e9
+        assert known.is_private(COMPANY, f"{COMPANY.url}/b/")
+
+    asyncio.run(work())
+
+
 class Slow:
     """A plugin whose keyring waits for its user; gives up at the end of the test."""
 
@@ -224,13 +263,6 @@ class Slow:
         return RIGHT
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 COMPANY = Origin("python", "https://company.example/simple", private=True)
 
 
@@ -244,11 +276,11 @@ def test_login_that_comes_too_late_for_one_request_is_there_for_the_next() -> No
 
     async def work() -> None:
         credentials = OriginCredentials(Plugins([slow], entry_points=False), patience=0.05)
-        await credentials.load(COMPANY)
+        await credentials.load(COMPANY, f"{COMPANY.url}/")
         assert credentials.headers(COMPANY, f"{COMPANY.url}/") == {}
         slow.unlocked.set()
         await known(credentials, COMPANY)
-        await credentials.load(COMPANY)
+        await credentials.load(COMPANY, f"{COMPANY.url}/")
         assert credentials.headers(COMPANY, f"{COMPANY.url}/") == {"authorization": basic(RIGHT)}
 
     asyncio.run(work())
@@ -261,10 +293,12 @@ def test_a_keyring_that_waits_for_its_user_is_waited_for_once() -> None:
     async def work() -> None:
         plugins = Plugins([slow], entry_points=False)
         credentials = OriginCredentials(plugins, patience=3600, clock=clock)
-        first = asyncio.ensure_future(credentials.load(COMPANY))
+        first = asyncio.ensure_future(credentials.load(COMPANY, f"{COMPANY.url}/"))
         await asyncio.to_thread(slow.began.wait)
         clock.now += 3601
-        await credentials.load(COMPANY)  # returns at once, else the test would not end
+        await credentials.load(
+            COMPANY, f"{COMPANY.url}/"
+        )  # returns at once, else the test would not end
         await credentials.refresh(COMPANY)
         assert not first.done()
         slow.unlocked.set()
@@ -282,11 +316,11 @@ def test_a_known_login_is_shown_while_a_slow_keyring_is_asked_again() -> None:
     async def work() -> None:
         plugins = Plugins([slow], entry_points=False)
         credentials = OriginCredentials(plugins, patience=0.05, lifetime=60, clock=clock)
-        await credentials.load(COMPANY)
+        await credentials.load(COMPANY, f"{COMPANY.url}/")
         await known(credentials, COMPANY)
         slow.unlocked.clear()
         clock.now += 61
-        await credentials.load(COMPANY)
+        await credentials.load(COMPANY, f"{COMPANY.url}/")
         assert slow.asked == 2
         assert credentials.headers(COMPANY, f"{COMPANY.url}/")
         slow.unlocked.set()
