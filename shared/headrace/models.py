@@ -381,6 +381,8 @@ class PassThrough:
     url: str
     relay: bool = False
     """The client cannot go there by itself (it would lack a token): bring it the answer."""
+    keep: tuple[str, ...] = ("content-type",)
+    """The answer's headers that a relayed one has, lower-case names; and where the next page is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,9 +40,13 @@ __all__ = ["DockerEcosystem"]
 _REPOSITORY = re.compile(r"/v2/(.+)/(?:manifests|blobs|tags|referrers)/")
 _API = {"docker-distribution-api-version": "registry/2.0"}
 _DIGEST = "docker-content-digest"
+#: What registries say of lists (distribution-spec 1.1, "Listing Referrers").
+_TOLD = ("content-type", "docker-distribution-api-version", "oci-filters-applied")
 _KEEP = ("content-type", "content-length", _DIGEST)
-#: Seconds for which a tag's digest stands, and for which it stands while the registry is away.
-_TAG = 30.0
+#: Seconds for which a tag's digest stands, and for which it stands while the registry is away. Who
+#: has just pushed a tag and pulls it gets the new one: one HEAD for each time that it is asked for,
+#: which registries do not count, over a connection that is there.
+_TAG = 0.0
 _TAG_AWAY = 7 * 24 * 3600.0
 #: The same for what has a digest: it cannot change, but a repository can be closed.
 _FIXED = 3600.0
@@ -95,7 +99,9 @@ class DockerEcosystem:
         origin = self._origins[found.registry]
         if found.kind in ("tags", "referrers"):
             query = _query(request)
-            return PassThrough(origin, f"{origin.url}/v2/{found.tail}{query}", relay=True)
+            return PassThrough(
+                origin, f"{origin.url}/v2/{found.tail}{query}", relay=True, keep=_TOLD
+            )
         accept = _sorted(request.headers.get("accept", ""))
         kind = accept if found.kind == "manifests" and "manifest" in accept else ""
         # What a tag is depends on what its client takes; the path alone does not tell.

@@ -10,12 +10,14 @@ from headrace.interface import read_json
 
 __all__ = ["ACCEPT", "Descriptor", "descriptors"]
 
-#: All forms of manifests, for clients that name none.
+#: All forms of manifests, for clients that name none; the last one is that of artifacts before OCI
+#: 1.1, which some signatures and lists of parts still have.
 ACCEPT = (
     "application/vnd.oci.image.index.v1+json, "
     "application/vnd.oci.image.manifest.v1+json, "
     "application/vnd.docker.distribution.manifest.list.v2+json, "
-    "application/vnd.docker.distribution.manifest.v2+json"
+    "application/vnd.docker.distribution.manifest.v2+json, "
+    "application/vnd.oci.artifact.manifest.v1+json"
 )
 #: Objects that one manifest may name; real ones have at most some hundred.
 _MOST = 4096

@@ -22,6 +22,7 @@ from headrace.gateway.exchange import ClientDisconnect, Exchange, Receive, Scope
 from headrace.gateway.guard import Guard
 from headrace.gateway.limits import tell_limit
 from headrace.gateway.peers import Peers, Sight
+from headrace.gateway.relayed_links import relayed_link
 from headrace.gateway.response_head import UnsendableError
 from headrace.gateway.serve_document import DocumentHandler
 from headrace.gateway.wiring import Components
@@ -38,6 +39,7 @@ from headrace.models import (
     ServeDocument,
 )
 from headrace.redact import for_files
+from headrace.upstream.responses import UpstreamResponse
 
 __all__ = ["build_app"]
 
@@ -176,20 +178,30 @@ class _EcosystemEndpoint:
             elif not await tell_limit(exchange, error):
                 await exchange.redirect(for_files(plan.url), f"headrace: {error.message}")
             return
-        if plan.relay and answer.error():
-            # Whoever has a credential of its own asks the origin itself after this.
-            await exchange.text(404, f"headrace: {plan.origin.name} does not tell this to anybody")
+        if plan.relay:
+            await self._relay(exchange, plan, answer)
             return
         kind = answer.headers.get("content-type", "application/octet-stream")
         status = 403 if answer.status == 401 else answer.status
         if status in response_head.NO_BODY or status == 206 or not 200 <= status <= 599:
             why = f"{plan.origin.name} answers {answer.status}, which was not asked"
-            if plan.relay:
-                await exchange.text(404, f"headrace: {why}")
-            else:
-                await exchange.redirect(for_files(plan.url), f"headrace: {why}")
+            await exchange.redirect(for_files(plan.url), f"headrace: {why}")
             return
         await exchange.whole(status, {"content-type": kind}, answer.body)
+
+    async def _relay(self, exchange: Exchange, plan: PassThrough, answer: UpstreamResponse) -> None:
+        """Give the origin's own answer, also its own "no such thing": its clients know what to make
+        of that. What it tells to those with a credential only, or refuses, is not for everybody.
+        """
+        private = self._parts.origin.is_private(plan.origin, plan.url) and not plan.origin.private
+        if private or answer.status not in (200, 404, 410):
+            # Whoever has a credential of its own asks the origin itself after this.
+            await exchange.text(404, f"headrace: {plan.origin.name} does not tell this to anybody")
+            return
+        told = {name: answer.headers[name] for name in plan.keep if name in answer.headers}
+        if link := answer.headers.get("link"):
+            told |= relayed_link(link, exchange.request, answer.url)
+        await exchange.whole(answer.status, told, answer.body)
 
     async def _rescue(self, exchange: Exchange, plan: Plan | None, error: Exception) -> None:
         """Answer for a bug of ours, or of a plugin."""

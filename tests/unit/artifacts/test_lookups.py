@@ -99,7 +99,7 @@ def test_package_of_a_channel_that_nobody_read_is_looked_up_at_the_origin(
 ) -> None:
     told = gate.get(CH + ALPHA.path)
     assert (told.status, told.body) == (200, ALPHA.data)
-    assert origin.requests(f"*{SHARDS}")
+    until(lambda: origin.requests(f"*{SHARDS}"))
 
 
 def test_shard_is_checked_by_its_name(
