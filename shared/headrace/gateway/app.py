@@ -20,9 +20,8 @@ from headrace.foreign import UnreadableError, foreign
 from headrace.gateway import request_head, response_head, views
 from headrace.gateway.exchange import ClientDisconnect, Exchange, Receive, Scope, Send
 from headrace.gateway.guard import Guard
-from headrace.gateway.limits import tell_limit
 from headrace.gateway.peers import Peers, Sight
-from headrace.gateway.relayed_links import relayed_link
+from headrace.gateway.relaying import relayed_link, tell_limit
 from headrace.gateway.response_head import UnsendableError
 from headrace.gateway.serve_document import DocumentHandler
 from headrace.gateway.wiring import Components

@@ -17,7 +17,7 @@ from headrace.documents.renderings import Rendered
 from headrace.errors import StoreError, UpstreamError
 from headrace.gateway import response_head
 from headrace.gateway.exchange import ClientDisconnect, Exchange
-from headrace.gateway.limits import tell_limit
+from headrace.gateway.relaying import tell_limit
 from headrace.gateway.wiring import Components
 from headrace.http import conditional
 from headrace.http.caching import request_max_age

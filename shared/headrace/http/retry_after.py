@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
+
+from headrace.http.dates import epoch_of
 
 __all__ = ["LONGEST", "retry_after"]
 
@@ -22,13 +23,6 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     if all(part.isascii() and part.isdigit() for part in parts):
         seconds: float | None = max(float(part[:12]) for part in parts)
     else:
-        there, date = _epoch(headers.get("date", "")), _epoch(value)
+        there, date = epoch_of(headers.get("date", "")), epoch_of(value)
         seconds = None if date is None else date - (now if there is None else there)
     return None if seconds is None else min(max(seconds, 0.0), LONGEST)
-
-
-def _epoch(date: str) -> float | None:
-    try:
-        return parsedate_to_datetime(date.strip()).timestamp()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None

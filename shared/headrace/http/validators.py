@@ -7,7 +7,8 @@ second one says it again. Where there is none, one begins at the start.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
+
+from headrace.http.dates import epoch_of
 
 __all__ = ["same_version", "strong_etag", "validator"]
 
@@ -28,11 +29,9 @@ def validator(headers: Mapping[str, str]) -> str | None:
     if etag is not None and (strong := strong_etag(etag)) is not None:
         return strong
     modified = headers.get("last-modified", "").strip()
-    try:
-        age = parsedate_to_datetime(headers.get("date", "")) - parsedate_to_datetime(modified)
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-    return modified if age.total_seconds() >= 1 else None
+    changed, asked = epoch_of(modified), epoch_of(headers.get("date", ""))
+    known = changed is not None and asked is not None and asked - changed >= 1
+    return modified if known else None
 
 
 def same_version(named: str | None, status: int, headers: Mapping[str, str]) -> bool:
