@@ -13,6 +13,7 @@ from headrace.system.service import health, last_words
 from headrace.system.service.managers import choose
 from headrace.system.service.managers.bare import Bare
 from headrace.system.service.managers.spec import describe
+from headrace.system.state import State
 
 LOG = """\
 headrace: an older trouble
@@ -49,16 +50,15 @@ def test_on_says_what_the_log_has_and_not_that_nobody_answers(
     folders = Folders(tmp_path / "config", tmp_path / "state", tmp_path / "cache")
     spec = describe(folders, Scope.USER, 18999, tmp_path)
     manager = Bare({})
-    plan = choose.Plan(GatewayAddress("127.0.0.1", 18999), manager, spec, (), "")
-    folders.state.mkdir()
+    plan = choose.Plan(GatewayAddress("127.0.0.1", 18999), manager, spec, (), "", State(folders))
+    folders.state.mkdir(mode=0o700)
     monkeypatch.setattr(Bare, "start", lambda *_: None)
-    monkeypatch.setattr(health, "wait_until_up", lambda *_: None)
+    monkeypatch.setattr(health, "wait_until_up", lambda *_: health.Contact())
     with pytest.raises(LocalError, match="it does not answer"):
         plan.start()
     (folders.state / "gateway.log").write_text(LOG)
     with pytest.raises(LocalError, match="it says: SSL_CERT_FILE names /none"):
         plan.start()
-    monkeypatch.setattr(
-        health, "wait_until_up", lambda *_: health.Health(redirecting=True, instance="")
-    )
+    sent_away = health.Contact(listening=True, answers=True, redirecting=True, seen=True)
+    monkeypatch.setattr(health, "wait_until_up", lambda *_: sent_away)
     assert "(SSL_CERT_FILE names /none, which cannot be used)" in plan.start().note
