@@ -46,8 +46,8 @@ from headrace_pip.index.ecosystem import PythonEcosystem
 from headrace_pip.pytorch import index as pytorch
 from headrace_pip.simple_api import negotiation
 from headrace_pip.tools import ini_lines, pip_text
-from lib.cost import growth
-from lib.packed import zstd
+from lib.hostile.cost import growth
+from lib.hostile.packed import zstd
 
 #: Between linear (4) and quadratic (16).
 BOUND = 9

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from lib.cost import growth
+from lib.hostile.cost import growth
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Characters at which a quadratic search shows; a linear one takes microseconds.

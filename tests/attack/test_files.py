@@ -37,7 +37,7 @@ from lib.capabilities import lacks
 from lib.clients import Environment
 from lib.conda.stub import stub
 from lib.gateway import headrace
-from lib.users import MALLORY, needs_two_users
+from lib.hostile.users import MALLORY, needs_two_users
 from lib.waiting import HANG
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -47,7 +47,7 @@ from headrace_pip.index.ecosystem import PythonEcosystem
 from headrace_pip.index.wheel_metadata import metadata_of_wheel
 from headrace_pip.pytorch import index as pytorch
 from headrace_pip.tools import origins, pip_text
-from lib.packed import zstd
+from lib.hostile.packed import zstd
 
 Kind = TypeVar("Kind", bound=Exception)
 

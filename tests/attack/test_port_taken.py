@@ -40,8 +40,8 @@ from headrace_pip.credentials import recorded
 from lib.clients import PIPS, Environment, Pip, Result
 from lib.conda.stub import stub
 from lib.gateway import Gateway, headrace
+from lib.hostile.users import ALICE, MALLORY, Intruder, needs_two_users, reachable, told
 from lib.serving.ports import free_port
-from lib.users import ALICE, MALLORY, Intruder, needs_two_users, reachable, told
 
 TOKEN = "the-token-of-this-test"
 
