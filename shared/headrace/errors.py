@@ -5,7 +5,9 @@ Nothing is imported from headrace but the words for faults, so any room may rais
 
 from __future__ import annotations
 
-from headrace.models import Fault
+from typing import Self
+
+from headrace.models import Fault, Response
 
 __all__ = [
     "ClientError",
@@ -79,12 +81,35 @@ class UpstreamError(HeadraceError):
         status: int | None = None,
         retry_after: float | None = None,
         hint: str = "",
+        url: str = "",
+        response: Response | None = None,
+        begun: bool = False,
     ) -> None:
-        """`retry_after` is in seconds from now."""
+        """`retry_after` is in seconds from now; `url` is whose answer it was, after redirects.
+
+        `response` is what its client would see of the answer without us, `begun` that the
+        connection failed behind the head of a good one.
+        """
         super().__init__(fault.value, message, hint=hint)
         self.fault = fault
         self.status = status
         self.retry_after = retry_after
+        self.url = url
+        self.response = response
+        self.begun = begun
+
+    def anew(self) -> Self:
+        """Say it again: an exception that was raised holds all that was going on at that time."""
+        return type(self)(
+            self.fault,
+            self.message,
+            status=self.status,
+            retry_after=self.retry_after,
+            hint=self.hint,
+            url=self.url,
+            response=self.response,
+            begun=self.begun,
+        )
 
 
 class OriginError(UpstreamError):

@@ -20,13 +20,14 @@ from headrace.documents.renderings import Rendered, Renderings, version_of
 from headrace.errors import OriginError, UpstreamError
 from headrace.http.caching import forbids_storing, freshness_lifetime, is_fresh, storable_headers
 from headrace.interface.hookspecs import Ecosystem
-from headrace.models import Document, Fault, ServeDocument
+from headrace.models import Document, Fault, Origin, Response, ServeDocument
 from headrace.policy.lru import LRUCache
-from headrace.policy.timeouts import HEADERS_WITHIN, STALE_AFTER
+from headrace.policy.timeouts import CLIENT_DECIDES, HEADERS_WITHIN, STALE_AFTER
 from headrace.redact import for_display
 from headrace.sources.probes import ReportObservation
 from headrace.system.storage.pages import PageStore
-from headrace.upstream.auth.origin_credentials import OriginClient
+from headrace.upstream.auth.origin_credentials import SILENCE, OriginClient
+from headrace.upstream.responses import UpstreamResponse
 from headrace.upstream.single_flight import SingleFlight
 
 __all__ = [
@@ -42,6 +43,8 @@ _log = logging.getLogger("headrace.documents")
 MISSING_LIFETIME = 5.0
 #: Seconds for which an origin that just failed is not asked again while a last known page exists.
 PAUSE_AFTER_FAILURE = 5.0
+#: Bytes of what is no page that a client is shown: enough that it is none for the client either.
+_MOST_TOLD = 4096
 #: Bytes of documents in memory, and how many facts without a body.
 MEMORY = 8 * 1024 * 1024
 REMEMBERED = 4096
@@ -98,7 +101,8 @@ class Documents:
         *,
         greatest_age: float | None = None,
     ) -> Page:
-        """Return the page within `HEADERS_WITHIN` seconds; UpstreamError when there is none.
+        """Return the page within `HEADERS_WITHIN` seconds; UpstreamError when there is none. Where
+        the client has no other way to it, its own patience is the limit.
 
         Fault.MISSING means that the origin says so. `form` is what the page will be rewritten to,
         `greatest_age` the client's demand (`demand`).
@@ -116,7 +120,7 @@ class Documents:
             return self._stale(known, failed)
         before = known[0] if known else None
         try:
-            async with asyncio.timeout(STALE_AFTER if known else HEADERS_WITHIN):
+            async with asyncio.timeout(STALE_AFTER if known else self._patience(plan.origin)):
                 document = await self._flights.do(
                     plan.key, lambda: self._first(ecosystem, plan, form, before)
                 )
@@ -141,6 +145,9 @@ class Documents:
         if known is not None and known[0] is document:
             return Page(*known)
         return Page(document, await asyncio.to_thread(version_of, document))
+
+    def _patience(self, origin: Origin) -> float:
+        return CLIENT_DECIDES if self._origin.lends(origin) else HEADERS_WITHIN
 
     async def render(
         self, ecosystem: Ecosystem, plan: ServeDocument, page: Page, form: str
@@ -244,7 +251,10 @@ class Documents:
         except ValueError as error:
             where = for_display(plan.url)
             raise OriginError(
-                Fault.NOT_THE_FILE, f"{where} answered with something else: {error}"
+                Fault.NOT_THE_FILE,
+                f"{where} answered with something else: {error}",
+                url=document.url,
+                response=_told(document),
             ) from error
 
     async def _request(self, plan: ServeDocument, before: Document | None) -> Document:
@@ -255,8 +265,13 @@ class Documents:
             headers["if-modified-since"] = before.last_modified
         began = time.perf_counter()
         try:
-            answer = await self._origin.fetch(plan.origin, plan.url, headers=headers)
-            if error := answer.error():
+            answer = await self._origin.fetch(
+                plan.origin,
+                plan.url,
+                headers=headers,
+                timeout=max(SILENCE, self._patience(plan.origin)),
+            )
+            if error := answer.error() or _no_content(answer):
                 raise _meant(error, plan)
         except UpstreamError as error:
             if error.fault is not Fault.MISSING:
@@ -309,6 +324,29 @@ class Documents:
     def _remember(self, key: str, document: Document, version: str) -> tuple[Document, str]:
         self._memory.put(key, (document, version))
         return document, version
+
+
+def _told(document: Document) -> Response:
+    """Return what a client sees of something that is no page, as far as it decides by that."""
+    body = document.body if "json" in document.content_type else b""
+    return Response(200, {"content-type": document.content_type}, body[:_MOST_TOLD])
+
+
+def _no_content(answer: UpstreamResponse) -> UpstreamError | None:
+    """Return what is wrong with a good answer that brings no page (RFC 9110 section 15.3)."""
+    if answer.status in (200, 203, 304):
+        return None
+    return UpstreamError(
+        Fault.NOT_THE_FILE,
+        f"{for_display(answer.url)} answered {answer.status}",
+        status=answer.status,
+        url=answer.url,
+        response=Response(answer.status, _kind(answer)),
+    )
+
+
+def _kind(answer: UpstreamResponse) -> dict[str, str]:
+    return {"content-type": answer.headers.get("content-type", "text/plain")}
 
 
 def _meant(error: UpstreamError, plan: ServeDocument) -> UpstreamError:

@@ -29,23 +29,12 @@ class NegativeCache:
         if error is None or not 0 <= self._clock() - noted < self._seconds:
             self._kept.pop(key)
             return None
-        return _again(error)
+        return error.anew()
 
     def note(self, key: str, error: UpstreamError) -> None:
         """Remember an answer."""
-        self._kept.put(key, (self._clock(), _again(error)))
+        self._kept.put(key, (self._clock(), error.anew()))
 
     def forget(self, key: str) -> None:
         """Ask again next time."""
         self._kept.pop(key)
-
-
-def _again(error: UpstreamError) -> UpstreamError:
-    """Say it anew: an exception that was raised holds all that was going on at that time."""
-    return type(error)(
-        error.fault,
-        error.message,
-        status=error.status,
-        retry_after=error.retry_after,
-        hint=error.hint,
-    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from headrace.errors import UpstreamError
 from headrace.models import Artifact, Fault, Source, SourceFailed, TransferFinished
 
 __all__ = ["Accounting"]
@@ -44,6 +46,16 @@ class Accounting:
         self._faults: Counter[str] = Counter()
         self.corrupt_sources = set(corrupt_sources)
         """Sources that gave wrong bytes, to this task or to an earlier one for the same file."""
+        self.refusal: UpstreamError | None = None
+        """How the origin failed when it was asked last."""
+        self.refused = asyncio.Event()
+        """The origin has failed at least once."""
+
+    def origin_said(self, error: UpstreamError | None) -> None:
+        """Note how the origin did; None: well."""
+        self.refusal = error
+        if error is not None:
+            self.refused.set()
 
     def began(self, source: str, now: float) -> None:
         """A request to `source` begins."""

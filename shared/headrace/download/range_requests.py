@@ -168,6 +168,8 @@ class SegmentRequest:
             await self._ask()
         except UpstreamError as error:
             event = m.Failed(self.number, error.fault, str(error), error.retry_after)
+            if self._source.is_origin:
+                owner.accounting.origin_said(error)
         except Exception:  # noqa: BLE001
             # A mistake of ours must look like a failed request, not like a silent source.
             _log.exception("%s: a request to %s broke", owner.artifact.name, self._source.id)
@@ -203,6 +205,8 @@ class SegmentRequest:
             first_byte_timeout=fetch.first_byte_timeout,
         ) as stream:
             owner.accounting.answered(source, stream.rtt)
+            if source.is_origin:
+                owner.accounting.origin_said(None)
             version = stream.version(fetch.validator)
             await owner.opened(m.Opened(self.number, stream.total, stream.ranged, version))
             if not self._cancelled:

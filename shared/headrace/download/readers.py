@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from headrace.download.diskless import stream_without_disk
 from headrace.download.task import DownloadTask
-from headrace.errors import IntegrityError, StoreError, TransferError
+from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamError
 from headrace.models import Artifact
 from headrace.policy.timeouts import LATE_SMALL, SOURCES_WITHIN
 from headrace.transfer import messages as m
@@ -140,6 +140,20 @@ class DownloadReader:
         """Whether a source has answered with bytes of it, so that a body can be promised."""
         task = self._task
         return task is None or (task.answered.is_set() and task.failure is None)
+
+    @property
+    def refusal(self) -> UpstreamError | None:
+        """How the origin failed when it was asked last; None: it did not."""
+        return self._task.accounting.refusal if self._task else None
+
+    async def refused(self, patience: float) -> UpstreamError:
+        """Wait until the origin has failed and is not better `patience` seconds later."""
+        refused = self._task.accounting.refused if self._task else asyncio.Event()
+        await refused.wait()
+        while True:
+            await asyncio.sleep(patience)
+            if (error := self.refusal) is not None:
+                return error
 
     @property
     def etag(self) -> str:

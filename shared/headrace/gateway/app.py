@@ -175,18 +175,20 @@ class _EcosystemEndpoint:
             if plan.relay:
                 await exchange.text(404, f"headrace: {error.message}")
             elif not await tell_limit(exchange, error):
-                await exchange.redirect(for_files(plan.url), f"headrace: {error.message}")
+                await self._parts.hand_back.document(exchange, plan.origin, plan.url, error)
             return
         if plan.relay:
             await self._relay(exchange, plan, answer)
             return
+        if wrong := answer.error():
+            await self._parts.hand_back.document(exchange, plan.origin, plan.url, wrong)
+            return
         kind = answer.headers.get("content-type", "application/octet-stream")
-        status = 403 if answer.status == 401 else answer.status
-        if status in response_head.NO_BODY or status == 206 or not 200 <= status <= 599:
+        if answer.status in response_head.NO_BODY or not 200 <= answer.status <= 203:
             why = f"{plan.origin.name} answers {answer.status}, which was not asked"
             await exchange.redirect(for_files(plan.url), f"headrace: {why}")
             return
-        await exchange.whole(status, {"content-type": kind}, answer.body)
+        await exchange.whole(answer.status, {"content-type": kind}, answer.body)
 
     async def _relay(self, exchange: Exchange, plan: PassThrough, answer: UpstreamResponse) -> None:
         """Give the origin's own answer, also its own "no such thing": its clients know what to make

@@ -282,6 +282,7 @@ class ClientConnection(HttpToolsProtocol):
             return
         self._registry.works(self)
         self.scope["headrace.target"] = self.url  # type: ignore[typeddict-unknown-key]
+        self.scope["headrace.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
         body = False
         for name, value in self.headers:
             if name in _FRAMING and value.strip() != b"0":

@@ -46,14 +46,23 @@ class ClientDisconnect(Exception):  # noqa: N818 - a fact, no error
 class Exchange:
     """A request with the means to answer it once."""
 
-    def __init__(self, request: Request, receive: Receive, send: Send) -> None:
-        """`request` is the gateway's reading of the ASGI scope."""
+    def __init__(
+        self,
+        request: Request,
+        receive: Receive,
+        send: Send,
+        hang_up: Callable[[], None] | None = None,
+    ) -> None:
+        """`request` is the gateway's reading of the ASGI scope, `hang_up` ends the connection."""
         self.request = request
+        self.showed_token = False
+        """Whether the client proved itself by the gateway's token."""
         self.status: int | None = None
         self.phrased: Callable[[int, str, str], Response] | None = None
         """How this client is refused, where that is not a sentence for people."""
         self._receive = receive
         self._send = send
+        self._hang_up = hang_up
 
     @property
     def head(self) -> bool:
@@ -117,6 +126,16 @@ class Exchange:
             await self.text(403, f"{why}; its URL at the origin is none that a client can ask")
             return
         await self.text(302, why, {"location": there})
+
+    async def hang_up(self) -> None:
+        """End the connection without a word, which clients try again after."""
+        if self._hang_up is None:
+            # Behind another server: the nearest thing, an answer that is cut at once.
+            await self.begin(200, {"content-length": "1"})
+            return
+        self.status = 0
+        self._hang_up()
+        await self._until_gone()
 
     async def open_file(self, path: Path, start: int) -> FileIO:
         """Open a file at a place, for `file`; OSError when it cannot be."""

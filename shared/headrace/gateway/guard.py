@@ -69,7 +69,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = request_head.join_headers(scope["headers"])
-        exchange = Exchange(Request(str(scope["method"]), "/", "", headers), receive, send)
+        request = Request(str(scope["method"]), "/", "", headers)
+        exchange = Exchange(request, receive, send, scope.get("headrace.hang_up"))
         try:
             self._look(scope, exchange)
             await self._app(scope, receive, send)
@@ -109,6 +110,7 @@ class Guard:
             raise _Refused(403, "this is for installers, not for pages in a browser")
         if not self._let_in(path, mount, headers.get("authorization")):
             raise _Refused(401, "the token is missing or wrong", _CHALLENGE)
+        exchange.showed_token = self._token is not None and "authorization" in headers
         scope["headrace.exchange"] = exchange
         scope["path"] = path
 

@@ -12,7 +12,7 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from headrace.artifacts.index import ArtifactIndex
 from headrace.artifacts.small_files import SmallFiles
@@ -20,6 +20,7 @@ from headrace.download.downloader import Downloader
 from headrace.download.readers import DownloadReader
 from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamError
 from headrace.gateway.exchange import ClientDisconnect, Exchange
+from headrace.gateway.hand_back import HandBack
 from headrace.gateway.relaying import tell_limit
 from headrace.http.conditional import SelectedRange, matches, select_range
 from headrace.http.ranges import ContentRange, RangeRequest, Unsatisfiable
@@ -41,6 +42,9 @@ LARGE = 8 * 1024 * 1024
 #: A part of a large file up to this size comes from the origin itself: installers read the
 #: directory at a wheel's end, which for us is the part that is held back longest.
 GLANCE = 2 * 1024 * 1024
+#: Seconds for which a company's server may refuse a file before a client that has no login of its
+#: own hears of it: short faults need not end a download, long ones are the client's to judge.
+HICCUP = 1.5
 #: Files whose entity tag had to change, remembered.
 REMEMBERED = 1024
 #: Seconds that a client may keep a file: its name holds its content.
@@ -85,6 +89,7 @@ class ArtifactHandler:
         credentials: OriginCredentials,
         logins: MirrorLogins,
         small_files: SmallFiles,
+        hand_back: HandBack,
         hit: Callable[[int], None],
         limited: Callable[[str], UpstreamError | None] = lambda _: None,
     ) -> None:
@@ -98,6 +103,7 @@ class ArtifactHandler:
         self._credentials = credentials
         self._logins = logins
         self._small_files = small_files
+        self._hand_back = hand_back
         self._hit = hit
         self._limited = limited
         self._burnt = LRUCache[str, str](REMEMBERED)
@@ -120,8 +126,12 @@ class ArtifactHandler:
         try:
             artifact = await self._artifact_index.find(ecosystem, plan, form)
         except (UpstreamError, ValueError) as error:
-            limit = error if isinstance(error, UpstreamError) and plan.named_by else None
+            page = plan.named_by
+            limit = error if isinstance(error, UpstreamError) and page else None
             if await tell_limit(exchange, limit):
+                return None
+            if isinstance(error, UpstreamError) and page and page.origin.private:
+                await self._hand_back.document(exchange, page.origin, page.url, error)
                 return None
             await self._unknown(exchange, plan, f"the page that names it cannot be had: {error}")
             return None
@@ -161,7 +171,7 @@ class ArtifactHandler:
             if exchange.started:
                 _log.warning("%s is cut: %s", artifact.path, error)
             else:
-                await self._to_origin(exchange, artifact, str(error) or "no byte in time")
+                await self._to_origin(exchange, artifact, error)
         return None
 
     async def _renewed(
@@ -198,13 +208,19 @@ class ArtifactHandler:
         else:
             await exchange.text(404, f"headrace: {plan.path} is not known here: {why}")
 
-    async def _to_origin(self, exchange: Exchange, artifact: Artifact, why: str) -> None:
+    async def _to_origin(self, exchange: Exchange, artifact: Artifact, error: Exception) -> None:
         """Send the client where it would have gone without us.
 
         The URL holds no secret of ours. At a private origin the client then stands as itself,
-        with whatever credential it has of its own.
+        with whatever credential it has of its own; where it has none the origin's answer is ours.
         """
+        why = str(error) or "no byte in time"
         if artifact.redirects and await tell_limit(exchange, self._limited(artifact.url)):
+            return
+        if artifact.redirects and self._hand_back.is_alone(artifact.origin, artifact.url):
+            _log.warning("%s: as the origin answers: %s", artifact.path, why)
+            said = error if isinstance(error, UpstreamError) else None
+            await self._hand_back.file(exchange, artifact.origin, said)
             return
         asked = exchange.request.headers
         rest = RangeRequest.parse(asked.get("range"))
@@ -267,16 +283,26 @@ class ArtifactHandler:
         download = await self._downloader.open(
             artifact, sources, more=lambda: self._sources.choose(artifact, ecosystem)
         )
+        alone = self._hand_back.is_alone(artifact.origin, artifact.url)
+        refused = asyncio.ensure_future(download.refused(HICCUP))
         try:
             async with exchange.watched() as gone:
                 pump = asyncio.ensure_future(self._pump(exchange, artifact, download, until))
-                await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
+                ends: set[asyncio.Future[Any]] = {pump, gone, refused} if alone else {pump, gone}
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                if exchange.started:
+                    await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
                 if not pump.done():
                     pump.cancel()
                     await asyncio.wait({pump})
-                    raise ClientDisconnect
+                    raise refused.result() if refused.done() else ClientDisconnect
                 pump.result()
+        except TransferError as error:
+            if not alone or download.refusal is None or isinstance(error, IntegrityError):
+                raise
+            raise download.refusal from error
         finally:
+            refused.cancel()
             self._remember(artifact, download)
             download.release()
 

@@ -129,33 +129,22 @@ class DocumentHandler:
     # ------------------------------------------------------------------ nothing to give
 
     async def _without(self, exchange: Exchange, plan: ServeDocument, error: UpstreamError) -> None:
-        """Answer when there is no page at all.
+        """Answer when there is no page at all: as the origin does.
 
-        404 makes every client go on to its next index, so it is said only when the origin said
-        it; for a company's name anything else would ask a public index for it. 401 would make the
-        client ask its user for a password that is not ours to take: 403 says the same to a
-        resolver and asks for nothing. Everything else is the origin's to say.
+        Each answer makes some client go on to its next index, and for a company's name that would
+        be a public one: so none is ours, neither a status nor another in its place.
         """
-        activity = self._parts.activity
+        _log.warning("%s: to the origin: %s", exchange.request.path, error)
         limit: UpstreamError | None = error
         if error.fault is Fault.RATE_LIMITED and not plan.origin.private:
             # What was said of something else is no answer to this; it may be asked for elsewhere.
             limit = self._parts.client.courtesy.limited(plan.url)
         if await tell_limit(exchange, limit):
-            activity.document("limited")
-        elif error.fault is Fault.MISSING:
-            activity.document("missing")
-            await exchange.text(404, f"headrace: the origin has no such page: {error.message}")
-        elif error.fault is Fault.FORBIDDEN and error.status is not None:
-            activity.document("forbidden")
-            hint = "its credential (netrc, keyring, or the URL before `headrace on`) is missing or"
-            await exchange.text(
-                403, f"headrace: {plan.origin.url} refuses: {error.message}; {hint} no longer right"
-            )
+            counted = "limited"
         else:
-            activity.document("redirected")
-            _log.warning("%s: to the origin: %s", exchange.request.path, error)
-            await exchange.redirect(for_files(plan.url), f"headrace: {error.message}")
+            hand_back = self._parts.hand_back
+            counted = await hand_back.document(exchange, plan.origin, plan.url, error)
+        self._parts.activity.document(counted)
 
 
 async def _send_page(exchange: Exchange, rendered: Rendered, extra: Mapping[str, str]) -> None:

@@ -25,6 +25,7 @@ from headrace.documents.variant_pages import VariantPages
 from headrace.download.connections import ConnectionLimiter
 from headrace.download.downloader import Downloader
 from headrace.gateway.activity import Activity
+from headrace.gateway.hand_back import HandBack
 from headrace.gateway.serve_artifact import LARGE, ArtifactHandler
 from headrace.interface.ecosystems import Ecosystem, ManyOwners, ServesDocuments
 from headrace.interface.hookspecs import DiscoveredOrigin
@@ -94,6 +95,7 @@ class Components:
     small_files: SmallFiles
     downloader: Downloader
     artifacts: ArtifactHandler
+    hand_back: HandBack
     activity: Activity
     read_ahead: ReadAhead
     renderings: Renderings
@@ -349,6 +351,7 @@ def assemble(
         ecosystems,
     )
     artifact_index = ArtifactIndex(documents, provisional, look_ups)
+    hand_back = HandBack(credentials.is_private, credentials.lends)
     fetcher = _Fetcher(documents, artifact_index, small_files, downloader, sources)
     return Components(
         settings=settings,
@@ -373,6 +376,7 @@ def assemble(
         artifact_index=artifact_index,
         small_files=small_files,
         downloader=downloader,
+        hand_back=hand_back,
         artifacts=ArtifactHandler(
             artifact_index=artifact_index,
             store=store,
@@ -381,6 +385,7 @@ def assemble(
             credentials=credentials,
             logins=logins,
             small_files=small_files,
+            hand_back=hand_back,
             hit=activity.stored,
             limited=client.courtesy.limited,
         ),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 __all__ = [
     "BODY_GAP",
+    "CLIENT_DECIDES",
     "CONFIRM_WITHIN",
     "HEADERS_WITHIN",
     "LATE_SMALL",
@@ -27,6 +28,10 @@ PROMISED_GAP = 20.0
 
 #: Seconds for whatever decides the head of an answer; the rest is the gateway's own.
 HEADERS_WITHIN = 9.0
+#: Seconds that an origin may be silent where the client cannot go there by itself, its login having
+#: stood in the URL that ours replaced: the client's own limit (15 s for pip, 30 s for uv, or what
+#: its user says) ends the wait as it does without us, and it asks again.
+CLIENT_DECIDES = 60.0
 #: Seconds after which a client that could have the last known page no longer waits for a new one.
 STALE_AFTER = 5.0
 #: Seconds within which the sources of a file must have shown that one of them can give it: less

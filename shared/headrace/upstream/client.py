@@ -250,7 +250,7 @@ class Client:
                     if token:
                         carried |= token
                         continue
-                if exchange.response.status_code == 407:
+                if exchange.response.status_code == 407 and exchange.proxy is not None:
                     # RFC 9110 section 15.5.8: the proxy says it, never the upstream.
                     raise exchange.translate(PermissionError("the outgoing proxy wants a password"))
                 target = redirect_of(exchange)

@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 from headrace.errors import UpstreamError
 from headrace.http.ranges import ContentRange, read_length
 from headrace.http.retry_after import retry_after
-from headrace.models import Fault
+from headrace.models import Fault, Response
 from headrace.redact import for_display
 
 __all__ = ["Span", "UpstreamResponse", "judge_artifact", "judge_status"]
 
+#: What a refusal asks for (RFC 9110 section 11).
+_CHALLENGES = ("www-authenticate", "proxy-authenticate")
 #: Files that are compressed themselves: misconfigured servers call that their Content-Encoding,
 #: and what comes is the file all the same.
 _COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".Z")
@@ -67,7 +69,14 @@ def judge_status(status: int, headers: Mapping[str, str], url: str) -> UpstreamE
         fault = Fault.NOT_THE_FILE
     else:
         fault = Fault.PROTOCOL
-    return UpstreamError(fault, message, status=status, retry_after=pause)
+    return UpstreamError(
+        fault,
+        message,
+        status=status,
+        retry_after=pause,
+        url=url,
+        response=Response(status, {name: headers[name] for name in _CHALLENGES if name in headers}),
+    )
 
 
 def judge_artifact(

@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 from headrace.errors import UpstreamError
 from headrace.foreign import foreign
-from headrace.models import Fault
+from headrace.models import Fault, Response
 from headrace.redact import for_display
 from headrace.upstream.error_mapping import map_exception
 from headrace.upstream.tls import TrustStore
@@ -92,7 +92,12 @@ class SentRequest:
             hint = f"trusted roots: {self._roots.describe()}; a company's own goes in SSL_CERT_FILE"
         elif self.proxy:
             hint = f"asked through the proxy {for_display(self.proxy)}"
-        return UpstreamError(fault, f"{where}: {what}", hint=hint)
+        told = None
+        if self._answered and (kind := self.headers.get("content-type")):
+            told = Response(self.response.status_code, {"content-type": kind})
+        return UpstreamError(
+            fault, f"{where}: {what}", hint=hint, response=told, begun=self._answered
+        )
 
 
 def place_of(url: str) -> tuple[str, str | None, int]:

@@ -135,6 +135,8 @@ class Answering(BaseHTTPRequestHandler):
             self._wait_for_hang_up()
         if mode.kind is Kind.HELD and not mode.at:
             self._wait_for(mode)
+        if mode.kind is Kind.HANG_UP:
+            raise Gone
         if mode.kind is Kind.GARBAGE:
             self.wfile.write(b"\x16\x03\x01 this is not the protocol\r\n\r\n")
             raise Gone

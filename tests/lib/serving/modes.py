@@ -40,6 +40,8 @@ class Kind(enum.StrEnum):
     """Content-Encoding: gzip although identity was asked."""
     REDIRECT = "redirect"
     """302 to `to` + path."""
+    HANG_UP = "hang-up"
+    """Ends the connection without an answer."""
     GARBAGE = "garbage"
     """Bytes that are no HTTP."""
 
@@ -69,6 +71,7 @@ HTML = Mode(Kind.HTML)
 NO_RANGES = Mode(Kind.NO_RANGES)
 GZIP = Mode(Kind.GZIP)
 GARBAGE = Mode(Kind.GARBAGE)
+HANG_UP = Mode(Kind.HANG_UP)
 
 
 def slow(rate: float) -> Mode:

@@ -213,16 +213,25 @@ def test_origin_that_fails_with_nothing_kept_answers_for_itself(
     assert told.headers["location"] == f"{url}/six/"
 
 
-@pytest.mark.parametrize("code", [401, 403])
-def test_refusal_of_the_origin_is_passed_on_as_a_refusal(
+@pytest.mark.parametrize("code", [402, 403, 404, 410, 451])
+def test_refusal_of_the_origin_is_passed_on_as_it_is(
     tmp_path: Path, url: str, server: RecordingServer, code: int
 ) -> None:
     server.fail(modes.status(code))
     with App(tmp_path, url) as app:
         told = app.page("six")
+    assert told.status == code
+    assert f"answered {code}".encode() in told.body
+
+
+def test_client_without_a_login_is_led_to_whoever_wants_one(
+    tmp_path: Path, url: str, server: RecordingServer
+) -> None:
     # Never 401: a client would ask its user for a password that is not ours to take.
-    assert told.status == 403
-    assert b"credential" in told.body
+    server.fail(modes.status(401))
+    with App(tmp_path, url) as app:
+        told = app.page("six")
+    assert (told.status, told.headers["location"]) == (302, f"{url}/six/")
 
 
 def test_refused_client_of_a_private_index_gets_no_page_of_yesterday(
@@ -232,7 +241,8 @@ def test_refused_client_of_a_private_index_gets_no_page_of_yesterday(
     with App(tmp_path, url, credentials={url: Credential("ci", "right")}) as app:
         assert app.page("six").status == 200
         server.credential = ("ci", "changed")
-        assert app.page("six", Cache_Control="no-cache").status == 403
+        told = app.page("six", Cache_Control="no-cache")
+    assert (told.status, told.headers["location"]) == (302, f"{url}/six/")
 
 
 def test_page_survives_a_restart(tmp_path: Path, url: str, server: RecordingServer) -> None:

@@ -94,6 +94,10 @@ class OriginCredentials:
             return True
         return self._clock() < (self._demanded.get((origin.url, self._owner(origin, url))) or 0.0)
 
+    def lends(self, origin: Origin) -> bool:
+        """Whether its login stood in its own URL: the client, which has ours instead, has none."""
+        return origin.url in self._recorded
+
     def demanded(self, origin: Origin, url: str) -> None:
         """Remember that a credential is wanted for a URL, so that such names are nobody else's.
 
@@ -189,6 +193,10 @@ class OriginClient:
     def is_private(self, origin: Origin, url: str) -> bool:
         """Whether the names at a URL of an origin are to be kept from everybody else."""
         return self._credentials.is_private(origin, url)
+
+    def lends(self, origin: Origin) -> bool:
+        """Whether the client has no login of its own for this origin."""
+        return self._credentials.lends(origin)
 
     def learn(self, origin: Origin, document: Document) -> None:
         """Take from a kept page what its origin wanted."""

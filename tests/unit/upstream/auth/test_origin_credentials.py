@@ -107,7 +107,7 @@ def test_rotated_secret_is_found_after_one_401(tmp_path: Path, company: Recordin
     vault = Vault(Credential("ci", "old"))
     url = f"{company.url}/simple"
     with App(tmp_path, url, credentials={url: Credential("ci", "oldest")}, plugins=[vault]) as app:
-        assert app.page("thing").status == 403
+        assert app.page("thing").status == 302
         vault.credential = RIGHT
         assert app.page("thing").status == 200
 
@@ -179,7 +179,7 @@ def test_broken_keyring_is_a_missing_credential(tmp_path: Path, company: Recordi
             raise RuntimeError(f"locked for {origin.url}")
 
     with App(tmp_path, f"{company.url}/simple", plugins=[Broken()]) as app:
-        assert app.page("thing").status == 403
+        assert app.page("thing").status == 302
 
 
 def test_keyring_that_waits_for_its_user_holds_up_nobody_else(
@@ -200,7 +200,7 @@ def test_keyring_that_waits_for_its_user_holds_up_nobody_else(
         assert app.ask("/healthz").status == 200
         assert told == []
         asking.join()
-        assert told == [403]
+        assert told == [302]
         assert not unlocked.is_set()
         # The next one does not wait for the same keyring again at once.
         company.credential = None
