@@ -30,7 +30,12 @@ from headrace_pip.index.wheel_metadata import metadata_of_wheel
 from headrace_pip.pytorch import index
 from headrace_pip.simple_api import html_form, json_form
 from headrace_pip.simple_api.model import FileLink, Link, best_digest
-from headrace_pip.simple_api.negotiation import insists, preferred_form
+from headrace_pip.simple_api.negotiation import (
+    ORIGINS_LINKS,
+    insists,
+    preferred_form,
+    writes_down,
+)
 from headrace_pip.simple_api.rewrite import headers_of, is_json, linked, parse, project_of_page
 
 __all__ = ["SMALL_FILE", "PythonEcosystem"]
@@ -117,9 +122,13 @@ class PythonEcosystem:
             forbidden_is_missing=variant and not origin.private,
         )
 
-    def form(self, request: Request, plan: ServeDocument) -> str:  # noqa: ARG002 - one form for all
-        """Return ``json`` or ``html``, as the client prefers."""
-        return preferred_form(request)
+    def form(self, request: Request, plan: ServeDocument) -> str:
+        """Return ``json`` or ``html``, as the client prefers, and whose links it is to get.
+
+        Files of a private origin are left to the gateway: it may have the login that they need.
+        """
+        whose = "" if plan.origin.private or not writes_down(request) else ORIGINS_LINKS
+        return preferred_form(request) + whose
 
     # ------------------------------------------------------------ pages
 
@@ -127,6 +136,9 @@ class PythonEcosystem:
         """Turn the origin's page into the client's, in either form."""
         project = project_of_page(plan)
         link = self._link(plan.origin, project, document)
+        if form.endswith(ORIGINS_LINKS):
+            link = self._origins_link(plan.origin, document, link)
+        form = form.removesuffix(ORIGINS_LINKS)
         # Promised metadata that cannot be had is fatal to pip; without the promise it goes on.
         provisional = document.supplied_by is not None or document.stale
         if form == "json" and is_json(document):
@@ -146,6 +158,18 @@ class PythonEcosystem:
                 self._learn(origin, url)
             path = paths.file_path(prefix, project, url, filename)
             return paths.encoded(path) if path else None
+
+        return link
+
+    def _origins_link(self, origin: Origin, document: Document, ours: Link) -> Link:
+        """Give the origin's own URL of each file, whoever's page it is; ours where nobody knows."""
+
+        def link(url: str, filename: str) -> str | None:
+            mine = ours(url, filename)
+            if document.supplied_by is None:
+                return url
+            base, tail = self._file_bases.get(origin.name), paths.content_path(url)
+            return base + tail if base is not None and tail is not None else mine
 
         return link
 

@@ -52,6 +52,8 @@ class Environment:
     libc: tuple[str, int, int] | None = None
     """C library of Linux: ``glibc`` or ``musl``, major, minor."""
     macos: tuple[int, int] = (11, 0)
+    subcommand: tuple[str, ...] = ()
+    """What the client was told to do (``("pip", "compile")``), where it says so: newer uv."""
 
     @property
     def python_pair(self) -> tuple[int, int]:
@@ -94,7 +96,12 @@ def _read(found: re.Match[str]) -> Environment:
         cpu=str(told.get("cpu", "")),
         libc=_libc(told.get("distro") or {}) if name == "Linux" else None,
         macos=_macos(told.get("distro") or {}),
+        subcommand=_words((told.get("installer") or {}).get("subcommand")),
     )
+
+
+def _words(told: object) -> tuple[str, ...]:
+    return tuple(map(str, told)) if isinstance(told, list) else ()
 
 
 def _libc(distro: Mapping[str, Any]) -> tuple[str, int, int]:

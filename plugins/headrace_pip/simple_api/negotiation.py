@@ -7,7 +7,10 @@ from urllib.parse import parse_qs
 from headrace.interface import Request
 from headrace_pip.index import environment
 
-__all__ = ["insists", "preferred_form"]
+__all__ = ["ORIGINS_LINKS", "insists", "preferred_form", "writes_down"]
+
+#: Of a form's name: its links are the origin's own.
+ORIGINS_LINKS = ", origin's links"
 
 _JSON = ("application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.latest+json")
 _HTML = (
@@ -29,6 +32,12 @@ def preferred_form(request: Request) -> str:
     html = max((weights.get(kind, 0.0) for kind in _HTML), default=0.0)
     # A wildcard is no wish for JSON: browsers and curl send one.
     return "json" if json > 0 and json >= html else "html"
+
+
+def writes_down(request: Request) -> bool:
+    """Whether the client puts the links that it gets into a file that its user commits."""
+    where = environment.read(request.headers.get("user-agent", ""))
+    return where is not None and where.subcommand[:2] == ("pip", "compile")
 
 
 def insists(request: Request) -> bool:

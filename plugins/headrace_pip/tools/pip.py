@@ -21,6 +21,8 @@ from headrace.interface.editing import loopback
 from headrace_pip.tools import origins, pip_config, pip_text
 from headrace_pip.tools.gateway_url import leads_to
 from headrace_pip.tools.ini_lines import strip_blocks
+from headrace_pip.tools.lockers import is_locker
+from headrace_pip.tools.origins import configured
 
 __all__ = ["PipActivation"]
 
@@ -102,6 +104,14 @@ class PipActivation:
         if setting := pip_config.proxy(place, read):
             raise _proxy_error(setting.where)
         mine, url = _own(place, gateway, origins, read)
+        if is_locker(place.command):
+            # What it asks is what it writes down: the user's own index, also after `headrace on`.
+            own = configured(place, read)
+            index = own.value if own else f"{mine.url}/"
+            text = pip_config.render(_scratch_settings(place, index, mine, read))
+            path = scratch / "pip-for-lockers.conf"
+            edit = FileEdit(path, None, text, "for this command alone", private=True)
+            return {"PIP_CONFIG_FILE": str(path)}, [edit]
         if url is None:
             return {}, ()
         text = pip_config.render(_scratch_settings(place, url, mine, read))
@@ -127,7 +137,7 @@ def _own(
 def _scratch_settings(
     place: Place, url: str, mine: Origin, read: Reader
 ) -> dict[str, dict[str, str]]:
-    """Return what stands in for the files that PIP_CONFIG_FILE makes pip skip, with our index."""
+    """Return what stands in for the files that PIP_CONFIG_FILE makes pip skip, with an index."""
     merged: dict[str, dict[str, str]] = {}
     commands = set()
     for file in pip_config.config_files(place):

@@ -14,10 +14,11 @@ from headrace.interface import (
     Reader,
     for_display,
 )
-from headrace.interface.editing import loopback
+from headrace.interface.editing import loopback, presence
 from headrace_pip.tools import origins, pip_config
 from headrace_pip.tools.beside.reasons import is_false
 from headrace_pip.tools.gateway_url import leads_to
+from headrace_pip.tools.lockers import PROGRAMS
 
 __all__ = ["of_pip"]
 
@@ -33,7 +34,19 @@ def of_pip(place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Over
         *_proxies(place, read),
         *_pip_settings(place, gateway, read),
         *_requirements(place, gateway, read),
+        *_lockers(place),
     ]
+
+
+def _lockers(place: Place) -> Iterator[Override]:
+    """Name the programs here that would write the gateway into files."""
+    for name in PROGRAMS:
+        if presence.program(place, name) is not None:
+            what = "writes the index that pip asks into the files that it makes"
+            hint = (
+                f"`headrace run -- {name} …` writes your own; `headrace doctor` finds what is not"
+            )
+            yield Override("pip", name, what, hint, wins=False)
 
 
 def _proxies(place: Place, read: Reader) -> Iterator[Override]:

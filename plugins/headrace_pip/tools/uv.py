@@ -6,7 +6,7 @@ unknown key would stop every uv command of an older uv, so nothing is added besi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headrace.interface import FileEdit, GatewayAddress, Origin, Override, Place, Reader
@@ -30,6 +30,23 @@ class UvActivation(TomlActivation):
     def is_mine(self, command: Sequence[str]) -> bool:
         """Only for ``uv pip``: of other commands the index would end up in uv.lock."""
         return super().is_mine(command) and "pip" in command[1:]
+
+    def environment(
+        self,
+        place: Place,
+        gateway: GatewayAddress,
+        origins: Sequence[Origin],
+        read: Reader,
+        scratch: Path,
+    ) -> tuple[Mapping[str, str | None], Sequence[FileEdit]]:
+        """As for the others; ``uv pip compile`` may write its index down, so it asks the origin."""
+        if not self.is_mine(place.command) or "compile" not in place.command[1:]:
+            return super().environment(place, gateway, origins, read, scratch)
+        own = self.own_index(place, read)
+        if own is None:
+            return {self.variables[0]: self.origin(place, read).origin.url}, ()
+        # A variable, because the user's uv.toml may lead to the gateway of `headrace on`.
+        return dict.fromkeys(self.variables, own[0]), ()
 
     def file(self, place: Place) -> Path:
         """Return uv.toml of the scope."""

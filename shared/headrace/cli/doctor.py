@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from headrace.cli.context import FAILED, NEEDS_ATTENTION, OK, Context, add_json, add_scope
@@ -11,6 +13,9 @@ from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import Finding
 
 __all__ = ["add", "run"]
+
+#: A check of this machine.
+Check = Callable[[Context], Iterator[Finding]]
 
 _STYLES = {"ok": "green", "note": "", "warning": "yellow", "failure": "red"}
 
@@ -24,17 +29,35 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         "edited and whatever wins over them; the GPU's driver, and whether what is installed here "
         "and in containers can use it. Exit code 3 for warnings, 1 for failures.",
     )
+    parser.add_argument(
+        "--committed",
+        nargs="*",
+        metavar="FILE",
+        help="look only whether files name a gateway: these, else those of the project (git)",
+    )
     add_scope(parser)
     add_json(parser)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Run every check; one that breaks is a finding itself."""
-    del args
-    from headrace.cli.checks import accelerators, machine, network  # noqa: PLC0415 - start-up time
+    from headrace.cli.checks import (  # noqa: PLC0415 - start-up time
+        accelerators,
+        committed,
+        machine,
+        network,
+    )
 
     findings: list[Finding] = []
-    checks = (*machine.CHECKS, *network.CHECKS, *accelerators.CHECKS)
+    checks: Sequence[Check] = (
+        *machine.CHECKS,
+        *network.CHECKS,
+        *accelerators.CHECKS,
+        *committed.CHECKS,
+    )
+    if args.committed is not None:
+        files = [Path(name) for name in args.committed]
+        checks = (partial(committed.of_files, files=files),) if files else committed.CHECKS
     for check in checks:
         findings += _guarded(check, context)
     if context.as_json:
@@ -47,17 +70,18 @@ def run(args: argparse.Namespace, context: Context) -> int:
     return NEEDS_ATTENTION if "warning" in levels else OK
 
 
-def _guarded(check: Callable[[Context], Iterator[Finding]], context: Context) -> list[Finding]:
+def _guarded(check: Check, context: Context) -> list[Finding]:
+    name = getattr(check, "__name__", "committed")
     found: list[Finding] = []
     try:
         found.extend(check(context))
     except HeadraceError as error:
-        found.append(Finding(check.__name__, "failure", error.message, error.hint))
+        found.append(Finding(name, "failure", error.message, error.hint))
     except OSError as error:
-        found.append(Finding(check.__name__, "failure", str(error), ""))
+        found.append(Finding(name, "failure", str(error), ""))
     except Exception as error:  # noqa: BLE001 - the other checks go on
         hint = "this is headrace's own fault or a plugin's; the other checks went on"
-        found.append(Finding(check.__name__, "failure", f"the check failed: {error!r}", hint))
+        found.append(Finding(name, "failure", f"the check failed: {error!r}", hint))
     return found
 
 

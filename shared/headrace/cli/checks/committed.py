@@ -1,0 +1,119 @@
+"""Whether a file that is to be committed names a gateway (promise 3).
+
+Some programs write the index that they ask into the files that they make, and their user commits
+those: on another machine there is no such gateway, and a token in it would be everybody's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from headrace.cli.context import Context
+from headrace.config import DEFAULT_PORT, EnvVars
+from headrace.interface.hookspecs import Finding
+
+__all__ = ["CHECKS", "gateways_named", "of_files"]
+
+#: Larger files are data, longer lists no project; what git takes longer for is not waited for.
+_LARGEST = 8 << 20
+_MOST_FILES = 20_000
+_PATIENCE = 10.0
+_MOST_TOLD = 20
+
+_URL = re.compile(
+    rb"http://(?:([^\s/@\"'<>:]{1,64})(?::[^\s/@\"'<>]{0,256})?@)?"
+    rb"(?:127\.0\.0\.1|localhost|\[::1\]):([0-9]{1,5})(?![0-9])(/[^\s\"'<>#]{0,300})?",
+    re.IGNORECASE,
+)
+#: Paths that nobody but a gateway has below its root.
+_OURS = re.compile(
+    rb"/(?:index/[^/]+/|pytorch/[a-z0-9.]+/)?"
+    rb"(?:packages/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{60}/|files/[a-z0-9-]+/[0-9a-f]{16}/)"
+)
+_USER = b"headrace"
+
+
+def gateways_named(content: bytes, ports: Iterable[int]) -> Iterator[tuple[int, str]]:
+    """Yield (line from 1, the gateway's ``host:port`` without what may be a token) for each URL.
+
+    A gateway is one at a port of `ports`, whatever shows its token, and whatever has its paths.
+    """
+    known = {str(port).encode() for port in ports}
+    for found in _URL.finditer(content):
+        user, port, path = found[1], found[2], found[3] or b""
+        if port in known or (user or b"").lower() == _USER or _OURS.match(path):
+            line = content.count(b"\n", 0, found.start()) + 1
+            yield line, f"{'a token and ' if user else ''}the address 127.0.0.1:{port.decode()}"
+
+
+def of_files(context: Context, files: Iterable[Path]) -> Iterator[Finding]:
+    """Look into files; what cannot be read, and what is no text, is passed over."""
+    ports = _ports(context)
+    for path in files:
+        try:
+            if not path.is_file() or path.stat().st_size > _LARGEST:
+                continue
+            content = path.read_bytes()
+        except OSError:
+            continue
+        if b"\0" in content[:8192]:
+            continue
+        for line, what in gateways_named(content, ports):
+            yield Finding(
+                "committed",
+                "failure",
+                f"{path}:{line} holds {what} of a headrace gateway, which no other machine has",
+                "take it out (and where it held a token: `headrace off`, then `headrace on`); "
+                "`headrace run -- COMMAND` makes the same file with your own index in it",
+            )
+
+
+def _ports(context: Context) -> set[int]:
+    ports = {DEFAULT_PORT}
+    if (address := context.state.gateway()) is not None:
+        ports.add(address.port)
+    if (named := context.env.get(EnvVars.HEADRACE_RUN, "")).isdigit():
+        ports.add(int(named))
+    return ports
+
+
+def committed(context: Context) -> Iterator[Finding]:
+    """Look through the project in which the user stands, where it is one (git)."""
+    here = Path.cwd()
+    files = _tracked(here)
+    if files is None:
+        return
+    found = list(of_files(context, files))
+    yield from found[:_MOST_TOLD]
+    if len(found) > _MOST_TOLD:
+        yield Finding("committed", "failure", f"and {len(found) - _MOST_TOLD} more lines", "")
+    if not found:
+        text = f"none of {len(files)} files of this project names a gateway"
+        yield Finding("committed", "ok", text)
+
+
+def _tracked(folder: Path) -> Sequence[Path] | None:
+    """List what git has, or would have, of the project that a folder is in; None: no project."""
+    words = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--full-name")
+    try:
+        top = _git(folder, "git", "rev-parse", "--show-toplevel")
+        root = Path(os.fsdecode(top.rstrip(b"\n")))
+        names = _git(root, *words)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    each = [name for name in names.split(b"\0") if name]
+    return [root / os.fsdecode(name) for name in each[:_MOST_FILES]]
+
+
+def _git(folder: Path, *words: str) -> bytes:
+    done = subprocess.run(  # noqa: S603 - git of the PATH, no shell
+        words, cwd=folder, capture_output=True, check=True, timeout=_PATIENCE
+    )
+    return done.stdout
+
+
+CHECKS = (committed,)
