@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from headrace.interface import Activation, Credential, Ecosystem, Mirror, Origin, hookimpl
+from headrace.interface import (
+    Activation,
+    AskGateway,
+    Credential,
+    Ecosystem,
+    Explanation,
+    Mirror,
+    Origin,
+    Place,
+    hookimpl,
+)
 
 # ruff: noqa: PLC0415 - whoever loads the entry point does not pay for what it does not use
 
@@ -24,6 +34,21 @@ def headrace_mirrors(ecosystem: str) -> Iterable[Mirror]:
     from headrace_pip.index.layouts import mirrors
 
     return mirrors() if ecosystem == "python" else []
+
+
+@hookimpl(trylast=True)
+def headrace_explanations(
+    what: str, version: str | None, ecosystem: str | None, place: Place, ask: AskGateway
+) -> Iterable[Explanation]:
+    """Say which file of a project would be taken here."""
+    if ecosystem not in (None, "python") or "/" in what:
+        return []
+    from headrace_pip.explaining.files import explain
+
+    specifier = version or ""
+    if specifier and specifier[0] not in "=<>!~":
+        specifier = f"=={specifier}"
+    return explain(what, specifier, place, ask)
 
 
 @hookimpl(trylast=True)

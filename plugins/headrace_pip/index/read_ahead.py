@@ -34,16 +34,25 @@ _LONGEST_VERSION = 128
 _MOST_TAGS = 512
 
 
-def newest_fitting(page: ProjectPage, where: Environment) -> FileLink | None:
-    """Return the file that a client takes when nothing but the project's name is asked of it.
+def newest_fitting(
+    page: ProjectPage, where: Environment, wanted: SpecifierSet | None = None
+) -> FileLink | None:
+    """Return the file that a client takes when a project is asked of it, of a version in `wanted`.
 
     As pip and uv choose: the newest release, pre-releases only when there is nothing else, no
-    yanked file, the wheel with the best tag, else the source archive.
+    yanked file unless its very version is asked for, the wheel with the best tag, else the source
+    archive.
     """
     releases = _releases(page.files)
     order = sorted(releases, key=lambda v: (not v.is_prerelease, v), reverse=True)
-    for version in order[:_RELEASES]:
-        files = [f for f in releases[version] if not f.yanked and _allows(f, where)]
+    pinned = False
+    if wanted is not None:
+        fitting = set(wanted.filter(releases))
+        order = [version for version in order if version in fitting]
+        exact = [each for each in wanted if each.operator in ("==", "===")]
+        pinned = any(not each.version.endswith(".*") for each in exact)
+    for version in order if wanted is not None else order[:_RELEASES]:
+        files = [f for f in releases[version] if (pinned or not f.yanked) and _allows(f, where)]
         ranked = [(rank, f) for f in files if (rank := _rank(f.filename, where)) is not None]
         if ranked:
             return min(ranked, key=lambda pair: pair[0])[1]

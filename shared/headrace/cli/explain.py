@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import Any
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from headrace.cli.context import FAILED, OK, Context, add_json, add_scope
 from headrace.cli.summary import bytes_text
-from headrace.errors import LocalError
+from headrace.errors import HeadraceError, LocalError
 from headrace.interface.hookspecs import Explanation, GatewayAddress
+
+if TYPE_CHECKING:
+    from headrace.system.service.identity import Expected
 
 __all__ = ["add", "run"]
 
@@ -21,6 +25,12 @@ _LONGEST = 8 << 20
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+class _Finds(NamedTuple):
+    explanations: list[Explanation]
+    documents: list[dict[str, Any]]
+    artifacts: list[dict[str, Any]]
+
+
 def add(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add the parser."""
     parser = subparsers.add_parser(
@@ -29,7 +39,7 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         description="Show the origin that names something, and the sources of its bytes in the "
         "order in which they would be asked.",
     )
-    parser.add_argument("what", metavar="WHAT", help="[ECOSYSTEM:]NAME[==VERSION], or a file name")
+    parser.add_argument("what", metavar="WHAT", help="[ECOSYSTEM:]NAME[SPECIFIER], or a file name")
     parser.add_argument(
         "--for",
         dest="described",
@@ -42,51 +52,90 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Ask the gateway, which knows its statistics."""
-    from headrace.cli.explaining import builds as explain_builds  # noqa: PLC0415 - start-up time
-    from headrace.cli.setup.shared_port import STRANGER_HINT  # noqa: PLC0415 - as above
+    from headrace.cli.run import private_gateway  # noqa: PLC0415 - start-up time
     from headrace.cli.status import gateway_of  # noqa: PLC0415 - as above
     from headrace.system.service import health  # noqa: PLC0415 - as above
 
     address, state = gateway_of(context)
     expected = state.expected()
+    there = health.look(address, expected) if address else None
+    if address and there and there.up and not there.redirecting:
+        return _told(args, context, _found(args, context, address, expected, own=True))
+    with ExitStack() as clearing_up:
+        # What is known of builds is told without any gateway too.
+        address = None
+        with suppress(HeadraceError, OSError):
+            address, expected = private_gateway(context, clearing_up)
+        found = _found(args, context, address, expected, own=False, who=there.who if there else "")
+    return _told(args, context, found)
+
+
+def _found(
+    args: argparse.Namespace,
+    context: Context,
+    address: GatewayAddress | None,
+    expected: Expected,
+    *,
+    own: bool,
+    who: str = "",
+) -> _Finds:
+    from headrace.cli.explaining import builds as explain_builds  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup.shared_port import STRANGER_HINT  # noqa: PLC0415 - as above
+    from headrace.system.service import health  # noqa: PLC0415 - as above
+
     ecosystem, what, version = _parse(args.what)
-    query = f"what={quote(what)}&version={quote(version or '')}"
-    builds = _builds(what, version, ecosystem, context, address=address, described=args.described)
-    told = address and health.ask(address, expected, f"/explain?{query}", 10.0)
-    if not isinstance(told, dict) and builds:
-        told = {}
-    if not isinstance(told, dict):
-        if address and (who := health.look(address, expected).who):
+    running = address if own else None
+    builds = _builds(what, version, ecosystem, context, address=running, described=args.described)
+
+    def ask(path: str) -> dict[str, Any]:
+        query = f"/explain?what={quote(path)}"
+        told = health.ask(address, expected, query, 10.0) if address else None
+        return told if isinstance(told, dict) else {}
+
+    tools = context.plugins.explanations(
+        what,
+        version,
+        ecosystem,
+        place=context.place(),
+        find_host=lambda: explain_builds.host_for(context, args.described),
+        ask=lambda path, accept: (
+            health.content(address, expected, path, _PATIENCE, accept=accept, limit=_LONGEST)
+            if address
+            else None
+        ),
+    )
+    # Which build is taken decides which file is.
+    explanations = [*builds, *(each for each in tools if not builds or each.tool != "python")]
+    # Asked now, because pages that were not here have been fetched meanwhile.
+    told = ask(what)
+    if not told and not builds:
+        if who:
             raise LocalError(
                 "port-taken",
-                f"port {address.port} is held by {who}: not your gateway, and it is asked nothing",
+                f"the gateway's port is held by {who}: not your gateway, and it is asked nothing",
                 hint=STRANGER_HINT,
             )
         raise LocalError(
             "gateway-silent",
-            "the gateway does not answer, and it alone knows the sources",
+            "no gateway answers, and it alone knows the sources",
             hint="`headrace on` starts it",
         )
-    documents = [d for d in told.get("documents", []) if ecosystem in (None, d["ecosystem"])]
-    artifacts = [a for a in told.get("artifacts", []) if ecosystem in (None, a["ecosystem"])]
-    explanations = [
-        *builds,
-        *context.plugins.explanations(
-            what,
-            version,
-            ecosystem,
-            place=context.place(),
-            find_host=lambda: explain_builds.host_for(context, args.described),
-            ask=lambda path, accept: (
-                health.content(address, expected, path, _PATIENCE, accept=accept, limit=_LONGEST)
-                if address
-                else None
-            ),
-        ),
-    ]
+    mine = [each for each in told.get("artifacts", []) if ecosystem in (None, each["ecosystem"])]
+    artifacts = [each for each in mine if what in (each["name"], each["path"])]
     for path in (path for each in explanations for path in each.paths):
-        more = address and health.ask(address, expected, f"/explain?what={quote(path)}", 10.0)
-        artifacts += more.get("artifacts", []) if isinstance(more, dict) else []
+        known = [each["path"] for each in artifacts]
+        artifacts += [each for each in ask(path).get("artifacts", []) if each["path"] not in known]
+    documents = [
+        each
+        for each in told.get("documents", [])
+        if ecosystem in (None, each["ecosystem"]) and each["kept"]
+    ]
+    return _Finds(explanations, documents, artifacts)
+
+
+def _told(args: argparse.Namespace, context: Context, found: _Finds) -> int:
+    """Print what was found; return the exit code."""
+    explanations, documents, artifacts = found
     if context.as_json:
         context.print_json(
             {
@@ -102,7 +151,9 @@ def run(args: argparse.Namespace, context: Context) -> int:
                 start = each.tool if number == 0 else ""
                 context.console.print(f"{start:<8} {line}", markup=False)
         _tell(context, documents, artifacts, quiet=bool(explanations))
-    return OK if documents or artifacts or explanations else FAILED
+    # A tool that looked for a file and found none has nothing to take.
+    takes = [each for each in explanations if each.table.get("file", "") is not None]
+    return OK if artifacts or takes or (documents and not explanations) else FAILED
 
 
 def _builds(
@@ -119,7 +170,9 @@ def _builds(
 
     if what.startswith("/") or ecosystem not in (None, "python"):
         return []
-    specifier = f"=={version}" if version else ""
+    specifier = version or ""
+    if specifier and specifier[0] not in "=<>!~":
+        specifier = f"=={specifier}"
     told = explain_builds.explain(what, specifier, context, address, described)
     return [told] if told else []
 
@@ -131,9 +184,13 @@ def _parse(text: str) -> tuple[str | None, str, str | None]:
         ecosystem, _, text = text.partition(":")
     if text.startswith("/") or "/" in text or ":" in text or "@" in text:
         return ecosystem, text, None
-    name, _, version = text.partition("==")
-    match = _NAME.match(name.strip())
-    return ecosystem, match[0] if match else name.strip(), version.strip() or None
+    name = _NAME.match(text.strip())
+    if name is None:
+        return ecosystem, text.strip(), None
+    # Without extras and markers (PEP 508): neither decides which file it is.
+    rest = re.sub(r"^\s*\[[^\]]*\]", "", text.strip()[name.end() :]).partition(";")[0].strip()
+    exact = re.fullmatch(r"==(?!=)\s*([^,*]+)", rest)
+    return ecosystem, name[0], (exact[1].strip() if exact else rest) or None
 
 
 def _tell(
@@ -163,8 +220,17 @@ def _tell(
             rtt = f", {source['rtt'] * 1000:.0f} ms" if source["rtt"] else ""
             # A gateway of the version before does not say.
             old = ", what is known of it is old" if source.get("evidence_old") else ""
-            out.print(f"         {number}. {source['id']} ({rate}{rtt}{old})", markup=False)
+            age = source.get("measured")
+            seen = f", measured {_ago(age)} ago" if age is not None and source["rate"] else ""
+            why = f": {source['reason']}" if source.get("reason") else ""
+            shown = f"{number}. {source['id']} ({rate}{rtt}{seen}{old}){why}"
+            out.print(f"         {shown}", markup=False)
     if not documents and not artifacts and not quiet:
         out.print("Nothing is known by that name.")
-    elif not artifacts and any(each["kept"] for each in documents):
-        out.print("         no such file on that page")
+
+
+def _ago(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

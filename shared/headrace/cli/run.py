@@ -26,7 +26,7 @@ from headrace.models import Origin
 if TYPE_CHECKING:
     from headrace.system.service.identity import Expected
 
-__all__ = ["add", "run"]
+__all__ = ["add", "private_gateway", "run"]
 
 #: Seconds that the command waits for the gateway at most.
 START_LIMIT = 10.0
@@ -104,7 +104,7 @@ def _prepare(
         raise LocalError("no-origin", "no tool here has an origin that headrace knows")
     scratch = Path(tempfile.mkdtemp(prefix=PREFIX))
     clearing_up.callback(shutil.rmtree, scratch, ignore_errors=True)
-    found = _running(context, origins) or _start(context, origins, scratch, clearing_up)
+    found = _running(context, origins) or start(context, origins, scratch, clearing_up)
     address, expected = found
     env = _environment(words, context, address, [o.origin for o in origins], scratch)
     return env, _summing_up(address, expected)
@@ -133,7 +133,21 @@ def _names(origins: Sequence[DiscoveredOrigin]) -> set[tuple[str, str]]:
     return {(found.origin.ecosystem, found.origin.url) for found in origins}
 
 
-def _start(
+def private_gateway(context: Context, clearing_up: ExitStack) -> tuple[GatewayAddress, Expected]:
+    """Start a gateway for this command, with whatever the tools ask now; LocalError where none
+    can be. It ends, and nothing of it is left, with `clearing_up`.
+    """
+    from headrace.cli.setup.discovery import discover  # noqa: PLC0415 - start-up time
+
+    origins = discover(context, ())
+    if not origins:
+        raise LocalError("no-origin", "no tool here has an origin that headrace knows")
+    scratch = Path(tempfile.mkdtemp(prefix=PREFIX))
+    clearing_up.callback(shutil.rmtree, scratch, ignore_errors=True)
+    return start(context, origins, scratch, clearing_up)
+
+
+def start(
     context: Context,
     origins: Sequence[DiscoveredOrigin],
     scratch: Path,

@@ -24,7 +24,17 @@ from headrace.gateway import metrics
 from headrace.gateway.peers import Sight
 from headrace.gateway.wiring import Components
 from headrace.interface.ecosystems import Ecosystem
-from headrace.models import Artifact, Request, ServeArtifact, ServeDocument
+from headrace.models import (
+    Artifact,
+    Mirror,
+    MirrorStats,
+    Request,
+    ServeArtifact,
+    ServeDocument,
+    Source,
+)
+from headrace.policy.reputation import standing
+from headrace.policy.selection_reasons import reason
 from headrace.redact import for_display
 from headrace.system.service.identity import NONCE, is_nonce, proof
 
@@ -135,8 +145,8 @@ async def explain(
             document, named = await _document(parts, ecosystem, plan, version)
             found["documents"].append(document)
             found["artifacts"] += named
-        elif isinstance(plan, ServeArtifact) and plan.named_by is None and what.startswith("/"):
-            with contextlib.suppress(UpstreamError):
+        elif isinstance(plan, ServeArtifact) and what.startswith("/"):
+            with contextlib.suppress(UpstreamError, ValueError):
                 artifact = await parts.artifact_index.find(ecosystem, plan, "", patient=True)
                 found["artifacts"] += [_artifact(parts, ecosystem, artifact)] if artifact else []
             continue
@@ -182,6 +192,12 @@ async def _document(
 
 def _artifact(parts: Components, ecosystem: Ecosystem, artifact: Artifact) -> dict[str, Any]:
     stored = parts.store.find(artifact.digest) if artifact.digest else None
+    now, records = time.time(), parts.statistics.snapshot(parts.network())
+
+    def known(source: Source) -> MirrorStats:
+        place = Mirror(source.id, artifact.ecosystem, source.url, "")
+        return standing(place, artifact.object_class, records)
+
     return {
         "ecosystem": ecosystem.name,
         "path": artifact.path,
@@ -198,8 +214,10 @@ def _artifact(parts: Components, ecosystem: Ecosystem, artifact: Artifact) -> di
                 "rate": s.rate,
                 "rtt": s.rtt,
                 "evidence_old": parts.sources.is_old(s.id, artifact.ecosystem),
+                "measured": round(now - k.measured_at) if k.measured_at else None,
+                "reason": reason(s, k, artifact.size, now, private=artifact.origin.private),
             }
-            for s in parts.sources.choose(artifact, ecosystem)
+            for s, k in ((s, known(s)) for s in parts.sources.choose(artifact, ecosystem))
         ],
     }
 

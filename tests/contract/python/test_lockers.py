@@ -145,7 +145,8 @@ def test_doctor_finds_what_a_locker_wrote_of_us(
     box.run(pip_compile, "-q", "requirements.in", cwd=project).ok()
     assert token in asked[1].read_text("utf-8"), "nothing to find"
     subprocess.run(["git", "init", "-q", str(project)], check=True)
-    for words in ([], asked):
+    every: tuple[tuple[Path, ...], ...] = ((), asked)
+    for words in every:
         told = box.run(*headrace(), "doctor", "--committed", *words, cwd=project)
         assert told.code == 1, told.told()
         assert "requirements.txt:" in told.out

@@ -12,6 +12,7 @@ import pytest
 from headrace.cli import COMMANDS, main
 from headrace.cli.context import Context
 from headrace.config import Folders
+from headrace.errors import LocalError
 from headrace.interface.hookspecs import Scope
 
 
@@ -85,7 +86,13 @@ def test_off_where_nothing_is_on(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["restored"] == []
 
 
-def test_explain_needs_the_gateway(capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_where_no_gateway_can_be_started_says_what_to_do(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise LocalError("no-origin", "none can be started")
+
+    monkeypatch.setattr("headrace.cli.run.private_gateway", fail)
     assert main(["explain", "requests"]) == 1
     assert "headrace on" in capsys.readouterr().err
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from headrace.cli import main
+from headrace.errors import LocalError
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +17,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("HEADRACE_CUDA", "HEADRACE_TARGET", "UV_TORCH_BACKEND", "SUDO_UID"):
         monkeypatch.delenv(name, raising=False)
+
+    def fail(*_: object) -> None:
+        raise LocalError("no-origin", "none can be started")
+
+    monkeypatch.setattr("headrace.cli.run.private_gateway", fail)
 
 
 def told(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
@@ -69,4 +75,4 @@ def test_a_description_that_says_nothing_is_an_error(capsys: pytest.CaptureFixtu
 
 def test_other_packages_have_no_such_builds(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "numpy"]) == 1
-    assert "the gateway does not answer" in capsys.readouterr().err
+    assert "no gateway answers" in capsys.readouterr().err

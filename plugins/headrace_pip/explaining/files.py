@@ -1,0 +1,84 @@
+"""Which file of a project a plain install would take here, and why: for ``headrace explain``.
+
+The page is asked for through the gateway, as an installer does; specifiers and tags are read by
+`packaging`, as installers do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from headrace.interface import AskGateway, Explanation, Place
+from headrace_pip.explaining import interpreter
+from headrace_pip.index import read_ahead
+from headrace_pip.index.names import normalised, project_of
+from headrace_pip.simple_api import json_form
+from headrace_pip.simple_api.model import JSON_TYPE, FileLink, ProjectPage
+
+__all__ = ["explain"]
+
+_TOOL = "python"
+_BASE = "http://gateway/"
+_SUFFIXES = (".whl", ".tar.gz", ".zip")
+
+
+def explain(what: str, specifier: str, place: Place, ask: AskGateway) -> Iterable[Explanation]:
+    """Say it; nothing where no index here has such a project.
+
+    `what` is a project's or a file's name, `specifier` as PEP 440 has it, may be empty.
+    """
+    named = project_of(what) if what.endswith(_SUFFIXES) else None
+    project = named or normalised(what)
+    page = _page(project, ask) if project is not None else None
+    if project is None or page is None:
+        return []
+    if named is None:
+        return [_taken(page, project, specifier, place)]
+    files = [each for each in page.files if each.filename == what]
+    return [_told([f"{what} is on the page of {project}"], each) for each in files]
+
+
+def _page(project: str, ask: AskGateway) -> ProjectPage | None:
+    body = ask(f"/simple/{project}/", JSON_TYPE)
+    try:
+        # Its links are the gateway's own paths; the base only makes them whole.
+        return json_form.parse(json_form.load(body), _BASE, project) if body else None
+    except ValueError:
+        return None
+
+
+def _taken(page: ProjectPage, project: str, specifier: str, place: Place) -> Explanation:
+    try:
+        wanted = SpecifierSet(specifier)
+    except InvalidSpecifier:
+        return _nothing(f"{specifier!r} is no version specifier (PEP 440)")
+    here = interpreter.found(place)
+    if here is None:
+        return _nothing("no interpreter here says what fits it")
+    program, where = here
+    file = read_ahead.newest_fitting(page, where, wanted)
+    for_whom = f"{where.implementation} {where.python}, {where.system} {where.cpu}, {program}"
+    if file is None:
+        return _nothing(f"none of {len(page.files)} files of {project}{wanted} is for {for_whom}")
+    condition = f" that is {wanted}" if specifier else ""
+    why = f"{file.filename}: the newest release{condition} with a file for {for_whom}"
+    return _told([why], file, for_whom)
+
+
+def _nothing(why: str) -> Explanation:
+    return Explanation(_TOOL, (why,), table={"file": None, "why": why})
+
+
+def _told(lines: list[str], file: FileLink, for_whom: str = "") -> Explanation:
+    if file.yanked:
+        reason = f": {file.yanked}" if isinstance(file.yanked, str) else ""
+        lines.append(f"it is yanked{reason}")
+    path = unquote(file.url.removeprefix(_BASE.rstrip("/")))
+    # What the gateway does not serve keeps its origin's URL.
+    paths = (path,) if path.startswith("/") else ()
+    if not paths:
+        lines.append(f"it comes from {file.url} itself")
+    return Explanation(_TOOL, tuple(lines), paths, {"file": file.filename, "for": for_whom or None})

@@ -1,0 +1,32 @@
+"""Why a source stands where it does in the order of `selection`, as a phrase. Pure."""
+
+from __future__ import annotations
+
+from headrace.models import MirrorStats, Source
+from headrace.policy.selection import SMALL, is_known, predict
+
+__all__ = ["reason"]
+
+#: Failures below this share are not worth a word.
+_WORTH_A_WORD = 0.05
+
+
+def reason(
+    source: Source, known: MirrorStats, size: int | None, now: float, *, private: bool
+) -> str:
+    """Say it, of a source that is asked for a file of `size` bytes (None: not known)."""
+    if source.is_origin:
+        if private:
+            return "your own index: nobody else is asked for its names"
+        if source.reserve:
+            return "the origin counts what it gives: asked while no mirror does well"
+        return "the origin: last, and never left out"
+    if not is_known(known, now):
+        return "not measured here lately: by the catalogue's guess, and for a sample"
+    if size is None:
+        return "by what it gave here lately"
+    what = "round trips count" if size <= SMALL else "its rate counts"
+    failures = (
+        f", {known.failures:.0%} of requests failed" if known.failures > _WORTH_A_WORD else ""
+    )
+    return f"about {predict(known, size):.1f} s for this size ({what}{failures})"
