@@ -20,8 +20,7 @@ from headrace.download.downloader import Downloader
 from headrace.download.readers import DownloadReader
 from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamError
 from headrace.gateway.exchange import ClientDisconnect, Exchange
-from headrace.gateway.hand_back import HandBack
-from headrace.gateway.relaying import tell_limit
+from headrace.gateway.relaying import HandBack, tell_limit
 from headrace.http.conditional import SelectedRange, matches, select_range
 from headrace.http.ranges import ContentRange, RangeRequest, Unsatisfiable
 from headrace.interface.hookspecs import Ecosystem

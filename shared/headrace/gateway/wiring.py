@@ -25,7 +25,7 @@ from headrace.documents.variant_pages import VariantPages
 from headrace.download.connections import ConnectionLimiter
 from headrace.download.downloader import Downloader
 from headrace.gateway.activity import Activity
-from headrace.gateway.hand_back import HandBack
+from headrace.gateway.relaying import HandBack
 from headrace.gateway.serve_artifact import LARGE, ArtifactHandler
 from headrace.interface.ecosystems import Ecosystem, ManyOwners, ServesDocuments
 from headrace.interface.hookspecs import DiscoveredOrigin
