@@ -180,8 +180,9 @@ def run(
     outcomes = []
     until = time.monotonic() + seconds
     for number, target in enumerate(targets):
-        share = max(1.0, (until - time.monotonic()) / (len(targets) - number))
-        outcome = run_target(target, share, seed, engine)
+        shares = sum(each.weight for each in targets[number:])
+        left = max(1.0, until - time.monotonic())
+        outcome = run_target(target, left * target.weight / shares, seed, engine)
         outcomes.append(outcome)
         tell(outcome.line())
         for finding in outcome.findings:

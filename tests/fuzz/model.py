@@ -40,6 +40,8 @@ class Target:
     """For what must be started first, and ended."""
     guided: bool = True
     """False: what is tested runs elsewhere, so that coverage here says nothing."""
+    weight: int = 1
+    """Shares of the time."""
     timed: bool = True
     """False: others' work is in its time."""
 

@@ -275,7 +275,14 @@ def _target(
     words: tuple[bytes, ...],
 ) -> Target:
     return Target(
-        name, allowed=(), words=words, opened=opened, guided=False, timed=False, largest=4096
+        name,
+        allowed=(),
+        words=words,
+        opened=opened,
+        guided=False,
+        weight=5,
+        timed=False,
+        largest=4096,
     )
 
 
