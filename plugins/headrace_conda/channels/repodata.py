@@ -210,6 +210,8 @@ class _JsonReader:
             found, end = _DECODER.raw_decode(text)
         except (ValueError, RecursionError):
             return {}, False
+        if not found:  # a brace behind a comma: what is wrong with that is told elsewhere
+            return {}, False
         if end < len(text):
             self._at += end - 1
             return found, True

@@ -102,6 +102,13 @@ def test_what_is_no_repodata_is_a_value_error(body: bytes) -> None:
         list(repodata.flat_entries([body]))
 
 
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_a_comma_that_nothing_follows_is_no_json_however_it_comes(size: int) -> None:
+    body = b'{"packages": {"a": {}, "b": "c",}}'
+    with pytest.raises(ValueError):
+        list(repodata.flat_entries(body[at : at + size] for at in range(0, len(body), size)))
+
+
 def test_record_without_an_end_is_given_up_before_it_fills_the_memory() -> None:
     def endless() -> Any:
         yield b'{"packages": {"a": {"x": "'
