@@ -11,6 +11,7 @@ __all__ = ["MODULES", "every", "find"]
 
 MODULES = (
     *("python", "conda", "docker", "http", "upstream", "tool_files", "machine", "accelerators"),
+    "guards",
     "gateway",
 )
 
