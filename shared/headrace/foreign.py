@@ -15,10 +15,20 @@ from typing import Any
 
 from headrace.errors import ConfigurationError, HeadraceError
 
-__all__ = ["UnreadableError", "foreign", "read_json", "read_json_or_none", "read_toml", "reason"]
+__all__ = [
+    "UnreadableError",
+    "foreign",
+    "read_json",
+    "read_json_or_none",
+    "read_toml",
+    "reason",
+    "whole_number",
+]
 
 #: Characters of a parser's own words that are repeated.
 _LONGEST = 200
+#: Digits of a number that counts anything.
+_DIGITS = 18
 #: Dots in one line of TOML.
 _MOST_DOTS = 1000
 #: Characters of TOML 1.1 that are read: no tool's settings are longer.
@@ -63,6 +73,15 @@ def foreign(what: str, error: Callable[[str], HeadraceError] | None = None) -> I
     except Exception as met:
         why = reason(met)
         raise (error(why) if error is not None else UnreadableError(what, why)) from met
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number that a word is; None where it is none.
+
+    ``isdigit`` is not enough: it takes signs for digits (``\u00b2``) that `int` does not take, nor
+    does `int` take thousands of them.
+    """
+    return int(text) if len(text) <= _DIGITS and text.isascii() and text.isdigit() else None
 
 
 def read_json(text: bytes | str, what: str = "JSON") -> Any:

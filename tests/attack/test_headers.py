@@ -391,6 +391,8 @@ def test_what_can_be_sent_goes_as_it_is() -> None:
     assert told[b"x-a"] == b"2"
     assert told[b"content-length"] == b"3"
     assert b"content-length" not in dict(response_head.make(304, given_))
+    for length in ("-1", "x", "\u00b2", "5" * 21):
+        assert b"content-length" not in dict(response_head.make(200, {"Content-Length": length}))
     for name in ("Connection", "Transfer-Encoding", "Upgrade", "bad name", "", "a\nb"):
         assert name.lower().encode() not in dict(response_head.make(200, {name: "x"}))
     kind = dict(response_head.make(200, {"content-type": "te\nxt"}))[b"content-type"]

@@ -21,6 +21,7 @@ from headrace.interface import (
     Place,
     Reader,
     Scope,
+    whole_number,
 )
 from headrace_docker.config_files import daemon_json, hosts_toml
 from headrace_docker.engines import dockerd_paths
@@ -87,9 +88,9 @@ class DockerActivation(EngineActivation):
     def version(self, place: Place, dockerd: Dockerd) -> tuple[int, ...]:
         """Return the version of the one that runs, else of the program; () when unknown."""
         info = self.machine.ask(dockerd.socket, "/info") if dockerd.socket else None
-        told = str((info or {}).get("ServerVersion", "")).partition(".")[0]
-        if told.isdigit():
-            return (int(told),)
+        told = whole_number(str((info or {}).get("ServerVersion", "")).partition(".")[0])
+        if told is not None:
+            return (told,)
         program = self.machine.program(place, "dockerd")
         return self.machine.version(program) if program else ()
 

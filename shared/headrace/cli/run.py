@@ -20,6 +20,7 @@ from headrace.cli import child_process
 from headrace.cli.context import USAGE, Context
 from headrace.config import EnvVars, Folders
 from headrace.errors import ClientError, HeadraceError, LocalError
+from headrace.foreign import whole_number
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.models import Origin
 
@@ -89,7 +90,10 @@ def _inside_another(context: Context) -> bool:
 
     port = context.env.get(EnvVars.HEADRACE_RUN, "")
     # Whose it is, is all that can be known here: it has a state of its own.
-    return port.isdigit() and health.look(GatewayAddress("127.0.0.1", int(port)), Expected()).up
+    number = whole_number(port)
+    if number is None or number > 65535:
+        return False
+    return health.look(GatewayAddress("127.0.0.1", number), Expected()).up
 
 
 def _prepare(

@@ -43,6 +43,8 @@ _OURS = frozenset(
     }
 )
 _LENGTH, _KIND = b"content-length", b"content-type"
+#: Digits of a length that clients read.
+_DIGITS = 18
 #: What is sent of a kind that cannot be (RFC 9110 section 8.3).
 _UNKNOWN_KIND = (_KIND, b"application/octet-stream")
 #: For browsers: an answer is not to be had by other pages, nor taken for a script.
@@ -70,7 +72,8 @@ def make(status: int, headers: Mapping[str, str]) -> Raw:
         if type(name) is not str or type(value) is not str:
             continue
         key, sent = (_usual if len(value) <= _USUAL else _line)(name, value)
-        if not sent or (key == _LENGTH and (status in NO_BODY or not sent.isdigit())):
+        no_length = status in NO_BODY or not sent.isdigit() or len(sent) > _DIGITS
+        if not sent or (key == _LENGTH and no_length):
             continue
         left -= len(key) + len(sent) + 4
         if left >= 0 or key == _LENGTH:

@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     from headrace import __version__
     from headrace.config import DEFAULT_PORT, EnvVars, Folders, environment
     from headrace.errors import ConfigurationError, HeadraceError, LocalError
-    from headrace.foreign import UnreadableError, foreign, read_json, read_json_or_none, read_toml
+    from headrace.foreign import (
+        UnreadableError,
+        foreign,
+        read_json,
+        read_json_or_none,
+        read_toml,
+        whole_number,
+    )
     from headrace.http.unpacking import TooMuchError, Unpacker, unpack
     from headrace.interface.activations import (
         CATALOGUE,
@@ -190,6 +197,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "read_json",
     "read_json_or_none",
     "read_toml",
+    "whole_number",
     # Of what came packed, no more than is allowed.
     "TooMuchError",
     "Unpacker",
@@ -218,7 +226,8 @@ _HOMES = {
     "headrace": "__version__",
     "headrace.config": "DEFAULT_PORT EnvVars Folders environment",
     "headrace.errors": "ConfigurationError HeadraceError LocalError",
-    "headrace.foreign": "UnreadableError foreign read_json read_json_or_none read_toml",
+    "headrace.foreign": "UnreadableError foreign read_json read_json_or_none read_toml "
+    "whole_number",
     "headrace.http.unpacking": "TooMuchError Unpacker unpack",
     "headrace.interface.activations": "CATALOGUE Activation DiscoveredOrigin FileEdit "
     "GatewayAddress Lingers OptIn Override Place Reader Reload ReloadCheck Scope Standing",

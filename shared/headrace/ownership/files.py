@@ -42,7 +42,7 @@ def trusted() -> frozenset[int]:
         return frozenset()
     me = os.geteuid()
     by_sudo = os.environ.get("SUDO_UID", "") if me == 0 else ""  # noqa: TID251 - below headrace.config
-    return frozenset((0, me, *([int(by_sudo)] if by_sudo.isdigit() else [])))
+    return frozenset((0, me, *([int(by_sudo)] if by_sudo.isdecimal() else [])))
 
 
 def who_else(status: os.stat_result, owners: Collection[int], *, sticky: bool = True) -> str:

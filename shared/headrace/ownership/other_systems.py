@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from headrace.foreign import read_json
+from headrace.foreign import read_json, whole_number
 
 __all__ = [
     "PEOPLE",
@@ -73,10 +73,10 @@ def netstat_pids(table: str, host: str, port: int) -> frozenset[int] | None:
             continue
         if column is None or column >= len(words):
             return None
-        pid = words[column].rpartition(":")[2]
-        if not pid.isdigit():
+        pid = whole_number(words[column].rpartition(":")[2])
+        if pid is None:
             return None
-        pids.add(int(pid))
+        pids.add(pid)
     return frozenset(pids) if column is not None else None
 
 
@@ -93,7 +93,7 @@ def ps_users(text: str, count: int) -> frozenset[str] | None:
     None where one of them is missing: it ended meanwhile.
     """
     words = text.split()
-    if len(words) != count or not all(word.lstrip("-").isdigit() for word in words):
+    if len(words) != count or any(whole_number(word.lstrip("-")) is None for word in words):
         return None
     return frozenset(words)
 
@@ -132,9 +132,9 @@ def dscl_people(text: str, uid: int) -> tuple[str, ...]:
         row[0].strip()
         for row in rows
         if len(row) == 2
-        and row[1].isdigit()
-        and int(row[1]) >= _FIRST_UID
-        and int(row[1]) != uid
+        and (number := whole_number(row[1])) is not None
+        and number >= _FIRST_UID
+        and number != uid
         and not row[0].startswith("_")
     )
 

@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from headrace.config import EnvVars
+from headrace.foreign import whole_number
 from headrace.ownership import other_systems
 from headrace.system.accelerators import situation
 from headrace.system.accelerators.host_view import HostView
@@ -112,8 +113,8 @@ def _accounts(host_view: HostView) -> Iterator[tuple[str, int, str, str]]:
     """Give name, number, home and shell of each account that is listed."""
     for line in (host_view.text("/etc/passwd") or "").splitlines():
         words = line.split(":")
-        if len(words) >= 7 and words[2].isdigit():
-            yield words[0], int(words[2]), words[5], words[6].strip()
+        if len(words) >= 7 and (number := whole_number(words[2])) is not None:
+            yield words[0], number, words[5], words[6].strip()
     if sys.platform != "win32" and str(host_view.root) == "/":
         import pwd  # noqa: PLC0415 - not on Windows
 

@@ -36,7 +36,12 @@ def test_macos_names_the_process_of_each_listener() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no table", MONTEREY.replace("pid", "x"), SEQUOIA.replace(":9012", ":x")]
+    "text",
+    [
+        *("", "no table", MONTEREY.replace("pid", "x"), SEQUOIA.replace(":9012", ":x")),
+        # What Unicode has beside digits is no number, nor are thousands of digits.
+        *(SEQUOIA.replace("9012", "\u00b2"), SEQUOIA.replace("9012", "9" * 5000)),
+    ],
 )
 def test_where_macos_does_not_tell_nothing_is_known(text: str) -> None:
     assert other_systems.netstat_pids(text, "127.0.0.1", 17223) is None
@@ -46,6 +51,7 @@ def test_macos_names_the_processes_users() -> None:
     assert other_systems.ps_users("  501\n    0\n", 2) == frozenset(("501", "0"))
     assert other_systems.ps_users("  501\n", 2) is None
     assert other_systems.ps_users("ps: no such process\n", 3) is None
+    assert other_systems.ps_users("\u00b2\n", 1) is None
 
 
 def windows(*rows: dict[str, object], one: bool = False) -> str:
@@ -81,7 +87,7 @@ def test_what_windows_did_not_print_is_nothing(text: str) -> None:
 def test_people_of_macos() -> None:
     text = (
         "_mdnsresponder          65\nalice                   501\nbob  502\nnobody -2\n"
-        "root 0\n_ondemand 599\n"
+        "root 0\n_ondemand 599\nodd \u00b2\nlong " + "9" * 5000 + "\n"
     )
     assert other_systems.dscl_people(text, 501) == ("bob",)
 

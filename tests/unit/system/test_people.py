@@ -46,6 +46,13 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
+@pytest.mark.parametrize("number", ["\u00b2", "9" * 5000, "", "-1", "x"])
+def test_an_account_without_a_number_is_nobody(tmp_path: Path, number: str) -> None:
+    machine = Machine(tmp_path)
+    machine.write("etc/passwd", PASSWD + BOB.replace("1001", number, 1))
+    assert machine.others().names == ()
+
+
 def test_a_machine_with_one_person_has_no_others(machine: Machine) -> None:
     assert not machine.others()
     assert machine.others(uid=0).names == ("me",)  # to root, that person is one

@@ -66,7 +66,7 @@ def inherited(env: Mapping[str, str], pid: int) -> list[socket.socket]:
     if env.get("LISTEN_PID") != str(pid):
         return []
     count = env.get("LISTEN_FDS", "")
-    return take(range(FIRST, FIRST + int(count))) if count.isdigit() else []
+    return take(range(FIRST, FIRST + int(count))) if count.isdecimal() else []
 
 
 def take(descriptors: Sequence[int]) -> list[socket.socket]:

@@ -20,7 +20,7 @@ class Notifier:
         watched = env.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         limit = env.get("WATCHDOG_USEC", "")
         #: Seconds between two signs of life: half of what systemd waits.
-        self.every = int(limit) / 2e6 if watched and limit.isdigit() and int(limit) else 20.0
+        self.every = int(limit) / 2e6 if watched and limit.isdecimal() and int(limit) else 20.0
 
     def ready(self) -> None:
         """Say that requests are answered from now on."""
