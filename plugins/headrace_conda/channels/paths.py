@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote, urlsplit
 
 __all__ = ["PREFIX", "ChannelFile", "authority", "gateway_path", "origin_url", "parse", "place_of"]
@@ -16,6 +17,8 @@ __all__ = ["PREFIX", "ChannelFile", "authority", "gateway_path", "origin_url", "
 PREFIX = "/conda/"
 
 _AUTHORITY = re.compile(r"(?:http\+)?(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+#: Characters of one: a host's name (RFC 1035) with scheme and port.
+_LONGEST = 300
 #: What a channel and a file may be called: conda's own alphabet, and no way up.
 _SEGMENT = re.compile(r"[A-Za-z0-9_.+!~@=%-][A-Za-z0-9_.+!~@=% -]*")
 #: How a token stands in a URL: ``/t/<token>/`` before the channel.
@@ -87,12 +90,19 @@ def parse(path: str) -> ChannelFile | None:
     *folders, name = rest.split("/")
     parts = (*folders, name) if name else folders
     if (
-        not _AUTHORITY.fullmatch(named)
+        len(named) > _LONGEST
+        or not _is_authority(named)
         or _TOKEN.search(f"/{rest}")
         or not all(_SEGMENT.fullmatch(part) and part not in (".", "..") for part in parts)
     ):
         return None
     return ChannelFile(named, "".join(f"/{part}" for part in folders), name)
+
+
+@lru_cache(maxsize=256)
+def _is_authority(named: str) -> bool:
+    """Whether an origin is called so: in the one spelling that its URL has, too."""
+    return _AUTHORITY.fullmatch(named) is not None and authority(origin_url(named)) == named
 
 
 def place_of(url: str) -> ChannelFile | None:

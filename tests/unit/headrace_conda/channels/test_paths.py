@@ -51,6 +51,10 @@ def test_authority_names_host_port_and_scheme(url: str, named: str | None) -> No
         ("/conda/h.x/t/tk-123/ch/noarch/a", None),
         ("/conda/user@h.x/ch/a", None),
         ("/conda/H.X/ch/a", None),
+        # Spellings that URLs do not have: they would be another place there.
+        ("/conda/h.x:0/ch/a", None),
+        ("/conda/h.x:0443/ch/a", None),
+        ("/conda/h.x:99999/ch/a", None),
         ("/conda/", None),
         ("/simple/a", None),
     ],
