@@ -96,7 +96,10 @@ def _stronger(tool: RattlerTool, layers: Sequence[Layer], hosts: set[str]) -> It
 
 
 def _host(prefix: str) -> str:
-    parts = urlsplit(prefix)
+    try:
+        parts = urlsplit(prefix)
+    except ValueError:  # no address, so no host's
+        return ""
     return normal(f"{parts.scheme}://{parts.netloc}")
 
 

@@ -134,4 +134,4 @@ def _config(place: Place) -> Path:
 
 
 def _is_word(helper: object) -> bool:
-    return isinstance(helper, str) and len(helper.split()) == 1
+    return isinstance(helper, str) and helper.isprintable() and len(helper.split()) == 1

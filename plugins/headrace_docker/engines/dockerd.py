@@ -181,7 +181,7 @@ def _mirror(dockerd: Dockerd, url: str, read: Reader) -> FileEdit:
 def _first(read: Reader, path: Path) -> str | None:
     try:
         found = daemon_json.mirrors(read(path), path)
-    except ConfigurationError:
+        first = found[0].rstrip("/") if found else ""
+        return first if urlsplit(first).hostname else None
+    except (ConfigurationError, ValueError):  # no file of dockerd's, or no address
         return None
-    first = found[0].rstrip("/") if found else None
-    return first if first and urlsplit(first).hostname else None

@@ -78,7 +78,7 @@ def _shown(data: bytes) -> object:
         _, pair = redact.split_credential(text)
         redact.has_secret(text)
         redact.for_files(text)
-        if pair is not None and len(pair[1]) > 8 and pair[1] in urlsplit(shown).netloc:
+        if pair is not None and len(pair[1]) > 8 and f":{pair[1]}@" in urlsplit(shown).netloc:
             raise BrokenLaw("a password is shown")
     return shown.count("***"), hidden.count("***")
 
