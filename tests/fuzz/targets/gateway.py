@@ -32,6 +32,7 @@ _UNEXPECTED = re.compile(rb"Traceback|Exception in|Task exception|Fatal|never re
 _STATUS = re.compile(rb"HTTP/1\.[01] (5\d\d)\b")
 #: Paths of pages, repodata, images and files: there the origin's failures are ours to bear.
 _OURS = re.compile(rb"\A/simple/[^/?]+/?\Z|repodata|\A/v2/|\A/packages/|\A/files/|\.conda\Z")
+_PAUSE = re.compile(rb"(?i)retry-after:[^\r\n]*")
 _ONE = wheels.wheel("six", "1.0", size=3_000)
 _MEMORY = Path("/proc")
 
@@ -197,6 +198,7 @@ def _origins() -> Iterator[Run]:
         _gateway(origin.url, Path(folder)) as (gateway, watch),
     ):
         numbers = itertools.count(1)
+        limited: list[int] = []
 
         def run(data: bytes) -> object:
             number = b"%d" % next(numbers)
@@ -204,12 +206,19 @@ def _origins() -> Iterator[Run]:
             data = data.replace(b"{n}", number).replace(b"{origin}", authority)
             target, _, answer = data.partition(b"\n")
             target = re.sub(rb"[\0-\x20\x7f-\xff]", b"", target) or b"/"
+            # A pause that is believed would be that of all inputs after this one.
+            answer = _PAUSE.sub(b"retry-after: 0", answer)
             origin.answer = answer
             origin.seen.clear()
             word: list[object] = []
             # What is nothing that we know goes out as a private origin says it, 5xx too.
             status = _STATUS.match(answer)
-            said = int(status[1]) if status and not _OURS.search(target) else 0
+            # One that limits says so itself: its own word goes on.
+            own = not _OURS.search(target) or (_PAUSE.search(answer) and b" 503" in answer[:12])
+            said = int(status[1]) if status and own else 0
+            # Its pause may be that of the inputs after it.
+            limited.extend([503] if said == 503 else [])
+            said = said or (limited[-1] if limited else 0)
             for method in (b"GET", b"HEAD"):
                 asked = _request(method, target, gateway.port)
                 word += _judged(_ask(gateway.port, asked, method, answered=True), said=said)
