@@ -34,7 +34,8 @@ __all__ = ["HandBack", "relayed_link", "tell_limit"]
 _MORE_THAN_COMES = "1048576"
 _NO_PAGE = b"<!DOCTYPE html><html><head><title>headrace</title></head><body>%s</body></html>\n"
 #: The link to the next page (RFC 8288), as registries have it for long lists.
-_NEXT = re.compile(r"""<([^<>]*)>\s*;[^,]*\brel\s*=\s*"?next"?""", re.IGNORECASE)
+_LINK = re.compile(r"<([^<>]*)>([^,<]*)")
+_REL_NEXT = re.compile(r""";\s*rel\s*=\s*"?next"?\s*(?:;|$)""", re.IGNORECASE)
 
 
 async def tell_limit(exchange: Exchange, error: UpstreamError | None) -> bool:
@@ -54,12 +55,13 @@ def relayed_link(link: str, request: Request, url: str) -> Mapping[str, str]:
     The next page is had as this one was: by the client's own path, with what its query said to us
     alone. Empty where the link leads anywhere but on in the same list.
     """
-    found = _NEXT.search(link)
-    if found is None:
+    named = (found[1] for found in _LINK.finditer(link) if _REL_NEXT.search(found[2]))
+    target = next(named, None)
+    if target is None:
         return {}
     here = urlsplit(url)
     try:
-        there = urlsplit(urljoin(url, found[1]))
+        there = urlsplit(urljoin(url, target))
     except ValueError:
         return {}
     if (there.scheme, there.netloc, there.path) != (here.scheme, here.netloc, here.path):

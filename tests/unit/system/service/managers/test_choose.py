@@ -159,7 +159,8 @@ def test_gateway_whose_installation_is_gone_still_sends_clients_to_the_origin(
     kept = gone.start()
     assert "sends everybody to the origin" in kept.note
     with socket.create_connection(("127.0.0.1", kept.address.port)) as connection:
-        connection.sendall(b"GET /simple/x/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        host = f"127.0.0.1:{kept.address.port}".encode()
+        connection.sendall(b"GET /simple/x/ HTTP/1.1\r\nHost: %s\r\n\r\n" % host)
         assert b"Location: http://o/x/" in connection.makefile("rb").read()
 
 
