@@ -25,7 +25,7 @@ from headrace.gateway.relaying import relayed_link, tell_limit
 from headrace.gateway.response_head import UnsendableError
 from headrace.gateway.serve_document import DocumentHandler
 from headrace.gateway.wiring import Components
-from headrace.interface.ecosystems import Ecosystem, Learns
+from headrace.interface.ecosystems import AllowsAnonymous, Ecosystem, Learns
 from headrace.models import (
     Artifact,
     Document,
@@ -98,6 +98,7 @@ class _EcosystemEndpoint:
         self._ecosystem = ecosystem
         self._documents = DocumentHandler(parts, ecosystem)
         self._learns = ecosystem if isinstance(ecosystem, Learns) else None
+        self._for_everybody = isinstance(ecosystem, AllowsAnonymous) and ecosystem.for_everybody
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del receive, send
@@ -192,10 +193,11 @@ class _EcosystemEndpoint:
 
     async def _relay(self, exchange: Exchange, plan: PassThrough, answer: UpstreamResponse) -> None:
         """Give the origin's own answer, also its own "no such thing": its clients know what to make
-        of that. What it tells to those with a credential only, or refuses, is not for everybody.
+        of that. What it refuses is not for everybody, nor, where everybody may ask here, what it
+        tells to those with a credential only.
         """
-        private = self._parts.origin.is_private(plan.origin, plan.url) and not plan.origin.private
-        if private or answer.status not in (200, 404, 410):
+        hidden = self._for_everybody and self._parts.origin.is_private(plan.origin, plan.url)
+        if (hidden and not plan.origin.private) or answer.status not in (200, 404, 410):
             # Whoever has a credential of its own asks the origin itself after this.
             await exchange.text(404, f"headrace: {plan.origin.name} does not tell this to anybody")
             return

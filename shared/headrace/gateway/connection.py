@@ -6,8 +6,8 @@ thousand connections and say nothing, ask and not read. None of that may cost th
 - A head has `HEAD` bytes and `HEADERS` lines while it arrives, and `HEAD_WITHIN` seconds; 431, 408.
 - No request of ours has a body: none is read, and the connection ends with the answer.
 - A client that has said all that it has to say (a half-closed connection) gets its answer. One
-  that has gone looks the same, so the answer must have begun within `HALF_CLOSED` seconds; from
-  then on the system tells.
+  that has gone looks the same: Linux tells them apart, elsewhere the answer must have begun within
+  `HALF_CLOSED` seconds. Nobody goes on fetching for one that has gone.
 - Of requests that are sent ahead `PIPELINED` wait; the rest is not read.
 - So many connections as the process has files for. When there are more, the one that has been
   waiting longest goes, then one whose client has not read for a while; at last the newcomer.
@@ -20,6 +20,7 @@ uvicorn, which could not read it.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -29,6 +30,7 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from headrace.gateway.request_head import MAX_HEADERS, MAX_LINES
+from headrace.ownership.sockets import has_gone, read_tables
 
 __all__ = ["ClientConnection", "ClientConnections", "most_connections"]
 
@@ -41,6 +43,8 @@ HEAD_WITHIN = 20.0
 #: Bytes that all unfinished heads may take together.
 ALL_HEADS = 8 << 20
 HALF_CLOSED = 10.0
+#: Seconds after which it is looked whether a client that ended its side is still there, and again.
+_FIRST_LOOK, _NEXT_LOOK = 0.05, 1.0
 #: Requests that wait behind the one that is being answered.
 PIPELINED = 8
 #: Seconds without reading after which a client is let go: it may be suspended for a while.
@@ -205,12 +209,27 @@ class ClientConnection(HttpToolsProtocol):
             return None
         cycle: Any = self.cycle
         self._close_after(cycle)
-        self.loop.call_later(HALF_CLOSED, self._drop_unanswered, cycle)
+        until = self._registry.clock() + HALF_CLOSED
+        self.loop.call_later(_FIRST_LOOK, self._look_after, cycle, until)
         return True
 
-    def _drop_unanswered(self, cycle: Any) -> None:
-        if not cycle.response_started and not self.transport.is_closing():
+    def _look_after(self, cycle: Any, until: float) -> None:
+        """Let go of a client that has gone, or waits in vain."""
+        if cycle.response_started or self.transport.is_closing():
+            return
+        if self._registry.clock() >= until:
             self.drop()
+            return
+        looking = self.loop.run_in_executor(None, _gone, self.client, self.server)
+        looking.add_done_callback(lambda told: self._looked(told, cycle, until))
+
+    def _looked(self, told: asyncio.Future[bool], cycle: Any, until: float) -> None:
+        if told.cancelled() or told.exception() is not None:
+            return
+        if told.result() and not self.transport.is_closing():
+            self.drop()
+        else:
+            self.loop.call_later(_NEXT_LOOK, self._look_after, cycle, until)
 
     def drop(self) -> None:
         """Close it at once; what was not sent yet is lost."""
@@ -384,3 +403,9 @@ class _ClosesGently:
 
     def close(self) -> None:
         self._connection.end_gently()
+
+
+def _gone(client: tuple[str, int] | None, server: tuple[str, int | None] | None) -> bool:
+    if client is None or server is None or server[1] is None:
+        return False
+    return has_gone(read_tables(), client, (server[0], server[1])) is True

@@ -20,6 +20,7 @@ from pathlib import Path
 __all__ = [
     "SocketEntry",
     "entries",
+    "has_gone",
     "listening",
     "owner_of_connection",
     "owners_of_listener",
@@ -75,6 +76,22 @@ def owner_of_connection(
         ):
             return entry.uid
     return None
+
+
+def has_gone(tables: Iterable[str], local: tuple[str, int], remote: tuple[str, int]) -> bool | None:
+    """Whether nobody has the `local` end of a connection any more; None: it cannot be told.
+
+    A client that has closed and one that has only ended its own side (shutdown(2)) look the same to
+    the server; here the first one's end is nobody's, or is no longer listed.
+    """
+    near, far = _endpoint(local), _endpoint(remote)
+    if near is None or far is None or not (given := list(tables)):
+        return None
+    return not any(
+        entry.inode
+        for entry in _with_port(given, near[1])
+        if (entry.local, entry.remote) == (near, far)
+    )
 
 
 def owners_of_listener(tables: Iterable[str], host: str, port: int) -> frozenset[int]:

@@ -10,6 +10,7 @@ import pytest
 
 from headrace.ownership.sockets import (
     entries,
+    has_gone,
     owner_of_connection,
     owners_of_listener,
     read_tables,
@@ -61,6 +62,15 @@ def test_a_mapped_address_is_the_address() -> None:
     assert owners_of_listener([table], "127.0.0.1", 17223) == {5}
     assert owners_of_listener([table], "::ffff:127.0.0.1", 17223) == {5}
     assert owners_of_listener([table], "::1", 17223) == frozenset()
+
+
+def test_an_end_that_nobody_has_any_more_is_told_from_one_that_said_its_last_word() -> None:
+    client, server = ("127.0.0.1", 50000), ("127.0.0.1", 17223)
+    others = row(V4_17223, CLIENT, "08", 1)
+    assert has_gone([_HEAD + others + row(CLIENT, V4_17223, "05", 2)], client, server) is False
+    assert has_gone([_HEAD + others + row(CLIENT, V4_17223, "05", 0, inode=0)], client, server)
+    assert has_gone([_HEAD + others], client, server)
+    assert has_gone([], client, server) is None
 
 
 def test_the_client_s_end_is_told_from_the_server_s() -> None:
