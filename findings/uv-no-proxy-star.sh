@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# uv 0.13.9 (and 0.6.17), with HTTP_PROXY and NO_PROXY=*.
+# uv 0.13.9, with HTTP_PROXY and NO_PROXY=*.
 #
 # Expected: no request goes to the proxy, as with pip and curl, which take "*" for every host.
 # Seen: a request for http://127.0.0.1 goes to the proxy: "*" is compared with names, not with
