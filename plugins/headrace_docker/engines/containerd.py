@@ -78,14 +78,20 @@ class ContainerdActivation(EngineActivation):
         return said or ("" if self._without_cri(place, read) else self._unset(place))
 
     def _unset(self, place: Place) -> str:
+        if place.scope is Scope.USER:
+            there = any(self.machine.path(each).is_dir() for each in _UNSET.split(":"))
+            return _UNSET if there else ""
         program = self.machine.program(place, "containerd")
         version = self.machine.version(program) if program else ()
         return _UNSET if version >= _WITH_DEFAULT else ""
 
     def _effective(self, place: Place, read: Reader) -> dict[str, Any]:
-        """Return the configuration as containerd itself has it; empty where it does not say."""
+        """Return the configuration as containerd itself has it; empty where it does not say.
+
+        Only where files of the system may be edited: a user's `status` starts no program.
+        """
         program, path = self.machine.program(place, "containerd"), self.config(place)
-        if program is None:
+        if program is None or place.scope is Scope.USER:
             return {}
         try:
             named = () if read(path) is None else ("--config", str(path))
