@@ -13,8 +13,9 @@ leads into a space that is nearer to us than where it stands itself:
   a company's index in the cloud has its files behind the VPN.
 - Nobody leads to link-local addresses, where clouds keep their keys, nor to what is no host at all.
 - Resolvers of Clash, sing-box, V2Ray, Surge and the like give every name an address of a range that
-  nobody has, and know the name again when it is connected to. Where an upstream's own name has such
-  an address, so has every other name, and it says nothing.
+  nobody has, and know the name again when it is connected to; so do closed networks whose way out
+  is one relay. Where an upstream's own name has such an address, so has every other name, and it
+  says nothing.
 - Who is led on by a redirect leads no further than the host that redirects could by itself.
 
 An address inside another (IPv4 in IPv6: mapped, 6to4, NAT64) is in the space of the inner one.
@@ -53,14 +54,15 @@ class AddressSpace(enum.StrEnum):
     PUBLIC = "public"
     """The same host for everybody."""
     FAKE = "fake"
-    """Benchmarking's range, which local proxies give to names as their handle."""
+    """Ranges that nobody has on the net, benchmarking's and documentation's: local proxies and
+    closed networks give them to names as their handle."""
     PRIVATE = "private"
     """RFC 1918, RFC 4193, carrier-grade NAT: another host in every network."""
     LOOPBACK = "loopback"
     LINK_LOCAL = "link-local"
     """This link alone; and wherever else clouds answer for the machine itself."""
     SPECIAL = "special"
-    """No host at all: multicast, reserved, documentation, unspecified, retired."""
+    """No host at all: multicast, reserved, unspecified, retired."""
 
 
 EVERYWHERE = frozenset(AddressSpace)
@@ -74,10 +76,10 @@ _V4 = (
     ("100.100.100.200/32", AddressSpace.LINK_LOCAL),  # Alibaba Cloud
     ("192.0.0.192/32", AddressSpace.LINK_LOCAL),  # Oracle Cloud, the older one
     ("192.0.0.0/24", AddressSpace.SPECIAL),
-    ("192.0.2.0/24", AddressSpace.SPECIAL),
+    ("192.0.2.0/24", AddressSpace.FAKE),
     ("192.88.99.0/24", AddressSpace.SPECIAL),
-    ("198.51.100.0/24", AddressSpace.SPECIAL),
-    ("203.0.113.0/24", AddressSpace.SPECIAL),
+    ("198.51.100.0/24", AddressSpace.FAKE),
+    ("203.0.113.0/24", AddressSpace.FAKE),
     ("169.254.0.0/16", AddressSpace.LINK_LOCAL),
     ("192.168.0.0/16", AddressSpace.PRIVATE),
     ("198.18.0.0/15", AddressSpace.FAKE),
@@ -98,9 +100,9 @@ _V6 = (
     ("64:ff9b:1::/48", AddressSpace.PRIVATE),  # RFC 8215: NAT64 as a network likes it
     ("2001:2::/48", AddressSpace.FAKE),
     ("fd00:ec2::/32", AddressSpace.LINK_LOCAL),  # Amazon
-    ("2001:db8::/32", AddressSpace.SPECIAL),
+    ("2001:db8::/32", AddressSpace.FAKE),
     ("2001::/23", AddressSpace.SPECIAL),  # Teredo, ORCHID
-    ("3fff::/20", AddressSpace.SPECIAL),
+    ("3fff::/20", AddressSpace.FAKE),
     ("fc00::/18", AddressSpace.FAKE),  # the usual one of sing-box, V2Ray and Xray
     ("fe80::/10", AddressSpace.LINK_LOCAL),
     ("fec0::/10", AddressSpace.PRIVATE),
