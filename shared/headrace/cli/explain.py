@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
@@ -59,6 +60,11 @@ def run(args: argparse.Namespace, context: Context) -> int:
     address, state = gateway_of(context)
     expected = state.expected()
     there = health.look(address, expected) if address else None
+    if address and there and there.who:
+        sys.stderr.write(
+            f"headrace: port {address.port} is held by {there.who}: not your gateway; it is asked "
+            "nothing\n"
+        )
     if address and there and there.up and not there.redirecting:
         return _told(args, context, _found(args, context, address, expected, own=True))
     with ExitStack() as clearing_up:
