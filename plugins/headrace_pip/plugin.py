@@ -4,71 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from headrace.interface import (
-    Activation,
-    AskGateway,
-    Credential,
-    Ecosystem,
-    Explanation,
-    Mirror,
-    Origin,
-    Place,
-    hookimpl,
-)
+from headrace import interface as api
 
 # ruff: noqa: PLC0415 - whoever loads the entry point does not pay for what it does not use
 
 
-@hookimpl(trylast=True)
-def headrace_ecosystems(origins: Sequence[Origin]) -> Iterable[Ecosystem]:
+@api.hookimpl(trylast=True)
+def headrace_ecosystems(origins: Sequence[api.Origin]) -> Iterable[api.Ecosystem]:
     """Python packages, where there is an index to ask."""
-    from headrace_pip.pytorch.ecosystem import PythonWithBuilds
+    from headrace_pip.pytorch.ecosystem import of_origins
 
-    mine = [origin for origin in origins if origin.ecosystem == PythonWithBuilds.name]
-    return [PythonWithBuilds(mine)] if mine else []
+    return of_origins(origins)
 
 
-@hookimpl(trylast=True)
-def headrace_mirrors(ecosystem: str) -> Iterable[Mirror]:
+@api.hookimpl(trylast=True)
+def headrace_mirrors(ecosystem: str) -> Iterable[api.Mirror]:
     """The shipped catalogue."""
     from headrace_pip.index.layouts import mirrors
 
     return mirrors() if ecosystem == "python" else []
 
 
-@hookimpl(trylast=True)
+@api.hookimpl(trylast=True)
 def headrace_explanations(
-    what: str, version: str | None, ecosystem: str | None, place: Place, ask: AskGateway
-) -> Iterable[Explanation]:
+    what: str, version: str | None, ecosystem: str | None, place: api.Place, ask: api.AskGateway
+) -> Iterable[api.Explanation]:
     """Say which file of a project would be taken here."""
-    if ecosystem not in (None, "python") or "/" in what:
-        return []
     from headrace_pip.explaining.files import explain
 
-    specifier = version or ""
-    if specifier and specifier[0] not in "=<>!~":
-        specifier = f"=={specifier}"
-    return explain(what, specifier, place, ask)
+    return explain(what, version, place, ask) if ecosystem in (None, "python") else []
 
 
-@hookimpl(trylast=True)
-def headrace_activations() -> Iterable[Activation]:
+@api.hookimpl(trylast=True)
+def headrace_activations() -> Iterable[api.Activation]:
     """The four tools."""
     from headrace_pip.tools.all import every
 
     return every()
 
 
-@hookimpl(trylast=True)
-def headrace_credential(origin: Origin) -> Credential | None:
+@api.hookimpl(trylast=True)
+def headrace_credential(origin: api.Origin) -> api.Credential | None:
     """Netrc and keyring, as pip would ask them."""
     from headrace_pip.credentials.netrc_and_keyring import credential
 
     return credential(origin) if origin.ecosystem == "python" else None
 
 
-@hookimpl(trylast=True)
-def headrace_login(mirror: Mirror) -> Credential | None:
+@api.hookimpl(trylast=True)
+def headrace_login(mirror: api.Mirror) -> api.Credential | None:
     """As above."""
     from headrace_pip.credentials.netrc_and_keyring import login
 

@@ -25,11 +25,15 @@ _BASE = "http://gateway/"
 _SUFFIXES = (".whl", ".tar.gz", ".zip")
 
 
-def explain(what: str, specifier: str, place: Place, ask: AskGateway) -> Iterable[Explanation]:
+def explain(what: str, version: str | None, place: Place, ask: AskGateway) -> Iterable[Explanation]:
     """Say it; nothing where no index here has such a project.
 
-    `what` is a project's or a file's name, `specifier` as PEP 440 has it, may be empty.
+    `what` is a project's or a file's name, `version` one, a specifier as PEP 440 has it, or none.
     """
+    if "/" in what:
+        return []
+    exact = version and version[0] not in "=<>!~"
+    specifier = f"=={version}" if exact else version or ""
     named = project_of(what) if what.endswith(_SUFFIXES) else None
     project = named or normalised(what)
     page = _page(project, ask) if project is not None else None

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from headrace.interface import Document, PageEntry, Request, Response, ServeDocument, VariantRequest
+from headrace.interface import (
+    Document,
+    Origin,
+    PageEntry,
+    Request,
+    Response,
+    ServeDocument,
+    VariantRequest,
+)
 from headrace_pip.index import paths
 from headrace_pip.index.ecosystem import PythonEcosystem
 from headrace_pip.pytorch import index as variant_index
@@ -13,7 +21,7 @@ from headrace_pip.pytorch import pages as variant_pages
 from headrace_pip.simple_api import html_form, json_form
 from headrace_pip.simple_api.rewrite import headers_of, linked, parse, project_of_page
 
-__all__ = ["PythonWithBuilds"]
+__all__ = ["PythonWithBuilds", "of_origins"]
 
 
 class PythonWithBuilds(PythonEcosystem):
@@ -67,3 +75,9 @@ class PythonWithBuilds(PythonEcosystem):
         page = replace(merged, files=files)
         body = json_form.render(page) if form == "json" else html_form.render(page)
         return Response(200, headers_of(default, form), body)
+
+
+def of_origins(origins: Iterable[Origin]) -> list[PythonWithBuilds]:
+    """Make the ecosystem of those that are indexes; none where there is no index."""
+    mine = [origin for origin in origins if origin.ecosystem == PythonWithBuilds.name]
+    return [PythonWithBuilds(mine)] if mine else []
