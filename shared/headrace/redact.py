@@ -16,7 +16,11 @@ _TOKEN_PATH = re.compile(r"/t/[^/]+(?=/|$)")
 #: mirrors and web pages decide how long a URL is that is shown.
 _NAME = re.compile(r"[?&]([^?&=]+)=")
 _VALUE = re.compile(r"[^&#]*")
-_SECRET_NAME = re.compile(r"(?i)token|signature|password|secret|credential|key")
+_SECRET_NAME = re.compile(
+    r"(?i)token|signature|passw|secret|credential|key"
+    # Whole names: Azure's shared access signatures (``sig``), Akamai's (``hdnts``), and the like.
+    r"|^(?:sig|auth|authorization|hdnts|hdnea|hmac|jwt|pwd)$"
+)
 
 
 def _netloc_without_user(netloc: str) -> str:
