@@ -14,9 +14,8 @@ import pytest
 import headrace_docker.plugin
 from headrace.gateway.browsers import sent_by_a_page
 from headrace.models import Origin
-from lib import wheels
 from lib.app import App
-from lib.index import JSON, Index
+from lib.index import JSON
 from lib.serving.servers import RecordingServer
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/128.0.0.0"
@@ -50,15 +49,6 @@ PAGES = {
     "a browser with odd letters": fetch("Cross-Site", "No-Cors", "Image"),
     "a value of the future": fetch("near-site", "no-cors", "image"),
 }
-
-
-@pytest.fixture(scope="module")
-def origin() -> Iterator[RecordingServer]:
-    index = Index()
-    index.add(wheels.wheel("six", "1.0", size=3000))
-    with RecordingServer(name="origin") as made:
-        index.mount_origin(made)
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -10,20 +10,10 @@ from collections.abc import Iterator
 import h11
 import pytest
 
-from lib import wheels
 from lib.app import App
-from lib.index import JSON, Index
+from lib.index import JSON
 from lib.serving.servers import RecordingServer
 from lib.waiting import HANG
-
-
-@pytest.fixture(scope="module")
-def origin() -> Iterator[RecordingServer]:
-    index = Index()
-    index.add(wheels.wheel("six", "1.0", size=3000))
-    with RecordingServer(name="origin") as made:
-        index.mount_origin(made)
-        yield made
 
 
 @pytest.fixture(scope="module")

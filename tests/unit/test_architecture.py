@@ -94,6 +94,7 @@ PURE = {
 IMPURE = {
     "shared/headrace/ownership/files.py": "asks the system who can write a file",
     "shared/headrace/ownership/listeners.py": "asks the system who listens on a port",
+    "shared/headrace/ownership/programs.py": "runs a program that the system brings",
     "shared/headrace/ownership/sockets.py": "reads the kernel's tables of sockets",
     "shared/headrace/config.py": "the only reader of the environment and of the settings file",
     "shared/headrace/interface/__init__.py": "imports a public name when it is asked for",

@@ -7,7 +7,6 @@ have another proof.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from headrace.ownership import other_systems, sockets
 from headrace.ownership.files import trusted, user_name
+from headrace.ownership.programs import told_by
 
 __all__ = ["Listeners", "answering_stranger", "listeners", "nobody_else_listens"]
 
@@ -107,38 +107,24 @@ def _unknown_user() -> int | None:
 
 def _of_macos(host: str, port: int) -> frozenset[str] | None:
     """Not run by us on such a system."""
-    table = _told("/usr/sbin/netstat", "-anvW", "-p", "tcp")
+    table = told_by("/usr/sbin/netstat", "-anvW", "-p", "tcp", within=_PATIENCE)
     pids = None if table is None else other_systems.netstat_pids(table, host, port)
     if pids is None:
         return None
     if not pids:
         return frozenset()
-    users = _told("/bin/ps", "-o", "uid=", "-p", ",".join(str(pid) for pid in sorted(pids)))
+    named = ",".join(str(pid) for pid in sorted(pids))
+    users = told_by("/bin/ps", "-o", "uid=", "-p", named, within=_PATIENCE)
     return None if users is None else other_systems.ps_users(users, len(pids))
 
 
 def _of_windows(host: str, port: int) -> Listeners | None:
     """Not run by us on such a system."""
     script = other_systems.POWERSHELL.replace("PORT", str(port))
-    told = _told("powershell.exe", "-NoProfile", "-NonInteractive", "-Command", script)
+    words = ("powershell.exe", "-NoProfile", "-NonInteractive", "-Command", script)
+    told = told_by(*words, within=_PATIENCE)
     found = None if told is None else other_systems.windows_owners(told, host)
     if found is None:
         return None
     ordered = sorted(found.items())
     return Listeners(frozenset(found), tuple(name for _, name in ordered))
-
-
-def _told(*words: str) -> str | None:
-    try:
-        done = subprocess.run(  # noqa: S603 - the system's own programs
-            words,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PATIENCE,
-            check=True,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from dataclasses import dataclass
 from headrace.config import EnvVars
 from headrace.foreign import whole_number
 from headrace.ownership import other_systems
+from headrace.ownership.programs import told_by
 from headrace.system.accelerators import situation
 from headrace.system.accelerators.host_view import HostView
 
@@ -44,6 +44,7 @@ _LOGINS = frozenset(
     ("sshd", "dropbear", "login", "agetty", "getty", "gdm", "gdm3", "sddm", "lightdm", "xrdp")
 )
 _INITS = frozenset(("systemd", "init", "runit", "s6-svscan", "openrc-init", "launchd"))
+#: Seconds for a program of macOS or Windows.
 _PATIENCE = 10.0
 
 
@@ -81,7 +82,7 @@ def others(host_view: HostView, uid: int | None = None) -> Others:
         return _of_windows()
     uid = os.geteuid() if uid is None and sys.platform != "win32" else uid or 0
     if host_view.platform == "darwin":
-        table = _told("/usr/bin/dscl", ".", "-list", "/Users", "UniqueID")
+        table = told_by("/usr/bin/dscl", ".", "-list", "/Users", "UniqueID", within=_PATIENCE)
         return Others(other_systems.dscl_people(table or "", uid))
     if host_view.env.get(EnvVars.APPTAINER_CONTAINER) or host_view.env.get(
         EnvVars.SINGULARITY_CONTAINER
@@ -173,24 +174,9 @@ def _takes_logins(host_view: HostView) -> bool:
 def _of_windows() -> Others:
     """Not run by us on such a system."""
     script = ("powershell.exe", "-NoProfile", "-NonInteractive", "-Command", other_systems.PEOPLE)
-    found = other_systems.windows_people(_told(*script) or "")
+    found = other_systems.windows_people(told_by(*script, within=_PATIENCE) or "")
     if found is None:
         return Others(because="Windows does not say who can log in here")
     names, domain = found
     because = "this machine belongs to a domain, whose users can log in" if domain else ""
     return Others(names, because)
-
-
-def _told(*words: str) -> str | None:
-    try:
-        return subprocess.run(  # noqa: S603 - the system's own programs
-            words,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PATIENCE,
-            check=True,
-            stdin=subprocess.DEVNULL,
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None
