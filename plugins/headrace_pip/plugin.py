@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from headrace import interface as api
+import headrace.interface as api
 
 # ruff: noqa: PLC0415 - whoever loads the entry point does not pay for what it does not use
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import socket
 from collections.abc import Iterator
@@ -10,6 +11,13 @@ from collections.abc import Iterator
 #: Below the ports that systems give to connections (32768 on Linux, 49152 elsewhere), above those
 #: of services, and without the gateway's own: what is free here stays free until it is used.
 _RANGE = range(18_000, 32_000)
+#: Tests that run side by side (pytest-xdist) have ports of their own: between looking at one and
+#: listening on it, somebody else's server could come.
+_MINE = _RANGE[
+    int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) :: int(
+        os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
+    )
+]
 _given: set[int] = set()
 
 
@@ -17,7 +25,7 @@ def free_port() -> int:
     """Give a port that nobody listens on now and that is given to nobody else."""
     chance = random.SystemRandom()
     while True:
-        port = chance.choice(_RANGE)
+        port = chance.choice(_MINE)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             if port not in _given:

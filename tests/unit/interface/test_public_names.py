@@ -28,12 +28,28 @@ OPEN = {
 
 
 def imports(source: str) -> Iterator[tuple[str, str]]:
-    """Yield modules and the names that are imported from them."""
-    for node in ast.walk(ast.parse(source)):
+    """Yield modules and the names that are imported from them; of one that is imported under
+    another name, what is used of it.
+    """
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, "") for alias in node.names)
+            for alias in node.names:
+                used = attributes(tree, alias.asname) if alias.asname else set()
+                yield from ((alias.name, name) for name in used or {""})
         elif isinstance(node, ast.ImportFrom):
             yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+def attributes(tree: ast.AST, module: str) -> set[str]:
+    """Return what is taken of a module by that name."""
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == module
+    }
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=lambda path: path.relative_to(ROOT).as_posix())
