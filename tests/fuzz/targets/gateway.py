@@ -33,6 +33,8 @@ _STATUS = re.compile(rb"HTTP/1\.[01] (5\d\d)\b")
 #: Paths of pages, repodata, images and files: there the origin's failures are ours to bear.
 _OURS = re.compile(rb"\A/simple/[^/?]+/?\Z|repodata|\A/v2/|\A/packages/|\A/files/|\.conda\Z")
 _PAUSE = re.compile(rb"(?i)retry-after:[^\r\n]*")
+#: What is said for an origin that named a time: nobody else's 503.
+_LEFT_ALONE = re.compile(rb"headrace: \S+ answered 503 and is left alone for ")
 _ONE = wheels.wheel("six", "1.0", size=3_000)
 _MEMORY = Path("/proc")
 
@@ -107,6 +109,7 @@ class _Reader:
 
     def __init__(self, method: bytes) -> None:
         self.response: h11.Response | None = None
+        self.body = b""
         self.ended = False
         self._any = False
         self._client = h11.Connection(h11.CLIENT)
@@ -129,6 +132,8 @@ class _Reader:
                     return
                 if isinstance(event, h11.Response):
                     self.response = event
+                if isinstance(event, h11.Data):
+                    self.body += event.data
                 self.ended = isinstance(event, h11.EndOfMessage | h11.ConnectionClosed)
         except h11.RemoteProtocolError as error:
             raise BrokenLaw(f"cannot be read: {error}") from error
@@ -198,9 +203,10 @@ def _origins() -> Iterator[Run]:
         _gateway(origin.url, Path(folder)) as (gateway, watch),
     ):
         numbers = itertools.count(1)
-        limited: list[int] = []
+        limited = False
 
         def run(data: bytes) -> object:
+            nonlocal limited
             number = b"%d" % next(numbers)
             authority = origin.authority.encode()
             data = data.replace(b"{n}", number).replace(b"{origin}", authority)
@@ -216,12 +222,15 @@ def _origins() -> Iterator[Run]:
             # One that limits says so itself: its own word goes on.
             own = not _OURS.search(target) or (_PAUSE.search(answer) and b" 503" in answer[:12])
             said = int(status[1]) if status and own else 0
-            # Its pause may be that of the inputs after it.
-            limited.extend([503] if said == 503 else [])
-            said = said or (limited[-1] if limited else 0)
             for method in (b"GET", b"HEAD"):
                 asked = _request(method, target, gateway.port)
-                word += _judged(_ask(gateway.port, asked, method, answered=True), said=said)
+                reader = _ask(gateway.port, asked, method, answered=True)
+                # Its pause may be that of the inputs after it, which are told so; what was said
+                # to a GET is all that a HEAD may be told.
+                if limited and _LEFT_ALONE.match(reader.body):
+                    said = 503
+                word += _judged(reader, said=said)
+            limited = limited or said == 503
             for head in origin.seen:
                 if b"\r\nhost: " + authority not in head.lower():
                     raise BrokenLaw(f"asked as {head[:80]!r}")
