@@ -8,6 +8,7 @@ started it can tell by what.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import mmap
 import os
@@ -30,6 +31,8 @@ TOLD = "told.json"
 _LEAST = 3.0
 #: Bytes that this process may take at all: what wants more is told so by MemoryError.
 _ADDRESSES = 6 << 30
+#: Imported where they are used: their time would be that of the first input that needs them.
+_LATE = ("httpx", "keyring", "packaging.utils", "rich.console", "ruamel.yaml", "tomlkit.items")
 
 
 class _Slot:
@@ -57,6 +60,8 @@ def main(words: list[str]) -> int:
 
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (_ADDRESSES, _ADDRESSES))
+    for late in _LATE:
+        importlib.import_module(late)
     target = targets.find(module, name)
     found = (work / FOUND).open("a", encoding="utf-8")
     begun = time.monotonic()

@@ -13,9 +13,6 @@ from functools import partial
 from pathlib import Path
 from unittest import mock
 
-import ruamel.yaml  # noqa: F401 - imported later, its time would be an input's
-import tomlkit  # noqa: F401 - as above
-
 from fuzz.model import BrokenLaw, Run, Target
 from headrace.errors import HeadraceError
 from headrace.interface.activations import Activation, FileEdit, Place, Scope
