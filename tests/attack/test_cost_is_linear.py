@@ -29,6 +29,7 @@ from headrace.upstream.auth import bearer
 from headrace.upstream.proxies import Proxies
 from headrace.upstream.responses import judge_status
 from headrace.variants import wheels
+from headrace.variants.builds import ListedFile
 from headrace_conda.channels import ecosystem as conda
 from headrace_conda.channels import paths as channel_paths
 from headrace_conda.channels import repodata
@@ -98,7 +99,12 @@ def named(name: str) -> object:
     found = list(
         PYTHON.leads_to(PLAN, document, Request("GET", "/", headers={"user-agent": agent}))
     )
-    return found, listing(body), wheels.candidates_from("foo", [name]), pytorch.version_of(name)
+    return (
+        found,
+        listing(body),
+        wheels.candidates_from("foo", [ListedFile(name)]),
+        pytorch.version_of(name),
+    )
 
 
 def required(line: str) -> object:

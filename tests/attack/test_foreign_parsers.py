@@ -32,6 +32,7 @@ from headrace.upstream.auth import bearer
 from headrace.upstream.responses import judge_artifact, judge_status
 from headrace.upstream.sent_request import netloc_of
 from headrace.variants import wheels
+from headrace.variants.builds import ListedFile
 from headrace_conda.channels import repodata
 from headrace_conda.channels.ecosystem import CondaEcosystem
 from headrace_docker.config_files import (
@@ -327,7 +328,12 @@ ROWS = (
     ),
     Row(
         "names of wheels",
-        text(lambda name: (wheels.candidates_from("foo", [name]), pytorch.version_of(name))),
+        text(
+            lambda name: (
+                wheels.candidates_from("foo", [ListedFile(name)]),
+                pytorch.version_of(name),
+            )
+        ),
         (),
         (
             b"",

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from headrace.interface import (
     Document,
+    ListedFile,
     Origin,
     PageEntry,
     Request,
@@ -44,10 +45,10 @@ class PythonWithBuilds(PythonEcosystem):
         origin = self._origin(f"{paths.VARIANTS}{label}" if label else None)
         return f"{self._prefix(origin)}/simple/{project}/" if origin is not None else None
 
-    def listed(self, document: Document, plan: ServeDocument) -> Iterable[tuple[str, bool]]:
-        """List a page's files, and whether they are yanked."""
+    def listed(self, document: Document, plan: ServeDocument) -> Iterable[ListedFile]:
+        """List a page's files."""
         for file in parse(document, project_of_page(plan)).files:
-            yield file.filename, bool(file.yanked)
+            yield ListedFile(file.filename, bool(file.yanked), file.upload_time is not None)
 
     def arranged(
         self,

@@ -21,6 +21,7 @@ from headrace_pip.simple_api.model import (
     check_version,
     filename_of,
     split_fragment,
+    upload_time,
     written_first,
 )
 
@@ -146,7 +147,7 @@ def _file(anchor: Mapping[str, str], base: str) -> FileLink | None:
         core_metadata=_core_metadata(
             anchor.get("data-core-metadata") or anchor.get("data-dist-info-metadata")
         ),
-        upload_time=anchor.get("data-upload-time"),
+        upload_time=upload_time(anchor.get("data-upload-time")),
         gpg_sig=None if signed is None else signed == "true",
         provenance=address_or_none(base, proof) if proof else None,
     )

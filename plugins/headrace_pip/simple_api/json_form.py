@@ -20,6 +20,7 @@ from headrace_pip.simple_api.model import (
     address_or_none,
     check_version,
     split_fragment,
+    upload_time,
 )
 
 __all__ = ["load", "parse", "render", "rewrite"]
@@ -93,8 +94,7 @@ def _named(raw: Mapping[str, Any], base: str) -> Iterator[tuple[Mapping[str, Any
 def _file(entry: Mapping[str, Any], base: str, target: str) -> FileLink:
     url, fragment = split_fragment(target)
     get = entry.get
-    time, needs, proof, signed = (
-        get("upload-time"),
+    needs, proof, signed = (
         get("requires-python"),
         get("provenance"),
         get("gpg-sig"),
@@ -108,7 +108,7 @@ def _file(entry: Mapping[str, Any], base: str, target: str) -> FileLink:
         yanked=yanked if isinstance(yanked, str) and yanked else bool(yanked),
         core_metadata=_core_metadata(entry),
         size=_integer(get("size")),
-        upload_time=time if isinstance(time, str) else None,
+        upload_time=upload_time(get("upload-time")),
         gpg_sig=signed if isinstance(signed, bool) else None,
         provenance=address_or_none(base, proof) if isinstance(proof, str) and proof else None,
         extra={key: entry[key] for key in entry.keys() - _FILE_KEYS},

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from headrace.interface import Digest
@@ -25,6 +26,7 @@ __all__ = [
     "check_version",
     "filename_of",
     "split_fragment",
+    "upload_time",
 ]
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
@@ -57,7 +59,7 @@ class FileLink:
     """Whether ``.metadata`` is there (PEP 658, PEP 714), with its hashes where they are told."""
     size: int | None = None
     upload_time: str | None = None
-    """As the index wrote it: ISO 8601 in UTC (PEP 700)."""
+    """ISO 8601 in UTC (PEP 700), as `upload_time` gives it."""
     gpg_sig: bool | None = None
     """Whether ``.asc`` is there; None: not said (PEP 503)."""
     provenance: str | None = None
@@ -122,6 +124,23 @@ def split_fragment(url: str) -> tuple[str, dict[str, str]]:
     if not mark:
         return url, {}
     return bare, {name: value.lower() for name, value in _FRAGMENT_HASH.findall(fragment)}
+
+
+def upload_time(text: object) -> str | None:
+    """Return a time as every installer reads it; None where the text names no moment.
+
+    One with a time that it cannot read ends pip's whole page (26.3), one without a zone its
+    comparison, and Pythons before 3.11 read no other fractions than of three or six digits.
+    """
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            return None
+        return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
+    except (ValueError, OverflowError):
+        return None
 
 
 def filename_of(url: str) -> str:

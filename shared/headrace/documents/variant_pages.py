@@ -27,13 +27,13 @@ from headrace.policy.lru import LRUCache
 from headrace.policy.timeouts import VARIANTS_WITHIN
 from headrace.system.accelerators.detection import detect
 from headrace.system.accelerators.host_view import HostView
-from headrace.variants.builds import Candidate, CudaTables, FamilyPages, PageEntry
+from headrace.variants.builds import Candidate, CudaTables, FamilyPages, ListedFile, PageEntry
 from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.listing import listing
 from headrace.variants.pages import serve
 from headrace.variants.tables import load
 from headrace.variants.target import VARIABLES, VariantOverride, decided, override_from
-from headrace.variants.wheels import candidates_from
+from headrace.variants.wheels import candidates_of_pages
 
 __all__ = ["HasBuilds", "VariantChoice", "VariantPages"]
 
@@ -261,16 +261,13 @@ def _arrange(asked: _Asked, candidates: Iterable[Candidate]) -> FamilyPages:
 
 
 def _listed(ecosystem: HasBuilds, pages: Mapping[tuple[str, str], Page]) -> list[Candidate]:
-    found: list[Candidate] = []
+    files: dict[tuple[str, str], list[ListedFile]] = {}
     for (project, label), page in pages.items():
         plan = ecosystem.variant_page(project, label)
-        with foreign("the page"):
-            files = list(ecosystem.listed(page.document, plan)) if plan is not None else []
-        yanked = [name for name, gone in files if gone]
-        there = candidates_from(project, [name for name, _ in files], index=label, yanked=yanked)
-        # What bears no label in a variant index is not a build of its own.
-        found += [each for each in there if each.label or not label]
-    return found
+        if plan is not None:
+            with foreign("the page"):
+                files[project, label] = list(ecosystem.listed(page.document, plan))
+    return candidates_of_pages(files)
 
 
 def _name(asked: _Asked, pages: Mapping[tuple[str, str], Page]) -> str:

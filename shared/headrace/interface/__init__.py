@@ -108,7 +108,7 @@ if TYPE_CHECKING:
     from headrace.ownership.files import trusted as trusted_users
     from headrace.ownership.listeners import nobody_else_listens
     from headrace.redact import for_display, for_files, has_secret, split_credential
-    from headrace.variants.builds import CudaTables, PageEntry
+    from headrace.variants.builds import CudaTables, ListedFile, PageEntry
     from headrace.variants.hosts import Accelerator, Host, Situation, Variant, VariantRequest
     from headrace.variants.tables import load as load_cuda_tables
 
@@ -150,6 +150,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "FormatsRefusals",
     "IndexesDocuments",
     "Learns",
+    "ListedFile",
     "ListsBuilds",
     "LocatesDocuments",
     "LooksUp",
@@ -244,7 +245,7 @@ _HOMES = {
     "headrace.ownership.files:trusted": "trusted_users",
     "headrace.ownership.listeners": "nobody_else_listens",
     "headrace.redact": "for_display for_files has_secret split_credential",
-    "headrace.variants.builds": "CudaTables PageEntry",
+    "headrace.variants.builds": "CudaTables ListedFile PageEntry",
     "headrace.variants.hosts": "Accelerator Host Situation Variant VariantRequest",
     "headrace.variants.tables:load": "load_cuda_tables",
 }

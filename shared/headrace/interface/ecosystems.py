@@ -21,7 +21,7 @@ from headrace.models import (
     ServeArtifact,
     ServeDocument,
 )
-from headrace.variants.builds import PageEntry
+from headrace.variants.builds import ListedFile, PageEntry
 from headrace.variants.hosts import VariantRequest
 
 __all__ = [
@@ -174,10 +174,8 @@ class ListsBuilds(Protocol):
     def page_path(self, project: str, label: str) -> str | None:
         """Give the gateway's path of that page, for those who ask for it by name."""
 
-    def listed(self, document: Document, plan: ServeDocument) -> Iterable[tuple[str, bool]]:
-        """List the names of the files on such a page, and whether each is yanked; ValueError when
-        it is no such document.
-        """
+    def listed(self, document: Document, plan: ServeDocument) -> Iterable[ListedFile]:
+        """List the files on such a page; ValueError when it is no such document."""
 
     def arranged(
         self,

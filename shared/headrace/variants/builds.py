@@ -223,6 +223,18 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedFile:
+    """A file on a project's page."""
+
+    name: str
+    yanked: bool = False
+    dated: bool = False
+    """Whether the page says when it was uploaded: who installs nothing newer than a day needs it
+    of every file, pip ends where one lacks it.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class PageEntry:
     """What a project's page for this host does with a candidate."""
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
 from headrace.foreign import UnreadableError, foreign
-from headrace.variants.builds import DEFAULT_INDEX, Candidate, Pair
+from headrace.variants.builds import DEFAULT_INDEX, Candidate, ListedFile, Pair
 from headrace.variants.hosts import Host
 
-__all__ = ["candidates_from", "misfit", "python_of"]
+__all__ = ["candidates_from", "candidates_of_pages", "misfit", "python_of"]
 
 _PYTHON = re.compile(r"(\d+)\.(\d+)(?:\.\w+)*?(t?)")
 _INTERPRETER = re.compile(r"(cp|py)(\d)(\d*)")
@@ -34,22 +34,34 @@ _MACOS_INTEL = ("x86_64", "universal2", "intel")
 _WINDOWS = {"x86_64": "win_amd64", "aarch64": "win_arm64"}
 
 
+def candidates_of_pages(
+    pages: Mapping[tuple[str, str], Sequence[ListedFile]],
+) -> list[Candidate]:
+    """Return the candidates on pages by project and label.
+
+    A file without a time is none beside a default page that has times: it would end every
+    installation that asks for nothing newer than a day.
+    """
+    found: list[Candidate] = []
+    for (project, label), files in pages.items():
+        dated = label and any(file.dated for file in pages.get((project, ""), ()))
+        there = candidates_from(project, (f for f in files if f.dated or not dated), index=label)
+        # What bears no label in a variant index is not a build of its own.
+        found += [each for each in there if each.label or not label]
+    return found
+
+
 def candidates_from(
-    project: str,
-    files: Iterable[str],
-    *,
-    index: str = DEFAULT_INDEX,
-    yanked: Iterable[str] = (),
+    project: str, files: Iterable[ListedFile], *, index: str = DEFAULT_INDEX
 ) -> tuple[Candidate, ...]:
-    """Return the candidates that an index's file names make; what is no wheel of it is left out.
+    """Return the candidates that an index's files make; what is no wheel of it is left out.
 
     A version counts as yanked when all its wheels are.
     """
-    gone = frozenset(yanked)
     wheels: dict[tuple[str, str], list[str]] = defaultdict(list)
     there: set[tuple[str, str]] = set()
     for file in files:
-        named = _name_and_version(file)
+        named = _name_and_version(file.name)
         if named is None:
             continue
         name, version = named
@@ -57,8 +69,8 @@ def candidates_from(
             continue
         build = (version.public, version.local or "")
         # The last three parts, compressed as they are.
-        wheels[build].append("-".join(file.removesuffix(".whl").rsplit("-", 3)[1:]))
-        if file not in gone:
+        wheels[build].append("-".join(file.name.removesuffix(".whl").rsplit("-", 3)[1:]))
+        if not file.yanked:
             there.add(build)
     return tuple(
         Candidate(

@@ -132,6 +132,39 @@ def test_hashes_of_the_default_index_bring_its_very_file(torch: MakeTorch, pip: 
     assert installed(pip)["torch"] == "2.11.0"
 
 
+COOLDOWN = ("--uploaded-prior-to", "2025-01-01")
+
+
+def test_cooldown_brings_the_build_that_suits(torch: MakeTorch, newest: Pip) -> None:
+    made, _ = torch(A100)
+    newest.point_at(made.gateway.index)
+    newest.install(*COOLDOWN, "torch", "torchvision").ok()
+    there = installed(newest)
+    assert (there["torch"], there["torchvision"][-6:]) == ("2.14.1+cu126", "+cu126")
+
+
+@pytest.mark.parametrize("said", ["", "yesterday", "2024-01-02"])
+def test_what_has_no_time_is_not_put_where_files_have_one(
+    torch: MakeTorch, newest: Pip, said: str
+) -> None:
+    made, variants = torch(A100)
+    variants.uploaded = said
+    newest.point_at(made.gateway.index)
+    newest.install(*COOLDOWN, "torch==2.10.0").ok()
+    assert installed(newest)["torch"] == "2.10.0"
+
+
+def test_cooldown_works_at_a_variant_index_too(torch: MakeTorch, newest: Pip) -> None:
+    made, variants = torch(A100)
+    newest.point_at(f"{made.gateway.url}/pytorch/cu126/simple/")
+    newest.install("--no-deps", *COOLDOWN, "torch").ok()
+    assert installed(newest)["torch"] == "2.14.1+cu126"
+    # A word that is no time ends no installation that does not ask for times.
+    variants.uploaded = "yesterday"
+    newest.install("--no-deps", "torchvision").ok()
+    assert installed(newest)["torchvision"].endswith("+cu126")
+
+
 def test_upgrade_of_a_build_that_cannot_run_mends_it(torch: MakeTorch, newest: Pip) -> None:
     made, _ = torch(A100)
     newest.point_at(made.gateway.index)

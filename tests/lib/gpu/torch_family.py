@@ -37,6 +37,8 @@ class Family:
     """By label."""
     claimed: dict[str, str] = field(default_factory=dict)
     """File name to the SHA-256 that its page claims; empty: none at all."""
+    uploaded: str = "2024-01-02T03:04:05Z"
+    """What is said of when each file came; empty: nothing."""
 
     def mount(self, pages: RecordingServer, files: RecordingServer) -> str:
         """Serve the indexes; give their address."""
@@ -81,6 +83,8 @@ class Family:
         digest = f"#sha256={sha256}" if sha256 else ""
         about = hashlib.sha256(each.metadata or b"").hexdigest()
         told = f'data-dist-info-metadata="sha256={about}" data-core-metadata="sha256={about}"'
+        if self.uploaded:
+            told += f' data-upload-time="{self.uploaded}"'
         href = f"{host}/whl/{label}/{quote(each.name)}{digest}"
         return f'<a href="{href}" {told}>{html.escape(each.name)}</a><br/>\n'
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headrace.variants.admission import near
-from headrace.variants.builds import Architectures, Candidate
+from headrace.variants.builds import Architectures, Candidate, ListedFile
 from headrace.variants.compatibility.coverage import covers, find_build, gpu_text
 from headrace.variants.compatibility.criteria import validated
 from headrace.variants.compatibility.drivers import cuda_of, describe, needed_driver, obstacle
@@ -19,7 +19,7 @@ from headrace.variants.compatibility.labels import (
     toolkit_of,
 )
 from headrace.variants.hosts import Accelerator, Host
-from headrace.variants.wheels import candidates_from, misfit
+from headrace.variants.wheels import candidates_from, candidates_of_pages, misfit
 from lib.gpu.variant_listing import TABLES
 
 # ---------------------------------------------------------------- drivers
@@ -336,6 +336,23 @@ def test_a_plain_linux_tag_needs_what_the_tables_say() -> None:
     assert misfit(["cp312-cp312-linux_x86_64"], old, "3.12", (2, 17)) == "needs glibc >= 2.17"
 
 
+def test_what_has_no_time_is_no_candidate_beside_files_that_have_one() -> None:
+    def files(label: str, *, dated: bool) -> list[ListedFile]:
+        return [ListedFile(f"torch-2.14.1{label}-cp312-cp312-win_amd64.whl", dated=dated)]
+
+    def labels(*, default: bool, variant: bool) -> list[str]:
+        pages = {
+            ("torch", ""): files("", dated=default),
+            ("torch", "cu126"): files("+cu126", dated=variant),
+        }
+        return [each.label for each in candidates_of_pages(pages)]
+
+    assert labels(default=True, variant=True) == ["", "cu126"]
+    assert labels(default=True, variant=False) == [""]
+    assert labels(default=False, variant=False) == ["", "cu126"]
+    assert labels(default=False, variant=True) == ["", "cu126"]
+
+
 def test_candidates_are_made_of_file_names() -> None:
     files = [
         "torch-2.14.1+cu126-cp312-cp312-manylinux_2_28_x86_64.whl",
@@ -346,7 +363,8 @@ def test_candidates_are_made_of_file_names() -> None:
         "torch-2.14.1+cu126-cp312-cp312-win_amd64-variant.whl",
         "nonsense",
     ]
-    found = candidates_from("torch", files, index="cu126", yanked=[files[2]])
+    listed = [ListedFile(name, yanked=name == files[2]) for name in files]
+    found = candidates_from("torch", listed, index="cu126")
     tags = ("cp312-cp312-manylinux_2_28_x86_64", "cp312-cp312-win_amd64")
     assert found == (
         Candidate("torch", "2.14.0", "cu126", "cu126", tags[1:], yanked=True),

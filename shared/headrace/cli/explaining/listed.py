@@ -15,11 +15,11 @@ from headrace.interface.ecosystems import ListsBuilds
 from headrace.interface.hookspecs import GatewayAddress
 from headrace.system.service.identity import Expected
 from headrace.variants import listing
-from headrace.variants.builds import Candidate, CudaTables
+from headrace.variants.builds import Candidate, CudaTables, ListedFile
 from headrace.variants.hosts import Host
 from headrace.variants.pages import arrange
 from headrace.variants.target import VariantOverride
-from headrace.variants.wheels import candidates_from, misfit
+from headrace.variants.wheels import candidates_from, candidates_of_pages, misfit
 
 __all__ = ["Listed", "listed"]
 
@@ -49,7 +49,7 @@ class Listed:
         """Return the gateway's path of the candidate's wheel for a host."""
         for file in self.files.get((candidate.project, candidate.index), []):
             name, url = str(file.get("filename", "")), str(file.get("url", ""))
-            found = candidates_from(candidate.project, [name], index=candidate.index)
+            found = candidates_from(candidate.project, [ListedFile(name)], index=candidate.index)
             if not found or found[0].name != candidate.name or not url.startswith("/"):
                 continue
             if not misfit(found[0].wheels, host, python, None):
@@ -92,7 +92,9 @@ def listed(
     if not variants:
         return Listed([*own, *others], _BY_DEFAULT, files)
     rest = [each for each in others if each.index not in shown or each.project not in both]
-    return Listed([*own, *_candidates(variants), *rest], _LIVE, files | variants)
+    every = files | variants
+    added = [each for each in _candidates(every) if each.index]
+    return Listed([*own, *added, *rest], _LIVE, every)
 
 
 def _pages(
@@ -117,10 +119,11 @@ def _pages(
 
 
 def _candidates(pages: dict[tuple[str, str], list[dict[str, Any]]]) -> list[Candidate]:
-    found: list[Candidate] = []
-    for (project, label), files in pages.items():
-        names = [str(file.get("filename", "")) for file in files]
-        yanked = [str(file.get("filename", "")) for file in files if file.get("yanked")]
-        there = candidates_from(project, names, index=label, yanked=yanked)
-        found += [each for each in there if each.label or not label]
-    return found
+    listed = {key: [_file(file) for file in files] for key, files in pages.items()}
+    return candidates_of_pages(listed)
+
+
+def _file(raw: dict[str, Any]) -> ListedFile:
+    return ListedFile(
+        str(raw.get("filename", "")), bool(raw.get("yanked")), dated=bool(raw.get("upload-time"))
+    )

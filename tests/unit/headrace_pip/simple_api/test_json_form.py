@@ -61,7 +61,7 @@ def test_a_page_is_read_with_all_that_the_standards_name() -> None:
                 yanked="broken",
                 core_metadata={"sha256": SHA},
                 size=7,
-                upload_time="2024-01-02T03:04:05.6Z",
+                upload_time="2024-01-02T03:04:05.600000Z",
                 gpg_sig=True,
                 provenance="https://index.example/prov",
                 extra={"x-new": [1]},
