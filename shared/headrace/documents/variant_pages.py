@@ -188,7 +188,7 @@ class VariantPages:
         page: Page,
         form: str,
     ) -> dict[tuple[str, str], Page] | None:
-        """Return the pages that matter, by project and label; None: no variant does.
+        """Return the pages that matter, by project and label; None: the page stays as it is.
 
         Which indexes are worth asking is told by the tables, what is in them by themselves.
         """
@@ -199,7 +199,7 @@ class VariantPages:
         by_tables = await asyncio.to_thread(self._by_tables, ecosystem, asked, pages)
         shown = [entry for entries in by_tables.pages.values() for entry in entries if entry.listed]
         labels = sorted({entry.candidate.index for entry in shown} - {""})
-        if not labels:
+        if not by_tables.pages:
             self._tell(asked, by_tables)
             return None
         wanted = [(each, label) for each in sorted({lead, project}) for label in labels]

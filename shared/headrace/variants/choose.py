@@ -179,6 +179,7 @@ class _LeadDecision:
             fit, self.host, self.tables, [project for project, _ in self.request.companions]
         )
         said += self._fallen_back(fit, wanted, settled)
+        said += reasons.for_all(fit, settled, self.host, self.tables)
         companions = (
             self.listing.partner(project, fit.candidate.version, fit.label, specifier)
             for project, specifier in self.request.companions

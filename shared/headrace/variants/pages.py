@@ -89,9 +89,9 @@ def serve(
 ) -> FamilyPages:
     """Arrange the pages that installers get: as `arrange` does, where that is worth a change.
 
-    Where the default index's newest build runs here, on as many GPUs, its pages stay as they are
-    although another build may suit a little better; so do they where there is no accelerator. What
-    everybody has is what mirrors have, and what a frozen list of versions can name.
+    Where the default index's newest build runs here, on all of the GPUs, its pages stay as they
+    are although another build may suit a little better; so do they where there is no accelerator.
+    What everybody has is what mirrors have, and what a frozen list of versions can name.
     """
     every = sorted(set(candidates))
     arrangement = arrange(host, python, every, tables, override)
@@ -103,17 +103,20 @@ def serve(
         return FamilyPages(Decision(Outcome.UPSTREAM, tables.lead, f"{tables.lead} {why}"))
     plain = [each for each in every if not each.index]
     default = decide(host, VariantRequest(tables.lead, python), plain, tables, override)
-    if _does(default, arrangement.decision):
+    hidden = any(entry.yanked for entry in arrangement.pages[tables.lead])
+    if not hidden and _does(default, arrangement.decision, seen):
         return FamilyPages(default)
     return arrangement
 
 
-def _does(default: Decision, best: Decision) -> bool:
-    """Whether the default index's own choice is as new as the best one and covers as much."""
+def _does(default: Decision, best: Decision, host: Host) -> bool:
+    """Whether the default index's own choice is as new as the best one and covers all GPUs."""
     if default.candidate is None or best.candidate is None:
         return False
     newer = Version(default.candidate.version) >= Version(best.candidate.version)
-    return newer and set(default.covered) >= set(best.covered)
+    makers = {host.accelerators[n].maker for n in best.covered}
+    known = {n for n, gpu in enumerate(host.accelerators) if gpu.maker in makers and gpu.capability}
+    return newer and set(default.covered) >= known | set(best.covered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from headrace.variants.hosts import Host, Situation
 __all__ = [
     "chosen",
     "describe",
+    "for_all",
     "gpu_text",
     "in_the_way",
     "name",
@@ -88,7 +89,7 @@ def next_release(fit: Compatible, settled: BestBuild, refused: Mapping[Candidate
         order = _TELLING[misfit.cause]
         texts.setdefault(Version(misfit.candidate.version), []).append((order, misfit.text))
     for other in settled.fits:
-        texts.setdefault(other.version, []).append((0, "has no build for all of the GPUs"))
+        texts.setdefault(other.version, []).append((0, "has no build for the best of the GPUs"))
     for candidate, text in refused.items():
         if (order := _order(text)) < _SILENT:
             texts.setdefault(Version(candidate.version), []).append((order, text))
@@ -129,6 +130,18 @@ def uncovered(fit: Compatible, host: Host) -> tuple[int, ...]:
         and n not in fit.covered
         and (gpu.capability is not None or kind is Kind.ROCM)
     )
+
+
+def for_all(fit: Compatible, settled: BestBuild, host: Host, tables: CudaTables) -> list[str]:
+    """Say which release all of the GPUs could use, where the chosen one leaves some out."""
+    if not uncovered(fit, host):
+        return []
+    those = [other for other in settled.fits if not uncovered(other, host)]
+    best = max(those, key=lambda other: other.score, default=None)
+    if best is None or best.version >= fit.version:
+        return []
+    built = name(best.candidate, best.label)
+    return [f"{tables.lead}=={best.candidate.version} ({built}) is the newest for all of the GPUs"]
 
 
 def warnings(
@@ -232,9 +245,13 @@ def rejections(
 def _second(fit: Compatible, best: Compatible) -> str:
     better = name(best.candidate, best.label)
     if fit.coverage < best.coverage:
-        return f"covers fewer of the GPUs than {better}"
+        return f"covers a weaker GPU than {better}"
     if fit.version < best.version:
         return f"is older than {better}"
+    if len(fit.covered) < len(best.covered):
+        return f"covers fewer of the GPUs than {better}"
     if fit.label == best.label:
         return "is the same build on another index"
+    if not best.candidate.index:
+        return f"{better} is the default index's, and runs"
     return f"{better} is nearer to the driver"

@@ -103,7 +103,8 @@ def test_what_is_asked_for_exactly_comes_exactly(torch: MakeTorch, pip: Pip) -> 
     assert installed(pip)["torch"] == "2.15.0"
     assert "headrace: torch 2.15.0 needs driver >= 580" in result.out + result.err
     pip.install("torch==2.10.0").ok()
-    assert installed(pip)["torch"] == "2.10.0+cu126"
+    # A default that runs stays.
+    assert installed(pip)["torch"] == "2.10.0"
     pip.install("torch===2.11.0").ok()
     assert installed(pip)["torch"] == "2.11.0"
     pip.install("torch>=2.12,<2.14").ok()

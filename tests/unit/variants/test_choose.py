@@ -130,7 +130,7 @@ def test_all_forty_one_rows_are_there() -> None:
         ),
         (
             chosen(H100),
-            "torch 2.15.0+cu130: driver 580.95.05 = CUDA 13.0; covers sm_90 (NVIDIA H100)",
+            "torch 2.15.0+cu132: driver 580.95.05 = CUDA 13.0; covers sm_90 (NVIDIA H100)",
         ),
         (
             chosen(A100, "==2.15.0"),
@@ -367,7 +367,7 @@ def test_projects_with_channels_of_their_own_are_told_the_major() -> None:
             "",
             ["2.15.0+cu132", "0.29.2", "2.11.0"],
         ),
-        (H100, "", ["2.15.0+cu130", "0.29.2+cu130", "2.11.0"]),
+        (H100, "", ["2.15.0+cu132", "0.29.2", "2.11.0"]),
         (Host(libc=(2, 36)), "", ["2.15.0+cpu", "0.29.2+cpu", "2.11.0+cpu"]),
     ],
 )

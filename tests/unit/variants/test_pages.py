@@ -70,10 +70,23 @@ def test_a_follower_that_the_newer_release_needs_is_yanked_with_it() -> None:
 
 def test_every_release_has_its_own_best_build_for_those_who_pin_it() -> None:
     page = pages(RTX5090)
-    assert shown(page, "torch", "2.8.0") == ["2.8.0", "2.8.0+cu129"]
+    assert shown(page, "torch", "2.7.1") == ["2.7.1", "2.7.1+cu128"]
     # Their followers take the same.
-    assert shown(page, "torchvision", "0.23.0") == ["0.23.0", "0.23.0+cu129"]
-    assert shown(page, "torchaudio", "2.8.0") == ["2.8.0", "2.8.0+cu129"]
+    assert shown(page, "torchvision", "0.22.1") == ["0.22.1", "0.22.1+cu128"]
+    assert shown(page, "torchaudio", "2.7.1") == ["2.7.1", "2.7.1+cu128"]
+
+
+@pytest.mark.parametrize("driver", ["525.60.13", "550.54.15", "560.28.03", "580.95.05"])
+@pytest.mark.parametrize("version", ["2.7.1", "2.8.0", "2.10.0"])
+def test_a_default_that_runs_is_not_exchanged(driver: str, version: str) -> None:
+    page = pages(nvidia(driver, ("NVIDIA A100", (8, 0))))
+    assert shown(page, "torch", version) == [version]
+
+
+def test_of_builds_that_are_not_the_default_the_drivers_own_major_comes_first() -> None:
+    host = replace(nvidia("528.33", ("RTX 3060", (8, 6))), platform="win32", libc=None)
+    # Windows' default is a CPU build; CUDA 12.0 runs cu126, and has cu118 below it.
+    assert shown(pages(host), "torch", "2.7.1") == ["2.7.1", "2.7.1+cu126"]
 
 
 def test_an_old_release_without_kernels_is_a_cpu_build_and_is_never_yanked() -> None:
@@ -91,17 +104,30 @@ def test_a_newer_release_without_kernels_is_yanked_and_its_pin_is_a_cpu_build() 
     assert page["2.15.0"] == page["2.15.0+cpu"] == why
 
 
-def test_a_newer_release_that_covers_fewer_gpus_does_not_win() -> None:
-    host = nvidia("580.95.05", ("Tesla V100", (7, 0)), ("RTX 5090", (12, 0)))
-    arrangement = pages(host)
+MIXED = nvidia("580.95.05", ("GTX 1080 Ti", (6, 1)), ("RTX 4090", (8, 9)))
+
+
+def test_what_runs_on_one_of_the_gpus_is_not_hidden_for_another() -> None:
+    arrangement = served(MIXED)
+    assert arrangement.decision.name == "2.15.0+cu132"
+    assert "torch==2.14.1 (2.14.1+cu126) is the newest for all of the GPUs" in (
+        arrangement.decision.warnings
+    )
+    assert not any(listed(arrangement, "torch").values())
+    # Who pins a release gets its build for all of them.
+    assert shown(arrangement, "torch", "2.15.0") == ["2.15.0"]
+    assert shown(arrangement, "torch", "2.14.1") == ["2.14.1", "2.14.1+cu126"]
+    assert shown(arrangement, "torchvision", "0.29.1") == ["0.29.1", "0.29.1+cu126"]
+
+
+def test_an_older_default_that_runs_wins_over_a_newer_one_that_does_not() -> None:
+    # As where the variant indexes list nothing newer.
+    few = [each for each in LISTED if not each.index]
+    arrangement = serve(A100, "3.12", few, TABLES)
     assert arrangement.decision.name == "2.10.0+cu128"
-    page = listed(arrangement, "torch")
-    why = "headrace: torch 2.15.0 has no build that covers sm_70 (Tesla V100) too"
-    assert page["2.15.0"] == page["2.15.0+cu130"] == why
-    # 2.10.0's default is that build.
-    assert shown(arrangement, "torch", "2.10.0") == ["2.10.0"]
-    assert listed(arrangement, "torchvision")["0.25.0"] == ""
-    assert listed(arrangement, "torchvision")["0.26.0"].endswith("(Tesla V100) too")
+    hidden = {name for name, why in listed(arrangement, "torch").items() if why}
+    assert "2.15.0" in hidden
+    assert "2.10.0" not in hidden
 
 
 def test_where_the_default_suits_nothing_is_added_to_its_release() -> None:
@@ -187,7 +213,7 @@ def served(host: Host, override: VariantOverride | None = None) -> FamilyPages:
 
 
 def test_pages_stay_where_the_default_runs_although_another_build_is_nearer() -> None:
-    assert pages(H100).decision.name == "2.15.0+cu130"
+    assert pages(H100).decision.name == "2.15.0+cu132"
     assert not served(H100).pages
     assert served(H100).decision.name == "2.15.0+cu132"
 
@@ -199,8 +225,7 @@ def test_pages_stay_where_there_is_no_accelerator() -> None:
 
 def test_pages_are_arranged_where_the_default_is_older_or_covers_less() -> None:
     assert served(A100).pages == pages(A100).pages
-    both = nvidia("580.95.05", ("Tesla V100", (7, 0)), ("RTX 5090", (12, 0)))
-    assert served(both).decision.name == "2.10.0+cu128"
+    assert served(MIXED).pages == pages(MIXED).pages
     windows = replace(nvidia("591.44", ("RTX 3060", (8, 6))), platform="win32", libc=None)
     assert served(windows).decision.name == "2.15.0+cu130"
     assert served(windows).pages

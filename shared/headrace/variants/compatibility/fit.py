@@ -1,8 +1,10 @@
 """How well one build suits a host: a score to compare by, or why it does not. Pure.
 
-The order of preferences: all GPUs covered, the most capable one covered, more of them covered; the
-newest release; a toolkit that the driver was made for over one that it merely runs, and the nearest
-of those; the default index over others, because every mirror has it.
+The order of preferences: the most capable GPU covered, or any by the default index's build, which
+is what everybody gets; the newest release; of that all GPUs covered, the most capable one, more of
+them; the default index over others, because every mirror has it; the newest CUDA major that the
+driver runs; of that a toolkit that the driver was made for over one that it merely runs, and the
+nearest of those.
 """
 
 from __future__ import annotations
@@ -63,7 +65,7 @@ class Compatible:
     covered: tuple[int, ...]
     """Places of the accelerators that it has kernels for."""
     coverage: tuple[int, ...]
-    """The first part of the score; larger is better."""
+    """The first part of the score, the same in every release; larger is better."""
     rest: tuple[int, ...]
     """The part of the score below the version."""
     assumed: str = ""
@@ -77,8 +79,7 @@ class Compatible:
     @property
     def score(self) -> tuple[tuple[int, ...], Version, tuple[int, ...], Candidate]:
         """To compare by; the largest is the best. The candidate itself breaks the last ties."""
-        default = int(self.candidate.index == DEFAULT_INDEX)
-        return self.coverage, self.version, (*self.rest, default), self.candidate
+        return self.coverage, self.version, self.rest, self.candidate
 
 
 def judge(
@@ -94,7 +95,7 @@ def judge(
     if kind is Kind.ROCM:
         return _rocm(candidate, label, host, tables)
     covered = places(host, kind, tables)
-    return Compatible(candidate, label, covered, (len(covered),), ())
+    return Compatible(candidate, label, covered, (len(covered),), (_default(candidate),))
 
 
 def _cuda(
@@ -120,26 +121,21 @@ def _cuda(
     if hopeless:
         return Incompatible(candidate, Cause.ARCHITECTURE, lacking, toolkit)
     best = max(readable.values(), default=None)
-    covers_best = any(readable[n] == best for n in covered)
-    coverage = (int(len(covered) == len(readable)), int(covers_best), len(covered))
-    return Compatible(
-        candidate,
-        label,
-        covered,
-        coverage,
-        (_breadth(kernels.sass) if unreadable or not gpus else 0, *_nearness(toolkit, cuda)),
-        known.assumed,
-    )
+    covers_best = not readable or any(readable[n] == best for n in covered)
+    default = _default(candidate)
+    breadth = len(kernels.sass) if unreadable or not gpus else 0
+    rest = (len(covered), int(covers_best), breadth, default, *_nearness(toolkit, cuda))
+    runs = int(covers_best or bool(default and covered))
+    return Compatible(candidate, label, covered, (runs,), rest, known.assumed)
 
 
-def _breadth(sass: tuple[Pair, ...]) -> int:
-    return len(sass)
+def _default(candidate: Candidate) -> int:
+    return int(candidate.index == DEFAULT_INDEX)
 
 
 def _nearness(toolkit: Pair, cuda: Pair) -> tuple[int, int, int]:
-    if toolkit <= cuda:
-        return 1, toolkit[0], toolkit[1]
-    return 0, -toolkit[0], -toolkit[1]
+    major, number = toolkit
+    return (major, 1, number) if toolkit <= cuda else (major, 0, -number)
 
 
 def _no_kernels(host: Host, places_of: dict[int, Pair]) -> str:
@@ -164,4 +160,5 @@ def _rocm(
         )
     numbers = (*Version(version).release, 0, 0)[:3]
     # One covered card is enough: the others must not hold the release back.
-    return Compatible(candidate, label, covered, (1,), (len(covered), *numbers))
+    rest = (len(covered), *numbers, _default(candidate))
+    return Compatible(candidate, label, covered, (1,), rest)
