@@ -7,20 +7,38 @@ every secret out, because what a tool writes down is read by others later.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 __all__ = ["for_display", "for_files", "has_secret", "split_credential"]
 
 _TOKEN_PATH = re.compile(r"/t/[^/]+(?=/|$)")
-#: A parameter's name. There is no mark of another one in it, so that nothing is looked at twice:
-#: mirrors and web pages decide how long a URL is that is shown.
-_NAME = re.compile(r"[?&]([^?&=]+)=")
-_VALUE = re.compile(r"[^&#]*")
 _SECRET_NAME = re.compile(
-    r"(?i)token|signature|passw|secret|credential|key"
+    r"(?i)token|signature|passw|secret|credential|key|session|cookie|bearer|assertion"
     # Whole names: Azure's shared access signatures (``sig``), Akamai's (``hdnts``), and the like.
-    r"|^(?:sig|auth|authorization|hdnts|hdnea|hmac|jwt|pwd)$"
+    r"|^(?:sig|auth|authorization|hdnts|hdntl|hdnea|hmac|jwt|pwd|pat|otp|code|ticket)$"
 )
+
+#: A character as a URL holds it: itself, or escaped once or more often (``%2541`` is an A, twice).
+_CHARACTER = re.compile(r"%((?:25)*)([0-9A-Fa-f]{2})|.", re.DOTALL)
+#: How often a URL within a URL is escaped and its values still told apart; and any number of times.
+_DEPTHS = (0, 1, 2)
+_ANY_DEPTH = 1 << 20
+#: Stands for a character that is escaped too often to be a mark at this depth.
+_NO_MARK = "\0"
+# None of these looks at anything twice: mirrors and web pages decide how long a URL is.
+_NAME = re.compile(r"(?<![^?&#;/=])([^?&#;/=]+)=")
+_QUERY_OR_FRAGMENT = re.compile(r"[?#]")
+_VALUE_OF_PATH = re.compile(r"[^/?#]*")
+_VALUE_OF_QUERY = re.compile(r"[^&#]*")
+_VALUE_OF_FRAGMENT = re.compile(r"[^&]*")
+_TOKEN_BELOW_T = re.compile(r"/t/([^/?#]+)")
+_PART = re.compile(r"[^/\\?#]+")
+_HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:\[]*)(?::[0-9]*)?")
+#: Beside a token that is the user's name (hosts of packages, and of code, have it so).
+_NO_PASSWORDS = ("", "x-oauth-basic")
+#: From, and up to: characters of a URL.
+_Span = tuple[int, int]
 
 
 def _netloc_without_user(netloc: str) -> str:
@@ -28,30 +46,90 @@ def _netloc_without_user(netloc: str) -> str:
 
 
 def for_display(url: str) -> str:
-    """Hide password, anaconda-style path token and secret-looking query values behind ``***``."""
+    """Hide password, anaconda-style path token and secret-looking values behind ``***``.
+
+    Wherever they are: in path, query or fragment, and in a URL that is a part of this one, however
+    often it is escaped. Rather too much than too little. What cannot be printed is left out.
+    """
+    url = "".join(filter(str.isprintable, url))
     try:
-        parts = urlsplit(url)
+        urlsplit(url)
     except ValueError:
         return "***"
-    netloc = parts.netloc
-    if "@" in netloc:
-        user = netloc.rpartition("@")[0].partition(":")[0]
-        # A user without a password is often a token by itself.
-        shown = f"{user}:***" if ":" in netloc.rpartition("@")[0] else "***"
-        netloc = f"{shown}@{_netloc_without_user(netloc)}"
-    shown_url = urlunsplit((parts.scheme, netloc, parts.path, parts.query, parts.fragment))
-    return _without_values(_TOKEN_PATH.sub("/t/***", shown_url))
+    written, plain, depths = _characters(url)
+    marks = [plain]
+    if depths:
+        marks = [_marks(plain, depths, depth) for depth in (*_DEPTHS, _ANY_DEPTH)]
+    hidden: set[_Span] = set()
+    for each, ends in zip(marks, (*marks[:-1], marks[-2:][0]), strict=True):
+        hidden.update(_secrets(each, ends, plain))
+    shown, at = [], 0
+    for start, end in sorted(hidden):
+        if end > at:
+            # What begins within another is hidden with it.
+            shown += [*written[at:start], "***"] if start >= at else []
+            at = end
+    return "".join([*shown, *written[at:]])
 
 
-def _without_values(url: str) -> str:
-    parts, at = [], 0
-    while name := _NAME.search(url, at):
-        parts.append(url[at : name.end()])
+def _characters(url: str) -> tuple[list[str], str, list[int]]:
+    """Return the characters of a URL: as written, what they are, and how often each is escaped."""
+    if "%" not in url:
+        return list(url), url, []
+    written, plain, depths = [], [], []
+    for found in _CHARACTER.finditer(url):
+        written.append(found[0])
+        plain.append(found[0] if found[2] is None else chr(int(found[2], 16)))
+        depths.append(0 if found[2] is None else 1 + len(found[1]) // 2)
+    return written, "".join(plain), depths
+
+
+def _marks(plain: str, depths: list[int], depth: int) -> str:
+    """Return what marks something where that may be escaped so many times, and no more."""
+    pairs = zip(plain, depths, strict=True)
+    return "".join(each if deep <= depth else _NO_MARK for each, deep in pairs)
+
+
+def _secrets(marks: str, ends: str, plain: str) -> Iterator[_Span]:
+    """Give where secrets are, of which a value goes on up to what marks something in `ends`."""
+    yield from _users(marks)
+    yield from (found.span(1) for found in _TOKEN_BELOW_T.finditer(marks))
+    yield from _values(marks, ends, plain)
+
+
+def _users(marks: str) -> Iterator[_Span]:
+    last = marks.rfind("@")
+    for part in _PART.finditer(marks):
+        start, end = part.span()
+        authority = marks[max(0, start - 2) : start] in ("//", "\\\\")
+        at, colon = marks.rfind("@", start, end), marks.find(":", start, end)
+        if 0 <= colon < at and not (authority and marks[colon + 1 : at] in _NO_PASSWORDS):
+            yield colon + 1, at
+        elif at >= 0 and authority:
+            # A user without a password is often a token by itself.
+            yield start, at
+        elif authority and colon >= 0 and not _HOST_AND_PORT.fullmatch(part[0]):
+            # No port: a password with a mark in it that should have been escaped.
+            yield colon + 1, max(end, last)
+
+
+def _values(marks: str, ends: str, plain: str) -> Iterator[_Span]:
+    found = _QUERY_OR_FRAGMENT.search(marks)
+    path = found.start() if found else len(marks)
+    query = marks.find("#") if "#" in marks else len(marks)
+    at = 0
+    while name := _NAME.search(marks, at):
         at = name.end()
-        if _SECRET_NAME.search(unquote(name[1])) and (value := _VALUE.match(url, at)):
-            parts.append("***")
-            at = value.end()
-    return "".join([*parts, url[at:]])
+        if _SECRET_NAME.search(plain[name.start(1) : name.end(1)]):
+            value = (
+                _VALUE_OF_PATH
+                if name.start(1) <= path
+                else _VALUE_OF_QUERY
+                if name.start(1) <= query
+                else _VALUE_OF_FRAGMENT
+            ).match(ends, at)
+            at = value.end() if value else at
+            yield name.end(), at
 
 
 def for_files(url: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -29,6 +31,42 @@ from headrace.redact import for_display, for_files, has_secret, split_credential
         ("https://h/x?to=http://g/?key=s", "https://h/x?to=http://g/?key=***", None),
         ("https://h/x?key?key=&a=b", "https://h/x?key?key=***&a=b", None),
         ("https://h/x#frag", "https://h/x#frag", "https://h/x"),
+        ("https://h/x#access_token=s?t&b=1", "https://h/x#access_token=***&b=1", "https://h/x"),
+        ("https://h/x?a=1;token=s", "https://h/x?a=1;token=***", None),
+        ("https://h/x;jsessionid=s/y?b=1", "https://h/x;jsessionid=***/y?b=1", None),
+        ("https://h/key=s/y", "https://h/key=***/y", None),
+        ("https://h/?q=token%3Ds&b=1", "https://h/?q=token%3D***&b=1", None),
+        ("https://h/?token=s%26t&b=1", "https://h/?token=***&b=1", None),
+        ("https://h/?token%26q=s&b=1", "https://h/?token%26q=***&b=1", None),
+        ("https://h/?a=1&amp;token=s", "https://h/?a=1&amp;token=***", None),
+        ("https://h/?to=http://u:p@g/x", "https://h/?to=http://u:***@g/x", None),
+        ("https://h/to/http://token@g/x", "https://h/to/http://***@g/x", None),
+        ("https://h/%2Ft%2Ftoken%2Fx", "https://h/%2Ft%2F***%2Fx", None),
+        (
+            "https://h/?to=http%3A%2F%2Fu%3Ap%40g%2F%3Fsig%3Ds%26b%3D1&c=1",
+            "https://h/?to=http%3A%2F%2Fu%3A***%40g%2F%3Fsig%3D***%26b%3D1&c=1",
+            None,
+        ),
+        (
+            "https://h/?to=http%253A%252F%252Fu%253Ap%2540g%252F%253Fsig%253Ds%2526b&c=1",
+            "https://h/?to=http%253A%252F%252Fu%253A***%2540g%252F%253Fsig%253D***%2526b&c=1",
+            None,
+        ),
+        # Passwords with a mark in them that should have been escaped.
+        ("https://u:p/s@h/x", "https://u:***@h/x", None),
+        ("https://u:p?s@h:80/", "https://u:***@h:80/", None),
+        ("https://u:p#s@h/", "https://u:***@h/", None),
+        ("https://u:p/s", "https://u:***/s", None),
+        # A token is the user's name here.
+        ("https://token:@h/x", "https://***@h/x", "https://h/x"),
+        ("https://token:x-oauth-basic@h/x", "https://***@h/x", "https://h/x"),
+        ("u:p@h:3128", "u:***@h:3128", None),
+        ("https:/u:p@h/", "https:/u:***@h/", None),
+        ("https:\\\\u:p@h", "https:\\\\u:***@h", None),
+        ("https:/\t/token@h", "https://***@h", None),
+        ("https://h/\x1b[2J\u202ex", "https://h/[2Jx", None),
+        ("https://h:80/@scope/x@1.0", "https://h:80/@scope/x@1.0", "https://h:80/@scope/x@1.0"),
+        ("https://[::1]:80/x", "https://[::1]:80/x", "https://[::1]:80/x"),
         ("https://[::1", "***", None),
     ],
 )
@@ -46,6 +84,38 @@ def test_no_password_survives(user: str, password: str) -> None:
     assert password not in for_files(url)
     assert has_secret(url)
     assert not has_secret(for_files(url))
+
+
+#: What comes before a secret, and after it, in a URL within a URL.
+_PLACES = (
+    ("http://user:", "@g.example/x"),
+    ("http://", "@g.example/x"),
+    ("http://g.example/x?a=1&token=", "&b=2"),
+    ("http://g.example/x;sig=", "/y"),
+    ("http://g.example/t/", "/channel"),
+    ("http://g.example/x#key=", ""),
+    ("password=", ""),
+)
+
+
+@given(
+    st.text("abcXYZ019-_.~!$'()*", min_size=4),
+    st.sampled_from(_PLACES),
+    st.sampled_from(
+        ("https://h.example/?to=", "https://h.example/?a=1;to=", "https://h.example/#")
+    ),
+    st.integers(0, 6),
+)
+def test_no_secret_of_a_url_within_a_url_survives(
+    secret: str, place: tuple[str, str], outer: str, times: int
+) -> None:
+    inner = place[0] + secret + place[1]
+    assume(inner.count(secret) == 1 and secret not in outer)
+    written = secret
+    for _ in range(times):
+        inner, written = quote(inner, safe=""), quote(written, safe="")
+    for after in ("", "&end=1"):
+        assert written not in for_display(outer + inner + after)
 
 
 def test_credential_is_split_off_and_decoded() -> None:

@@ -71,7 +71,7 @@ def _address(name: str, value: str) -> str | None:
     if not usable:
         raise ConfigurationError(
             "bad-proxy",
-            f"{name} is no proxy address: {for_display(value)}",
+            f"{name} is no proxy address: {for_display(url)}",
             hint=f"write it as http://host:port; schemes: {', '.join(_SCHEMES)}",
         )
     return url

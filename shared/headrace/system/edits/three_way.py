@@ -15,9 +15,11 @@ from headrace.redact import for_display
 
 __all__ = ["diff", "without"]
 
-#: Tried where a run of a scheme's letters begins and nowhere else, so that none is read again.
-_URL = re.compile(r"(?<![A-Za-z0-9+.-])([0-9+.-]*+)([A-Za-z0-9+.-]++://[^\s\"'<>,]+)")
-_SETTING = re.compile(r"(?i)((?:password|passwd|secret|token|api[-_]?key)[\"']?\s*[=:]\s*)\S.*")
+#: What may be an address: a proxy's is written without a scheme, too.
+_WORD = re.compile(r"[^\s\"'<>]+")
+_SETTING = re.compile(
+    r"(?i)((?:password|passwd|secret|token|api[-_]?key|auth|authorization)[\"']?\s*[=:]\s*)\S.*"
+)
 
 
 #: Pairs of equal lines for each line: two thousand lines may all be alike.
@@ -103,7 +105,11 @@ def _place(kept: dict[int, int], i1: int, i2: int, base: int, theirs: int) -> tu
 
 def hide_secrets(text: str) -> str:
     """Hide what a diff may show of credentials: in URLs, and in settings named after one."""
-    return _SETTING.sub(r"\1***", _URL.sub(lambda match: match[1] + for_display(match[2]), text))
+    return _SETTING.sub(r"\1***", _WORD.sub(_shown, text))
+
+
+def _shown(word: re.Match[str]) -> str:
+    return for_display(word[0]) if "@" in word[0] or "://" in word[0] else word[0]
 
 
 def diff(edits: Iterable[FileEdit]) -> str:

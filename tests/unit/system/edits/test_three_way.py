@@ -77,6 +77,25 @@ def test_our_line_among_hundreds_that_are_the_same_is_found() -> None:
     assert without(same * 2, after, changed) == b"x\n" * 310 + b"new\n" + b"x\n" * 290
 
 
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("proxy = user:hunter2@proxy.example:3128", "proxy = user:***@proxy.example:3128"),
+        ('"https-proxy": "user:hunter2@p:1",', '"https-proxy": "user:***@p:1",'),
+        ("url: https://u:hunter2,3@h/", "url: https://u:***@h/"),
+        ("url = https://h/?to=https%3A%2F%2Fu%3Ahunter2%40h", None),
+        ('"auth": "dXNlcjpodW50ZXIy"', '"auth": ***'),
+        ("Authorization: Basic dXNlcjpodW50ZXIy", "Authorization: ***"),
+        ("# mail me@h.example; see a@b", "# mail me@h.example; see a@b"),
+    ],
+)
+def test_diff_shows_no_secret_in_whatever_form(line: str, shown: str | None) -> None:
+    text = diff([FileEdit(Path("/etc/x"), f"{line}\n".encode(), f"{line}\nours\n".encode(), "")])
+    assert not any(secret in text for secret in ("hunter2", "hunter2,3", "dXNlcjpodW50ZXIy"))
+    if shown is not None:
+        assert f"\n {shown}\n+ours\n" in text
+
+
 def test_diff_is_what_patch_would_take() -> None:
     edits = [
         FileEdit(Path("/etc/a"), lines("1 2 3 4 5 6 7"), lines("1 2 3 ours 5 6 7"), ""),
