@@ -26,6 +26,7 @@ from headrace.upstream.resolver import Resolver
 from headrace.upstream.responses import UpstreamResponse, judge_artifact
 from headrace.upstream.sent_request import (
     SentRequest,
+    body_of,
     close_quietly,
     netloc_of,
     place_of,
@@ -182,7 +183,7 @@ class Client:
                 headers=exchange.headers,
                 rtt=exchange.rtt,
                 fresh=exchange.fresh,
-                body=answer.aiter_raw(),
+                body=body_of(answer),
                 sock=None if network is None else network.get_extra_info("socket"),
                 translate=exchange.translate,
             )
@@ -345,7 +346,7 @@ def _document(exchange: SentRequest) -> DocumentStream:
         exchange.headers,
         rtt=exchange.rtt,
         # As it came: httpx would decode as many codings as somebody names, each to its end at once.
-        body=exchange.response.aiter_raw(),
+        body=body_of(exchange.response),
         translate=exchange.translate,
     )
 

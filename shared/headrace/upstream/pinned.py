@@ -3,15 +3,22 @@
 A name that is resolved once to be checked and once more to be connected to may say two things. So
 it is resolved here, once, what lies outside of the allowed spaces is left out, and the connection
 is made to the very address that was found good. Host, SNI and the certificate stay the name's.
+
+And what comes in is counted (`BoundedBackend`) where HTTP lets an upstream send without end: 1xx
+answers before the one that was asked for, and HTTP/2's frames that bring nothing. The libraries
+above read on as long as there are some, at half a core.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from headrace.errors import UpstreamError
 from headrace.models import Fault
@@ -21,12 +28,20 @@ from headrace.upstream.resolver import Resolver
 if TYPE_CHECKING:
     from httpcore import AsyncNetworkBackend, AsyncNetworkStream
 
-__all__ = ["PinnedBackend", "meaning"]
+__all__ = ["BoundedBackend", "PinnedBackend", "meaning", "reading_a_head"]
 
 #: Seconds after which the next address is tried beside the one before (RFC 8305 section 5).
 _STAGGER = 0.25
 #: Addresses of a name that are tried; some services list dozens.
 _MOST = 8
+#: What an answer's head may cost in all, in bytes; and what a read costs, and an answer that is
+#: only an interim one, whatever their length. A head alone has 100 KiB at most (h11).
+_HEAD = 256 << 10
+_A_READ = 64
+_INTERIM = 2 << 10
+#: HTTP/2's frames without data: so many at once, and so many a second.
+_EMPTY_FRAMES = 4000
+_EMPTY_FRAMES_A_SECOND = 1000.0
 
 _MEANINGS = {
     AddressSpace.PUBLIC: "a public address",
@@ -151,3 +166,130 @@ async def _end(tasks: Sequence[asyncio.Task[AsyncNetworkStream]]) -> None:
     for late in await asyncio.gather(*tasks, return_exceptions=True):
         if not isinstance(late, BaseException):
             await late.aclose()
+
+
+class _EndlessError(Exception):
+    """An upstream sends what leads to no end."""
+
+
+class _HeadCost:
+    """What was read of an answer's head so far."""
+
+    def __init__(self) -> None:
+        self._spent = 0
+
+    def check(self) -> None:
+        """Raise before more is read; what the last read brought beyond the head is no fault."""
+        if self._spent > _HEAD:
+            raise _EndlessError("interim answers without end")
+
+    def count(self, data: bytes) -> None:
+        self._spent += _A_READ + len(data) + _INTERIM * data.count(b"HTTP/1.")
+
+
+_HEAD_COST: ContextVar[_HeadCost | None] = ContextVar("head_cost", default=None)
+
+
+@contextlib.contextmanager
+def reading_a_head() -> Iterator[None]:
+    """What is read meanwhile, by whoever does it in this context, is an answer's head."""
+    token = _HEAD_COST.set(_HeadCost())
+    try:
+        yield
+    finally:
+        _HEAD_COST.reset(token)
+
+
+class _Frames:
+    """Counts HTTP/2's frames (RFC 9113 section 4.1) that bring no data."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._since = self._loop.time()
+        self._empty = 0.0
+        self._header = bytearray()
+        self._left = 0
+        """Bytes of the frame that is being read."""
+
+    def feed(self, data: bytes) -> None:
+        """Look at what came; _EndlessError where too much of it is nothing."""
+        at = 0
+        while at < len(data):
+            if self._left:
+                step = min(self._left, len(data) - at)
+                self._left -= step
+            else:
+                step = 9 - len(self._header)
+                self._header += data[at : at + step]
+                if len(self._header) == 9:
+                    self._begin(bytes(self._header))
+                    self._header.clear()
+            at += step
+
+    def _begin(self, header: bytes) -> None:
+        self._left = int.from_bytes(header[:3])
+        if self._left and header[3] == 0:
+            return
+        self._empty += 1
+        if self._empty > _EMPTY_FRAMES:
+            now = self._loop.time()
+            self._empty -= (now - self._since) * _EMPTY_FRAMES_A_SECOND
+            self._empty, self._since = max(0.0, self._empty), now
+            if self._empty > _EMPTY_FRAMES:
+                raise _EndlessError("frames without data and without end")
+
+
+class _BoundedStream:
+    """Implements `httpcore.AsyncNetworkStream` around another one."""
+
+    def __init__(self, inner: AsyncNetworkStream, *, frames: bool = False) -> None:
+        self._inner = inner
+        self._frames = _Frames() if frames else None
+        self.write = inner.write
+        self.aclose = inner.aclose
+        self.get_extra_info = inner.get_extra_info
+
+    async def read(
+        self,
+        max_bytes: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's word
+    ) -> bytes:
+        """Read and count."""
+        if self._frames is not None:
+            data = await self._inner.read(max_bytes, timeout)
+            self._frames.feed(data)
+            return data
+        head = _HEAD_COST.get()
+        if head is None:
+            return await self._inner.read(max_bytes, timeout)
+        head.check()
+        data = await self._inner.read(max_bytes, timeout)
+        head.count(data)
+        return data
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's word
+    ) -> AsyncNetworkStream:
+        """Go on within TLS, where HTTP/2 is agreed on."""
+        inner = await self._inner.start_tls(ssl_context, server_hostname, timeout)
+        tls = inner.get_extra_info("ssl_object")
+        frames = tls is not None and tls.selected_alpn_protocol() == "h2"
+        return cast("AsyncNetworkStream", _BoundedStream(inner, frames=frames))
+
+
+class BoundedBackend:
+    """Implements `httpcore.AsyncNetworkBackend`: what `inner` connects to is counted."""
+
+    def __init__(self, inner: AsyncNetworkBackend) -> None:
+        """`inner` connects."""
+        self._inner = inner
+        self.connect_unix_socket = inner.connect_unix_socket
+        self.sleep = inner.sleep
+
+    async def connect_tcp(self, *given: Any, **named: Any) -> AsyncNetworkStream:
+        """Connect as `inner` does."""
+        inner = await self._inner.connect_tcp(*given, **named)
+        return cast("AsyncNetworkStream", _BoundedStream(inner))

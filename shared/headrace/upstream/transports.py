@@ -14,7 +14,7 @@ import contextlib
 import ssl
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from headrace.errors import ConfigurationError, HeadraceError, UpstreamError
@@ -22,12 +22,13 @@ from headrace.models import Fault
 from headrace.policy.destinations import AddressSpace, plain_host
 from headrace.redact import for_display
 from headrace.upstream.error_mapping import is_stale
-from headrace.upstream.pinned import PinnedBackend
+from headrace.upstream.pinned import BoundedBackend, PinnedBackend, reading_a_head
 from headrace.upstream.resolver import Resolver
 from headrace.upstream.sent_request import SentRequest, headers_of, sent_headers
 from headrace.upstream.tls import TrustStore
 
 if TYPE_CHECKING:
+    import httpcore
     import httpx
 
 __all__ = ["Transports", "host_of"]
@@ -92,8 +93,10 @@ class Transports:
                     extensions={"timeout": timeouts, "trace": exchange.trace},
                 )
                 # One clock over all of it: headers that drip byte by byte reset the others.
-                async with asyncio.timeout(2 * timeouts["connect"] + timeouts["read"] + 1.0):
-                    exchange.response = await transport.handle_async_request(request)
+                longest = 2 * timeouts["connect"] + timeouts["read"] + 1.0
+                async with asyncio.timeout(longest):
+                    with reading_a_head():
+                        exchange.response = await transport.handle_async_request(request)
             except HeadraceError:
                 raise
             except Exception as error:
@@ -158,8 +161,11 @@ class Transports:
                 f"the proxy {for_display(proxy or '')} needs the package socksio",
                 hint="install socksio beside headrace, or set an http proxy",
             ) from error
-        if proxy is None:
-            # httpx has no argument for the network below it; httpcore's pool, which it makes, has.
+        # httpx has no argument for the network below it; httpcore's pool, which it makes, has.
+        network = httpcore.AnyIOBackend()
+        if proxy is not None:
+            made._pool._network_backend = _bounded(network)  # noqa: SLF001
+        else:
             made._pool = httpcore.AsyncConnectionPool(  # noqa: SLF001
                 ssl_context=context,
                 max_connections=None,
@@ -167,10 +173,7 @@ class Transports:
                 keepalive_expiry=_KEEPALIVE,
                 http1=True,
                 http2=http2,
-                network_backend=cast(
-                    "httpcore.AsyncNetworkBackend",
-                    PinnedBackend(self._resolver, httpcore.AnyIOBackend(), spaces),
-                ),
+                network_backend=_bounded(PinnedBackend(self._resolver, network, spaces)),
             )
         return made
 
@@ -180,3 +183,7 @@ class Transports:
         for pool in pools:
             with contextlib.suppress(Exception):
                 await pool.aclose()
+
+
+def _bounded(network: Any) -> httpcore.AsyncNetworkBackend:
+    return cast("httpcore.AsyncNetworkBackend", BoundedBackend(network))
