@@ -144,5 +144,19 @@ def test_answers_are_for_nobody_elses_page(app: App) -> None:
 )
 def test_a_referer_is_ours_only_where_it_names_us(referer: str) -> None:
     assert sent_by_a_page({"referer": referer}, 17223, own_page=True)
+    assert sent_by_a_page({"referer": referer}, 17223, own_page=False)
     assert not sent_by_a_page({"referer": "http://localhost:17223/x"}, 17223, own_page=True)
-    assert sent_by_a_page({"referer": "http://localhost:17223/x"}, 17223, own_page=False)
+
+
+def test_an_installer_that_followed_a_redirect_of_ours_says_so_and_a_browser_may_not(
+    app: App,
+) -> None:
+    """No page can make a browser say that another site's page sent it (Fetch, Referrer Policy): a
+    Referer of ours is no page's elsewhere. Go's client sends one after each redirect.
+    """
+    ours = f"http://127.0.0.1:{app.port}/simple/Six"
+    for path in ("/simple/six/", "/v2/"):
+        assert app.ask(path, {"User-Agent": "Go-http-client/1.1", "Referer": ours}).status == 200
+        for browser in ({"User-Agent": AGENT}, fetch("same-origin", "navigate", "document")):
+            assert app.ask(path, {**browser, "Referer": ours}).status == 403
+        assert app.ask(path, {"User-Agent": PIP, "Referer": ours, "Origin": ours}).status == 403

@@ -7,6 +7,8 @@ W3C; to loopback all but old ones do), and no installer says so:
 
 - An ecosystem's paths are for installers. Whatever a browser sends is refused there, also what a
   person typed: a page that is typed may redirect here, which looks the same.
+- A Referer that is the gateway's own is no page's elsewhere: no browser lets a page say that. Go's
+  client sends one after each redirect. A browser is told by the rest.
 - The gateway's own pages, which start nothing, may be typed into a browser. What another page led
   to is refused, one on another port of this machine included.
 """
@@ -33,9 +35,11 @@ def sent_by_a_page(headers: Mapping[str, str], port: int | None, *, own_page: bo
 
     `own_page`: it asks for something of the gateway itself that starts nothing. `port` is ours.
     """
-    for name in ("origin", "referer"):
-        if (said := headers.get(name)) is not None and not (own_page and _is_ours(said, port)):
-            return True
+    origin, referer = headers.get("origin"), headers.get("referer")
+    if origin is not None and not (own_page and _is_ours(origin, port)):
+        return True
+    if referer is not None and not _is_ours(referer, port):
+        return True
     site = headers.get("sec-fetch-site")
     if site is not None:
         return not own_page or site.strip().lower() not in _OWN_SITES
