@@ -32,7 +32,7 @@ from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.listing import listing
 from headrace.variants.pages import serve
 from headrace.variants.tables import load
-from headrace.variants.target import VARIABLES, VariantOverride, decided, override_from
+from headrace.variants.target import VARIABLES, VariantOverride, decided, override_from, said_in
 from headrace.variants.wheels import candidates_of_pages
 
 __all__ = ["HasBuilds", "VariantChoice", "VariantPages"]
@@ -94,6 +94,7 @@ class VariantPages:
         self._renderings = renderings
         self._plugins = plugins
         self._env = decided(env, settings.variants, settings.target)
+        self._places = said_in(env, settings.source)
         self._cache = cache
         self._look = look
         self._clock = clock
@@ -127,7 +128,7 @@ class VariantPages:
         """Put together what decides; None: the client installs for another kind of machine."""
         tables = load()
         host = await self._found()
-        override = override_from(self._env, host, tables)
+        override = override_from(self._env, host, tables, self._places)
         if not override.build:
             chosen = await asyncio.to_thread(
                 self._plugins.choose_variant, request, host.accelerators

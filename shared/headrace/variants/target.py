@@ -18,7 +18,15 @@ from headrace.variants.compatibility.labels import Kind, kind_of
 from headrace.variants.hosts import Accelerator, Host, Situation
 from headrace.variants.wheels import python_of
 
-__all__ = ["NOTHING", "VARIABLES", "VariantOverride", "decided", "override_from", "parse_target"]
+__all__ = [
+    "NOTHING",
+    "VARIABLES",
+    "VariantOverride",
+    "decided",
+    "override_from",
+    "parse_target",
+    "said_in",
+]
 
 #: Environment variables that say which build or which host, first come, first served. The last is
 #: that of another tool which decides the same question. What single facts of a host the environment
@@ -42,14 +50,16 @@ class VariantOverride:
     host: Host | None = None
     """Decide for this one instead of the one that was found."""
     source: str = EnvVars.HEADRACE_CUDA
-    """The variable, or option, that says so."""
+    """The variable, option or line of the settings that says so."""
 
 
 NOTHING = VariantOverride()
 
 
-def parse_target(text: str, tables: CudaTables, found: Host | None = None) -> Host:
-    """Read a description; ConfigurationError says what is wrong with it.
+def parse_target(
+    text: str, tables: CudaTables, found: Host | None = None, *, where: str = ""
+) -> Host:
+    """Read a description; ConfigurationError says what is wrong with it, and that it is `where`.
 
     `found`: the host that says what the description does not. A description that names a GPU or a
     driver takes the accelerators over as a whole; a driver that it does not name stays.
@@ -71,32 +81,40 @@ def parse_target(text: str, tables: CudaTables, found: Host | None = None) -> Ho
     for word, part in zip(words, parts, strict=True):
         read, value = _WORDS.get(word), part.partition("=")[2].strip()
         if read is None or not value:
-            raise _bad(text, f"{part!r} is none of {', '.join(f'{word}=…' for word in _WORDS)}")
+            raise _bad(
+                where, text, f"{part!r} is none of {', '.join(f'{word}=…' for word in _WORDS)}"
+            )
         try:
             host = read(host, value, tables)
         except ValueError as error:
-            raise _bad(text, str(error)) from error
+            raise _bad(where, text, str(error)) from error
     nvidia = any(gpu.maker == "nvidia" for gpu in host.accelerators)
     if nvidia and host.cuda is None and host.driver is None:
-        raise _bad(text, "it does not say which driver there will be")
+        raise _bad(where, text, "it does not say which driver there will be")
     return host
 
 
 def override_from(
-    environment: Mapping[str, str], found: Host, tables: CudaTables
+    environment: Mapping[str, str],
+    found: Host,
+    tables: CudaTables,
+    places: Mapping[str, str] | None = None,
 ) -> VariantOverride:
-    """Read what the environment decides; ConfigurationError says what is wrong with it.
+    """Read what the environment decides; ConfigurationError says what is wrong with it, and where.
 
-    `found`: as in `parse_target`.
+    `found`: as in `parse_target`. `places`: `said_in`.
     """
+    place = {name: name for name in VARIABLES} | dict(places or {})
     ours, target, theirs = (environment.get(name, "").strip() for name in VARIABLES)
     ours, theirs = ours.lower(), theirs.lower()
     if ours not in ("", "auto"):
         if ours != "off" and kind_of(ours) is Kind.OTHER:
-            raise _bad(f"{VARIABLES[0]}={ours}", "it is no cuNNN, cpu, rocmN.N, xpu, auto or off")
-        return VariantOverride(build=ours, source=VARIABLES[0])
+            what = "it is no cuNNN, cpu, rocmN.N, xpu, auto or off"
+            raise _bad(place[VARIABLES[0]], ours, what)
+        return VariantOverride(build=ours, source=place[VARIABLES[0]])
     if target:
-        return VariantOverride(host=parse_target(target, tables, found), source=VARIABLES[1])
+        where = place[VARIABLES[1]]
+        return VariantOverride(host=parse_target(target, tables, found, where=where), source=where)
     # What is no build for us there ("auto", a future label) is for the other tool to judge.
     if not ours and kind_of(theirs) is not Kind.OTHER:
         return VariantOverride(build=theirs, source=VARIABLES[2])
@@ -112,6 +130,15 @@ def decided(environment: Mapping[str, str], variants: str, target: str) -> dict[
     if target and not told.get(described):
         told[described] = target
     return told
+
+
+def said_in(environment: Mapping[str, str], settings_file: object) -> dict[str, str]:
+    """Say where each of what `decided` adds stands: the file and its key."""
+    build, described, _ = VARIABLES
+    keys = {build: "variants", described: "target"}
+    return {
+        name: f"{settings_file}: {key}" for name, key in keys.items() if not environment.get(name)
+    }
 
 
 def _driver(host: Host, text: str, _tables: CudaTables) -> Host:
@@ -214,7 +241,8 @@ _WORDS: Mapping[str, Callable[[Host, str, CudaTables], Host]] = {
 }
 
 
-def _bad(text: str, what: str) -> ConfigurationError:
+def _bad(where: str, text: str, what: str) -> ConfigurationError:
+    said = f"{where} = {text!r}" if where else text
     return ConfigurationError(
-        "bad-target", f"{text}: {what}", hint="for example driver=550,gpu=V100,python=3.12"
+        "bad-target", f"{said}: {what}", hint="for example driver=550,gpu=V100,python=3.12"
     )

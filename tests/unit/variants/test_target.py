@@ -8,7 +8,14 @@ from headrace.errors import ConfigurationError
 from headrace.variants.choose import decide
 from headrace.variants.compatibility import properties
 from headrace.variants.hosts import Accelerator, Host, Situation, VariantRequest
-from headrace.variants.target import NOTHING, VARIABLES, override_from, parse_target
+from headrace.variants.target import (
+    NOTHING,
+    VARIABLES,
+    decided,
+    override_from,
+    parse_target,
+    said_in,
+)
 from lib.gpu.variant_listing import TABLES, listing
 
 FOUND = Host(
@@ -94,6 +101,23 @@ def test_what_is_wrong_with_a_description_is_said(text: str, complaint: str) -> 
         target(text)
     assert complaint in str(caught.value)
     assert "for example driver=550" in str(caught.value)
+
+
+def test_what_is_wrong_is_said_with_its_place() -> None:
+    """In the settings it is the file and its key, also of what decides by a variable's name."""
+    for env, target, name in (
+        ({}, "driver=new", "/etc/x/config.toml: target = 'driver=new': "),
+        ({"HEADRACE_TARGET": "gpu=V100"}, "driver=new", "HEADRACE_TARGET = 'gpu=V100': "),
+        ({"HEADRACE_CUDA": "new"}, "", "HEADRACE_CUDA = 'new': "),
+    ):
+        places = said_in(env, "/etc/x/config.toml")
+        with pytest.raises(ConfigurationError) as caught:
+            override_from(decided(env, "auto", target), Host(), TABLES, places)
+        assert str(caught.value).startswith(name)
+    told = override_from(decided({}, "cu126", ""), FOUND, TABLES, said_in({}, "config.toml"))
+    assert told.source == "config.toml: variants"
+    with pytest.raises(ConfigurationError, match=r"^--for = "):
+        parse_target("driver=new", TABLES, where="--for")
 
 
 def test_what_a_description_leaves_out_is_as_it_was_found() -> None:

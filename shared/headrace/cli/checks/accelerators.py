@@ -13,11 +13,12 @@ from pathlib import Path
 from headrace.cli.checks.machine import Check
 from headrace.cli.context import Context
 from headrace.config import EnvVars
+from headrace.errors import ConfigurationError
 from headrace.interface.hookspecs import Finding
 from headrace.variants.builds import Candidate, CudaTables, Outcome
 from headrace.variants.hosts import Host, Situation, VariantRequest
 
-__all__ = ["CHECKS", "Installed", "installed", "judged"]
+__all__ = ["CHECKS", "Installed", "decided_otherwise", "installed", "judged"]
 
 _WHERE = {
     Situation.DRIVER_MISSING: "warning",
@@ -62,9 +63,23 @@ def accelerators(context: Context) -> Iterator[Finding]:
     if gpus and notes:
         level = "warning"
     yield Finding("accelerators", level, f"{gpus or 'none was found'}{driver}{by}", notes)
+    yield from decided_otherwise(context, host, tables)
     for each in _environments(context, tables.lead):
         yield judged(each, host, tables)
     yield from context.plugins.checks(context.place(), host)
+
+
+def decided_otherwise(context: Context, host: Host, tables: CudaTables) -> Iterator[Finding]:
+    """Read what the settings and the environment decide of builds."""
+    from headrace.variants.target import decided, override_from, said_in  # noqa: PLC0415 - as above
+
+    settings = context.settings
+    env = decided(context.env, settings.variants, settings.target)
+    try:
+        override_from(env, host, tables, said_in(context.env, settings.source))
+    except ConfigurationError as error:
+        text = f"{error.message}; pages go out as the index has them"
+        yield Finding("builds", "failure", text, error.hint)
 
 
 def _environments(context: Context, lead: str) -> Iterator[Installed]:

@@ -13,6 +13,7 @@ from headrace.variants.hosts import Host, VariantRequest
 
 __all__ = ["explain", "found", "host_for"]
 
+_FOR = "--for"
 #: Of the builds that are out, how many are told.
 _FEW = 8
 
@@ -31,19 +32,25 @@ def explain(
     from headrace.variants import choose  # noqa: PLC0415 - as above
     from headrace.variants import tables as cuda_tables  # noqa: PLC0415 - as above
     from headrace.variants.pages import serve  # noqa: PLC0415 - as above
-    from headrace.variants.target import decided, override_from, parse_target  # noqa: PLC0415
+    from headrace.variants.target import (  # noqa: PLC0415 - as above
+        decided,
+        override_from,
+        parse_target,
+        said_in,
+    )
 
     tables = cuda_tables.load()
     project = canonicalize_name(what)
     if project not in tables.family:
         return None
     here = found(context)
-    host = parse_target(described, tables, here) if described else here
+    host = parse_target(described, tables, here, where=_FOR) if described else here
     python = host.python or platform.python_version()
     request = VariantRequest(project, python=python, specifier=specifier)
     settings = context.settings
     env = {} if described else decided(context.env, settings.variants, settings.target)
-    override = override_from(env, host, tables)
+    places = said_in(context.env, settings.source)
+    override = override_from(env, host, tables, places)
     there = listed(project, tables, context, address, host=host, python=python, override=override)
     decision = choose.decide(host, request, there.candidates, tables, override)
     told = _told(decision, override.host or host, python, tables, there.source)
@@ -62,7 +69,7 @@ def host_for(context: Context, described: str | None) -> Host:
     from headrace.variants.target import parse_target  # noqa: PLC0415 - as above
 
     tables, here = cuda_tables.load(), found(context)
-    host = parse_target(described, tables, here) if described else here
+    host = parse_target(described, tables, here, where=_FOR) if described else here
     return replace(host, cuda=cuda_of(host, tables))
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from headrace.cli.checks.accelerators import Installed, installed, judged
+from headrace.cli.checks.accelerators import Installed, decided_otherwise, installed, judged
+from headrace.cli.context import Context
+from headrace.interface.hookspecs import Scope
 from headrace.variants.hosts import Accelerator, Host
 from lib.gpu.variant_listing import TABLES
 
@@ -58,3 +60,22 @@ def test_build_is_compared_with_the_driver_and_the_gpus(
     assert said in finding.text, finding
     if level == "warning":
         assert "2.14.1+cu126" in finding.hint, finding
+
+
+@pytest.mark.parametrize(
+    ("settings", "env", "said"),
+    [
+        ('target = "driver=new"', {}, ["config.toml: target = 'driver=new'"]),
+        ("", {"HEADRACE_CUDA": "newest"}, ["HEADRACE_CUDA = 'newest'"]),
+        ('target = "driver=580,gpu=V100"', {}, []),
+    ],
+)
+def test_what_decides_otherwise_and_cannot_be_read_is_a_failure(
+    tmp_path: Path, settings: str, env: dict[str, str], said: list[str]
+) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.toml").write_text(settings)
+    context = Context({"HEADRACE_HOME": str(tmp_path), **env}, Scope.USER)
+    found = list(decided_otherwise(context, Host(), TABLES))
+    assert [each.level for each in found] == ["failure"] * len(said)
+    assert all(words in each.text for each, words in zip(found, said, strict=True))
