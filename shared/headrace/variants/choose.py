@@ -21,9 +21,9 @@ from headrace.variants.compatibility.criteria import (
     BuildCriteria,
     build_criteria,
     hands_off,
-    image_target,
 )
 from headrace.variants.compatibility.fit import Cause, Compatible, judge
+from headrace.variants.compatibility.gpu_names import chosen_for
 from headrace.variants.compatibility.labels import Kind, kind_of
 from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.target import NOTHING, VariantOverride
@@ -43,7 +43,7 @@ def decide(
     `candidates`: what the indexes list now, of all projects of the family that matter (the lead,
     the project, its companions), each from every index that lists it.
     """
-    host = image_target(override.host or host)
+    host = chosen_for(override.host or host, tables)
     if why := hands_off(request, tables, override.build):
         return Decision(
             Outcome.HANDS_OFF, request.project, f"{request.project} is left alone: {why}"

@@ -28,8 +28,9 @@ from headrace.variants.builds import (
     PageEntry,
 )
 from headrace.variants.choose import decide, kind_wanted
-from headrace.variants.compatibility.criteria import BuildCriteria, image_target
+from headrace.variants.compatibility.criteria import BuildCriteria
 from headrace.variants.compatibility.fit import Compatible, judge
+from headrace.variants.compatibility.gpu_names import chosen_for
 from headrace.variants.compatibility.labels import Kind, belongs, kind_of
 from headrace.variants.hosts import Host, Situation, VariantRequest
 from headrace.variants.target import NOTHING, VariantOverride
@@ -66,7 +67,7 @@ def arrange(
     every = sorted(set(candidates))
     request = VariantRequest(tables.lead, python, installed=installed)
     decision = decide(host, request, every, tables, override)
-    host = image_target(override.host or host)
+    host = chosen_for(override.host or host, tables)
     if decision.outcome is not Outcome.CHOSEN or host.platform == "darwin":
         return FamilyPages(decision)
     listing = Listing.of(every, host, request, tables)
@@ -97,7 +98,7 @@ def serve(
     arrangement = arrange(host, python, every, tables, override)
     if override.build or not arrangement.pages:
         return arrangement
-    seen = image_target(override.host or host)
+    seen = chosen_for(override.host or host, tables)
     if not seen.accelerators and kind_of(arrangement.decision.label) is Kind.CPU:
         why = "stays as the default index has it: there is no accelerator here"
         return FamilyPages(Decision(Outcome.UPSTREAM, tables.lead, f"{tables.lead} {why}"))

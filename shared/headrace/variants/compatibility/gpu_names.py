@@ -1,0 +1,65 @@
+"""What a GPU is capable of, told by its name where nobody could read it. Pure.
+
+A driver that waits for a reboot, devices that may not be opened and a library that ends at once all
+leave the name, from the kernel's files or the driver's first answers.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from headrace.variants.builds import CudaTables, Pair
+from headrace.variants.compatibility.criteria import image_target
+from headrace.variants.hosts import Host, Situation
+
+__all__ = ["capability_of", "chosen_for", "with_capabilities"]
+
+_WORD = re.compile(r"[a-z0-9]+")
+_BRANDS = frozenset({"nvidia", "geforce", "tesla", "quadro"})
+#: What a board's name has beyond its chip's: how it is built in, and its memory.
+_BOARD = re.compile(
+    r"pcie|sxm\d?|nvl|\d+gb|hbm\d?e?|laptop|gpu|super|with|max|q|design|generation|workstation"
+    r"|server|edition|d"
+)
+
+
+def chosen_for(host: Host, tables: CudaTables) -> Host:
+    """Return the host that a build is chosen for: as found, or as an image being built says."""
+    return with_capabilities(image_target(host), tables)
+
+
+def capability_of(name: str, tables: CudaTables) -> Pair | None:
+    """Return the compute capability of a GPU of this name; None: it is none that is known."""
+    words = _words(name)
+    known = [(len(part), pair) for part, pair in _known(tables) if words[: len(part)] == part]
+    if not known:
+        return None
+    length, pair = max(known)
+    return pair if all(_BOARD.fullmatch(word) for word in words[length:]) else None
+
+
+def with_capabilities(host: Host, tables: CudaTables) -> Host:
+    """Fill in what could not be read, and note it. On NVIDIA's boards what is not read is told by
+    the board itself.
+    """
+    if host.situation is Situation.TEGRA:
+        return host
+    gpus, notes = [], list(host.notes)
+    for gpu in host.accelerators:
+        pair = None
+        if gpu.maker == "nvidia" and gpu.capability is None:
+            pair = capability_of(gpu.name, tables)
+        if pair is not None:
+            note = f"what {gpu.name} is capable of is told by its name: {pair[0]}.{pair[1]}"
+            notes += [note] if note not in notes else []
+        gpus.append(gpu if pair is None else replace(gpu, capability=pair))
+    return replace(host, accelerators=tuple(gpus), notes=tuple(notes))
+
+
+def _words(name: str) -> list[str]:
+    return [word for word in _WORD.findall(name.lower()) if word not in _BRANDS]
+
+
+def _known(tables: CudaTables) -> list[tuple[list[str], Pair]]:
+    return [(_words(name), pair) for name, pair in tables.gpus.items()]
