@@ -12,6 +12,7 @@ __all__ = [
     "BODY_GAP",
     "CLIENT_DECIDES",
     "CONFIRM_WITHIN",
+    "DETECTED_WITHIN",
     "HEADERS_WITHIN",
     "LATE_SMALL",
     "ORIGIN_SILENCE",
@@ -41,6 +42,9 @@ SOURCES_WITHIN = 8.0
 LATE_SMALL = 7.0
 #: Seconds until a page goes out as it is because the variants of its project do not come.
 VARIANTS_WITHIN = 8.0
+#: Seconds of these for all ways of asking for the accelerators, several of which may hang: who
+#: hangs costs the kernel's word on the driver no page.
+DETECTED_WITHIN = 6.0
 
 #: Seconds between two parts of a body, after which the connection is cut.
 BODY_GAP = 20.0

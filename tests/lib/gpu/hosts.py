@@ -66,6 +66,7 @@ class Box:
             machine="x86_64",
             programs=str(self.root / "bin"),
             timeout=self.timeout,
+            within=4 * HANG,
         )
 
     def file(self, name: str, text: str = "") -> Box:

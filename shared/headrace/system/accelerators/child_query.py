@@ -93,7 +93,7 @@ def _places(host_view: HostView, soname: str, dll: str) -> list[str]:
 
 
 def _ask(way: str, places: Sequence[str], host_view: HostView) -> ProbeResult:
-    ran, facts = run_child(host_view, host_view.timeout, way, *places)
+    ran, facts = run_child(host_view, host_view.patience(), way, *places)
     known = _known(way, facts)
     if _is_whole(facts):
         return replace(known, outcome=ProbeOutcome.ANSWERED, said=_gpus(len(known.accelerators)))

@@ -38,7 +38,8 @@ def detect(
     cache: Path | Cache | None = None,
     described: bool = True,
 ) -> Host:
-    """Say what this host can compute on. Never raises; takes seconds where a driver hangs.
+    """Say what this host can compute on. Never raises; takes seconds where a driver hangs, and
+    never more than all of its ways have together (`HostView.within`).
 
     `detectors` are those of plugins (`Plugins.accelerator_detectors`): what one of them finds
     replaces what we would find of the same maker. `cache` is a folder for what was found. What the
@@ -54,6 +55,7 @@ def detect(
     key = state(see, [detector.name for detector in detectors]) if keep is not None else {}
     host = keep.read(key) if keep is not None else None
     if host is None:
+        see = replace(see, until=see.clock() + see.within)
         host, passing = _look(see, bare, detectors)
         if keep is not None:
             keep.write(key, host, passing=passing)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import shutil
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from headrace.config import EnvVars
+from headrace.policy.timeouts import DETECTED_WITHIN
 
 __all__ = ["HostView"]
 
 #: Nothing that is read here is longer; what is, is no file of the kernel's.
 _LIMIT = 1 << 16
+#: Seconds that each way has, even where those before it took all: most answer at once.
+_LEAST = 0.25
 _SPELLINGS = {"arm64": "aarch64", "amd64": "x86_64", "x64": "x86_64"}
 
 
@@ -36,6 +41,16 @@ class HostView:
     """Folders of programs; None: those of PATH."""
     timeout: float = 5.0
     """Seconds for each way of asking that can hang."""
+    within: float = DETECTED_WITHIN
+    """Seconds for all of them together, from the first question on."""
+    clock: Callable[[], float] = time.monotonic
+    until: float = math.inf
+    """When those are over, on that clock."""
+
+    def patience(self, timeout: float | None = None) -> float:
+        """Return the seconds that the next way has, of `timeout` (else of the usual ones)."""
+        usual = self.timeout if timeout is None else timeout
+        return min(usual, max(_LEAST, self.until - self.clock()))
 
     @property
     def is_linux(self) -> bool:

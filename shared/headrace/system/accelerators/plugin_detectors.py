@@ -23,7 +23,7 @@ def ask(host_view: HostView, detectors: Sequence[AcceleratorDetector]) -> Vendor
     tried: list[tuple[str, str]] = []
     passing = False
     for detector in detectors:
-        answer = ask_plugin(_reference(detector), host_view, detector.timeout)
+        answer = ask_plugin(_reference(detector), host_view, host_view.patience(detector.timeout))
         tried.append((detector.name, answer.said))
         passing = passing or answer.outcome is not ProbeOutcome.ANSWERED
         taken = {gpu.maker for gpu in found}

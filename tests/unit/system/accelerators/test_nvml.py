@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from headrace.system.accelerators.detection import detect
@@ -167,6 +169,28 @@ def test_a_job_that_was_given_none_of_the_hosts_gpus_is_unreadable(nvml: Box) ->
     assert host.situation is Situation.UNREADABLE
     assert capabilities(host) == [None, None]
     assert "ask for one" in host.notes[-1]
+
+
+def test_ways_that_hang_have_their_time_together(nvml: Box, fakes: Libraries) -> None:
+    nvml.libraries(fakes.nvml, fakes.cuda).program("nvidia-smi", "exec sleep 600")
+    for name in ("/sys/module/nvidia/version", "/proc/driver/nvidia/version"):
+        (nvml.root / name.lstrip("/")).unlink(missing_ok=True)
+    nvml.timeout = 1.0
+    see = nvml.see(FAKE_NVML_SLEEP_Init="600000", FAKE_CUDA_SLEEP_Init="600000")
+    # It begins, NVML is asked, and a clock that jumps leaves libcuda the rest.
+    times = iter([0.0, 0.0, 5.5])
+    host = detect(replace(see, within=6.0, clock=lambda: next(times)))
+    assert said(host, "nvml") == "no answer within 1 s"
+    assert said(host, "libcuda") == "no answer within 0.5 s"
+
+
+def test_inside_wsl_a_library_that_hangs_is_no_machine_without_a_gpu(
+    box: Box, fakes: Libraries
+) -> None:
+    box.file("/dev/dxg").libraries(fakes.nvml, fakes.cuda)
+    box.timeout = 1.0
+    host = detect(box.see(FAKE_NVML_SLEEP_Init="600000", FAKE_CUDA_SLEEP_Init="600000"))
+    assert host.situation is Situation.UNREADABLE
 
 
 def test_an_nvml_that_hangs_is_left_and_the_kernel_tells_the_driver(nvml: Box) -> None:

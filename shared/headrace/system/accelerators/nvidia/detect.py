@@ -146,6 +146,7 @@ class _Search:
                 " to this process: in a batch job ask for one"
             )
         nothing = meaning is Meaning.NO_GPU and not listed
+        hung = any(a.outcome is ProbeOutcome.SILENT for a in self._answers)
         missing = not loaded and bool(seen.on_the_bus)
         if missing and not self._contained:
             self._note(_missing(seen))
@@ -156,7 +157,8 @@ class _Search:
             (listed[0].method if listed else seen.method) or ("pci" if missing else ""),
             tuple(self._tried),
             tuple(self._notes),
-            unreadable=loaded and ours and not nothing,
+            # A library that hangs is there, and so is its driver (inside WSL nothing else tells).
+            unreadable=(loaded and ours and not nothing) or (hung and not missing),
             driver_missing=missing,
             passing=self._passing or meaning is Meaning.BROKEN,
         )

@@ -70,7 +70,7 @@ def ask(host_view: HostView) -> ProbeResult:
 
 def _run(program: str, fields: str, host_view: HostView) -> bounded_process.ProcessResult:
     argv = (program, f"--query-gpu={fields}", "--format=csv,noheader")
-    return bounded_process.run(argv, host_view.env, host_view.timeout)
+    return bounded_process.run(argv, host_view.env, host_view.patience())
 
 
 def _rows(output: str) -> list[list[str]]:
