@@ -18,7 +18,8 @@ from headrace.documents import passthrough_headers
 from headrace.foreign import read_json, read_toml
 from headrace.gateway import request_head
 from headrace.http import caching, conditional
-from headrace.http.ranges import ContentRange, RangeRequest
+from headrace.http.byteranges import framing_of
+from headrace.http.ranges import ContentRange
 from headrace.interface.editing import toml_text
 from headrace.models import Document, Origin, Request, ServeDocument
 from headrace.redact import for_display, for_files, has_secret, split_credential
@@ -113,6 +114,14 @@ def required(line: str) -> object:
     return list(read_ahead.required_projects(line, where))
 
 
+def selected(text: str) -> object:
+    try:
+        wanted = conditional.select_ranges({"range": text}, 1 << 40, "")
+    except ValueError:
+        return None
+    return framing_of(wanted, "application/octet-stream", "boundary").length
+
+
 def client(agent: str) -> object:
     where = environment.read(agent)
     return where and (environment.markers(where), environment.tag_ranks(where))
@@ -196,8 +205,14 @@ ROWS = (
     ),
     Row(
         "ranges",
-        lambda text: (RangeRequest.parse(text), ContentRange.parse(text)),
+        lambda text: (selected(text), ContentRange.parse(text)),
         (
+            "bytes=|0-0,|",
+            "bytes=|0-,|",
+            "bytes=|-9,|x",
+            "bytes=|,|0-0",
+            "bytes=|, |0-0",
+            "bytes=|7-8,5-6,3-4,0-9,|",
             "bytes=|9|-",
             "bytes=-|9|",
             "bytes| |=",

@@ -17,7 +17,7 @@ from headrace.config import Folders, Settings
 from headrace.errors import ConfigurationError, LocalError, UpstreamError
 from headrace.foreign import UnreadableError, foreign, read_json, read_json_or_none, read_toml
 from headrace.http import caching
-from headrace.http.ranges import ContentRange, RangeRequest, read_length
+from headrace.http.ranges import ContentRange, read_length, read_range_set
 from headrace.interface.editing import toml_text
 from headrace.models import Document, Origin, Request, ServeDocument
 from headrace.redact import for_display
@@ -452,7 +452,7 @@ ROWS = (
         text(
             lambda value: [
                 read_length(value),
-                RangeRequest.parse(value),
+                read_range_set(value),
                 raised(
                     UpstreamError,
                     lambda: judge_artifact(200, {"content-length": value}, "https://h/", None),
@@ -468,7 +468,7 @@ ROWS = (
         tuple(
             form.replace("N", n).encode()
             for n in NUMBERS
-            for form in ("N", "bytes N-N/N", "bytes */N", "bytes=N-N")
+            for form in ("N", "bytes N-N/N", "bytes */N", "bytes=N-N", "bytes=N-N,N-,-N")
         ),
     ),
     Row(

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 
 from headrace.errors import IntegrityError, OriginError, StoreError, UpstreamError
-from headrace.http.ranges import ContentRange, RangeRequest, read_length
+from headrace.http.ranges import read_length
 from headrace.models import Artifact, Digest, Fault
 from headrace.policy.lru import LRUCache
 from headrace.redact import for_display
@@ -82,32 +82,6 @@ class SmallFiles:
             where = for_display(artifact.url)
             raise OriginError(Fault.PROTOCOL, f"{where} does not tell its length")
         return length
-
-    async def part(self, artifact: Artifact, start: int, end: int, patience: float) -> bytes | None:
-        """Return a small part of a large artifact from the origin, unchecked; None when it fails.
-
-        The origin itself, over the user's own trust in it, is what the client would ask without us.
-        """
-        try:
-            async with asyncio.timeout(patience):
-                answer = await self._origin.fetch(
-                    artifact.origin,
-                    artifact.url,
-                    headers={
-                        "range": str(RangeRequest(start, end)),
-                        "accept-encoding": "identity",
-                    },
-                    limit=end - start,
-                    checked=False,
-                )
-            there = ContentRange.parse(answer.headers.get("content-range", ""))
-        except (UpstreamError, TimeoutError, ValueError) as error:
-            _log.info("no part of %s: %s", for_display(artifact.url), error)
-            return None
-        right = (there.start, there.end) == (start, end) and there.total in (None, artifact.size)
-        if answer.status != 206 or not right or len(answer.body) != end - start:
-            return None
-        return answer.body
 
     async def _get(self, artifact: Artifact) -> bytes:
         if (content := await self._from_store(artifact)) is not None:

@@ -123,6 +123,8 @@ class DownloadReader:
         self.from_store = stored is not None
         self.position = 0
         self.reading = False
+        self.unchecked = False
+        """Whether any of it was given before the digest agreed."""
         self._readers = readers
         self._task = readers.task if readers else None
         self._stored = stored
@@ -246,6 +248,8 @@ class DownloadReader:
         if limit <= self.position:
             return b""
         data = spool.file.read(self.position, min(limit - self.position, CHUNK))
+        transfer = readers.task.transfer
+        self.unchecked |= transfer is not None and transfer.phase is not Phase.DONE
         readers.task.delivery.give(self.position, self.position + len(data))
         return data
 
@@ -256,6 +260,7 @@ class DownloadReader:
         if self.artifact.digest is not None and end == task.size and start == 0:
             hasher = await task.storage.front_hasher(self.position)
         begun = self.position > start
+        self.unchecked = True
         async for data in stream_without_disk(task, self.position, end, hasher, begun=begun):
             yield data
 

@@ -107,6 +107,11 @@ class Activity:
         self.from_store += 1
         self.bytes_served += size
 
+    def part(self, size: int) -> None:
+        """Count bytes that the origin gave of a file of which only parts were wanted."""
+        self.bytes_served += size
+        _count(self.bytes_by_source, "origin", size)
+
     def observe(self, event: SourceFailed | TransferFinished) -> None:
         """Take an event of a transfer."""
         if isinstance(event, SourceFailed):

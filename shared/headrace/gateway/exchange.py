@@ -170,6 +170,38 @@ class Exchange:
             _files.discard(self)
             stream.close()
 
+    async def parts(
+        self,
+        stream: FileIO,
+        body: Callable[[Callable[[int, int], AsyncIterator[bytes]]], AsyncIterator[bytes]],
+    ) -> None:
+        """Send several parts of an open file, in the frame that `body` gives them; close the file.
+
+        Raises what `body` raises: then the connection is to be cut.
+        """
+        loop = asyncio.get_running_loop()
+
+        async def read(start: int, end: int) -> AsyncIterator[bytes]:
+            while start < end:
+                size = min(SMALL_CHUNK, end - start)
+                data = await loop.run_in_executor(None, _read_at, stream, start, size)
+                if not data:
+                    return
+                start += len(data)
+                yield data
+
+        with stream:
+            async with self.watched() as gone:
+                waiting = bytearray()
+                async for data in body(read):
+                    waiting += data
+                    if gone.done():
+                        raise ClientDisconnect
+                    if len(waiting) >= SMALL_CHUNK:
+                        await self.more(bytes(waiting))
+                        waiting.clear()
+        await self.end(bytes(waiting))
+
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[asyncio.Future[None]]:
         """Give a future that is done when the client has gone."""
@@ -186,6 +218,11 @@ class Exchange:
 
 def _without_length(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name.lower() != "content-length"}
+
+
+def _read_at(stream: FileIO, start: int, size: int) -> bytes:
+    stream.seek(start)
+    return stream.read(size) or b""
 
 
 def _open(path: Path, start: int) -> FileIO:

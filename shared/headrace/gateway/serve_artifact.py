@@ -10,22 +10,23 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any, Protocol
 
+from headrace.artifacts.file_answer import FileAnswer, answer_of
 from headrace.artifacts.index import ArtifactIndex
+from headrace.artifacts.origin_parts import OriginParts, PartsReader
 from headrace.artifacts.small_files import SmallFiles
+from headrace.artifacts.wrong_bytes import WrongBytes, etag_of
 from headrace.download.downloader import Downloader
 from headrace.download.readers import DownloadReader
 from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamError
 from headrace.gateway.exchange import ClientDisconnect, Exchange
 from headrace.gateway.relaying import HandBack, tell_limit
-from headrace.http.conditional import SelectedRange, matches, select_range
-from headrace.http.ranges import ContentRange, RangeRequest, Unsatisfiable
+from headrace.http.ranges import RangeRequest
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, ServeArtifact, Source
-from headrace.policy.lru import LRUCache
 from headrace.policy.timeouts import BODY_GAP, HEADERS_WITHIN
 from headrace.redact import for_files
 from headrace.system.storage.store import Store, StoredFile
@@ -38,16 +39,9 @@ _log = logging.getLogger("headrace.artifacts")
 
 #: Larger files are released while they arrive; their last part only when the digest agrees.
 LARGE = 8 * 1024 * 1024
-#: A part of a large file up to this size comes from the origin itself: installers read the
-#: directory at a wheel's end, which for us is the part that is held back longest.
-GLANCE = 2 * 1024 * 1024
 #: Seconds for which a company's server may refuse a file before a client that has no login of its
 #: own hears of it: short faults need not end a download, long ones are the client's to judge.
 HICCUP = 1.5
-#: Files whose entity tag had to change, remembered.
-REMEMBERED = 1024
-#: Seconds that a client may keep a file: its name holds its content.
-_FOR_EVER = "max-age=365000000, immutable"
 
 
 class SourceSelection(Protocol):
@@ -58,21 +52,6 @@ class SourceSelection(Protocol):
 
     def race(self, artifact: Artifact, ecosystem: Ecosystem) -> None:
         """Measure the unknown ones in the background."""
-
-
-def etag_of(artifact: Artifact) -> str:
-    """Return the strong entity tag of checked bytes, in `DownloadReader.etag`'s form; empty where
-    nothing names the version.
-    """
-    return f'"{artifact.digest.value[:32]}"' if artifact.digest else ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Body:
-    """What is known before the head of an answer goes out."""
-
-    size: int
-    etag: str
 
 
 class ArtifactHandler:
@@ -88,6 +67,7 @@ class ArtifactHandler:
         credentials: OriginCredentials,
         logins: MirrorLogins,
         small_files: SmallFiles,
+        origin_parts: OriginParts,
         hand_back: HandBack,
         hit: Callable[[int], None],
         limited: Callable[[str], UpstreamError | None] = lambda _: None,
@@ -102,20 +82,11 @@ class ArtifactHandler:
         self._credentials = credentials
         self._logins = logins
         self._small_files = small_files
+        self._origin_parts = origin_parts
         self._hand_back = hand_back
         self._hit = hit
         self._limited = limited
-        self._burnt = LRUCache[str, str](REMEMBERED)
-
-    def _etag(self, artifact: Artifact) -> str:
-        """Return the entity tag of now: another one after wrong bytes may have gone out under the
-        first, so that nobody puts the right end behind them.
-        """
-        return self._burnt.get(artifact.path) or etag_of(artifact)
-
-    def _remember(self, artifact: Artifact, download: DownloadReader) -> None:
-        if artifact.digest is not None and download.etag != etag_of(artifact):
-            self._burnt.put(artifact.path, download.etag)
+        self._wrong = WrongBytes()
 
     async def serve(
         self, exchange: Exchange, ecosystem: Ecosystem, plan: ServeArtifact, form: str
@@ -239,28 +210,40 @@ class ArtifactHandler:
 
     async def _stored(self, exchange: Exchange, artifact: Artifact, stored: StoredFile) -> bool:
         """Answer from the store; False when the file has gone meanwhile."""
-        body = _Body(stored.size, self._etag(artifact))
-        wanted = await self._begin(exchange, artifact, body, send=False)
-        if wanted is None:
+        answer = await self._decide(exchange, artifact, stored.size, self._wrong.etag(artifact))
+        if answer is None:
             return True
+        start, end = answer.single or (0, 0)
         try:
-            reading = await exchange.open_file(stored.path, wanted.start)
+            reading = await exchange.open_file(stored.path, start)
         except OSError as error:
             _log.info("%s has left the store: %s", artifact.path, error)
             return False
-        await self._begin(exchange, artifact, body)
-        self._hit(wanted.end - wanted.start)
-        await exchange.file(reading, wanted.end - wanted.start)
+        await exchange.begin(answer.status, answer.headers)
+        self._hit(answer.length)
+        if answer.single:
+            await exchange.file(reading, end - start)
+            return True
+        try:
+            await exchange.parts(reading, answer.body)
+        except StoreError as error:
+            _log.warning("%s is cut: %s", artifact.path, error)
         return True
 
     async def _little(self, exchange: Exchange, artifact: Artifact, until: float) -> None:
         async with asyncio.timeout_at(until):
             content = await self._small_files.get(artifact)
         tag = etag_of(artifact) or f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-        body = _Body(len(content), tag)
-        wanted = await self._begin(exchange, artifact, body)
-        if wanted is not None:
-            await exchange.end(content[wanted.start : wanted.end])
+        answer = await self._decide(exchange, artifact, len(content), tag)
+        if answer is not None:
+            await exchange.begin(answer.status, answer.headers)
+
+            async def read(start: int, end: int) -> AsyncIterator[bytes]:
+                yield content[start:end]
+
+            async for data in answer.body(read):
+                await exchange.more(data)
+            await exchange.end()
 
     async def _head(self, exchange: Exchange, artifact: Artifact, until: float) -> None:
         """Answer a HEAD without downloading anything."""
@@ -268,20 +251,16 @@ class ArtifactHandler:
         if size is None:
             async with asyncio.timeout_at(until):
                 size = await self._small_files.size(artifact)
-        await self._begin(exchange, artifact, _Body(size, self._etag(artifact)))
+        await self._decide(exchange, artifact, size, self._wrong.etag(artifact))
 
     async def _download(
         self, exchange: Exchange, ecosystem: Ecosystem, artifact: Artifact, until: float
     ) -> None:
         await self._credentials.load(artifact.origin, artifact.url)
         await self._logins.load(artifact.ecosystem)
-        if await self._glance(exchange, artifact):
+        if await self._in_parts(exchange, ecosystem, artifact):
             return
-        sources = self._sources.choose(artifact, ecosystem)
-        self._sources.race(artifact, ecosystem)
-        download = await self._downloader.open(
-            artifact, sources, more=lambda: self._sources.choose(artifact, ecosystem)
-        )
+        download = await self._open(artifact, ecosystem)
         alone = self._hand_back.is_alone(artifact.origin, artifact.url)
         refused = asyncio.ensure_future(download.refused(HICCUP))
         try:
@@ -302,8 +281,15 @@ class ArtifactHandler:
             raise download.refusal from error
         finally:
             refused.cancel()
-            self._remember(artifact, download)
+            self._wrong.was_read(artifact, exchange.request.headers, download)
             download.release()
+
+    async def _open(self, artifact: Artifact, ecosystem: Ecosystem) -> DownloadReader:
+        sources = self._sources.choose(artifact, ecosystem)
+        self._sources.race(artifact, ecosystem)
+        return await self._downloader.open(
+            artifact, sources, more=lambda: self._sources.choose(artifact, ecosystem)
+        )
 
     async def _pump(
         self, exchange: Exchange, artifact: Artifact, download: DownloadReader, until: float
@@ -312,11 +298,10 @@ class ArtifactHandler:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout_at(until):
             size = await download.size()
-        body = _Body(size, download.etag)
-        wanted = await self._begin(exchange, artifact, body, send=False)
-        if wanted is None:
+        answer = await self._decide(exchange, artifact, size, download.etag)
+        if answer is None:
             return
-        parts = download.read(wanted.start, wanted.end)
+        parts = answer.body(download.read)
         first = asyncio.ensure_future(_next(parts))
         try:
             await asyncio.wait({first}, timeout=max(0.0, until - loop.time()))
@@ -324,22 +309,12 @@ class ArtifactHandler:
                 raise TimeoutError("no source gave a byte in time")
             if first.done():
                 first.result()
-            await self._begin(exchange, artifact, body)
+            await exchange.begin(answer.status, answer.headers)
             async with asyncio.timeout(BODY_GAP):
                 data = await first
         finally:
             first.cancel()
-        left = wanted.end - wanted.start
-        while data:
-            left -= len(data)
-            if left <= 0:
-                await exchange.end(data)
-                return
-            await exchange.more(data)
-            async with asyncio.timeout(BODY_GAP):
-                data = await _next(parts)
-        if left == 0:
-            await exchange.end()
+        await _send(exchange, answer, data, parts)
 
     def _may_start(self, artifact: Artifact, download: DownloadReader) -> bool:
         """Whether to promise a body that has not begun to come.
@@ -349,80 +324,92 @@ class ArtifactHandler:
         """
         return artifact.origin.private or download.alive
 
-    async def _glance(self, exchange: Exchange, artifact: Artifact) -> bool:
-        """Answer a small part of a large file with the origin's own bytes; False: not that."""
-        size = artifact.size
-        asked = RangeRequest.parse(exchange.request.headers.get("range"))
-        if size is None or size <= LARGE or asked is None or artifact.path in self._burnt:
+    async def _in_parts(self, exchange: Exchange, ecosystem: Ecosystem, artifact: Artifact) -> bool:
+        """Answer parts of a file with the origin's own bytes; False: the whole is to be fetched."""
+        asked, size = exchange.request.headers, artifact.size
+        if size is None or self._wrong.is_known(artifact):
             return False
-        if asked.suffix is None and asked.end is None:
-            # The rest of something: what the client has of it was not checked by anybody yet, and
-            # the right end behind a wrong beginning is what the hold-back is there to prevent.
+        answer = answer_of(artifact, asked, size, etag_of(artifact))
+        wanted = answer.selected
+        if wanted is None or not self._origin_parts.worth(artifact, asked, wanted):
             return False
-        body = _Body(size, etag_of(artifact))
         try:
-            wanted = select_range(exchange.request.headers, size, body.etag)
-        except Unsatisfiable:
+            reader = await self._origin_parts.open(artifact, wanted)
+        except UpstreamError as error:
+            _log.info("%s comes whole, and not in parts: %s", artifact.path, error)
             return False
-        if not wanted.partial or wanted.end - wanted.start > GLANCE:
-            return False
-        content = await self._small_files.part(
-            artifact, wanted.start, wanted.end, HEADERS_WITHIN / 2
-        )
-        if content is None:
-            return False
-        await self._begin(exchange, artifact, body)
-        await exchange.end(content)
+        try:
+            await exchange.begin(answer.status, answer.headers)
+            async with exchange.watched() as gone:
+                parts = answer.body(partial(self._part, reader, artifact, ecosystem))
+                pump = asyncio.ensure_future(_send(exchange, answer, b"", parts))
+                await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
+                if not pump.done():
+                    pump.cancel()
+                    await asyncio.wait({pump})
+                    raise ClientDisconnect
+                pump.result()
+        finally:
+            reader.close()
         return True
 
-    def _wanted(self, artifact: Artifact, asked: Mapping[str, str], body: _Body) -> SelectedRange:
-        """Read the client's range; where wrong bytes went out only If-Range makes a part of it."""
-        if artifact.path in self._burnt and "if-range" not in asked:
-            return SelectedRange(0, body.size, partial=False)
-        return select_range(asked, body.size, body.etag)
+    async def _part(
+        self, reader: PartsReader, artifact: Artifact, ecosystem: Ecosystem, start: int, end: int
+    ) -> AsyncIterator[bytes]:
+        """Give ``[start, end)`` from the origin; what it fails to give, from whoever has it."""
+        try:
+            async for data in reader.read(start, end):
+                start += len(data)
+                yield data
+        except UpstreamError as error:
+            _log.warning("%s: the rest of a part comes as all files do: %s", artifact.path, error)
+            download = await self._open(artifact, ecosystem)
+            try:
+                async for data in download.read(start, end):
+                    yield data
+            finally:
+                download.release()
 
-    async def _begin(
-        self, exchange: Exchange, artifact: Artifact, body: _Body, *, send: bool = True
-    ) -> SelectedRange | None:
-        """Decide on the head of an answer, and send it; None when the answer is complete with it.
+    async def _decide(
+        self, exchange: Exchange, artifact: Artifact, size: int, etag: str
+    ) -> FileAnswer | None:
+        """Decide on an answer; None when it is complete with its head (304, 416, HEAD), and sent.
 
-        With `send` False only the complete ones (304, 416, HEAD) are sent.
+        Where a client may hold wrong bytes only If-Range makes a part of it.
         """
         asked = exchange.request.headers
-        headers = {
-            "content-type": artifact.content_type,
-            "accept-ranges": "bytes",
-            **({"etag": body.etag} if body.etag else {}),
-            "cache-control": _FOR_EVER if artifact.digest and artifact.immutable else "no-cache",
-            **dict(artifact.answer_headers),
-        }
-        if matches(asked.get("if-none-match"), [body.etag] if body.etag else []):
-            await exchange.whole(304, headers)
-            return None
-        try:
-            wanted = self._wanted(artifact, asked, body)
-        except Unsatisfiable:
-            nothing = ContentRange(None, None, body.size)
-            await exchange.whole(416, {**headers, "content-range": str(nothing)})
-            return None
-        if exchange.head:
-            # RFC 9110 section 14.2: Range means something for GET alone.
-            await exchange.begin(200, {**headers, "content-length": str(body.size)})
+        ranges = not self._wrong.may_be_held(artifact, asked)
+        answer = answer_of(artifact, asked, size, etag, head=exchange.head, ranges=ranges)
+        if answer.selected is not None:
+            return answer
+        if answer.words:
+            await exchange.text(answer.status, answer.words)
+        elif exchange.head:
+            await exchange.begin(answer.status, answer.headers)
             await exchange.end()
-            return None
-        if send:
-            await exchange.begin(*_head_of(headers, wanted, body.size))
-        return wanted
+        else:
+            await exchange.whole(answer.status, answer.headers)
+        return None
 
 
-def _head_of(
-    headers: Mapping[str, str], wanted: SelectedRange, size: int
-) -> tuple[int, dict[str, str]]:
-    length = {"content-length": str(wanted.end - wanted.start)}
-    if not wanted.partial:
-        return 200, {**headers, **length}
-    part = ContentRange(wanted.start, wanted.end, size)
-    return 206, {**headers, **length, "content-range": str(part)}
+async def _send(
+    exchange: Exchange, answer: FileAnswer, data: bytes, parts: AsyncIterator[bytes]
+) -> None:
+    """Send the rest of a body, after its head: `data`, then `parts`, each within its time."""
+    left = answer.length
+    if not data and left:
+        async with asyncio.timeout(BODY_GAP):
+            data = await _next(parts)
+    while data:
+        left -= len(data)
+        if left <= 0:
+            await exchange.end(data)
+            return
+        await exchange.more(data)
+        async with asyncio.timeout(BODY_GAP):
+            data = await _next(parts)
+    if left == 0:
+        await exchange.end()
 
 
 async def _next(parts: AsyncIterator[bytes]) -> bytes:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["ContentRange", "RangeRequest", "Unsatisfiable", "read_length"]
+__all__ = ["ContentRange", "RangeRequest", "Unsatisfiable", "read_length", "read_range_set"]
 
-_RANGE = re.compile(r"bytes[ \t]*=[ \t]*(?P<first>[0-9]*)-(?P<last>[0-9]*)[ \t]*", re.IGNORECASE)
+_SET = re.compile(r"bytes[ \t]*=", re.IGNORECASE)
+_RANGE = re.compile(r"(?P<first>[0-9]*)-(?P<last>[0-9]*)")
 _CONTENT = re.compile(
     r"[ \t]*bytes[ \t]+(?:(?P<first>[0-9]+)-(?P<last>[0-9]+)|\*)/(?P<total>[0-9]+|\*)[ \t]*",
     re.IGNORECASE,
@@ -56,12 +57,14 @@ class RangeRequest:
 
     @classmethod
     def parse(cls, header: str | None) -> RangeRequest | None:
-        """Read a `Range` header; None when it is to be ignored and the whole be sent.
+        """Read a `Range` header that asks for one range; None for everything else."""
+        found = read_range_set(header)
+        return found[0] if found is not None and len(found) == 1 else None
 
-        That is what section 14.2 wants for another unit and for anything ill-formed, and what it
-        allows for several ranges at once, which no client that we serve asks for.
-        """
-        match = _RANGE.fullmatch(header.strip()) if header else None
+    @classmethod
+    def from_spec(cls, text: str) -> RangeRequest | None:
+        """Read one range of a set; None where it is ill-formed."""
+        match = _RANGE.fullmatch(text)
         if match is None or max(len(match["first"]), len(match["last"])) > _DIGITS:
             return None
         first, last = match["first"], match["last"]
@@ -89,6 +92,26 @@ class RangeRequest:
         if self.suffix is not None:
             return f"bytes=-{self.suffix}"
         return f"bytes={self.start}-{'' if self.end is None else self.end - 1}"
+
+
+def read_range_set(header: str | None) -> tuple[RangeRequest, ...] | None:
+    """Read a `Range` header, its ranges in the order in which they stand there, at least one.
+
+    None when it is to be ignored and the whole be sent: another unit, or anything ill-formed in it
+    (section 14.2). Empty elements of the list count for nothing (section 5.6.1.2).
+    """
+    text = (header or "").strip(" \t")
+    unit = _SET.match(text)
+    if unit is None:
+        return None
+    found = []
+    for element in text[unit.end() :].split(","):
+        if spec := element.strip(" \t"):
+            one = RangeRequest.from_spec(spec)
+            if one is None:
+                return None
+            found.append(one)
+    return tuple(found) or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from fuzz.model import BrokenLaw, Target
 from headrace import redact
 from headrace.gateway import request_head
 from headrace.http import caching, conditional
-from headrace.http.ranges import ContentRange, RangeRequest, Unsatisfiable
+from headrace.http.byteranges import framing_of
+from headrace.http.ranges import ContentRange, RangeRequest, Unsatisfiable, read_range_set
 from headrace.models import Document, Request
 from headrace.system.edits.three_way import hide_secrets
 from headrace_pip.simple_api import negotiation
@@ -19,8 +20,7 @@ from headrace_pip.simple_api import negotiation
 def _range(data: bytes) -> object:
     text, _, rest = data.decode("latin-1").partition("\n")
     word: list[object] = []
-    asked = RangeRequest.parse(text)
-    if asked is not None:
+    for asked in read_range_set(text) or ():
         if RangeRequest.parse(str(asked)) != asked:
             raise BrokenLaw(f"{asked!r} is another range as text")
         with contextlib.suppress(Unsatisfiable):
@@ -45,11 +45,17 @@ def _conditions(data: bytes) -> object:
     headers = _fields(data)
     word: list[object] = [conditional.accepts_gzip(headers.get("accept-encoding"))]
     word.append(conditional.matches(headers.get("if-none-match"), ('"a"',)))
-    with contextlib.suppress(Unsatisfiable):
-        chosen = conditional.select_range(headers, 1000, '"a"')
-        if not 0 <= chosen.start <= chosen.end <= 1000:
+    with contextlib.suppress(Unsatisfiable, conditional.ExcessiveRanges):
+        chosen = conditional.select_ranges(headers, 1000, '"a"')
+        ascending = sorted(chosen.parts)
+        ends = [0, *(end for _, end in ascending[:-1])]
+        apart = all(end <= start for end, (start, _) in zip(ends, ascending, strict=True))
+        if not apart or any(not 0 <= start < end <= 1000 for start, end in ascending):
             raise BrokenLaw(f"{chosen!r} of 1000")
-        word.append(chosen.partial)
+        framing = framing_of(chosen, headers.get("content-type", ""), "boundary")
+        if len(framing.heads) != len(chosen.parts):
+            raise BrokenLaw(f"{chosen!r} has {len(framing.heads)} heads")
+        word += [chosen.partial, min(len(chosen.parts), 4)]
     age = caching.request_max_age(headers)
     lifetime = caching.freshness_lifetime(headers)
     document = Document("https://h/", b"", "", fetched_at=1.0, max_age=lifetime)

@@ -34,6 +34,8 @@ class Engine:
     port: int
     pid: int | None = None
     """The process whose mounts it runs in; None: this machine's."""
+    partial: bool = False
+    """podman takes of a layer what it lacks: with the overlay driver, from zstd:chunked layers."""
     daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -46,6 +48,9 @@ class Engine:
             "DOCKER_CONFIG": str(self.root / "home"),
             "CONTAINERS_REGISTRIES_CONF": str(self.root / "registries.conf"),
             "REGISTRY_AUTH_FILE": str(self.root / "auth.json"),
+            **(
+                {"CONTAINERS_STORAGE_CONF": str(self.root / "storage.conf")} if self.partial else {}
+            ),
             "LANG": "C.UTF-8",
         }
 
@@ -100,7 +105,8 @@ class Engine:
 
     def _podman(self) -> list[str]:
         store = [f"--root={self.root}/store", f"--runroot={self.root}/runroot"]
-        return ["podman", *store, "--storage-driver=vfs", "--events-backend=none"]
+        driver = "overlay" if self.partial else "vfs"
+        return ["podman", *store, f"--storage-driver={driver}", "--events-backend=none"]
 
     def _buildah(self) -> list[str]:
         store = [f"--root={self.root}/store", f"--runroot={self.root}/runroot"]
@@ -122,6 +128,11 @@ class Engine:
             (self.root / folder).mkdir(parents=True)
         where = f"127.0.0.1:{self.port}"
         (self.root / "auth.json").write_text("{}")
+        (self.root / "storage.conf").write_text(
+            '[storage]\ndriver = "overlay"\n'
+            f'graphroot = "{self.root}/store"\nrunroot = "{self.root}/runroot"\n'
+            '[storage.options]\npull_options = {enable_partial_images = "true"}\n'
+        )
         (self.root / "registries.conf").write_text(
             'unqualified-search-registries = []\n[[registry]]\nprefix = "docker.io"\n'
             'location = "docker.io"\n[[registry.mirror]]\n'
@@ -198,13 +209,13 @@ class Engine:
 
 
 @contextlib.contextmanager
-def engine(kind: Kind, port: int) -> Iterator[Engine]:
+def engine(kind: Kind, port: int, *, partial: bool = False) -> Iterator[Engine]:
     """Start an engine that asks the gateway on a port; whatever it started ends with it."""
     # Sockets and podman's run-time folder may not have long names.
     root = Path(tempfile.mkdtemp(prefix="hr"))
     try:
         with home(kind.suite, root) as pid:
-            made = Engine(kind, root, port, pid)
+            made = Engine(kind, root, port, pid, partial)
             try:
                 made.prepare()
                 yield made

@@ -120,11 +120,6 @@ def test_range_behind_the_end_is_a_416_with_the_size(app: App, index: Index) -> 
     assert told.headers["content-range"] == f"bytes */{len(SMALL.data)}"
 
 
-def test_several_ranges_are_answered_with_the_whole(app: App, index: Index) -> None:
-    told = app.ask(index.path(SMALL.name), {"Range": "bytes=0-1,5-9"})
-    assert (told.status, told.body) == (200, SMALL.data)
-
-
 def test_if_range_resumes_what_did_not_change_and_restarts_what_did(app: App, index: Index) -> None:
     path = index.path(SMALL.name)
     etag = app.ask(path).headers["etag"]

@@ -1,0 +1,67 @@
+"""Engines that take of a layer only what they lack (zstd:chunked): several ranges in one request.
+
+They count the parts of an answer, and a pull fails where there are fewer than were asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from lib.engines.drivers import Engine, engine
+from lib.engines.kinds import AGES, HERE, Kind, why_not
+from lib.images.chunked import chunked, many_files
+from lib.images.content import Image
+from lib.images.world import ImageWorld, MakeImageWorld
+
+KINDS = (HERE["podman"], *(kind for kind in AGES if kind.program == "podman"))
+Begin = Callable[[Kind, ImageWorld], Engine]
+FILES, SIZE = 40, 300_000
+
+
+@pytest.fixture
+def begin() -> Iterator[Begin]:
+    """Start an engine that pulls in parts, led to a world's gateway."""
+    with contextlib.ExitStack() as stack:
+
+        def start(kind: Kind, made: ImageWorld) -> Engine:
+            older = kind.suite and not os.environ.get("HEADRACE_TEST_ENGINES")
+            if reason := why_not(kind) or (older and "HEADRACE_TEST_ENGINES is not set"):
+                pytest.skip(reason)
+            return stack.enter_context(engine(kind, made.gateway.port, partial=True))
+
+        yield start
+
+
+def pull(podman: Engine, name: str) -> None:
+    done = podman.pull(name)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def put(made: ImageWorld, podman: Engine, name: str, *changed: int) -> Image:
+    what = chunked(podman, name, many_files(FILES, SIZE, changed=changed))
+    return made.registry.put(f"org/{name}", what)
+
+
+def sent(made: ImageWorld, what: Image) -> int:
+    """Count the bytes of its layer that came from anywhere."""
+    path = f"*/blobs/{what.layer.digest}"
+    return sum(server.bytes_sent(path) for server in (made.origin, *made.mirrors))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_update_of_few_files_costs_these_files(
+    images: MakeImageWorld, begin: Begin, kind: Kind
+) -> None:
+    made = images()
+    podman = begin(kind, made)
+    old, new = put(made, podman, "app"), put(made, podman, "app-next", 7, 8, 30)
+    pull(podman, "org/app:v1")
+    pull(podman, "org/app-next:v1")
+    assert sent(made, old) <= 1.5 * len(old.layer.data)
+    # Three files, the table of contents and what stands between.
+    assert sent(made, new) <= 3.5 * SIZE, made.gateway.told()
+    made.assert_polite()
