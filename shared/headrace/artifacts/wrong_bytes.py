@@ -12,12 +12,11 @@ __all__ = ["WrongBytes", "etag_of"]
 
 #: Files that are remembered.
 REMEMBERED = 1024
-#: Different clients of one file that are told apart; more count as all.
+#: Different clients of one file that are told apart; of more nothing is known.
 _MOST_AGENTS = 16
-_ALL = ""
 
 
-class _EndedReading(Protocol):
+class Reading(Protocol):
     """What is known at the end of a client's reading (`DownloadReader`)."""
 
     @property
@@ -40,14 +39,15 @@ class WrongBytes:
     """Remembers them, so that nobody puts the right end behind a wrong beginning.
 
     By the entity tag, which changes, where a client tells it (If-Range). Where it does not, by who
-    it says that it is: a client that was given nothing unchecked has a right beginning, and many
-    of those give up when they are sent the whole instead of the rest.
+    it says that it is: one that read here, and nothing but what was checked, has a right beginning;
+    and many that ask so give up when they are sent the whole instead of the rest.
     """
 
     def __init__(self) -> None:
         """Begin with none."""
         self._etags = LRUCache[str, str](REMEMBERED)
-        self._readers = LRUCache[str, frozenset[str]](REMEMBERED)
+        self._readers = LRUCache[str, dict[str, bool]](REMEMBERED)
+        """By path: of each client whether all that it was given was checked."""
 
     def etag(self, artifact: Artifact) -> str:
         """Return the entity tag of now: another one after wrong bytes may have gone out."""
@@ -57,21 +57,24 @@ class WrongBytes:
         """Whether wrong bytes of it may have gone out to anybody."""
         return artifact.path in self._etags
 
-    def was_read(self, artifact: Artifact, asked: Mapping[str, str], read: _EndedReading) -> None:
+    def ended(self, artifact: Artifact, asked: Mapping[str, str], reading: Reading) -> None:
         """Take what was seen when a client that asked with these headers left."""
-        if artifact.digest is None:
-            return
-        if read.unchecked:
-            known = self._readers.get(artifact.path) or frozenset()
-            agent = asked.get("user-agent") or _ALL
-            whole = len(known) >= _MOST_AGENTS and agent not in known
-            self._readers.put(artifact.path, known | {_ALL if whole else agent})
-        if read.etag != etag_of(artifact):
-            self._etags.put(artifact.path, read.etag)
+        if artifact.digest is not None:
+            self.read(artifact, asked, checked=not reading.unchecked)
+            if reading.etag != etag_of(artifact):
+                self._etags.put(artifact.path, reading.etag)
+
+    def read(self, artifact: Artifact, asked: Mapping[str, str], *, checked: bool) -> None:
+        """A client was given some of a file."""
+        readers = self._readers.get(artifact.path) or {}
+        agent = asked.get("user-agent", "")
+        if agent in readers or len(readers) < _MOST_AGENTS:
+            readers[agent] = checked and readers.get(agent, True)
+            self._readers.put(artifact.path, readers)
 
     def may_be_held(self, artifact: Artifact, asked: Mapping[str, str]) -> bool:
         """Whether the client that asks may have wrong bytes, and nothing tells that it has not."""
         if not self.is_known(artifact) or "if-range" in asked:
             return False
-        agents = self._readers.get(artifact.path) or {_ALL}
-        return _ALL in agents or (asked.get("user-agent") or _ALL) in agents
+        readers = self._readers.get(artifact.path) or {}
+        return not readers.get(asked.get("user-agent", ""), False)

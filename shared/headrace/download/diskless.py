@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import IntegrityError, TransferError, UpstreamError
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["stream_without_disk"]
 
 _ROUNDS = 3
-"""Times that each source is tried."""
+"""Times that each source is tried, while nobody gives more than a little."""
+_PROGRESS = 64 << 10
+"""Bytes after which a source that breaks off is as good as a new one."""
 _WORTH_WAITING = 8.0
 """Seconds that a source is waited for that asked for them; one that asked for more is passed by."""
 
@@ -97,7 +100,10 @@ async def _continued(
     position, end = span
     loop = asyncio.get_running_loop()
     due = dict.fromkeys((source.id for source in sources), 0.0)
-    for number, source in enumerate([*sources] * _ROUNDS):
+    failed, turns = 0, cycle(sources)
+    while failed < _ROUNDS * len(sources):
+        source, begun = next(turns), position
+        round_, failed = failed // len(sources), failed + 1
         wait = due[source.id] - loop.time()
         if wait > _WORTH_WAITING:
             continue
@@ -110,10 +116,11 @@ async def _continued(
         except UpstreamError as error:
             task.accounting.count_fault(source.id, error.fault, str(error), error.retry_after)
             if error.fault in (Fault.RATE_LIMITED, Fault.SERVER_ERROR):
-                pause = max(error.retry_after or 0.0, 2.0 ** (number // len(sources)))
-                due[source.id] = loop.time() + pause
+                due[source.id] = loop.time() + max(error.retry_after or 0.0, 2.0**round_)
         if position >= end:
             return
+        if position - begun >= _PROGRESS:
+            failed = 0
     message = f"{task.artifact.name}: no source could give it from byte {position} on"
     raise TransferError("transfer-failed", message, hint="try again")
 

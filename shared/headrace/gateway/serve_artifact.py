@@ -11,12 +11,11 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from typing import Any, Protocol
 
 from headrace.artifacts.file_answer import FileAnswer, answer_of
 from headrace.artifacts.index import ArtifactIndex
-from headrace.artifacts.origin_parts import OriginParts, PartsReader
+from headrace.artifacts.origin_parts import OriginParts
 from headrace.artifacts.small_files import SmallFiles
 from headrace.artifacts.wrong_bytes import WrongBytes, etag_of
 from headrace.download.downloader import Downloader
@@ -220,6 +219,7 @@ class ArtifactHandler:
             _log.info("%s has left the store: %s", artifact.path, error)
             return False
         await exchange.begin(answer.status, answer.headers)
+        self._wrong.read(artifact, exchange.request.headers, checked=True)
         self._hit(answer.length)
         if answer.single:
             await exchange.file(reading, end - start)
@@ -281,7 +281,7 @@ class ArtifactHandler:
             raise download.refusal from error
         finally:
             refused.cancel()
-            self._wrong.was_read(artifact, exchange.request.headers, download)
+            self._wrong.ended(artifact, exchange.request.headers, download)
             download.release()
 
     async def _open(self, artifact: Artifact, ecosystem: Ecosystem) -> DownloadReader:
@@ -338,11 +338,29 @@ class ArtifactHandler:
         except UpstreamError as error:
             _log.info("%s comes whole, and not in parts: %s", artifact.path, error)
             return False
+
+        async def part(start: int, end: int) -> AsyncIterator[bytes]:
+            try:
+                async for data in reader.read(start, end):
+                    start += len(data)
+                    yield data
+                return
+            except UpstreamError as error:
+                _log.warning(
+                    "%s: the rest of a part comes as a file does: %s", artifact.path, error
+                )
+            download = await self._open(artifact, ecosystem)
+            try:
+                async for data in download.read(start, end):
+                    yield data
+            finally:
+                self._wrong.ended(artifact, asked, download)
+                download.release()
+
         try:
             await exchange.begin(answer.status, answer.headers)
             async with exchange.watched() as gone:
-                parts = answer.body(partial(self._part, reader, artifact, ecosystem))
-                pump = asyncio.ensure_future(_send(exchange, answer, b"", parts))
+                pump = asyncio.ensure_future(_send(exchange, answer, b"", answer.body(part)))
                 await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
                 if not pump.done():
                     pump.cancel()
@@ -352,23 +370,6 @@ class ArtifactHandler:
         finally:
             reader.close()
         return True
-
-    async def _part(
-        self, reader: PartsReader, artifact: Artifact, ecosystem: Ecosystem, start: int, end: int
-    ) -> AsyncIterator[bytes]:
-        """Give ``[start, end)`` from the origin; what it fails to give, from whoever has it."""
-        try:
-            async for data in reader.read(start, end):
-                start += len(data)
-                yield data
-        except UpstreamError as error:
-            _log.warning("%s: the rest of a part comes as all files do: %s", artifact.path, error)
-            download = await self._open(artifact, ecosystem)
-            try:
-                async for data in download.read(start, end):
-                    yield data
-            finally:
-                download.release()
 
     async def _decide(
         self, exchange: Exchange, artifact: Artifact, size: int, etag: str
