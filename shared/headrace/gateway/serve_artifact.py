@@ -344,11 +344,12 @@ class ArtifactHandler:
                 async for data in reader.read(start, end):
                     start += len(data)
                     yield data
-                return
             except UpstreamError as error:
                 _log.warning(
                     "%s: the rest of a part comes as a file does: %s", artifact.path, error
                 )
+            if start == end:
+                return
             download = await self._open(artifact, ecosystem)
             try:
                 async for data in download.read(start, end):

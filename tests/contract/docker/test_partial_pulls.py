@@ -16,6 +16,7 @@ from lib.engines.kinds import AGES, HERE, Kind, why_not
 from lib.images.chunked import chunked, many_files
 from lib.images.content import Image
 from lib.images.world import ImageWorld, MakeImageWorld
+from lib.serving import modes
 
 KINDS = (HERE["podman"], *(kind for kind in AGES if kind.program == "podman"))
 Begin = Callable[[Kind, ImageWorld], Engine]
@@ -64,4 +65,19 @@ def test_update_of_few_files_costs_these_files(
     assert sent(made, old) <= 1.5 * len(old.layer.data)
     # Three files, the table of contents and what stands between.
     assert sent(made, new) <= 3.5 * SIZE, made.gateway.told()
+    made.assert_polite()
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_update_succeeds_where_the_registry_gives_no_parts(
+    images: MakeImageWorld, begin: Begin, kind: Kind
+) -> None:
+    """Alone against such a registry the engine falls back to the whole layer, or fails."""
+    made = images()
+    podman = begin(kind, made)
+    put(made, podman, "app")
+    put(made, podman, "app-next", 7, 30)
+    made.origin.fail(modes.NO_RANGES, "*/blobs/*")
+    pull(podman, "org/app:v1")
+    pull(podman, "org/app-next:v1")
     made.assert_polite()

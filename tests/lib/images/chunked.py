@@ -22,6 +22,10 @@ def many_files(count: int, size: int, *, changed: Iterable[int] = ()) -> Image:
     packed = io.BytesIO()
     other = set(changed)
     with tarfile.open(fileobj=packed, mode="w") as tar:
+        # Without it podman 5.8 now and then writes a file before there is a folder for it.
+        folder = tarfile.TarInfo("data")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(folder)
         for number in range(count):
             entry = tarfile.TarInfo(f"data/{number:04}.bin")
             entry.size = size
