@@ -325,11 +325,15 @@ class ArtifactHandler:
         return artifact.origin.private or download.alive
 
     async def _in_parts(self, exchange: Exchange, ecosystem: Ecosystem, artifact: Artifact) -> bool:
-        """Answer parts of a file with the origin's own bytes; False: the whole is to be fetched."""
+        """Answer what needs no download of the whole: a refusal, or parts of a file with the origin's
+        own bytes. False: the whole is to be fetched.
+        """
         asked, size = exchange.request.headers, artifact.size
         if size is None or self._wrong.is_known(artifact):
             return False
-        answer = answer_of(artifact, asked, size, etag_of(artifact))
+        answer = await self._decide(exchange, artifact, size, etag_of(artifact))
+        if answer is None:
+            return True
         wanted = answer.selected
         if wanted is None or not self._origin_parts.worth(artifact, asked, wanted):
             return False
