@@ -11,11 +11,12 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any, Protocol
 
 from headrace.artifacts.file_answer import FileAnswer, answer_of
 from headrace.artifacts.index import ArtifactIndex
-from headrace.artifacts.origin_parts import OriginParts
+from headrace.artifacts.origin_parts import OriginParts, PartsReader
 from headrace.artifacts.small_files import SmallFiles
 from headrace.artifacts.wrong_bytes import WrongBytes, etag_of
 from headrace.download.downloader import Downloader
@@ -325,8 +326,8 @@ class ArtifactHandler:
         return artifact.origin.private or download.alive
 
     async def _in_parts(self, exchange: Exchange, ecosystem: Ecosystem, artifact: Artifact) -> bool:
-        """Answer what needs no download of the whole: a refusal, or parts of a file with the origin's
-        own bytes. False: the whole is to be fetched.
+        """Answer what needs no download of the whole: a refusal, or parts of a file, with the
+        origin's own bytes. False: the whole is to be fetched.
         """
         asked, size = exchange.request.headers, artifact.size
         if size is None or self._wrong.is_known(artifact):
@@ -342,30 +343,11 @@ class ArtifactHandler:
         except UpstreamError as error:
             _log.info("%s comes whole, and not in parts: %s", artifact.path, error)
             return False
-
-        async def part(start: int, end: int) -> AsyncIterator[bytes]:
-            try:
-                async for data in reader.read(start, end):
-                    start += len(data)
-                    yield data
-            except UpstreamError as error:
-                _log.warning(
-                    "%s: the rest of a part comes as a file does: %s", artifact.path, error
-                )
-            if start == end:
-                return
-            download = await self._open(artifact, ecosystem)
-            try:
-                async for data in download.read(start, end):
-                    yield data
-            finally:
-                self._wrong.ended(artifact, asked, download)
-                download.release()
-
+        parts = answer.body(partial(self._part, (exchange, ecosystem, artifact), reader))
         try:
             await exchange.begin(answer.status, answer.headers)
             async with exchange.watched() as gone:
-                pump = asyncio.ensure_future(_send(exchange, answer, b"", answer.body(part)))
+                pump = asyncio.ensure_future(_send(exchange, answer, b"", parts))
                 await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
                 if not pump.done():
                     pump.cancel()
@@ -375,6 +357,31 @@ class ArtifactHandler:
         finally:
             reader.close()
         return True
+
+    async def _part(
+        self,
+        asked: tuple[Exchange, Ecosystem, Artifact],
+        reader: PartsReader,
+        start: int,
+        end: int,
+    ) -> AsyncIterator[bytes]:
+        """Give ``[start, end)`` from the origin; what it fails to give, from whoever has it."""
+        exchange, ecosystem, artifact = asked
+        try:
+            async for data in reader.read(start, end):
+                start += len(data)
+                yield data
+        except UpstreamError as error:
+            _log.warning("%s: the rest of a part comes as a file does: %s", artifact.path, error)
+        if start == end:
+            return
+        download = await self._open(artifact, ecosystem)
+        try:
+            async for data in download.read(start, end):
+                yield data
+        finally:
+            self._wrong.ended(artifact, exchange.request.headers, download)
+            download.release()
 
     async def _decide(
         self, exchange: Exchange, artifact: Artifact, size: int, etag: str

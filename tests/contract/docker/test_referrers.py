@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from lib.engines.drivers import Engine
-from lib.images.content import OCI, Blob, image
+from lib.engines.drivers import Engine, engine
+from lib.engines.kinds import AGES, why_not
+from lib.images.content import OCI, Blob, Image, image
 from lib.images.world import ImageWorld, MakeImageWorld
 from lib.serving import modes
 from lib.serving.answers import Reply
@@ -17,6 +18,9 @@ StartEngine = Callable[[ImageWorld], Engine]
 INDEX = "application/vnd.oci.image.index.v1+json"
 OLD_ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json"
 ACCEPT = {"accept": INDEX}
+NOBODY = "sha256:" + "0" * 64
+#: Not an engine: its root has oras, which is led to a registry by the name alone.
+ORAS = next(kind for kind in AGES if kind.name == "skopeo-1.22")
 
 
 def refers(digest: str) -> bytes:
@@ -31,7 +35,7 @@ def refers(digest: str) -> bytes:
         (404, "application/json", b'{"errors":[{"code":"MANIFEST_UNKNOWN"}]}'),
         (404, "application/json", b'{"errors":[{"code":"NAME_UNKNOWN"}]}'),
         (404, "text/html", b""),
-        (200, INDEX, refers("sha256:" + "0" * 64)),
+        (200, INDEX, refers(NOBODY)),
     ],
 )
 def test_registrys_own_answer_goes_out_as_it_is(
@@ -146,6 +150,50 @@ def test_artifact_of_the_fallback_tag_is_pulled_by_tag_and_by_digest(
         assert headers["content-type"] == kind
     status, _, refused = made.gateway.get(f"/v2/library/hello/manifests/{tag}x", {"accept": kind})
     assert (status, json.loads(refused)["errors"][0]["code"]) == (404, "MANIFEST_UNKNOWN")
+
+
+@pytest.mark.parametrize("told_by", ["api", "tag"])
+def test_client_of_artifacts_finds_and_copies_what_refers_to_an_image(
+    images: MakeImageWorld, told_by: str
+) -> None:
+    if reason := why_not(ORAS):
+        pytest.skip(reason)
+    made = images()
+    hello = made.registry.put("org/hello", image())
+    note = Blob("text/plain", b"signed")
+    empty = Blob("application/vnd.oci.empty.v1+json", b"{}")
+    table = {
+        "schemaVersion": 2,
+        "mediaType": OCI,
+        "artifactType": "application/x-signature",
+        "config": empty.descriptor(),
+        "layers": [note.descriptor(annotations={"org.opencontainers.image.title": "note.txt"})],
+        "subject": hello.manifest.descriptor(),
+    }
+    signature = Image(Blob(OCI, json.dumps(table).encode()), (note, empty))
+    made.registry.put("org/hello", signature, "signature")
+    entry = signature.manifest.descriptor(artifactType=table["artifactType"])
+    listed = Blob(
+        INDEX, json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}).encode()
+    )
+    if told_by == "tag":
+        made.registry.put("org/hello", Image(listed), hello.digest.replace(":", "-"))
+    else:
+        made.origin.mounts["/v2/org/hello/referrers/"] = lambda path, _: Reply(
+            listed.data if path.endswith(hello.digest) else refers(NOBODY), 200, INDEX
+        )
+    name = f"127.0.0.1:{made.gateway.port}/docker.io/org/hello"
+    with engine(ORAS, made.gateway.port) as oras:
+        words = ("oras", "discover", "--plain-http", "--format", "json", "--depth", "1")
+        found = oras.run(*words, f"{name}:v1")
+        assert found.returncode == 0, found.stderr + made.gateway.told()
+        digests = [each["digest"] for each in json.loads(found.stdout)["referrers"]]
+        assert digests == [signature.digest]
+        into = ("oras", "pull", "--plain-http", "-o", str(oras.root / "got"))
+        pulled = oras.run(*into, f"{name}@{digests[0]}")
+        assert pulled.returncode == 0, pulled.stderr + made.gateway.told()
+        assert (oras.root / "got" / "note.txt").read_bytes() == note.data
+    made.assert_polite()
 
 
 def test_tag_that_was_just_pushed_is_pulled(images: MakeImageWorld, start: StartEngine) -> None:

@@ -21,7 +21,7 @@ SUITES: Mapping[str, Sequence[str]] = {
     "trixie": ("docker.io", "docker-cli", "containerd", "runc"),
     "forky": (
         *("docker.io", "docker-cli", "docker-buildx", "docker-compose", "containerd", "runc"),
-        *("podman", "skopeo", "buildah", "crun", "netavark"),
+        *("podman", "skopeo", "buildah", "crun", "netavark", "oras"),
     ),
 }
 _BASE = "ca-certificates,iproute2,procps"
