@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.artifacts.file_answer import FileAnswer, answer_of
+from headrace.http.byteranges import PartsParser
 from headrace.models import Artifact, Digest, Origin
 from lib.parts import parts_of
 
@@ -19,6 +20,13 @@ DIGEST = Digest("sha256", "ab" * 32)
 TRICKY = st.sampled_from(
     [b"\r\n", b"--", b"\r", b"\n", b"\0", b"--x\r\n", b"\r\n\r\n", b"a", b"\xff"]
 )
+#: What bodies with several parts are made of.
+SCRAPS = [
+    *(b"--b", b"--b\r\n", b"--b--", b"\r\n", b"\n", b"--", b"x", b" ", b":", b"abcdefghij"),
+    *(b"Content-Range: bytes 0-9/50\r\n\r\n", b"content-range:bytes 40-49/*\r\n\r\n"),
+    *(b"Content-Range: bytes 45-60/50\r\n\r\n", b"Content-Range: bytes 0-0/51\r\n\r\n"),
+    b"Content-Type: a/b\r\n",
+]
 contents = st.lists(TRICKY, min_size=1, max_size=60).map(b"".join)
 positions = st.integers(0, 70)
 
@@ -105,3 +113,41 @@ def test_boundary_is_another_one_each_time() -> None:
     asked = {"range": "bytes=0-0,5-5"}
     types = {answer_of(artifact(), asked, 9, "").headers["content-type"] for _ in range(50)}
     assert len(types) == 50
+
+
+@given(
+    contents, st.lists(specs(), min_size=2, max_size=8), st.integers(1, 300), st.binary(max_size=9)
+)
+def test_what_is_written_is_read_whatever_pieces_it_comes_in(
+    content: bytes, asked: Sequence[str], chunk: int, behind: bytes
+) -> None:
+    size = len(content)
+    answer = answer_of(artifact(), {"range": f"bytes={','.join(asked)}"}, size, "")
+    if answer.status != 206 or answer.single:
+        return
+    assert answer.selected is not None
+    body = body_of(answer, content, 11) + behind
+    parser = PartsParser(answer.headers["content-type"], size)
+    found = [
+        each for low in range(0, len(body), chunk) for each in parser.feed(body[low : low + chunk])
+    ]
+    assert parser.ended
+    assert all(content[at : at + len(data)] == data for at, data in found)
+    expected = [content[low:high] for low, high in answer.selected.parts]
+    assert b"".join(data for _, data in found) == b"".join(expected)
+
+
+@given(st.lists(st.sampled_from(SCRAPS), max_size=30).map(b"".join), st.integers(1, 50))
+def test_no_body_breaks_the_reader_or_gives_what_is_not_in_it(body: bytes, chunk: int) -> None:
+    parser = PartsParser("multipart/byteranges; boundary=b", 50)
+    given_out = 0
+    try:
+        for low in range(0, len(body), chunk):
+            for at, data in parser.feed(body[low : low + chunk]):
+                assert data
+                assert data in body
+                assert 0 <= at < at + len(data) <= 50
+                given_out += len(data)
+    except ValueError:
+        pass
+    assert given_out <= len(body)

@@ -10,18 +10,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from urllib.parse import urlsplit
 
+from headrace.artifacts.part_feeds import PIECE, Pieces, Several
 from headrace.errors import UpstreamError
+from headrace.http.byteranges import PartsParser
 from headrace.http.conditional import SelectedRanges
-from headrace.http.ranges import ContentRange, RangeRequest, read_range_set
+from headrace.http.ranges import ContentRange, read_range_set
 from headrace.models import Artifact, Fault
 from headrace.policy.lru import LRUCache
 from headrace.policy.timeouts import HEADERS_WITHIN
 from headrace.redact import for_display
 from headrace.upstream.auth.origin_credentials import OriginClient
+from headrace.upstream.document_stream import DocumentStream
 
 __all__ = ["OriginParts", "PartsReader"]
 
@@ -33,21 +36,14 @@ SMALL = 8 << 20
 #: One part up to this size comes from the origin itself, of whatever file: for us the end of a file
 #: is what is held back longest.
 GLANCE = 2 << 20
+#: From so many on the origin is asked for all of them in one request.
+_SEVERAL = 5
 #: What a request costs, as bytes: smaller parts count as so much.
 _REQUEST = 16 << 10
 #: A gap up to this size is fetched with its neighbours: two heads of HTTP are more.
 _GAP = 1 << 10
 #: Files whose parts are counted.
 _REMEMBERED = 1024
-#: Bytes of one request at first, and their limits. A piece is in memory until it is read.
-_FIRST, _LEAST, _MOST = 256 << 10, 32 << 10, 1 << 20
-#: Requests ahead of the reader.
-_AHEAD = 4
-#: Readers above which each has one small piece.
-_MANY = 8
-#: Seconds that a piece should take at most, and after which it has failed.
-_TURN, _PATIENCE = 1.0, 9.0
-_TRIES = 3
 
 
 def _groups(parts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -72,6 +68,8 @@ class OriginParts:
         self._told = told
         self._given = LRUCache[str, int](_REMEMBERED)
         """By path: bytes that were fetched in parts."""
+        self._one_by_one = LRUCache[str, bool](_REMEMBERED)
+        """Hosts that do not answer several ranges with several parts."""
         self.readers = 0
 
     def worth(self, artifact: Artifact, asked: Mapping[str, str], selected: SelectedRanges) -> bool:
@@ -89,7 +87,7 @@ class OriginParts:
             # the right end behind a wrong beginning is what the hold-back is there to prevent.
             return False
         groups = _groups(selected.parts)
-        if artifact.digest is None and (len(groups) > 1 or selected.total > _FIRST):
+        if artifact.digest is None and (len(groups) > 1 or selected.total > PIECE):
             return False  # nothing tells that two answers are of the same version
         given = self._given.get(artifact.path) or 0
         cost = sum(max(end - start, _REQUEST) for start, end in groups)
@@ -118,13 +116,18 @@ class OriginParts:
             raise
         return reader
 
+    def takes_several(self, artifact: Artifact) -> bool:
+        """Whether the origin may answer several ranges with several parts."""
+        return urlsplit(artifact.url).netloc not in self._one_by_one
+
     async def fetch(self, artifact: Artifact, start: int, end: int) -> bytes:
         """Return ``[start, end)``, at once and whole; UpstreamError."""
-        asked = {"range": str(RangeRequest(start, end)), "accept-encoding": "identity"}
-        if artifact.accept != "*/*":
-            asked["accept"] = artifact.accept
         answer = await self._origin.fetch(
-            artifact.origin, artifact.url, headers=asked, limit=end - start, checked=False
+            artifact.origin,
+            artifact.url,
+            headers=_asking(artifact, ((start, end),)),
+            limit=end - start,
+            checked=False,
         )
         if error := answer.error():
             raise error
@@ -137,112 +140,113 @@ class OriginParts:
         if not right or len(answer.body) != end - start:
             where = for_display(artifact.url)
             raise UpstreamError(Fault.NO_RANGES, f"{where} did not give the part that was asked")
-        self._given.put(artifact.path, (self._given.get(artifact.path) or 0) + end - start)
-        self._told(end - start)
+        self._count(artifact, end - start)
         return answer.body
 
+    async def stream(
+        self, artifact: Artifact, groups: Sequence[tuple[int, int]]
+    ) -> AsyncIterator[tuple[int, bytes]]:
+        """Ask for all of these in one request; give what comes, each with its offset.
 
-@dataclass(slots=True)
-class _Piece:
-    start: int
-    end: int
-    coming: asyncio.Task[bytes]
+        UpstreamError where it is not what was asked: such an origin is asked for one at a time from
+        then on.
+        """
+        headers = _asking(artifact, groups)
+        async with self._origin.open(
+            artifact.origin, artifact.url, headers=headers, checked=False
+        ) as stream:
+            try:
+                async for offset, data in _parts_in(stream, artifact.size or 0, groups):
+                    self._count(artifact, len(data))
+                    yield offset, data
+            except ValueError as error:
+                if stream.status not in (429, 503):
+                    self._one_by_one.put(urlsplit(artifact.url).netloc, True)
+                message = f"{for_display(artifact.url)} gives no several parts: {error}"
+                raise stream.error() or UpstreamError(Fault.NO_RANGES, message) from error
+
+    def _count(self, artifact: Artifact, size: int) -> None:
+        self._given.put(artifact.path, (self._given.get(artifact.path) or 0) + size)
+        self._told(size)
+
+
+def _asking(artifact: Artifact, groups: Sequence[tuple[int, int]]) -> dict[str, str]:
+    text = ",".join(f"{start}-{end - 1}" for start, end in groups)
+    headers = {"range": f"bytes={text}", "accept-encoding": "identity"}
+    return headers if artifact.accept == "*/*" else {**headers, "accept": artifact.accept}
+
+
+async def _parts_in(
+    stream: DocumentStream, size: int, groups: Sequence[tuple[int, int]]
+) -> AsyncIterator[tuple[int, bytes]]:
+    """Give what an answer with several parts holds; ValueError where it is none."""
+    if stream.status != 206 or stream.coded:
+        raise ValueError(f"status {stream.status}")
+    left = sum(end - start + _GAP for start, end in groups)
+    parser = PartsParser(stream.headers.get("content-type", ""), size)
+    async for chunk in stream:
+        for offset, data in parser.feed(chunk):
+            left -= len(data)
+            if left < 0:
+                raise ValueError("more than was asked")
+            yield offset, data
+        if parser.ended:
+            return
+    raise ValueError("its last line is missing")
 
 
 class PartsReader:
-    """Gives the parts of one answer, in its order; fetches a little ahead."""
+    """Gives the parts of one answer, in its order."""
 
     def __init__(
-        self, source: OriginParts, artifact: Artifact, groups: Iterable[tuple[int, int]]
+        self, source: OriginParts, artifact: Artifact, groups: Sequence[tuple[int, int]]
     ) -> None:
         """`groups` are what is fetched, in the order in which it will be read."""
         self._source = source
         self._artifact = artifact
-        self._groups = deque(groups)
-        self._ahead: deque[_Piece] = deque()
-        self._size = _FIRST
-        self._came = False
+        self._left = deque(groups)
+        """What was not read yet."""
+        self._feed: Several | Pieces | None = None
         source.readers += 1
-        self._closed = False
 
     async def begin(self) -> None:
-        """Fetch the first piece; UpstreamError when it does not come."""
-        self._fill()
-        await self._ahead[0].coming
+        """Fetch the first bytes; UpstreamError when they do not come."""
+        if len(self._left) >= _SEVERAL and self._source.takes_several(self._artifact):
+            self._feed = Several(self._source, self._artifact, tuple(self._left))
+            with suppress(UpstreamError):
+                await self._feed.begin()
+                return
+        await self._one_by_one().begin()
+
+    def _one_by_one(self) -> Pieces:
+        if self._feed is not None:
+            self._feed.close()
+        self._feed = pieces = Pieces(self._source, self._artifact, tuple(self._left))
+        return pieces
 
     async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
         """Give ``[start, end)``, which must come in its turn; UpstreamError in the middle."""
+        while not self._left[0][0] <= start < self._left[0][1]:
+            self._left.popleft()
         while start < end:
-            piece = self._ahead[0]
-            if not piece.start <= start < piece.end:  # it ended within a gap
-                self._drop()
-                continue
-            data = await piece.coming
-            self._fill()
-            low, high = start - piece.start, min(end, piece.end) - piece.start
-            start = piece.start + high
-            if start == piece.end:
-                self._drop()
-            yield data[low:high]
-
-    def _drop(self) -> None:
-        self._ahead.popleft()
-        self._fill()
-
-    def _fill(self) -> None:
-        many = self._source.readers > _MANY
-        size = _LEAST if many else self._size
-        while self._groups and len(self._ahead) < (1 if many or not self._came else _AHEAD):
-            start, end = self._groups.popleft()
-            stop = end if end - start <= size else start + size
-            if stop < end:
-                self._groups.appendleft((stop, end))
-            self._ahead.append(_Piece(start, stop, _spawn(self._fetch(start, stop))))
-
-    async def _fetch(self, start: int, end: int) -> bytes:
-        loop = asyncio.get_running_loop()
-        tried = 0
-        while True:
-            begun = loop.time()
+            self._left[0] = start, self._left[0][1]
+            assert self._feed is not None
             try:
-                async with asyncio.timeout(_PATIENCE):
-                    data = await self._source.fetch(self._artifact, start, end)
-            except (UpstreamError, TimeoutError) as error:
-                tried += 1
-                wait = getattr(error, "retry_after", None) or 0.2 * tried
-                if not self._came or tried >= _TRIES or wait > _TURN:
-                    raise _said(error, self._artifact) from error
-                _log.info("a part of %s once more: %s", for_display(self._artifact.url), error)
-                await asyncio.sleep(wait)
+                data = await self._feed.read(start, end)
+            except UpstreamError as error:
+                if isinstance(self._feed, Pieces):
+                    raise
+                _log.info("parts one by one: %s", error)
+                self._one_by_one()
                 continue
-            self._came = True
-            took = loop.time() - begun
-            if end - start >= self._size and took < _TURN / 2:
-                self._size = min(2 * self._size, _MOST)
-            elif took > 2 * _TURN:
-                self._size = max(self._size // 2, _LEAST)
-            return data
+            start += len(data)
+            yield data
+        if start == self._left[0][1]:
+            self._left.popleft()
 
     def close(self) -> None:
         """End what is on its way."""
-        if not self._closed:
-            self._closed = True
-            self._source.readers -= 1
-        for piece in self._ahead:
-            piece.coming.cancel()
-        self._ahead.clear()
-        self._groups.clear()
-
-
-def _spawn(work: Coroutine[Any, Any, bytes]) -> asyncio.Task[bytes]:
-    task = asyncio.ensure_future(work)
-    # Of pieces that nobody came to read any more the failure is nobody's.
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return task
-
-
-def _said(error: Exception, artifact: Artifact) -> UpstreamError:
-    if isinstance(error, UpstreamError):
-        return error
-    where = for_display(artifact.url)
-    return UpstreamError(Fault.SILENT, f"a part of {where} did not come in {_PATIENCE:g} s")
+        if self._feed is not None:
+            self._feed.close()
+            self._feed = None
+        self._source.readers -= 1

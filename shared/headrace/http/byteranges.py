@@ -71,9 +71,10 @@ class PartsParser:
         """Begin with the answer's Content-Type; `size` is that of the whole file. ValueError where
         it is no such answer.
         """
-        boundary = re.escape(_boundary(content_type).encode("ascii"))
+        line = b"--" + _boundary(content_type).encode("ascii")
+        self._last = line + b"--"
         self._head = re.compile(
-            rb"(?:\r\n)*--" + boundary + rb"(?:(?P<end>--)"
+            rb"(?:\r\n)*" + re.escape(line) + rb"(?:(?P<end>--)"
             rb"|[ \t]*\r\n(?P<lines>(?:[^\r\n]+\r\n)*)\r\n)"
         )
         self._size = size
@@ -101,7 +102,7 @@ class PartsParser:
         room = _LONGEST - len(self._waiting)
         self._waiting += data[:room]
         # Looked for first, so that crumbs cost no more than they are.
-        whole = b"\r\n\r\n" in self._waiting or self._waiting.rstrip().endswith(b"--")
+        whole = b"\r\n\r\n" in self._waiting or self._last in self._waiting
         match = self._head.match(self._waiting) if whole else None
         if match is None:
             if len(self._waiting) >= _LONGEST:

@@ -187,7 +187,8 @@ class Answering(BaseHTTPRequestHandler):
                 code, body = 304, b""
             elif owner.ranges and mode.kind not in (Kind.NO_RANGES, Kind.HTML, Kind.GZIP):
                 extra["Accept-Ranges"] = "bytes"
-                code, first, body = _ranged(headers, body, extra)
+                parts = _several(headers, body, extra) if owner.several else None
+                code, first, body = parts or _ranged(headers, body, extra)
         if code != 304:
             extra["Content-Length"] = str(len(body))
         self._now.status = code
@@ -277,6 +278,21 @@ def _ranged(
         return 416, 0, b""
     extra["Content-Range"] = f"bytes {first}-{last}/{size}"
     return 206, first, body[first : last + 1]
+
+
+def _several(
+    headers: Mapping[str, str], body: bytes, extra: dict[str, str]
+) -> tuple[int, int, bytes] | None:
+    """Give several parts (RFC 9110 section 14.6) where several closed ranges are asked for."""
+    asked = re.findall(r"(\d+)-(\d+)", headers.get("range", ""))
+    if len(asked) < 2:
+        return None
+    kind, lines = extra["Content-Type"], []
+    for first, last in asked:
+        about = f"Content-Type: {kind}\r\nContent-Range: bytes {first}-{last}/{len(body)}\r\n\r\n"
+        lines += [b"--PART\r\n", about.encode(), body[int(first) : int(last) + 1], b"\r\n"]
+    extra["Content-Type"] = "multipart/byteranges; boundary=PART"
+    return 206, 0, b"".join([*lines, b"--PART--\r\n"])
 
 
 def _bent(reply: Reply, mode: Mode) -> Reply:

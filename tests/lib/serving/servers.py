@@ -49,6 +49,8 @@ class RecordingServer:
         """User and password; without them every request is answered 401."""
         self.etags = True
         self.ranges = True
+        self.several = False
+        """Answer several ranges with several parts, not with the whole."""
         self.compress = False
         """Gzip text where the client takes it."""
         self.cache_control: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from lib.app import App, Told, mirror
 from lib.index import Index
 from lib.parts import parts_of
 from lib.serving import modes
+from lib.serving.answers import Reply
 from lib.serving.servers import RecordingServer
 from lib.waiting import HANG, until
 
@@ -105,6 +106,73 @@ def test_neighbours_are_one_request_at_the_origin_and_parts_of_their_own_for_the
     assert_parts(app.ask(path, {"Range": f"bytes={text}"}), LARGE.data, *spans)
     assert len(origin.requests(path)) == 1
     assert origin.bytes_sent(path) == spans[-1][1]
+
+
+def far_apart(count: int, size: int = 100) -> list[tuple[int, int]]:
+    step = SIZE // (count + 1)
+    return [(n * step, n * step + size) for n in range(count)]
+
+
+def asking(spans: Sequence[tuple[int, int]]) -> dict[str, str]:
+    return {"Range": "bytes=" + ",".join(f"{low}-{high - 1}" for low, high in spans)}
+
+
+@pytest.mark.parametrize("order", ["ascending", "descending"])
+@pytest.mark.parametrize("count", [5, 60, 300])
+def test_many_parts_are_asked_for_in_one_request_where_the_origin_knows_that(
+    app: App, index: Index, origin: RecordingServer, count: int, order: str
+) -> None:
+    origin.several = True
+    path, spans = index.path(LARGE.name), far_apart(count)
+    if order == "descending":
+        spans.reverse()
+    assert_parts(app.ask(path, asking(spans)), LARGE.data, *spans)
+    assert len(origin.requests(path)) == 1 + count // 256
+    assert origin.bytes_sent(path) <= count * (100 + 150)
+
+
+def test_origin_that_gives_the_whole_for_many_parts_is_asked_for_them_one_by_one(
+    app: App, index: Index, origin: RecordingServer
+) -> None:
+    path, spans = index.path(LARGE.name), far_apart(10)
+    app.page("large")
+    for _ in range(2):
+        assert_parts(app.ask(path, asking(spans)), LARGE.data, *spans)
+    asked = origin.requests(path)
+    # Once it said that it does not know several ranges; what it had begun to send is not counted.
+    assert len([seen for seen in asked if seen.status == 200]) == 1
+    assert len([seen for seen in asked if seen.status == 206]) == 20
+
+
+@pytest.mark.parametrize("fault", ["cut", "left-out", "other-order", "another-file", "too-much"])
+def test_answer_with_wrong_parts_is_completed_one_by_one(
+    app: App, index: Index, origin: RecordingServer, fault: str
+) -> None:
+    path, spans = index.path(LARGE.name), far_apart(8, 5000)
+    app.page("large")
+    told = {
+        "cut": spans,
+        "left-out": spans[:-1],
+        "other-order": spans[::-1],
+        "another-file": spans,
+        "too-much": [(low, high + 4000) for low, high in spans],
+    }[fault]
+    total = SIZE + (fault == "another-file")
+    lines = []
+    for low, high in told:
+        head = f"--x\r\nContent-Range: bytes {low}-{high - 1}/{total}\r\n\r\n"
+        lines += [head.encode(), LARGE.data[low:high], b"\r\n"]
+    body = b"".join([*lines, b"--x--"])
+    body = body[: len(body) // 2] if fault == "cut" else body
+    kind = "multipart/byteranges; boundary=x"
+    whole = origin.find(path, {})
+
+    def answer(_: str, headers: Mapping[str, str]) -> Reply:
+        return Reply(body, 206, kind) if "," in headers.get("range", "") else whole
+
+    origin.content[path] = answer
+    assert_parts(app.ask(path, asking(spans)), LARGE.data, *spans)
+    assert origin.bytes_sent(path) < 200_000
 
 
 def test_large_parts_are_fetched_in_pieces_and_arrive_in_order(

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from headrace.policy import trust
 from headrace.policy.destinations import of_origin
 from headrace.policy.lru import LRUCache
 from headrace.upstream.client import Client, UpstreamResponse
+from headrace.upstream.document_stream import DocumentStream
 from headrace.upstream.single_flight import SingleFlight
 
 __all__ = ["OriginClient", "OriginCredentials", "in_a_thread"]
@@ -243,3 +244,17 @@ class OriginClient:
         if better == shown:
             return answer
         return await ask(headers={**given, **better})
+
+    @contextlib.asynccontextmanager
+    async def open(
+        self, origin: Origin, url: str, *, headers: Mapping[str, str], checked: bool = True
+    ) -> AsyncIterator[DocumentStream]:
+        """Ask once, and give the answer while it comes; any status is one. UpstreamError."""
+        await self._credentials.load(origin, url)
+        async with self._client.open_document(
+            url,
+            headers={**headers, **self._credentials.headers(origin, url)},
+            timeout=SILENCE,
+            initiator=replace(of_origin(origin), checked=checked),
+        ) as stream:
+            yield stream
