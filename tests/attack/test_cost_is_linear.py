@@ -18,7 +18,7 @@ from headrace.documents import passthrough_headers
 from headrace.foreign import read_json, read_toml
 from headrace.gateway import request_head
 from headrace.http import caching, conditional
-from headrace.http.byteranges import framing_of
+from headrace.http.byteranges import PartsParser, framing_of
 from headrace.http.ranges import ContentRange
 from headrace.interface.editing import toml_text
 from headrace.models import Document, Origin, Request, ServeDocument
@@ -122,6 +122,22 @@ def selected(text: str) -> object:
     return framing_of(wanted, "application/octet-stream", "boundary").length
 
 
+def parts(body: str) -> object:
+    parser = PartsParser("multipart/byteranges; boundary=b", 10**6)
+    data = body.encode()
+    try:
+        return [list(parser.feed(data[at : at + 3])) for at in range(0, len(data), 3)]
+    except ValueError:
+        return None
+
+
+def kind_of_parts(kind: str) -> object:
+    try:
+        return PartsParser(kind, 10)
+    except ValueError:
+        return None
+
+
 def client(agent: str) -> object:
     where = environment.read(agent)
     return where and (environment.markers(where), environment.tag_ranks(where))
@@ -202,6 +218,25 @@ ROWS = (
         "Retry-After",
         lambda text: judge_status(429, {"retry-after": text}, "https://h/"),
         ("9", " ", "Mon, |0 |", "a ", "-", ":", "Mon, 01 Jan 2024 |0:|", "(|", "+1"),
+    ),
+    Row(
+        "an answer with several parts, in crumbs",
+        parts,
+        (
+            "--b\r\n|x: y\r\n|",
+            "|\r\n|",
+            "|--b|",
+            "--b\r\n|Content-Range: bytes 0-0/9\r\n|\r\n",
+            "|--b\r\nContent-Range: bytes 0-0/9\r\n\r\nx\r\n|--b--",
+            "--b\r\nContent-Range: bytes 0-999999/*\r\n\r\n|x|",
+        ),
+        least=4096,
+    ),
+    Row(
+        "the kind of an answer with several parts",
+        kind_of_parts,
+        ("multipart/byteranges|;|", "multipart/byteranges; boundary=|b|", "|; boundary=|b"),
+        least=4096,
     ),
     Row(
         "ranges",

@@ -17,6 +17,7 @@ from headrace.config import Folders, Settings
 from headrace.errors import ConfigurationError, LocalError, UpstreamError
 from headrace.foreign import UnreadableError, foreign, read_json, read_json_or_none, read_toml
 from headrace.http import caching
+from headrace.http.byteranges import PartsParser
 from headrace.http.ranges import ContentRange, read_length, read_range_set
 from headrace.interface.editing import toml_text
 from headrace.models import Document, Origin, Request, ServeDocument
@@ -469,6 +470,36 @@ ROWS = (
             form.replace("N", n).encode()
             for n in NUMBERS
             for form in ("N", "bytes N-N/N", "bytes */N", "bytes=N-N", "bytes=N-N,N-,-N")
+        ),
+    ),
+    Row(
+        "an answer with several parts",
+        lambda body: list(PartsParser("multipart/byteranges; boundary=b", 50).feed(body)),
+        (ValueError,),
+        (
+            *(f"--b\r\nContent-Range: bytes {n}-{n}/{n}\r\n\r\nx".encode() for n in NUMBERS),
+            b"--b\r\nContent-Range: bytes 0-9/50\r\n" * 2 + b"\r\nabcdefghij",
+            b"--b\r\nContent-Range: bytes */50\r\n\r\n",
+            b"--b\r\nContent-Type: a/b\r\n\r\n",
+            b"--b\r\n\r\n\r\n",
+            b"--b\r\nContent-Range: bytes 0-0/50\r\n\r\nx--b--",
+            b"--b" * 3000,
+            b"\r\n" * 5000,
+        ),
+    ),
+    Row(
+        "the kind of an answer with several parts",
+        text(lambda kind: PartsParser(kind, 50)),
+        (ValueError,),
+        (
+            b"multipart/byteranges",
+            b"multipart/byteranges; boundary=",
+            b'multipart/byteranges; boundary="',
+            b'multipart/byteranges; boundary=""',
+            b"multipart/byteranges; boundary=" + b"b" * 71,
+            b"multipart/byteranges; boundary=b\r\nx",
+            b"multipart/byteranges; boundary=\xff",
+            b";" * 9000,
         ),
     ),
     Row(

@@ -10,7 +10,7 @@ from fuzz.model import BrokenLaw, Target
 from headrace import redact
 from headrace.gateway import request_head
 from headrace.http import caching, conditional
-from headrace.http.byteranges import framing_of
+from headrace.http.byteranges import PartsParser, framing_of
 from headrace.http.ranges import ContentRange, RangeRequest, Unsatisfiable, read_range_set
 from headrace.models import Document, Request
 from headrace.system.edits.three_way import hide_secrets
@@ -34,6 +34,23 @@ def _range(data: bytes) -> object:
             raise BrokenLaw(f"{held!r} is another range as text")
         word.append(held.total is None)
     return tuple(word)
+
+
+def _parts(data: bytes) -> object:
+    """An upstream's answer with several parts: first its Content-Type, then how it comes."""
+    kind, _, rest = data.partition(b"\n")
+    chunk, _, body = rest.partition(b"\n")
+    step = min(1 + len(chunk) * 7, 4096)
+    parser = PartsParser(kind.decode("latin-1"), 1000)
+    given = 0
+    for low in range(0, len(body), step):
+        for at, part in parser.feed(body[low : low + step]):
+            if not part or part not in body or not 0 <= at < at + len(part) <= 1000:
+                raise BrokenLaw(f"{len(part)} bytes at {at} of 1000")
+            given += len(part)
+    if given > len(body):
+        raise BrokenLaw(f"{given} bytes of {len(body)}")
+    return parser.ended, min(given, 3)
 
 
 def _fields(data: bytes) -> Mapping[str, str]:
@@ -91,6 +108,19 @@ def _shown(data: bytes) -> object:
 
 TARGETS = [
     Target("range", _range, (), (b"bytes=", b"bytes */", b"bytes 0-", b"-", b"/")),
+    Target(
+        "parts",
+        _parts,
+        (ValueError,),
+        (
+            b"multipart/byteranges; boundary=b\n\n",
+            b"--b\r\n",
+            b"--b--",
+            b"\r\n\r\n",
+            b"Content-Range: bytes 0-9/1000",
+            b'boundary="',
+        ),
+    ),
     Target(
         "request-fields",
         _conditions,
