@@ -38,6 +38,8 @@ SMALL = 8 << 20
 GLANCE = 2 << 20
 #: From so many on the origin is asked for all of them in one request.
 _SEVERAL = 5
+#: What those answer who do not know several ranges; all other statuses speak of something else.
+_SAY_NO = (200, 206, 400, 416, 431)
 #: What a request costs, as bytes: smaller parts count as so much.
 _REQUEST = 16 << 10
 #: A gap up to this size is fetched with its neighbours: two heads of HTTP are more.
@@ -160,7 +162,7 @@ class OriginParts:
                     self._count(artifact, len(data))
                     yield offset, data
             except ValueError as error:
-                if stream.status not in (429, 503):
+                if stream.status in _SAY_NO:
                     self._one_by_one.put(urlsplit(artifact.url).netloc, True)
                 message = f"{for_display(artifact.url)} gives no several parts: {error}"
                 raise stream.error() or UpstreamError(Fault.NO_RANGES, message) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.models import Credential
 from lib import wheels
 from lib.app import App, Told, mirror
 from lib.index import Index
@@ -129,6 +130,17 @@ def test_many_parts_are_asked_for_in_one_request_where_the_origin_knows_that(
     assert_parts(app.ask(path, asking(spans)), LARGE.data, *spans)
     assert len(origin.requests(path)) == 1 + count // 256
     assert origin.bytes_sent(path) <= count * (100 + 150)
+
+
+def test_login_of_an_origin_opens_its_parts_too(
+    tmp_path: Path, index: Index, origin: RecordingServer
+) -> None:
+    origin.several, origin.credential = True, ("me", "s3cret")
+    url, path, spans = f"{origin.url}/simple", index.path(LARGE.name), far_apart(9)
+    with App(tmp_path, url, credentials={url: Credential("me", "s3cret")}) as app:
+        assert_parts(app.ask(path, asking(spans)), LARGE.data, *spans)
+    (asked,) = [seen for seen in origin.requests(path) if seen.status == 206]
+    assert asked.sent < 9 * 250
 
 
 def test_origin_that_gives_the_whole_for_many_parts_is_asked_for_them_one_by_one(
