@@ -298,6 +298,8 @@ class Request:
     query: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Lower-case names; several lines of one name joined with ", " (RFC 9110 section 5.3)."""
+    base: str = ""
+    """What stood before `path`: for which host builds are chosen (`variants.host_paths`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lib.clients import Environment, Pip, Result
-from lib.gateway import TestMirror, headrace
+from lib.gateway import TestMirror, free_port, headrace
 from lib.holders import none_left
 from lib.serving.faults import large
 from lib.waiting import HANG, until
@@ -29,13 +29,24 @@ def box(tmp_path: Path) -> Iterator[Environment]:
     """A home for one test; nothing may live or lie about when the test is over."""
     environment = Environment(tmp_path / "box")
     environment.variables["HEADRACE_HOME"] = str(tmp_path / "headrace")
+    environment.variables["HEADRACE_PORT"] = str(free_port())
     environment.variables["PATH"] = (
         f"{environment.scripts}:{Path(sys.executable).parent}:/usr/bin:/bin"
     )
     environment.write(".config/pip/pip.conf", "[global]\nindex-url = http://127.0.0.1:9/simple\n")
     yield environment
     none_left(str(tmp_path))
-    assert list((environment.home / "tmp").glob("headrace-run-*")) == []
+    nothing_left(environment)
+
+
+def scratch_folders(box: Environment) -> list[Path]:
+    """What runs have made for themselves and not yet taken away."""
+    state = Path(box.variables["HEADRACE_HOME"]) / "state/run"
+    return [*(box.home / "tmp").glob("headrace-run-*"), *state.glob("*/now")]
+
+
+def nothing_left(box: Environment) -> None:
+    until(lambda: not scratch_folders(box), lambda: scratch_folders(box))
 
 
 def prepare(made: World, box: Environment, pip: Pip) -> None:
@@ -223,37 +234,55 @@ def test_worker_that_is_killed_during_the_command_is_replaced(
 
 def kill_worker_midway(box: Environment, made: World) -> None:
     until(lambda: sum(made.sent().values()) >= 3 << 20, made.sent)
-    (lock,) = (box.home / "tmp").glob("headrace-run-*/gateway.lock")
+    (lock,) = Path(box.variables["HEADRACE_HOME"]).glob("state/run/*/gateway.lock")
     _, worker = lock.read_text("ascii").splitlines()
     os.kill(int(worker.split()[0]), signal.SIGKILL)
 
 
-def test_runs_own_death_leaves_the_command_its_gateway_and_the_next_run_clears_up(
+def test_runs_own_death_leaves_the_command_its_gateway_and_nothing_after_that(
     box: Environment,
 ) -> None:
-    script = "echo ready; sleep 2; echo port=$HEADRACE_RUN"
+    go = box.home / "go"
+    script = f"echo ready; while [ ! -e {go} ]; do sleep 0.05; done; echo port=$HEADRACE_RUN"
     with box.start(*RUN, "--", "sh", "-c", script) as process:
         wait_for("ready", process)
-        (scratch,) = (box.home / "tmp").glob("headrace-run-*")
+        (lock,) = Path(box.variables["HEADRACE_HOME"]).glob("state/run/*/gateway.lock")
+        holder = int(lock.read_text("ascii").split()[0])
         process.kill()
         process.wait()
-        holder = int((scratch / "gateway.lock").read_text("ascii").split()[0])
+        time.sleep(2.5)  # longer than the holder looks away
         os.kill(holder, 0)
-        os.kill(holder, signal.SIGTERM)
-        process.communicate(timeout=HANG)
+        assert scratch_folders(box)
+        go.touch()
+        out, _ = process.communicate(timeout=HANG)
+    assert "port=" in out
     until(lambda: not Path(f"/proc/{holder}").exists())
-    old = time.time() - 7200
-    os.utime(scratch, (old, old))
-    run(box, "true").ok()
-    assert not scratch.exists()
+    nothing_left(box)
+
+
+def test_what_a_killed_run_left_beside_the_gateway_of_on_is_gone_after_the_next(
+    box: Environment,
+) -> None:
+    box.run(*headrace(), "on", "--scope", "user").ok()
+    try:
+        with box.start(*RUN, "--", "sh", "-c", "echo ready; read x") as process:
+            wait_for("ready", process)
+            process.kill()
+            process.communicate(timeout=HANG)
+        assert scratch_folders(box)
+        run(box, "true").ok()
+        nothing_left(box)
+    finally:
+        box.run(*headrace(), "off", "--scope", "user").ok()
 
 
 def test_scratch_folder_is_the_users_alone(box: Environment) -> None:
-    script = "for d in $TMPDIR/headrace-run-*; do stat -c '%a' $d; stat -c '%a' $d/state/*; done"
-    result = run(box, "sh", "-c", script).ok()
-    modes = result.out.split()
-    assert modes[0] == "700"
-    assert set(modes[1:]) <= {"600"}
+    script = (
+        "cd $HEADRACE_HOME/state/run && find . -type d -perm /77; find . -maxdepth 3 -type f "
+        "-perm /77; echo looked at $(find . -maxdepth 3 -type f | wc -l) files"
+    )
+    (told,) = run(box, "sh", "-c", script).ok().out.splitlines()
+    assert int(told.split()[2]) >= 8, told
 
 
 def test_processes_of_a_run_show_no_secret(world: MakeWorld, box: Environment) -> None:

@@ -131,7 +131,7 @@ def _own(
     """Return pip's index, and the gateway's URL for it; None: the gateway does not front it."""
     mine = origins.discover(place, read)[0].origin
     path = origins.path_of(mine.url, known)
-    return mine, None if path is None else gateway.url(path)
+    return mine, None if path is None else gateway.url(f"{gateway.base}{path}")
 
 
 def _scratch_settings(

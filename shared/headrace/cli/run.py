@@ -1,4 +1,4 @@
-"""``headrace run -- COMMAND``: a gateway for one command, and nothing left behind.
+"""``headrace run -- COMMAND``: a gateway for as long as commands need it, and nothing left behind.
 
 Whatever goes wrong with the gateway, the command runs (promise 2), and what it returns is returned.
 """
@@ -6,43 +6,36 @@ Whatever goes wrong with the gateway, the command runs (promise 2), and what it 
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from headrace import __version__
 from headrace.cli import child_process
 from headrace.cli.context import USAGE, Context
-from headrace.config import EnvVars, Folders
+from headrace.config import EnvVars
 from headrace.errors import ClientError, HeadraceError, LocalError
 from headrace.foreign import whole_number
-from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
+from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress
 from headrace.models import Origin
 
 if TYPE_CHECKING:
+    from headrace.cli.runs.started import Found
     from headrace.system.service.identity import Expected
 
 __all__ = ["add", "private_gateway", "run"]
-
-#: Seconds that the command waits for the gateway at most.
-START_LIMIT = 10.0
-#: Minutes after which a worker with nothing to do ends; the next request starts another.
-IDLE = 10
-PREFIX = "headrace-run-"
 
 
 def add(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add the parser."""
     parser = subparsers.add_parser(
         "run",
-        help="run one command through a gateway of its own; nothing is configured",
-        description="Start a private gateway, point the tools at it by environment variables, run "
-        "COMMAND, and clear up. The exit code is the command's.",
+        help="run one command through the gateway; nothing is configured",
+        description="Start a gateway, or share that of your other runs, point the tools at it by "
+        "environment variables, run COMMAND, and clear up. The exit code is the command's.",
     )
     parser.add_argument("--quiet", "-q", action="store_true", help="no summary at the end")
     parser.add_argument("command_words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
@@ -100,25 +93,28 @@ def _prepare(
     words: tuple[str, ...], context: Context, clearing_up: ExitStack
 ) -> tuple[dict[str, str], Callable[[], str]]:
     """Start (or find) a gateway; return the command's environment and how to sum up."""
-    from headrace.cli.setup.discovery import discover  # noqa: PLC0415 - start-up time
+    from headrace.cli.runs import shared, started  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup.discovery import discover  # noqa: PLC0415 - as above
 
-    _sweep()
+    started.sweep(context.folders)
     origins = discover(context, words)
     if not origins:
         raise LocalError("no-origin", "no tool here has an origin that headrace knows")
-    scratch = Path(tempfile.mkdtemp(prefix=PREFIX))
-    clearing_up.callback(shutil.rmtree, scratch, ignore_errors=True)
-    found = _running(context, origins) or start(context, origins, scratch, clearing_up)
-    address, expected = found
-    env = _environment(words, context, address, [o.origin for o in origins], scratch)
-    return env, _summing_up(address, expected)
+    found = (
+        _running(context, origins, clearing_up)
+        or shared.shared(context, origins, clearing_up)
+        or started.own(context, origins, clearing_up)
+    )
+    env = _environment(words, context, found, [o.origin for o in origins])
+    return env, _summing_up(found.address, found.expected)
 
 
 def _running(
-    context: Context, origins: Sequence[DiscoveredOrigin]
-) -> tuple[GatewayAddress, Expected] | None:
-    """Return the user's gateway, if it is up and fronts these origins."""
-    from headrace.system.service import health  # noqa: PLC0415 - start-up time
+    context: Context, origins: Sequence[DiscoveredOrigin], clearing_up: ExitStack
+) -> Found | None:
+    """Return the user's gateway, if it is up, of this version, and fronts these origins."""
+    from headrace.cli.runs.started import Found, scratch_folder  # noqa: PLC0415 - start-up time
+    from headrace.system.service import health  # noqa: PLC0415 - as above
 
     address = context.state.gateway()
     if address is None or not _names(origins) <= _names(context.state.origins()):
@@ -130,105 +126,43 @@ def _running(
             f"port {address.port} is held by {there.who}: not your gateway; "
             "this command has one of its own"
         )
-    return (address, expected) if there.up and not there.redirecting else None
+    if not there.up or there.redirecting or there.version != __version__:
+        return None
+    return Found(address, expected, scratch_folder(clearing_up)[0])
 
 
-def _names(origins: Sequence[DiscoveredOrigin]) -> set[tuple[str, str]]:
-    return {(found.origin.ecosystem, found.origin.url) for found in origins}
+def _names(origins: Sequence[DiscoveredOrigin]) -> set[tuple[str, str, str]]:
+    """Paths are made of names: one that means another index here would bring its packages."""
+    return {(found.origin.ecosystem, found.origin.name, found.origin.url) for found in origins}
 
 
 def private_gateway(context: Context, clearing_up: ExitStack) -> tuple[GatewayAddress, Expected]:
     """Start a gateway for this command, with whatever the tools ask now; LocalError where none
     can be. It ends, and nothing of it is left, with `clearing_up`.
     """
-    from headrace.cli.setup.discovery import discover  # noqa: PLC0415 - start-up time
+    from headrace.cli.runs.started import own  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup.discovery import discover  # noqa: PLC0415 - as above
 
     origins = discover(context, ())
     if not origins:
         raise LocalError("no-origin", "no tool here has an origin that headrace knows")
-    scratch = Path(tempfile.mkdtemp(prefix=PREFIX))
-    clearing_up.callback(shutil.rmtree, scratch, ignore_errors=True)
-    return start(context, origins, scratch, clearing_up)
-
-
-def start(
-    context: Context,
-    origins: Sequence[DiscoveredOrigin],
-    scratch: Path,
-    clearing_up: ExitStack,
-) -> tuple[GatewayAddress, Expected]:
-    """Start a gateway for this command, on a free port."""
-    from headrace.cli.setup.discovery import network_of  # noqa: PLC0415 - start-up time
-    from headrace.system.service import (  # noqa: PLC0415 - as above
-        health,
-        last_words,
-        listeners,
-        process,
-    )
-    from headrace.system.service.redirects import redirects  # noqa: PLC0415 - as above
-    from headrace.system.state import State  # noqa: PLC0415 - as above
-
-    env = dict(context.env)
-    if not _usable(context.folders):
-        # A read-only home, as on some build machines: then nothing is kept from run to run.
-        env[EnvVars.HEADRACE_HOME] = str(scratch / "home")
-    folder = scratch / "state"
-    state = State(Folders(context.folders.config, folder, context.folders.cache), Scope.USER)
-    state.record_origins(origins)
-    state.record_network(network_of(context, origins))
-    # Also without one in the URL: netrc or keyring may have it, and the port is open to all users.
-    if any(found.origin.private for found in origins):
-        state.ensure_token()
-    state.ensure_secret()
-    sock = listeners.bind("127.0.0.1", 0)
-    host, port = listeners.address_of(sock)
-    address = GatewayAddress(host, port, state.token())
-    lock = scratch / "gateway.lock"
-    held = process.SupervisorOptions(
-        worker=process.worker_argv(
-            "--scope", "user", "--state", str(folder), "--idle-exit", str(IDLE)
-        ),
-        redirects=redirects(context.plugins.ecosystems([found.origin for found in origins])),
-        lock=lock,
-        log=scratch / "gateway.log",
-        grace=3,
-        owner=os.getpid(),
-    )
-    started = process.start(held, [sock], env)
-    clearing_up.callback(started.wait)
-    clearing_up.callback(process.stop, lock, 5.0)
-    expected = state.expected()
-    there = health.wait_until_up(address, expected, START_LIMIT)
-    if not there.up or there.redirecting:
-        said = last_words.of_file(held.log)
-        why = f" ({said})" if said else ""
-        raise LocalError("gateway-silent", f"the gateway did not start{why}")
-    return address, expected
-
-
-def _usable(folders: Folders) -> bool:
-    from headrace.system import folders as made_private  # noqa: PLC0415 - start-up time
-
-    try:
-        for folder in (folders.state, folders.cache):
-            made_private.make(folder)
-    except OSError:
-        return False
-    return all(os.access(folder, os.W_OK) for folder in (folders.state, folders.cache))
+    found = own(context, origins, clearing_up)
+    return found.address, found.expected
 
 
 def _environment(
     words: tuple[str, ...],
     context: Context,
-    address: GatewayAddress,
+    found: Found,
     origins: Sequence[Origin],
-    scratch: Path,
 ) -> dict[str, str]:
     """Ask every tool's activation for its variables, and write the files that they need."""
     from headrace.cli.setup.guarded import guarded  # noqa: PLC0415 - start-up time
     from headrace.system import folders as made_private  # noqa: PLC0415 - as above
+    from headrace.variants.host_paths import base_of  # noqa: PLC0415 - as above
 
-    env = dict(context.env)
+    env, scratch = dict(context.env), found.scratch
+    address = replace(found.address, base=base_of(env))
     place = context.place(words)
     read = context.journal.pristine
     for activation in context.plugins.activations():
@@ -254,22 +188,6 @@ def _merge(env: dict[str, str], variables: Mapping[str, str | None]) -> None:
             env.pop(name, None)
         else:
             env[name] = value
-
-
-def _sweep() -> None:
-    """Remove what a run that was killed left behind: its folder holds origins and a token."""
-    from headrace.system.service import process  # noqa: PLC0415 - start-up time
-
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        try:
-            status = folder.lstat()
-            mine = not hasattr(os, "getuid") or status.st_uid == os.getuid()
-            old = time.time() - status.st_mtime > 3600
-            left = mine and old and not folder.is_symlink()
-            if left and not process.is_held(folder / "gateway.lock"):
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError:
-            continue
 
 
 def _summing_up(address: GatewayAddress, expected: Expected) -> Callable[[], str]:

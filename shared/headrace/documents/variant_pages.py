@@ -28,6 +28,7 @@ from headrace.policy.timeouts import VARIANTS_WITHIN
 from headrace.system.accelerators.detection import detect
 from headrace.system.accelerators.host_view import HostView
 from headrace.variants.builds import Candidate, CudaTables, FamilyPages, ListedFile, PageEntry
+from headrace.variants.host_paths import environment_for
 from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.listing import listing
 from headrace.variants.pages import serve
@@ -43,6 +44,8 @@ _log = logging.getLogger("headrace.variants")
 STANDS = 60.0
 #: Decisions that are remembered: one for each project and Python.
 REMEMBERED = 32
+#: Descriptions of hosts (`variants.host_paths`) for which what was found is remembered.
+HOSTS = 8
 
 _OFF = "off"
 _BUILD = VARIABLES[0]
@@ -93,12 +96,14 @@ class VariantPages:
         self._documents = documents
         self._renderings = renderings
         self._plugins = plugins
-        self._env = decided(env, settings.variants, settings.target)
-        self._places = said_in(env, settings.source)
+        self._env = env
+        self._settings = settings
         self._cache = cache
         self._look = look
         self._clock = clock
-        self._host: tuple[float, asyncio.Task[Host]] | None = None
+        self._hosts = LRUCache[str, tuple[float, asyncio.Task[Host]]](HOSTS)
+        # What one look found is in the cache for the next, whatever host that one describes.
+        self._looking = asyncio.Lock()
         self._entries = LRUCache[str, Sequence[PageEntry]](REMEMBERED)
         self.choices: dict[str, VariantChoice] = {}
 
@@ -106,14 +111,17 @@ class VariantPages:
         self, ecosystem: HasBuilds, plan: ServeDocument, request: Request, page: Page, form: str
     ) -> Rendered | None:
         """Return the page for this host; None: the default index's goes out as it is."""
-        if self._env.get(_BUILD) == _OFF:
+        if self._environment(request.base).get(_BUILD) == _OFF:
             return None
         asked = ecosystem.asked(request, plan)
         if asked is None or asked.project not in load().family:
             return None
         try:
             async with asyncio.timeout(VARIANTS_WITHIN):
-                return await self._arranged(ecosystem, plan, asked, page, form)
+                question = await self._question(asked, request.base)
+                if question is None:
+                    return None
+                return await self._arranged(ecosystem, plan, question, page, form)
         except TimeoutError:
             why = "the accelerators or the variant indexes did not answer in time"
         except (UpstreamError, ConfigurationError, ValueError) as error:
@@ -124,11 +132,19 @@ class VariantPages:
 
     # ------------------------------------------------------------------ the host
 
-    async def _question(self, request: VariantRequest) -> _Asked | None:
+    def _environment(self, base: str) -> Mapping[str, str]:
+        """Return what counts for a request below `base`: settings where it says nothing."""
+        told = environment_for(self._env, base)
+        return decided(told, self._settings.variants, self._settings.target)
+
+    async def _question(self, request: VariantRequest, base: str) -> _Asked | None:
         """Put together what decides; None: the client installs for another kind of machine."""
         tables = load()
-        host = await self._found()
-        override = override_from(self._env, host, tables, self._places)
+        env = self._environment(base)
+        host = await self._found(base, env)
+        told = environment_for(self._env, base)
+        places = said_in(told, self._settings.source)
+        override = override_from(env, host, tables, places)
         if not override.build:
             chosen = await asyncio.to_thread(
                 self._plugins.choose_variant, request, host.accelerators
@@ -139,16 +155,22 @@ class VariantPages:
             return None
         return _Asked(request, host, override, tables)
 
-    async def _found(self) -> Host:
+    async def _found(self, base: str, env: Mapping[str, str]) -> Host:
         """Look at the host, in a thread: a hanging driver must not hold up anybody else."""
         now = self._clock()
-        if self._host is None or now - self._host[0] > STANDS:
-            self._host = now, asyncio.ensure_future(asyncio.to_thread(self._detect))
-        return await asyncio.shield(self._host[1])
+        known = self._hosts.get(base)
+        if known is None or now - known[0] > STANDS:
+            known = now, asyncio.ensure_future(self._look_at(env))
+            self._hosts.put(base, known)
+        return await asyncio.shield(known[1])
 
-    def _detect(self) -> Host:
+    async def _look_at(self, env: Mapping[str, str]) -> Host:
+        async with self._looking:
+            return await asyncio.to_thread(self._detect, env)
+
+    def _detect(self, env: Mapping[str, str]) -> Host:
         detectors = self._plugins.accelerator_detectors()
-        return self._look(HostView(self._env), detectors=detectors, cache=self._cache)
+        return self._look(HostView(env), detectors=detectors, cache=self._cache)
 
     # ------------------------------------------------------------------ the pages
 
@@ -156,13 +178,10 @@ class VariantPages:
         self,
         ecosystem: HasBuilds,
         plan: ServeDocument,
-        request: VariantRequest,
+        asked: _Asked,
         page: Page,
         form: str,
     ) -> Rendered | None:
-        asked = await self._question(request)
-        if asked is None:
-            return None
         pages = await self._pages(ecosystem, asked, page, form)
         if pages is None:
             return None
@@ -177,7 +196,7 @@ class VariantPages:
         bodies = {label: found.document for label, found in own.items()}
         return await self._renderings.composed(
             plan.key,
-            f"{form} for {request.python}",
+            f"{form} for {asked.request.python}",
             name,
             lambda: ecosystem.arranged(plan, form, bodies, entries),
         )

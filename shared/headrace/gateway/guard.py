@@ -11,6 +11,7 @@ from headrace.gateway.exchange import ClientDisconnect, Exchange, Receive, Scope
 from headrace.gateway.wiring import Components
 from headrace.interface.ecosystems import AllowsAnonymous, Ecosystem, FormatsRefusals
 from headrace.models import Request
+from headrace.variants import host_paths
 
 __all__ = ["Guard"]
 
@@ -91,10 +92,14 @@ class Guard:
             path = request_head.read_target(target.path)
         except request_head.BadTarget as error:
             raise _Refused(error.status, str(error)) from None
+        split = host_paths.split(path)
+        if split is None:
+            raise _Refused(404, "no host is described in this way")
+        base, path = split
         query = target.query.decode("latin-1")
         # What the client proves to us is for nobody else, so it goes no further than this.
         kept = {name: value for name, value in headers.items() if name != "authorization"}
-        exchange.request = Request(method, path, query, kept)
+        exchange.request = Request(method, path, query, kept, base)
         below = f"{path}/"
         mount = next((each for each in self._mounts if below.startswith(each.prefix)), None)
         if mount is not None and mount.refusals is not None:

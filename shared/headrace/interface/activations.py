@@ -69,6 +69,9 @@ class GatewayAddress:
     port: int
     token: str | None = field(default=None, repr=False)
     """Needed in URLs where the gateway fronts an origin that has the user's credential."""
+    base: str = ""
+    """What comes before the path of pages that list builds (`ListsBuilds`), where the environment
+    of ``headrace run`` says for which host. Files have the same path for all hosts."""
 
     def url(self, path: str = "/") -> str:
         """Return the URL of a path, with the token as ``headrace:TOKEN@`` where there is one."""

@@ -16,6 +16,7 @@ from headrace.interface.manager import Plugins
 from headrace.models import Origin
 from headrace.system.service.identity import Expected
 from headrace.variants.choose import decide
+from headrace.variants.host_paths import base_of
 from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.tables import load
 from headrace.variants.target import NOTHING, parse_target
@@ -190,6 +191,24 @@ def test_user_decides(
     newest.point_at(made.gateway.index)
     newest.install("torch").ok()
     assert installed(newest)["torch"] == version
+
+
+def test_one_gateway_chooses_for_several_hosts_by_path(torch: MakeTorch, newest: Pip) -> None:
+    """Which host commands install for is in their URLs; the wheels have one URL for all."""
+    made, _ = torch(A100)
+    for env, version in (
+        ({}, "2.14.1+cu126"),
+        ({"HEADRACE_TARGET": K80}, "2.7.1+cu118"),
+        ({"HEADRACE_CUDA": "off"}, "2.15.0"),
+        ({"HEADRACE_CUDA": "cpu"}, "2.15.0+cpu"),
+    ):
+        gateway = GatewayAddress("127.0.0.1", made.gateway.port, base=base_of(env))
+        newest.point_at(gateway.url(f"{gateway.base}/simple/"))
+        newest.install("--upgrade", "--force-reinstall", "--no-deps", "torch").ok()
+        assert installed(newest)["torch"] == version, env
+    assert not [seen for seen in made.pages.seen if "/for/" in seen.path]
+    for path in ("/for/Zm9v/simple/torch/", "/for//simple/torch/", "/for/"):
+        assert made.gateway.get(path)[0] in (400, 404), path
 
 
 def test_wheels_come_from_mirrors_and_pages_from_their_origin(

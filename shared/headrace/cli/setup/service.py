@@ -12,6 +12,7 @@ from headrace.cli.setup.discovery import network_of
 from headrace.config import EnvVars
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.system import service
+from headrace.system.service import runs
 from headrace.system.service.managers import account, choose
 
 __all__ = ["machines_gateway", "plan", "start", "stop"]
@@ -55,6 +56,7 @@ def start(context: Context, found: Sequence[DiscoveredOrigin]) -> tuple[GatewayA
         else:
             _forget(context)
         raise
+    runs.record_port(context.folders, found, kept.address.port)
     return GatewayAddress(kept.address.host, kept.address.port, state.token()), kept.note
 
 

@@ -55,6 +55,8 @@ class Contact:
     """The system tells whose the listener is."""
     instance: str = ""
     """What one of before calls itself."""
+    version: str = ""
+    """Of headrace, as it says."""
 
     @property
     def trusted(self) -> bool:
@@ -178,6 +180,7 @@ def _connected(
                 proof=_proof(told, expected, nonce, address),
                 seen=seen,
                 instance=str(told.get("instance", "")),
+                version=str(told.get("headrace", "")),
             ),
             connection,
         )

@@ -10,8 +10,10 @@ The socket comes from whoever starts it: ``--fd N`` or LISTEN_FDS (sd_listen_fds
 gets each socket as ``--fd N`` and a control channel as ``--control N``: it writes ``R`` when it
 answers, ``.`` as a sign of life, ``I`` before it ends for want of work. The end of the file on it
 says that the holder is gone. ``--owner PID``: once that process is gone and the worker went to
-sleep nobody wants us any more. ``--log`` names the file that standard error goes to, so that it can
-be kept small. Times are seconds.
+sleep nobody wants us any more. ``--runners FILE``: whoever this is for has the file locked, shared
+(flock(2)); when nobody has it any more, however they ended, this ends. ``--remove FOLDER`` goes
+with it. ``--log`` names the file that standard error goes to, so that it can be kept small. Times
+are seconds.
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ SILENCE_LIMIT = 60.0
 PROVED = 30.0
 #: Pauses before the first, second, … restart in a row; the last one is kept for ever.
 PAUSES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+#: Between two looks at who this is for.
+LOOK = 1.0
 LOG_LIMIT = 1 << 20
 
 ALREADY_RUNNING = 75
@@ -64,6 +68,8 @@ class Options:
         self.lock = given.pop("--lock", [""])[-1]
         self.log = given.pop("--log", [""])[-1]
         self.owner = int(given.pop("--owner", ["0"])[-1])
+        self.runners = given.pop("--runners", [""])[-1]
+        self.remove = given.pop("--remove", [])
         if given:
             sys.exit(f"holder: what is {', '.join(given)}?")
 
@@ -137,6 +143,24 @@ class Lock:
                 os.pwrite(self.fd, "".join(lines).encode(), 0)
 
 
+class Runners:
+    """Those whom this is for."""
+
+    def __init__(self, path: str) -> None:
+        """Open their file; without one this is for everybody."""
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600) if path else -1
+
+    def gone(self) -> bool:
+        """Whether there is nobody left. Then nobody comes any more: the lock is ours."""
+        if self.fd < 0:
+            return False
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+
 def bound(log: str) -> None:
     """Keep the newest quarter of a log that grew too long; all who write to it append."""
     if log and os.fstat(2).st_size > LOG_LIMIT:
@@ -184,6 +208,7 @@ class Supervisor:
         """Take the lock; start nothing yet."""
         self.options, self.sockets = options, sockets
         self.lock = Lock(options.lock)
+        self.runners = Runners(options.runners)
         self.worker: Child | None = None
         self.responder: Child | None = None
         self.leaving: list[Child] = []
@@ -270,6 +295,8 @@ class Supervisor:
 
     def step(self, now: float) -> None:
         """Do what the hour demands."""
+        if self.stopping_since is None and self.runners.gone():
+            self.stopping_since = now
         if self.stopping_since is not None:
             self._stop(now - self.stopping_since > self.options.grace)
             return
@@ -338,7 +365,7 @@ class Supervisor:
         if self.stopping_since is not None:
             return 0.2
         if self.asleep or (self.worker is not None and self.worker.ready_at is not None):
-            return 20.0
+            return LOOK if self.options.runners else 20.0
         return min(1.0, max(0.0, self.next_start - now)) if self.worker is None else 1.0
 
     def signalled(self, number: int, now: float) -> None:
@@ -362,10 +389,20 @@ class Supervisor:
             self.step(now)
             busy = self.worker or self.responder or self.leaving
             if self.stopping_since is not None and not busy:
+                remove(self.options.remove)
                 return 0
             bound(self.options.log)
             self.wait(now)
             notify("WATCHDOG=1")
+
+
+def remove(folders: list[str]) -> None:
+    """Leave nothing behind of those whom this was for."""
+    if folders:
+        import shutil  # noqa: PLC0415 - costs memory as long as it lives
+
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _end_if_hanging(worker: Child, now: float) -> None:

@@ -56,6 +56,10 @@ class SupervisorOptions:
     on_demand: bool = False
     owner: int = 0
     """Pid of the process that this is for; 0: for everybody."""
+    runners: Path | None = None
+    """The file that those whom this is for have locked (`runners`)."""
+    remove: tuple[Path, ...] = ()
+    """Folders that go with it."""
 
 
 def base_python() -> str:
@@ -77,6 +81,8 @@ def holder_argv(held: SupervisorOptions) -> list[str]:
     words += ["--lock", str(held.lock)] if held.lock else []
     words += ["--log", str(held.log)] if held.log else []
     words += ["--owner", str(held.owner)] if held.owner else []
+    words += ["--runners", str(held.runners)] if held.runners else []
+    words += [word for folder in held.remove for word in ("--remove", str(folder))]
     words += ["--on-demand"] if held.on_demand else []
     return [*words, "--", *held.worker]
 

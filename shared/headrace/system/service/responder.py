@@ -30,6 +30,8 @@ PLACES = 64
 AT_A_TIME = threading.BoundedSemaphore(PLACES)
 #: Connections whose head has not come yet, the oldest first: they go when there is no place left.
 WAITING: dict[socket.socket, None] = {}
+#: Before the path of pages that depend on the host (`headrace.variants.host_paths`).
+HOST = "/for/"
 OURS = (b"127.0.0.1", b"localhost", b"[::1]")
 #: RFC 3986: what may stand in a path and query as it is; the rest is not sent back.
 SAFE = frozenset(
@@ -49,9 +51,13 @@ def location(target: bytes, redirects: list[tuple[str, str]]) -> str | None:
     path = text.partition("?")[0]
     if "//" in path or "/../" in f"{path}/" or "%2f" in path.lower() or "%2e" in path.lower():
         return None
+    asked = text
+    if text.startswith(HOST):
+        # What follows says for which host the gateway would choose builds; an origin has none.
+        text = "/" + text.removeprefix(HOST).partition("/")[2]
     fitting = [pair for pair in redirects if text.startswith(pair[0])]
     if not fitting:
-        return text
+        return asked
     prefix, url = max(fitting, key=lambda pair: len(pair[0]))
     return url + text[len(prefix) :] if url else None
 

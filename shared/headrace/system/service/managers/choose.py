@@ -16,7 +16,7 @@ from pathlib import Path
 from headrace.config import Folders
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, GatewayAddress, Reader, Scope
-from headrace.system.service import health, process
+from headrace.system.service import health, process, runs
 from headrace.system.service.identity import instance_of_before
 from headrace.system.service.managers import ports
 from headrace.system.service.managers.bare import Bare
@@ -184,6 +184,13 @@ def remove(
 def _port(state: State, host: str, wanted: int) -> tuple[int, str]:
     if ports.is_free(host, wanted):
         return wanted, ""
+    if runs.serving(state.folder, wanted):
+        # Another port would stay in the tools' files, and their caches go by the URL.
+        raise LocalError(
+            "runs-have-port",
+            f"commands of `headrace run` use port {wanted} now",
+            hint="wait until they have ended, then say it again; nothing was changed",
+        )
     there = health.look(GatewayAddress(host, wanted), state.expected())
     if there.trusted:
         # One that a version without proofs began says at least which of this user's it is.
