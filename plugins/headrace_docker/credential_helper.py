@@ -16,6 +16,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Be the console script."""
+    import errno
     import os
     import socket
 
@@ -33,7 +34,9 @@ def main() -> None:
         # Whoever keeps the port starts the gateway for it; nobody waits for an answer. Nothing is
         # said either, so it does not matter here who that is.
         asking.setblocking(False)
-        asking.connect_ex(("127.0.0.1", port))
+        refused = asking.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
+    if refused and os.name != "nt":
+        _start()
     if not helper:
         from headrace_docker.credentials.helper_protocol import answer
 
@@ -48,3 +51,15 @@ def main() -> None:
     except OSError as error:
         sys.stdout.write(f"headrace passes on to {program[0]}, which does not start: {error}\n")
         raise SystemExit(1) from None
+
+
+def _start() -> None:
+    """Have the gateway started again, apart from this process; nobody waits for that."""
+    import contextlib
+    import os
+
+    main = "from headrace.cli import main; raise SystemExit(main())"
+    words = [sys.executable, "-P", "-c", main, "gateway", "--wake", "--scope", "user"]
+    with contextlib.suppress(OSError, NotImplementedError):
+        null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
+        os.posix_spawn(words[0], words, os.environ, file_actions=null, setsid=True)  # noqa: TID251 - for a program of ours

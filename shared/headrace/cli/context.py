@@ -91,7 +91,9 @@ class Context:
         for activation in self.plugins.activations():
             if activation.tool == tool:
                 return activation.withdraw(path, before, after, now)
-        return None
+        from headrace.system import service  # noqa: PLC0415 - start-up time
+
+        return service.withdraw(tool, before, after, now)
 
     @cached_property
     def console(self) -> Console:

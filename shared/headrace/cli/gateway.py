@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headrace.cli.context import FAILED, OK, Context, add_scope
+from headrace.cli.context import FAILED, NEEDS_ATTENTION, OK, Context, add_scope
 from headrace.config import EnvVars, Folders
 from headrace.errors import ClientError, LocalError
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
@@ -45,6 +45,11 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--hold", action="store_true", help="restart the worker whenever it dies")
     how.add_argument("--detach", action="store_true", help="as --hold, apart from this terminal")
+    how.add_argument(
+        "--wake",
+        action="store_true",
+        help="as --detach, but only what `headrace on` set up and nobody keeps up; else nothing",
+    )
     how.add_argument("--stop", action="store_true", help="stop the one that --detach started")
     add_scope(parser)
     # For the holder and for `headrace run`.
@@ -64,6 +69,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
         context.folders = Folders(*args.folders)
     if args.stop:
         return _stop(context)
+    if args.wake:
+        return _wake(context)
     if args.hold or args.detach:
         return _hold(args, context)
     return _serve(args, context)
@@ -167,6 +174,8 @@ def _hold(args: argparse.Namespace, context: Context) -> int:
             "on Windows the gateway is kept up by a scheduled task",
             hint="`headrace on` registers it; `headrace gateway` serves in this window",
         )
+    if args.detach and _woken(args, context):
+        return OK
     sockets = listeners.take(args.fd) or listeners.inherited(context.env, os.getpid())
     if not sockets:
         port = context.settings.port if args.port is None else args.port
@@ -220,6 +229,32 @@ def _hold(args: argparse.Namespace, context: Context) -> int:
     return OK
 
 
+def _wake(context: Context) -> int:
+    from headrace.system.service import waking  # noqa: PLC0415 - start-up time
+
+    try:
+        waking.wake(context.state, context.folders, context.scope, context.env)
+    except LocalError as error:
+        if error.reference != "already-running":
+            raise
+    return OK
+
+
+def _woken(args: argparse.Namespace, context: Context) -> bool:
+    """Start again what `headrace on` set up, if that is what is meant."""
+    from headrace.system.service import waking  # noqa: PLC0415 - start-up time
+
+    address = context.state.gateway()
+    if address is None or args.origin or args.state or args.fd or args.idle_exit:
+        return False
+    if args.port not in (None, address.port) or args.host != address.host:
+        return False
+    if waking.wake(context.state, context.folders, context.scope, context.env) is None:
+        return False
+    _say(address.url(), context.state.origins())
+    return True
+
+
 def _worker_words(args: argparse.Namespace, context: Context) -> list[str]:
     words = ["--scope", str(context.scope)]
     for origin in args.origin:
@@ -232,13 +267,20 @@ def _worker_words(args: argparse.Namespace, context: Context) -> list[str]:
 
 
 def _stop(context: Context) -> int:
-    from headrace.system.service import process  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup.led import led, way_back  # noqa: PLC0415 - start-up time
+    from headrace.system.service import health, process  # noqa: PLC0415 - as above
 
-    if process.stop(_lock(context)):
-        sys.stdout.write("headrace: the gateway has stopped\n")
-    else:
-        sys.stdout.write("headrace: no gateway was running\n")
-    return OK
+    stopped = process.stop(_lock(context))
+    sys.stdout.write(
+        f"headrace: {'the gateway has stopped' if stopped else 'no gateway was running'}\n"
+    )
+    address = context.state.gateway()
+    # A service manager may have it up again, or never have let it go.
+    up = address is not None and health.look(address, context.state.expected()).up
+    tools = [] if up else led(context)
+    if tools:
+        sys.stderr.write(f"headrace: {way_back(tools, context.scope)}\n")
+    return NEEDS_ATTENTION if tools else OK
 
 
 def _lock(context: Context) -> Path:

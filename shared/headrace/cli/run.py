@@ -121,6 +121,8 @@ def _running(
         return None
     expected = context.state.expected()
     there = health.look(address, expected)
+    if not there.listening and _woken(context):
+        there = health.look(address, expected)
     if there.who:
         _warn(
             f"port {address.port} is held by {there.who}: not your gateway; "
@@ -129,6 +131,16 @@ def _running(
     if not there.up or there.redirecting or there.version != __version__:
         return None
     return Found(address, expected, scratch_folder(clearing_up)[0])
+
+
+def _woken(context: Context) -> bool:
+    """Start again what `headrace on` set up, where nobody has its port."""
+    from headrace.system.service import waking  # noqa: PLC0415 - start-up time
+
+    try:
+        return waking.wake(context.state, context.folders, context.scope, context.env) is not None
+    except HeadraceError:
+        return False
 
 
 def _names(origins: Sequence[DiscoveredOrigin]) -> set[tuple[str, str, str]]:

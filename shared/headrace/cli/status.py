@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from headrace.cli.context import NEEDS_ATTENTION, OK, Context, add_json, add_scope
+from headrace.cli.setup.led import way_back
 from headrace.cli.setup.shared_port import ACCEPTED, STRANGER_HINT
 from headrace.cli.summary import bytes_text
 from headrace.errors import HeadraceError
@@ -161,7 +162,7 @@ def _tell(context: Context, table: dict[str, Any]) -> None:
 
     out = context.console
     out.print(Text(_gateway_line(table["gateway"])))
-    for line in _port_lines(table["gateway"]):
+    for line in _port_lines(table):
         out.print(Text(line))
     for origin in table["origins"]:
         kind = ", your own: no mirror is asked" if origin["private"] else ""
@@ -198,12 +199,16 @@ def _gateway_line(gateway: dict[str, Any] | None) -> str:
     return f"gateway  up at {where} ({whose}{how})"
 
 
-def _port_lines(gateway: dict[str, Any] | None) -> list[str]:
+def _port_lines(table: dict[str, Any]) -> list[str]:
     """Say what is to be done about the port, and what was accepted."""
+    gateway = table["gateway"]
     if gateway is None:
         return []
     if gateway["held_by"]:
         return [f"         {STRANGER_HINT}"]
+    led = [tool["tool"] for tool in table["tools"] if tool["state"] in ("routed", "overridden")]
+    if not gateway["up"] and led:
+        return [f"         {way_back(led, gateway['scope'])}"]
     if gateway["shared_port"]:
         return [f"         {ACCEPTED}"]
     return []

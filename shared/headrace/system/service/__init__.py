@@ -13,13 +13,34 @@ from headrace.config import EnvVars, Folders, Settings
 from headrace.interface.hookspecs import GatewayAddress, Scope
 
 if TYPE_CHECKING:
+    from headrace.system.edits.journal import Journal
     from headrace.system.service.managers.choose import RunningGateway
     from headrace.system.state import State
 
-__all__ = ["TOOL", "ensure", "remove"]
+__all__ = ["TOOL", "ensure", "remove", "withdraw"]
 
 #: How the journal calls the files of this room.
 TOOL = "gateway"
+
+
+def withdraw(tool: str, before: bytes | None, after: bytes, now: bytes) -> bytes | None:
+    """Take an edit of this room out of a file that was changed since; None where that is nobody's
+    to say.
+    """
+    from headrace.system.service.managers import shells  # noqa: PLC0415 - start-up time
+
+    if tool != TOOL or not shells.is_edit(before, after):
+        return None
+    return shells.withdraw(now)
+
+
+def _journal(state: State) -> Journal:
+    from headrace.system.edits.journal import Journal  # noqa: PLC0415 - start-up time
+
+    def mine(tool: str, _: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:
+        return withdraw(tool, before, after, now)
+
+    return Journal(state.journal, withdraw=mine)
 
 
 def ensure(
@@ -31,12 +52,11 @@ def ensure(
     when it cannot be started; then no file of it is left.
     """
     from headrace.interface.manager import Plugins  # noqa: PLC0415 - start-up time
-    from headrace.system.edits.journal import Journal  # noqa: PLC0415 - as above
     from headrace.system.service import process  # noqa: PLC0415 - as above
     from headrace.system.service.managers import choose  # noqa: PLC0415 - as above
     from headrace.system.service.redirects import redirects  # noqa: PLC0415 - as above
 
-    journal = Journal(state.journal)
+    journal = _journal(state)
     ecosystems = Plugins().ecosystems([found.origin for found in state.origins()])
     named = env.get(EnvVars.HEADRACE_CONFIG)
     plan = choose.plan(
@@ -72,10 +92,9 @@ def remove(
     state: State, folders: Folders, settings: Settings, scope: Scope, env: Mapping[str, str]
 ) -> None:
     """Stop the gateway of a scope and take its files back. Nothing to stop is no error."""
-    from headrace.system.edits.journal import Journal  # noqa: PLC0415 - start-up time
-    from headrace.system.service.managers import choose  # noqa: PLC0415 - as above
+    from headrace.system.service.managers import choose  # noqa: PLC0415 - start-up time
 
-    journal = Journal(state.journal)
+    journal = _journal(state)
     choose.remove(
         folders,
         scope,

@@ -1,4 +1,6 @@
-"""No service manager: the holder, started apart from the terminal. Nothing restarts it at boot."""
+"""No service manager: the holder, started apart from the terminal. Nothing restarts it at boot, but
+the next shell of its user does (`shells`).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, Reader, Scope
 from headrace.system import folders
 from headrace.system.service import last_words, listeners, process
-from headrace.system.service.managers import account
+from headrace.system.service.managers import account, shells
 from headrace.system.service.managers.spec import ACCOUNT, ServiceSpec, copies
 
 __all__ = ["Bare"]
@@ -30,8 +32,12 @@ class Bare:
         self._env = env
 
     def edits(self, spec: ServiceSpec, read: Reader) -> Sequence[FileEdit]:
-        """The programs alone."""
-        return copies(spec, read, ("holder.py", "responder.py"))
+        """The programs; and what starts it again, where it is one user's."""
+        programs = copies(spec, read, ("holder.py", "responder.py"))
+        if spec.scope is Scope.SYSTEM:
+            return programs
+        shell = shells.login_shell(self._env)
+        return [*programs, *shells.edits(spec, self._env, shell, read)]
 
     def start(self, spec: ServiceSpec) -> None:
         """Start it; one that runs already is replaced, for its settings may have changed."""
@@ -73,9 +79,14 @@ class Bare:
 
     def note(self, spec: ServiceSpec) -> str:
         """Say what a reboot does."""
-        scope = " --scope system" if spec.scope is Scope.SYSTEM else ""
+        if spec.scope is Scope.SYSTEM:
+            return (
+                "nothing on this machine starts the gateway again after a reboot: put `headrace "
+                "gateway --detach --scope system` into the container's entry point (`headrace run "
+                "-- COMMAND` needs nothing of all this)"
+            )
         return (
-            "nothing on this machine starts the gateway again after a reboot: put "
-            f"`headrace gateway --detach{scope}` into the profile or the container's entry point "
+            "after a reboot nothing on this machine starts the gateway but your next shell; where "
+            "there is none (a container's entry point, cron) put `headrace gateway --detach` first "
             "(`headrace run -- COMMAND` needs nothing of all this)"
         )

@@ -1,0 +1,112 @@
+"""One line in a shell's start-up files: where nothing keeps the port up, a new shell does.
+
+A shell is what begins a login, and what a person in a container types into. The line looks into the
+kernel's table of sockets (a millisecond) and starts the gateway, apart from the shell, where nobody
+listens. It says nothing, fails for nobody, and is there as long as `headrace on` is.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from headrace.config import EnvVars
+from headrace.errors import ConfigurationError
+from headrace.interface.hookspecs import FileEdit, Reader
+from headrace.system.service.managers.spec import ServiceSpec
+from headrace.system.service.process import worker_argv
+
+__all__ = ["edits", "is_edit", "line", "login_shell", "withdraw"]
+
+#: Where zsh looks for its files.
+_ZSH = "ZDOTDIR"
+
+_WHY = "starts the gateway again where nobody does, as after a reboot"
+_COMMENT = "# headrace: starts its gateway where nobody does; `headrace off` takes this out again"
+
+
+def edits(
+    spec: ServiceSpec, env: Mapping[str, str], shell: str, read: Reader
+) -> Iterator[FileEdit]:
+    """Describe the edits for one user: of what the login shell reads, and of other shells' files
+    that are there. `shell` is the login shell's path.
+
+    A file that cannot be written is left alone, and so is a link: what it leads to may be kept in
+    a repository, or be another user's.
+    """
+    text = line(spec.port, _command(spec, env))
+    for path in _files(spec.home, env, Path(shell).name):
+        there = next(each for each in (path, *path.parents) if each.exists())
+        if path.is_symlink() or not os.access(there, os.W_OK):
+            continue
+        try:
+            before = read(path)
+        except ConfigurationError:
+            continue
+        kept = before or b""
+        kept += b"" if not kept or kept.endswith(b"\n") else b"\n"
+        yield FileEdit(path, before, kept + f"{_COMMENT}\n{text}\n".encode(), _WHY)
+
+
+def is_edit(before: bytes | None, after: bytes) -> bool:
+    """Whether an edit is one of those above."""
+    return _COMMENT.encode() in after and _COMMENT.encode() not in (before or b"")
+
+
+def withdraw(now: bytes) -> bytes:
+    """Take the lines out of a file that was changed since, wherever they are, if they are."""
+    lines = now.splitlines(keepends=True)
+    return b"".join(each for each in lines if not _is_ours(each))
+
+
+def _is_ours(text: bytes) -> bool:
+    words = (b"sh -c ", b"/proc/net/tcp", b" gateway --wake ")
+    return text.strip() == _COMMENT.encode() or all(word in text for word in words)
+
+
+def line(port: int, command: Sequence[str]) -> str:
+    """Return the line, in words that sh, bash, zsh and fish read alike."""
+    start = f"( {shlex.join(command)} </dev/null & ) >/dev/null 2>&1"
+    # Columns of /proc/net/tcp (proc(5)): local address, remote address, state 0A is LISTEN.
+    look = f"grep -qs ': [0-9A-F]*:{port:04X} [0-9A-F]*:0000 0A ' /proc/net/tcp 2>/dev/null"
+    return f"sh -c {shlex.quote(f'{look} || {start}')}"
+
+
+def _command(spec: ServiceSpec, env: Mapping[str, str]) -> Sequence[str]:
+    folders = (spec.folders.config, spec.folders.state, spec.folders.cache)
+    words = ["--wake", "--scope", str(spec.scope), "--folders"]
+    words += [str(folder.absolute()) for folder in folders]
+    if settings := env.get(EnvVars.HEADRACE_CONFIG):
+        words += ["--settings", str(Path(settings).absolute())]
+    return worker_argv(*words)
+
+
+def _files(home: Path, env: Mapping[str, str], shell: str) -> Iterator[Path]:
+    bash = home / ".bashrc"
+    if shell == "bash" or bash.exists():
+        yield bash
+    # bash(1): a login shell reads the first of these that is there; other shells the last.
+    login = [home / ".bash_profile", home / ".bash_login", home / ".profile"]
+    found = next((path for path in login if path.exists()), None)
+    if found is not None:
+        yield found
+    elif shell not in ("zsh", "fish"):
+        yield login[-1]
+    zsh = Path(env.get(_ZSH) or home) / ".zshrc"
+    if shell == "zsh" or zsh.exists():
+        yield zsh
+    fish = Path(env.get(EnvVars.XDG_CONFIG_HOME) or home / ".config") / "fish"
+    if shell == "fish" or (fish / "config.fish").exists():
+        yield fish / "conf.d" / "headrace.fish"
+
+
+def login_shell(env: Mapping[str, str]) -> str:
+    """Return the path of the user's login shell, as the system has it; "" where it has none."""
+    try:
+        import pwd  # noqa: PLC0415 - not on Windows
+
+        return pwd.getpwuid(os.geteuid()).pw_shell
+    except (ImportError, KeyError):
+        return env.get("SHELL", "")

@@ -1,0 +1,201 @@
+"""Where no service manager keeps the port up: who brings the gateway back, and what is said."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headrace.config import Folders
+from headrace.system.service import process
+from headrace.system.state import State
+from lib import wheels
+from lib.capabilities import lacks
+from lib.clients import PIPS, Environment, Pip
+from lib.gateway import free_port, headrace
+from lib.holders import none_left
+from lib.waiting import until
+from lib.world import MakeWorld
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason=lacks("system", "/proc/net/tcp"))
+
+BASHRC = "# mine\nalias ll='ls -l'\nexport EDITOR=vi"  # the last line has no end
+SHELLS = (("bash", "-ic"), ("bash", "-lc"), ("sh", "-lc"))
+
+
+class User:
+    """A user without a service manager, with pip routed by `headrace on`."""
+
+    def __init__(self, root: Path, world: MakeWorld) -> None:
+        made = world(mirrors=0)
+        made.index.add(wheels.wheel("demo"))
+        self.box = Environment(root / "box")
+        self.pip = Pip(PIPS[-1], self.box)
+        self.pip.point_at(made.origin)
+        self.port = free_port()
+        self.box.variables |= {
+            "HEADRACE_HOME": str(root / "headrace"),
+            "HEADRACE_PORT": str(self.port),
+            "PATH": f"{self.box.scripts}:{Path(sys.executable).parent}:/usr/bin:/bin",
+        }
+        self.box.write(".bashrc", BASHRC)
+        self.folders = Folders.of_user(self.box.variables)
+        self.lock = self.folders.state / "gateway.lock"
+        self.before = self.files()
+
+    def headrace(self, *words: str) -> str:
+        done = self.box.run(*headrace(), *words)
+        assert done.code in (0, 3), done.told()
+        return done.out + done.err
+
+    def files(self) -> dict[str, bytes]:
+        """What a shell reads."""
+        names = (".bashrc", ".profile", ".bash_profile", ".zshrc", ".config/fish/conf.d")
+        paths = [self.box.home / name for name in names]
+        return {each.name: each.read_bytes() for each in paths if each.is_file()}
+
+    def kill(self) -> None:
+        """As a reboot does."""
+        for line in self.lock.read_text("ascii").splitlines():
+            os.kill(int(line.split()[0]), signal.SIGKILL)
+        until(lambda: not process.is_held(self.lock) and not self.awake())
+
+    def shell(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """A shell as a login or `docker exec` starts it, with nothing of ours around it."""
+        env = {"HOME": str(self.box.home), "PATH": "/usr/bin:/bin", "TERM": "dumb"}
+        return subprocess.run(
+            words, env=env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+
+    def awake(self) -> bool:
+        with socket.socket() as asking:
+            return asking.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+@pytest.fixture
+def user(tmp_path: Path, world: MakeWorld) -> Iterator[User]:
+    one = User(tmp_path, world)
+    try:
+        yield one
+    finally:
+        one.headrace("off")
+        none_left(str(tmp_path))
+
+
+@pytest.mark.parametrize("words", SHELLS, ids=" ".join)
+def test_next_shell_brings_back_the_gateway_that_a_reboot_ended(
+    user: User, words: tuple[str, ...]
+) -> None:
+    user.headrace("on")
+    user.kill()
+    said = user.shell(*words, "echo done")
+    assert (said.returncode, said.stdout) == (0, "done\n")
+    assert "headrace" not in said.stderr
+    until(user.awake)
+    user.pip.install("demo").ok()
+    # What holds it then is what `on` left behind, not this installation.
+    holder = int(user.lock.read_text("ascii").split()[0])
+    command = Path(f"/proc/{holder}/cmdline").read_text("utf-8")
+    assert str(user.folders.state / "keeper/holder.py") in command
+
+
+def test_shells_that_begin_while_it_is_up_start_nothing(user: User) -> None:
+    user.headrace("on")
+    before = user.lock.read_text("ascii")
+    for words in SHELLS:
+        assert user.shell(*words, "set -eu; . ~/.bashrc; echo done").stdout == "done\n"
+    time.sleep(1.0)
+    assert user.lock.read_text("ascii") == before
+
+
+def test_many_shells_at_once_bring_back_one_gateway(user: User) -> None:
+    user.headrace("on")
+    user.kill()
+    for _ in range(5):
+        user.shell("bash", "-ic", "true")
+    until(user.awake)
+    until(lambda: process.is_held(user.lock))
+    assert "up at" in user.headrace("status")
+
+
+def test_lines_in_the_shells_files_go_as_they_came(user: User) -> None:
+    user.headrace("on")
+    assert user.files() != user.before
+    user.headrace("on")
+    assert user.files()[".bashrc"].count(b"# headrace") == 1
+    user.headrace("off")
+    assert user.files() == user.before
+
+
+@pytest.mark.parametrize("change", ["more", "moved", "removed", "edited"])
+def test_lines_go_from_files_that_were_changed_since(user: User, change: str) -> None:
+    user.headrace("on")
+    path = user.box.home / ".bashrc"
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    mine, ours = lines[:3], lines[3:]
+    assert len(ours) == 2
+    new = {
+        "more": [*mine, *ours, "alias la='ls -a'\n"],
+        "moved": [*ours, *mine],
+        "removed": mine,
+        "edited": [*mine, ours[0], ours[1].replace("grep -qs", "grep -q")],
+    }[change]
+    path.write_text("".join(new), "utf-8")
+    user.headrace("on")
+    assert path.read_text("utf-8").count("gateway --wake") == 1
+    user.headrace("off")
+    left = "".join(line for line in new if line not in ours and "--wake" not in line)
+    assert path.read_text("utf-8").splitlines() == left.splitlines()
+
+
+def test_files_that_are_links_or_cannot_be_written_are_left_alone(user: User) -> None:
+    """A link may lead into a repository of the user's, where nothing may name us."""
+    repository = user.box.write("dotfiles/bashrc", BASHRC)
+    path = user.box.home / ".bashrc"
+    path.unlink()
+    path.symlink_to(repository)
+    (user.box.home / ".profile").mkdir()
+    user.headrace("on")
+    assert repository.read_text("utf-8") == BASHRC
+    assert (user.box.home / ".profile").is_dir()
+    assert "up at" in user.headrace("status")
+
+
+def test_run_brings_it_back_and_uses_it(user: User) -> None:
+    user.headrace("on")
+    user.kill()
+    done = user.box.run(*headrace(), "run", "--", "sh", "-c", "echo $HEADRACE_RUN").ok()
+    assert done.out.strip() == str(user.port)
+    assert user.awake()
+
+
+def test_nothing_is_started_that_on_did_not_set_up(user: User) -> None:
+    assert user.headrace("gateway", "--wake") == ""
+    assert not user.awake()
+    user.headrace("on")
+    user.headrace("off")
+    assert user.headrace("gateway", "--wake") == ""
+    assert not user.awake()
+
+
+def test_status_and_stop_name_the_tools_that_a_silent_port_leaves_alone(user: User) -> None:
+    user.headrace("on")
+    stopped = user.box.run(*headrace(), "gateway", "--stop")
+    assert stopped.code == 3
+    assert "has stopped" in stopped.out
+    for said in (stopped.err, user.headrace("status")):
+        assert "pip" in said
+        assert "led to it and may fail until it is back: `headrace on` starts it again" in said
+        assert "`headrace off` sends them to their origins" in said
+    assert not user.awake()
+    user.headrace("on")
+    assert "may fail" not in user.headrace("status")
+    user.headrace("off")
+    assert user.box.run(*headrace(), "gateway", "--stop").code == 0
