@@ -18,6 +18,7 @@ def main() -> None:
     """Be the console script."""
     import errno
     import os
+    import select
     import socket
 
     from headrace_docker.credentials import record
@@ -34,7 +35,9 @@ def main() -> None:
         # Whoever keeps the port starts the gateway for it; nobody waits for an answer. Nothing is
         # said either, so it does not matter here who that is.
         asking.setblocking(False)
-        refused = asking.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
+        asking.connect_ex(("127.0.0.1", port))
+        select.select([], [asking], [], 0.2)
+        refused = asking.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
     if refused and os.name != "nt":
         _start()
     if not helper:

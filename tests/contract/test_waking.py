@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +16,6 @@ import pytest
 
 from headrace.config import Folders
 from headrace.system.service import process
-from headrace.system.state import State
 from lib import wheels
 from lib.capabilities import lacks
 from lib.clients import PIPS, Environment, Pip
@@ -174,6 +174,36 @@ def test_run_brings_it_back_and_uses_it(user: User) -> None:
     done = user.box.run(*headrace(), "run", "--", "sh", "-c", "echo $HEADRACE_RUN").ok()
     assert done.out.strip() == str(user.port)
     assert user.awake()
+
+
+def test_words_of_condas_plugin_bring_back_what_on_left_behind(user: User) -> None:
+    user.headrace("on")
+    user.kill()
+    user.headrace("gateway", "--detach", "--port", str(user.port))
+    holder = int(user.lock.read_text("ascii").split()[0])
+    command = Path(f"/proc/{holder}/cmdline").read_text("utf-8")
+    assert str(user.folders.state / "keeper/holder.py") in command
+    refused = user.box.run(*headrace(), "gateway", "--detach").failed()
+    assert "is running" in refused.err
+
+
+@pytest.mark.skipif(shutil.which("docker") is None, reason=lacks("root", "docker's client"))
+def test_real_docker_brings_it_back_through_its_credential_helper(user: User) -> None:
+    user.box.write(".docker/config.json", '{"credsStore": "lab"}')
+    lab = user.box.write("bin/docker-credential-lab", "#!/bin/sh\ncat >> ~/heard\n")
+    lab.chmod(0o755)
+    ours = Path(sys.executable).with_name("docker-credential-headrace")
+    lab.with_name("docker-credential-headrace").symlink_to(ours)
+    user.box.variables["PATH"] = f"{lab.parent}:{user.box.variables['PATH']}:/usr/local/bin"
+    settings = user.folders.config / "config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('also = ["docker-logins"]\n', "utf-8")
+    user.headrace("on")
+    user.kill()
+    # A command of docker's that asks its helper and no daemon.
+    user.box.run("docker", "logout", "registry.example").ok()
+    assert "registry.example" in (user.box.home / "heard").read_text("utf-8")
+    until(user.awake)
 
 
 def test_nothing_is_started_that_on_did_not_set_up(user: User) -> None:

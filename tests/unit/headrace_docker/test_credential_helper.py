@@ -50,6 +50,8 @@ class Docker:
             env={
                 "PATH": f"{self.folder}:{os.environ.get('PATH', '')}",
                 "DOCKER_CONFIG": str(self.folder),
+                # What nobody holds is woken: never the gateway of whoever runs the tests.
+                "HEADRACE_HOME": str(self.folder / "headrace"),
                 **{k: v for k, v in os.environ.items() if k == "PYTHONPATH"},
             },
         )
