@@ -39,7 +39,9 @@ def main() -> None:
         select.select([], [asking], [], 0.2)
         refused = asking.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
     if refused and os.name != "nt":
-        _start()
+        from headrace_docker.credentials.waking import start_again
+
+        start_again()
     if not helper:
         from headrace_docker.credentials.helper_protocol import answer
 
@@ -54,15 +56,3 @@ def main() -> None:
     except OSError as error:
         sys.stdout.write(f"headrace passes on to {program[0]}, which does not start: {error}\n")
         raise SystemExit(1) from None
-
-
-def _start() -> None:
-    """Have the gateway started again, apart from this process; nobody waits for that."""
-    import contextlib
-    import os
-
-    main = "from headrace.cli import main; raise SystemExit(main())"
-    words = [sys.executable, "-P", "-c", main, "gateway", "--wake", "--scope", "user"]
-    with contextlib.suppress(OSError, NotImplementedError):
-        null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
-        os.posix_spawn(words[0], words, os.environ, file_actions=null, setsid=True)  # noqa: TID251 - for a program of ours

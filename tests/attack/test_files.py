@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from headrace.cli import run as run_command
+from headrace.cli.runs import started
 from headrace.config import Folders, Settings
 from headrace.errors import ConfigurationError, LocalError
 from headrace.interface.hookspecs import DiscoveredOrigin, FileEdit, GatewayAddress, Scope
@@ -133,7 +133,7 @@ def made_host(base: Path) -> None:
 
 
 def made_for_a_run(base: Path) -> None:
-    assert run_command._usable(Folders(base / "a/config", base / "a/b/state", base / "c/d/cache"))
+    assert started.usable(Folders(base / "a/config", base / "a/b/state", base / "c/d/cache"))
 
 
 @pytest.mark.usefixtures("umask_of_all_doors")

@@ -115,6 +115,7 @@ IMPURE = {
     "plugins/headrace_conda_inside": "runs inside conda, with conda's own modules",
     "plugins/headrace_docker/credential_helper.py": "entry file, becomes another program",
     "plugins/headrace_docker/credentials/helper_protocol.py": "reads docker's config.json",
+    "plugins/headrace_docker/credentials/waking.py": "starts a program of ours",
     "plugins/headrace_docker/credentials/record.py": "reads what `on` wrote beside that file",
     "plugins/headrace_docker/credentials/logins.py": "asks docker's and podman's stores of logins",
     "plugins/headrace_docker/engines/running.py": "asks the engines of this machine",

@@ -8,7 +8,6 @@ gateway's port is the same for all. Where nothing is said there is no such begin
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 
 from headrace.config import EnvVars
@@ -83,7 +82,7 @@ def _read(code: str) -> dict[str, str]:
     try:
         padded = code.encode("ascii") + b"=" * (-len(code) % 4)
         text = base64.b64decode(padded, altchars=b"-_", validate=True).decode("utf-8")
-    except (UnicodeError, binascii.Error):
+    except ValueError:
         return {}
     pairs = (line.partition("=") for line in text.split("\n"))
     return {name: value for name, _, value in pairs if name in OVERRIDES}

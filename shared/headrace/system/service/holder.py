@@ -143,7 +143,7 @@ class Lock:
                 os.pwrite(self.fd, "".join(lines).encode(), 0)
 
 
-class Runners:
+class RunnersLock:
     """Those whom this is for."""
 
     def __init__(self, path: str) -> None:
@@ -208,7 +208,7 @@ class Supervisor:
         """Take the lock; start nothing yet."""
         self.options, self.sockets = options, sockets
         self.lock = Lock(options.lock)
-        self.runners = Runners(options.runners)
+        self.runners = RunnersLock(options.runners)
         self.worker: Child | None = None
         self.responder: Child | None = None
         self.leaving: list[Child] = []
