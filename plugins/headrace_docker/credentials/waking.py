@@ -1,4 +1,4 @@
-"""Having the gateway started again where nobody has its port: what `headrace on` set up, no other."""
+"""Having the gateway started again where nobody has its port: the one that `on` set up alone."""
 
 from __future__ import annotations
 
