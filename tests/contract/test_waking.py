@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -21,7 +22,7 @@ from lib.capabilities import lacks
 from lib.clients import PIPS, Environment, Pip
 from lib.gateway import free_port, headrace
 from lib.holders import none_left
-from lib.waiting import until
+from lib.waiting import HANG, until
 from lib.world import MakeWorld
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason=lacks("system", "/proc/net/tcp"))
@@ -34,7 +35,7 @@ class User:
     """A user without a service manager, with pip routed by `headrace on`."""
 
     def __init__(self, root: Path, world: MakeWorld) -> None:
-        made = world(mirrors=0)
+        self.world = made = world(mirrors=0, one_host=True)
         made.index.add(wheels.wheel("demo"))
         self.box = Environment(root / "box")
         self.pip = Pip(PIPS[-1], self.box)
@@ -77,6 +78,12 @@ class User:
     def awake(self) -> bool:
         with socket.socket() as asking:
             return asking.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def ask(self, path: str) -> bytes:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)) as to:
+            to.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n\r\n".encode())
+            return to.recv(4096)
+        return b""
 
 
 @pytest.fixture
@@ -229,3 +236,27 @@ def test_status_and_stop_name_the_tools_that_a_silent_port_leaves_alone(user: Us
     assert "may fail" not in user.headrace("status")
     user.headrace("off")
     assert user.box.run(*headrace(), "gateway", "--stop").code == 0
+
+
+def test_pip_whose_login_the_gateway_alone_has_waits_for_the_next_worker(user: User) -> None:
+    """It was sent to its index without the login that stood in the URL, and asked for a password
+    that nobody was there to type.
+    """
+    user.world.pages.credential = ("me", "s3cret")
+    user.pip.point_at(user.world.origin.replace("http://", "http://me:s3cret@"))
+    user.headrace("on")
+    settings = user.folders.config / "config.toml"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text("prot = 3\n", "utf-8")
+    process.reload(user.lock)
+    until(lambda: b"redirecting" in user.ask("/healthz"))
+    with user.box.start(*user.pip.command("install", "demo")) as installing:
+        assert installing.stdout is not None
+        while "Looking in indexes" not in (line := installing.stdout.readline()):
+            assert line
+        assert b"Location: /simple/demo/" in user.ask("/simple/demo/")  # takes longer than pip
+        settings.unlink()
+        process.reload(user.lock)
+        out, _ = installing.communicate(timeout=HANG)
+    assert installing.returncode == 0, out
+    assert "s3cret" not in out

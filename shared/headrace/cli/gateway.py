@@ -198,7 +198,9 @@ def _hold(args: argparse.Namespace, context: Context) -> int:
         )
     held = process.SupervisorOptions(
         worker=process.worker_argv(*_worker_words(args, context)),
-        redirects=redirects(context.plugins.ecosystems([found.origin for found in origins])),
+        redirects=redirects(
+            context.plugins.ecosystems([found.origin for found in origins]), origins
+        ),
         lock=_lock(context),
         log=context.folders.state / "gateway.log" if args.detach else None,
     )

@@ -100,7 +100,9 @@ def serve(
         worker=process.worker_argv(
             "--scope", "user", "--state", str(state.folder), "--idle-exit", str(IDLE)
         ),
-        redirects=redirects(context.plugins.ecosystems([found.origin for found in origins])),
+        redirects=redirects(
+            context.plugins.ecosystems([found.origin for found in origins]), origins
+        ),
         lock=files.lock,
         log=state.folder / "gateway.log",
         grace=3,

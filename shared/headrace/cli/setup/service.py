@@ -31,7 +31,7 @@ def plan(context: Context, found: Sequence[DiscoveredOrigin]) -> choose.Plan:
         context.env,
         home=Path.home(),
         port=context.settings.port,
-        redirects=redirects(context.plugins.ecosystems([each.origin for each in found])),
+        redirects=redirects(context.plugins.ecosystems([each.origin for each in found]), found),
         read=context.journal.pristine,
         recorded=context.state.gateway(),
         settings=Path(named) if named else None,

@@ -57,7 +57,8 @@ def ensure(
     from headrace.system.service.redirects import redirects  # noqa: PLC0415 - as above
 
     journal = _journal(state)
-    ecosystems = Plugins().ecosystems([found.origin for found in state.origins()])
+    origins = state.origins()
+    ecosystems = Plugins().ecosystems([found.origin for found in origins])
     named = env.get(EnvVars.HEADRACE_CONFIG)
     plan = choose.plan(
         folders,
@@ -65,7 +66,7 @@ def ensure(
         env,
         home=Path.home(),
         port=settings.port,
-        redirects=redirects(ecosystems),
+        redirects=redirects(ecosystems, origins),
         read=journal.pristine,
         recorded=state.gateway(),
         settings=Path(named) if named else None,

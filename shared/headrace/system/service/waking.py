@@ -41,13 +41,14 @@ def wake(
                 hint="`headrace gateway --stop` stops it",
             )
         named = env.get(EnvVars.HEADRACE_CONFIG)
-        ecosystems = Plugins().ecosystems([found.origin for found in state.origins()])
+        origins = state.origins()
+        ecosystems = Plugins().ecosystems([found.origin for found in origins])
         spec = describe(
             folders,
             scope,
             address.port,
             Path.home(),
-            redirects(ecosystems),
+            redirects(ecosystems, origins),
             host=address.host,
             settings=Path(named) if named else None,
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
+from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.models import (
+    Credential,
     Origin,
     PassThrough,
     Plan,
@@ -51,6 +53,17 @@ def test_place_that_names_are_not_the_end_of_has_no_redirect(answer: str) -> Non
     assert redirects([Birds(answer, ("/birds/",))]) == ()  # type: ignore[list-item]
 
 
+def test_origin_whose_login_stood_in_its_url_has_no_redirect() -> None:
+    """Without the login its clients would be asked for a password there."""
+    lent = DiscoveredOrigin(ORIGIN, "a file", Credential("me", "s3cret"))
+    birds = [Birds(), Calls(prefixes=("/calls/",))]
+    assert redirects(birds, [lent]) == ("/calls/=",)  # type: ignore[arg-type]
+    other = DiscoveredOrigin(
+        replace(ORIGIN, url="https://other.example"), "a file", lent.credential
+    )
+    assert len(redirects(birds, [other])) == 3  # type: ignore[arg-type]
+
+
 def test_bug_of_an_ecosystem_leaves_the_others_their_redirects() -> None:
     class Broken(Birds):
         def plan(self, request: Request) -> Plan:
@@ -61,11 +74,14 @@ def test_bug_of_an_ecosystem_leaves_the_others_their_redirects() -> None:
     assert found == ("/birds/=https://birds.example/list/",)
 
 
-def test_prefix_that_answers_for_itself_sends_nobody_anywhere() -> None:
-    class Calls(Birds):
-        def plan(self, request: Request) -> Plan:
-            return Reply(Response(200)) if request.path == "/calls/" else Refuse(404, "no")
+class Calls(Birds):
+    """One that answers for itself."""
 
+    def plan(self, request: Request) -> Plan:
+        return Reply(Response(200)) if request.path == "/calls/" else Refuse(404, "no")
+
+
+def test_prefix_that_answers_for_itself_sends_nobody_anywhere() -> None:
     assert redirects([Calls(prefixes=("/calls/",))]) == ("/calls/=",)  # type: ignore[list-item]
 
 
@@ -83,6 +99,9 @@ PAIRS = [
         (b"/birds/rare/dodo/", "https://rare.example/dodo/"),
         (b"/birds/wren/?q=1", "https://birds.example/list/wren/?q=1"),
         (b"/other", "/other"),
+        (b"/for/aGk/birds/wren/", "https://birds.example/list/wren/"),
+        (b"/for/aGk/other", "/for/aGk/other"),
+        (b"/for/aGk", "/for/aGk"),
         (b"/calls/any", None),
         (b"/birds/../etc", None),
         (b"/birds/%2e%2e/etc", None),
