@@ -82,8 +82,8 @@ def _there(place: runs.RunPlace, meant: str) -> GatewayAddress | None:
 def _begun(
     context: Context, origins: Sequence[DiscoveredOrigin], place: runs.RunPlace
 ) -> GatewayAddress | None:
-    port = runs.port_of(context.folders, place.key, context.settings.port)
     try:
+        port = runs.port_of(context.folders, place.key, context.settings.port)
         sock = listeners.bind("127.0.0.1", port)
     except LocalError:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from headrace.cli.context import Context
 from headrace.cli.setup.discovery import network_of
 from headrace.config import EnvVars
+from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.system import service
 from headrace.system.service import runs
@@ -56,7 +58,8 @@ def start(context: Context, found: Sequence[DiscoveredOrigin]) -> tuple[GatewayA
         else:
             _forget(context)
         raise
-    runs.record_port(context.folders, found, kept.address.port)
+    with contextlib.suppress(HeadraceError):  # then a run takes another port, and no more
+        runs.record_port(context.folders, found, kept.address.port, context.settings.port)
     return GatewayAddress(kept.address.host, kept.address.port, state.token()), kept.note
 
 

@@ -16,6 +16,7 @@ import shutil
 import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from headrace.config import DEFAULT_PORT, Folders
 from headrace.errors import HeadraceError
@@ -83,28 +84,34 @@ def port_of(
     wanted: int,
     is_free: Callable[[str, int], bool] = ports.is_free,
 ) -> int:
-    """Return the port of a set of indexes: always the same, at first `wanted` or one near it that
-    is free and nobody else's.
+    """Return the port of a set of indexes: always the same as long as the settings name the same
+    one, `wanted`; at first that or one near it that is free and nobody else's.
     """
     files = _table(folders)
     with files.alone(_TABLE):
         table = _read(files)
-        if key not in table:
-            first = wanted or DEFAULT_PORT
-            near = (port for port in range(first, min(first + ports.TRIED, 65536)))
-            others = set(table.values())
-            free = (port for port in near if port not in others and is_free("127.0.0.1", port))
-            table[key] = next(free, first)
-            files.write(_TABLE, dict(list(table.items())[-_MOST:]))
-        return table[key]
+        known = table.pop(key, None)
+        if known is not None and known[1] == wanted:
+            return known[0]
+        first = wanted or DEFAULT_PORT
+        near = range(first, min(first + ports.TRIED, 65536))
+        others = {port for port, _ in table.values()}
+        free = (port for port in near if port not in others and is_free("127.0.0.1", port))
+        table[key] = next(free, first), wanted
+        files.write(_TABLE, dict(list(table.items())[-_MOST:]))
+        return table[key][0]
 
 
-def record_port(folders: Folders, origins: Iterable[DiscoveredOrigin], port: int) -> None:
-    """Remember what `headrace on` took for these indexes; whoever had that port takes another."""
+def record_port(
+    folders: Folders, origins: Iterable[DiscoveredOrigin], port: int, wanted: int
+) -> None:
+    """Remember what `headrace on` took for these indexes where the settings name `wanted`; whoever
+    had that port takes another.
+    """
     files = _table(folders)
     with files.alone(_TABLE):
-        table = {key: each for key, each in _read(files).items() if each != port}
-        table[key_of(origins)] = port
+        table = {key: each for key, each in _read(files).items() if each[0] != port}
+        table[key_of(origins)] = port, wanted
         files.write(_TABLE, table)
 
 
@@ -138,10 +145,12 @@ def _table(folders: Folders) -> StateFiles:
     return StateFiles(folders.state / _FOLDER, shared=False)
 
 
-def _read(files: StateFiles) -> dict[str, int]:
-    def meant(told: object) -> dict[str, int]:
-        assert isinstance(told, dict)
-        return {str(key): int(port) for key, port in told.items() if 0 < int(port) < 65536}
+def _read(files: StateFiles) -> dict[str, tuple[int, int]]:
+    """Return port and the wanted one of each set of indexes."""
+
+    def meant(told: Any) -> dict[str, tuple[int, int]]:
+        pairs = {str(key): (int(port), int(wanted)) for key, (port, wanted) in told.items()}
+        return {key: pair for key, pair in pairs.items() if 0 < pair[0] < 65536}
 
     return files.read(_TABLE, meant, {})
 
