@@ -21,7 +21,7 @@ from headrace.interface.editing import loopback
 from headrace_pip.tools import origins, pip_config, pip_text
 from headrace_pip.tools.gateway_url import leads_to
 from headrace_pip.tools.ini_lines import strip_blocks
-from headrace_pip.tools.lockers import is_locker
+from headrace_pip.tools.lockers import is_locker, reaches_nested_ones
 from headrace_pip.tools.origins import configured
 
 __all__ = ["PipActivation"]
@@ -104,25 +104,28 @@ class PipActivation:
         if setting := pip_config.proxy(place, read):
             raise _proxy_error(setting.where)
         mine, url = _own(place, gateway, origins, read)
+        # What such a program asks is what it writes down: the user's own index, also after `on`.
+        own = configured(place, read)
+        past = _scratch_file(place, own.value if own else f"{mine.url}/", mine, read)
+        edits = [_for_this_command(scratch / "pip-for-lockers.conf", past)]
         if is_locker(place.command):
-            # What it asks is what it writes down: the user's own index, also after `headrace on`.
-            own = configured(place, read)
-            index = own.value if own else f"{mine.url}/"
-            text = pip_config.render(_scratch_settings(place, index, mine, read))
-            path = scratch / "pip-for-lockers.conf"
-            edit = FileEdit(path, None, text, "for this command alone", private=True)
-            return {"PIP_CONFIG_FILE": str(path)}, [edit]
+            return {"PIP_CONFIG_FILE": str(edits[0].path)}, edits
         if url is None:
             return {}, ()
-        text = pip_config.render(_scratch_settings(place, url, mine, read))
-        path = scratch / "pip.conf"
+        through = _scratch_file(place, url, mine, read)
+        edits.append(_for_this_command(scratch / "pip.conf", through))
         variables: dict[str, str | None] = {
-            "PIP_CONFIG_FILE": str(path),
+            "PIP_CONFIG_FILE": str(edits[1].path),
+            **reaches_nested_ones(place),
             **loopback.no_proxy_additions(env),
         }
         # The index of the environment has become the origin; left there it would win over us.
         variables |= {name: None for name in ("PIP_INDEX_URL", "PIP_PYPI_URL") if name in env}
-        return variables, [FileEdit(path, None, text, "for this command alone", private=True)]
+        return variables, edits
+
+
+def _for_this_command(path: Path, content: bytes) -> FileEdit:
+    return FileEdit(path, None, content, "for this command alone", private=True)
 
 
 def _own(
@@ -134,9 +137,7 @@ def _own(
     return mine, None if path is None else gateway.url(f"{gateway.base}{path}")
 
 
-def _scratch_settings(
-    place: Place, url: str, mine: Origin, read: Reader
-) -> dict[str, dict[str, str]]:
+def _scratch_file(place: Place, url: str, mine: Origin, read: Reader) -> bytes:
     """Return what stands in for the files that PIP_CONFIG_FILE makes pip skip, with an index."""
     merged: dict[str, dict[str, str]] = {}
     commands = set()
@@ -155,7 +156,7 @@ def _scratch_settings(
     lock = _lock_url(place, mine, read)
     if lock is not None:
         merged.setdefault("lock", {}).setdefault("index-url", lock)
-    return merged
+    return pip_config.render(merged)
 
 
 def _files_alone(place: Place) -> Place:

@@ -195,9 +195,15 @@ def _environment(
 
 
 def _merge(env: dict[str, str], variables: Mapping[str, str | None]) -> None:
+    """Take over what one tool wants; of a search path that several add to, every part."""
     for name, value in variables.items():
         if value is None:
             env.pop(name, None)
+        elif name == "PYTHONPATH":
+            wanted, had = value.split(os.pathsep), env.get(name, "").split(os.pathsep)
+            new = [part for part in wanted if part not in had]
+            parts = [*new, *had] if new[:1] == wanted[:1] else [*had, *new]
+            env[name] = os.pathsep.join(part for part in parts if part)
         else:
             env[name] = value
 

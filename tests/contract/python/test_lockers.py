@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,6 +129,48 @@ def test_run_pip_compile_names_the_users_index(
         assert f"--index-url {made.origin}" in text, result.told()
         assert loopback_ports(text) == {made.pages.port}
         (box.home / "requirements.txt").unlink()
+    assert pip_compile.exists()
+
+
+NESTED = {
+    "make": {"Makefile": "lock:\n\tpip-compile -q requirements.in\n"},
+    "sh -c 'cd . && pip-compile -q requirements.in'": {},
+    "sh -c '$PYTHON -m piptools compile -q requirements.in'": {},
+    "sh lock.sh": {
+        "lock.sh": "exec $PYTHON lock.py",
+        "lock.py": "import piptools.__main__ as it\n"
+        "import sys\nsys.argv[1:] = ['compile', '-q', 'requirements.in']\nit.cli()\n",
+    },
+    "$TOX -q run -e lock": {
+        "tox.ini": "[testenv:lock]\nskip_install = true\npass_env = A\n"
+        "allowlist_externals = *\ncommands = pip-compile -q requirements.in\n"
+    },
+}
+
+
+def test_run_names_the_users_index_however_deep_the_locker_is(
+    world: MakeWorld, box: Environment, pip_compile: Path
+) -> None:
+    made = world(mirrors=0)
+    tree(made)
+    pip = Pip("26.3", box)
+    pip.point_at(made.origin)
+    box.variables |= {"PYTHON": str(box.python), "TOX": f"{sys.executable} -m tox"}
+    for command, files in NESTED.items():
+        if "TOX" in command and importlib.util.find_spec("tox") is None:
+            continue
+        for name, text in files.items():
+            box.write(name, text)
+        result = run(box, "sh", "-c", command).ok()
+        locked = box.home / "requirements.txt"
+        assert f"--index-url {made.origin}" in locked.read_text("utf-8"), result.told()
+        assert loopback_ports(locked.read_text("utf-8")) == {made.pages.port}
+        locked.unlink()
+    # pip itself is led as ever.
+    asked = len(made.pages.seen)
+    run(box, "sh", "-c", " ".join(pip.command("install", "-q", "app"))).ok()
+    agents = {seen.headers["user-agent"].partition("/")[0] for seen in made.pages.seen[asked:]}
+    assert agents == {"headrace"}
     assert pip_compile.exists()
 
 

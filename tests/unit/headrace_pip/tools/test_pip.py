@@ -355,9 +355,8 @@ def scratch(
     activation = PipActivation()
     found = [each.origin for each in activation.discover(where, reader)]
     variables, edits = activation.environment(where, GATEWAY, found, reader, tmp_path / "scratch")
-    (edit,) = edits
+    (edit,) = (each for each in edits if str(each.path) == variables["PIP_CONFIG_FILE"])
     assert edit.after is not None
-    assert variables["PIP_CONFIG_FILE"] == str(edit.path)
     return dict(variables), pip_config.parse(edit.after, edit.path)
 
 
