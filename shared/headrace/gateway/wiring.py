@@ -48,6 +48,7 @@ from headrace.redact import for_files
 from headrace.sources.candidates import Candidates
 from headrace.sources.document_sources import DocumentSources
 from headrace.system.fingerprint import NetworkFingerprint
+from headrace.system.limits import LimitRecords
 from headrace.system.memory import limit_arenas, trim_heap
 from headrace.system.statistics import Statistics
 from headrace.system.storage.copies import Copies
@@ -56,6 +57,7 @@ from headrace.system.storage.store import Store
 from headrace.upstream.auth.mirror_logins import MirrorLogins, headers_for
 from headrace.upstream.auth.origin_credentials import OriginClient, OriginCredentials
 from headrace.upstream.client import Client
+from headrace.upstream.courtesy import Courtesy
 
 __all__ = ["Components", "assemble"]
 
@@ -148,6 +150,7 @@ class Components:
         await self.sources.aclose()
         await self.logins.aclose()
         await self.client.aclose()
+        await asyncio.to_thread(self.client.courtesy.close)
         await asyncio.to_thread(self.statistics.close)
 
     def incident(self, error: Exception, path: str) -> str:
@@ -270,7 +273,8 @@ def assemble(
     activity = Activity(
         lambda event: rates(statistics.snapshot(network()), event.artifact.object_class)
     )
-    client = Client(env, told=activity.incident)
+    limits = LimitRecords(folders.state / "limits.sqlite")
+    client = Client(env, told=activity.incident, courtesy=Courtesy(memory=limits))
     store = Store(
         folders.cache / "store", limit=settings.store_limit, reserve=settings.disk_reserve
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from headrace.policy.lru import LRUCache
 
-__all__ = ["FLOOR", "LONGEST", "RateLimit", "RateLimits"]
+__all__ = ["FLOOR", "LONGEST", "RateLimit", "RateLimits", "RememberedLimit"]
 
 FLOOR = 1.0
 """Seconds of the first pause that nobody named, and the least of those that somebody did."""
@@ -33,6 +33,18 @@ class RateLimit:
     """In a row, those of one moment counted once."""
 
 
+@dataclass(frozen=True, slots=True)
+class RememberedLimit:
+    """A limit as the next process is told of it: by no clock of its own."""
+
+    key: str
+    status: int
+    seconds: float
+    """For how much longer."""
+    named: bool
+    refusals: int
+
+
 class RateLimits:
     """By key. Bounded; what is forgotten first was heard longest ago."""
 
@@ -52,6 +64,11 @@ class RateLimits:
         limit = RateLimit(status, max(until, now + max(pause, FLOOR)), bool(seconds), refusals)
         self._known.put(key, limit)
         return limit
+
+    def restore(self, limit: RememberedLimit, now: float) -> None:
+        """Take what an earlier process heard."""
+        until = now + limit.seconds
+        self._known.put(limit.key, RateLimit(limit.status, until, limit.named, limit.refusals))
 
     def answered(self, key: str, now: float) -> None:
         """Take any other answer: it gives again. A pause that still runs is kept to."""

@@ -20,6 +20,7 @@ __all__ = [
     "learn",
     "on_probation",
     "rates",
+    "restored",
     "scope",
     "standing",
 ]
@@ -104,6 +105,18 @@ class Record:
 NOTHING = Record()
 #: What is known of all sources on a network, by source and object class.
 Records = Mapping[tuple[str, str], Record]
+
+
+def restored(record: Record, now: float) -> Record:
+    """Return a record as an earlier process wrote it, by a clock that may have been set since:
+    nothing is from the future, and no pause longer than any that is ever given.
+    """
+    return replace(
+        record,
+        updated=min(record.updated, now),
+        measured_at=min(record.measured_at, now),
+        paused_until=min(record.paused_until, now + _DAY),
+    )
 
 
 def scope(fault: Fault | None, object_class: str) -> str:

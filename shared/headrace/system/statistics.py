@@ -26,6 +26,7 @@ from headrace.policy.reputation import (
     Records,
     learn,
     on_probation,
+    restored,
     scope,
 )
 from headrace.system.folders import make as make_folder
@@ -221,11 +222,11 @@ class Statistics:
             return
         try:
             with contextlib.closing(self._connect()) as base, base:
-                oldest = self._clock() - _FORGOTTEN
-                base.execute("DELETE FROM record WHERE updated < ?", (oldest,))
+                now = self._clock()
+                base.execute("DELETE FROM record WHERE updated < ?", (now - _FORGOTTEN,))
                 for row in base.execute("SELECT * FROM record"):
                     records = self._networks.setdefault(row[0], {})
-                    records[row[1], row[2]] = Record(*row[3:])
+                    records[row[1], row[2]] = restored(Record(*row[3:]), now)
         except (sqlite3.DatabaseError, OSError, TypeError) as error:
             _log.warning(
                 "statistics at %s are put aside, they cannot be read: %s", self._path, error

@@ -59,6 +59,7 @@ class Client:
         user_agent: str | None = None,
         connections: int = 40,
         told: Callable[[str], None] = lambda _: None,
+        courtesy: Courtesy | None = None,
     ) -> None:
         """Read trust and proxies from `env`; ConfigurationError when they name nothing usable.
 
@@ -74,7 +75,7 @@ class Client:
         self._destinations = Destinations(resolver, told)
         self._pool = Http2Pool()
         self._bearer = BearerTokens(self._ask_realm)
-        self.courtesy = Courtesy()
+        self.courtesy = courtesy or Courtesy()
         """Asked before anybody is asked anything."""
 
     # ------------------------------------------------------------------ documents

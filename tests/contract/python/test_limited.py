@@ -8,10 +8,12 @@ import time
 
 import pytest
 
+from headrace.system.limits import LimitRecords
 from lib import wheels
 from lib.clients import Pip
 from lib.serving import modes
 from lib.serving.servers import RecordingServer
+from lib.waiting import until
 from lib.world import MakeWorld, World
 
 #: A wheel that goes out whole, and one that is streamed.
@@ -104,6 +106,30 @@ def test_page_whose_origin_limits_is_told_in_its_own_words_and_asked_for_once(
         assert code == status
         assert 50 <= int(headers["retry-after"]) <= 60
     assert len(made.pages.requests()) == 1
+
+
+@pytest.mark.parametrize("status", LIMITING)
+def test_gateway_that_is_killed_and_started_again_asks_nobody_before_the_time(
+    world: MakeWorld, status: int
+) -> None:
+    made = world(mirrors=0, one_host=True)
+    put(made, SMALL)
+    path = known(made)
+    asked = len(made.pages.requests())
+    made.pages.fail(modes.status(status, retry_after="60"), "*.whl")
+    assert made.gateway.get(path)[0] == status
+    # Written down a moment later, as all that is learned: of the file, and of its place.
+    records = LimitRecords(made.gateway.root / "state" / "limits.sqlite")
+    until(lambda: len(records.load()) == 2)
+    for _ in range(2):
+        made.gateway.kill()
+        made.gateway.start()
+        for wanted in (path, f"{path}.metadata"):
+            code, headers, _ = made.gateway.get(wanted, {"cache-control": "no-cache"})
+            if wanted == path or status == 429:
+                assert code == status, wanted
+                assert 30 <= int(headers["retry-after"]) <= 60
+    assert len(made.pages.requests()) == asked + 1
 
 
 def test_limit_counts_for_whatever_is_asked_of_that_place(world: MakeWorld) -> None:

@@ -68,6 +68,16 @@ def test_it_is_written_behind_without_being_asked(
     first.close()
 
 
+def test_clock_that_was_set_back_pauses_nobody_for_years(path: Path) -> None:
+    first = Statistics(path, clock=lambda: NOW)
+    bad(first, Fault.WRONG_BYTES)
+    first.close()
+    before = NOW - 10 * 365 * 86400
+    found = Statistics(path, clock=lambda: before).snapshot("home")
+    assert {record.paused_until for record in found.values()} == {before + 86400}
+    assert all(record.updated <= before for record in found.values())
+
+
 def test_another_network_is_another_page(path: Path) -> None:
     statistics = Statistics(path)
     good(statistics)
