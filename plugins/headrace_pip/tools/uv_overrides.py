@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from headrace.interface import GatewayAddress, Override, Place, Reader, for_display
 from headrace.interface.editing import loopback
 from headrace_pip.tools import uv_config
+from headrace_pip.tools.beside.of_uv import writes_down
 from headrace_pip.tools.gateway_url import leads_to
 
 __all__ = ["of_uv"]
+
+#: The line by which uv says how it made a file.
+_EMITS = re.compile(rb"(?m)^# {1,8}uv pip compile [^\r\n]*--emit-index-(?:url|annotation)\b")
 
 
 def of_uv(place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Override]:
@@ -18,6 +23,7 @@ def of_uv(place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Overr
         *_proxy(place),
         *_variables(place, gateway),
         *_files(place, gateway, read),
+        *_written_down(place, read),
     ]
 
 
@@ -61,3 +67,21 @@ def _files(place: Place, gateway: GatewayAddress, read: Reader) -> Iterator[Over
         elif settings.get("index"):
             what = "names indexes that uv asks first"
             yield Override("uv", str(path), what, "the project's own wish; kept", wins=False)
+
+
+def _written_down(place: Place, read: Reader) -> Iterator[Override]:
+    """Say where ``uv pip compile`` would write the gateway: no setting of uv's keeps it from that
+    (tried with uv 0.6 to 0.13: whichever way the index is named, it is written as it is asked).
+    """
+    asks = [
+        (path, key)
+        for path, settings in uv_config.project_settings(place, read)
+        if (key := writes_down(settings))
+    ]
+    compiled = place.working_directory / "requirements.txt"
+    if _EMITS.search(read(compiled) or b""):
+        asks.append((compiled, "--emit-index-…"))
+    for path, key in asks:
+        what = f"has uv pip compile write the index down ({key}): it would be the gateway"
+        hint = "`headrace run -- uv pip compile …` writes your own; `headrace doctor` finds others"
+        yield Override("uv", str(path), what, hint, wins=False)

@@ -312,3 +312,34 @@ def test_status_starts_no_program_and_loads_no_server(newest: Pip) -> None:
     told = user.environment.run(sys.executable, "-c", program).ok()
     assert json.loads(told.out)["tools"]
     assert told.err.split() == ["0"]
+
+
+def test_uv_that_writes_its_index_down_is_left_alone_and_a_project_that_does_is_told(
+    world: MakeWorld, uv: Uv, cleared: list[User]
+) -> None:
+    made, user = company(world), User(uv.environment)
+    cleared.append(user)
+    plain = f'[pip]\nindex-url = "{with_password(made.origin)}/"\n'
+    conf = user.environment.write(".config/uv/uv.toml", f"{plain}emit-index-url = true\n")
+    user.environment.write("requirements.in", "secret-app\n")
+    user.headrace("on")
+    assert conf.read_text() == f"{plain}emit-index-url = true\n"
+    compiled = uv.run("pip", "compile", "-o", "requirements.txt", "requirements.in").ok()
+    assert f"--index-url {with_password(made.origin)}" in compiled.out
+    # Without the setting uv is led; the file here says what the user does by hand.
+    conf.write_text(plain)
+    user.headrace("on").ok()
+    assert conf.read_text() != plain
+    flags = ("--emit-index-url", "--no-emit-index-annotation")
+    uv.run("pip", "compile", *flags[:1], "-o", "requirements.txt", "requirements.in").ok()
+    (told,) = [row for row in user.json("status")["tools"] if row["tool"] == "uv"]
+    assert "it would be the gateway" in json.dumps(told)
+    found = user.headrace("doctor", "--committed", "requirements.txt").failed()
+    assert "requirements.txt" in found.out
+    ran = user.headrace(
+        "run", "--", str(uv.binary), "pip", "compile", "-o", "requirements.txt", "requirements.in"
+    ).ok()
+    assert (
+        user.environment.variables["HEADRACE_PORT"]
+        not in (user.environment.home / "requirements.txt").read_text()
+    ), ran.told()

@@ -104,6 +104,32 @@ def test_run_uv_compile_names_the_users_index(
     assert SECRET not in text
 
 
+#: Every way to name uv's index, and what uv is then told to keep to itself.
+WAYS = {
+    "[pip]": ("[pip]\nindex-url = '{0}'\nemit-index-url = false\n", {}),
+    "index-url": ("index-url = '{0}'\n[pip]\nemit-index-annotation = false\n", {}),
+    "[[index]]": ("[[index]]\nname = 'own'\nurl = '{0}'\ndefault = true\n", {}),
+    "UV_INDEX_URL": ("", {"UV_INDEX_URL": "{0}"}),
+    "UV_DEFAULT_INDEX": ("", {"UV_DEFAULT_INDEX": "own={0}"}),
+}
+
+
+def test_uv_writes_the_index_down_as_it_asks_it_whichever_way_it_is_named(
+    world: MakeWorld, box: Environment, uv: Uv
+) -> None:
+    """So `on` leaves uv alone where its settings want that, and `status` tells of the rest."""
+    made = world(mirrors=0)
+    tree(made)
+    uv = Uv(uv.version, box)
+    for text, variables in WAYS.values():
+        box.write(".config/uv/uv.toml", text.format(made.gateway.index))
+        env = {name: value.format(made.gateway.index) for name, value in variables.items()}
+        flags = ("--emit-index-url", "--emit-index-annotation")
+        result = uv.run("pip", "compile", *flags, "requirements.in", env=env).ok()
+        assert f"--index-url {made.gateway.index}" in result.out
+        assert f"# from {made.gateway.index}" in result.out
+
+
 @pytest.fixture
 def pip_compile(box: Environment) -> Path:
     """Install pip-tools beside the newest pip."""

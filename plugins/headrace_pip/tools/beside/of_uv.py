@@ -1,5 +1,6 @@
 """What uv has beside its index (uv's reference of settings and variables, 0.4 to 0.13): proxies of
-its own, hosts that are not checked, properties and logins of a named index, a client certificate.
+its own, hosts that are not checked, properties and logins of a named index, a client certificate,
+and a wish to have the index written down.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from headrace_pip.tools import uv_config
 from headrace_pip.tools.beside.reasons import Reason, insecure_host, is_true, variables
 from headrace_pip.tools.uv_config import Settings
 
-__all__ = ["login", "proxy", "reasons"]
+__all__ = ["login", "proxy", "reasons", "writes_down"]
 
 #: Of a default index nothing but these goes along: a flat index, a wish to send the login at once,
 #: errors to be passed over, are lost where another URL takes its place.
@@ -39,6 +40,11 @@ def reasons(place: Place, read: Reader, origin: Callable[[], str]) -> Iterator[R
     yield proxy(documents)
     for path, settings in documents:
         yield from _of_file(str(path), settings, origin)
+        # `run` has `uv pip compile` ask the user's own index.
+        if (key := writes_down(settings)) and not place.command:
+            what = f"says {key}: uv pip compile would write the gateway down in the index's place"
+            hint = f"take {key} out; `headrace run -- uv pip …` leads uv meanwhile"
+            yield Reason(str(path), what, hint)
     yield from _stored(place, read, origin)
 
 
@@ -52,6 +58,12 @@ def _of_file(where: str, settings: Settings, origin: Callable[[], str]) -> Itera
     if more := sorted(set(table) - _PLAIN):
         what = f"has {', '.join(more)} for its default index, which would be lost beside ours"
         yield Reason(where, what, "nothing to do")
+
+
+def writes_down(settings: Settings) -> str | None:
+    """Return the setting by which ``uv pip compile`` writes the index into what it makes."""
+    keys = ("emit-index-url", "emit-index-annotation")
+    return next((key for key in keys if is_true(_pip(settings).get(key))), None)
 
 
 def proxy(documents: Sequence[tuple[Path, Settings]]) -> Reason | None:
