@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from lib import wheels
 from lib.clients import Environment, Pip, Result
 from lib.gateway import TestMirror, free_port, headrace
 from lib.holders import none_left
+from lib.serving.certificates import authority
 from lib.serving.faults import large
 from lib.waiting import HANG, until
 from lib.world import MakeWorld, World
@@ -299,3 +301,27 @@ def test_usage_without_a_command(box: Environment) -> None:
     done = subprocess.run(RUN, env=box.variables, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "headrace run -- COMMAND" in done.stderr
+
+
+def test_file_of_authorities_in_pip_conf_counts_for_pips_index_beside_another_ones(
+    world: MakeWorld, box: Environment, tmp_path: Path
+) -> None:
+    pips, other = authority(tmp_path / "pips"), authority(tmp_path / "other")
+    made = world(mirrors=0, tls=pips.server, one_host=True)
+    made.index.add(wheels.wheel("thing", "1.0"))
+    pip = Pip("26.3", box)
+    write_settings(box, [])
+    # What the environment names is another one; and a third one is neither's.
+    for named, trusted in ((pips, True), (other, False)):
+        pip.point_at(made.origin, more=f"cert = {named.certificate}\n")
+        asked = len(made.pages.seen)
+        result = run(
+            box,
+            *pip.command("install", "--force-reinstall", "--retries", "0", "thing"),
+            SSL_CERT_FILE=str(other.certificate),
+            HEADRACE_HOME=str(tmp_path / f"headrace-{trusted}"),
+        )
+        assert (result.code == 0) is trusted, result.told()
+        agents = {seen.headers["user-agent"] for seen in made.pages.seen[asked:]}
+        assert all(agent.startswith("headrace/") for agent in agents)
+        assert bool(agents) is trusted

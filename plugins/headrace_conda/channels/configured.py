@@ -7,6 +7,7 @@ puts what is left behind ``channel_alias``; a URL stands for itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from headrace.interface import CATALOGUE, DiscoveredOrigin, Origin
@@ -51,7 +52,7 @@ def _url(channel: Any) -> str:
 
 def origins(settings: Mapping[str, Any]) -> Sequence[DiscoveredOrigin]:
     """Return each host once; those of the catalogue too, for channels that are named by URL."""
-    surroundings = _surroundings(settings)
+    surroundings, authorities = _surroundings(settings), _authorities(settings)
     found: dict[str, DiscoveredOrigin] = {}
     for url, where in urls(settings):
         named = paths.authority(url)
@@ -64,10 +65,11 @@ def origins(settings: Mapping[str, Any]) -> Sequence[DiscoveredOrigin]:
                 Origin("conda", paths.origin_url(named), private=not public, name=named),
                 where=f"conda's {where}",
                 surroundings=surroundings,
+                authorities=authorities,
                 fronted=public,
             )
     for each in known_origins():
-        found.setdefault(each.origin.name, each)
+        found.setdefault(each.origin.name, replace(each, authorities=authorities))
     return list(found.values())
 
 
@@ -91,12 +93,15 @@ def kept_beside(settings: Mapping[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-def _surroundings(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return conda's own CA file and proxies as the variables that the gateway obeys."""
-    told: dict[str, str] = {}
+def _authorities(settings: Mapping[str, Any]) -> str:
+    """Return the file, or folder, that ``ssl_verify`` names."""
     verify = settings.get("ssl_verify")
-    if isinstance(verify, str) and "/" in verify.replace("\\", "/"):
-        told["REQUESTS_CA_BUNDLE"] = verify
+    return verify if isinstance(verify, str) and "/" in verify.replace("\\", "/") else ""
+
+
+def _surroundings(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return conda's own proxies as the variables that the gateway obeys."""
+    told: dict[str, str] = {}
     proxies = settings.get("proxy_servers")
     for scheme, url in proxies.items() if isinstance(proxies, dict) else ():
         if scheme in ("http", "https") and url:

@@ -45,6 +45,9 @@ __all__ = [
 
 PIP_DEFAULT = "pip's own default"
 
+#: What the library requests obeys before anything that its user gives it.
+_OF_REQUESTS = (EnvVars.REQUESTS_CA_BUNDLE, EnvVars.CURL_CA_BUNDLE)
+
 _ASK = """\
 import sys
 sys.path[:0] = sys.argv[1:]
@@ -58,11 +61,22 @@ _PATIENCE = 15.0
 def discover(place: Place, read: Reader) -> list[DiscoveredOrigin]:
     """Return the origin of plain pip commands, with the credential that its URL carried."""
     found = _discover(place, read)
-    cert = pip_config.effective(place, read, ("cert",))
-    surroundings = {EnvVars.PIP_CERT: cert.value} if cert else {}
+    own = _authorities(place, read)
     # A company's index has its own word on what comes from outside.
     variants = () if found.origin.private else index.origins()
-    return [replace(each, surroundings=surroundings) for each in (found, *variants)]
+    return [replace(each, authorities=own, authorities_alone=False) for each in (found, *variants)]
+
+
+def _authorities(place: Place, read: Reader) -> str:
+    """Return the file that pip trusts; since 24.2 beside the system's, which is what the gateway
+    does for every pip. Tried with pip 23.2 and 26.3: requests' variables beat ``cert``.
+    """
+    cert = pip_config.effective(place, read, ("cert",))
+    text = next(filter(None, map(place.environment.get, _OF_REQUESTS)), cert.value if cert else "")
+    path = text.strip()
+    if not path:
+        return ""
+    return str(place.home / path[2:] if path.startswith("~/") else place.working_directory / path)
 
 
 def _discover(place: Place, read: Reader) -> DiscoveredOrigin:

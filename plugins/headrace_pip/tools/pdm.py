@@ -21,11 +21,11 @@ _KEPT_BESIDE = {
     "username": "pdm would send that login to the gateway",
     "password": "pdm would send that login to the gateway",
     "verify_ssl": "pdm does not check the index's certificate, and the gateway does",
-    "ca_certs": "the gateway would not know that authority",
     "client_cert": "the gateway has no client certificate",
     "client_key": "the gateway has no client certificate",
 }
-_WAY_OUT = "put a login into the URL, netrc or keyring, an authority into SSL_CERT_FILE"
+_WAY_OUT = "put a login into the URL, netrc or keyring"
+_AUTHORITIES = "ca_certs"
 
 
 class PdmActivation(TomlActivation):
@@ -100,16 +100,21 @@ class PdmActivation(TomlActivation):
             if key in _KEPT_BESIDE and value and (key != "verify_ssl" or is_false(value)):
                 yield Reason(where, f"sets pypi.{key}: {_KEPT_BESIDE[key]}", _WAY_OUT)
 
+    def authorities(self, place: Place, read: Reader) -> str:
+        """Return ``pypi.ca_certs``."""
+        named = (str(value) for _, key, value in self._settings(place, read) if key == _AUTHORITIES)
+        path = next(filter(None, named), "")
+        return str(place.working_directory / path) if path else ""
+
     def _settings(self, place: Place, read: Reader) -> Iterator[tuple[str, str, object]]:
-        for key in _KEPT_BESIDE:
+        """Yield what stands beside the URL, the strongest first."""
+        for key in (*_KEPT_BESIDE, _AUTHORITIES):
             name = f"PDM_PYPI_{key.upper()}"
             if value := place.environment.get(name):
                 yield name, key, value
-        files = [self.file(place)]
+        files = [*(_projects(place) if place.command else ()), self.file(place)]
         if place.scope is Scope.USER:
             files.append(self.file(replace(place, scope=Scope.SYSTEM)))
-        if place.command:
-            files += _projects(place)
         for path in files:
             content = read(path)
             table = toml_text.load(content, path).get("pypi") if content else None

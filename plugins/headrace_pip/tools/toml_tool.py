@@ -78,12 +78,16 @@ class TomlActivation:
         url, credential = origins.address(*own) if own else ("", None)
         if own is None or origins.is_public(url, place):
             where = own[1] if own else f"{self.tool}'s own default"
-            return DiscoveredOrigin(
-                Origin("python", origins.default_index(place), name=self.tool), where
-            )
+            official = Origin("python", origins.default_index(place), name=self.tool)
+            return DiscoveredOrigin(official, where, authorities=self.authorities(place, read))
         origin = Origin("python", url, private=True, name=self.tool)
         credential = credential or self.login(place, read)
-        return DiscoveredOrigin(origin, own[1], credential and Credential(*credential))
+        return DiscoveredOrigin(
+            origin,
+            own[1],
+            credential and Credential(*credential),
+            authorities=self.authorities(place, read),
+        )
 
     def left_alone(self, place: Place, read: Reader) -> Reason | None:
         """Say why the tool's index is not fronted, so that it is not touched; None: it is."""
@@ -112,6 +116,11 @@ class TomlActivation:
         """Return user and password that stand beside the URL of the index and go along."""
         del place, read
         return None
+
+    def authorities(self, place: Place, read: Reader) -> str:
+        """Return the file that the tool's own settings have it trust alone; "": none."""
+        del place, read
+        return ""
 
     def gateway_url(
         self, place: Place, gateway: GatewayAddress, known: Sequence[Origin], read: Reader

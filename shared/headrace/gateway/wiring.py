@@ -47,6 +47,7 @@ from headrace.policy.reputation import rates
 from headrace.redact import for_files
 from headrace.sources.candidates import Candidates
 from headrace.sources.document_sources import DocumentSources
+from headrace.sources.tools_trust import ToolsTrust
 from headrace.system.fingerprint import NetworkFingerprint
 from headrace.system.limits import LimitRecords
 from headrace.system.memory import limit_arenas, trim_heap
@@ -274,7 +275,11 @@ def assemble(
         lambda event: rates(statistics.snapshot(network()), event.artifact.object_class)
     )
     limits = LimitRecords(folders.state / "limits.sqlite")
-    client = Client(env, told=activity.incident, courtesy=Courtesy(memory=limits))
+    # The sources are made of the client.
+    trust = ToolsTrust(origins, lambda ecosystem: sources.mirrors(ecosystem))  # noqa: PLW0108
+    client = Client(
+        env, told=activity.incident, courtesy=Courtesy(memory=limits), authorities=trust.of
+    )
     store = Store(
         folders.cache / "store", limit=settings.store_limit, reserve=settings.disk_reserve
     )

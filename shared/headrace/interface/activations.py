@@ -161,10 +161,15 @@ class DiscoveredOrigin:
     credential: Credential | None = None
     """From the URL itself; netrc and keyring are asked when the origin is used."""
     surroundings: Mapping[str, str] = field(default_factory=dict)
-    """What the tool's own files say of the way there (its CA file), as variables we obey."""
+    """What the tool's own files say of the way there (its proxy), as variables we obey."""
     fronted: bool = True
     """False: the tool goes there by itself, past the gateway, unless the settings call the origin
     public."""
+    authorities: str = ""
+    """The PEM file, or folder of certificates, that the tool's own settings have it trust: so does
+    the gateway, for this origin. "": what the environment says."""
+    authorities_alone: bool = True
+    """The tool then trusts nothing else; False: these beside what is usual."""
 
 
 #: Gives a file's bytes, or None where there is none; ConfigurationError when it cannot be read.

@@ -168,6 +168,8 @@ def _entry(found: DiscoveredOrigin) -> dict[str, Any]:
         "private": origin.private,
         "name": origin.name,
         "where": found.where,
+        "authorities": found.authorities,
+        "authorities_alone": found.authorities_alone,
         "credential": credential and {"username": credential.username, "secret": credential.secret},
     }
 
@@ -178,4 +180,6 @@ def _origin(entry: Mapping[str, Any]) -> DiscoveredOrigin:
         Origin(entry["ecosystem"], entry["url"], bool(entry["private"]), entry["name"]),
         where=entry["where"],
         credential=Credential(credential["username"], credential["secret"]) if credential else None,
+        authorities=str(entry.get("authorities") or ""),
+        authorities_alone=bool(entry.get("authorities_alone", True)),
     )

@@ -32,7 +32,7 @@ from headrace.upstream.sent_request import (
     place_of,
     redirect_of,
 )
-from headrace.upstream.tls import TrustStore
+from headrace.upstream.tls import AuthoritiesOf, TrustStore
 from headrace.upstream.transports import Transports, host_of
 
 __all__ = ["Client", "RangeStream", "UpstreamResponse"]
@@ -60,15 +60,18 @@ class Client:
         connections: int = 40,
         told: Callable[[str], None] = lambda _: None,
         courtesy: Courtesy | None = None,
+        authorities: AuthoritiesOf = lambda _: None,
     ) -> None:
         """Read trust and proxies from `env`; ConfigurationError when they name nothing usable.
 
         `connections` idle ones are kept. How many are open at a time is limited by those who
         ask (a limit for each host, one over all), so that nobody's clock runs in a queue here.
-        `told` hears, for people, of upstreams that lead astray.
+        `told` hears, for people, of upstreams that lead astray; `authorities` says whom to trust
+        in an initiator's name, if others than `env` does.
         """
         self.roots = TrustStore(env)
         self.proxies = Proxies(env)
+        self._authorities = authorities
         self.user_agent = user_agent or f"headrace/{__version__}"
         resolver = Resolver()
         self._transports = Transports(self.roots, resolver, keep=connections)
@@ -309,12 +312,13 @@ class Client:
         """Ask once, where the way leads to; UpstreamError for where it may not."""
         self.courtesy.check(url)
         host, proxy = host_of(url), self.proxies.choose(url)
+        own = self._authorities(way.initiator)
         try:
             spaces = self._destinations.allowed(way, url, host, proxied=proxy is not None)
             for wider in (False, True):
                 # Again when it is sent: a connection may take its time, and others ask meanwhile.
                 check = self.courtesy.check
-                exchange = SentRequest(url, proxy, self.roots, host=host, before=check)
+                exchange = SentRequest(url, proxy, self.roots, host=host, own=own, before=check)
                 timeouts = {"connect": connect, "read": first_byte, "write": first_byte}
                 exchange.timeouts = {**timeouts, "pool": connect}
                 try:

@@ -14,7 +14,7 @@ from headrace.foreign import foreign
 from headrace.models import Fault, Response
 from headrace.redact import for_display
 from headrace.upstream.error_mapping import map_exception
-from headrace.upstream.tls import TrustStore
+from headrace.upstream.tls import Authorities, TrustStore
 
 __all__ = [
     "SentRequest",
@@ -53,14 +53,16 @@ class SentRequest:
         roots: TrustStore,
         *,
         host: str = "",
+        own: Authorities | None = None,
         before: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`before` is called with the URL when the request is about to go out; what it raises
-        stops it.
+        """`own` are the authorities that it is to be trusted by, if others than usual. `before` is
+        called with the URL when the request is about to go out; what it raises stops it.
         """
         self.url = url
         self.host = host
         self.proxy = proxy
+        self.own = own
         self._before = before
         self.headers: Mapping[str, str] = {}
         self.timeouts: dict[str, float] = {}
@@ -98,7 +100,8 @@ class SentRequest:
         fault, what = map_exception(error, answered=self._answered)
         hint = ""
         if fault is Fault.TLS:
-            hint = f"trusted roots: {self._roots.describe()}; a company's own goes in SSL_CERT_FILE"
+            roots = self._roots.describe(self.own)
+            hint = f"trusted roots: {roots}; a company's own goes in SSL_CERT_FILE"
         elif self.proxy:
             hint = f"asked through the proxy {for_display(self.proxy)}"
         told = None

@@ -1,20 +1,25 @@
-"""Which certificate authorities are trusted upstream. One TLS context for the whole process.
+"""Which certificate authorities are trusted upstream: what the environment says, and for the origin
+of a tool that has a file of its own that file alone, as the tool has it.
 
-Making a context parses some hundred certificates (about 25 ms), so there is one, made when the
-first https upstream is asked. The files that it will read are checked when the process starts, so
-that a wrong path is one clear error and not one failure for each request.
+Making a context parses some hundred certificates (about 25 ms), so there is one for each choice,
+made when the first https upstream is asked that it is for. The files that the environment names are
+checked when the process starts, so that a wrong path is one clear error and not one failure for
+each request.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.config import EnvVars
-from headrace.errors import ConfigurationError
+from headrace.errors import ConfigurationError, UpstreamError
+from headrace.models import Fault
+from headrace.policy.destinations import Initiator
 
-__all__ = ["TrustStore"]
+__all__ = ["Authorities", "AuthoritiesOf", "TrustStore"]
 
 #: First one that is set and not empty wins, and replaces every other root.
 _CHOICES = (
@@ -24,6 +29,20 @@ _CHOICES = (
     EnvVars.CURL_CA_BUNDLE,
     EnvVars.PIP_CERT,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """What tools themselves trust for some upstreams."""
+
+    files: tuple[str, ...]
+    """PEM files, or folders of hashed certificates."""
+    alone: bool
+    """Nothing else is trusted; else these beside all that others are asked with."""
+
+
+#: Says what is to be trusted in somebody's name; None: what the environment says.
+AuthoritiesOf = Callable[[Initiator], Authorities | None]
 
 
 class TrustStore:
@@ -49,13 +68,20 @@ class TrustStore:
             hint=f"set {self.chosen_by} to a PEM file or unset it, then run `headrace on` again",
         )
 
-    def describe(self) -> str:
+    def describe(self, own: Authorities | None = None) -> str:
         """Say where trust comes from, for error hints and `doctor`."""
-        return f"{self.chosen_by}={self.path}" if self.path else "the system's store and certifi"
+        usual = f"{self.chosen_by}={self.path}" if self.path else "the system's store and certifi"
+        if own is None:
+            return usual
+        return " and ".join([*own.files, *([] if own.alone else [usual])])
 
-    def context(self) -> ssl.SSLContext:
-        """Make the context; ConfigurationError when a file is no certificate."""
-        if self.path is None:
+    def context(self, own: Authorities | None = None) -> ssl.SSLContext:
+        """Make a context; ConfigurationError when a file of the environment's is no certificate,
+        UpstreamError, of Fault.TLS, when one of a tool's own is none.
+        """
+        if own is not None and own.alone:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        elif self.path is None:
             context = ssl.create_default_context()
             _add_certifi(context)
         else:
@@ -66,6 +92,8 @@ class TrustStore:
                     context = ssl.create_default_context(cafile=str(self.path))
             except (ssl.SSLError, OSError) as error:
                 raise self._bad(str(error)) from error
+        for file in own.files if own is not None else ():
+            _add_own(context, Path(file))
         # Python 3.13 turned on RFC 5280's letter (authority key identifiers and the like), which
         # company authorities of an older make fail while curl, uv and the browsers accept them.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
@@ -82,3 +110,18 @@ def _add_certifi(context: ssl.SSLContext) -> None:
         context.load_verify_locations(certifi.where())
     except (ImportError, OSError, ssl.SSLError):  # the system's store stands alone
         return
+
+
+def _add_own(context: ssl.SSLContext, path: Path) -> None:
+    try:
+        if path.is_dir():
+            context.load_verify_locations(capath=str(path))
+        else:
+            context.load_verify_locations(cafile=str(path))
+    except (ssl.SSLError, OSError) as error:
+        raise UpstreamError(
+            Fault.TLS,
+            f"{path}, which a tool's own settings name for its authorities, cannot be used: "
+            f"{error}",
+            hint="mend that setting, then run `headrace on` again",
+        ) from error

@@ -25,7 +25,7 @@ from headrace.upstream.error_mapping import is_stale
 from headrace.upstream.pinned import BoundedBackend, PinnedBackend, reading_a_head
 from headrace.upstream.resolver import Resolver
 from headrace.upstream.sent_request import SentRequest, headers_of, sent_headers
-from headrace.upstream.tls import TrustStore
+from headrace.upstream.tls import Authorities, TrustStore
 
 if TYPE_CHECKING:
     import httpcore
@@ -36,8 +36,9 @@ __all__ = ["Transports", "host_of"]
 #: Seconds that an idle connection is kept: below the 60 to 75 s of common servers, so that we close
 #: first and a request seldom meets a connection that the server is just closing.
 _KEEPALIVE = 45.0
-#: What a pool of connections is for: scheme, number, proxy, and the spaces that it may lead to.
-_Key = tuple[str, int | None, str | None, frozenset[AddressSpace]]
+#: What a pool of connections is for: scheme, number, proxy, the spaces that it may lead to, and
+#: whom it trusts.
+_Key = tuple[str, int | None, str | None, frozenset[AddressSpace], Authorities | None]
 
 
 @lru_cache(maxsize=128)
@@ -67,7 +68,7 @@ class Transports:
         self._roots = roots
         self._resolver = resolver
         self._keep = keep
-        self._context: ssl.SSLContext | None = None
+        self._contexts: dict[Authorities | None, ssl.SSLContext] = {}
         self._pools: dict[_Key, httpx.AsyncHTTPTransport] = {}
 
     async def ask(
@@ -85,7 +86,8 @@ class Transports:
         for last in (False, True):
             exchange.fresh = False
             try:
-                transport = self._pool(scheme, exchange.proxy, connection, spaces)
+                own = exchange.own
+                transport = self._pool(scheme, exchange.proxy, connection, spaces, own)
                 request = httpx.Request(
                     method,
                     exchange.url,
@@ -113,31 +115,36 @@ class Transports:
         proxy: str | None,
         connection: int | None,
         spaces: frozenset[AddressSpace],
+        own: Authorities | None,
     ) -> httpx.AsyncHTTPTransport:
         """Return the pool for these; what it holds serves nobody who may not lead as far."""
         if scheme not in ("http", "https"):
             raise UpstreamError(Fault.PROTOCOL, f"no way to ask an upstream by {scheme!r}")
         # HTTP/2 is agreed on inside TLS only.
         connection = connection if scheme == "https" else None
-        key = (scheme, connection, proxy, spaces)
+        key = (scheme, connection, proxy, spaces, own)
         if key not in self._pools:
-            self._pools[key] = self._make(scheme, proxy, spaces, http2=connection is not None)
+            self._pools[key] = self._make(scheme, proxy, spaces, own, http2=connection is not None)
         return self._pools[key]
 
     def _make(
-        self, scheme: str, proxy: str | None, spaces: frozenset[AddressSpace], *, http2: bool
+        self,
+        scheme: str,
+        proxy: str | None,
+        spaces: frozenset[AddressSpace],
+        own: Authorities | None,
+        *,
+        http2: bool,
     ) -> httpx.AsyncHTTPTransport:
         import httpcore  # noqa: PLC0415
         import httpx  # noqa: PLC0415
 
         tls = scheme == "https" or (proxy or "").startswith("https:")
-        if tls and self._context is None:
-            self._context = self._roots.context()
-        # The transports share the context although each sets its ALPN list on it: httpcore
+        if tls and own not in self._contexts:
+            self._contexts[own] = self._roots.context(own)
+        # The transports share a context although each sets its ALPN list on it: httpcore
         # sets it and makes the connection's TLS object from it in one go, without a pause.
-        context = (
-            self._context if tls and self._context else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        )
+        context = self._contexts[own] if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
             made = httpx.AsyncHTTPTransport(
                 verify=context,

@@ -13,12 +13,14 @@ import pytest
 
 from headrace.errors import ConfigurationError, UpstreamError
 from headrace.models import Fault
+from headrace.policy.destinations import Initiator
 from headrace.upstream.client import Client
-from headrace.upstream.tls import TrustStore
+from headrace.upstream.tls import Authorities, TrustStore
 from lib.serving import ports
 from lib.serving.certificates import Authority, authority
 from lib.serving.servers import RecordingServer, Reply
 
+MINE, MIRROR = "https://127.0.0.1/mine", "https://127.0.0.1/mirror"
 DATA = os.urandom(3 << 20)
 
 
@@ -153,3 +155,74 @@ def test_redirects_from_tls_to_the_open_are_refused(
         with pytest.raises(UpstreamError, match="https to http"):
             read({"SSL_CERT_FILE": str(company.certificate)}, f"{server.url}/f.whl")
         assert not plain.seen
+
+
+def test_authorities_of_one_tool_count_in_its_name_alone(
+    company: Authority, server: RecordingServer, tmp_path: Path
+) -> None:
+    other = authority(tmp_path)
+    own = Authorities((str(company.certificate),), alone=True)
+    beside = Authorities((str(company.certificate),), alone=False)
+    told = {MINE: own, MIRROR: beside}
+
+    async def ask(client: Client, url: str, home: str) -> None:
+        await client.fetch(url, initiator=Initiator(home, trusted=True))
+
+    async def main(env: Mapping[str, str], url: str, *, others: bool) -> None:
+        client = Client(env, authorities=lambda initiator: told.get(initiator.home))
+        try:
+            # Once more when the tool has a connection there: it is not the others'.
+            for _ in range(2):
+                await ask(client, url, MINE)
+                await ask(client, url, MIRROR)
+                if others:
+                    await ask(client, url, url)
+                    continue
+                with pytest.raises(UpstreamError) as caught:
+                    await ask(client, url, url)
+                assert caught.value.fault is Fault.TLS
+        finally:
+            await client.aclose()
+
+    with RecordingServer({"/f.whl": DATA}, tls=other.server) as theirs:
+        others_trust = {"SSL_CERT_FILE": str(other.certificate)}
+        ours = f"{server.url}/f.whl"
+        asyncio.run(main(others_trust, ours, others=False))
+        asyncio.run(main({"SSL_CERT_FILE": str(company.certificate)}, ours, others=True))
+
+        async def the_other_way_round() -> None:
+            """What the tool does not trust it is not given, whatever others trust."""
+            client = Client(others_trust, authorities=lambda initiator: told.get(initiator.home))
+            try:
+                with pytest.raises(UpstreamError) as caught:
+                    await ask(client, f"{theirs.url}/f.whl", MINE)
+                assert caught.value.fault is Fault.TLS
+                assert str(company.certificate) in caught.value.hint
+                await ask(client, f"{theirs.url}/f.whl", MIRROR)
+            finally:
+                await client.aclose()
+
+        asyncio.run(the_other_way_round())
+
+
+@pytest.mark.parametrize("content", [None, "hello"])
+def test_file_of_a_tools_own_that_cannot_be_used_is_told_of_its_own_origin(
+    company: Authority, server: RecordingServer, tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "own.pem"
+    if content is not None:
+        path.write_text(content)
+    told = {MINE: Authorities((str(path),), alone=True)}
+    env = {"SSL_CERT_FILE": str(company.certificate)}
+
+    async def main() -> None:
+        client = Client(env, authorities=lambda initiator: told.get(initiator.home))
+        try:
+            with pytest.raises(UpstreamError, match=r"own\.pem") as caught:
+                await client.fetch(f"{server.url}/f.whl", initiator=Initiator(MINE, trusted=True))
+            assert caught.value.fault is Fault.TLS
+            assert (await client.fetch(f"{server.url}/f.whl")).body == DATA
+        finally:
+            await client.aclose()
+
+    asyncio.run(main())

@@ -83,7 +83,7 @@ def origins(context: Context) -> Iterator[Finding]:
     for each in context.state.origins():
         shown = for_display(each.origin.url)
         try:
-            answer = oneshot.fetch_once(env, each.origin, f"{each.origin.url}/")
+            answer = oneshot.fetch_once(env, each, f"{each.origin.url}/")
         except UpstreamError as error:
             hint = error.hint or "check the network, the proxy and the certificate settings"
             # One that no tool names, but that every user could, may well be out of reach.

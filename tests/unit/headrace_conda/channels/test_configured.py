@@ -151,8 +151,8 @@ def test_condas_own_certificates_and_proxies_go_to_the_gateway() -> None:
             "https://x.example": "http://q.example:3",
         },
     )
+    assert {each.authorities for each in told.values()} == {"/etc/corp.pem"}
     assert told[FORGE].surroundings == {
-        "REQUESTS_CA_BUNDLE": "/etc/corp.pem",
         "HTTP_PROXY": "http://p.example:1",
         "HTTPS_PROXY": "http://p.example:2",
     }
@@ -160,7 +160,7 @@ def test_condas_own_certificates_and_proxies_go_to_the_gateway() -> None:
 
 @pytest.mark.parametrize("verify", [True, False, "truststore", "<true>"])
 def test_what_is_no_file_of_certificates_is_left_out(verify: object) -> None:
-    assert found(ssl_verify=verify)[FORGE].surroundings == {}
+    assert found(ssl_verify=verify)[FORGE].authorities == ""
 
 
 def test_the_catalogues_places_are_found_without_any_conda() -> None:

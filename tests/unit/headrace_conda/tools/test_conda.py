@@ -305,5 +305,5 @@ def test_authorities_of_condas_own_go_along(tmp_path: Path, said: dict[str, obje
     assert enable(where)
     assert not [each for each in overrides(where) if each.wins]
     (found, *_) = CondaActivation().discover(where, reader)
-    bundle = found.surroundings.get("REQUESTS_CA_BUNDLE")
-    assert bundle == (said.get("ssl_verify") if isinstance(said.get("ssl_verify"), str) else None)
+    named = said.get("ssl_verify")
+    assert found.authorities == (named if isinstance(named, str) else "")

@@ -16,7 +16,6 @@ from headrace.interface.hookspecs import Activation, Place
 from headrace.models import Origin
 from headrace_pip.tools import origins as origins_module
 from headrace_pip.tools import pip_config
-from headrace_pip.tools.beside import of_pip
 from headrace_pip.tools.pdm import PdmActivation
 from headrace_pip.tools.pip import PipActivation
 from headrace_pip.tools.poetry import PoetryActivation
@@ -79,6 +78,8 @@ def test_on_and_run_do_not_touch_it_and_status_says_why(
         assert (found.credential and [found.credential.username, found.credential.secret]) == (
             row.get("login")
         )
+        own = row.get("authorities", "")
+        assert found.authorities == (str(tmp_path / own) if own else "")
         (edit,) = activation.enable(where, GATEWAY, known, reader)
         assert b"127.0.0.1:17223" in (edit.after or b"")
         assert not [each for each in told if each.wins]
@@ -184,21 +185,3 @@ def test_run_leaves_a_default_index_with_properties_alone(tmp_path: Path, more: 
     where = place(tmp_path, command=("uv", "pip", "install"))
     with pytest.raises(ConfigurationError, match="would be lost"):
         UvActivation().discover(where, reader)
-
-
-def test_other_files_of_authorities_with_the_same_certificates_are_no_reason(
-    tmp_path: Path,
-) -> None:
-    def pem(*bodies: str, end: str = "\n") -> str:
-        lines = ["-----BEGIN CERTIFICATE-----{0}{1}{0}-----END CERTIFICATE-----{0}"]
-        return "".join(lines[0].format(end, body) for body in bodies)
-
-    put(tmp_path / "company.pem", "# the company's\n" + pem("Y29tcGFueQ=="))
-    put(tmp_path / "both.pem", pem("cHVibGlj", "Y29tcGFueQ==", end="\r\n"))
-    for named, obeyed, left in (("company", "both", False), ("both", "company", True)):
-        env = {
-            "PIP_CERT": str(tmp_path / f"{named}.pem"),
-            "SSL_CERT_FILE": str(tmp_path / f"{obeyed}.pem"),
-        }
-        reason = of_pip.left_alone(place(tmp_path, env), reader, lambda: OFFICIAL)
-        assert (reason is not None) is left

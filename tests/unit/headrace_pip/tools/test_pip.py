@@ -230,7 +230,8 @@ def test_pips_own_certificate_file_goes_to_the_gateway(tmp_path: Path) -> None:
     put(tmp_path / "xdg/pip/pip.conf", "[global]\ncert = /etc/corp.pem\n")
     found, variants = PipActivation().discover(place(tmp_path), reader)
     assert (variants.origin.name, variants.origin.private) == ("pytorch", False)
-    assert found.surroundings == {"PIP_CERT": "/etc/corp.pem"}
+    assert found.authorities == variants.authorities == "/etc/corp.pem"
+    assert found.surroundings == {}
 
 
 def test_on_takes_its_origin_from_the_files_of_its_own_scope_and_weaker_ones(

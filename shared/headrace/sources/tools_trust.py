@@ -1,0 +1,54 @@
+"""Whom the gateway trusts in whose name: a tool's own file of authorities counts for that tool.
+
+Its origins are asked by that file, alone where the tool does so. A mirror of theirs is no origin
+of the tool's: its bytes are checked by digest, and behind a proxy that signs everything anew it is
+reached by that file only; so there the file counts beside what is usual. Nobody else's upstreams
+are trusted by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from headrace.interface.hookspecs import DiscoveredOrigin
+from headrace.models import Mirror
+from headrace.policy.destinations import Initiator
+from headrace.upstream.tls import Authorities
+
+__all__ = ["ToolsTrust"]
+
+
+class ToolsTrust:
+    """By the origins that tools name."""
+
+    def __init__(
+        self,
+        origins: Iterable[DiscoveredOrigin],
+        mirrors: Callable[[str], Sequence[Mirror]],
+    ) -> None:
+        """`mirrors` gives those in use for an ecosystem."""
+        self._mirrors = mirrors
+        self._origins: dict[str, Authorities] = {}
+        self._files: dict[str, list[str]] = {}
+        for found in origins:
+            if not found.authorities:
+                continue
+            own = Authorities((found.authorities,), alone=found.authorities_alone)
+            self._origins.setdefault(found.origin.url, own)
+            files = self._files.setdefault(found.origin.ecosystem, [])
+            if found.authorities not in files and not found.origin.private:
+                files.append(found.authorities)
+
+    def of(self, initiator: Initiator) -> Authorities | None:
+        """Return what is trusted in somebody's name; None: what the environment says."""
+        if not self._origins:
+            return None
+        for url, own in self._origins.items():
+            if initiator.home == url or initiator.home.startswith(f"{url}/"):
+                return own
+        if initiator.is_origin:
+            return None
+        for ecosystem, files in self._files.items():
+            if files and any(each.url == initiator.home for each in self._mirrors(ecosystem)):
+                return Authorities(tuple(files), alone=False)
+        return None
