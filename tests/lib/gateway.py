@@ -57,12 +57,13 @@ class Gateway:
         env: Mapping[str, str] | None = None,
         ecosystem: str = "python",
         named: Mapping[str, str] | None = None,
+        port: int = 0,
     ) -> None:
         """`root` is its HEADRACE_HOME; `origins` are URLs, `named` more of them by their names;
-        `settings` go into config.toml.
+        `settings` go into config.toml; `port` 0 takes a free one.
         """
         self.root = root
-        self.port = free_port()
+        self.port = port or free_port()
         self.command = headrace()
         """The command line's first words; those of another environment may stand here."""
         self.origins = [f"{ecosystem}={url}" for url in origins]

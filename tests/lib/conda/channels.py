@@ -23,7 +23,7 @@ import tempfile
 import threading
 import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, Literal
@@ -140,13 +140,16 @@ def twin(of: Package, seed: str = "evil") -> Package:
         subdir=of.subdir,
         seed=seed,
     )
-    data = _commented(other.data, len(of.data) - len(other.data) + _ROOM)
-    made = Package(
-        of.name, of.version, of.build, of.subdir, of.depends, of.filename, data, other.files, seed
-    )
-    assert len(made.data) == len(of.data)
+    made = lengthened(other, len(of.data))
     assert made.data != of.data
     return made
+
+
+def lengthened(of: Package, length: int) -> Package:
+    """Give a `.conda` of exactly `length` bytes with the same content; at most 64 KiB more."""
+    data = _commented(of.data, length - len(of.data) + _ROOM)
+    assert len(data) == length
+    return replace(of, data=data)
 
 
 @functools.lru_cache(maxsize=64)

@@ -101,6 +101,19 @@ class Engine:
         words = [*self.docker(), "image", "inspect", "--format", "{{json .RepoDigests}}"]
         return self.run(*words, _short(name)).stdout
 
+    def remove(self, name: str) -> None:
+        """Remove an image with its content, if it is there."""
+        words = {
+            "podman": [*self._podman(), "rmi", "-af"],
+            "buildah": [*self._buildah(), "rmi", "-af"],
+            "containerd": [*self._ctr(), "rm", "--sync", _full(name)],
+            "dockerd": [*self.docker(), "image", "rm", "-f", _short(name)],
+        }
+        if self.kind.program == "skopeo":
+            shutil.rmtree(self.root / "pulled", ignore_errors=True)
+        else:
+            self.run(*words[self.kind.program])
+
     # ------------------------------------------------------------ each one's own
 
     def _podman(self) -> list[str]:

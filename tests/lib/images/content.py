@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import random
+import struct
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -81,9 +82,18 @@ class Image:
 
 
 def image(
-    name: str = "hello", *, size: int = 1000, kind: str = OCI, architecture: str = "amd64"
+    name: str = "hello",
+    *,
+    size: int = 1000,
+    kind: str = OCI,
+    architecture: str = "amd64",
+    layer_size: int = 0,
 ) -> Image:
-    """Make an image with one layer that holds `size` bytes, incompressible."""
+    """Make an image with one layer that holds `size` bytes, incompressible.
+
+    With `layer_size` the layer itself has exactly that many bytes: a few hundred, or some ten
+    thousand, more than `size`.
+    """
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         entry = tarfile.TarInfo("data.bin")
@@ -94,7 +104,7 @@ def image(
         parts = (numbers.randbytes(min(_PART, size - at)) for at in range(0, size, _PART))
         tar.addfile(entry, io.BytesIO(b"".join(parts)))
     config_type, layer_type = _PARTS[kind]
-    layer = Blob(layer_type, gzip.compress(packed.getvalue(), 0, mtime=0))
+    layer = Blob(layer_type, _packed(packed.getvalue(), layer_size))
     config = {
         "architecture": architecture,
         "os": "linux",
@@ -110,6 +120,19 @@ def image(
         "layers": [layer.descriptor()],
     }
     return Image(Blob(kind, json.dumps(table).encode()), (about, layer))
+
+
+def _packed(data: bytes, length: int) -> bytes:
+    """Pack as gzip does; where a length is given, with an extra field (RFC 1952 section 2.3.1.1)
+    that makes it so long.
+    """
+    made = gzip.compress(data, 0, mtime=0)
+    room = length - len(made) - 6
+    if not length:
+        return made
+    assert 0 <= room < 1 << 16, room
+    extra = struct.pack("<H2sH", room + 4, b"HR", room) + bytes(room)
+    return made[:3] + bytes([made[3] | 4]) + made[4:10] + extra + made[10:]
 
 
 def index(name: str = "many", *, size: int = 1000) -> Image:

@@ -27,6 +27,8 @@ class ImageWorld:
     stack: contextlib.ExitStack
     settings: dict[str, str | int | float | bool] = field(default_factory=dict)
     described: list[TestMirror] = field(default_factory=list)
+    port: int = 0
+    """The gateway's; 0: any."""
     running: Gateway | None = None
 
     @property
@@ -39,6 +41,7 @@ class ImageWorld:
                 settings=self.settings,
                 ecosystem="docker",
                 named={"docker.io": self.origin.url, "ghcr.io": self.origin.url},
+                port=self.port,
             )
             self.running = self.stack.enter_context(made)
         return self.running

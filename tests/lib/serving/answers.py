@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 from urllib.parse import unquote, urlsplit
 
+from lib.serving import heads
 from lib.serving.modes import Kind, Mode
 from lib.waiting import HANG
 
@@ -136,7 +137,7 @@ class Answering(BaseHTTPRequestHandler):
         if mode.kind is Kind.HELD and not mode.at:
             self._wait_for(mode)
         if mode.kind is Kind.HANG_UP:
-            raise Gone
+            self._drop(mode)
         if mode.kind is Kind.GARBAGE:
             self.wfile.write(b"\x16\x03\x01 this is not the protocol\r\n\r\n")
             raise Gone
@@ -189,8 +190,9 @@ class Answering(BaseHTTPRequestHandler):
                 extra["Accept-Ranges"] = "bytes"
                 parts = _several(headers, body, extra) if owner.several else None
                 code, first, body = parts or _ranged(headers, body, extra)
-        if code != 304:
-            extra["Content-Length"] = str(len(body))
+            body = heads.bend(mode, code, extra, body)
+        if code != 304 and mode.kind is not Kind.NO_LENGTH:
+            extra.setdefault("Content-Length", str(len(body)))
         self._now.status = code
         self.send_response(code)
         for key, value in extra.items():
@@ -202,11 +204,13 @@ class Answering(BaseHTTPRequestHandler):
     def _send_body(self, body: bytes, first: int, mode: Mode) -> None:
         limit = len(body)
         if mode.kind in (Kind.CUT, Kind.STALL):
-            limit = max(0, min(limit, mode.at - first if mode.of_file else mode.at))
-        elif mode.kind is Kind.TRUNCATE:
+            at = mode.at - first if mode.of_file else mode.at
+            limit = max(0, min(limit, limit + at if at < 0 and not mode.of_file else at))
+        elif mode.kind in (Kind.TRUNCATE, Kind.NO_LENGTH):
             limit = limit // 2
         started, rate = time.monotonic(), mode.rate if mode.kind is Kind.SLOW else 0.0
-        step = max(1024, min(_CHUNK, int((rate or self.owner.rate or 1e9) / 20)))
+        # A drip is one, too: a byte at a time.
+        step = max(1 if rate else 1024, min(_CHUNK, int((rate or self.owner.rate or 1e9) / 20)))
         view = memoryview(body)
         sent = 0
         while sent < limit:
@@ -220,10 +224,13 @@ class Answering(BaseHTTPRequestHandler):
             # Counted first: a client that has the last byte may look at once.
             self._now.sent = sent
             self.wfile.write(piece)
-        if limit == len(body) and mode.kind is not Kind.TRUNCATE:
+        if limit == len(body) and mode.kind not in (Kind.TRUNCATE, Kind.NO_LENGTH):
             return
         if mode.kind is Kind.STALL:
             self._wait_for_hang_up()
+        self._drop(mode)
+
+    def _drop(self, mode: Mode) -> NoReturn:
         if mode.reset:
             linger = struct.pack("ii", 1, 0)
             self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

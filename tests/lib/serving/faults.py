@@ -25,10 +25,14 @@ def _close(server: RecordingServer, _: object) -> None:
 
 
 def faults_in(
-    match: str, *, same_size: Callable[[], bytes], other_size: Callable[[], bytes]
+    match: str,
+    *,
+    same_size: Callable[[], bytes],
+    other_size: Callable[[], bytes],
+    size: int = SIZE,
 ) -> dict[str, Fault]:
-    """Return all faults for files whose paths fit `match`; the other two give well-formed files
-    that stand in a large one's place.
+    """Return all faults for files of `size` bytes whose paths fit `match`; `same_size` and
+    `other_size` give well-formed files that stand in a file's place.
     """
 
     def order(mode: modes.Mode) -> Fault:
@@ -44,13 +48,13 @@ def faults_in(
         "cut-after-300kB": order(modes.cut(300_000)),
         "reset-after-300kB": order(modes.cut(300_000, reset=True)),
         "cut-at-once": order(modes.cut(0)),
-        "cut-at-half-of-file": order(modes.cut(SIZE // 2, of_file=True)),
+        "cut-at-half-of-file": order(modes.cut(size // 2, of_file=True)),
         "stalled-after-300kB": order(modes.stall(300_000)),
-        "stalled-at-half-of-file": order(modes.stall(SIZE // 2, of_file=True)),
+        "stalled-at-half-of-file": order(modes.stall(size // 2, of_file=True)),
         "truncated": order(modes.TRUNCATE),
         "wrong-length": order(modes.wrong_length(1000)),
         "corrupt-first-byte": order(modes.corrupt(0)),
-        "corrupt-middle": order(modes.corrupt(SIZE // 2)),
+        "corrupt-middle": order(modes.corrupt(size // 2)),
         "corrupt-last-byte": order(modes.corrupt(-1)),
         "swapped-same-size": swap(same_size),
         "swapped-other-size": swap(other_size),

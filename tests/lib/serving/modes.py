@@ -40,6 +40,22 @@ class Kind(enum.StrEnum):
     """Content-Encoding: gzip although identity was asked."""
     REDIRECT = "redirect"
     """302 to `to` + path."""
+    WRONG_RANGE = "wrong-range"
+    """The part that was asked for, said to begin `at` bytes further on."""
+    OTHER_TOTAL = "other-total"
+    """The part that was asked for, said to be of a file that is `at` bytes longer."""
+    NO_RANGE_TOLD = "no-range-told"
+    """206 without Content-Range."""
+    MULTIPART = "multipart"
+    """One range, as multipart/byteranges (RFC 9110 section 14.6)."""
+    NEW_TAGS = "new-tags"
+    """Another ETag with each answer."""
+    FALSE_GZIP = "false-gzip"
+    """Content-Encoding: gzip over bytes that are not packed."""
+    MORE = "more"
+    """Right Content-Length, then `at` bytes more."""
+    NO_LENGTH = "no-length"
+    """No Content-Length and half of the body: the end of the connection is the end."""
     HANG_UP = "hang-up"
     """Ends the connection without an answer."""
     GARBAGE = "garbage"
@@ -53,14 +69,15 @@ class Mode:
     kind: Kind = Kind.OK
     at: int = 0
     of_file: bool = False
-    """`at` counts from the file's first byte, not from the response's."""
+    """`at` counts from the file's first byte, not from the response's; of a response, a negative
+    one counts from its end."""
     rate: float = 0.0
     status: int = 200
     retry_after: str | None = None
     to: str = ""
     body: bytes = field(default=b"", repr=False)
     reset: bool = False
-    """The end of a cut is an RST, not a FIN."""
+    """The end of a cut, or of a connection without an answer, is an RST, not a FIN."""
     until: threading.Event | None = field(default=None, repr=False)
 
 
@@ -72,6 +89,12 @@ NO_RANGES = Mode(Kind.NO_RANGES)
 GZIP = Mode(Kind.GZIP)
 GARBAGE = Mode(Kind.GARBAGE)
 HANG_UP = Mode(Kind.HANG_UP)
+HANG_UP_RESET = Mode(Kind.HANG_UP, reset=True)
+NO_RANGE_TOLD = Mode(Kind.NO_RANGE_TOLD)
+MULTIPART = Mode(Kind.MULTIPART)
+NEW_TAGS = Mode(Kind.NEW_TAGS)
+FALSE_GZIP = Mode(Kind.FALSE_GZIP)
+NO_LENGTH = Mode(Kind.NO_LENGTH)
 
 
 def slow(rate: float) -> Mode:
@@ -97,6 +120,21 @@ def stall(at: int, *, of_file: bool = False) -> Mode:
 def wrong_length(more: int) -> Mode:
     """Every file is `more` bytes longer than it should be, and the headers say so."""
     return Mode(Kind.WRONG_LENGTH, at=more)
+
+
+def wrong_range(by: int) -> Mode:
+    """Each part is said to begin `by` bytes further on than it does."""
+    return Mode(Kind.WRONG_RANGE, at=by)
+
+
+def other_total(more: int) -> Mode:
+    """Each part is said to be of a file that is `more` bytes longer."""
+    return Mode(Kind.OTHER_TOTAL, at=more)
+
+
+def more(count: int) -> Mode:
+    """Each body goes on for `count` bytes after its Content-Length."""
+    return Mode(Kind.MORE, at=count)
 
 
 def corrupt(at: int) -> Mode:

@@ -167,6 +167,64 @@ def test_status_norange_redirect_garbage(server: RecordingServer) -> None:
         get(server)
 
 
+def test_heads_that_do_not_say_what_the_body_is(server: RecordingServer) -> None:
+    asked = {"Range": "bytes=10-19"}
+    server.fail(modes.wrong_range(5))
+    _, headers, body = get(server, headers=asked)
+    assert (headers["content-range"], body) == (f"bytes 15-24/{len(BODY)}", BODY[10:20])
+    server.fail(modes.other_total(7))
+    assert get(server, headers=asked)[1]["content-range"] == f"bytes 10-19/{len(BODY) + 7}"
+    server.fail(modes.NO_RANGE_TOLD)
+    status, headers, body = get(server, headers=asked)
+    assert (status, "content-range" in headers, body) == (206, False, BODY[10:20])
+    server.fail(modes.MULTIPART)
+    status, headers, body = get(server, headers=asked)
+    assert (status, headers["content-type"][:20]) == (206, "multipart/byteranges")
+    assert f"Content-Range: bytes 10-19/{len(BODY)}\r\n\r\n".encode() + BODY[10:20] in body
+    server.fail(modes.NEW_TAGS)
+    assert get(server)[1]["etag"] != get(server)[1]["etag"]
+    server.fail(modes.FALSE_GZIP)
+    status, headers, body = get(server)
+    assert (headers["content-encoding"], body) == ("gzip", BODY)
+
+
+def test_body_and_its_length_may_differ(server: RecordingServer) -> None:
+    server.fail(modes.NO_LENGTH)
+    _, headers, body = get(server)
+    assert "content-length" not in headers
+    assert body == BODY[: len(BODY) // 2]
+    server.fail(modes.more(100))
+    with socket.create_connection(("127.0.0.1", server.port), timeout=HANG) as raw:
+        raw.sendall(b"GET /file HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        head, _, body = b"".join(iter(lambda: raw.recv(65536), b"")).partition(b"\r\n\r\n")
+    assert f"Content-Length: {len(BODY)}".encode() in head.splitlines()
+    assert len(body) == len(BODY) + 100
+
+
+def test_cut_before_the_end_of_a_response_and_connection_without_an_answer(
+    server: RecordingServer,
+) -> None:
+    server.fail(modes.cut(-1))
+    with pytest.raises(http.client.IncompleteRead) as caught:
+        get(server, headers={"Range": "bytes=100-199"})
+    assert caught.value.partial == BODY[100:199]
+    server.fail(modes.HANG_UP)
+    with pytest.raises(http.client.RemoteDisconnected):
+        get(server)
+    server.fail(modes.HANG_UP_RESET)
+    with pytest.raises(ConnectionResetError):
+        get(server)
+
+
+def test_drip_is_a_byte_at_a_time(server: RecordingServer) -> None:
+    server.fail(modes.slow(20))
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=HANG)
+    connection.request("GET", "/file")
+    assert connection.getresponse().read(3) == BODY[:3]
+    connection.close()
+    assert server.seen[0].sent < 1000
+
+
 def test_rule_is_for_its_paths_and_times_only(server: RecordingServer) -> None:
     server.fail(modes.status(500), "/fi*", times=1)
     assert get(server, "/a%20b%2Bc")[0] == 200
