@@ -13,9 +13,11 @@ from headrace.policy.selection import (
     DOCUMENT,
     MOST_MIRRORS,
     MOST_PROBES,
+    MOST_RESERVE,
     MOST_SMALL,
     SMALL,
     hedges,
+    in_reserve,
     order,
     predict,
     select,
@@ -64,6 +66,17 @@ def test_what_is_chosen_was_a_candidate_once_and_few_are(
     assert all(one in candidates for one in chosen)
     large = size is None or size > SMALL
     assert len(chosen) <= (MOST_MIRRORS + MOST_PROBES if large else MOST_SMALL)
+
+
+@given(mirrors, origins, sizes)
+def test_in_reserve_are_a_few_of_the_others_and_none_that_is_paused(
+    candidates: list[MirrorStats], origin: MirrorStats, size: int | None
+) -> None:
+    chosen = select(candidates, origin, size, now=NOW)
+    kept = in_reserve(candidates, chosen, size, now=NOW)
+    able = [one for one in candidates if one.paused_until <= NOW and one not in chosen]
+    assert all(one in able for one in kept)
+    assert len({one.mirror.id for one in kept}) == len(kept) == min(MOST_RESERVE, len(able))
 
 
 @given(mirrors, origins, sizes, st.randoms())

@@ -220,7 +220,8 @@ class _Fetcher:
         """Bring a small file from a mirror that was measured; the origin's line is for pages."""
         self._sources.race(artifact, ecosystem)
         sources = self._sources.choose(artifact, ecosystem)
-        if sources[0].is_origin and len(self._sources.mirrors(ecosystem.name)):
+        alone = all(source.is_origin for source in sources if not source.reserve)
+        if alone and len(self._sources.mirrors(ecosystem.name)):
             return None
         download = await self._downloader.open(artifact, sources)
         try:

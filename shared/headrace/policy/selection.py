@@ -4,7 +4,8 @@ Everything is decided from one reading of the statistics (`reputation.Records`).
 by the time that they are predicted to take for *this* size: a small file is a matter of round
 trips, a large one of throughput. Mirrors that nobody measured yet come by the catalogue's guess,
 and they are tried where trying costs nothing: beside others on a large file, never alone in front
-of a small one.
+of a small one. Some of the others are kept in reserve, for when nobody else does well: a good copy
+should not be one request away from a file that nobody gives.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ __all__ = [
     "Order",
     "Standings",
     "hedges",
+    "in_reserve",
     "is_known",
     "order",
     "predict",
@@ -42,6 +44,8 @@ MOST_MIRRORS = 4
 MOST_PROBES = 1
 #: Small files: the best and its hedge.
 MOST_SMALL = 2
+#: So many more are kept in reserve.
+MOST_RESERVE = 4
 #: A measurement older than this is a guess again.
 STALE = 24 * 3600.0
 #: What is assumed where one half was measured and the other not: a far but decent server.
@@ -83,6 +87,8 @@ class Order:
     mirrors: tuple[MirrorStats, ...]
     probation: tuple[MirrorStats, ...]
     """One of these may be tried, behind the others and on one connection."""
+    reserve: tuple[MirrorStats, ...] = ()
+    """For when none of the others, nor the origin, does well."""
 
 
 def standings(
@@ -118,14 +124,16 @@ def order(
     that may be asked.
     """
     steady = known.steady(now)
+    reserve: tuple[MirrorStats, ...] = ()
     if preferred is None:
         mirrors = select(steady, known.origin, size, now=now, busy=busy)
+        reserve = in_reserve(steady, mirrors, size, now=now, busy=busy)
     else:
         by_id = {each.mirror.id: each for each in steady}
         mirrors = tuple(by_id[mirror.id] for mirror in preferred if mirror.id in by_id)
     small = (size or 0) <= SMALL
     probation = () if small else tuple(m for m in known.mirrors if m.mirror.id in known.probation)
-    return Order(mirrors, probation)
+    return Order(mirrors, probation, reserve)
 
 
 def worth_racing(known: Standings, now: float) -> tuple[Mirror, ...]:
@@ -210,26 +218,49 @@ def select(
     caller appends it. `origin` tells how it does, so that no mirror slower than it stands before
     it on a small file. Paused mirrors are left out.
     """
-    load = busy or {}
     wanted = _TYPICAL if size is None else size
-
-    def cost(stats: MirrorStats) -> tuple[float, int, str]:
-        # Rank and id make the order the same in every run.
-        running = load.get(stats.mirror.id, 0)
-        return predict(stats, wanted, busy=running), stats.mirror.rank, stats.mirror.id
-
-    open_ones = [stats for stats in mirrors if stats.paused_until <= now]
-    known = sorted((stats for stats in open_ones if is_known(stats, now)), key=cost)
-    unknown = sorted(
-        (stats for stats in open_ones if not is_known(stats, now)),
-        key=lambda stats: first_guess(stats.mirror, now),
-    )
+    known, unknown = _ranked(mirrors, wanted, now, busy)
     if wanted > SMALL:
         chosen = known[:MOST_MIRRORS]
         missing = MOST_MIRRORS - len(chosen)
         return tuple(chosen + unknown[: missing + MOST_PROBES])
     healthy = is_known(origin, now) and origin.paused_until <= now
     if healthy:
-        limit = cost(origin)[0]
-        return tuple(stats for stats in known if cost(stats)[0] <= limit)[:MOST_SMALL]
+        limit = _cost(origin, wanted, busy)
+        return tuple(one for one in known if _cost(one, wanted, busy) <= limit)[:MOST_SMALL]
     return tuple((known + unknown)[:MOST_SMALL])
+
+
+def in_reserve(
+    mirrors: Sequence[MirrorStats],
+    chosen: Sequence[MirrorStats],
+    size: int | None,
+    *,
+    now: float,
+    busy: Mapping[str, int] | None = None,
+) -> tuple[MirrorStats, ...]:
+    """Return the best of the mirrors that `select` has not chosen and that may be asked."""
+    known, unknown = _ranked(mirrors, _TYPICAL if size is None else size, now, busy)
+    ids = {stats.mirror.id for stats in chosen}
+    return tuple(one for one in known + unknown if one.mirror.id not in ids)[:MOST_RESERVE]
+
+
+def _ranked(
+    mirrors: Sequence[MirrorStats], size: int, now: float, busy: Mapping[str, int] | None
+) -> tuple[list[MirrorStats], list[MirrorStats]]:
+    """Sort those that may be asked: the measured by what they cost, the others by a guess."""
+    able = [stats for stats in mirrors if stats.paused_until <= now]
+    known = sorted(
+        (stats for stats in able if is_known(stats, now)),
+        # Rank and id make the order the same in every run.
+        key=lambda one: (_cost(one, size, busy), one.mirror.rank, one.mirror.id),
+    )
+    unknown = sorted(
+        (stats for stats in able if not is_known(stats, now)),
+        key=lambda stats: first_guess(stats.mirror, now),
+    )
+    return known, unknown
+
+
+def _cost(stats: MirrorStats, size: int, busy: Mapping[str, int] | None) -> float:
+    return predict(stats, size, busy=(busy or {}).get(stats.mirror.id, 0))

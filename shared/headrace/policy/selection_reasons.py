@@ -21,6 +21,8 @@ def reason(
         if source.reserve:
             return "the origin counts what it gives: asked while no mirror does well"
         return "the origin: last, and never left out"
+    if source.reserve:
+        return "in reserve: asked while neither the origin nor another does well"
     if not is_known(known, now):
         return "not measured here lately: by the catalogue's guess, and for a sample"
     if size is None:

@@ -11,6 +11,7 @@ import datetime as dt
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from headrace.config import Settings
 from headrace.foreign import UnreadableError, foreign
@@ -107,7 +108,7 @@ class Candidates:
         """Return the sources for an artifact, best first; the origin is always in, and last.
 
         A source whose pause has just ended is given to one request at a time, on one connection,
-        behind the others.
+        behind the others. In reserve are some of those that would not be asked otherwise.
         """
         now, network = self._clock(), self._network()
         known, urls = self._standings(artifact, ecosystem, network, now)
@@ -121,6 +122,11 @@ class Candidates:
         )
         sources = [self._source(stats, urls[stats.mirror.id], now) for stats in chosen.mirrors]
         sources.extend(self._try_one(chosen.probation, urls, artifact, network, now))
+        alone = not sources
+        sources.extend(
+            replace(self._source(stats, urls[stats.mirror.id], now), reserve=True)
+            for stats in chosen.reserve
+        )
         sources.append(
             Source(
                 ORIGIN,
@@ -129,7 +135,7 @@ class Candidates:
                 connections=self._settings.connections_per_mirror,
                 rate=known.origin.rate,
                 rtt=known.origin.rtt,
-                reserve=artifact.origin_counts and bool(sources),
+                reserve=artifact.origin_counts and not alone,
             )
         )
         return tuple(sources)

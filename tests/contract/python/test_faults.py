@@ -100,6 +100,26 @@ def test_fault_at_a_small_file_is_not_felt_whatever_it_is(
     made.assert_polite()
 
 
+@pytest.mark.parametrize(
+    "mode", [modes.status(410), modes.HTML, modes.wrong_length(1)], ids=["410", "html", "longer"]
+)
+def test_small_file_that_its_quick_origin_spoils_comes_from_the_last_mirror_that_has_it(
+    world: MakeWorld, newest: Pip, mode: modes.Mode
+) -> None:
+    made = world(mirrors=3)
+    small = wheels.wheel("small", "1.0", size=700_000)
+    made.index.add(small)
+    for server in (made.files, *made.mirrors[:2]):
+        server.fail(mode, "*.whl")
+    # So that the origin is the best choice by far, and its pages have told.
+    for mirror in made.mirrors:
+        mirror.delay = 0.4
+    newest.point_at(made.gateway.index)
+    newest.install("small").ok()
+    assert newest.environment.holds(small.files())
+    made.assert_polite()
+
+
 def test_mirror_where_connecting_never_ends_is_not_felt(world: MakeWorld, newest: Pip) -> None:
     with black_hole() as hole:
         made = world(mirrors=1, more=[TestMirror("hole", hole, rank=-1)])

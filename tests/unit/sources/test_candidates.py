@@ -119,7 +119,8 @@ def known_of(statistics: Statistics, mirrors: Sequence[Mirror]) -> list[MirrorSt
 
 
 def ids(sources: Candidates, artifact: Artifact = BIG) -> list[str]:
-    return [source.id for source in sources.choose(artifact, BELOW)]
+    """Give those that are asked while all goes well."""
+    return [source.id for source in sources.choose(artifact, BELOW) if not source.reserve]
 
 
 A, B = mirror("a", rank=1), mirror("b", rank=2)
@@ -267,6 +268,34 @@ def test_a_mirror_without_a_place_for_it_is_left_out() -> None:
     assert ids(build([A, replace(B, layout="other")])[0]) == ["a", "origin"]
 
 
+def test_who_would_not_be_asked_is_in_reserve() -> None:
+    many = [mirror(f"m{n}", rank=n) for n in range(12)]
+    sources, _, _ = build(many)
+    sources.report("origin", "wheel", bytes=1 << 20, seconds=0.1, rtt=0.01)
+    sources.report("m7", "wheel", bytes=1 << 20, seconds=10.0, rtt=0.5)
+    for artifact, asked, reserve in (
+        (FILE, [], ["m7", "m0", "m1", "m2"]),
+        (BIG, ["m7", "m0", "m1", "m2", "m3"], ["m4", "m5", "m6", "m8"]),
+    ):
+        chosen = sources.choose(artifact, BELOW)
+        assert [s.id for s in chosen if not s.reserve] == [*asked, "origin"]
+        assert [s.id for s in chosen if s.reserve] == reserve
+        assert chosen[-1].is_origin
+
+
+def test_nobody_is_in_reserve_whom_a_plugin_left_out() -> None:
+    class First:
+        @hookimpl
+        def headrace_order_mirrors(
+            self,
+            artifact: Artifact,  # noqa: ARG002 - the hook's
+            candidates: Sequence[MirrorStats],
+        ) -> list[Mirror]:
+            return [candidates[0].mirror]
+
+    assert ids(build([A, B], extra=[First()])[0]) == ["a", "origin"]
+
+
 def test_limits_of_operator_and_user_hold() -> None:
     tight = mirror("tight", limits=Limits(connections=1))
     wide = mirror("wide", limits=Limits(connections=64))
@@ -366,7 +395,7 @@ def test_the_origins_page_tells_the_origins_round_trip() -> None:
     assert ids(sources, small) == ["a", "origin"], "nothing is known of anybody"
     sources.report("origin", "document", bytes=5000, seconds=0.2, rtt=0.15)
     assert ids(sources, small) == ["origin"], "a known origin before an unknown mirror"
-    assert sources.choose(small, BELOW)[0].rtt == pytest.approx(0.15)
+    assert sources.choose(small, BELOW)[-1].rtt == pytest.approx(0.15)
     sources.report("a", "wheel", bytes=1000, seconds=0.02, rtt=0.02)
     assert ids(sources, small) == ["a", "origin"]
 
@@ -541,9 +570,9 @@ def test_a_catalogue_of_thirty_that_cannot_be_reached_costs_next_to_nothing(
 
             chosen = sources.choose(small, BELOW)
             sources.race(small, BELOW)
-            assert [source.id for source in chosen] == ["origin"]
+            assert [source.id for source in chosen if not source.reserve] == ["origin"]
             assert sources._races, "the first request does not wait for the race"
-            async with client.open_range(chosen[0].url, 0, len(BODY)) as stream:
+            async with client.open_range(chosen[-1].url, 0, len(BODY)) as stream:
                 body = b"".join([part async for part in stream])
             assert body == BODY
 
