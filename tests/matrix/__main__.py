@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import signal
 import sys
 import time
 from pathlib import Path
@@ -43,6 +44,8 @@ def main(words: list[str]) -> int:
     sys.stderr.write(f"{len(chosen)} cells\n")
     began = time.monotonic()
     notes = Notes(asked.report)
+    # What is known by then is written down.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         until = began + 60 * asked.minutes
         play(chosen, side_by_side=asked.side_by_side, until=until, note=notes)

@@ -120,7 +120,8 @@ def _unknown_name(stage: Stage, number: int) -> None:
 @functools.cache
 def _stranger() -> ssl.SSLContext:
     """Give a certificate that nobody here trusts."""
-    return authority(Path(tempfile.mkdtemp(prefix="matrix-tls"))).server
+    with tempfile.TemporaryDirectory() as folder:
+        return authority(Path(folder)).server
 
 
 def _untrusted(stage: Stage, number: int) -> None:

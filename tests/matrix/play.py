@@ -59,26 +59,42 @@ def play(
     until: float,
     note: Callable[[Outcome], None],
 ) -> None:
-    """Play cells until a moment (`time.monotonic`) comes; `note` hears of each."""
+    """Play cells until a moment (`time.monotonic`) comes; `note` hears of each.
+
+    Whatever interrupts this is passed on when the cells that are under way have ended.
+    """
     lanes: dict[str, list[Cell]] = {}
     for cell in cells:
         lanes.setdefault(cell.client, []).append(cell)
-    lock = threading.Lock()
+    lock, stop = threading.Lock(), threading.Event()
+
+    def go_on() -> bool:
+        return not stop.is_set() and time.monotonic() < until
 
     def tell(outcome: Outcome) -> None:
         with lock:
             note(outcome)
 
     with ThreadPoolExecutor(side_by_side) as pool:
-        futures = [pool.submit(_lane, name, found, until, tell) for name, found in lanes.items()]
-        for future in futures:
-            future.result()
+        futures = [pool.submit(_lane, name, found, go_on, tell) for name, found in lanes.items()]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            stop.set()
 
 
-def _lane(name: str, cells: Sequence[Cell], until: float, tell: Callable[[Outcome], None]) -> None:
+def _lane(
+    name: str,
+    cells: Sequence[Cell],
+    go_on: Callable[[], bool],
+    tell: Callable[[Outcome], None],
+) -> None:
+    if not go_on():
+        return
     with CLIENTS[name].open() as lane:
         for cell in cells:
-            if time.monotonic() >= until:
+            if not go_on():
                 return
             tell(one(cell, lane))
 
