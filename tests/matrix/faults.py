@@ -18,7 +18,7 @@ from lib.serving.ports import black_hole, refusing
 from lib.serving.servers import RecordingServer, Reply
 from matrix.stages import Stage
 
-__all__ = ["AT_FILES", "AT_PAGES", "LYING", "UNSEEN", "applies", "spoil"]
+__all__ = ["AT_FILES", "AT_PAGES", "EVERYWHERE", "LYING", "UNSEEN", "applies", "spoil"]
 
 Fault = Callable[[Stage, int], None]
 """Done to the server with a number (the mirrors' own, then the origin's), before the gateway
@@ -226,6 +226,8 @@ LYING = frozenset((*LIES, "zeros", "corrupt-once", "one-byte-short", "empty", "s
 #: What is told by an address in the settings, which has none for the origin.
 _BY_ADDRESS = ("connecting-never-ends", "unknown-name", "tls-untrusted", "tls-is-none")
 
+#: What is about a whole server, whatever it is asked.
+EVERYWHERE = ("late", "redirect-to-the-gateway", "redirect-without-location", "stale")
 #: Of these servers see no request.
 UNSEEN = ("refused", *_BY_ADDRESS)
 

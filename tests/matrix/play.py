@@ -20,7 +20,7 @@ import pytest
 from lib.images.world import ImageWorld
 from matrix.cells import Cell
 from matrix.clients import CLIENTS, Lane
-from matrix.faults import UNSEEN, spoil
+from matrix.faults import EVERYWHERE, UNSEEN, spoil
 from matrix.stages import STAGES, Stage
 
 __all__ = ["Outcome", "one", "play", "wrong_files"]
@@ -151,7 +151,10 @@ def _met(cell: Cell, stage: Stage) -> bool:
     if cell.fault in UNSEEN:
         return True
     match = stage.pages if cell.of_pages else stage.files
-    return any(stage.servers[number].requests(match) for number in cell.numbers)
+    hosts = [stage.servers[number] for number in cell.numbers]
+    if cell.fault in EVERYWHERE:
+        return any(host.seen for host in hosts)
+    return any(host.requests(match) for host in hosts)
 
 
 def _asked(stage: Stage) -> str:

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route
 
+from headrace.artifacts.small_files import SmallFiles
 from headrace.errors import UpstreamError
 from headrace.foreign import UnreadableError, foreign
 from headrace.gateway import request_head, response_head, views
@@ -126,11 +127,14 @@ class _EcosystemEndpoint:
             case ServeArtifact():
                 page = plan.named_by
                 form = self._documents.form(exchange.request, page) if page else ""
-                artifact = await self._parts.artifacts.serve(exchange, self._ecosystem, plan, form)
+                learning = _Learning(self._parts.small_files, self._learns, plan)
+                artifact = await self._parts.artifacts.serve(
+                    exchange, self._ecosystem, plan, form, on_others=learning.read
+                )
                 if artifact is not None and not artifact.mirrored and plan.named_by is None:
                     await self._follow(exchange.request, plan, artifact)
-                if artifact is not None and artifact.names_others and self._learns is not None:
-                    await self._learn(self._learns, plan, artifact)
+                if artifact is not None and artifact.names_others:
+                    await learning.afterwards(artifact)
             case Reply():
                 known = plan.response
                 if known.status >= 500:
@@ -149,20 +153,6 @@ class _EcosystemEndpoint:
         if content is not None:
             page = Document(artifact.url, content, artifact.content_type)
             self._parts.read_ahead.follow(self._ecosystem, plan, page, request)
-
-    async def _learn(self, able: Learns, plan: ServeArtifact, artifact: Artifact) -> None:
-        """Let the ecosystem read what a page that is an artifact says of others.
-
-        Its client has it already; the store has it a moment later.
-        """
-        for _ in range(_MOMENTS):
-            content = await self._parts.small_files.cached(artifact)
-            if content is not None:
-                page = Document(artifact.url, content, artifact.content_type)
-                with contextlib.suppress(UnreadableError), foreign("the page"):
-                    await asyncio.to_thread(able.learn, page, plan)
-                return
-            await asyncio.sleep(_MOMENT)
 
     async def _pass(self, exchange: Exchange, plan: PassThrough) -> None:
         """Let the origin answer for itself; with the user's credential where that is needed."""
@@ -264,6 +254,38 @@ class _OwnPage:
         made = self._make(self._parts, exchange.request, sight)
         kind, body = made if isinstance(made, tuple) else await made
         await exchange.whole(200, {"content-type": kind, "cache-control": "no-store"}, body)
+
+
+class _Learning:
+    """Lets an ecosystem read what a page that is an artifact says of others."""
+
+    def __init__(self, small_files: SmallFiles, able: Learns | None, plan: ServeArtifact) -> None:
+        self._small_files = small_files
+        self._able = able
+        self._plan = plan
+        self._done = able is None
+
+    async def read(self, artifact: Artifact, body: bytes) -> None:
+        """Read what a client is about to have whole: it may ask for the others at once."""
+        if not self._done and artifact.digest is not None and artifact.digest.is_of(body):
+            await self._learn(artifact, body)
+
+    async def afterwards(self, artifact: Artifact) -> None:
+        """Read what a client has a part of, or had already: the store has it a moment later."""
+        for _ in range(_MOMENTS):
+            if self._done:
+                return
+            if (content := await self._small_files.cached(artifact)) is not None:
+                await self._learn(artifact, content)
+                return
+            await asyncio.sleep(_MOMENT)
+
+    async def _learn(self, artifact: Artifact, content: bytes) -> None:
+        assert self._able is not None
+        self._done = True
+        page = Document(artifact.url, content, artifact.content_type)
+        with contextlib.suppress(UnreadableError), foreign("the page"):
+            await asyncio.to_thread(self._able.learn, page, self._plan)
 
 
 class _Nothing:

@@ -31,6 +31,8 @@ CHUNK = 512 * 1024
 #: and a client that does not read keeps them there.
 SMALL_CHUNK = 64 * 1024
 _MANY = 8
+#: Bytes of a body that is read along; registries take manifests of 4 MiB at most.
+_LONGEST_READ = 4 << 20
 #: Characters of a sentence for people.
 _LONGEST = 4000
 
@@ -60,6 +62,8 @@ class Exchange:
         self.status: int | None = None
         self.phrased: Callable[[int, str, str], Response] | None = None
         """How this client is refused, where that is not a sentence for people."""
+        self._reader: Callable[[bytes], Awaitable[None]] | None = None
+        self._read = bytearray()
         self._receive = receive
         self._send = send
         self._hang_up = hang_up
@@ -82,12 +86,24 @@ class Exchange:
         self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
+    def read_along(self, reader: Callable[[bytes], Awaitable[None]]) -> None:
+        """Show somebody what went out as the body, before its last part does; a long one not."""
+        self._reader = reader
+
     async def more(self, data: bytes) -> None:
         """Send a part of the body; waits while the client does not read."""
+        if self._reader is not None:
+            self._read += data
+            if len(self._read) > _LONGEST_READ:
+                self._reader = None
+                self._read.clear()
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self, data: bytes = b"") -> None:
         """Complete the answer."""
+        if self._reader is not None:
+            reader, self._reader = self._reader, None
+            await reader(bytes(self._read) + data)
         await self._send({"type": "http.response.body", "body": data, "more_body": False})
 
     async def whole(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol
 
@@ -89,9 +89,18 @@ class ArtifactHandler:
         self._wrong = WrongBytes()
 
     async def serve(
-        self, exchange: Exchange, ecosystem: Ecosystem, plan: ServeArtifact, form: str
+        self,
+        exchange: Exchange,
+        ecosystem: Ecosystem,
+        plan: ServeArtifact,
+        form: str,
+        *,
+        on_others: Callable[[Artifact, bytes], Awaitable[None]] | None = None,
     ) -> Artifact | None:
-        """Answer; return the artifact when there is one, whatever the answer was."""
+        """Answer; return the artifact when there is one, whatever the answer was.
+
+        `on_others` reads the body of one that names others, before its last part goes out.
+        """
         until = asyncio.get_running_loop().time() + HEADERS_WITHIN
         try:
             artifact = await self._artifact_index.find(ecosystem, plan, form)
@@ -108,6 +117,8 @@ class ArtifactHandler:
         if artifact is None:
             await self._unknown(exchange, plan, "no page of its origin names it")
             return None
+        if on_others is not None and artifact.names_others:
+            exchange.read_along(partial(on_others, artifact))
         wrong = await self._answer(exchange, ecosystem, artifact, until)
         if wrong is not None:
             newer = await self._renewed(exchange, ecosystem, plan, artifact, until)

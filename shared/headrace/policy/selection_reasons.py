@@ -16,11 +16,7 @@ def reason(
 ) -> str:
     """Say it, of a source that is asked for a file of `size` bytes (None: not known)."""
     if source.is_origin:
-        if private:
-            return "your own index: nobody else is asked for its names"
-        if source.reserve:
-            return "the origin counts what it gives: asked while no mirror does well"
-        return "the origin: last, and never left out"
+        return _of_origin(source, private=private)
     if source.reserve:
         return "in reserve: asked while neither the origin nor another does well"
     if not is_known(known, now):
@@ -32,3 +28,11 @@ def reason(
         f", {known.failures:.0%} of requests failed" if known.failures > _WORTH_A_WORD else ""
     )
     return f"about {predict(known, size):.1f} s for this size ({what}{failures})"
+
+
+def _of_origin(source: Source, *, private: bool) -> str:
+    if private:
+        return "your own index: nobody else is asked for its names"
+    if source.reserve:
+        return "the origin counts what it gives: asked while no mirror does well"
+    return "the origin: last, and never left out"
