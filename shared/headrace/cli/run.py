@@ -6,6 +6,7 @@ Whatever goes wrong with the gateway, the command runs (promise 2), and what it 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
