@@ -29,7 +29,7 @@ import pytest
 from lib import older_state, wheels
 from lib.clients import PIPS, Environment, Pip, Result
 from lib.engines import small_daemon
-from lib.gateway import Gateway, headrace
+from lib.gateway import AS_SYSTEMD, Gateway, headrace
 from lib.holders import living
 from lib.older_state import APP, MANIFEST, PACKAGE, REPODATA, TOKEN, OlderState
 from lib.waiting import until
@@ -42,13 +42,6 @@ pytestmark = pytest.mark.skipif(
 SYSTEMCTL = """#!/bin/sh
 echo "$@" >> "$HOME/systemctl.log"
 [ "$2" != is-system-running ] || echo offline
-"""
-#: How systemd hands over a socket (sd_listen_fds(3)): who was started becomes the unit itself.
-AS_SYSTEMD = """
-import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
-os.execv(sys.argv[2], sys.argv[2:])
 """
 
 

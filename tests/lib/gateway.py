@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,16 @@ from lib.serving.ports import free_port
 from lib.serving.servers import RecordingServer
 from lib.waiting import HANG, until
 
-__all__ = ["Gateway", "TestMirror", "free_port", "headrace", "mirror_of"]
+__all__ = ["AS_SYSTEMD", "Gateway", "TestMirror", "free_port", "headrace", "mirror_of"]
+
+
+#: How systemd hands over a socket (sd_listen_fds(3)): who was started becomes the unit itself.
+AS_SYSTEMD = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,7 @@ class Gateway:
         self.origins += [f"{ecosystem}/{name}={url}" for name, url in (named or {}).items()]
         self.log = root / "gateway.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self._held: socket.socket | None = None
         home = root / "home"
         home.mkdir(parents=True, exist_ok=True)
         self.env = {
@@ -106,9 +117,18 @@ class Gateway:
 
     # -------------------------------------------------------------- life
 
+    def hold_port(self) -> None:
+        """Listen in its place, as a service manager does: who connects while it is not there waits
+        for it. To be called before `start`.
+        """
+        self._held = socket.create_server(("127.0.0.1", self.port), backlog=64)
+
     def start(self) -> Self:
         """Start it and wait until it answers."""
         command = [*self.command, "gateway", "--port", str(self.port)]
+        held = () if self._held is None else (self._held.fileno(),)
+        if held:
+            command = [sys.executable, "-c", AS_SYSTEMD, str(held[0]), *command]
         for origin in self.origins:
             command += ["--origin", origin]
         with self.log.open("ab") as log:
@@ -119,6 +139,7 @@ class Gateway:
                 stdin=subprocess.DEVNULL,
                 env=self.env,
                 cwd=self.root,
+                pass_fds=held,
             )
         process = self.process
 
@@ -166,6 +187,8 @@ class Gateway:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+        if self._held is not None:
+            self._held.close()
         if error is not None:
             print(self.told())  # noqa: T201 - pytest shows it with the failure
 

@@ -33,6 +33,7 @@ def test_layer_goes_on_at_its_byte_when_the_gateway_is_killed_and_comes_back(
         pytest.skip(reason)
     # Layers above 64 MiB go out while they arrive.
     made = images(mirrors=0, origin_rate=24 * MB)
+    made.holds_port = True
     what = made.registry.put("library/large", image("large", size=100 * MB))
     path = f"*/blobs/{what.layer.digest}"
     with engine(kind, made.gateway.port) as started, contextlib.ExitStack() as stack:

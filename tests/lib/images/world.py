@@ -30,6 +30,8 @@ class ImageWorld:
     port: int = 0
     """The gateway's; 0: any."""
     running: Gateway | None = None
+    holds_port: bool = False
+    """The gateway's port is held for it, also while it is not there."""
 
     @property
     def gateway(self) -> Gateway:
@@ -43,6 +45,8 @@ class ImageWorld:
                 named={"docker.io": self.origin.url, "ghcr.io": self.origin.url},
                 port=self.port,
             )
+            if self.holds_port:
+                made.hold_port()
             self.running = self.stack.enter_context(made)
         return self.running
 
