@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from headrace.artifacts.file_answer import FileAnswer, answer_of
 from headrace.artifacts.index import ArtifactIndex
-from headrace.artifacts.origin_parts import OriginParts, PartsReader
+from headrace.artifacts.origin_ranges import OriginRanges, PartsReader
 from headrace.artifacts.small_files import SmallFiles
 from headrace.artifacts.wrong_bytes import WrongBytes, etag_of
 from headrace.download.downloader import Downloader
@@ -67,7 +67,7 @@ class ArtifactHandler:
         credentials: OriginCredentials,
         logins: MirrorLogins,
         small_files: SmallFiles,
-        origin_parts: OriginParts,
+        origin_ranges: OriginRanges,
         hand_back: HandBack,
         hit: Callable[[int], None],
         limited: Callable[[str], UpstreamError | None] = lambda _: None,
@@ -82,7 +82,7 @@ class ArtifactHandler:
         self._credentials = credentials
         self._logins = logins
         self._small_files = small_files
-        self._origin_parts = origin_parts
+        self._origin_ranges = origin_ranges
         self._hand_back = hand_back
         self._hit = hit
         self._limited = limited
@@ -347,10 +347,10 @@ class ArtifactHandler:
         if answer is None:
             return True
         wanted = answer.selected
-        if wanted is None or not self._origin_parts.worth(artifact, asked, wanted):
+        if wanted is None or not self._origin_ranges.worth(artifact, asked, wanted):
             return False
         try:
-            reader = await self._origin_parts.open(artifact, wanted)
+            reader = await self._origin_ranges.open(artifact, wanted)
         except UpstreamError as error:
             _log.info("%s comes whole, and not in parts: %s", artifact.path, error)
             return False

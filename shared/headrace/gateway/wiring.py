@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from headrace.artifacts.entry_tables import EntryTables
 from headrace.artifacts.index import ArtifactIndex
 from headrace.artifacts.lookups import LookUps
-from headrace.artifacts.origin_parts import OriginParts
+from headrace.artifacts.origin_ranges import OriginRanges
 from headrace.artifacts.small_files import SmallFiles
 from headrace.config import Folders, Settings
 from headrace.documents.cache import Documents
@@ -396,7 +396,7 @@ def assemble(
             credentials=credentials,
             logins=logins,
             small_files=small_files,
-            origin_parts=OriginParts(origin, told=activity.part),
+            origin_ranges=OriginRanges(origin, told=activity.part),
             hand_back=hand_back,
             hit=activity.stored,
             limited=client.courtesy.limited,

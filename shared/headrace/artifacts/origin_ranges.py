@@ -26,7 +26,7 @@ from headrace.redact import for_display
 from headrace.upstream.auth.origin_credentials import OriginClient
 from headrace.upstream.document_stream import DocumentStream
 
-__all__ = ["OriginParts", "PartsReader"]
+__all__ = ["OriginRanges", "PartsReader"]
 
 _log = logging.getLogger("headrace.artifacts")
 
@@ -59,7 +59,7 @@ def _groups(parts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return joined
 
 
-class OriginParts:
+class OriginRanges:
     """Says what is worth fetching in parts, and fetches it."""
 
     def __init__(
@@ -201,7 +201,7 @@ class PartsReader:
     """Gives the parts of one answer, in its order."""
 
     def __init__(
-        self, source: OriginParts, artifact: Artifact, groups: Sequence[tuple[int, int]]
+        self, source: OriginRanges, artifact: Artifact, groups: Sequence[tuple[int, int]]
     ) -> None:
         """`groups` are what is fetched, in the order in which it will be read."""
         self._source = source
