@@ -57,6 +57,9 @@ def headrace() -> list[str]:
 class Gateway:
     """`headrace gateway` between a test's origin and its client. A context manager."""
 
+    held = False
+    """Whether a holder keeps it up, so that `worker` may be killed."""
+
     def __init__(
         self,
         root: Path,
@@ -80,7 +83,7 @@ class Gateway:
         self.origins += [f"{ecosystem}/{name}={url}" for name, url in (named or {}).items()]
         self.log = root / "gateway.log"
         self.process: subprocess.Popen[bytes] | None = None
-        self._held: socket.socket | None = None
+        self._listening: socket.socket | None = None
         home = root / "home"
         home.mkdir(parents=True, exist_ok=True)
         self.env = {
@@ -121,12 +124,13 @@ class Gateway:
         """Listen in its place, as a service manager does: who connects while it is not there waits
         for it. To be called before `start`.
         """
-        self._held = socket.create_server(("127.0.0.1", self.port), backlog=64)
+        self._listening = socket.create_server(("127.0.0.1", self.port), backlog=64)
 
     def start(self) -> Self:
         """Start it and wait until it answers."""
         command = [*self.command, "gateway", "--port", str(self.port)]
-        held = () if self._held is None else (self._held.fileno(),)
+        command += ["--hold"] if self.held else []
+        held = () if self._listening is None else (self._listening.fileno(),)
         if held:
             command = [sys.executable, "-c", AS_SYSTEMD, str(held[0]), *command]
         for origin in self.origins:
@@ -156,6 +160,17 @@ class Gateway:
             self.close()
             raise
         return self
+
+    def worker(self) -> int:
+        """Give the pid of the one that answers under a holder; waits until there is one."""
+
+        def found() -> int:
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                lock = self.root / "state" / "gateway.lock"
+                return int(lock.read_text("ascii").splitlines()[1].split()[0])
+            return 0
+
+        return until(found, self.told)
 
     def kill(self) -> None:
         """SIGKILL, as the system's out-of-memory killer does."""
@@ -187,8 +202,8 @@ class Gateway:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-        if self._held is not None:
-            self._held.close()
+        if self._listening is not None:
+            self._listening.close()
         if error is not None:
             print(self.told())  # noqa: T201 - pytest shows it with the failure
 

@@ -24,7 +24,8 @@ ORIGIN = "http://origin.example/simple/"
 class Running:
     """A holder as a subprocess."""
 
-    def __init__(self, folder: Path, mode: str, *extra: str) -> None:
+    def __init__(self, folder: Path, mode: str, *extra: str, script: Path | None = None) -> None:
+        """`script` is another holder than that of now."""
         self.folder = folder
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
@@ -35,6 +36,7 @@ class Running:
             redirects=(f"/simple/={ORIGIN}",),
             lock=folder / "lock",
             log=folder / "log",
+            script=script,
             grace=10,
         )
         env = {"PYTHONPATH": str(ROOT / "shared"), "PATH": os.defpath}

@@ -84,6 +84,7 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
     from headrace.gateway.app import build_app  # noqa: PLC0415 - as above
     from headrace.gateway.wiring import assemble  # noqa: PLC0415 - as above
     from headrace.system.service import listeners  # noqa: PLC0415 - as above
+    from headrace.system.service.link import HolderLink  # noqa: PLC0415 - as above
 
     for folder in (context.folders.state, context.folders.cache):
         _check_own(folder, context.scope)
@@ -96,7 +97,7 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
     secret = _secret(state)
     origins = _origins(args, context)
     host, port = listeners.address_of(sockets[0])
-    holder = None if args.control is None else socket.socket(fileno=args.control)
+    link = None if args.control is None else HolderLink(socket.socket(fileno=args.control))
 
     def announce() -> None:
         _say(GatewayAddress(host, port).url(), origins)
@@ -110,10 +111,9 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
         ),
         sockets,
         idle_exit=args.idle_exit * 60 if args.idle_exit else None,
-        watcher=_watcher(holder, context.env, announce),
+        watcher=None if link is not None else _watcher(context.env, announce),
+        link=link,
     )
-    if end is server.ExitReason.IDLE and holder is not None:
-        _tell(holder, b"I")
     return FAILED if end is server.ExitReason.FAILED else OK
 
 
@@ -126,18 +126,11 @@ def _secret(state: Any) -> str | None:
     return made
 
 
-def _watcher(
-    holder: socket.socket | None, env: Mapping[str, str], announce: Callable[[], None]
-) -> Any:
-    """Whom the worker tells: its holder, else systemd and whoever reads standard output."""
+def _watcher(env: Mapping[str, str], announce: Callable[[], None]) -> Any:
+    """Whom a worker without a holder tells: systemd and whoever reads standard output."""
     from headrace.gateway.server import LifespanListener  # noqa: PLC0415 - start-up time
     from headrace.system.service.notify import Notifier  # noqa: PLC0415 - as above
 
-    if holder is not None:
-        holder.setblocking(False)
-        return LifespanListener(
-            ready=lambda: _tell(holder, b"R"), alive=lambda: _tell(holder, b".")
-        )
     notifier = Notifier(env)
 
     def ready() -> None:
@@ -145,14 +138,6 @@ def _watcher(
         notifier.ready()
 
     return LifespanListener(ready, notifier.alive, notifier.stopping, every=notifier.every)
-
-
-def _tell(channel: socket.socket, word: bytes) -> None:
-    try:
-        channel.send(word)
-    except OSError:
-        # The holder is gone. To go on serving is better than to leave the port closed.
-        return
 
 
 def _say(url: str, origins: Sequence[DiscoveredOrigin]) -> None:

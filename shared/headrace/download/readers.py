@@ -197,20 +197,24 @@ class DownloadReader:
             raise TransferError("no-answer", f"nobody told the length of {self.artifact.name}")
         return task.size
 
-    async def read(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Give ``[start, end)`` in order, in chunks of at most 512 kB.
+    async def read(
+        self, start: int = 0, end: int | None = None, *, already: int = 0
+    ) -> AsyncIterator[bytes]:
+        """Give ``[start, end)`` in order, in chunks of at most 512 kB. The first `already` bytes of
+        it an earlier process gave: they are left out, and judged as if they had been given here.
 
         Ends with TransferError or IntegrityError rather than with less or with wrong bytes.
         """
         if self._stored is not None:
-            async for data in _read_stored(self._stored, start, end):
+            async for data in _read_stored(self._stored, start + already, end):
                 yield data
             return
         assert self._readers is not None
         task, delivery = self._readers.task, self._readers.task.delivery
         size = await self.size()
         end = size if end is None else min(end, size)
-        self.position, self.reading = start, True
+        self.position, self.reading = start + already, True
+        self._recall(task, start, start + already)
         seen = len(delivery.spoilt)
         changed = asyncio.Event()
         delivery.watch(changed.set)
@@ -239,6 +243,17 @@ class DownloadReader:
         finally:
             delivery.unwatch(changed.set)
             self.reading = False
+
+    def _recall(self, task: DownloadTask, start: int, end: int) -> None:
+        """Count bytes as given that an earlier process gave, if those are the ones that lie here:
+        the digest then judges them too. IntegrityError where nobody could say which they were.
+        """
+        if start == end:
+            return
+        if self.artifact.digest is not None and not task.storage.inherited(start, end):
+            message = f"{self.artifact.name}: what an earlier process gave of it is not here"
+            raise IntegrityError("restarted", message, hint="ask again")
+        task.delivery.give(start, end)
 
     def _next(self, readers: TaskReaders, end: int) -> bytes:
         spool = readers.task.storage.spool

@@ -80,6 +80,7 @@ class Spool:
         self.file = file
         self.size = size
         self.written = RangeSet((low, min(high, size)) for low, high in file.have if low < size)
+        self._inherited = RangeSet(self.written)
         self._digest = digest
         self._hasher = digest.hasher() if digest else None
         self._hashed = 0
@@ -115,9 +116,14 @@ class Spool:
     def forget(self, start: int, end: int) -> None:
         """Drop bytes; what is hashed of them counts no more."""
         self.written.remove(start, end)
+        self._inherited.remove(start, end)
         self.file.forget(start, end)
         if start < self._hashed and self._digest:
             self._hasher, self._hashed = self._digest.hasher(), 0
+
+    def inherited(self, start: int, end: int) -> bool:
+        """Whether an earlier process left all of ``[start, end)``, and it is still there."""
+        return self._inherited.covers(start, end)
 
     @property
     def share(self) -> float:
@@ -214,6 +220,10 @@ class TaskStorage:
     def covers(self, start: int, end: int) -> bool:
         """Say whether all of ``[start, end)`` is here."""
         return self.spool is not None and self.spool.written.covers(start, end)
+
+    def inherited(self, start: int, end: int) -> bool:
+        """Whether an earlier process left all of ``[start, end)``, and it is still there."""
+        return self.spool is not None and self.spool.inherited(start, end)
 
     async def prepare(self, size: int) -> bool:
         """Open the partial file now that the length is known; say whether this call did it."""

@@ -29,6 +29,8 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from headrace.gateway.outliving.lending import Borrowed, Lending
+from headrace.gateway.outliving.resuming import Outlet
 from headrace.gateway.request_head import MAX_HEADERS, MAX_LINES
 from headrace.ownership.sockets import has_gone, read_tables
 
@@ -77,9 +79,16 @@ def most_connections(open_files: int) -> int:
 class ClientConnections:
     """All connections of clients. One for the process; not to be used from several threads."""
 
-    def __init__(self, most: int = MOST, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """`most` at a time; `clock` gives seconds."""
+    def __init__(
+        self,
+        most: int = MOST,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        lending: Lending | None = None,
+    ) -> None:
+        """`most` at a time; `clock` gives seconds. `lending`: they outlive this worker."""
         self.most = most
+        self.lending = lending
         self.clock = clock
         self.head_bytes = 0
         """Of all heads that are not complete."""
@@ -96,6 +105,8 @@ class ClientConnections:
     def came(self, connection: ClientConnection) -> None:
         """Count a new one, and make room for it."""
         self._open.add(connection)
+        if self.lending is not None:
+            self.lending.came(connection)
         if len(self._open) > self.most and not self._give_room():
             _log.warning("%d connections, all at work: a new one is closed", self.most)
             connection.drop()
@@ -120,6 +131,8 @@ class ClientConnections:
 
     def went(self, connection: ClientConnection) -> None:
         """Forget one."""
+        if self.lending is not None and connection in self._open:
+            self.lending.went(connection)
         self._open.discard(connection)
         self._waiting.pop(connection, None)
         self.reads(connection)
@@ -127,11 +140,18 @@ class ClientConnections:
     def works(self, connection: ClientConnection) -> None:
         """A request is being answered on it."""
         self._waiting.pop(connection, None)
+        self.changed(connection)
+
+    def changed(self, connection: ClientConnection) -> None:
+        """It does something else now."""
+        if self.lending is not None:
+            self.lending.changed(connection)
 
     def waits(self, connection: ClientConnection) -> None:
         """It has been answered."""
         if connection in self._open:
             self._waiting[connection] = self.clock()
+            self.changed(connection)
 
     def stalls(self, connection: ClientConnection, unread: int) -> None:
         """Its client does not read what was sent, of which so many bytes wait here."""
@@ -172,9 +192,20 @@ class ClientConnections:
 class ClientConnection(HttpToolsProtocol):
     """One connection."""
 
-    def __init__(self, *given: Any, registry: ClientConnections, **named: Any) -> None:
-        """`registry` counts it; the rest is uvicorn's."""
+    def __init__(
+        self,
+        *given: Any,
+        registry: ClientConnections,
+        borrowed: Borrowed | None = None,
+        sent: int = 0,
+        **named: Any,
+    ) -> None:
+        """`registry` counts it; the rest is uvicorn's. `borrowed`: a worker before has left it, and
+        `sent` bytes of the answer to its request are out.
+        """
         super().__init__(*given, **named)
+        self.borrowed = borrowed
+        self._left = (borrowed, sent) if borrowed and borrowed.record.request else None
         self.head_bytes = 0
         """Of a head that is not complete."""
         self.head_since: float | None = None
@@ -182,10 +213,10 @@ class ClientConnection(HttpToolsProtocol):
         self._registry = registry
         self._complete = False
         """Whether a head was completed by what is being fed."""
-        self._deaf = False
+        self.deaf = False
         """Nothing more is read but to be thrown away."""
         self._ignored = 0
-        self._ended = False
+        self.ended = False
         """Whether the client has said all."""
 
     # -------------------------------------------------------------- life
@@ -195,6 +226,8 @@ class ClientConnection(HttpToolsProtocol):
         super().connection_made(transport)
         self.head_since = self._registry.clock()
         self._registry.came(self)
+        if self._left is not None:
+            self._feed(self._left[0].record.request)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
@@ -204,11 +237,11 @@ class ClientConnection(HttpToolsProtocol):
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """Go on for a client that only ended its own side (RFC 9112 section 9.6)."""
-        self._ended = True
+        self.ended = True
         if not self._answering or self.transport.is_closing():
             return None
         cycle: Any = self.cycle
-        self._close_after(cycle)
+        self.close_after(cycle)
         until = self._registry.clock() + HALF_CLOSED
         self.loop.call_later(_FIRST_LOOK, self._look_after, cycle, until)
         return True
@@ -233,7 +266,7 @@ class ClientConnection(HttpToolsProtocol):
 
     def drop(self) -> None:
         """Close it at once; what was not sent yet is lost."""
-        self._deaf = True
+        self.deaf = True
         self._forget_head()
         self._registry.went(self)
         self.transport.abort()
@@ -256,7 +289,7 @@ class ClientConnection(HttpToolsProtocol):
             self._feed(data[start : start + _SLICE])
 
     def _feed(self, data: bytes) -> None:
-        if self._deaf:
+        if self.deaf:
             self._ignore(len(data))
             return
         self._complete = False
@@ -265,10 +298,10 @@ class ClientConnection(HttpToolsProtocol):
             if self.head_bytes:
                 if self.head_bytes + len(data) > HEAD:
                     self.cycle.scope["headrace.large"] = True  # type: ignore[typeddict-unknown-key]
-                    self._close_after(self.cycle)
+                    self.close_after(self.cycle)
                 self._forget_head()
             return
-        if self._deaf:
+        if self.deaf:
             return
         if not self.head_bytes and self.head_since is None:
             self.head_since = self._registry.clock()
@@ -292,12 +325,12 @@ class ClientConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """A head is here: let it be answered, and decide whether anything is read after it."""
-        if self._deaf:
+        if self.deaf:
             return
         self._complete = True
         self.head_since = None
         if len(self.pipeline) >= PIPELINED:
-            self._close_after(self.cycle)
+            self.close_after(self.cycle)
             return
         self._registry.works(self)
         self.scope["headrace.target"] = self.url  # type: ignore[typeddict-unknown-key]
@@ -311,8 +344,14 @@ class ClientConnection(HttpToolsProtocol):
         if not self.url.startswith(b"/"):
             self.url = b"/"
         super().on_headers_complete()
+        outlet = Outlet(self, self.cycle, self._registry.lending)
+        if self._left is not None:
+            (before, sent), self._left = self._left, None
+            outlet = Outlet(self, self.cycle, self._registry.lending, before.record.head, sent)
+            self.scope["headrace.resumed"] = outlet  # type: ignore[typeddict-unknown-key]
+        self.cycle.transport = cast("Any", outlet)
         if body or self.parser.should_upgrade():
-            self._close_after(self.cycle)
+            self.close_after(self.cycle)
 
     @property
     def _answering(self) -> bool:
@@ -320,11 +359,11 @@ class ClientConnection(HttpToolsProtocol):
         cycle: Any = self.cycle  # None before the first request, which uvicorn's types do not say
         return cycle is not None and not cycle.response_complete
 
-    def _close_after(self, cycle: Any) -> None:
+    def close_after(self, cycle: Any) -> None:
         """Read nothing more, and close when this request, the newest, was answered."""
-        self._deaf = True
+        self.deaf = True
         cycle.keep_alive = False
-        cycle.transport = cast("Any", _ClosesGently(self))
+        cycle.transport.gently = True
 
     def _unsupported_upgrade_warning(self) -> None:
         """Nobody is told: a client may offer what it likes (RFC 9110 section 7.8)."""
@@ -334,7 +373,9 @@ class ClientConnection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Wait for the next request."""
         super().on_response_complete()
-        if not self._answering:
+        if self._answering:
+            self._registry.changed(self)
+        else:
             self._registry.waits(self)
 
     def pause_writing(self) -> None:
@@ -353,12 +394,12 @@ class ClientConnection(HttpToolsProtocol):
 
     def _refuse(self, status: int, words: str) -> None:
         """Answer without the application, and close. An answer under way is finished first."""
-        self._deaf = True
+        self.deaf = True
         self._forget_head()
         if self.transport.is_closing():
             return
         if self._answering:
-            self._close_after(self.cycle)
+            self.close_after(self.cycle)
             return
         body = f"headrace: {words}\n".encode()
         lines = [STATUS_LINE[status]]
@@ -377,32 +418,15 @@ class ClientConnection(HttpToolsProtocol):
 
     def end_gently(self) -> None:
         """Say that nothing more comes, and wait a little for the client to say so too."""
-        self._deaf = True
+        self.deaf = True
         if self.transport.is_closing():
             return
         self._registry.waits(self)
-        if self._ended or not self.transport.can_write_eof():
+        if self.ended or not self.transport.can_write_eof():
             self.transport.close()
             return
         self.transport.write_eof()
         self.loop.call_later(_LINGER, self.transport.close)
-
-
-class _ClosesGently:
-    """The transport of the last answer on a connection."""
-
-    def __init__(self, connection: ClientConnection) -> None:
-        self._connection = connection
-
-    def write(self, data: bytes) -> None:
-        if not self._connection.transport.is_closing():
-            self._connection.transport.write(data)
-
-    def is_closing(self) -> bool:
-        return self._connection.transport.is_closing()
-
-    def close(self) -> None:
-        self._connection.end_gently()
 
 
 def _gone(client: tuple[str, int] | None, server: tuple[str, int | None] | None) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Mutable
 from contextlib import asynccontextmanager
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from headrace.gateway import response_head
 from headrace.models import Request, Response
@@ -45,6 +45,15 @@ class ClientDisconnect(Exception):  # noqa: N818 - a fact, no error
     """The client went away before its answer was complete."""
 
 
+class ResumedAnswer(Protocol):
+    """An answer that another worker has begun."""
+
+    already: int
+
+    def leave_out(self, count: int) -> None:
+        """Say that so many bytes of the body will not be written."""
+
+
 class Exchange:
     """A request with the means to answer it once."""
 
@@ -54,8 +63,11 @@ class Exchange:
         receive: Receive,
         send: Send,
         hang_up: Callable[[], None] | None = None,
+        resumed: ResumedAnswer | None = None,
     ) -> None:
-        """`request` is the gateway's reading of the ASGI scope, `hang_up` ends the connection."""
+        """`request` is the gateway's reading of the ASGI scope, `hang_up` ends the connection,
+        `resumed` knows what another worker has answered of it.
+        """
         self.request = request
         self.showed_token = False
         """Whether the client proved itself by the gateway's token."""
@@ -67,6 +79,11 @@ class Exchange:
         self._receive = receive
         self._send = send
         self._hang_up = hang_up
+        self._resumed = resumed
+        self.already = resumed.already if resumed else 0
+        """Bytes of the body that the client has from another worker. They are left out by
+        themselves, or by whoever begins behind them and says so (`leave_out`).
+        """
 
     @property
     def head(self) -> bool:
@@ -89,6 +106,12 @@ class Exchange:
     def read_along(self, reader: Callable[[bytes], Awaitable[None]]) -> None:
         """Show somebody what went out as the body, before its last part does; a long one not."""
         self._reader = reader
+
+    def leave_out(self) -> None:
+        """Begin the body behind what the client has `already`; after `begin`."""
+        if self._resumed is not None:
+            self._resumed.leave_out(self.already)
+            self._reader = None if self.already else self._reader
 
     async def more(self, data: bytes) -> None:
         """Send a part of the body; waits while the client does not read."""

@@ -71,7 +71,9 @@ class Guard:
             return
         headers = request_head.join_headers(scope["headers"])
         request = Request(str(scope["method"]), "/", "", headers)
-        exchange = Exchange(request, receive, send, scope.get("headrace.hang_up"))
+        exchange = Exchange(
+            request, receive, send, scope.get("headrace.hang_up"), scope.get("headrace.resumed")
+        )
         try:
             self._look(scope, exchange)
             await self._app(scope, receive, send)

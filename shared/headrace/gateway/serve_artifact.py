@@ -225,6 +225,7 @@ class ArtifactHandler:
         if answer is None:
             return True
         start, end = answer.single or (0, 0)
+        start += exchange.already if answer.single else 0
         try:
             reading = await exchange.open_file(stored.path, start)
         except OSError as error:
@@ -234,6 +235,7 @@ class ArtifactHandler:
         self._wrong.read(artifact, exchange.request.headers, checked=True)
         self._hit(answer.length)
         if answer.single:
+            exchange.leave_out()
             await exchange.file(reading, end - start)
             return True
         try:
@@ -314,6 +316,10 @@ class ArtifactHandler:
         if answer is None:
             return
         parts = answer.body(download.read)
+        if exchange.already:
+            if answer.single is None:
+                raise TransferError("restarted", "another worker began these parts")
+            parts = download.read(*answer.single, already=exchange.already)
         first = asyncio.ensure_future(_next(parts))
         try:
             await asyncio.wait({first}, timeout=max(0.0, until - loop.time()))
@@ -322,6 +328,7 @@ class ArtifactHandler:
             if first.done():
                 first.result()
             await exchange.begin(answer.status, answer.headers)
+            exchange.leave_out()
             async with asyncio.timeout(BODY_GAP):
                 data = await first
         finally:
@@ -341,7 +348,7 @@ class ArtifactHandler:
         origin's own bytes. False: the whole is to be fetched.
         """
         asked, size = exchange.request.headers, artifact.size
-        if size is None or self._wrong.is_known(artifact):
+        if size is None or self._wrong.is_known(artifact) or exchange.already:
             return False
         answer = await self._decide(exchange, artifact, size, etag_of(artifact))
         if answer is None:
@@ -420,7 +427,7 @@ async def _send(
     exchange: Exchange, answer: FileAnswer, data: bytes, parts: AsyncIterator[bytes]
 ) -> None:
     """Send the rest of a body, after its head: `data`, then `parts`, each within its time."""
-    left = answer.length
+    left = answer.length - exchange.already
     if not data and left:
         async with asyncio.timeout(BODY_GAP):
             data = await _next(parts)

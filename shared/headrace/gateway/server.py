@@ -13,6 +13,7 @@ import contextlib
 import enum
 import functools
 import importlib.util
+import logging
 import signal
 import socket
 import sys
@@ -24,9 +25,15 @@ from typing import Any
 import uvicorn
 
 from headrace.gateway.connection import ClientConnection, ClientConnections, most_connections
+from headrace.gateway.outliving.lending import Borrowed, ConnectionRecord, Lending
+from headrace.gateway.outliving.resuming import Found, find_out
 from headrace.system import open_files
+from headrace.system.service.kernel_counts import Counts
+from headrace.system.service.link import HolderLink
 
 __all__ = ["ExitReason", "LifespanListener", "serve"]
+
+_log = logging.getLogger("headrace.gateway")
 
 #: Seconds that an idle connection of a client stays open. Longer than any installer pauses between
 #: two requests, so that it does not lose the race between its request and our close.
@@ -62,13 +69,16 @@ def serve(
     grace: float = 15.0,
     idle_exit: float | None = None,
     watcher: LifespanListener | None = None,
+    link: HolderLink | None = None,
 ) -> ExitReason:
     """Serve the ASGI application that `factory` gives, and return why it ended.
 
     SIGTERM and SIGINT close the sockets and let running responses finish for `grace` seconds; a
-    second one ends at once. `idle_exit`: end after so many seconds without a request.
+    second one ends at once. `idle_exit`: end after so many seconds without a request. `link` leads
+    to the holder, which is told beside the `watcher`.
     """
-    connections = ClientConnections(most_connections(open_files.raise_limit()))
+    lending = Lending(link) if link is not None and link.number > 1 else None
+    connections = ClientConnections(most_connections(open_files.raise_limit()), lending=lending)
     protocol: Any = functools.partial(ClientConnection, registry=connections)
     config = uvicorn.Config(
         factory,
@@ -84,12 +94,14 @@ def serve(
         timeout_graceful_shutdown=max(1, round(grace)),
         backlog=1024,
     )
-    server = _Server(config, connections, idle_exit, watcher or LifespanListener())
+    server = _Server(config, connections, idle_exit, watcher or LifespanListener(), link)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             runner.run(server.serve(sockets=list(sockets)))
         except SystemExit:
             return ExitReason.FAILED
+    if server.end is ExitReason.IDLE and link is not None:
+        link.idle()
     return server.end
 
 
@@ -110,8 +122,11 @@ class _Server(uvicorn.Server):
         connections: ClientConnections,
         idle_exit: float | None,
         watcher: LifespanListener,
+        link: HolderLink | None,
     ) -> None:
         super().__init__(config)
+        self._link = link
+        self._adopting: set[asyncio.Task[Any]] = set()
         self._connections = connections
         self.end = ExitReason.FAILED
         self._idle_exit = idle_exit
@@ -124,6 +139,38 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self.end = ExitReason.TOLD
         self._watcher.ready()
+        if self._connections.lending is not None and self.started:
+            self._connections.lending.listen(self._adopt)
+        if self._link is not None:
+            self._link.ready()
+
+    def _adopt(self, borrowed: Borrowed, sock: socket.socket, counts: Counts) -> None:
+        """Take over the connection of a client that a worker before has left, if that can be."""
+        found, sent = find_out(borrowed, counts)
+        if found is Found.LOST:
+            assert self._connections.lending is not None
+            self._connections.lending.refuse(borrowed.number, sock)
+            return
+        if found is Found.WAITS:
+            borrowed = Borrowed(borrowed.number, ConnectionRecord(counts.read, counts.written))
+        made: Any = self.config.http_protocol_class
+        protocol = functools.partial(
+            made,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            borrowed=borrowed,
+            sent=sent,
+        )
+        assert self._loop is not None
+        task = self._loop.create_task(self._loop.connect_accepted_socket(protocol, sock))
+        self._adopting.add(task)
+        task.add_done_callback(self._adopted)
+
+    def _adopted(self, task: asyncio.Task[Any]) -> None:
+        self._adopting.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.warning("a connection of before is lost: %r", error)
 
     async def main_loop(self) -> None:
         counter, seen, since, told = 0, -1, time.monotonic(), time.monotonic()
@@ -136,6 +183,8 @@ class _Server(uvicorn.Server):
             if now - told >= self._watcher.every:
                 told = now
                 self._watcher.alive()
+                if self._link is not None and self._connections.lending is None:
+                    self._link.alive()  # to a holder of before, which hears it all the time
             state = self.server_state
             if state.total_requests != seen or state.tasks:
                 seen, since = state.total_requests, now

@@ -19,13 +19,16 @@ from lib.conda.world import (
     CONDAS,
     NEWEST,
     OLDEST,
+    RETRY_WORDS,
     MakeWorld,
     World,
     large,
     make_client,
     routed,
 )
-from lib.gateway import headrace
+from lib.dying import FAULTS as STRIKES
+from lib.dying import ON_LINUX, SHARES, strike
+from lib.gateway import Gateway, headrace
 from lib.serving.faults import SIZE
 from lib.serving.ports import free_port, refusing
 from lib.serving.servers import RecordingServer
@@ -107,6 +110,29 @@ def test_kill_in_the_middle_of_a_download_costs_a_second_try_at_most(
         )
         assert (seen.range, seen.status) == ((had, None), 206)
     assert large().installed_in(conda.prefix("env"))
+
+
+@ON_LINUX
+@pytest.mark.nightly
+@pytest.mark.parametrize("share", SHARES)
+@pytest.mark.parametrize("fault", STRIKES)
+@pytest.mark.parametrize("name", CONDAS or [NEWEST])
+def test_no_conda_notices_a_gateway_that_dies_or_stands_still(
+    world: MakeWorld, monkeypatch: pytest.MonkeyPatch, name: str, fault: str, share: float
+) -> None:
+    monkeypatch.setattr(Gateway, "held", True)
+    made = world(large(), mirror_rate=6 << 20, origin_rate=6 << 20)
+    conda = make_client(name, made.root / "client")
+    assert isinstance(conda, Conda)
+    made.route(conda, made.gateway.url)
+    words = ("create", "-y", "-q", "-n", "env", "--override-channels", "-c", made.url, "large")
+    with conda.start(*words) as running:
+        strike(made.gateway, fault, lambda: sum(made.sent().values()) >= share * SIZE)
+        out, _ = running.communicate(timeout=HANG)
+    assert running.returncode == 0, out + made.gateway.told()
+    assert not any(word in out.lower() for word in RETRY_WORDS), out
+    assert large().installed_in(conda.prefix("env"))
+    made.assert_through()
 
 
 def test_download_that_a_kill_broke_off_goes_on_through_the_next_gateway(

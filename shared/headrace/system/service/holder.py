@@ -7,13 +7,24 @@ was installed in is being upgraded, is broken or is gone: then clients are sent 
 left when the worker went to sleep. POSIX only; `holder_windows.py` is its brother.
 
 The socket comes from whoever starts it: ``--fd N`` or LISTEN_FDS (sd_listen_fds(3)). The worker
-gets each socket as ``--fd N`` and a control channel as ``--control N``: it writes ``R`` when it
-answers, ``.`` as a sign of life, ``I`` before it ends for want of work. The end of the file on it
-says that the holder is gone. ``--owner PID``: once that process is gone and the worker went to
-sleep nobody wants us any more. ``--runners FILE``: whoever this is for has the file locked, shared
-(flock(2)); when nobody has it any more, however they ended, this ends. ``--remove FOLDER`` goes
-with it. ``--log`` names the file that standard error goes to, so that it can be kept small. Times
-are seconds.
+gets each socket as ``--fd N`` and a control channel as ``--control N``. ``--owner PID``: once that
+process is gone and the worker went to sleep nobody wants us any more. ``--runners FILE``: whoever
+this is for has the file locked, shared (flock(2)); when nobody has it any more, however they ended,
+this ends. ``--remove FOLDER`` goes with it. ``--log`` names the file that standard error goes to,
+so that it can be kept small. Times are seconds.
+
+What is spoken on the channel has a number, because holder and worker are of different ages after an
+upgrade; both speak the lower of their two. A message begins with its letter.
+
+1. From the worker: ``R`` it answers, ``.`` a sign of life, every few seconds, ``I`` it ends for
+   want of work. The holder says nothing, not even the number.
+2. The holder begins with ``H2``, and the worker's ``R`` has its number behind it. ``W``: a client
+   is connected, and until ``C`` (calm) a sign of life comes every second; so nobody wakes for
+   nothing, and a worker that stands still is noticed while that matters. The first client of a calm
+   worker is seen at the listening socket. ``L`` and 8 bytes (a connection's number), with its
+   descriptor the first time: a copy of a client's connection and what is known of it, which means
+   nothing here; ``D`` and the number: it has ended. What a worker that died had lent is given to
+   the next one, as ``L``, once the kernel says that the dead one is dead.
 """
 
 from __future__ import annotations
@@ -34,8 +45,10 @@ FALSE_STARTS = 2
 LONG_PAUSE = 2.0
 #: A worker that is not ready after this long will never be.
 START_LIMIT = 60.0
-#: A ready worker without a sign of life for this long hangs.
+#: A ready worker without a sign of life for this long hangs: one that speaks `PROTOCOL` 1.
 SILENCE_LIMIT = 60.0
+#: The same for one that gives a sign every second while a client is connected.
+FREEZE_LIMIT = 5.0
 #: A worker that was up for this long has proved itself: the count of failures starts anew.
 PROVED = 30.0
 #: Pauses before the first, second, … restart in a row; the last one is kept for ever.
@@ -43,6 +56,12 @@ PAUSES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 #: Between two looks at who this is for.
 LOOK = 1.0
 LOG_LIMIT = 1 << 20
+
+#: What is spoken with the worker, see above.
+PROTOCOL = 2
+#: Bytes of a message, connections that are kept for a worker, and seconds that those of a dead one
+#: wait for the next.
+MESSAGE, LOANS, ORPHANED = 64 << 10, 512, 20.0
 
 ALREADY_RUNNING = 75
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
@@ -180,7 +199,12 @@ class Child:
         self.control = control
         self.started = self.heard = now
         self.ready_at: float | None = None
-        self.idle = self.told = False
+        self.idle = self.told = self.condemned = False
+        self.number = 1
+        self.calm = False
+        """It says that no client is connected."""
+        self.loans: dict[bytes, tuple[int, bytes]] = {}
+        """Copies of its clients' connections, each with what is known of it."""
 
     def send(self, number: int) -> None:
         """Signal it; it is our child and not reaped, so the pid is its own."""
@@ -189,16 +213,65 @@ class Child:
 
     def hear(self, now: float) -> None:
         """Read the control channel."""
-        data = b""
-        if self.control is not None:
-            with contextlib.suppress(BlockingIOError, ConnectionError):
-                data = self.control.recv(4096)
-        if data:
+        while self.control is not None:
+            try:
+                data, fds, _, _ = socket.recv_fds(self.control, MESSAGE, 1)
+            except (BlockingIOError, ConnectionError):
+                return
+            if not data:
+                self.control.close()
+                self.control = None
+                return
             self.heard = now
-        if b"R" in data and self.ready_at is None:
+            for fd in fds:
+                os.set_inheritable(fd, False)
+            self._understand(data, fds, now)
+
+    def _understand(self, data: bytes, fds: list[int], now: float) -> None:
+        word, rest = data[:1], data[1:]
+        if word == b"R" and self.ready_at is None:
             self.ready_at = now
-        if b"I" in data:
+            self.number = min(PROTOCOL, int(rest)) if rest.isdigit() else 1
+        elif word == b"I":
             self.idle = True
+        elif word in b"CW":
+            self.calm = word == b"C"
+        elif word == b"D":
+            shut(self.loans.pop(rest, None))
+        elif word == b"L" and (fds or rest[:8] in self.loans):
+            known = self.loans.get(rest[:8])
+            if known and fds:
+                shut(known)
+            if known or len(self.loans) < LOANS:
+                fd = fds.pop() if fds else known[0] if known else -1
+                self.loans[rest[:8]] = fd, rest[8:]
+        for fd in fds:
+            os.close(fd)
+
+    def lend(self, number: bytes, fd: int, what: bytes) -> bool:
+        """Give a client's connection to it; False: not now."""
+        assert self.control is not None
+        try:
+            socket.send_fds(self.control, [b"L" + number + what], [fd])
+        except BlockingIOError:
+            return False
+        except OSError:
+            shut((fd, what))
+            return True
+        self.loans[number] = fd, what
+        return True
+
+
+def shut(loan: tuple[int, bytes] | None) -> None:
+    """Let go of a client's connection; where nobody else has it, it ends."""
+    if loan is not None:
+        os.close(loan[0])
+
+
+def cut(loans: dict[bytes, tuple[int, bytes]]) -> None:
+    """Let go of many."""
+    while loans:
+        shut(loans.popitem()[1])
 
 
 class Supervisor:
@@ -218,6 +291,8 @@ class Supervisor:
         self.reload = self.notified = False
         self.stopping_since: float | None = None
         self.wake_read, self.wake_write = socket.socketpair()
+        self.orphans: dict[bytes, tuple[int, bytes]] = {}
+        """Connections of clients whose worker died."""
 
     # ---------------------------------------------------------------- children
 
@@ -228,8 +303,11 @@ class Supervisor:
         ours: socket.socket | None = None
         theirs: socket.socket | None = None
         if controlled:
-            ours, theirs = socket.socketpair()
+            # Whole messages, in their order: macOS has no SOCK_SEQPACKET.
+            kind = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_DGRAM
+            ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
             ours.setblocking(False)
+            ours.send(b"H%d" % PROTOCOL)
             words += ["--control", str(theirs.fileno())]
             passed.append(theirs)
         pid = os.fork()
@@ -253,6 +331,7 @@ class Supervisor:
             elif self.responder is not None and pid == self.responder.pid:
                 self.responder = None
             for child in [child for child in self.leaving if child.pid == pid]:
+                child.hear(now)
                 self._leave(child, gone=True)
 
     def _worker_ended(self, worker: Child, code: int, now: float) -> None:
@@ -290,6 +369,10 @@ class Supervisor:
             self.leaving.remove(child)
         if child.control is not None:
             child.control.close()
+        if not child.idle and self.stopping_since is None:
+            self.orphans.update(child.loans)
+        else:
+            cut(child.loans)
 
     # ---------------------------------------------------------------- decisions
 
@@ -309,9 +392,12 @@ class Supervisor:
         if self.worker is None and not self.asleep and now >= self.next_start:
             self.worker = self.spawn(self.options.worker, now, controlled=True)
             self.lock.write(self.worker.pid)
-        if self.worker is not None:
-            _end_if_hanging(self.worker, now)
+        for child in (self.worker, *self.leaving):
+            if child is not None:
+                _end_if_hanging(child, now)
         self._stand_in(now)
+        if self.orphans:
+            self._place_orphans(now)
         if not self.notified and (self.answered_at == now or self.responder is not None):
             self.notified = True
             notify("READY=1")
@@ -332,6 +418,19 @@ class Supervisor:
                 argv += ["--redirect", mapping]
             self.responder = self.spawn(argv, now, controlled=False)
 
+    def _place_orphans(self, now: float) -> None:
+        """Give the next worker what the last one had; cut them when there is none for it."""
+        worker = self.worker
+        if worker is not None and worker.control is not None and worker.ready_at is not None:
+            if worker.number < 2:
+                cut(self.orphans)
+            for number, (fd, what) in list(self.orphans.items()):
+                if not worker.lend(number, fd, what):
+                    return
+                del self.orphans[number]
+        elif self.responder is not None or now - self.answered_at > ORPHANED:
+            cut(self.orphans)
+
     def _stop(self, late: bool) -> None:  # noqa: FBT001 - one caller
         for child in (self.worker, self.responder, *self.leaving):
             if child is not None and late:
@@ -346,27 +445,41 @@ class Supervisor:
         """Sleep until something happens, at most until the next decision is due."""
         poll = select.poll()
         poll.register(self.wake_read, select.POLLIN)
-        control = self.worker.control if self.worker is not None else None
-        if control is not None:
-            poll.register(control, select.POLLIN)
-        for sock in self.sockets if self.asleep and self.stopping_since is None else ():
+        children = [child for child in (self.worker, *self.leaving) if child is not None]
+        for child in children:
+            if child.control is not None:
+                poll.register(child.control, select.POLLIN)
+        worker = self.worker
+        calm = worker is not None and worker.calm
+        for sock in self.sockets if (self.asleep or calm) and self.stopping_since is None else ():
             poll.register(sock, select.POLLIN)
-        events = {fd for fd, _ in poll.poll(self._until(now) * 1000)}
-        now = time.monotonic()
+        until = self._until(now)
+        events = {fd for fd, _ in poll.poll(until * 1000)}
+        began, now = now, time.monotonic()
         if self.wake_read.fileno() in events:
             for number in self.wake_read.recv(4096):
                 self.signalled(number, now)
-        if self.worker is not None:
-            self.worker.hear(now)
+        late = now - began - until
+        for child in children:
+            # Where the machine stands still it is not the worker that hangs.
+            child.heard += max(0.0, late)
+            child.hear(now)
         if any(sock.fileno() in events for sock in self.sockets):
-            self.asleep, self.next_start, self.answered_at = False, now, now
+            if self.asleep:
+                self.asleep, self.next_start, self.answered_at = False, now, now
+            elif worker is not None and worker.calm:
+                # From now on it is to speak.
+                worker.calm, worker.heard = False, now
 
     def _until(self, now: float) -> float:
-        if self.stopping_since is not None:
+        if self.stopping_since is not None or self.orphans:
             return 0.2
-        if self.asleep or (self.worker is not None and self.worker.ready_at is not None):
+        worker, ready = self.worker, self.worker is not None and self.worker.ready_at is not None
+        if self.leaving or (worker is not None and worker.number > 1 and not worker.calm):
+            return 1.0
+        if self.asleep or ready:
             return LOOK if self.options.runners else 20.0
-        return min(1.0, max(0.0, self.next_start - now)) if self.worker is None else 1.0
+        return min(1.0, max(0.0, self.next_start - now)) if worker is None else 1.0
 
     def signalled(self, number: int, now: float) -> None:
         """Remember what a signal asks for."""
@@ -408,7 +521,10 @@ def remove(folders: list[str]) -> None:
 def _end_if_hanging(worker: Child, now: float) -> None:
     """Kill a worker that cannot be asked to end any more."""
     limit = START_LIMIT if worker.ready_at is None else SILENCE_LIMIT
-    if now - worker.heard > limit:
+    if worker.number > 1:
+        limit = FREEZE_LIMIT
+    if now - worker.heard > limit and not worker.calm and not worker.condemned:
+        worker.condemned = True
         say("the worker does not come up, or gives no sign of life any more")
         worker.send(signal.SIGKILL)
 

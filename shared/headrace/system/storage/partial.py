@@ -2,7 +2,9 @@
 
 The order of writing makes it consistent. Bytes go into the file first; only then may the map, as
 the next save puts it down, claim them. The map is replaced as a whole, never written over. So a
-process that is killed at any moment leaves a map that claims too little, never too much. After a
+process that is killed at any moment leaves a map that claims too little, never too much. What came
+since the map was saved is in a log (`range_log`): map and log together have all that was ever given
+to anybody. After a
 power failure the kernel may have kept the map and lost the bytes. That is accepted, and no fsync
 is paid for it during a transfer, because bytes from an earlier run are unproven anyway until the
 digest over the whole agrees.
@@ -24,6 +26,7 @@ from pathlib import Path
 from headrace.errors import StoreError
 from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.system.locks import try_lock
+from headrace.system.storage.range_log import RangeLog
 from headrace.transfer.range_set import RangeSet
 
 __all__ = ["Partial", "is_same"]
@@ -66,6 +69,8 @@ class Partial:
         self._make_room = make_room
         self._guard = threading.Lock()
         self._saving = threading.Lock()
+        self._log = RangeLog(path.with_suffix(".log"))
+        self._seeds: tuple[int, ...] = ()
         self._extents = RangeSet(self._load())
         self._unsaved = 0
         self._saved_at = time.monotonic()
@@ -137,6 +142,8 @@ class Partial:
             self._write(fd, offset, memoryview(data))
         with self._guard:
             self._extents.add(offset, end)
+            if self.shared and not self._doubted and not self._closing:
+                self._log.add(offset, end, self._seeds)
             self._unsaved += len(data)
             due = self._unsaved >= _SAVE_BYTES or (
                 time.monotonic() - self._saved_at >= _SAVE_SECONDS
@@ -201,21 +208,25 @@ class Partial:
         killed before he took its map away. It must go before the first byte comes, because after
         that it would be believed.
         """
+        self._seeds = (zlib.crc32(f"{self.key} {self.size}".encode()),)
+        claimed: list[tuple[int, int]] = []
+        most = 0
         try:
             with foreign("a map"):
                 if self.path.stat().st_size == 0:
                     self._remove_map()
                     return ()
-                line, _, check = self.map_path.read_bytes().rpartition(b" ")
-                if int(check, 16) != zlib.crc32(line):
-                    return ()
-                table = read_json(line)
-                if table["key"] != self.key or table["size"] != self.size:
-                    return ()
                 most = min(self.size, self.path.stat().st_size)
-                return tuple((int(a), int(b)) for a, b in table["have"] if 0 <= a < b <= most)
+                line, _, check = self.map_path.read_bytes().rpartition(b" ")
+                if int(check, 16) == zlib.crc32(line):
+                    table = read_json(line)
+                    if table["key"] == self.key and table["size"] == self.size:
+                        claimed = [(int(a), int(b)) for a, b in table["have"]]
+                        self._seeds = (zlib.crc32(line),)
         except UnreadableError:
-            return ()
+            pass
+        claimed += self._log.read(self._seeds[0])
+        return tuple((a, b) for a, b in claimed if 0 <= a < b <= most)
 
     def save(self) -> None:
         """Put the map down; StoreError when the disk cannot take it."""
@@ -228,13 +239,20 @@ class Partial:
             table = {"key": self.key, "size": self.size, "have": have}
             self._unsaved = 0
             self._saved_at = time.monotonic()
-        line = json.dumps(table, separators=(",", ":")).encode()
+            line = json.dumps(table, separators=(",", ":")).encode()
+            check = zlib.crc32(line)
+            before = self._seeds[-1:]
+            self._seeds = (*before, check)
         temporary = self.path.with_suffix(".maptmp")
         try:
-            temporary.write_bytes(line + b" %08x" % zlib.crc32(line))
+            temporary.write_bytes(line + b" %08x" % check)
             temporary.replace(self.map_path)
+            before = (check,)
         except OSError as error:
             raise _store_error(error, self.map_path) from error
+        finally:
+            with self._guard:
+                self._seeds = before
 
     # ------------------------------------------------------------------ the end
 
@@ -275,6 +293,8 @@ class Partial:
         for path in (self.map_path, self.path.with_suffix(".maptmp")):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
+        with self._guard:
+            self._log.remove()
 
     def discard(self) -> None:
         """Remove the file and its map, and close. What was committed stays."""
@@ -295,6 +315,8 @@ class Partial:
         if ours and not remove:
             with contextlib.suppress(StoreError):
                 self.save()
+                with self._guard:
+                    self._log.remove()
         elif ours:
             # The map goes first: without it the bytes are nothing.
             self._remove_map()
@@ -302,6 +324,7 @@ class Partial:
                 self.path.unlink(missing_ok=True)
         with self._guard:
             self._closing = True
+            self._log.close()
         self._release()
         if ours and remove:
             with contextlib.suppress(OSError):  # Windows removes no file that is open

@@ -1,7 +1,7 @@
 """The content store: one folder of files named by their digest, shared by all processes.
 
     sha256/ab/abcdef…     whole files; the name is the proof, so a file never changes
-    partial/<hash of key>.part, .map    files on their way (see `partial`)
+    partial/<hash of key>.part, .map, .log    files on their way (see `partial`)
 
 What holds after a SIGKILL at any moment: a file gets its digest's name by one rename, after its
 bytes were checked by the caller and made to last; so there is never a wrong file under a digest.
@@ -288,8 +288,9 @@ class Store:
             except OSError:
                 continue
             if path.suffix == ".part":
+                known = any(path.with_suffix(each).exists() for each in (".map", ".log"))
                 # A name with a process id is found again by nobody.
-                if age > _ABANDONED or "-" in path.stem or not path.with_suffix(".map").exists():
+                if age > _ABANDONED or "-" in path.stem or not known:
                     _remove_idle(path)
             elif not path.with_suffix(".part").exists():
                 with contextlib.suppress(OSError):
@@ -334,8 +335,8 @@ def _remove_idle(path: Path) -> bool:
         # Between our open and our lock it may have been committed and begun anew.
         if not try_lock(fd) or not is_same(fd, path):
             return False
-        path.with_suffix(".map").unlink(missing_ok=True)
-        path.with_suffix(".maptmp").unlink(missing_ok=True)
+        for suffix in (".map", ".maptmp", ".log"):
+            path.with_suffix(suffix).unlink(missing_ok=True)
         path.unlink(missing_ok=True)
     except OSError:
         return False

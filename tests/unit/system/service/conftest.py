@@ -16,8 +16,8 @@ def hold(tmp_path: Path) -> Iterator[Hold]:
     """Start holders; none of their processes may be left when the test is over."""
     with contextlib.ExitStack() as stack:
 
-        def start(mode: str = "good", *extra: str) -> Running:
-            running = Running(tmp_path, mode, *extra)
+        def start(mode: str = "good", *extra: str, script: Path | None = None) -> Running:
+            running = Running(tmp_path, mode, *extra, script=script)
             stack.callback(running.close)
             return running
 
