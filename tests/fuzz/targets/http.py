@@ -14,6 +14,7 @@ from headrace.http.byteranges import PartsParser, framing_of
 from headrace.http.ranges import ContentRange, RangeRequest, Unsatisfiable, read_range_set
 from headrace.models import Document, Request
 from headrace.system.edits.three_way import hide_secrets
+from headrace.variants import host_paths
 from headrace_pip.simple_api import negotiation
 
 
@@ -87,9 +88,17 @@ def _conditions(data: bytes) -> object:
 
 def _target(data: bytes) -> object:
     try:
-        return bool(request_head.read_target(data))
+        path = request_head.read_target(data)
     except request_head.BadTarget:
         return None
+    found = host_paths.split(path)
+    if found is None:
+        return False
+    base, rest = found
+    said = host_paths.environment_for({}, base)
+    if base + rest != path or host_paths.base_of(said) != base:
+        raise BrokenLaw("two paths for one host")
+    return sorted(said)
 
 
 def _shown(data: bytes) -> object:
@@ -146,7 +155,17 @@ TARGETS = [
         "request-target",
         _target,
         (),
-        (b"/%2e%2e/", b"%2F", b"//", b"/./", b"http://", b"%c3%a9", b"%ff"),
+        (
+            b"/%2e%2e/",
+            b"%2F",
+            b"//",
+            b"/./",
+            b"http://",
+            b"%c3%a9",
+            b"%ff",
+            b"/for/",
+            b"SEVBRFJBQ0VfQ1VEQT1jcHU",
+        ),
     ),
     Target(
         "display",
