@@ -84,7 +84,7 @@ def size(folder: Path) -> int:
 # ------------------------------------------------------------------ caches
 
 
-@pytest.mark.parametrize("version", [UVS[0], UVS[-1]])
+@pytest.mark.parametrize("version", [pytest.param(UVS[0], marks=pytest.mark.nightly), UVS[-1]])
 def test_uvs_cache_holds_a_wheel_once_however_often_and_by_whatever_way_it_came(
     world: MakeWorld, box: Environment, version: str
 ) -> None:
@@ -108,7 +108,7 @@ def test_uvs_cache_holds_a_wheel_once_however_often_and_by_whatever_way_it_came(
     assert max(cached) < cached[0] + MB, cached
 
 
-@pytest.mark.parametrize("version", [PIPS[0], PIPS[-1]])
+@pytest.mark.parametrize("version", [pytest.param(PIPS[0], marks=pytest.mark.nightly), PIPS[-1]])
 def test_pip_builds_an_sdist_once(world: MakeWorld, box: Environment, version: str) -> None:
     made = world(mirrors=0)
     made.index.add(wheels.sdist("demo"), wheels.backend())
@@ -125,6 +125,7 @@ def test_pip_builds_an_sdist_once(world: MakeWorld, box: Environment, version: s
     assert "Building wheel" not in box.run(*install).ok().out
 
 
+@pytest.mark.nightly
 def test_a_login_in_the_indexs_url_changes_nothing_of_it(
     world: MakeWorld, box: Environment
 ) -> None:
@@ -145,6 +146,7 @@ def test_a_login_in_the_indexs_url_changes_nothing_of_it(
 # ------------------------------------------------------------------ one for all
 
 
+@pytest.mark.nightly
 def test_runs_at_the_same_time_share_one_gateway_which_ends_with_the_last(
     box: Environment,
 ) -> None:
@@ -187,6 +189,7 @@ def test_hosts_to_choose_builds_for_are_kept_apart_by_path_and_not_by_port(
     assert len(set(bare)) == len(bare)
 
 
+@pytest.mark.nightly
 def test_what_is_meant_otherwise_has_a_gateway_of_its_own(box: Environment) -> None:
     settings = Path(box.variables["HEADRACE_HOME"]) / "config/config.toml"
     with going_on(box) as process:
@@ -197,6 +200,7 @@ def test_what_is_meant_otherwise_has_a_gateway_of_its_own(box: Environment) -> N
     assert port(box) == wanted(box)
 
 
+@pytest.mark.nightly
 def test_another_version_has_a_gateway_of_its_own_beside_that_of_runs_and_of_on(
     box: Environment,
 ) -> None:
@@ -211,6 +215,7 @@ def test_another_version_has_a_gateway_of_its_own_beside_that_of_runs_and_of_on(
     assert box.run(*words).ok().out.strip() != wanted(box)
 
 
+@pytest.mark.nightly
 def test_another_index_has_another_port_and_always_the_same(box: Environment) -> None:
     """A URL says nothing of the index behind it, so a cache would mix the two."""
     first, other = ({"PIP_INDEX_URL": f"http://127.0.0.1:9/{n}/simple"} for n in "ab")
@@ -219,6 +224,7 @@ def test_another_index_has_another_port_and_always_the_same(box: Environment) ->
     assert ports[0] == wanted(box) != ports[1]
 
 
+@pytest.mark.nightly
 def test_where_somebody_else_has_the_port_a_run_has_its_own(box: Environment) -> None:
     assert port(box) == wanted(box)
     with socket.create_server(("127.0.0.1", int(wanted(box)))):
@@ -233,6 +239,7 @@ def test_where_somebody_else_has_the_port_a_run_has_its_own(box: Environment) ->
 # ------------------------------------------------------------------ beside `on`
 
 
+@pytest.mark.nightly
 def test_on_takes_the_port_that_runs_had_and_runs_use_its_gateway(box: Environment) -> None:
     assert port(box) == wanted(box)
     box.run(*ON).ok()

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason=lacks("system", 
 
 BASHRC = "# mine\nalias ll='ls -l'\nexport EDITOR=vi"  # the last line has no end
 SHELLS = (("bash", "-ic"), ("bash", "-lc"), ("sh", "-lc"))
+NIGHTLY = pytest.mark.nightly
 
 
 class User:
@@ -96,7 +97,11 @@ def user(tmp_path: Path, world: MakeWorld) -> Iterator[User]:
         none_left(str(tmp_path))
 
 
-@pytest.mark.parametrize("words", SHELLS, ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [SHELLS[0], *(pytest.param(each, marks=NIGHTLY) for each in SHELLS[1:])],
+    ids=" ".join,
+)
 def test_next_shell_brings_back_the_gateway_that_a_reboot_ended(
     user: User, words: tuple[str, ...]
 ) -> None:
@@ -113,6 +118,7 @@ def test_next_shell_brings_back_the_gateway_that_a_reboot_ended(
     assert str(user.folders.state / "keeper/holder.py") in command
 
 
+@pytest.mark.nightly
 def test_shells_that_begin_while_it_is_up_start_nothing(user: User) -> None:
     user.headrace("on")
     before = user.lock.read_text("ascii")
@@ -122,6 +128,7 @@ def test_shells_that_begin_while_it_is_up_start_nothing(user: User) -> None:
     assert user.lock.read_text("ascii") == before
 
 
+@pytest.mark.nightly
 def test_many_shells_at_once_bring_back_one_gateway(user: User) -> None:
     user.headrace("on")
     user.kill()
@@ -141,7 +148,10 @@ def test_lines_in_the_shells_files_go_as_they_came(user: User) -> None:
     assert user.files() == user.before
 
 
-@pytest.mark.parametrize("change", ["more", "moved", "removed", "edited"])
+@pytest.mark.parametrize(
+    "change",
+    ["edited", *(pytest.param(each, marks=NIGHTLY) for each in ("more", "moved", "removed"))],
+)
 def test_lines_go_from_files_that_were_changed_since(user: User, change: str) -> None:
     user.headrace("on")
     path = user.box.home / ".bashrc"
@@ -175,6 +185,7 @@ def test_files_that_are_links_or_cannot_be_written_are_left_alone(user: User) ->
     assert "up at" in user.headrace("status")
 
 
+@pytest.mark.nightly
 def test_run_brings_it_back_and_uses_it(user: User) -> None:
     user.headrace("on")
     user.kill()
@@ -183,6 +194,7 @@ def test_run_brings_it_back_and_uses_it(user: User) -> None:
     assert user.awake()
 
 
+@pytest.mark.nightly
 def test_words_of_condas_plugin_bring_back_what_on_left_behind(user: User) -> None:
     user.headrace("on")
     user.kill()
@@ -238,6 +250,7 @@ def test_status_and_stop_name_the_tools_that_a_silent_port_leaves_alone(user: Us
     assert user.box.run(*headrace(), "gateway", "--stop").code == 0
 
 
+@pytest.mark.nightly
 def test_pip_whose_login_the_gateway_alone_has_waits_for_the_next_worker(user: User) -> None:
     """It was sent to its index without the login that stood in the URL, and asked for a password
     that nobody was there to type.
