@@ -5,14 +5,16 @@ it can do everything anyway. Counted are
 
 - accounts of people: a number from UID_MIN on (login.defs(5)), a shell to log in with, a home that
   is there. Root sees more: an account without a password and without authorised keys logs in
-  nowhere;
+  nowhere. To everybody else a program's account with a shell (Homebrew's, say) looks like a
+  person's, and is called one that may;
 - a directory that may know more accounts than it lists (LDAP, winbind, NIS, sssd where it runs);
 - the other users of a batch cluster;
-- the host's users, where a container of Apptainer shares its network and does not show them.
+- the host's users, where a container shares its network and does not show them.
 
 A container in which nothing takes logins has nobody else in it, whatever accounts its image has:
-whoever gets in is whoever runs the container. macOS and Windows are asked by their own programs,
-which was not run on such systems (`headrace.ownership.other_systems`).
+whoever gets in is whoever runs the container. Nor has a machine that its operator makes anew for
+each job and for nobody else (`_OF_ONE_JOB`), whatever accounts its image has. macOS and Windows are
+asked by their own programs, which was not run on such systems (`headrace.ownership.other_systems`).
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headrace.config import EnvVars
 from headrace.foreign import whole_number
@@ -44,6 +46,25 @@ _LOGINS = frozenset(
     ("sshd", "dropbear", "login", "agetty", "getty", "gdm", "gdm3", "sddm", "lightdm", "xrdp")
 )
 _INITS = frozenset(("systemd", "init", "runit", "s6-svscan", "openrc-init", "launchd"))
+#: What says that the operator of a CI runs the job on a machine of its own, made for it alone; what
+#: users run themselves says otherwise. GitHub's and Buildkite's documentation of these variables,
+#: and the source of Azure's agent (``IsMSHosted``). GitLab and CircleCI have none that says so.
+_OF_ONE_JOB = (
+    (EnvVars.RUNNER_ENVIRONMENT, "github-hosted"),
+    (EnvVars.AGENT_ISSELFHOSTED, "0"),
+    (EnvVars.BUILDKITE_COMPUTE_TYPE, "hosted"),
+)
+#: Sockets that are in a network of a machine's and in no container's (unix(7): they are listed by
+#: the network in which they were made).
+_OF_A_MACHINE = (" /run/systemd/", " /run/udev/", " @/org/freedesktop/systemd1/")
+#: The first of all namespaces of processes has this number (PROC_PID_INIT_INO of the kernel).
+_FIRST_PROCESSES = "pid:[4026531836]"
+#: Where Toolbx and Distrobox show the host's files.
+_OF_THE_HOST = "/run/host"
+#: Bytes of the kernel's list of them.
+_MOST_SOCKETS = 8 << 20
+#: Where sshd finds keys beside those in homes (sshd_config(5)).
+_KEYS = frozenset(("authorizedkeyscommand", "authorizedkeysfile", "trustedusercakeys"))
 #: Seconds for a program of macOS or Windows.
 _PATIENCE = 10.0
 
@@ -56,6 +77,8 @@ class Others:
     """Accounts."""
     because: str = ""
     """Why there may be more than can be listed; "" when there are not."""
+    unsure: bool = False
+    """Only root could see whether these accounts can log in."""
 
     def __bool__(self) -> bool:
         """Whether there may be anybody."""
@@ -67,7 +90,12 @@ class Others:
         if self.names:
             few = " and ".join(self.names[:3])
             more = f" and {len(self.names) - 3} more" if len(self.names) > 3 else ""
-            told.append(f"{few}{more} can log in here")
+            may = "may" if self.unsure else "can"
+            told.append(f"{few}{more} {may} log in here")
+            if self.unsure:
+                told[-1] += (
+                    f" (`sudo passwd --status {self.names[0]}` says L where no password does)"
+                )
         if self.because:
             told.append(self.because)
         return "; ".join(told)
@@ -78,25 +106,60 @@ def others(host_view: HostView, uid: int | None = None) -> Others:
 
     Windows has no such number, so there is none to give.
     """
+    if any(host_view.env.get(name) == value for name, value in _OF_ONE_JOB):
+        return Others()
     if host_view.platform == "win32":
         return _of_windows()
     uid = os.geteuid() if uid is None and sys.platform != "win32" else uid or 0
     if host_view.platform == "darwin":
         table = told_by("/usr/bin/dscl", ".", "-list", "/Users", "UniqueID", within=_PATIENCE)
         return Others(other_systems.dscl_people(table or "", uid))
-    if host_view.env.get(EnvVars.APPTAINER_CONTAINER) or host_view.env.get(
-        EnvVars.SINGULARITY_CONTAINER
-    ):
-        return Others(because="this container shares its network with a host of others")
-    if situation.container(host_view) is not None and not _takes_logins(host_view):
-        return Others()
+    if situation.container(host_view) is not None:
+        there = _host_of(host_view)
+        if there is None:
+            return Others(because="this container shares its network with a host of others")
+        if there is host_view and not _takes_logins(host_view):
+            return Others()
+        host_view = there
     names = tuple(dict.fromkeys(_people(host_view, uid)))
-    return Others(names, _more(host_view))
+    return Others(names, _more(host_view), unsure=host_view.text("/etc/shadow") is None)
+
+
+def _host_of(host_view: HostView) -> HostView | None:
+    """Return where the accounts of those are who can take a port in a container's network: the
+    container itself, its host where it shares the host's and shows its files, or None.
+    """
+    apptainer = host_view.env.get(EnvVars.APPTAINER_CONTAINER)
+    shares = bool(apptainer or host_view.env.get(EnvVars.SINGULARITY_CONTAINER))
+    if not shares and _in_a_machines_network(host_view):
+        # Its own services, where it is as good as a machine, or the host's.
+        shares = _sees_all_processes(host_view) or not _takes_logins(host_view)
+    if not shares:
+        return host_view
+    there = replace(host_view, root=host_view.path(_OF_THE_HOST))
+    return there if there.text("/etc/passwd") else None
+
+
+def _sees_all_processes(host_view: HostView) -> bool:
+    try:
+        return str(host_view.path("/proc/self/ns/pid").readlink()) == _FIRST_PROCESSES
+    except OSError:
+        return False
+
+
+def _in_a_machines_network(host_view: HostView) -> bool:
+    """Whether services of a machine listen in this network, although none runs here."""
+    try:
+        with host_view.path("/proc/net/unix").open("rb") as file:
+            sockets = file.read(_MOST_SOCKETS).decode("utf-8", "replace")
+    except OSError:
+        return False
+    return any(word in sockets for word in _OF_A_MACHINE)
 
 
 def _people(host_view: HostView, uid: int) -> Iterator[str]:
     least = _uid_min(host_view.text("/etc/login.defs") or "")
-    locked = _locked(host_view)
+    locked = frozenset() if _keys_elsewhere(host_view) else _locked(host_view)
     for name, number, home, shell in _accounts(host_view):
         if number == uid or number < least or any(number in each for each in _SERVICES):
             continue
@@ -134,18 +197,35 @@ def _locked(host_view: HostView) -> frozenset[str]:
     return frozenset(row[0] for row in rows if len(row) > 2 and row[1][:1] in ("!", "*"))
 
 
+def _keys_elsewhere(host_view: HostView) -> bool:
+    folder = "/etc/ssh/sshd_config.d"
+    files = ["/etc/ssh/sshd_config", *(f"{folder}/{name}" for name in host_view.names(folder))]
+    for line in "\n".join(host_view.text(file) or "" for file in files).splitlines():
+        words = line.partition("#")[0].replace("=", " ").replace('"', " ").split()
+        if words and words[0].lower() in _KEYS and any(word[0] == "/" for word in words):
+            return True
+    return False
+
+
 def _more(host_view: HostView) -> str:
     if cluster := situation.batch(host_view):
         return f"this is a host of a cluster ({cluster}), where others have jobs"
-    for line in (host_view.text("/etc/nsswitch.conf") or "").splitlines():
-        name, _, rest = line.partition("#")[0].partition(":")
-        if name.strip() != "passwd":
+    lines = (host_view.text("/etc/nsswitch.conf") or "").splitlines()
+    pairs = (line.partition("#")[0].partition(":") for line in lines)
+    asked = [rest for name, _, rest in pairs if name.strip() == "passwd"]
+    # Where nothing is said, the C library asks as it always did.
+    for word in _databases(" ".join(asked) if asked else "compat"):
+        if word == "compat" and _asks_a_directory(host_view):
+            return "accounts come from a directory (+ in /etc/passwd), which does not list them all"
+        if word in _LISTED or (word == "sss" and not _sssd_runs(host_view)):
             continue
-        for word in _databases(rest):
-            if word in _LISTED or (word == "sss" and not _sssd_runs(host_view)):
-                continue
-            return f"accounts come from a directory ({word}), which does not list them all"
+        return f"accounts come from a directory ({word}), which does not list them all"
     return ""
+
+
+def _asks_a_directory(host_view: HostView) -> bool:
+    """Whether the list of accounts itself names NIS, as a whole or for some (nsswitch.conf(5))."""
+    return re.search(r"(?m)^\+", host_view.text("/etc/passwd") or "") is not None
 
 
 def _databases(text: str) -> Iterator[str]:
