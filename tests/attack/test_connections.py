@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from lib import wheels
 from lib.app import App
 from lib.capabilities import lacks
 from lib.gateway import Gateway
+from lib.hostile.users import ALICE, MALLORY, needs_two_users
 from lib.index import Index
 from lib.serving import modes
 from lib.serving.servers import RecordingServer
@@ -264,6 +265,74 @@ def test_where_all_work_one_that_does_not_read_goes_and_else_the_newcomer() -> N
     assert come().ended == ""
     assert [each.ended for each in busy] == ["", "dropped", ""]
     assert made.unread_bytes == 0
+
+
+def test_where_one_user_has_more_than_a_share_it_is_that_user_s_that_go() -> None:
+    made, _, come = registry(6)
+    theirs = [come() for _ in range(4)]
+    ours = [come() for _ in range(2)]
+    for each in theirs:
+        made.works(each)
+        made._is_of(each, MALLORY)
+    for each in ours:
+        made._is_of(each, ALICE)
+    new = come()
+    assert [each.ended for each in (*theirs, *ours, new)] == ["", "", "", "dropped", "", "", ""]
+    # Of whom it is not known yet, the newest goes.
+    made.works(new)
+    for each in ours:
+        made.works(each)
+    newer = come()
+    assert [each.ended for each in (*theirs, *ours)] == ["", "", "dropped", "dropped", "", ""]
+    made.works(newer)
+    # Shares that are equal: nobody's work is another's to end.
+    assert come().ended == "dropped"
+
+
+ASKS = """
+import os, socket, sys, time
+uid, port, times = map(int, sys.argv[1:4])
+head = b"".join(line.encode() + b"\\r\\n" for line in sys.argv[4:])
+# Nothing may have to be imported any more: this user may not read the interpreter's folder.
+os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)
+lives = []
+for _ in range(times):
+    live = socket.socket()
+    live.connect(("127.0.0.1", port))
+    live.sendall(head)
+    lives.append(live)
+    time.sleep(0.005)
+print("asked", flush=True)
+time.sleep(600)
+"""
+
+
+@needs_two_users
+@pytest.mark.parametrize("asks", [(), ("GET /simple/six/ HTTP/1.1", "Host: 127.0.0.1:{}", "")])
+def test_another_user_s_connections_keep_nobody_out_whatever_they_do(
+    app: App, origin: RecordingServer, asks: Sequence[str]
+) -> None:
+    app.connections.most = 24
+    held = threading.Event()
+    origin.fail(modes.held(held), "/simple/six/")
+    words = [str(MALLORY), str(app.port), "60", *(line.format(app.port) for line in asks)]
+    argv = [sys.executable, "-I", "-S", "-c", ASKS, *words]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd="/") as mallory:
+        try:
+            assert mallory.stdout is not None
+            assert mallory.stdout.readline() == b"asked\n"
+            mine = connect(app.port)  # idle between two requests, as an installer's
+            until(lambda: not app.connections._guests)
+            for _ in range(40):
+                assert app.ask("/simple/big/").status == 200
+            mine.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % app.port)
+            assert mine.recv(65536).startswith(b"HTTP/1.1 200 ")
+            mine.close()
+            until(lambda: len(app.connections) <= 24)
+        finally:
+            mallory.kill()
+            held.set()
+            origin.heal()
 
 
 def test_a_head_has_its_time_and_an_idle_connection_another() -> None:

@@ -10,7 +10,9 @@ thousand connections and say nothing, ask and not read. None of that may cost th
   `HALF_CLOSED` seconds. Nobody goes on fetching for one that has gone.
 - Of requests that are sent ahead `PIPELINED` wait; the rest is not read.
 - So many connections as the process has files for. When there are more, the one that has been
-  waiting longest goes, then one whose client has not read for a while; at last the newcomer.
+  waiting longest goes, then one whose client has not read for a while; at last the newcomer. Where
+  the system tells whose they are, those go first whose user has more than a share of them, so that
+  no user's connections, whatever they do, keep another's out.
 - A client that reads nothing is let go after `STALLED` seconds, and sooner where what is kept for
   all such takes more than `ALL_UNREAD`.
 
@@ -24,7 +26,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -32,7 +35,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from headrace.gateway.outliving.lending import Borrowed, Lending
 from headrace.gateway.outliving.resuming import Outlet
 from headrace.gateway.request_head import MAX_HEADERS, MAX_LINES
-from headrace.ownership.sockets import has_gone, read_tables
+from headrace.ownership.sockets import has_gone, owners_of_clients, read_tables
+from headrace.policy.shares import heavy_user, who_goes
 
 __all__ = ["ClientConnection", "ClientConnections", "most_connections"]
 
@@ -58,6 +62,13 @@ ALL_UNREAD = 32 << 20
 #: Connections at most, and files that everything else needs.
 MOST = 1024
 _OTHER_FILES = 128
+#: Seconds between two looks whose connections they are, and how much longer than a look it is to
+#: the next; the share of `MOST` by which there may be more until it was looked.
+_LOOKS, _REST = 0.1, 4
+_GUESTS = 8
+_NOBODYS = -1
+#: Seconds for which it is not said again.
+_TELLS = 60.0
 #: Headers that announce a body (RFC 9112 section 6).
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 #: Bytes that the parser is fed at a time; with each it may make so many headers.
@@ -84,17 +95,28 @@ class ClientConnections:
         most: int = MOST,
         *,
         clock: Callable[[], float] = time.monotonic,
+        tables: Callable[[], Sequence[str]] = read_tables,
         lending: Lending | None = None,
     ) -> None:
-        """`most` at a time; `clock` gives seconds. `lending`: they outlive this worker."""
+        """`most` at a time; `clock` gives seconds; `tables` are the kernel's. `lending`: they
+        outlive this worker.
+        """
         self.most = most
         self.lending = lending
         self.clock = clock
+        self._tables = tables
         self.head_bytes = 0
         """Of all heads that are not complete."""
         self.unread_bytes = 0
         """Of what clients were sent and do not read, as far as it waits here."""
-        self._open: set[ClientConnection] = set()
+        # In the order in which they came, with the user's id where it is known.
+        self._open: dict[ClientConnection, int | None] = {}
+        # More than there may be, until it was looked whose they are.
+        self._guests: set[ClientConnection] = set()
+        self._by_user: Counter[int] = Counter()
+        self._told = -_TELLS
+        self._rest = _LOOKS
+        self._looking = False
         # Both in the order in which it began: the oldest first.
         self._waiting: dict[ClientConnection, float] = {}
         self._stalled: dict[ClientConnection, tuple[float, int]] = {}
@@ -104,21 +126,69 @@ class ClientConnections:
 
     def came(self, connection: ClientConnection) -> None:
         """Count a new one, and make room for it."""
-        self._open.add(connection)
+        self._open[connection] = None
         if self.lending is not None:
             self.lending.came(connection)
-        if len(self._open) > self.most and not self._give_room():
-            _log.warning("%d connections, all at work: a new one is closed", self.most)
-            connection.drop()
-            return
-        self._waiting[connection] = self.clock()
+        if len(self._open) > self.most:
+            self._guests.add(connection)
+        if len(self._open) > self.most // 2:
+            self._look()
+        if not self._looking or len(self._guests) > self.most // _GUESTS:
+            self._give_room(self.most)
+            self._guests.clear()
+        if connection in self._open:
+            self._waiting[connection] = self.clock()
 
-    def _give_room(self) -> bool:
-        victim = next(iter(self._waiting), None)
-        if victim is None:
-            return self._drop_stalled(STALLED_IN_NEED)
-        victim.drop()
-        return True
+    def _give_room(self, most: int) -> None:
+        """Let those go that are more than `most`."""
+        while len(self._open) > most:
+            waiting = (each for each in self._waiting if each not in self._guests)
+            late = self.clock() - STALLED_IN_NEED
+            stalled = (each for each, (since, _) in self._stalled.items() if since <= late)
+            victim = who_goes(
+                self._open,
+                heavy_user(self._by_user, self.most),
+                waiting=waiting,
+                stalled=stalled,
+                newest=reversed(self._open),
+            )
+            if victim is None:
+                return
+            at_work = victim not in self._waiting and victim not in self._stalled
+            if at_work and self.clock() >= self._told + _TELLS:
+                # Seldom: a log is not for others to fill.
+                self._told = self.clock()
+                _log.warning("%d connections, all at work: some are closed", self.most)
+            victim.drop()
+
+    def _look(self) -> None:
+        """Look whose connections they are, in a thread, soon; not where there is no event loop."""
+        if not self._looking:
+            with contextlib.suppress(RuntimeError):
+                loop = asyncio.get_running_loop()
+                self._looking = True
+                loop.call_later(self._rest, self._look_now, loop)
+
+    def _look_now(self, loop: asyncio.AbstractEventLoop) -> None:
+        unknown = {
+            each: (each.client, each.server)
+            for each, owner in self._open.items()
+            if owner is None and each.client and each.server
+        }
+        looking = loop.run_in_executor(None, _owners, self._tables, unknown)
+        began = loop.time()
+        looking.add_done_callback(lambda told: self._looked(told, loop.time() - began))
+
+    def _looked(self, told: asyncio.Future[dict[ClientConnection, int]], took: float) -> None:
+        self._looking, self._rest = False, max(_LOOKS, _REST * took)
+        found = {} if told.cancelled() or told.exception() is not None else told.result()
+        for each, owner in found.items():
+            if each in self._open:
+                self._is_of(each, owner)
+                self._guests.discard(each)
+        self._give_room(self.most + len(self._guests))
+        if self._guests:
+            self._look()
 
     def _drop_stalled(self, longer_than: float) -> bool:
         """Close the one that has not read for longest, if that is long."""
@@ -133,9 +203,22 @@ class ClientConnections:
         """Forget one."""
         if self.lending is not None and connection in self._open:
             self.lending.went(connection)
-        self._open.discard(connection)
+        self._is_of(connection, None)
+        self._open.pop(connection, None)
+        self._guests.discard(connection)
         self._waiting.pop(connection, None)
         self.reads(connection)
+
+    def _is_of(self, connection: ClientConnection, owner: int | None) -> None:
+        """Note whose it is; None: it goes."""
+        before = self._open.get(connection)
+        if before is not None and self._by_user[before] == 1:
+            del self._by_user[before]
+        elif before is not None:
+            self._by_user[before] -= 1
+        if owner is not None:
+            self._by_user[owner] += 1
+            self._open[connection] = owner
 
     def works(self, connection: ClientConnection) -> None:
         """A request is being answered on it."""
@@ -427,6 +510,16 @@ class ClientConnection(HttpToolsProtocol):
             return
         self.transport.write_eof()
         self.loop.call_later(_LINGER, self.transport.close)
+
+
+def _owners(
+    tables: Callable[[], Sequence[str]],
+    wanted: Mapping[ClientConnection, tuple[tuple[str, int], tuple[str, int | None]]],
+) -> dict[ClientConnection, int]:
+    """Return whose each connection is, as far as the system tells; `_NOBODYS` where it has gone."""
+    given = tables()
+    ends = {each: (client, (host, port)) for each, (client, (host, port)) in wanted.items() if port}
+    return dict.fromkeys(ends, _NOBODYS) | owners_of_clients(given, ends) if given else {}
 
 
 def _gone(client: tuple[str, int] | None, server: tuple[str, int | None] | None) -> bool:

@@ -13,9 +13,13 @@ from __future__ import annotations
 
 import ipaddress
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
+
+from headrace.foreign import whole_number
 
 __all__ = [
     "SocketEntry",
@@ -23,6 +27,7 @@ __all__ = [
     "has_gone",
     "listening",
     "owner_of_connection",
+    "owners_of_clients",
     "owners_of_listener",
     "read_tables",
 ]
@@ -30,6 +35,7 @@ __all__ = [
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 #: States of the tables (include/net/tcp_states.h).
 _ESTABLISHED, _CLOSE_WAIT, _LISTEN = 0x01, 0x08, 0x0A
+K = TypeVar("K")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -76,6 +82,50 @@ def owner_of_connection(
         ):
             return entry.uid
     return None
+
+
+def owners_of_clients(
+    tables: Iterable[str], wanted: Mapping[K, tuple[tuple[str, int], tuple[str, int]]]
+) -> dict[K, int]:
+    """Return the user id for each connection to a server here, given as the client's end and the
+    server's; those that no program holds any more are left out. For many: rows are looked at as
+    text.
+    """
+    keys: dict[str, K] = {}
+    marks: set[str] = set()
+    for each, (near, far) in wanted.items():
+        for mapped in (False, True):
+            one, other = _written(*near, mapped=mapped), _written(*far, mapped=mapped)
+            if one and other:
+                keys[f"{one} {other}"] = each
+        marks |= {f":{far[1]:04X} {state:02X} " for state in (_ESTABLISHED, _CLOSE_WAIT)}
+    found: dict[K, int] = {}
+    for table in tables:
+        for line in table.splitlines():
+            if not any(mark in line for mark in marks):
+                continue
+            words = line.split(None, 10)
+            key = f"{words[1]} {words[2]}" if len(words) > 9 else ""
+            if key in keys and words[9] != "0" and (uid := whole_number(words[7])) is not None:
+                found[keys[key]] = uid
+    return found
+
+
+def _written(host: str, port: int, *, mapped: bool) -> str | None:
+    """Write an address as a row has it; `mapped`: an IPv4 one as IPv6."""
+    digits = _digits(host, mapped=mapped)
+    return f"{digits}:{port:04X}" if digits else None
+
+
+@lru_cache(maxsize=64)
+def _digits(host: str, *, mapped: bool) -> str | None:
+    place = _endpoint((host, 0))
+    if place is None or (mapped and place[0].version == 6):
+        return None
+    raw = bytes(10) + b"\xff\xff" + place[0].packed if mapped else place[0].packed
+    if sys.byteorder == "little":
+        raw = b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4))
+    return raw.hex().upper()
 
 
 def has_gone(tables: Iterable[str], local: tuple[str, int], remote: tuple[str, int]) -> bool | None:
