@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -12,6 +13,7 @@ from headrace.ownership.sockets import (
     entries,
     has_gone,
     owner_of_connection,
+    owners_of_clients,
     owners_of_listener,
     read_tables,
 )
@@ -127,3 +129,32 @@ def test_this_machine_s_own_tables_tell_both_ends(host: str) -> None:
                 assert len(list(entries("".join(tables)))) >= 3
                 near.close()
                 assert owner_of_connection(read_tables(), peer[:2], (host, port)) is None
+
+
+@pytest.mark.skipif(not read_tables(), reason=lacks("system", "there is no /proc/net/tcp"))
+@pytest.mark.parametrize(
+    ("listening", "wanted"),
+    [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("::", "127.0.0.1"), ("::", "::ffff:127.0.0.1")],
+)
+def test_many_connections_are_told_as_one_is(listening: str, wanted: str) -> None:
+    with contextlib.ExitStack() as stack:
+        family = socket.AF_INET6 if ":" in listening else socket.AF_INET
+        try:
+            server = stack.enter_context(
+                socket.create_server(
+                    (listening, 0), family=family, dualstack_ipv6=listening == "::"
+                )
+            )
+            port = server.getsockname()[1]
+            lives = [socket.create_connection((wanted, port)) for _ in range(3)]
+        except OSError:
+            pytest.skip(lacks("IPv6", "loopback has no such address here"))
+        ends = {live: (live.getsockname()[:2], live.getpeername()[:2]) for live in lives}
+        tables = read_tables()
+        found = owners_of_clients(tables, {**ends, None: (("127.0.0.1", 1), ("127.0.0.1", 2))})
+        assert found == {live: owner_of_connection(tables, *ends[live]) for live in lives}
+        assert set(found.values()) == {os.geteuid()}
+        lives[0].close()
+        assert lives[0] not in owners_of_clients(read_tables(), ends)
+        for live in lives:
+            live.close()

@@ -38,7 +38,10 @@ class Machine:
         (self.root / name).write_text(text)
 
     def others(self, uid: int = ME, **env: str) -> Others:
-        return others(HostView(env, self.root, platform="linux", programs=""), uid)
+        return others(self.view(env), uid)
+
+    def view(self, env: dict[str, str]) -> HostView:
+        return HostView(env, self.root, platform="linux", programs="")
 
 
 @pytest.fixture
@@ -132,8 +135,8 @@ def test_a_machine_that_is_made_for_one_job_is_nobody_else_s(
     machine: Machine, name: str, hosted: str, own: str
 ) -> None:
     machine.write("etc/passwd", PASSWD + BOB.replace("bob", "packer", 1))
-    assert not machine.others(**{name: hosted})
-    assert machine.others(**{name: own}).names == ("packer",)
+    assert not others(machine.view({name: hosted}), ME)
+    assert others(machine.view({name: own}), ME).names == ("packer",)
     assert machine.others(CI="true", GITHUB_ACTIONS="true").names == ("packer",)
 
 
