@@ -21,6 +21,7 @@ from headrace.models import Credential, Digest, Document, Origin
 from headrace.ownership import files as ownership
 from headrace.system import folders as own_folders
 from headrace.system.accelerators.cache import Cache
+from headrace.system.edits.file_step import read_file
 from headrace.system.edits.journal import Journal
 from headrace.system.locks import locked
 from headrace.system.service import process
@@ -30,6 +31,7 @@ from headrace.system.statistics import Statistics
 from headrace.system.storage.copies import Copies
 from headrace.system.storage.pages import PageStore
 from headrace.system.storage.store import Store
+from headrace.upstream.tls import TrustStore
 from headrace.variants.hosts import Host
 from headrace_docker.credentials import record
 from headrace_pip.credentials import recorded
@@ -462,3 +464,42 @@ def test_a_secret_is_for_its_owner_alone(scope: Scope, tmp_path: Path) -> None:
         assert (tmp_path / "s" / name).stat().st_mode & 0o777 == 0o600
     assert json.loads((tmp_path / "s" / "secret").read_text()) == state.secret()
     assert ownership.who_else((tmp_path / "s").stat(), ownership.trusted()) == ""
+
+
+# ------------------------------------------------------------------ what is no file
+
+
+def test_a_pipe_is_no_file_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    """In a folder that is everybody's anybody can make one, under the name of a configuration."""
+    pipe = tmp_path / "config" / "pip.conf"
+    pipe.parent.mkdir(mode=0o700)
+    os.mkfifo(pipe, 0o600)
+    (pipe.parent / "config.toml").symlink_to(pipe)
+    with pytest.raises(ConfigurationError, match="no file"):
+        read_file(pipe)
+    with pytest.raises(ConfigurationError, match="no file"):
+        TrustStore({"SSL_CERT_FILE": str(pipe)})
+    with pytest.raises(ConfigurationError, match="no file"):
+        Settings.load(Folders.of_user({"HEADRACE_HOME": str(tmp_path)}), {})
+    with pytest.raises(OSError, match="no file"):
+        ownership.read(pipe)
+
+
+def test_what_a_shell_pipes_is_left_for_the_tool() -> None:
+    """``PIP_CONFIG_FILE=<(…)``: it can be read once."""
+    reader, writer = os.pipe()
+    os.write(writer, b"[global]\n")
+    os.close(writer)
+    with pytest.raises(ConfigurationError, match="no file"):
+        read_file(Path(f"/dev/fd/{reader}"))
+    assert os.read(reader, 100) == b"[global]\n"
+    os.close(reader)
+
+
+def test_nothing_is_an_empty_file_and_a_folder_is_none(tmp_path: Path) -> None:
+    assert read_file(Path(os.devnull)) == b""
+    with pytest.raises(ConfigurationError, match="directory"):
+        read_file(tmp_path)
+    assert read_file(tmp_path / "x") is None
+    with pytest.raises(ConfigurationError, match="no file"):
+        read_file(Path("/dev/zero"))

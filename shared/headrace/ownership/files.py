@@ -13,11 +13,13 @@ Windows keeps other rights, which are not looked at: there the user's folders ar
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import sys
 from collections.abc import Collection
 from pathlib import Path
+from typing import BinaryIO
 
 from headrace.errors import LocalError
 
@@ -26,6 +28,7 @@ __all__ = [
     "check_all_above",
     "check_folder",
     "is_own",
+    "opened",
     "read",
     "trusted",
     "user_name",
@@ -87,10 +90,35 @@ def read(path: Path, owners: Collection[int] | None = None) -> bytes:
         return path.read_bytes()
     owners = trusted() if owners is None else owners
     _believe(path, path.parent, path.parent.stat(), owners)
-    with path.open("rb") as file:
+    with opened(path) as file:
         # Of the file that is open, and not of what bears its name a moment later.
         _believe(path, path, os.fstat(file.fileno()), owners)
         return file.read()
+
+
+def opened(path: Path) -> BinaryIO:
+    """Open a file for reading; OSError as ever, and for what is no file.
+
+    A pipe, which anybody could make in a folder that is everybody's, is waited for for ever; the
+    shell's own (``<(…)``) can be read once, which is for the tool to do. /dev/null is an empty one.
+    """
+    if sys.platform == "win32":
+        return path.open("rb")
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) or _is_nothing(status):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "it is a pipe or a device, and no file", str(path))
+
+
+def _is_nothing(status: os.stat_result) -> bool:
+    try:
+        return stat.S_ISCHR(status.st_mode) and os.path.samestat(status, os.stat(os.devnull))  # noqa: PTH116
+    except OSError:
+        return False
 
 
 def is_own(status: os.stat_result) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 from headrace.config import EnvVars
 from headrace.errors import ConfigurationError, UpstreamError
 from headrace.models import Fault
+from headrace.ownership.files import opened
 from headrace.policy.destinations import Initiator
 
 __all__ = ["Authorities", "AuthoritiesOf", "TrustStore"]
@@ -56,7 +57,7 @@ class TrustStore:
             return
         try:
             if not self.path.is_dir():
-                with self.path.open("rb") as file:
+                with opened(self.path) as file:
                     file.read(1)
         except OSError as error:
             raise self._bad(str(error.strerror)) from error

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.errors import ConfigurationError
+from headrace.ownership.files import opened
 from headrace.system import atomic, folders
 
 __all__ = [
@@ -51,7 +52,7 @@ class FileStep:
 def read_file(path: Path) -> bytes | None:
     """Return a file's bytes, None where there is none; ConfigurationError when unreadable."""
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             content = file.read(LARGEST + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
