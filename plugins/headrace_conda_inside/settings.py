@@ -50,7 +50,7 @@ def gateway() -> Gateway | None:
 
 def turned_off() -> bool:
     """Whether the user said `headrace off` to the headrace that is installed beside conda."""
-    return any((folder / "off").exists() for folder in _states()[:1])
+    return any(os.path.exists(folder / "off") for folder in _states()[:1])  # noqa: PTH110 - raises not
 
 
 def _states() -> list[Path]:

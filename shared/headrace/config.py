@@ -22,7 +22,7 @@ from headrace.foreign import read_toml
 from headrace.models import Limits, Mirror, OperatorClass
 from headrace.ownership import files as ownership
 
-__all__ = ["DEFAULT_PORT", "EnvVars", "Folders", "Settings", "environment"]
+__all__ = ["DEFAULT_PORT", "EnvVars", "Folders", "Settings", "environment", "home_folder"]
 
 #: Outside the ephemeral ranges of Linux (32768 up), macOS and Windows (49152 up), and no
 #: service is registered for it.
@@ -181,6 +181,18 @@ def environment() -> dict[str, str]:
     return dict(os.environ)
 
 
+def home_folder() -> Path:
+    """Return the user's home; ConfigurationError for a user who has none (a container's number)."""
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise ConfigurationError(
+            "no-home",
+            "this user has no home folder: HOME is not set, and the system knows no such account",
+            hint="set HOME to a folder that this user can write",
+        ) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Folders:
     """Where headrace keeps what."""
@@ -191,10 +203,14 @@ class Folders:
 
     @classmethod
     def of_user(cls, env: Mapping[str, str]) -> Folders:
-        """Return the user's folders, by the platform's custom or below HEADRACE_HOME."""
+        """Return the user's folders, by the platform's custom or below HEADRACE_HOME.
+
+        ConfigurationError for a user without a home.
+        """
         if home := env.get(EnvVars.HEADRACE_HOME):
             base = Path(home)
             return cls(base / "config", base / "state", base / "cache")
+        home_folder()
         dirs = platformdirs.PlatformDirs("headrace", appauthor=False)
         return cls(dirs.user_config_path, dirs.user_state_path, dirs.user_cache_path)
 

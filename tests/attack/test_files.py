@@ -39,7 +39,7 @@ from lib.capabilities import lacks
 from lib.clients import Environment
 from lib.conda.stub import stub
 from lib.gateway import headrace
-from lib.hostile.users import MALLORY, needs_two_users
+from lib.hostile.users import MALLORY, needs_two_users, reachable
 from lib.waiting import HANG
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -503,3 +503,47 @@ def test_nothing_is_an_empty_file_and_a_folder_is_none(tmp_path: Path) -> None:
     assert read_file(tmp_path / "x") is None
     with pytest.raises(ConfigurationError, match="no file"):
         read_file(Path("/dev/zero"))
+
+
+# ------------------------------------------------------------------ what a user may not look into
+
+
+def test_no_plugin_asks_a_path_whether_it_is_there() -> None:
+    """Its methods raise where the user may not look (before Python 3.14): `presence` does not."""
+    wrong = [
+        f"{path}:{node.lineno}"
+        for path in (ROOT / "plugins").rglob("*.py")
+        for node, name in calls(path)
+        if name in ("exists", "is_file", "is_dir") and not node.args and not node.keywords
+    ]
+    assert not wrong
+
+
+@needs_two_users
+def test_a_folder_that_a_user_may_not_look_into_breaks_no_tool(tmp_path: Path) -> None:
+    """A conda of another user's, on the PATH or in conda's own list of environments."""
+    if not reachable():
+        pytest.skip(lacks("root", "an interpreter outside of root's home"))
+    home, base = tmp_path / "home", tmp_path / "base"
+    (home / ".conda").mkdir(parents=True)
+    (home / ".conda" / "environments.txt").write_text(f"{base}\n")
+    (base / "bin").mkdir(parents=True)
+    base.chmod(0o700)
+    for folder in (tmp_path, home, home / ".conda"):
+        folder.chmod(0o755)
+    os.chown(home, MALLORY, MALLORY)
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(home), "CONDA_ROOT": str(base)}
+    words = ["status", "--json"]
+    done = subprocess.run(
+        [*headrace(), *words],
+        env={**env, "CONDA_EXE": str(base / "bin" / "conda")},
+        user=MALLORY,
+        group=MALLORY,
+        extra_groups=[],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Permission denied" not in done.stdout + done.stderr
+    assert json.loads(done.stdout)

@@ -171,3 +171,16 @@ def test_more_origins_have_no_password(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="without user") as caught:
         load(tmp_path, 'origins = ["python=https://me:hunter2@index.example"]\n')
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_user_without_a_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number that no account has, as containers get, and no HOME."""
+
+    def none() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", none)
+    with pytest.raises(ConfigurationError, match="no home folder") as told:
+        Folders.of_user({})
+    assert "set HOME" in told.value.hint
+    assert Folders.of_user({"HEADRACE_HOME": "/x"}).state == Path("/x/state")

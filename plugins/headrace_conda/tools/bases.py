@@ -118,13 +118,13 @@ def _remembered(home: Path) -> Iterator[Path]:
     except (OSError, UnicodeDecodeError):
         return
     for line in filter(None, map(str.strip, lines)):
-        if (Path(line) / "condabin").is_dir():
+        if presence.is_folder(Path(line) / "condabin"):
             yield Path(line)
 
 
 def _python(prefix: Path) -> Path | None:
     names = ("bin/python", "python.exe")
-    return next((prefix / name for name in names if (prefix / name).exists()), None)
+    return next((prefix / name for name in names if presence.is_there(prefix / name)), None)
 
 
 def _look(prefix: Path) -> Base | None:
@@ -229,7 +229,7 @@ def command(place: Place) -> list[str]:
     """
     python = os.path.abspath(sys.executable)  # noqa: PTH100 - the link, not what it leads to
     script = Path(python).with_name("headrace.exe" if os.name == "nt" else "headrace")
-    words = [str(script)] if script.exists() else [python, "-m", "headrace.cli"]
+    words = [str(script)] if presence.is_there(script) else [python, "-m", "headrace.cli"]
     kept = (EnvVars.HEADRACE_HOME, EnvVars.HEADRACE_CONFIG)
     told = [f"{name}={place.environment[name]}" for name in kept if place.environment.get(name)]
     return ["/usr/bin/env", *told, *words] if told and place.platform != "win32" else words

@@ -25,7 +25,7 @@ from headrace.interface import (
     Scope,
     Standing,
 )
-from headrace.interface.editing import loopback
+from headrace.interface.editing import loopback, presence
 from headrace_conda.tools import bases, bridge, condarc
 from headrace_conda.tools.bases import OLDEST, Base
 
@@ -216,7 +216,7 @@ def _named(place: Place) -> Iterator[Path]:
     if not named:
         return
     path = place.home / named[2:] if named.startswith("~/") else place.working_directory / named
-    if path.is_dir():
+    if presence.is_folder(path):
         yield from sorted(p for p in path.iterdir() if p.suffix in (".yml", ".yaml"))
     else:
         yield path

@@ -42,7 +42,7 @@ class MambaActivation:
         """Whether one of the programs is there, or a folder that it configured."""
         folders = [folder / "mamba" for folder in config_folders(place)]
         return any(presence.program(place, name) for name in self.programs) or any(
-            folder.is_dir() for folder in (*folders, place.home / ".mamba")
+            presence.is_folder(folder) for folder in (*folders, place.home / ".mamba")
         )
 
     def discover(self, place: Place, read: Reader) -> Sequence[DiscoveredOrigin]:

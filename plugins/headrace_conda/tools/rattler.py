@@ -68,7 +68,7 @@ class RattlerActivation:
         user = place.scope is Scope.USER
         files = self.user_files(place) if user else self.system_files(place)
         return presence.program(place, self.tool) is not None or any(
-            read(path) is not None or path.parent.is_dir() for path in files
+            read(path) is not None or presence.is_folder(path.parent) for path in files
         )
 
     def project_channels(self, place: Place, read: Reader) -> tuple[list[str], Path] | None:

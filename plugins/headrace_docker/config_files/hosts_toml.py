@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from headrace.interface import ConfigurationError, FileEdit, Override, Reader, read_toml
+from headrace.interface.editing import presence
 from headrace.interface.editing.toml_text import MARK
 from headrace_docker.registry_api.registries import Registry
 
@@ -32,7 +33,7 @@ def folder(base: Path, registry: str) -> Path:
     if not colon:
         return plain
     other = base / f"{host}_{port}_"
-    return other if other.is_dir() or not plain.is_dir() else plain
+    return other if presence.is_folder(other) or not presence.is_folder(plain) else plain
 
 
 def describe(
@@ -101,7 +102,7 @@ def _whole(registry: Registry, url: str, beside: Path) -> bytes:
     pairs = [
         f"[{_quoted(path)}, {_quoted(key)}]"
         for path in _files(beside, ".cert")
-        if (key := path.with_suffix(".key")).is_file()
+        if presence.is_there(key := path.with_suffix(".key"))
     ]
     if pairs:
         lines.append(f"client = [{', '.join(pairs)}]\n")

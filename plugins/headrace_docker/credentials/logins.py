@@ -22,6 +22,7 @@ from headrace.interface import (
     Mirror,
     environment,
     foreign,
+    home_folder,
     read_json,
 )
 from headrace_docker.config_files import docker_config
@@ -53,7 +54,7 @@ def login(mirror: Mirror, *, patience: float = PATIENCE) -> Credential | None:
 
 
 def _found(key: str, env: Mapping[str, str], patience: float) -> Iterator[tuple[str, str]]:
-    folder = Path(env.get(EnvVars.DOCKER_CONFIG) or Path.home() / ".docker")
+    folder = Path(env.get(EnvVars.DOCKER_CONFIG) or home_folder() / ".docker")
     config = _read(folder / "config.json")
     helper = docker_config.helper_of(config, key)
     if helper == OURS:
@@ -80,7 +81,7 @@ def _of_podman(env: Mapping[str, str]) -> Iterator[Path]:
     if runtime := env.get(EnvVars.XDG_RUNTIME_DIR):
         yield Path(runtime) / "containers" / "auth.json"
     home = env.get(EnvVars.XDG_CONFIG_HOME)
-    yield Path(home or Path.home() / ".config") / "containers" / "auth.json"
+    yield Path(home or home_folder() / ".config") / "containers" / "auth.json"
 
 
 def _read(path: Path) -> dict[str, object]:

@@ -24,6 +24,7 @@ from headrace.interface import (
     read_json_or_none,
     read_toml,
 )
+from headrace.interface.editing import presence
 from headrace.interface.editing.toml_text import MARK
 from headrace_docker.engines.base import EngineActivation
 
@@ -81,7 +82,7 @@ class BuildkitActivation(EngineActivation):
         )
         return place.platform == "linux" and (
             self.machine.program(place, _PLUGIN) is not None
-            or any((folder / _PLUGIN).exists() for folder in folders)
+            or any(presence.is_there(folder / _PLUGIN) for folder in folders)
             or read(self.file(place)) is not None
         )
 

@@ -23,6 +23,7 @@ from headrace.interface import (
     Scope,
     read_toml,
 )
+from headrace.interface.editing import presence
 from headrace_docker.config_files import hosts_toml
 from headrace_docker.engines.base import EngineActivation
 from headrace_docker.registry_api.registries import HUB, known, known_registries
@@ -79,7 +80,7 @@ class ContainerdActivation(EngineActivation):
 
     def _unset(self, place: Place) -> str:
         if place.scope is Scope.USER:
-            there = any(self.machine.path(each).is_dir() for each in _UNSET.split(":"))
+            there = any(presence.is_folder(self.machine.path(each)) for each in _UNSET.split(":"))
             return _UNSET if there else ""
         program = self.machine.program(place, "containerd")
         version = self.machine.version(program) if program else ()
@@ -105,7 +106,7 @@ class ContainerdActivation(EngineActivation):
     def folder(self, place: Place, name: str, read: Reader) -> Path:
         """Return the one that counts for a registry: the first that knows it."""
         found = self.folders(place, read)
-        known = (each for each in found if hosts_toml.folder(each, name).is_dir())
+        known = (each for each in found if presence.is_folder(hosts_toml.folder(each, name)))
         return next(known, found[0])
 
     def activated(self, place: Place, read: Reader) -> bool:

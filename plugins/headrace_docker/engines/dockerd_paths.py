@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.interface import ConfigurationError, Place, Reader, Reload, ReloadCheck, Scope
+from headrace.interface.editing import presence
 from headrace_docker.config_files import daemon_json
 from headrace_docker.engines.base import config_home
 from headrace_docker.engines.running import Daemon, Machine
@@ -126,7 +127,7 @@ def _text(value: object) -> list[str]:
 
 def _started_with(machine: Machine, read: Reader) -> Iterator[str]:
     folder = machine.path("/etc/systemd/system/docker.service.d")
-    more = sorted(folder.glob("*.conf")) if folder.is_dir() else []
+    more = sorted(folder.glob("*.conf")) if presence.is_folder(folder) else []
     for path in (*(machine.path(name) for name in _STARTS), *more):
         try:
             content = read(path) or b""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headrace.interface import ConfigurationError, FileEdit, Override, Place, Reader, Scope
+from headrace.interface.editing import presence
 from headrace_docker.config_files import registries_yaml
 from headrace_docker.engines.base import EngineActivation
 from headrace_docker.registry_api.registries import HUB, known_registries
@@ -31,7 +32,8 @@ class K3sActivation(EngineActivation):
         """Whether the program is here, or a folder that it configured."""
         del read
         return place.platform == "linux" and (
-            self.machine.program(place, self.tool) is not None or self.file().parent.is_dir()
+            self.machine.program(place, self.tool) is not None
+            or presence.is_folder(self.file().parent)
         )
 
     def edits(

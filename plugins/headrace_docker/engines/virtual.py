@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from headrace.interface import FileEdit, Override, Place, Reader
+from headrace.interface.editing import presence
 from headrace_docker.engines.base import EngineActivation
 
 __all__ = ["VirtualActivation"]
@@ -33,13 +34,13 @@ class VirtualActivation(EngineActivation):
         """Give each one that is here, and the way out."""
         desktop = place.home / ".docker" / "desktop"
         if place.platform == "linux":
-            if desktop.is_dir():
+            if presence.is_folder(desktop):
                 yield "Docker Desktop", f"docker context use default; or {_WAY_OUT}"
-            if self.machine.path("/mnt/wsl/docker-desktop").is_dir():
+            if presence.is_folder(self.machine.path("/mnt/wsl/docker-desktop")):
                 yield "Docker Desktop (WSL)", "install docker in this distribution itself"
             return
         if self.machine.program(place, "docker") and (
-            desktop.is_dir() or read(place.home / ".docker" / "daemon.json") is not None
+            presence.is_folder(desktop) or read(place.home / ".docker" / "daemon.json") is not None
         ):
             yield "Docker Desktop", _WAY_OUT
         for program, name in _MACHINES.items():

@@ -25,9 +25,11 @@ from headrace.interface import (
     UnreadableError,
     environment,
     foreign,
+    home_folder,
     read_json,
     read_json_or_none,
 )
+from headrace.interface.editing import presence
 from headrace_pip.credentials import keyring_child, recorded
 
 __all__ = ["PATIENCE", "credential", "login"]
@@ -66,13 +68,13 @@ def login(mirror: Mirror) -> Credential | None:
 
 def _from_netrc(url: str, user: str | None, env: Mapping[str, str]) -> tuple[str, str] | None:
     host = urlsplit(url).hostname
-    home = Path.home()
+    home = home_folder()
     named = env.get(EnvVars.NETRC)
     paths = [Path(named)] if named else [home / ".netrc", home / "_netrc"]
     for path in paths:
         try:
             with foreign("a netrc file"):
-                there = bool(host) and path.exists()
+                there = bool(host) and presence.is_there(path)
                 entry = netrc.netrc(path).authenticators(host or "") if there else None
         except UnreadableError:
             continue  # as pip does

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headrace.interface import Place
+from headrace.interface.editing import presence
 from headrace_pip.index import environment
 
 __all__ = ["found"]
@@ -64,7 +65,7 @@ def _candidates(place: Place) -> Iterator[str]:
         if windows and folder == env.get("CONDA_PREFIX"):
             inside = "python.exe"
         path = Path(folder, inside)
-        if path.exists():
+        if presence.is_there(path):
             yield os.fspath(path)
     for name in ("python3", "python"):
         if there := shutil.which(name, path=env.get("PATH")):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.interface import ConfigurationError, Place, Reader, Scope, foreign
+from headrace.interface.editing import presence
 from headrace_pip.tools.ini_lines import decode, strip_blocks
 
 __all__ = [
@@ -58,7 +59,7 @@ def prefix(place: Place) -> Path | None:
         program = Path(place.command[0])
         if len(program.parts) > 1:
             found = (place.working_directory / program).parent.parent
-            if (found / "pyvenv.cfg").exists():
+            if presence.is_there(found / "pyvenv.cfg"):
                 return found
     for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
         if value := place.environment.get(name):
@@ -73,7 +74,7 @@ def config_files(place: Place) -> list[ConfigFile]:
         return []
     files = [ConfigFile("global", path) for path in _global(place)]
     own = env.get("PIP_CONFIG_FILE")
-    if not (own and Path(own).exists()):
+    if not (own and presence.is_there(Path(own))):
         files += [ConfigFile("user", path) for path in _user(place)]
     if (venv := prefix(place)) is not None:
         files.append(ConfigFile("site", venv / name))
@@ -110,7 +111,7 @@ def _user(place: Place) -> list[Path]:
     folder = Path(env.get("XDG_CONFIG_HOME") or home / ".config") / "pip"
     if place.platform == "darwin":
         library = home / "Library" / "Application Support" / "pip"
-        folder = library if library.is_dir() else home / ".config" / "pip"
+        folder = library if presence.is_folder(library) else home / ".config" / "pip"
     return [home / ".pip" / name, folder / name]
 
 

@@ -76,7 +76,7 @@ def _pip_settings(place: Place, gateway: GatewayAddress, read: Reader) -> Iterat
         section = f" in [{chosen.section}]" if chosen.section == "install" else ""
         what = f"sets index-url{section} to {for_display(chosen.value)}"
         yield Override("pip", chosen.where, what, "remove it there, or use `headrace run`")
-    elif own and Path(own).exists():
+    elif own and presence.is_there(Path(own)):
         what = "makes pip skip the user's file"
         yield Override("pip", "PIP_CONFIG_FILE", what, "unset it, or use `headrace run`")
     extra = pip_config.effective(place, read, ("extra-index-url",))

@@ -48,7 +48,7 @@ class TomlActivation:
     def present(self, place: Place, read: Reader) -> bool:
         """Whether the tool is on this machine: its program, or a folder that it configured."""
         path = self.file(place)
-        if path is not None and (read(path) is not None or path.parent.is_dir()):
+        if path is not None and (read(path) is not None or presence.is_folder(path.parent)):
             return True
         return presence.program(place, self.tool) is not None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.interface import ConfigurationError, Place, Reader, Scope
-from headrace.interface.editing import toml_text
+from headrace.interface.editing import presence, toml_text
 
 __all__ = [
     "KEYS",
@@ -43,7 +43,7 @@ def file(place: Place) -> Path:
     if place.scope is Scope.SYSTEM:
         folders = [*(env.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":"), "/etc"]
         files = [Path(folder, "uv", "uv.toml") for folder in folders if folder]
-        return next((each for each in files if each.exists()), files[-1])
+        return next((each for each in files if presence.is_there(each)), files[-1])
     return Path(env.get("XDG_CONFIG_HOME") or place.home / ".config") / "uv" / "uv.toml"
 
 

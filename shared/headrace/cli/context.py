@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headrace.config import EnvVars, Folders, Settings
+from headrace.config import EnvVars, Folders, Settings, home_folder
 from headrace.interface.hookspecs import Place, Scope
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Context:
         """Return the facts that activations describe their edits for."""
         return Place(
             scope=self.scope,
-            home=Path.home(),
+            home=home_folder(),
             environment=self.env,
             platform=sys.platform,
             working_directory=Path.cwd(),

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from headrace import __version__
-    from headrace.config import DEFAULT_PORT, EnvVars, Folders, environment
+    from headrace.config import DEFAULT_PORT, EnvVars, Folders, environment, home_folder
     from headrace.errors import ConfigurationError, HeadraceError, LocalError
     from headrace.foreign import (
         UnreadableError,
@@ -213,6 +213,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "EnvVars",
     "Folders",
     "environment",
+    "home_folder",
     # Whose something is: files that nobody else can write, a port that nobody else has.
     "account_of",
     "nobody_else_listens",
@@ -225,7 +226,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
 #: Where each of them is; after a colon by what name, where that is another one.
 _HOMES = {
     "headrace": "__version__",
-    "headrace.config": "DEFAULT_PORT EnvVars Folders environment",
+    "headrace.config": "DEFAULT_PORT EnvVars Folders environment home_folder",
     "headrace.errors": "ConfigurationError HeadraceError LocalError",
     "headrace.foreign": "UnreadableError foreign read_json read_json_or_none read_toml "
     "whole_number",

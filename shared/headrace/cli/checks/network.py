@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import email.utils
+import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from headrace.cli.checks.machine import Check
 from headrace.cli.context import Context
@@ -70,8 +70,8 @@ def surroundings(context: Context) -> Iterator[Finding]:
         EnvVars.PIP_CERT,
     ):
         path = {**context.env, **recorded}.get(name)
-        if path and not Path(path).exists():
-            text = f"{name} names {path}, which is not there"
+        if path and not os.access(path, os.R_OK):
+            text = f"{name} names {path}, which this user cannot read"
             yield Finding("surroundings", "failure", text, f"mend or unset {name}")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from headrace.cli.context import Context
 from headrace.cli.setup.discovery import network_of
-from headrace.config import EnvVars
+from headrace.config import EnvVars, home_folder
 from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.system import service
@@ -31,7 +31,7 @@ def plan(context: Context, found: Sequence[DiscoveredOrigin]) -> choose.Plan:
         context.folders,
         context.scope,
         context.env,
-        home=Path.home(),
+        home=home_folder(),
         port=context.settings.port,
         redirects=redirects(context.plugins.ecosystems([each.origin for each in found]), found),
         read=context.journal.pristine,

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from headrace.config import home_folder
 from headrace.errors import ConfigurationError
 from headrace.ownership.files import opened
 from headrace.system import atomic, folders
@@ -119,7 +120,7 @@ def perform(step: FileStep) -> None:
 def _folder_mode(folder: Path, owner: tuple[int, int] | None) -> int:
     """A user's folders are the user's; the system's, which root makes, must be read by all."""
     system = sys.platform != "win32" and os.geteuid() == 0 and (owner is None or owner[0] == 0)
-    return 0o755 if system and not folder.is_relative_to(Path.home()) else 0o700
+    return 0o755 if system and not folder.is_relative_to(home_folder()) else 0o700
 
 
 def _owner(path: Path) -> tuple[int, int] | None:

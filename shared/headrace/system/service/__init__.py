@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headrace.config import EnvVars, Folders, Settings
+from headrace.config import EnvVars, Folders, Settings, home_folder
 from headrace.interface.hookspecs import GatewayAddress, Scope
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def ensure(
         folders,
         scope,
         env,
-        home=Path.home(),
+        home=home_folder(),
         port=settings.port,
         redirects=redirects(ecosystems, origins),
         read=journal.pristine,
@@ -100,7 +100,7 @@ def remove(
         folders,
         scope,
         env,
-        home=Path.home(),
+        home=home_folder(),
         kept_up_by=state.kept_up_by(),
         address=state.gateway() or GatewayAddress("127.0.0.1", settings.port),
         undo=lambda: journal.undo(of=[TOOL]),

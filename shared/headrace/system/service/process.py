@@ -134,7 +134,7 @@ def start(
             stdout=log,
             stderr=log,
             env=dict(env),
-            cwd=Path.home().anchor,
+            cwd=Path(sys.executable).anchor,
             **_apart(sockets, identity),
         )
     except OSError as error:
