@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from headrace.config import EnvVars, Folders
+from headrace.config import EnvVars, Folders, home_folder
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import GatewayAddress, Scope
 from headrace.interface.manager import Plugins
@@ -47,7 +47,7 @@ def wake(
             folders,
             scope,
             address.port,
-            Path.home(),
+            home_folder(),
             redirects(ecosystems, origins),
             host=address.host,
             settings=Path(named) if named else None,
