@@ -235,6 +235,8 @@ class Source:
     """The mirror's own URL, above this one; empty: not told."""
     own: bool = False
     """The user's settings name the mirror."""
+    operator: str = ""
+    """Who runs it; empty: nobody said."""
 
 
 class Fault(enum.StrEnum):

@@ -1,7 +1,8 @@
 """A file streamed to one reader without the disk: the way on when the store cannot take it.
 
-One source at a time, continued at the byte reached when it fails, origin last. In memory are the
-last 64 KiB alone, held back until the digest over the whole agrees. What a reader has been given
+One source at a time, continued at the byte reached when it fails, origin last; the origin alone for
+a reader that can take nothing back. In memory are the last 64 KiB alone, held back until the digest
+over the whole agrees. What a reader has been given
 from the spool before is hashed from there.
 """
 
@@ -49,16 +50,23 @@ class _Version:
 
 
 async def stream_without_disk(
-    task: DownloadTask, start: int, end: int, hasher: Any, *, begun: bool
+    task: DownloadTask,
+    start: int,
+    end: int,
+    hasher: Any,
+    *,
+    begun: bool,
+    origin_alone: bool = False,
 ) -> AsyncIterator[bytes]:
     """Give ``[start, end)``. `hasher` has seen ``[0, start)``; None: this cannot be checked, so
-    the origin alone is asked, for one version of it, and nothing is held back.
+    the origin alone is asked, for one version of it, and nothing is held back. `origin_alone`: so
+    is it for a reader that can take nothing back.
     """
     sources = [
         source
         for source in task.sources.values()
         if source.id not in task.accounting.corrupt_sources
-        and (hasher is not None or source.is_origin)
+        and (source.is_origin or not (hasher is None or origin_alone))
     ]
     sources.sort(key=lambda s: (s.is_origin and s.rate is None, -(s.rate or 0.0)))
     used: set[str] = set()

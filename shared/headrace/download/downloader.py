@@ -87,11 +87,15 @@ class Downloader:
         sources: Sequence[Source],
         *,
         more: Callable[[], Sequence[Source]] | None = None,
+        takes_back: bool = True,
+        patience: float = 0.0,
     ) -> DownloadReader:
         """Give a handle on an artifact's bytes; returns at once, `DownloadReader.size` waits.
 
         `sources` best first, the origin among them. `more` is asked for sources that were found
-        late, for some seconds.
+        late, for some seconds. A reader that does not take back what proves wrong is given nothing
+        of a mirror's before the digest agrees; `patience` is how many seconds without a byte it
+        bears, where it is to be waited that long.
         """
         digest = artifact.digest
         key = str(digest) if digest else f"url:{artifact.url}"
@@ -103,7 +107,7 @@ class Downloader:
             readers = self._active.get(key)  # somebody may have begun meanwhile
         if readers is None or readers.task.failure is not None:
             readers = self._begin(key, artifact, sources, more)
-        return readers.join(artifact)
+        return readers.join(artifact, takes_back=takes_back, patience=patience)
 
     def _begin(
         self,
@@ -151,7 +155,8 @@ class Downloader:
             if large:
                 turn = await self._take_turn()
             # Better one connection than a client that gives up.
-            await task.start(more=more, requests=1 if large and not turn else None)
+            requests = 1 if large and not turn else None
+            await task.start(more=more, requests=requests, patience=readers.patience)
             if large and not turn:
                 turn = await self._wait_for_turn(task)
             await task.over.wait()

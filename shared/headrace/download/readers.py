@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from headrace.download.diskless import stream_without_disk
 from headrace.download.task import DownloadTask
+from headrace.download.trickle import Trickle
 from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamError
 from headrace.models import Artifact
 from headrace.policy.timeouts import LATE_SMALL, SOURCES_WITHIN
@@ -24,6 +25,7 @@ from headrace.transfer import messages as m
 from headrace.transfer.machine import GIVE_UP, HOLD_BACK, WHOLE_BELOW, Phase
 
 if TYPE_CHECKING:
+    from headrace.download.spool import Spool
     from headrace.system.storage.store import StoredFile
 
 __all__ = ["DownloadReader", "TaskReaders"]
@@ -49,10 +51,17 @@ class TaskReaders:
         self.version = secrets.token_hex(8)
         """Names what this task alone gives."""
 
-    def join(self, artifact: Artifact) -> DownloadReader:
-        """Give one more reader its handle."""
+    def join(
+        self, artifact: Artifact, *, takes_back: bool = True, patience: float = 0.0
+    ) -> DownloadReader:
+        """Give one more reader its handle; see `Downloader.open`."""
         reader = DownloadReader(artifact, self)
+        reader.patience = patience
+        if not takes_back:
+            begins = asyncio.get_running_loop().time() + LATE_SMALL
+            reader.trickle = Trickle(self.task.parts, begins)
         self._readers.append(reader)
+        self._tell_patience()
         self.left.clear()  # an earlier reader may have been the last one then
         if self._stopping is not None:
             self._stopping.cancel()
@@ -65,6 +74,7 @@ class TaskReaders:
         """
         if reader in self._readers:
             self._readers.remove(reader)
+            self._tell_patience()
         if self._readers:
             self.tell_positions()
             return
@@ -84,6 +94,16 @@ class TaskReaders:
     def _stop(self) -> None:
         if not self._readers and not self._worth_finishing():
             self.task.stop()
+
+    @property
+    def patience(self) -> float:
+        """Seconds without a byte that the most patient one bears; 0: nobody said."""
+        return max((reader.patience for reader in self._readers), default=0.0)
+
+    def _tell_patience(self) -> None:
+        transfer = self.task.transfer
+        if transfer is not None and transfer.state.patience != self.patience:
+            self.task.driver.tell(m.ReadersBear(self.patience))
 
     def tell_positions(self) -> None:
         """Tell the machine where readers wait."""
@@ -107,6 +127,19 @@ class TaskReaders:
         whole = size <= max(WHOLE_BELOW, task.artifact.verify_first_below) and not late
         return 0 if whole else size - HOLD_BACK
 
+    @property
+    def whole(self) -> bool:
+        """Whether the digest agrees."""
+        transfer = self.task.transfer
+        return transfer is not None and transfer.phase is Phase.DONE
+
+    def own_end(self, position: int) -> int:
+        """The same for a reader at `position` that can take nothing back."""
+        task, transfer = self.task, self.task.transfer
+        if transfer is None or task.failure or not task.confirmed:
+            return 0
+        return transfer.own_end(position)
+
 
 class DownloadReader:
     """One reader's handle. Call `release` when done, in any case."""
@@ -124,7 +157,12 @@ class DownloadReader:
         self.position = 0
         self.reading = False
         self.unchecked = False
-        """Whether any of it was given before the digest agreed."""
+        """Whether any of it was given before the digest agreed, but the origin's own bytes to one
+        that can take nothing back."""
+        self.patience = 0.0
+        """Seconds without a byte that it bears; 0: nobody said."""
+        self.trickle: Trickle | None = None
+        """What it is given before the digest agrees, where it can take nothing back."""
         self._readers = readers
         self._task = readers.task if readers else None
         self._stored = stored
@@ -187,7 +225,7 @@ class DownloadReader:
         known = self.artifact.size
         small = known is not None and known <= WHOLE_BELOW
         with contextlib.suppress(TimeoutError):
-            patience = SOURCES_WITHIN if known is not None else GIVE_UP
+            patience = SOURCES_WITHIN if known is not None else max(GIVE_UP, self.patience)
             event = task.over if small and not task.storage.diskless else task.answered
             # Counted from the download's start: who asks again, or comes late, waits no longer.
             await asyncio.wait_for(event.wait(), max(0.0, patience - task.age))
@@ -224,25 +262,42 @@ class DownloadReader:
                 changed.clear()
                 if task.failure is not None:
                     raise task.failure
-                for low, high in delivery.spoilt[seen:]:
-                    if low < self.position and start < high:
-                        message = f"{self.artifact.name}: wrong bytes went out"
-                        raise IntegrityError("restarted", message, hint="ask again")
-                seen = len(delivery.spoilt)
+                seen = self._still_right(task, start, seen)
                 data = self._next(self._readers, end)
-                if data:
-                    self.position += len(data)
-                    yield data
-                elif task.storage.diskless:
+                if not data and task.storage.diskless:
                     async for data in self._stream_without_disk(task, start, end):
                         self.position += len(data)
                         yield data
                     return
-                else:
-                    await changed.wait()
+                if data := data or await self._wait(task, changed, end, size):
+                    self.position += len(data)
+                    yield data
         finally:
             delivery.unwatch(changed.set)
             self.reading = False
+            if self.trickle is not None:
+                self.trickle.close()
+
+    def _still_right(self, task: DownloadTask, start: int, seen: int) -> int:
+        """Look at what proved wrong since `seen`; IntegrityError where some of it went out."""
+        spoilt = task.delivery.spoilt
+        if any(self._was_given(start, low, high) for low, high in spoilt[seen:]):
+            message = f"{self.artifact.name}: wrong bytes went out"
+            raise IntegrityError("restarted", message, hint="ask again")
+        return len(spoilt)
+
+    async def _wait(self, task: DownloadTask, changed: asyncio.Event, end: int, size: int) -> bytes:
+        """Wait for what may be given; return what there is beside the spool, mostly nothing."""
+        if self.trickle is None or not task.confirmed:
+            await changed.wait()
+            return b""
+        return await self.trickle.wait(changed, self.position, end, size)
+
+    def _was_given(self, start: int, low: int, high: int) -> bool:
+        """Whether some of these bytes of the spool, which are worthless, went out."""
+        if self.trickle is not None:
+            return any(self.trickle.taken.within(low, high))
+        return low < self.position and start < high
 
     def _recall(self, task: DownloadTask, start: int, end: int) -> None:
         """Count bytes as given that an earlier process gave, if those are the ones that lie here:
@@ -259,24 +314,42 @@ class DownloadReader:
         spool = readers.task.storage.spool
         if spool is None:
             return b""
-        limit = min(spool.written.run_end(self.position), readers.horizon, end)
+        horizon = readers.horizon if self.trickle is None else readers.own_end(self.position)
+        limit = min(spool.written.run_end(self.position), horizon, end)
         if limit <= self.position:
             return b""
+        if self.trickle is not None and readers.whole:
+            self._check_drips(self.trickle, spool)
         data = spool.file.read(self.position, min(limit - self.position, CHUNK))
-        transfer = readers.task.transfer
-        self.unchecked |= transfer is not None and transfer.phase is not Phase.DONE
+        self.unchecked |= self.trickle is None and not readers.whole
         readers.task.delivery.give(self.position, self.position + len(data))
+        if self.trickle is not None:
+            self.trickle.took(self.position, self.position + len(data))
         return data
+
+    def _check_drips(self, trickle: Trickle, spool: Spool) -> None:
+        """The digest agrees: what went out before must be of the same file."""
+        try:
+            trickle.check(spool, self.artifact.name)
+        except IntegrityError:
+            assert self._task is not None
+            self._task.delivery.generation += 1
+            self.unchecked = True
+            raise
 
     async def _stream_without_disk(
         self, task: DownloadTask, start: int, end: int
     ) -> AsyncIterator[bytes]:
         hasher = None
+        drips = self.trickle.drips if self.trickle is not None else ()
         if self.artifact.digest is not None and end == task.size and start == 0:
-            hasher = await task.storage.front_hasher(self.position)
+            hasher = await task.storage.front_hasher(self.position, drips)
         begun = self.position > start
         self.unchecked = True
-        async for data in stream_without_disk(task, self.position, end, hasher, begun=begun):
+        alone = self.trickle is not None
+        async for data in stream_without_disk(
+            task, self.position, end, hasher, begun=begun, origin_alone=alone
+        ):
             yield data
 
     def release(self) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from headrace.errors import StoreError
@@ -169,13 +169,19 @@ class Spool:
         assert self._hasher is not None
         return self._hashed == self.size and self._hasher.hexdigest() == self._digest.value
 
-    async def front_hasher(self, offset: int) -> Any:
-        """Return a hash object that has seen ``[0, offset)``, which must be there."""
+    async def front_hasher(self, offset: int, beside: Sequence[tuple[int, bytes]] = ()) -> Any:
+        """Return a hash object that has seen ``[0, offset)``, which must be there, with the bytes
+        `beside` (offset and bytes, in order) in the place of those that are here.
+        """
         assert self._digest is not None
-        if self._hasher is not None and self._hashed == offset:
+        if self._hasher is not None and self._hashed == offset and not beside:
             return self._hasher.copy()
-        hasher = self._digest.hasher()
-        await asyncio.to_thread(self._hash, hasher, 0, offset)
+        hasher, at = self._digest.hasher(), 0
+        for low, data in beside:
+            await asyncio.to_thread(self._hash, hasher, at, low)
+            hasher.update(data)
+            at = low + len(data)
+        await asyncio.to_thread(self._hash, hasher, at, offset)
         return hasher
 
 
@@ -298,10 +304,12 @@ class TaskStorage:
 
     # ------------------------------------------------------------------ hashing and the end
 
-    async def front_hasher(self, offset: int) -> Any:
-        """Return a hash object that has seen ``[0, offset)``; None where those bytes are gone."""
+    async def front_hasher(self, offset: int, beside: Sequence[tuple[int, bytes]] = ()) -> Any:
+        """Return a hash object that has seen ``[0, offset)``; None where those bytes are gone.
+        `beside` as for `Spool.front_hasher`.
+        """
         if self.spool is not None:
-            return await self.spool.front_hasher(offset)
+            return await self.spool.front_hasher(offset, beside)
         digest = self._artifact.digest
         return digest.hasher() if digest and offset == 0 else None
 

@@ -16,6 +16,7 @@ from headrace.download.delivery import Delivery
 from headrace.download.driver import TransferDriver
 from headrace.download.range_requests import SegmentRequests
 from headrace.download.spool import TaskStorage
+from headrace.download.trickle import EarlyParts
 from headrace.errors import IntegrityError, TransferError
 from headrace.models import Artifact, Source
 from headrace.transfer import messages as m
@@ -62,6 +63,8 @@ class DownloadTask:
             artifact, context.store, spawn=self._spawn, on_diskless=self._lost_disk
         )
         self.requests = SegmentRequests(self)
+        self.parts = EarlyParts(self)
+        """What may go out before the digest agrees."""
         self.failure: TransferError | None = None
         self.confirmed = artifact.provisional is None
         self.answered = asyncio.Event()
@@ -95,17 +98,19 @@ class DownloadTask:
         *,
         more: Callable[[], Sequence[Source]] | None = None,
         requests: int | None = None,
+        patience: float = 0.0,
     ) -> None:
         """Open the partial file where the size is known, then begin.
 
-        `more` is asked for sources that were found late. `requests` as for `limit`.
+        `more` is asked for sources that were found late. `requests` as for `limit`, `patience` as
+        `Spec.patience`.
         """
         self._begun = self.driver.now()
         one, size = self.artifact, self.artifact.size
         if size is not None:
             await self.storage.prepare(size)
         held = self.storage.written
-        spec = Spec(size, one.digest is not None, held, one.etag, one.verify_first_below)
+        spec = Spec(size, one.digest is not None, held, one.etag, one.verify_first_below, patience)
         if not self.confirmed:
             self._confirming = self._spawn(self._confirm())
         self.driver.start(Transfer(spec, list(self.sources.values()), self.driver.now()))
@@ -132,6 +137,7 @@ class DownloadTask:
 
     async def close(self) -> None:
         """Stop; what is held stays on the disk for a later task."""
+        await self.parts.aclose()
         tasks = [*self._halt(), *self._tasks]
         for task in tasks:
             task.cancel()

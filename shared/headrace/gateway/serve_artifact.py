@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -27,6 +27,7 @@ from headrace.gateway.relaying import HandBack, tell_limit
 from headrace.http.ranges import RangeRequest
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, ServeArtifact, Source
+from headrace.policy.clients import Clients, ClientTraits
 from headrace.policy.timeouts import BODY_GAP, HEADERS_WITHIN
 from headrace.redact import for_files
 from headrace.system.storage.store import Store, StoredFile
@@ -70,11 +71,14 @@ class ArtifactHandler:
         origin_ranges: OriginRanges,
         hand_back: HandBack,
         hit: Callable[[int], None],
+        clients: Clients,
         limited: Callable[[str], UpstreamError | None] = lambda _: None,
     ) -> None:
         """All of these are shared by all requests; `hit` counts bytes that the store gave;
-        `limited` tells what the origin of a URL said when it wanted to be left alone for a while.
+        `clients` tells how each takes what goes wrong, `limited` what the origin of a URL said when
+        it wanted to be left alone for a while.
         """
+        self._clients = clients
         self._artifact_index = artifact_index
         self._store = store
         self._downloader = downloader
@@ -203,9 +207,7 @@ class ArtifactHandler:
             said = error if isinstance(error, UpstreamError) else None
             await self._hand_back.file(exchange, artifact.origin, said)
             return
-        asked = exchange.request.headers
-        rest = RangeRequest.parse(asked.get("range"))
-        if rest is not None and rest.start and rest.end is None and "if-range" not in asked:
+        if _is_rest(exchange.request.headers):
             # The client would put the origin's end behind a beginning that nobody has checked.
             await exchange.text(
                 404, f"headrace: the rest of {artifact.name} is not to be had: {why}"
@@ -274,7 +276,7 @@ class ArtifactHandler:
         await self._logins.load(artifact.ecosystem)
         if await self._in_parts(exchange, ecosystem, artifact):
             return
-        download = await self._open(artifact, ecosystem)
+        download = await self._open(exchange, artifact, ecosystem)
         alone = self._hand_back.is_alone(artifact.origin, artifact.url)
         refused = asyncio.ensure_future(download.refused(HICCUP))
         try:
@@ -298,19 +300,41 @@ class ArtifactHandler:
             self._wrong.ended(artifact, exchange.request.headers, download)
             download.release()
 
-    async def _open(self, artifact: Artifact, ecosystem: Ecosystem) -> DownloadReader:
+    async def _open(
+        self, exchange: Exchange, artifact: Artifact, ecosystem: Ecosystem
+    ) -> DownloadReader:
+        """Open a download for this client, as it takes what goes wrong with it."""
         sources = self._sources.choose(artifact, ecosystem)
         self._sources.race(artifact, ecosystem)
+        traits = self._traits(exchange)
+        alone = self._hand_back.is_alone(artifact.origin, artifact.url)
+        ends = alone or _ends_here(exchange, artifact, traits)
         return await self._downloader.open(
-            artifact, sources, more=lambda: self._sources.choose(artifact, ecosystem)
+            artifact,
+            sources,
+            more=lambda: self._sources.choose(artifact, ecosystem),
+            takes_back=traits.takes_back,
+            patience=traits.patience if ends else 0.0,
         )
+
+    def _traits(self, exchange: Exchange) -> ClientTraits:
+        return self._clients.of(exchange.request.headers.get("user-agent", ""))
+
+    def _gap(self, exchange: Exchange, patience: float = 0.0) -> float:
+        """Return the longest silence within a body, seconds: whoever can take no cut is kept
+        waiting as long as it bears.
+        """
+        traits = self._traits(exchange)
+        return max(BODY_GAP, patience if traits.takes_back else traits.patience)
 
     async def _pump(
         self, exchange: Exchange, artifact: Artifact, download: DownloadReader, until: float
     ) -> None:
         """Stream a download; TimeoutError when the client would wait too long."""
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout_at(until):
+        gap = self._gap(exchange, download.patience)
+        # A head cannot go out without a length, so whoever waits longer waits for that, too.
+        async with asyncio.timeout_at(max(until, until - HEADERS_WITHIN + download.patience)):
             size = await download.size()
         answer = await self._decide(exchange, artifact, size, download.etag)
         if answer is None:
@@ -329,19 +353,19 @@ class ArtifactHandler:
                 first.result()
             await exchange.begin(answer.status, answer.headers)
             exchange.leave_out()
-            async with asyncio.timeout(BODY_GAP):
+            async with asyncio.timeout(gap):
                 data = await first
         finally:
             first.cancel()
-        await _send(exchange, answer, data, parts)
+        await _send(exchange, answer, data, parts, gap)
 
     def _may_start(self, artifact: Artifact, download: DownloadReader) -> bool:
         """Whether to promise a body that has not begun to come.
 
         Bytes that arrive and wait for their digest are as good as there. At a private origin the
-        client has no other place to go to.
+        client has no other place to go to, nor has one for whom another answer is the end.
         """
-        return artifact.origin.private or download.alive
+        return artifact.origin.private or download.alive or download.patience > 0
 
     async def _in_parts(self, exchange: Exchange, ecosystem: Ecosystem, artifact: Artifact) -> bool:
         """Answer what needs no download of the whole: a refusal, or parts of a file, with the
@@ -365,7 +389,8 @@ class ArtifactHandler:
         try:
             await exchange.begin(answer.status, answer.headers)
             async with exchange.watched() as gone:
-                pump = asyncio.ensure_future(_send(exchange, answer, b"", parts))
+                sending = _send(exchange, answer, b"", parts, self._gap(exchange))
+                pump = asyncio.ensure_future(sending)
                 await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
                 if not pump.done():
                     pump.cancel()
@@ -393,7 +418,7 @@ class ArtifactHandler:
             _log.warning("%s: the rest of a part comes as a file does: %s", artifact.path, error)
         if start == end:
             return
-        download = await self._open(artifact, ecosystem)
+        download = await self._open(exchange, artifact, ecosystem)
         try:
             async for data in download.read(start, end):
                 yield data
@@ -423,13 +448,26 @@ class ArtifactHandler:
         return None
 
 
+def _ends_here(exchange: Exchange, artifact: Artifact, traits: ClientTraits) -> bool:
+    """Say whether a client is at its end where we have not the file: then it is worth waiting."""
+    if artifact.redirects and not _is_rest(exchange.request.headers):
+        return not traits.after_redirect
+    return not traits.after_404
+
+
+def _is_rest(asked: Mapping[str, str]) -> bool:
+    """Say whether the rest of something is asked for, whatever version the client's part is of."""
+    rest = RangeRequest.parse(asked.get("range"))
+    return rest is not None and bool(rest.start) and rest.end is None and "if-range" not in asked
+
+
 async def _send(
-    exchange: Exchange, answer: FileAnswer, data: bytes, parts: AsyncIterator[bytes]
+    exchange: Exchange, answer: FileAnswer, data: bytes, parts: AsyncIterator[bytes], gap: float
 ) -> None:
-    """Send the rest of a body, after its head: `data`, then `parts`, each within its time."""
+    """Send the rest of a body, after its head: `data`, then `parts`, each within `gap` seconds."""
     left = answer.length - exchange.already
     if not data and left:
-        async with asyncio.timeout(BODY_GAP):
+        async with asyncio.timeout(gap):
             data = await _next(parts)
     while data:
         left -= len(data)
@@ -437,7 +475,7 @@ async def _send(
             await exchange.end(data)
             return
         await exchange.more(data)
-        async with asyncio.timeout(BODY_GAP):
+        async with asyncio.timeout(gap):
             data = await _next(parts)
     if left == 0:
         await exchange.end()

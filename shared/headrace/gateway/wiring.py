@@ -28,6 +28,7 @@ from headrace.download.downloader import Downloader
 from headrace.gateway.activity import Activity
 from headrace.gateway.relaying import HandBack
 from headrace.gateway.serve_artifact import LARGE, ArtifactHandler
+from headrace.interface import clients
 from headrace.interface.ecosystems import Ecosystem, ManyOwners, ServesDocuments
 from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.interface.manager import Plugins
@@ -400,6 +401,7 @@ def assemble(
             hand_back=hand_back,
             hit=activity.stored,
             limited=client.courtesy.limited,
+            clients=clients.load(),
         ),
         activity=activity,
         read_ahead=ReadAhead(fetcher),

@@ -222,6 +222,7 @@ class Candidates:
             rtt=stats.rtt,
             home=stats.mirror.url,
             own=stats.mirror.own,
+            operator=stats.mirror.operator,
         )
 
     # ------------------------------------------------------------------ learning

@@ -24,6 +24,11 @@ SLOW_AFTER = 5.0
 """Seconds after which sources that crawl are helped by one in reserve."""
 CRAWL = 256 * 1024
 """Bytes per second, of all of them together, below which they crawl."""
+AGAIN = 9.0
+"""Seconds without an answer after which a source that is waited for longer is asked a second time
+beside that, and once more after twice as many: the first request may have been lost."""
+MOST_AGAIN = 3
+"""Requests for the same bytes that nobody has answered, at most."""
 BRIEF = 1.0
 """A pause of up to this many seconds is cut short when nobody else is there, unless the source
 asked for it.
@@ -46,6 +51,8 @@ class Dispatcher:
         state = self._state
         for segment, end in state.segments.stale():
             state.shorten(segment, end, out)
+        if state.patience > AGAIN and (state.checked or state.etag):
+            self._ask_again(now, out)
         for upstream in self._candidates(now):
             while upstream.room(now) and len(state.segments.in_flight) < state.most:
                 if self._enough(now):
@@ -54,6 +61,22 @@ class Dispatcher:
                 if choice is None:
                     break
                 self._launch(upstream, choice, now, out)
+
+    def _ask_again(self, now: float, out: list[m.Action]) -> None:
+        """Ask once more where an answer has been waited for long, without giving up the first."""
+        segments = self._state.segments
+        for segment in list(segments.in_flight.values()):
+            copies = segments.copies(segment)
+            if segment.check or any(each.opened_at is not None for each in copies):
+                continue
+            asked_at = max((each.asked_at for each in copies), default=now)
+            if now - asked_at < AGAIN * len(copies) or len(copies) >= MOST_AGAIN:
+                continue
+            upstream = self._state.sources[segment.source]
+            room = not upstream.denied and len(upstream.active) < upstream.limit
+            if room and now >= upstream.paused_until and len(segments.in_flight) < self._state.most:
+                again = Assignment(Move.HEDGE, segment.position, segment.end, segment.id)
+                self._launch(upstream, again, now, out)
 
     def _candidates(self, now: float) -> list[SourceState]:
         eligible = self._without_reserve(now)

@@ -78,6 +78,8 @@ class Spec:
     parts may be asked for side by side (RFC 9110 section 13.1.5)."""
     verify_first_below: int = 0
     """As `Artifact.verify_first_below`."""
+    patience: float = 0.0
+    """As `m.ReadersBear`, from the start."""
 
 
 class Transfer:
@@ -92,6 +94,7 @@ class Transfer:
         self.state.checked = spec.checked
         self.state.origin_alone = not spec.checked
         self.state.etag = spec.etag
+        self.state.patience = spec.patience
         self.integrity = IntegrityCheck(self.state)
         self.dispatcher = Dispatcher(self.state, now)
         self._held = spec.held
@@ -109,6 +112,7 @@ class Transfer:
             m.Joined: self._joined,
             m.Resumed: self._resumed,
             m.ReadersAt: self._readers_at,
+            m.ReadersBear: self._patience,
             m.Compared: self._compared,
             m.Digested: self._digested,
         }
@@ -147,6 +151,20 @@ class Transfer:
         if self.phase is Phase.DONE or not self.spec.checked:
             return size
         return 0 if size <= max(WHOLE_BELOW, self.spec.verify_first_below) else size - HOLD_BACK
+
+    def own_end(self, offset: int) -> int:
+        """The rule for readers that can take nothing back: return the offset below which they may
+        be given held bytes from `offset` on.
+
+        Before the digest agrees that is what the origin itself gave, and of that not the end.
+        """
+        size = self.size
+        if self.phase is Phase.DONE or not self.spec.checked:
+            return self.horizon
+        if size is None or size <= WHOLE_BELOW or self.phase in (Phase.SEARCHING, Phase.FAILED):
+            return 0
+        own = [self.state.provenance.get(u.id) for u in self.sources.values() if u.source.is_origin]
+        return min(max((runs.run_end(offset) for runs in own if runs), default=0), size - HOLD_BACK)
 
     def next_wake(self, now: float) -> float | None:
         """Return when `Tick` is due; None when this is over."""
@@ -193,6 +211,9 @@ class Transfer:
 
     def _readers_at(self, event: m.ReadersAt, _now: float, _out: list[m.Action]) -> None:
         self.dispatcher.readers_at = event.offsets or (0,)
+
+    def _patience(self, event: m.ReadersBear, _now: float, _out: list[m.Action]) -> None:
+        self.state.patience = event.seconds
 
     def _allowed(self, event: m.Allowed, _now: float, _out: list[m.Action]) -> None:
         if event.source is None:
@@ -383,12 +404,18 @@ class Transfer:
         if not self.state.eligible():
             faults = ", ".join(f"{u.id}: {u.out.value}" for u in self.sources.values() if u.out)
             self._fail(m.Fail(f"no source is left ({faults or 'there was none'})"), out)
-        elif now - self._quiet_since >= GIVE_UP:
-            self._fail(m.Fail(f"no source gave a byte for {GIVE_UP:.0f} s"), out)
+        elif now - self._quiet_since >= self._longest():
+            self._fail(m.Fail(f"no source gave a byte for {self._longest():.0f} s"), out)
         elif self._all_limit(self._quiet_since + (GIVE_UP if self._came else AT_FIRST)):
             self._fail(
                 m.Fail("every source asks to be left alone for longer than anybody waits"), out
             )
+
+    def _longest(self) -> float:
+        """Return the seconds without a byte after which there is no hope: while somebody may still
+        answer, readers who wait longer than others are waited for.
+        """
+        return max(GIVE_UP, self.state.patience) if self.segments.in_flight else GIVE_UP
 
     def _all_limit(self, until: float) -> bool:
         """Say whether nobody works and nobody may be asked before `until`."""

@@ -30,6 +30,7 @@ __all__ = [
     "Joined",
     "Opened",
     "ReadersAt",
+    "ReadersBear",
     "Received",
     "Resumed",
     "Shrink",
@@ -126,6 +127,13 @@ class ReadersAt:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadersBear:
+    """The most patient reader bears so many seconds without a byte; 0: nobody said."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Compared:
     """Bytes of a request were compared with those that are held already, after `Compare`."""
 
@@ -159,6 +167,7 @@ Event = (
     | Joined
     | Resumed
     | ReadersAt
+    | ReadersBear
     | Compared
     | Digested
     | Tick

@@ -41,6 +41,8 @@ class TransferState:
         """No other source is asked any more."""
         self.most = 1 << 30
         """Requests at a time."""
+        self.patience = 0.0
+        """Seconds without a byte that the most patient reader bears."""
         self.restarts = 0
         """Times that all was dropped because no version could be told."""
         self._requests = 0
@@ -86,11 +88,21 @@ class TransferState:
                 0 if segment.whole else start,
                 None if segment.whole else end,
                 connect_timeout=8.0 if alone else 3.0,
-                first_byte_timeout=9.0 if alone else 5.0,
+                first_byte_timeout=self._first_byte(upstream, alone=alone),
                 validator=None if self.checked else self.etag or upstream.validator,
             )
         )
         return segment
+
+    def _first_byte(self, upstream: SourceState, *, alone: bool) -> float:
+        """Return the seconds that an answer may take: where readers wait, so may it.
+
+        The origin is waited for, for nobody has more than it; another is given longer each time.
+        """
+        usual = 9.0 if alone else 5.0
+        if upstream.source.is_origin or alone:
+            return max(usual, self.patience)
+        return max(usual, min(self.patience, usual * 2.0 ** min(upstream.strikes, 16)))
 
     def drop(self, request: int) -> Segment | None:
         """End a request; what it did not bring is free again."""
