@@ -89,10 +89,25 @@ def hold_back(sim: Simulator) -> None:
     assert transfer.horizon <= (0 if size <= WHOLE_BELOW else size - HOLD_BACK)
 
 
+def nothing_to_take_back(sim: Simulator) -> None:
+    """A reader that can take nothing back, wherever it is, may be given no wrong byte: none of a
+    mirror's before the digest agrees, whatever mirrors do and in whatever phase this is.
+    """
+    transfer = sim.transfer
+    size = transfer.size
+    if size is None:
+        return
+    for position in (0, size // 3, size - 1):
+        end = transfer.own_end(position)
+        assert end <= size
+        assert not list(sim.wrong.within(position, end)), repr(transfer)
+
+
 def laws(sim: Simulator) -> None:
     partition(sim)
     limits(sim)
     hold_back(sim)
+    nothing_to_take_back(sim)
 
 
 def run(size: int, servers: list[Server], **options: object) -> Outcome:

@@ -66,11 +66,12 @@ class Dispatcher:
         """Ask once more where an answer has been waited for long, without giving up the first."""
         segments = self._state.segments
         for segment in list(segments.in_flight.values()):
-            copies = segments.copies(segment)
-            if segment.check or any(each.opened_at is not None for each in copies):
+            if segment.check or segment.left <= 0 or segment.opened_at is not None:
                 continue
-            asked_at = max((each.asked_at for each in copies), default=now)
-            if now - asked_at < AGAIN * len(copies) or len(copies) >= MOST_AGAIN:
+            copies = segments.copies(segment)
+            if any(each.opened_at is not None for each in copies) or len(copies) >= MOST_AGAIN:
+                continue
+            if now - max(each.asked_at for each in copies) < AGAIN * len(copies):
                 continue
             upstream = self._state.sources[segment.source]
             room = not upstream.denied and len(upstream.active) < upstream.limit

@@ -127,7 +127,8 @@ def test_content_by_digest_comes_from_mirrors_while_the_registry_is_away(
     assert made.gateway.get(path, ACCEPT)[0] == 200
     made.origin.fail(modes.status(503))
     engine = skopeo(made)
-    assert engine.pull(f"library/hello@{hello.digest}").returncode == 0
+    done = engine.pull(f"library/hello@{hello.digest}")
+    assert done.returncode == 0, done.stderr + made.gateway.told()
     assert made.at_mirrors("*/blobs/*")
 
 

@@ -551,3 +551,126 @@ def test_source_in_reserve_is_asked_only_when_no_other_does_well(
     transfer.sources["mirror"].cuts = cuts
     now = 100.0 + after
     assert [f.source for f in fetches(transfer.handle(m.Freed("nobody"), now))] == asked
+
+
+# ------------------------------------------------------------------------ readers with patience
+
+
+def patient(seconds: float, *sources: Source) -> tuple[Transfer, list[m.Fetch]]:
+    transfer = Transfer(Spec(SIZE, patience=seconds), sources or (MIRROR, ORIGIN), 0.0)
+    return transfer, fetches(transfer.handle(m.Tick(), 0.0))
+
+
+def ticks(transfer: Transfer, until: float) -> list[m.Fetch]:
+    """Let time pass, and return what is asked for meanwhile."""
+    out: list[m.Fetch] = []
+    while (now := transfer.next_wake(0.0)) is not None and now <= until:
+        out += fetches(transfer.handle(m.Tick(), now))
+    return out
+
+
+@pytest.mark.parametrize(("patience", "timeout"), [(0.0, 9.0), (5.0, 9.0), (60.0, 60.0)])
+def test_origin_may_take_as_long_as_readers_wait(patience: float, timeout: float) -> None:
+    _, (fetch, *_) = patient(patience, ORIGIN)
+    assert fetch.first_byte_timeout == timeout
+
+
+def test_mirror_is_given_longer_each_time_it_was_too_slow() -> None:
+    transfer, _ = patient(60.0, MIRROR, ORIGIN)
+    mirror, out = transfer.sources["mirror"], list[m.Action]()
+    for strikes in range(6):
+        mirror.strikes = strikes
+        transfer.state.launch(mirror, 0, MB, 1.0, out)
+    assert [each.first_byte_timeout for each in fetches(out)] == [5.0, 10.0, 20.0, 40.0, 60.0, 60.0]
+
+
+def test_source_that_is_waited_for_long_is_asked_again_beside_that_and_a_last_time() -> None:
+    transfer, begun = patient(600.0, ORIGIN)
+    assert len(begun) == 1
+    assert ticks(transfer, 8.9) == []
+    (second,) = ticks(transfer, 9.2)
+    assert (second.start, second.source) == (0, "origin")
+    assert ticks(transfer, 26.0) == []
+    (third,) = ticks(transfer, 27.5)
+    assert ticks(transfer, 500.0) == []
+    assert at(transfer) is Phase.FETCHING
+    # Whoever answers first is taken.
+    transfer.handle(m.Opened(second.request, SIZE), 501.0)
+    out = transfer.handle(m.Received(second.request, MB), 501.1)
+    assert of(out, m.Write)
+    assert third.request != second.request
+
+
+def test_nobody_is_asked_twice_for_impatient_readers() -> None:
+    transfer, begun = patient(0.0, ORIGIN)
+    assert len(begun) == 1
+    assert ticks(transfer, 29.0) == []
+
+
+def test_request_that_has_brought_all_is_not_asked_again() -> None:
+    transfer, (fetch, *_) = patient(600.0, ORIGIN)
+    assert fetch.end is not None
+    transfer.handle(m.Opened(fetch.request, SIZE), 1.0)
+    transfer.handle(m.Received(fetch.request, fetch.end - fetch.start), 1.1)
+    for each in ticks(transfer, 40.0):
+        assert each.end is None or each.end > each.start
+
+
+def test_answer_is_waited_for_while_somebody_works_and_no_longer_than_readers_do() -> None:
+    transfer, _ = patient(120.0, ORIGIN)
+    ticks(transfer, 119.0)
+    assert at(transfer) is Phase.FETCHING
+    ticks(transfer, 121.0)
+    assert at(transfer) is Phase.FAILED
+
+
+def test_where_nobody_works_patience_changes_nothing() -> None:
+    transfer, (fetch, *_) = patient(120.0, ORIGIN)
+    transfer.handle(m.Failed(fetch.request, Fault.RATE_LIMITED, "", 100.0), 0.1)
+    ticks(transfer, GIVE_UP + 1.0)
+    assert at(transfer) is Phase.FAILED
+
+
+def test_patience_of_a_reader_who_comes_later_counts() -> None:
+    transfer, _ = patient(0.0, ORIGIN)
+    transfer.handle(m.ReadersBear(120.0), 1.0)
+    ticks(transfer, 100.0)
+    assert at(transfer) is Phase.FETCHING
+    transfer.handle(m.ReadersBear(0.0), 101.0)
+    assert at(transfer) is Phase.FAILED
+
+
+# ------------------------------------------------------------------------ nothing to take back
+
+
+def test_reader_that_can_take_nothing_back_is_given_what_the_origin_gave_and_not_its_end() -> None:
+    transfer, begun = begin(SIZE, MIRROR, ORIGIN)
+    bounds: dict[str, tuple[int, int]] = {}
+    for fetch in begun:
+        deliver(transfer, fetch)
+        assert fetch.end is not None
+        bounds[fetch.source] = fetch.start, fetch.end
+    low, high = bounds["origin"]
+    assert transfer.own_end(low) == high
+    assert transfer.own_end(bounds["mirror"][0]) <= bounds["mirror"][0]
+    whole, (only, *_) = begin(SIZE, ORIGIN)
+    whole.handle(m.Opened(only.request, SIZE), 1.0)
+    whole.handle(m.Received(only.request, SIZE), 1.1)
+    assert at(whole) is Phase.VERIFYING
+    assert whole.own_end(0) == SIZE - HOLD_BACK
+    whole.handle(m.Digested(agrees=True), 1.2)
+    assert whole.own_end(0) == SIZE
+
+
+@pytest.mark.parametrize("size", [1, WHOLE_BELOW])
+def test_of_a_small_file_it_is_given_nothing_before_the_digest_agrees(size: int) -> None:
+    transfer, (only, *_) = begin(size, ORIGIN)
+    transfer.handle(m.Opened(only.request, size), 1.0)
+    transfer.handle(m.Received(only.request, size), 1.1)
+    assert transfer.own_end(0) == 0
+
+
+def test_what_an_earlier_download_left_is_nobodys_own() -> None:
+    transfer = Transfer(Spec(SIZE, held=((0, 8 * MB),)), (ORIGIN,), 0.0)
+    transfer.handle(m.Tick(), 0.0)
+    assert transfer.own_end(0) <= 0
