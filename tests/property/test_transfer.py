@@ -95,12 +95,12 @@ def nothing_to_take_back(sim: Simulator) -> None:
     """
     transfer = sim.transfer
     size = transfer.size
-    if size is None:
-        return
+    if size is None or any(s.is_origin and s.fault == "lie" for s in sim.servers.values()):
+        return  # the origin's own bytes are what its clients get without us
     for position in (0, size // 3, size - 1):
         end = transfer.own_end(position)
         assert end <= size
-        assert not list(sim.wrong.within(position, end)), repr(transfer)
+        assert end <= position or not list(sim.wrong.within(position, end)), repr(transfer)
 
 
 def laws(sim: Simulator) -> None:

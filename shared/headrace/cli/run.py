@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         description="Start a gateway, or share that of your other runs, point the tools at it by "
         "environment variables, run COMMAND, and clear up. The exit code is the command's.",
     )
-    parser.add_argument("--quiet", "-q", action="store_true", help="no summary at the end")
+    parser.add_argument("--quiet", "-q", action="store_true", help="no progress, no summary")
     parser.add_argument("command_words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
 
 
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         return child_process.replace_by(path, words, context.env)
     with ExitStack() as clearing_up:
         try:
-            env, summary = _prepare(tuple(words), context, clearing_up)
+            env, summary = _prepare(tuple(words), context, clearing_up, quiet=args.quiet)
         except (HeadraceError, OSError) as error:
             _warn(f"{getattr(error, 'message', error)}; the command runs without headrace")
             env, summary = dict(context.env), lambda: ""
@@ -91,10 +92,13 @@ def _inside_another(context: Context) -> bool:
 
 
 def _prepare(
-    words: tuple[str, ...], context: Context, clearing_up: ExitStack
+    words: tuple[str, ...], context: Context, clearing_up: ExitStack, *, quiet: bool
 ) -> tuple[dict[str, str], Callable[[], str]]:
-    """Start (or find) a gateway; return the command's environment and how to sum up."""
-    from headrace.cli.runs import shared, started  # noqa: PLC0415 - start-up time
+    """Start (or find) a gateway; return the command's environment and how to sum up. What the
+    command waits for is told meanwhile, unless `quiet`.
+    """
+    from headrace.cli.meanwhile import telling  # noqa: PLC0415 - start-up time
+    from headrace.cli.runs import shared, started  # noqa: PLC0415 - as above
     from headrace.cli.setup.discovery import discover  # noqa: PLC0415 - as above
 
     started.sweep(context.folders)
@@ -107,6 +111,9 @@ def _prepare(
         or started.own(context, origins, clearing_up)
     )
     env = _environment(words, context, found, [o.origin for o in origins])
+    if not quiet:
+        ask = partial(_status, found.address, found.expected)
+        clearing_up.enter_context(telling(ask, _warn))
     return env, _summing_up(found.address, found.expected)
 
 
@@ -212,13 +219,17 @@ def _merge(env: dict[str, str], variables: Mapping[str, str | None]) -> None:
 def _summing_up(address: GatewayAddress, expected: Expected) -> Callable[[], str]:
     """Return what tells, once the command is done, what came through the gateway meanwhile."""
     from headrace.cli.summary import sentence  # noqa: PLC0415 - start-up time
-    from headrace.system.service import health  # noqa: PLC0415 - as above
 
-    before = health.ask(address, expected, "/status")
+    before = _status(address, expected)
     started = time.monotonic()
 
     def summary() -> str:
-        after = health.ask(address, expected, "/status")
-        return sentence(before, after, time.monotonic() - started)
+        return sentence(before, _status(address, expected), time.monotonic() - started)
 
     return summary
+
+
+def _status(address: GatewayAddress, expected: Expected) -> Any:
+    from headrace.system.service import health  # noqa: PLC0415 - start-up time
+
+    return health.ask(address, expected, "/status")

@@ -8,7 +8,7 @@ from typing import Any
 from headrace.cli.context import NEEDS_ATTENTION, OK, Context, add_json, add_scope
 from headrace.cli.setup.led import way_back
 from headrace.cli.setup.shared_port import ACCEPTED, STRANGER_HINT
-from headrace.cli.summary import bytes_text
+from headrace.cli.summary import bytes_text, under_way
 from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import GatewayAddress, Override, Scope, Standing
 
@@ -93,6 +93,7 @@ def _collect(context: Context, address: GatewayAddress | None, state: Any) -> di
         ],
         "tools": tools,
         "transfers": (told or {}).get("transfers"),
+        "under_way": (told or {}).get("under_way"),
         "documents": (told or {}).get("documents"),
         "faults_survived": (told or {}).get("faults_survived"),
         "incidents": (told or {}).get("incidents"),
@@ -180,7 +181,8 @@ def _tell(context: Context, table: dict[str, Any]) -> None:
         state = Text(tool["state"], style=_STYLES.get(tool["state"], ""))
         rows.add_row(tool["tool"], state, Text("\n".join(why)))
     out.print(rows)
-    for line in (*_builds(table), *_lately(table), *_mirrors(table)):
+    now = [f"now      {line}" for line in under_way(table)]
+    for line in (*_builds(table), *now, *_lately(table), *_mirrors(table)):
         out.print(Text(line))
 
 

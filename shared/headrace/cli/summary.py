@@ -1,11 +1,13 @@
-"""The one line at the end of ``headrace run``: bytes, sources, seconds, the saving. Pure."""
+"""What came and what comes, in a line: how far each download is, and the sum at the end of
+``headrace run``: bytes, sources, seconds, the saving. Pure.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["bytes_text", "sentence"]
+__all__ = ["bytes_text", "sentence", "under_way"]
 
 #: More sources than this are counted, not named.
 NAMED = 4
@@ -41,6 +43,26 @@ def sentence(before: Any, after: Any, seconds: float) -> str:
     if faults > 0:
         text += f"; {faults:g} {'fault' if faults == 1 else 'faults'} of sources survived"
     return text
+
+
+def under_way(status: Any, *, held_back: bool = False) -> list[str]:
+    """Say of an answer of ``/status`` how far each download is, a line each; with `held_back` of
+    those alone that their client waits for while little of them goes out.
+    """
+    told = status.get("under_way") if isinstance(status, Mapping) else None
+    lines = []
+    for each in told if isinstance(told, list) else ():
+        if not isinstance(each, Mapping) or (held_back and not each.get("held_back")):
+            continue
+        here, size, seconds = (_number(each.get(key)) for key in ("here", "size", "seconds"))
+        text = f"{each.get('name')}: {bytes_text(here)}"
+        text += f" of {bytes_text(size)}" if size else ""
+        text += f", {bytes_text(here / seconds)}/s" if seconds >= 1 else ""
+        text += "; its client gets it when it is checked" if each.get("held_back") else ""
+        if each.get("weak"):
+            text += ", and till then what two mirrors agree on: the origin does not answer"
+        lines.append(text)
+    return lines
 
 
 def _more(old: Mapping[str, Any], new: Mapping[str, Any], name: str) -> float:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from headrace.config import Settings
 from headrace.download.connections import ConnectionLimiter
 from headrace.download.context import DownloadContext
-from headrace.download.readers import DownloadReader, TaskReaders
+from headrace.download.readers import DownloadReader, Progress, TaskReaders
 from headrace.download.task import DownloadTask
 from headrace.models import Artifact, Source, SourceFailed, TransferFinished
 from headrace.transfer.machine import WHOLE_BELOW
@@ -75,6 +75,10 @@ class Downloader:
     def active(self) -> int:
         """Downloads under way."""
         return len(self._active)
+
+    def progress(self) -> list[Progress]:
+        """Tell how far each of them is, those that nobody reads left out."""
+        return [each.progress() for each in self._active.values() if not each.left.is_set()]
 
     @property
     def connections(self) -> int:

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import secrets
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from headrace.download.spool import Spool
     from headrace.system.storage.store import StoredFile
 
-__all__ = ["DownloadReader", "TaskReaders"]
+__all__ = ["DownloadReader", "Progress", "TaskReaders"]
 
 #: Seconds for which a task that nobody reads is there for the next reader: clients that read a
 #: file part by part have nobody there between two parts.
@@ -36,6 +37,21 @@ _LINGER = 1.0
 #: Bytes that a reader is given at a time; all the memory that a reader needs.
 CHUNK = 256 << 10
 STORED_CHUNK = 512 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a download is, whatever its readers were given of it."""
+
+    name: str
+    size: int | None
+    here: int
+    """Bytes that came, right or wrong."""
+    seconds: float
+    held_back: bool
+    """Somebody waits for the digest, because he can take nothing back."""
+    weak: bool
+    """What goes out meanwhile is what two mirrors agree on: the origin cannot be reached."""
 
 
 class TaskReaders:
@@ -94,6 +110,18 @@ class TaskReaders:
     def _stop(self) -> None:
         if not self._readers and not self._worth_finishing():
             self.task.stop()
+
+    def progress(self) -> Progress:
+        """Tell how far it is."""
+        task = self.task
+        return Progress(
+            task.artifact.name,
+            task.size,
+            task.transfer.segments.held.total if task.transfer else 0,
+            task.age,
+            held_back=any(reader.trickle is not None for reader in self._readers),
+            weak=task.parts.weak,
+        )
 
     @property
     def patience(self) -> float:

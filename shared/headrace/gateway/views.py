@@ -74,6 +74,7 @@ def status(parts: Components, _: Request, sight: Sight = Sight.ALL) -> tuple[str
             if everything or not origin.private
         ],
         **parts.activity.table(),
+        "under_way": [asdict(each) for each in parts.downloader.progress()] if everything else [],
         "read_ahead": {
             "fetched": parts.read_ahead.fetched,
             "dropped": parts.read_ahead.dropped,

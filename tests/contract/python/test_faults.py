@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 
 from lib import wheels
+from lib.capabilities import lacks
 from lib.clients import ALL, NAMES, PIPS, UVS, Installer, Pip, make_client
 from lib.gateway import TestMirror
 from lib.serving import modes
 from lib.serving.faults import DISTINCT, FAULTS, LIES, SIZE, TELLING, large
 from lib.serving.ports import black_hole
+from lib.waiting import HANG, until
 from lib.world import MakeWorld, World
 
 
@@ -42,14 +51,9 @@ def install_large(world: World, client: Installer, fault: str = "") -> None:
     built = large()
     client.point_at(world.gateway.index)
     result = client.install("large")
-    if fault in LIES:
-        # Part of the lie had gone out when it was found. The connection was cut then, so that no
-        # client ends with a wrong file; those that ask for the rest get the right one.
-        if result.code != 0:
-            assert not resumes(client), result.told()
-            assert not (client.environment.packages / "large").exists()
-            result = client.install("large")
-    else:
+    # Where a client goes on rightly part of a lie may have gone out when it was found, and it asked
+    # again; no other is given any of it.
+    if fault not in LIES or not resumes(client):
         told = (result.out + result.err).lower()
         for word in ("retry", "resum", "incomplete", "connection broken"):
             assert word not in told, result.told()
@@ -118,6 +122,60 @@ def test_small_file_that_its_quick_origin_spoils_comes_from_the_last_mirror_that
     newest.install("small").ok()
     assert newest.environment.holds(small.files())
     made.assert_polite()
+
+
+def by_hand(made: World, target: Path, *words: str) -> subprocess.Popen[bytes]:
+    """Begin to download the large wheel with curl, which can take nothing back."""
+    program = shutil.which("curl")
+    if program is None:
+        pytest.skip(lacks("programs", "curl is not installed here"))
+    page = made.gateway.get("/simple/large/")[2].decode()
+    link = re.search(r'href="([^"#]+)', page)
+    assert link is not None, page
+    url = urljoin(f"{made.gateway.index}large/", link[1])
+    env = {"PATH": os.environ["PATH"], "NO_PROXY": "*"}
+    return subprocess.Popen([program, "-fsS", *words, "-o", target, url], env=env)
+
+
+@pytest.mark.parametrize("words", [(), ("-L",)], ids=["curl", "curl-L"])
+def test_download_by_hand_is_whole_and_right_though_a_mirror_lies(
+    world: MakeWorld, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    made = world(mirrors=2)
+    made.index.add(large())
+    made.mirrors[0].fail(modes.swapped(large("evil").data), "*.whl")
+    target = tmp_path / "large.whl"
+    assert by_hand(made, target, *words).wait(HANG) == 0, made.gateway.told()
+    assert target.read_bytes() == large().data
+    assert made.mirrors[0].bytes_sent("*.whl") > 1 << 20
+
+
+def test_progress_is_told_while_little_goes_out_and_ctrl_c_stops_the_fetch(
+    world: MakeWorld, tmp_path: Path
+) -> None:
+    made = world(mirrors=2, mirror_rate=400 << 10, origin_rate=200 << 10)
+    made.index.add(large())
+    target = tmp_path / "large.whl"
+
+    def told() -> list[dict[str, Any]]:
+        status = json.loads(made.gateway.get("/status")[2])
+        return [each for each in status["under_way"] if each["here"] > 1 << 20]
+
+    fetching = by_hand(made, target, "-N")
+    try:
+        (one,) = until(told, made.gateway.told)
+        assert one["name"].startswith("large-1.0")
+        assert one["size"] == len(large().data)
+        assert one["held_back"]
+        until(target.exists, made.gateway.told)  # a trickle of it
+        given = target.read_bytes()
+        assert len(given) < 1 << 20
+        assert large().data.startswith(given)
+    finally:
+        fetching.terminate()
+        fetching.wait(HANG)
+    until(lambda: not told(), made.gateway.told)
+    assert sum(mirror.bytes_sent("*.whl") for mirror in made.mirrors) < len(large().data)
 
 
 def test_mirror_where_connecting_never_ends_is_not_felt(world: MakeWorld, newest: Pip) -> None:

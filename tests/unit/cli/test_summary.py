@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headrace.cli.summary import sentence
+from headrace.cli.summary import sentence, under_way
 
 
 def status(
@@ -60,3 +60,27 @@ def test_store_and_survived_faults_are_told() -> None:
 def test_many_sources_are_counted() -> None:
     after = status(1, 0, 60, **{f"m{n}": 10 for n in range(6)})
     assert "2 more" in sentence(status(), after, 1)
+
+
+ONE = {"name": "torch.whl", "size": 900_000_000, "here": 340_000_000, "seconds": 8.0}
+
+
+def test_what_is_under_way_is_told_as_it_comes_whatever_its_client_was_given() -> None:
+    held = {**ONE, "held_back": True, "weak": False}
+    weak = {**held, "weak": True}
+    status = {"under_way": [{**ONE, "held_back": False, "weak": False}, held, weak]}
+    usual = "torch.whl: 340.0 MB of 900.0 MB, 42.5 MB/s"
+    checked = f"{usual}; its client gets it when it is checked"
+    why = "and till then what two mirrors agree on: the origin does not answer"
+    assert under_way(status) == [usual, checked, f"{checked}, {why}"]
+    assert under_way(status, held_back=True) == [checked, f"{checked}, {why}"]
+
+
+@pytest.mark.parametrize("status", [None, {}, {"under_way": None}, {"under_way": [3]}, []])
+def test_nothing_under_way_is_nothing_to_tell(status: object) -> None:
+    assert under_way(status) == []
+
+
+def test_download_of_unknown_length_is_told_by_what_came() -> None:
+    begun = {"name": "f", "size": None, "here": 2000, "seconds": 0.1, "held_back": False}
+    assert under_way({"under_way": [begun]}) == ["f: 2.0 kB"]
