@@ -21,6 +21,7 @@ NAMES = (
     "conda-big-package",
     "image",
     "image-loopback",
+    "held-back",
     "store-hit",
     "pass-through",
     "index-page",

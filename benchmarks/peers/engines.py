@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.corpus.images import ImageTree
 from benchmarks.stage import Outcome, Stage, digest_of, scratch
 
-__all__ = ["docker_pull", "missing", "skopeo_copy"]
+__all__ = ["docker_pull", "missing", "podman_pull", "skopeo_copy"]
 
 _PATIENCE = 30.0
 
@@ -98,3 +98,19 @@ def skopeo_copy(stage: Stage, contender: str, place: str, image: ImageTree) -> O
         outcome = stage.run(contender, words, folder)
         file = folder / "image" / image.layer.partition(":")[2]
         return replace(outcome, right=f"sha256:{digest_of(file)}" == image.layer)
+
+
+def podman_pull(stage: Stage, contender: str, place: str, image: ImageTree) -> Outcome:
+    """Pull with podman into a store of its own; `place` as for `skopeo_copy`."""
+    folder = Path(tempfile.mkdtemp(prefix="hrb"))
+    try:
+        store = ["--root", f"{folder}/store", "--runroot", f"{folder}/run"]
+        podman = ["podman", *store, "--storage-driver=vfs", "--events-backend=none"]
+        name = f"{place}/{image.name}"
+        words = [*podman, "pull", "--quiet", "--tls-verify=false", name]
+        outcome = stage.run(contender, words, folder)
+        asked = [*podman, "image", "inspect", "--format", "{{.Digest}}", name]
+        told = subprocess.run(asked, check=False, capture_output=True, text=True)
+        return replace(outcome, right=image.digest in told.stdout)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

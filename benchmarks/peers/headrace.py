@@ -35,7 +35,7 @@ class Gateway:
     """``headrace gateway`` on a stage, with a home of its own that goes when it is closed.
 
     `mirrors` are base URLs by id. `settings` go into its ``config.toml``. `ecosystem` is that of
-    the origin and of all mirrors.
+    the origin and of all mirrors. `program` is the `headrace` of another environment.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Gateway:
         settings: Mapping[str, str | int | float | bool] | None = None,
         keep: Path | None = None,
         ecosystem: str = "python",
+        program: str | None = None,
     ) -> None:
         self.stage = stage
         self.port = free_port()
@@ -55,7 +56,7 @@ class Gateway:
         self.home = Path(tempfile.mkdtemp(prefix="headrace-gateway-"))
         self.log = self.home / "gateway.log"
         self._configure(mirrors, settings or {}, ecosystem)
-        words = [*_program(), "gateway"]
+        words = [*([program] if program else _program()), "gateway"]
         words += [
             "--port",
             str(self.port),
@@ -71,7 +72,7 @@ class Gateway:
                     HEADRACE_HOME=str(self.home),
                     HEADRACE_LOG=os.environ.get("HEADRACE_LOG", "info"),
                     PYTHONDONTWRITEBYTECODE="",
-                    **_source_path(),
+                    **({} if program else _source_path()),
                 ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -136,6 +136,7 @@ async def _continued(
 async def _bytes_of(
     task: DownloadTask, source: Source, start: int, end: int, version: _Version | None
 ) -> AsyncIterator[bytes]:
+    patience = task.transfer.state.patience if task.transfer and source.is_origin else 0.0
     async with task.context.open_range(
         task.artifact,
         source,
@@ -143,7 +144,7 @@ async def _bytes_of(
         end,
         validator=version.named if version else None,
         connect_timeout=3.0,
-        first_byte_timeout=6.0,
+        first_byte_timeout=max(6.0, patience),
     ) as stream:
         if version is not None:
             version.take(task, stream)

@@ -252,7 +252,8 @@ def _in_parts(
 
     async def bring(artifact: Artifact, start: int) -> AsyncGenerator[bytes, None]:
         chosen = sources.choose(artifact, ecosystems[artifact.ecosystem])
-        download = await downloader.open(artifact, chosen)
+        # It goes on to all who ask, as it comes.
+        download = await downloader.open(artifact, chosen, takes_back=False)
         try:
             async for data in download.read(start):
                 yield data
