@@ -369,7 +369,8 @@ class DownloadReader:
         self, task: DownloadTask, start: int, end: int
     ) -> AsyncIterator[bytes]:
         hasher = None
-        drips = self.trickle.drips if self.trickle is not None else ()
+        given = self.trickle.drips if self.trickle is not None else []
+        drips = [each for each in given if start <= each[0] < self.position]
         if self.artifact.digest is not None and end == task.size and start == 0:
             hasher = await task.storage.front_hasher(self.position, drips)
         begun = self.position > start

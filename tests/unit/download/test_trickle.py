@@ -273,7 +273,7 @@ def test_reader_that_takes_back_is_served_as_ever_beside_one_that_does_not(place
     async def journey(downloader: Downloader) -> None:
         careful = await opened(downloader, place)
         usual = await downloader.open(place.artifact, mirrors_first(place))
-        given = await asyncio.gather(take(careful), take(usual))
+        given = list(await asyncio.gather(take(careful), take(usual)))
         assert given == [LARGE, LARGE]
         for each in (careful, usual):
             each.release()
