@@ -25,10 +25,10 @@ from typing import Any
 import uvicorn
 
 from headrace.gateway.connection import ClientConnection, ClientConnections, most_connections
+from headrace.gateway.outliving.kernel_counts import Counts
 from headrace.gateway.outliving.lending import Borrowed, ConnectionRecord, Lending
-from headrace.gateway.outliving.resuming import Found, find_out
+from headrace.gateway.outliving.resuming import Remains, find_out
 from headrace.system import open_files
-from headrace.system.service.kernel_counts import Counts
 from headrace.system.service.link import HolderLink
 
 __all__ = ["ExitReason", "LifespanListener", "serve"]
@@ -147,11 +147,11 @@ class _Server(uvicorn.Server):
     def _adopt(self, borrowed: Borrowed, sock: socket.socket, counts: Counts) -> None:
         """Take over the connection of a client that a worker before has left, if that can be."""
         found, sent = find_out(borrowed, counts)
-        if found is Found.LOST:
+        if found is Remains.LOST:
             assert self._connections.lending is not None
             self._connections.lending.refuse(borrowed.number, sock)
             return
-        if found is Found.WAITS:
+        if found is Remains.WAITS:
             borrowed = Borrowed(borrowed.number, ConnectionRecord(counts.read, counts.written))
         made: Any = self.config.http_protocol_class
         protocol = functools.partial(

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from headrace.foreign import UnreadableError, foreign, read_json
-from headrace.system.service import kernel_counts
-from headrace.system.service.kernel_counts import Counts
+from headrace.gateway.outliving import kernel_counts
+from headrace.gateway.outliving.kernel_counts import Counts
 from headrace.system.service.link import HolderLink
 
 __all__ = ["Borrowed", "ConnectionRecord", "Lendable", "Lending", "request_head"]

@@ -13,10 +13,10 @@ import re
 from enum import Enum
 from typing import Any
 
+from headrace.gateway.outliving.kernel_counts import Counts
 from headrace.gateway.outliving.lending import Borrowed, Lending
-from headrace.system.service.kernel_counts import Counts
 
-__all__ = ["Found", "Outlet", "find_out"]
+__all__ = ["Outlet", "Remains", "find_out"]
 
 _log = logging.getLogger("headrace.gateway")
 
@@ -26,7 +26,7 @@ _STRONG = re.compile(rb'(?m)^etag: "[^"\r\n]*"\r?$')
 _LENGTH = re.compile(rb"(?m)^content-length: (\d+)\r?$")
 
 
-class Found(Enum):
+class Remains(Enum):
     """What is to be done with a connection that a worker before has left."""
 
     WAITS = "waits"
@@ -36,25 +36,25 @@ class Found(Enum):
     """Something was read or written that nobody knows of."""
 
 
-def find_out(borrowed: Borrowed, counts: Counts) -> tuple[Found, int]:
+def find_out(borrowed: Borrowed, counts: Counts) -> tuple[Remains, int]:
     """Say what became of a connection since it was recorded, and how many bytes of the answer to
     its request are out.
     """
     record = borrowed.record
     sent = counts.written - record.written
     if counts.read != record.read or sent < 0:
-        return Found.LOST, 0
+        return Remains.LOST, 0
     if not sent:
-        return (Found.GOES_ON if record.request else Found.WAITS), 0
+        return (Remains.GOES_ON if record.request else Remains.WAITS), 0
     length = _LENGTH.search(record.head)
     if not record.request or length is None:
-        return Found.LOST, 0
+        return Remains.LOST, 0
     whole = len(record.head)
     whole += 0 if record.request.startswith(b"HEAD ") else int(length[1])
     if sent == whole and not _closes(record.head):
-        return Found.WAITS, 0
+        return Remains.WAITS, 0
     nameless = sent > len(record.head) and not _STRONG.search(record.head)
-    return (Found.LOST, 0) if sent >= whole or nameless else (Found.GOES_ON, sent)
+    return (Remains.LOST, 0) if sent >= whole or nameless else (Remains.GOES_ON, sent)
 
 
 def _closes(head: bytes) -> bool:

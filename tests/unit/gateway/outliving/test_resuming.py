@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.gateway.outliving import kernel_counts
+from headrace.gateway.outliving.kernel_counts import Counts
 from headrace.gateway.outliving.lending import Borrowed, ConnectionRecord, request_head
-from headrace.gateway.outliving.resuming import Found, Outlet, find_out, same_answer
-from headrace.system.service import kernel_counts
-from headrace.system.service.kernel_counts import Counts
+from headrace.gateway.outliving.resuming import Outlet, Remains, find_out, same_answer
 
 HEAD = (
     b'HTTP/1.1 200 OK\r\ndate: Mon, 30 Nov 2026 08:00:00 GMT\r\netag: "a"\r\n'
@@ -24,7 +24,7 @@ WHOLE = len(HEAD) + 1000
 BODY = bytes(range(250)) * 4
 
 
-def left(head: bytes, sent: int, *, request: bytes = GET, read: int = 0) -> tuple[Found, int]:
+def left(head: bytes, sent: int, *, request: bytes = GET, read: int = 0) -> tuple[Remains, int]:
     borrowed = Borrowed(b"12345678", ConnectionRecord(500, 7000, request, head))
     return find_out(borrowed, Counts(7000 + sent, 500 + read))
 
@@ -32,25 +32,25 @@ def left(head: bytes, sent: int, *, request: bytes = GET, read: int = 0) -> tupl
 @pytest.mark.parametrize(
     ("sent", "found"),
     [
-        (0, (Found.GOES_ON, 0)),
-        (1, (Found.GOES_ON, 1)),
-        (len(HEAD), (Found.GOES_ON, len(HEAD))),
-        (WHOLE - 1, (Found.GOES_ON, WHOLE - 1)),
-        (WHOLE, (Found.WAITS, 0)),
-        (WHOLE + 1, (Found.LOST, 0)),
-        (-1, (Found.LOST, 0)),
+        (0, (Remains.GOES_ON, 0)),
+        (1, (Remains.GOES_ON, 1)),
+        (len(HEAD), (Remains.GOES_ON, len(HEAD))),
+        (WHOLE - 1, (Remains.GOES_ON, WHOLE - 1)),
+        (WHOLE, (Remains.WAITS, 0)),
+        (WHOLE + 1, (Remains.LOST, 0)),
+        (-1, (Remains.LOST, 0)),
     ],
 )
-def test_answer_goes_on_as_far_as_it_goes(sent: int, found: tuple[Found, int]) -> None:
+def test_answer_goes_on_as_far_as_it_goes(sent: int, found: tuple[Remains, int]) -> None:
     assert left(HEAD, sent) == found
 
 
 def test_connection_of_which_more_was_read_than_is_known_is_lost() -> None:
     for sent in (0, 1, WHOLE):
-        assert left(HEAD, sent, read=1) == (Found.LOST, 0)
-    assert left(b"", 0, request=b"", read=1) == (Found.LOST, 0)
-    assert left(b"", 0, request=b"") == (Found.WAITS, 0)
-    assert left(b"", 1, request=b"") == (Found.LOST, 0)
+        assert left(HEAD, sent, read=1) == (Remains.LOST, 0)
+    assert left(b"", 0, request=b"", read=1) == (Remains.LOST, 0)
+    assert left(b"", 0, request=b"") == (Remains.WAITS, 0)
+    assert left(b"", 1, request=b"") == (Remains.LOST, 0)
 
 
 @pytest.mark.parametrize(
@@ -63,19 +63,19 @@ def test_connection_of_which_more_was_read_than_is_known_is_lost() -> None:
     ],
 )
 def test_body_that_nothing_names_does_not_go_on(head: bytes) -> None:
-    assert left(head, len(head) + 1) == (Found.LOST, 0)
+    assert left(head, len(head) + 1) == (Remains.LOST, 0)
 
 
 def test_answer_to_head_is_its_head() -> None:
     request = GET.replace(b"GET", b"HEAD")
-    assert left(HEAD, len(HEAD), request=request) == (Found.WAITS, 0)
-    assert left(HEAD, len(HEAD) + 1, request=request) == (Found.LOST, 0)
+    assert left(HEAD, len(HEAD), request=request) == (Remains.WAITS, 0)
+    assert left(HEAD, len(HEAD) + 1, request=request) == (Remains.LOST, 0)
 
 
 def test_connection_that_was_to_end_with_its_answer_ends_with_it() -> None:
     closing = HEAD.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
-    assert left(closing, len(closing) + 1000) == (Found.LOST, 0)
-    assert left(closing, len(closing) + 999)[0] is Found.GOES_ON
+    assert left(closing, len(closing) + 1000) == (Remains.LOST, 0)
+    assert left(closing, len(closing) + 999)[0] is Remains.GOES_ON
 
 
 def test_same_answer_is_told_by_all_but_the_hour() -> None:
