@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -31,7 +34,7 @@ from lib.dying import ON_LINUX, SHARES, strike
 from lib.gateway import Gateway, headrace
 from lib.serving.faults import SIZE
 from lib.serving.ports import free_port, refusing
-from lib.serving.servers import RecordingServer
+from lib.serving.servers import RecordingServer, Reply
 from lib.waiting import HANG, until
 
 NAMES = CONDAS or [NEWEST]
@@ -133,6 +136,30 @@ def test_no_conda_notices_a_gateway_that_dies_or_stands_still(
     assert not any(word in out.lower() for word in RETRY_WORDS), out
     assert large().installed_in(conda.prefix("env"))
     made.assert_through()
+
+
+@ON_LINUX
+@pytest.mark.nightly
+def test_repodata_goes_on_when_the_gateway_is_killed(
+    world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No offset is asked for there: what the client has is left out on the way."""
+    monkeypatch.setattr(Gateway, "held", True)
+    made = world(mirrors=0, origin_rate=6 << 20)
+    page = json.dumps({"packages": {}, "info": {"x": os.urandom(10 << 20).hex()}}).encode()
+    for tag, whole in (('"strong"', True), ('W/"weak"', False)):
+        path = f"/conda-forge/linux-{len(tag)}/repodata.json"
+        made.origin.content[path] = Reply(page, 200, "application/json", {"etag": tag})
+        connection = http.client.HTTPConnection("127.0.0.1", made.gateway.port, timeout=HANG)
+        connection.request("GET", f"{made.at_gateway}/linux-{len(tag)}/repodata.json")
+        answer = connection.getresponse()
+        got = answer.read(1 << 20)
+        strike(made.gateway, "killed", lambda: True)
+        with contextlib.suppress(http.client.IncompleteRead, ConnectionError):
+            got += answer.read()
+        assert page.startswith(got)
+        assert (len(got) == len(page)) is whole, made.gateway.told()
+        connection.close()
 
 
 def test_download_that_a_kill_broke_off_goes_on_through_the_next_gateway(

@@ -122,11 +122,12 @@ def _copies(base: Path) -> Run:
 
 
 def _partial(base: Path) -> Run:
-    """The map beside a file that is half here, its check sum right."""
+    """Map and log beside a file that is half here, the map's check sum right."""
     path = base / "x"
 
     def run(data: bytes) -> object:
         path.write_bytes(b"a" * 100)
+        path.with_suffix(".log").write_bytes(data)
         path.with_suffix(".map").write_bytes(data + b" %08x" % zlib.crc32(data))
         part = Partial.open(path, "k", 1000, make_room=lambda _: None, shared=False)
         assert part is not None
