@@ -167,6 +167,7 @@ def test_many_that_begin_at_once_share_it(box: Environment) -> None:
         assert {port_of(each) for each in every} == {wanted(box)}
 
 
+@pytest.mark.nightly
 def test_hosts_to_choose_builds_for_are_kept_apart_by_path_and_not_by_port(
     box: Environment,
 ) -> None:
@@ -247,6 +248,7 @@ def test_on_takes_the_port_that_runs_had_and_runs_use_its_gateway(box: Environme
     assert not list(Path(box.variables["HEADRACE_HOME"]).glob("state/run/*/now"))
 
 
+@pytest.mark.nightly
 def test_on_waits_for_the_runs_that_have_the_port_rather_than_take_another(
     box: Environment,
 ) -> None:
@@ -281,6 +283,7 @@ def test_run_and_command_that_are_killed_leave_nothing(box: Environment) -> None
     until(lambda: not list(now("state/run/*/now")))
 
 
+@pytest.mark.nightly
 def test_run_whose_gateway_is_killed_with_it_is_cleared_up_by_the_next(box: Environment) -> None:
     with going_on(box) as process:
         port_of(process)

@@ -1,0 +1,141 @@
+"""The line in a shell's files: where it stands, what shells make of it, how it goes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headrace.config import Folders
+from headrace.interface.hookspecs import Scope
+from headrace.system import service
+from headrace.system.edits.file_step import read_file
+from headrace.system.edits.journal import Journal
+from headrace.system.service.managers import shells
+from headrace.system.service.managers.spec import ServiceSpec, describe
+from lib.capabilities import lacks
+from lib.serving.ports import free_port
+from lib.waiting import until
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason=lacks("system", "POSIX shells"))
+
+
+def spec(home: Path) -> ServiceSpec:
+    folders = Folders(home / "config", home / "state", home / "cache")
+    return describe(folders, Scope.USER, 17223, home)
+
+
+def written(home: Path, shell: str = "/bin/bash", **env: str) -> list[str]:
+    found = shells.edits(spec(home), env, shell, read_file)
+    return [str(edit.path.relative_to(home)) for edit in found]
+
+
+@pytest.mark.parametrize(
+    ("shell", "there", "expected"),
+    [
+        ("/bin/bash", (), [".bashrc", ".profile"]),
+        ("/bin/bash", (".bash_profile", ".profile"), [".bashrc", ".bash_profile"]),
+        ("/bin/sh", (), [".profile"]),
+        ("", (".bashrc", ".zshrc"), [".bashrc", ".profile", ".zshrc"]),
+        ("/usr/bin/zsh", (), [".zshrc"]),
+        ("/usr/bin/zsh", (".bashrc", ".profile"), [".bashrc", ".profile", ".zshrc"]),
+        ("/usr/bin/fish", (), [".config/fish/conf.d/headrace.fish"]),
+    ],
+)
+def test_it_stands_where_the_login_shell_and_other_shells_that_are_used_look(
+    tmp_path: Path, shell: str, there: tuple[str, ...], expected: list[str]
+) -> None:
+    for name in there:
+        (tmp_path / name).touch()
+    assert written(tmp_path, shell) == expected
+
+
+def test_zsh_and_fish_are_followed_where_they_are_told_to_look(tmp_path: Path) -> None:
+    env = {"ZDOTDIR": str(tmp_path / "z"), "XDG_CONFIG_HOME": str(tmp_path / "x")}
+    assert written(tmp_path, "/bin/zsh", **env) == ["z/.zshrc"]
+    assert written(tmp_path, "/bin/fish", **env) == ["x/fish/conf.d/headrace.fish"]
+
+
+def test_links_and_what_is_no_file_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("# mine\n")
+    (tmp_path / ".bashrc").symlink_to(tmp_path / "kept")
+    (tmp_path / ".profile").mkdir()
+    assert written(tmp_path) == []
+
+
+def in_force(home: Path) -> Journal:
+    journal = Journal(
+        home / "journal", withdraw=lambda tool, _, *rest: service.withdraw(tool, *rest)
+    )
+    found = shells.edits(spec(home), {}, "/bin/bash", journal.pristine)
+    journal.apply([(service.TOOL, edit) for edit in found])
+    return journal
+
+
+MINE = "# mine\nalias ll='ls -l'\nexport EDITOR=vi"
+
+
+def test_files_come_back_byte_for_byte_and_what_was_not_there_goes(tmp_path: Path) -> None:
+    (tmp_path / ".bashrc").write_text(MINE)
+    in_force(tmp_path)
+    journal = in_force(tmp_path)
+    assert (tmp_path / ".bashrc").read_text().count("--wake") == 1
+    assert (tmp_path / ".profile").read_text().count("--wake") == 1
+    journal.undo()
+    assert (tmp_path / ".bashrc").read_text() == MINE
+    assert not (tmp_path / ".profile").exists()
+
+
+@pytest.mark.parametrize(
+    "order", [(0, 1, 2, 3, 4, 5), (3, 4, 0, 1, 2), (0, 1, 2), (4, 0, 1, 2), (0, 3, 1, 2)]
+)
+def test_lines_go_wherever_the_user_has_put_them_meanwhile(
+    tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    path = tmp_path / ".bashrc"
+    path.write_text(MINE)
+    in_force(tmp_path)
+    lines = [*path.read_text().splitlines(), "alias la='ls -a'"]
+    assert len(lines) == 6
+    path.write_text("".join(f"{lines[number]}\n" for number in order))
+    in_force(tmp_path).undo()
+    assert path.read_text().splitlines() == [lines[n] for n in order if n not in (3, 4)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason=lacks("system", "/proc/net/tcp"))
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_a_shell_starts_the_command_where_nobody_listens_and_only_there(
+    tmp_path: Path, shell: str
+) -> None:
+    port, mark = free_port(), tmp_path / "it's been here"
+    text = shells.line(port, ["touch", str(mark)])
+
+    def run() -> None:
+        words = [shell, "-euc", f"{text}\necho done"]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        assert (done.stdout, done.stderr) == ("done\n", "")
+
+    with socket.create_server(("127.0.0.1", port)):
+        run()
+        assert not mark.exists()
+    run()
+    until(mark.exists)
+
+
+@pytest.mark.parametrize("command", [["/no/such/program"], ["false"]])
+def test_a_command_that_is_gone_or_fails_says_nothing(command: list[str]) -> None:
+    text = shells.line(free_port(), command)
+    for path in ("/usr/bin:/bin", "/nowhere"):
+        words = [
+            "/bin/sh",
+            "-euc",
+            f"PATH={path}; {text.replace('sh -c', '/bin/sh -c', 1)}; echo done",
+        ]
+        done = subprocess.run(
+            words, capture_output=True, text=True, check=False, env={**os.environ}
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
