@@ -163,7 +163,7 @@ def test_runs_at_the_same_time_share_one_gateway_which_ends_with_the_last(
 
 def test_many_that_begin_at_once_share_it(box: Environment) -> None:
     with ExitStack() as rest:
-        every = [rest.enter_context(going_on(box)) for _ in range(4)]
+        every = [rest.enter_context(going_on(box)) for _ in range(2)]
         assert {port_of(each) for each in every} == {wanted(box)}
 
 
