@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headrace.cli.context import FAILED, NEEDS_ATTENTION, OK, Context, add_scope
+from headrace.cli.context import FAILED, OK, Context, add_scope
 from headrace.config import EnvVars, Folders
 from headrace.errors import ClientError, LocalError
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
@@ -267,7 +267,7 @@ def _stop(context: Context) -> int:
     tools = [] if up else led(context)
     if tools:
         sys.stderr.write(f"headrace: {way_back(tools, context.scope)}\n")
-    return NEEDS_ATTENTION if tools else OK
+    return OK  # it did what it was told; scripts that stop it go on
 
 
 def _lock(context: Context) -> Path:
