@@ -145,6 +145,20 @@ def plan(
     manager = choose(scope, env)
     host = "127.0.0.1"
     wanted = recorded.port if recorded is not None else port
+    if not wanted:
+        raise LocalError(
+            "no-port",
+            "port 0 is whichever is free, and tools need one that stays",
+            hint="choose one with `port` in config.toml or HEADRACE_PORT; nothing was changed",
+        )
+    for each in (folders.config, folders.state, folders.cache, home):
+        if any(letter < " " or letter == "\x7f" for letter in str(each)):
+            # Files of service managers are lines of text.
+            raise LocalError(
+                "odd-folder",
+                f"{str(each)!r} has characters that no file of a service manager can hold",
+                hint="set HEADRACE_HOME to another folder; nothing was changed",
+            )
     state = State(folders, scope)
     taken, note = _port(state, host, wanted)
     made = describe(folders, scope, taken, home, redirects, host=host, settings=settings)

@@ -112,6 +112,18 @@ def test_our_own_gateway_on_the_port_keeps_the_port(folders: Folders) -> None:
         ours.close()
 
 
+@pytest.mark.parametrize("odd", ["a\nExecStartPre=x", "a\x1b[2J", "a\x7f"])
+def test_what_no_service_manager_s_file_can_hold_is_refused(folders: Folders, odd: str) -> None:
+    with pytest.raises(LocalError, match="characters") as told:
+        made(replace(folders, state=folders.state / odd), free_port())
+    assert str(told.value).isprintable()
+
+
+def test_port_that_is_whichever_is_free_is_none_to_write_down(folders: Folders) -> None:
+    with pytest.raises(LocalError, match="port 0"):
+        made(folders, 0)
+
+
 def test_recorded_port_is_kept(folders: Folders) -> None:
     port = free_port()
     plan = made(folders, 17223, recorded=GatewayAddress("127.0.0.1", port, "token"))
