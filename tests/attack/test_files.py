@@ -365,18 +365,26 @@ def test_an_installation_that_another_user_can_change_is_not_the_machine_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed = tmp_path / "opt" / "lib" / "site-packages"
-    installed.mkdir(parents=True)
+    package = installed / "package" / "room"
+    package.mkdir(parents=True)
+    module = package / "module.py"
+    module.touch()
     monkeypatch.setattr(sys, "path", [str(installed)])
     for name in ("executable", "prefix", "base_prefix"):
         monkeypatch.setattr(sys, name, "/usr")
     monkeypatch.setattr(account, "base_python", lambda: "/usr")
-    monkeypatch.setattr(account, "__file__", "/usr/lib")
+    monkeypatch.setattr(account, "__file__", str(tmp_path / "opt" / "1" / "2" / "3" / "4"))
     account.check_installation()
     library = tmp_path / "opt" / "lib"
     for path, owner, group, mode in (
         (tmp_path / "opt", MALLORY, MALLORY, 0o755),
         (library, 0, 0, 0o777),
         (installed, 0, MALLORY, 0o775),
+        # Also what lies in it: a whole package, or one module of it.
+        (package, 0, MALLORY, 0o775),
+        (package, MALLORY, 0, 0o755),
+        (module, MALLORY, 0, 0o644),
+        (module, 0, 0, 0o666),
     ):
         os.chown(path, owner, group)
         path.chmod(mode)
@@ -388,6 +396,16 @@ def test_an_installation_that_another_user_can_change_is_not_the_machine_s(
         path.chmod(0o755)
     # A link leads out of what root has into what another user has.
     theirs = tmp_path / "theirs"
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "module.py").touch()
+    os.chown(linked / "module.py", MALLORY, MALLORY)
+    (installed / "linked").symlink_to(linked)
+    with pytest.raises(LocalError, match=f"it belongs to uid {MALLORY}"):
+        account.check_installation()
+    (installed / "linked").unlink()
+    (installed / "nowhere").symlink_to(tmp_path / "nowhere")
+    account.check_installation()
     installed.rename(theirs)
     os.chown(theirs, MALLORY, MALLORY)
     installed.symlink_to(theirs)

@@ -26,6 +26,7 @@ from headrace.errors import LocalError
 __all__ = [
     "account_of",
     "check_all_above",
+    "check_all_below",
     "check_folder",
     "is_own",
     "opened",
@@ -80,6 +81,32 @@ def check_all_above(path: Path, owners: Collection[int]) -> None:
     for place in dict.fromkeys((path.absolute(), path.resolve())):
         for each in (place, *place.parents):
             _believe(path, each, each.stat(), owners)
+
+
+def check_all_below(folder: Path, owners: Collection[int]) -> None:
+    """Raise LocalError where somebody else can write a folder or anything in it, or in what links
+    in it lead to.
+    """
+    seen: set[Path] = set()
+    left = [folder]
+    while left:
+        here = left.pop()
+        if here in seen:
+            continue
+        seen.add(here)
+        _believe(folder, here, here.stat(), owners)
+        with os.scandir(here) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    place = Path(entry.path).resolve()
+                    if not place.exists():
+                        continue
+                    check_all_above(place, owners)
+                    left += [place] if place.is_dir() else []
+                elif entry.is_dir():
+                    left.append(Path(entry.path))
+                else:
+                    _believe(folder, Path(entry.path), entry.stat(), owners)
 
 
 def read(path: Path, owners: Collection[int] | None = None) -> bytes:

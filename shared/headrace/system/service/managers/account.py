@@ -108,14 +108,18 @@ def check_installation() -> None:
 
     What runs for the whole machine would be in that user's hands: also of one who may use sudo,
     because what else runs in that user's name may not. The interpreter, what it is made of, and
-    everything that it imports from count, with all folders above them.
+    everything that it imports from count, with all folders above them and all that is in them.
     """
-    places = [sys.executable, sys.prefix, sys.base_prefix, base_python(), __file__, *sys.path]
+    package = str(Path(__file__).parents[3])
+    imported = [*sys.path, package]
+    places = [sys.executable, sys.prefix, sys.base_prefix, base_python(), *imported]
     for place in dict.fromkeys(Path(each) for each in places if each):
         if not place.exists():
             continue
         try:
             ownership.check_all_above(place, (0,))
+            if str(place) in imported and place.is_dir():
+                ownership.check_all_below(place, (0,))
         except LocalError as error:
             raise LocalError(
                 "not-roots",
