@@ -94,7 +94,7 @@ def check_all_below(folder: Path, owners: Collection[int]) -> None:
         if here in seen:
             continue
         seen.add(here)
-        _believe(folder, here, here.stat(), owners)
+        _believe(here, here, here.stat(), owners)
         with os.scandir(here) as entries:
             for entry in entries:
                 if entry.is_symlink():
@@ -106,7 +106,7 @@ def check_all_below(folder: Path, owners: Collection[int]) -> None:
                 elif entry.is_dir():
                     left.append(Path(entry.path))
                 else:
-                    _believe(folder, Path(entry.path), entry.stat(), owners)
+                    _believe(Path(entry.path), Path(entry.path), entry.stat(), owners)
 
 
 def read(path: Path, owners: Collection[int] | None = None) -> bytes:
