@@ -28,7 +28,7 @@ def main(words: list[str]) -> int:
     help_ = "so many sizes of each client and fault; 0: all of them, which takes a night"
     parser.add_argument("--rounds", type=int, default=2, help=help_)
     parser.add_argument("--minutes", type=float, default=math.inf, help="none begins after that")
-    parser.add_argument("--side-by-side", type=int, default=4, metavar="CLIENTS")
+    parser.add_argument("--side-by-side", type=int, default=4, metavar="CELLS")
     parser.add_argument("--report", type=Path, default=Path("matrix-report"), metavar="FOLDER")
     asked = parser.parse_args(words)
     wanted = {name: CLIENTS[name] for name in asked.client or CLIENTS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -68,13 +69,16 @@ def told(size: int) -> str:
 def cells(clients: Mapping[str, str], rounds: int, faults: Iterable[str]) -> Iterator[Cell]:
     """Give the cells of clients (name to ecosystem): in each round every client with every fault.
 
+    Faults come in no order, the same for all, so that a part of a round has some of each kind.
     Sizes and those who have the fault change from client to client and from fault to fault, so
     that one round has every fault at every size with somebody. 0 rounds: all cells there are.
     """
     chosen = set(faults)
+    order = [*enumerate((*AT_FILES, *AT_PAGES))]
+    random.Random(1).shuffle(order)
     for number in range(rounds or max(map(_most, clients.values()), default=0)):
         for i, (client, ecosystem) in enumerate(clients.items()):
-            for j, fault in enumerate(fault for fault in (*AT_FILES, *AT_PAGES)):
+            for j, fault in order:
                 found = variants(ecosystem, fault)
                 if fault not in chosen or number >= len(found):
                     continue

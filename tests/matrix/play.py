@@ -10,7 +10,8 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,40 +64,37 @@ def play(
 
     Whatever interrupts this is passed on when the cells that are under way have ended.
     """
-    lanes: dict[str, list[Cell]] = {}
+    waiting: dict[str, deque[Cell]] = {}
     for cell in cells:
-        lanes.setdefault(cell.client, []).append(cell)
+        waiting.setdefault(cell.client, deque()).append(cell)
+    turns = deque(waiting)
+    lanes: dict[str, Lane] = {}
     lock, stop = threading.Lock(), threading.Event()
 
-    def go_on() -> bool:
-        return not stop.is_set() and time.monotonic() < until
+    def work() -> None:
+        # One cell of a client after another, and each client in its turn.
+        while turns and not stop.is_set() and time.monotonic() < until:
+            with contextlib.suppress(IndexError):
+                name = turns.popleft()
+                try:
+                    if name not in lanes:
+                        lanes[name] = started.enter_context(CLIENTS[name].open())
+                    outcome = one(waiting[name].popleft(), lanes[name])
+                except (Exception, pytest.skip.Exception):  # noqa: BLE001 - the others go on
+                    outcome = _failed(waiting[name].pop(), "the client does not start")
+                    waiting[name].clear()
+                with lock:
+                    note(outcome)
+                if waiting[name]:
+                    turns.append(name)
 
-    def tell(outcome: Outcome) -> None:
-        with lock:
-            note(outcome)
-
-    with ThreadPoolExecutor(side_by_side) as pool:
-        futures = [pool.submit(_lane, name, found, go_on, tell) for name, found in lanes.items()]
+    with contextlib.ExitStack() as started, ThreadPoolExecutor(side_by_side) as pool:
+        futures = [pool.submit(work) for _ in range(side_by_side)]
         try:
             for future in futures:
                 future.result()
         finally:
             stop.set()
-
-
-def _lane(
-    name: str,
-    cells: Sequence[Cell],
-    go_on: Callable[[], bool],
-    tell: Callable[[Outcome], None],
-) -> None:
-    if not go_on():
-        return
-    with CLIENTS[name].open() as lane:
-        for cell in cells:
-            if not go_on():
-                return
-            tell(one(cell, lane))
 
 
 def one(cell: Cell, lane: Lane) -> Outcome:
@@ -112,10 +110,14 @@ def one(cell: Cell, lane: Lane) -> Outcome:
             finally:
                 lane.forget()
     except (Exception, pytest.skip.Exception):  # noqa: BLE001 - the other cells are to be played
-        said = traceback.format_exc()
-        return Outcome(cell, ("the matrix itself failed",), 0, {}, met=True, told=said)
+        return _failed(cell, "the matrix itself failed")
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+def _failed(cell: Cell, why: str) -> Outcome:
+    """Tell of what is being handled just now."""
+    return Outcome(cell, (why,), 0, {}, met=True, told=traceback.format_exc())
 
 
 def _played(cell: Cell, lane: Lane, stage: Stage, root: Path) -> Outcome:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from matrix.cells import BAD, told
+from matrix.faults import AT_FILES, AT_PAGES
 from matrix.play import Outcome
 
 __all__ = ["Notes", "table"]
@@ -47,7 +48,8 @@ class Notes:
 def table(outcomes: Sequence[Outcome], left_out: Mapping[str, str], seconds: float) -> str:
     """Write it all as Markdown."""
     clients = list(dict.fromkeys(each.cell.client for each in outcomes))
-    faults = list(dict.fromkeys(each.cell.fault for each in outcomes))
+    tried = {each.cell.fault for each in outcomes}
+    faults = [fault for fault in (*AT_FILES, *AT_PAGES) if fault in tried]
     failed = [each for each in outcomes if each.wrong]
     lines = [
         f"# {len(outcomes) - len(failed)} of {len(outcomes)} cells are fine",
