@@ -7,6 +7,7 @@ The page is asked for through the gateway, as an installer does; specifiers and 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from urllib.parse import unquote
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -66,10 +67,14 @@ def _taken(page: ProjectPage, project: str, specifier: str, place: Place) -> Exp
     file = read_ahead.newest_fitting(page, where, wanted)
     for_whom = f"{where.implementation} {where.python}, {where.system} {where.cpu}, {program}"
     if file is None:
-        return _nothing(f"none of {len(page.files)} files of {project}{wanted} is for {for_whom}")
+        nothing = _nothing(
+            f"none of {len(page.files)} files of {project}{wanted} is for {for_whom}"
+        )
+        return replace(nothing, table={**nothing.table, "python": where.python})
     condition = f" that is {wanted}" if specifier else ""
     why = f"{file.filename}: the newest release{condition} with a file for {for_whom}"
-    return _told([why], file, for_whom)
+    told = _told([why], file, for_whom)
+    return replace(told, table={**told.table, "python": where.python})
 
 
 def _nothing(why: str) -> Explanation:

@@ -90,8 +90,6 @@ def _found(
     from headrace.system.service import health  # noqa: PLC0415 - as above
 
     ecosystem, what, version = _parse(args.what)
-    running = address if own else None
-    builds = _builds(what, version, ecosystem, context, address=running, described=args.described)
 
     def ask(path: str) -> dict[str, Any]:
         query = f"/explain?what={quote(path)}"
@@ -109,6 +107,11 @@ def _found(
             if address
             else None
         ),
+    )
+    running = address if own else None
+    python = next((str(each.table["python"]) for each in tools if each.table.get("python")), None)
+    builds = _builds(
+        what, version, ecosystem, context, address=running, described=args.described, python=python
     )
     # Which build is taken decides which file is.
     explanations = [*builds, *(each for each in tools if not builds or each.tool != "python")]
@@ -170,6 +173,7 @@ def _builds(
     *,
     address: GatewayAddress | None,
     described: str | None,
+    python: str | None,
 ) -> list[Explanation]:
     """Say which build of a package for accelerators this host can run, where it has such builds."""
     from headrace.cli.explaining import builds as explain_builds  # noqa: PLC0415 - start-up time
@@ -179,7 +183,7 @@ def _builds(
     specifier = version or ""
     if specifier and specifier[0] not in "=<>!~":
         specifier = f"=={specifier}"
-    told = explain_builds.explain(what, specifier, context, address, described)
+    told = explain_builds.explain(what, specifier, context, address, described, python=python)
     return [told] if told else []
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
+from headrace.cli.explaining.builds import explain
 from headrace.cli.explaining.listed import Listed, listed
+from headrace.config import Folders, Settings
 from headrace.interface.hookspecs import GatewayAddress
 from headrace.interface.manager import Plugins
 from headrace.models import Origin
@@ -298,7 +301,67 @@ def test_variant_index_is_for_pip_what_it_is_at_its_origin(torch: MakeTorch, new
     assert made.gateway.get("/pytorch/nothing/simple/torch/")[0] == 404
 
 
-def test_explain_tells_what_the_indexes_list_now(torch: MakeTorch) -> None:
+SPECIFIERS = ("", "==2.15.0", ">=2.12,<2.14", "===2.11.0")
+MORE = (
+    "==2.10.0",
+    "==2.14.1+cu126",
+    "~=2.13.0",
+    "<2.9",
+    "!=2.15.0",
+    "==2.12.*",
+    ">2.14.0",
+    "==9.9",
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "specifiers"),
+    [
+        (A100, SPECIFIERS),
+        pytest.param(A100, MORE, marks=pytest.mark.nightly),
+        *(
+            pytest.param(target, (*SPECIFIERS, *MORE), marks=pytest.mark.nightly)
+            for target in (V100, P100, K80, H100, RTX5090, "driver=550", "gpu=none")
+        ),
+    ],
+)
+def test_explain_says_what_pip_then_takes(
+    torch: MakeTorch, newest: Pip, tmp_path: Path, target: str, specifiers: tuple[str, ...]
+) -> None:
+    made, _ = torch(target)
+    newest.point_at(made.gateway.index)
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    context = context_at(made, tmp_path)
+    address = GatewayAddress("127.0.0.1", made.gateway.port)
+    for project in ("torch", "torchvision"):
+        for specifier in specifiers if project == "torch" else ("",):
+            asked = f"{project}{specifier}"
+            words = ("--dry-run", "--quiet", "--no-deps", "--report", "-", asked)
+            ran = newest.run("install", *words)
+            table = explain(project, specifier, context, address, target, python=python)
+            assert table is not None
+            (path,) = table.paths or ("",)
+            url = ""
+            if ran.code == 0:
+                url = json.loads(ran.out)["install"][0]["download_info"]["url"]
+            assert url.removeprefix(made.gateway.url) == path, (asked, table.lines)
+
+
+def context_at(made: World, tmp_path: Path) -> Any:
+    """What `explain` is told of a machine that has this gateway."""
+    origins = [
+        SimpleNamespace(origin=Origin("python", made.origin)),
+        SimpleNamespace(origin=Origin("python", made.named["pytorch"], name="pytorch")),
+    ]
+    address = GatewayAddress("127.0.0.1", made.gateway.port)
+    state = SimpleNamespace(origins=lambda: origins, gateway=lambda: address, expected=Expected)
+    folders = Folders(tmp_path / "c", tmp_path / "s", tmp_path / "k")
+    return SimpleNamespace(
+        plugins=Plugins(), state=state, env={}, settings=Settings(), folders=folders
+    )
+
+
+def test_explain_tells_what_the_indexes_list_now(torch: MakeTorch, tmp_path: Path) -> None:
     made, variants = torch(A100)
     newer = wheels.wheel("torch", "2.14.2+cu126", tag=TAG)
     variants.files["cu126"].append(newer)
@@ -306,17 +369,11 @@ def test_explain_tells_what_the_indexes_list_now(torch: MakeTorch) -> None:
     tables = load()
     host = parse_target(A100, tables, Host(libc=(2, 36)))
     python = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    origins = [
-        SimpleNamespace(origin=Origin("python", made.origin)),
-        SimpleNamespace(origin=Origin("python", made.named["pytorch"], name="pytorch")),
-    ]
     address = GatewayAddress("127.0.0.1", made.gateway.port)
-    state = SimpleNamespace(origins=lambda: origins, gateway=lambda: address, expected=Expected)
-    context = SimpleNamespace(plugins=Plugins(), state=state)
+    context = context_at(made, tmp_path)
 
     def ask(gateway: GatewayAddress | None) -> Listed:
-        asked = cast("Any", context)
-        return listed("torch", tables, asked, gateway, host=host, python=python, override=NOTHING)
+        return listed("torch", tables, context, gateway, host=host, python=python, override=NOTHING)
 
     live = ask(address)
     decision = decide(host, VariantRequest("torch", python), live.candidates, tables)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from headrace.cli.context import Context
 from headrace.interface.hookspecs import Explanation, GatewayAddress
-from headrace.variants.builds import CudaTables, Decision
+from headrace.variants.builds import CudaTables, Decision, FamilyPages, PageEntry
 from headrace.variants.hosts import Host, VariantRequest
 
 __all__ = ["explain", "found", "host_for"]
@@ -24,15 +24,22 @@ def explain(
     context: Context,
     address: GatewayAddress | None,
     described: str | None,
+    *,
+    python: str | None = None,
 ) -> Explanation | None:
-    """Decide for the host as it is, or as it is described; None: no package with such builds."""
+    """Decide for the host as it is, or as it is described; None: no package with such builds.
+
+    `python` is the interpreter's that installs, where it is known: not our own.
+    """
     from packaging.utils import canonicalize_name  # noqa: PLC0415 - start-up time
 
     from headrace.cli.explaining.listed import listed  # noqa: PLC0415 - as above
     from headrace.variants import choose  # noqa: PLC0415 - as above
     from headrace.variants import tables as cuda_tables  # noqa: PLC0415 - as above
     from headrace.variants.pages import serve  # noqa: PLC0415 - as above
+    from headrace.variants.taken import taken  # noqa: PLC0415 - as above
     from headrace.variants.target import (  # noqa: PLC0415 - as above
+        VariantOverride,
         decided,
         override_from,
         parse_target,
@@ -45,21 +52,50 @@ def explain(
         return None
     here = found(context)
     host = parse_target(described, tables, here, where=_FOR) if described else here
-    python = host.python or platform.python_version()
-    request = VariantRequest(project, python=python, specifier=specifier)
+    python = host.python or python or platform.python_version()
+    of_host = f"{host.platform}_{host.machine}"
+    request = VariantRequest(project, python=python, specifier=specifier, platform=of_host)
     settings = context.settings
     env = {} if described else decided(context.env, settings.variants, settings.target)
     places = said_in(context.env, settings.source)
     override = override_from(env, host, tables, places)
+    if not override.build:
+        # As the page is arranged: a third party's word comes before the tables'.
+        seen = override.host or host
+        chosen = context.plugins.choose_variant(request, seen.accelerators)
+        if chosen is not None:
+            override = VariantOverride(build=chosen.label, source=chosen.reason)
     there = listed(project, tables, context, address, host=host, python=python, override=override)
     decision = choose.decide(host, request, there.candidates, tables, override)
-    told = _told(decision, override.host or host, python, tables, there.source)
     plain = serve(host, python, there.candidates, tables, override)
-    chosen = decision.candidate
-    if not specifier and not plain.pages and chosen is not None and chosen.index:
-        told = replace(told, lines=(*told.lines, f"a plain install: {plain.decision.reason}"))
-    path = there.path_of(chosen, override.host or host, python) if chosen else None
+    if override.build == "off":
+        plain = replace(plain, pages={})
+    seen = override.host or host
+    got = taken(request, plain, there.candidates, host, tables, override=override)
+    told = _told(decision, seen, python, tables, there.source)
+    if got is None:
+        return told
+    entry, label = got
+    told = _taken(told, decision, plain, entry, label)
+    path = there.path_of(entry.candidate, seen, python)
     return replace(told, paths=(path,)) if path else told
+
+
+def _taken(
+    told: Explanation, decision: Decision, served: FamilyPages, entry: PageEntry, label: str
+) -> Explanation:
+    """Say first what an installer gets of the page, where that is not what would be best here."""
+    best, candidate = decision.candidate, entry.candidate
+    name = f"{candidate.version}+{label}" if label else candidate.version
+    # The default index's own may be the very build that a variant index lists too.
+    same = best is not None and decision.name == name
+    told = replace(told, table={**told.table, "choice": name, "index": candidate.index})
+    if same or best is None:
+        return told
+    why = entry.note.removeprefix("headrace: ") or served.decision.reason
+    first = f"{candidate.project} {name}: {why}"
+    better = f"best here: {decision.reason}"
+    return replace(told, lines=(first, better, *told.lines[1:]))
 
 
 def host_for(context: Context, described: str | None) -> Host:

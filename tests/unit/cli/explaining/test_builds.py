@@ -9,6 +9,8 @@ import pytest
 
 from headrace.cli import main
 from headrace.errors import LocalError
+from headrace.interface.manager import Plugins
+from headrace.variants.hosts import Variant, VariantRequest
 
 
 @pytest.fixture(autouse=True)
@@ -76,3 +78,35 @@ def test_a_description_that_says_nothing_is_an_error(capsys: pytest.CaptureFixtu
 def test_other_packages_have_no_such_builds(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "numpy"]) == 1
     assert "no gateway answers" in capsys.readouterr().err
+
+
+def test_what_is_told_is_what_the_page_gives_not_what_would_be_best(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = ("--json", "torch===2.14.1", "--for", "driver=550,gpu=A100,python=3.12")
+    table = json.loads(told(capsys, *asked))["tools"]["builds"]
+    assert (table["choice"], table["index"]) == ("2.14.1+cu130", "")
+    # Where the default index's own does, the page stays as it is.
+    said = told(capsys, "torch==2.12.1", "--for", "gpu=none,python=3.12")
+    assert "there is no accelerator here" in said.splitlines()[0]
+
+
+def test_third_partys_choice_counts_here_as_on_the_page(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[VariantRequest] = []
+
+    def choose(_: Plugins, request: VariantRequest, accelerators: object) -> Variant:
+        asked.append(request)
+        assert accelerators
+        return Variant("cpu", "the Acme One")
+
+    monkeypatch.setattr(Plugins, "choose_variant", choose)
+    said = told(capsys, "torch", "--for", "driver=550,gpu=A100,python=3.12")
+    assert said.splitlines()[0].startswith("builds   torch 2.15.0+cpu: ")
+    assert "the Acme One=cpu says so" in said
+    assert [(each.project, each.platform) for each in asked] == [("torch", "linux_x86_64")]
+    # What the user decides comes first.
+    monkeypatch.setenv("HEADRACE_CUDA", "cu126")
+    assert "+cu126" in told(capsys, "torch").splitlines()[0]
+    assert len(asked) == 1
