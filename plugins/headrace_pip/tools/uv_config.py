@@ -18,6 +18,7 @@ __all__ = [
     "default_table",
     "file",
     "old_index",
+    "other_indexes",
     "pip_index",
     "project_settings",
     "user_settings",
@@ -73,6 +74,13 @@ def default_table(settings: Settings) -> Mapping[str, Any]:
 def default_index(settings: Settings) -> str | None:
     """Return its URL."""
     return default_table(settings).get("url")
+
+
+def other_indexes(settings: Settings) -> bool:
+    """Whether there are ``[[index]]`` beside the default one."""
+    found = settings.get("index")
+    tables = found if isinstance(found, list) else ()
+    return any(isinstance(each, dict) and not each.get("default") for each in tables)
 
 
 def pip_index(settings: Settings) -> str | None:

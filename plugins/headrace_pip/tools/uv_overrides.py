@@ -64,7 +64,7 @@ def _files(place: Place, gateway: GatewayAddress, read: Reader) -> Iterator[Over
             what = f"sets index-url to {for_display(old)}, which uv pip does not obey beside ours"
             hint = "write it as [[index]] with default = true, or use `headrace run -- uv pip …`"
             yield Override("uv", str(path), what, hint)
-        elif settings.get("index"):
+        elif uv_config.other_indexes(settings):
             what = "names indexes that uv asks first"
             yield Override("uv", str(path), what, "the project's own wish; kept", wins=False)
 

@@ -35,3 +35,27 @@ def test_packages_of_an_explicit_list_come_from_the_origin_at_once(
         assert (seen.range, seen.headers["user-agent"].partition("/")[0]) == (None, "headrace")
     # One look for an index of shards, which is small where it is, and nothing of what is not.
     assert not [seen.path for seen in made.origin.requests("*repodata.json*")]
+
+
+#: How a channel's label is named, and what of conda's settings makes a URL of it.
+NAMED = {
+    "{url}": "",
+    "conda-forge/label/dev": 'channel_alias: "{base}"',
+    "conda-forge/label/dev/": 'custom_channels: {{conda-forge: "{base}"}}',
+    "mine": 'custom_multichannels: {{mine: ["{url}"]}}',
+}
+
+
+def test_packages_of_a_label_come_from_mirrors_however_it_is_named(world: MakeWorld) -> None:
+    alpha = package("alpha", "1.0", size=2 << 20)
+    made = world(alpha, name="conda-forge/label/dev")
+    base = made.url.removesuffix("/conda-forge/label/dev")
+    conda = made.conda(NEWEST)
+    for number, (named, setting) in enumerate(NAMED.items()):
+        made.route(conda, more=setting.format(url=made.url, base=base))
+        channel = named.format(url=made.url).rstrip("/")
+        words = ("--override-channels", "-c", channel, "-n", f"env{number}", "alpha")
+        conda.run("create", "-y", "-q", *words).ok()
+        assert conda.meta(f"env{number}")["alpha"]["url"] == f"{made.url}/{alpha.path}"
+    made.assert_through()
+    assert sum(mirror.bytes_sent("*.conda") for mirror in made.mirrors) > 0

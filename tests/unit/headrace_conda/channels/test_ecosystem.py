@@ -26,7 +26,7 @@ from headrace.models import (
     ServeArtifact,
     ServeDocument,
 )
-from headrace_conda.channels import repodata
+from headrace_conda.channels import locating, repodata
 from headrace_conda.channels.ecosystem import _LONG_LIST, CondaEcosystem
 
 if sys.version_info >= (3, 14):
@@ -455,6 +455,25 @@ def test_what_a_mirror_lacks_of_a_label_says_nothing_of_its_channel() -> None:
     assert plain is not None
     assert other is not None
     assert (plain.object_class, other.object_class) == ("package", "labelled package")
+
+
+@pytest.mark.parametrize(
+    ("folder", "labelled"),
+    [
+        ("/ch/label/dev/noarch", True),
+        ("/a/b/label/dev/linux-64", True),
+        ("/ch/noarch", False),
+        ("/label/noarch", False),
+        ("/labels/x/dev/noarch", False),
+        ("/my-label/noarch", False),
+        ("/label/ch/dev/noarch", False),
+    ],
+)
+def test_labels_folder_is_below_a_channel(
+    folder: str,
+    labelled: bool,  # noqa: FBT001 - a table
+) -> None:
+    assert locating.is_labelled(folder) is labelled
 
 
 @pytest.mark.parametrize(

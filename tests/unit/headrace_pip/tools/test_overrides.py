@@ -155,3 +155,52 @@ def test_an_environments_own_file_that_leads_to_the_gateway_is_no_alarm(tmp_path
     env = {"PIP_CONFIG_FILE": str(own), "VIRTUAL_ENV": str(tmp_path / "venv")}
     assert of_pip(place(tmp_path, env), GATEWAY, reader) == []
     assert of_pip(place(tmp_path, {"PIP_INDEX_URL": INDEX}), GATEWAY, reader) == []
+
+
+def test_file_of_a_variable_that_sets_an_index_is_told_by_that(tmp_path: Path) -> None:
+    own = put(tmp_path / "own.conf", "[global]\nindex-url = https://ci.example/simple\n")
+    env = {"PIP_CONFIG_FILE": str(own)}
+    (found,) = of_pip(place(tmp_path, env), GATEWAY, reader)
+    assert (found.where, found.wins) == (str(own), True)
+    assert "sets index-url to https://ci.example/simple" in found.what
+    put(own, f"[global]\nindex-url = {INDEX}\n")
+    assert of_pip(place(tmp_path, env), GATEWAY, reader) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "env"),
+    [
+        ("[pip]\nindex-url = '{0}'\n", {}),
+        ("index-url = '{0}'\n", {}),
+        ("[[index]]\nurl = '{0}'\ndefault = true\n", {}),
+        ("", {"UV_DEFAULT_INDEX": "{0}"}),
+        ("", {"UV_INDEX_URL": "{0}"}),
+    ],
+)
+def test_project_or_variable_that_leads_uv_to_the_gateway_is_no_alarm(
+    tmp_path: Path, text: str, env: dict[str, str]
+) -> None:
+    put(tmp_path / "work/uv.toml", text.format(INDEX))
+    given = {name: value.format(INDEX) for name, value in env.items()}
+    assert of_uv(place(tmp_path, given), GATEWAY, reader) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("pyproject.toml", "[tool.uv.pip]\nemit-index-url = true\n", True),
+        ("pyproject.toml", "[tool.uv.pip]\nemit-index-url = false\n", False),
+        ("requirements.txt", "# made\n#    uv pip compile a.in --emit-index-annotation\n", True),
+        ("requirements.txt", "# made\n#    uv pip compile a.in --no-emit-index-url\n", False),
+        ("requirements.txt", "uv # pip compile --emit-index-url\n", False),
+    ],
+)
+def test_project_that_has_uv_write_the_index_down_is_told(
+    tmp_path: Path,
+    name: str,
+    text: str,
+    told: bool,  # noqa: FBT001 - a table
+) -> None:
+    file = put(tmp_path / "work" / name, text)
+    found = of_uv(place(tmp_path), GATEWAY, reader)
+    assert [(each.where, each.wins) for each in found] == [(str(file), False)] * told
