@@ -26,6 +26,8 @@ _KEPT_BESIDE = {
 }
 _WAY_OUT = "put a login into the URL, netrc or keyring"
 _AUTHORITIES = "ca_certs"
+#: The others have no variable (tried with pdm 2.29).
+_VARIABLES = ("username", "password", "verify_ssl")
 
 
 class PdmActivation(TomlActivation):
@@ -108,7 +110,7 @@ class PdmActivation(TomlActivation):
 
     def _settings(self, place: Place, read: Reader) -> Iterator[tuple[str, str, object]]:
         """Yield what stands beside the URL, the strongest first."""
-        for key in (*_KEPT_BESIDE, _AUTHORITIES):
+        for key in _VARIABLES:
             name = f"PDM_PYPI_{key.upper()}"
             if value := place.environment.get(name):
                 yield name, key, value

@@ -5,17 +5,30 @@ poetry itself has no mirror setting. With the plugin poetry.lock stays clean: ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from headrace.interface import FileEdit, GatewayAddress, Origin, Override, Place, Reader, Scope
+from headrace.interface import (
+    FileEdit,
+    GatewayAddress,
+    Origin,
+    Override,
+    Place,
+    Reader,
+    Scope,
+    for_display,
+)
 from headrace.interface.editing import presence, toml_text
-from headrace_pip.tools.beside.reasons import Reason, variables
+from headrace_pip.tools.beside.reasons import Reason, is_false, variables
 from headrace_pip.tools.gateway_url import leads_to
 from headrace_pip.tools.toml_tool import TomlActivation
 
 __all__ = ["PoetryActivation"]
 
+#: As poetry calls it, and so the sections for it.
+_SOURCE = "PyPI"
+_HTTP_BASIC = "POETRY_HTTP_BASIC_PYPI_"
+_CERT, _CLIENT_CERT = "POETRY_CERTIFICATES_PYPI_CERT", "POETRY_CERTIFICATES_PYPI_CLIENT_CERT"
 _KEPT_BESIDE = "is for the source PyPI: poetry would use it for the gateway in its place"
 
 
@@ -62,6 +75,12 @@ class PoetryActivation(TomlActivation):
         url = place.environment.get(name)
         if url and not leads_to(url, gateway):
             return [Override(self.tool, name, "names another mirror", f"unset {name}")]
+        path = _project(place)
+        content = read(path) if not url else None
+        own = toml_text.get(content, self.keys, path) if content else None
+        if own and not leads_to(own, gateway):
+            what = f"sets the mirror to {for_display(own)}"
+            return [Override(self.tool, str(path), what, "the project's own wish; kept")]
         return super().overrides(place, gateway, read)
 
     def beside(
@@ -71,18 +90,48 @@ class PoetryActivation(TomlActivation):
         in for (poetry's reference of settings, 2.x): logins and certificates.
         """
         del origin
-        for stem in ("POETRY_HTTP_BASIC_PYPI_", "POETRY_CERTIFICATES_PYPI_"):
-            names = [name for name in place.environment if name.startswith(stem)]
-            yield variables(place.environment, names, _KEPT_BESIDE)
+        names = [name for name in place.environment if name.startswith(_HTTP_BASIC)]
+        yield variables(place.environment, [*names, _CLIENT_CERT], _KEPT_BESIDE)
+        for path, section, table in self._of_the_source(place, read):
+            cert = table.get("cert")
+            if section == "http-basic" or table.get("client-cert") or is_false(cert):
+                what = f"[{section}.{_SOURCE}] {_KEPT_BESIDE}"
+                yield Reason(str(path), what, f"take {_SOURCE} out there")
+
+    def authorities(self, place: Place, read: Reader) -> str:
+        """Return the file that poetry trusts for that source."""
+        named = place.environment.get(_CERT, "")
+        for _, section, table in self._of_the_source(place, read):
+            if section == "certificates" and not named:
+                named = str(table.get("cert") or "")
+        return str(place.working_directory / named) if named else ""
+
+    def _of_the_source(
+        self, place: Place, read: Reader
+    ) -> Iterator[tuple[Path, str, Mapping[str, object]]]:
+        """Yield what the user's files have for it: under that very spelling, others are nothing to
+        poetry (tried with 2.5.1).
+        """
         path = self.file(place)
         for each in (path, path.with_name("auth.toml")) if path else ():
             content = read(each)
             document = toml_text.load(content, each) if content else {}
             for section in ("http-basic", "certificates"):
                 table = document.get(section)
-                sources = table if isinstance(table, dict) else {}
-                if "pypi" in {str(name).lower() for name in sources}:
-                    yield Reason(str(each), f"[{section}] {_KEPT_BESIDE}", "take pypi out there")
+                found = table.get(_SOURCE) if isinstance(table, dict) else None
+                if isinstance(found, dict):
+                    yield each, section, found
+
+    def own_index(self, place: Place, read: Reader) -> tuple[str, str] | None:
+        """Return what the plugin asks; for ``headrace run`` the project's file counts too, because
+        the variable that we set beats it.
+        """
+        if place.command and not place.environment.get(self.variables[0]):
+            path = _project(place)
+            content = read(path)
+            if content and (url := toml_text.get(content, self.keys, path)):
+                return url, str(path)
+        return super().own_index(place, read)
 
     def _has_plugin(self, place: Place, read: Reader) -> bool:
         path = self.file(place)
@@ -91,3 +140,10 @@ class PoetryActivation(TomlActivation):
             return True
         program = presence.program(place, self.tool)
         return program is not None and presence.has_package(program, "poetry_plugin_pypi_mirror")
+
+
+def _project(place: Place) -> Path:
+    """Return poetry.toml of the project here: beside the nearest pyproject.toml."""
+    here = place.working_directory
+    folders = (each for each in (here, *here.parents) if (each / "pyproject.toml").is_file())
+    return next(folders, here) / "poetry.toml"

@@ -160,6 +160,30 @@ def test_pdm_means_the_machines_index_and_the_projects(tmp_path: Path) -> None:
     assert "project.example" in told.what
 
 
+def test_poetry_means_the_mirror_of_its_project(tmp_path: Path) -> None:
+    """Tried with poetry 2.5: a project's poetry.toml beats the user's, and a variable both."""
+    put(tmp_path / "bin/poetry", "#!/bin/sh\n")
+    (tmp_path / "bin/poetry").chmod(0o755)
+    mirror = '[plugins.pypi_mirror]\nurl = "https://{}.example/simple"\n'
+    put(tmp_path / "home/.config/pypoetry/config.toml", mirror.format("mine"))
+    put(tmp_path / "work/pyproject.toml", "")
+    put(tmp_path / "work/poetry.toml", mirror.format("project"))
+    activation = PoetryActivation()
+    below = replace(place(tmp_path), working_directory=tmp_path / "work" / "a" / "b")
+    for where in (place(tmp_path), below):
+        (found,) = activation.discover(where, reader)
+        assert found.origin.url == "https://mine.example/simple"
+        (told,) = activation.overrides(where, GATEWAY, reader)
+        assert told.where == str(tmp_path / "work/poetry.toml")
+        assert "project.example" in told.what
+        running = replace(where, command=("poetry", "install"))
+        (found,) = activation.discover(running, reader)
+        assert found.origin.url == "https://project.example/simple"
+    env = {"POETRY_PYPI_MIRROR_URL": "https://variable.example/simple"}
+    (found,) = activation.discover(place(tmp_path, env, command=("poetry", "install")), reader)
+    assert found.origin.url == "https://variable.example/simple"
+
+
 def test_run_takes_the_login_of_a_named_index_along(tmp_path: Path) -> None:
     put(
         tmp_path / "work/uv.toml",
