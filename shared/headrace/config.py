@@ -7,27 +7,34 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, cast
-from urllib.parse import urlsplit
+from typing import Any
 
 import platformdirs
 
-from headrace import redact
-from headrace.errors import ConfigurationError, LocalError
+from headrace.errors import LocalError, SettingsError
 from headrace.foreign import read_toml
-from headrace.models import Limits, Mirror, OperatorClass
+from headrace.models import Mirror
 from headrace.ownership import files as ownership
 
-__all__ = ["DEFAULT_PORT", "EnvVars", "Folders", "Settings", "environment", "home_folder"]
+__all__ = [
+    "DEFAULT_PORT",
+    "NO_FILE",
+    "EnvVars",
+    "Folders",
+    "Settings",
+    "environment",
+    "home_folder",
+]
 
 #: Outside the ephemeral ranges of Linux (32768 up), macOS and Windows (49152 up), and no
 #: service is registered for it.
 DEFAULT_PORT = 17223
-_THIS_MACHINE = frozenset(("127.0.0.1", "::1", "localhost"))
+#: The reference of the mistake that a variable names a file which is not there.
+NO_FILE = "no-settings-file"
+_MEND = "mend or remove the file"
 
 
 class EnvVars:
@@ -265,191 +272,78 @@ class Settings:
 
     @classmethod
     def load(cls, folders: Folders, env: Mapping[str, str]) -> Settings:
-        """Read the settings file; ConfigurationError with the line where it is wrong."""
-        path = Path(env.get(EnvVars.HEADRACE_CONFIG) or folders.config / "config.toml")
-        hint = "mend or remove the file"
-        try:
-            content = ownership.read(path)
-        except FileNotFoundError:
-            content = b""
-        except LocalError as error:
-            raise ConfigurationError(error.reference, error.message, hint=error.hint) from error
-        except OSError as error:
-            msg = f"{path} cannot be read: {error.strerror or error}"
-            raise ConfigurationError("bad-settings", msg, hint=hint) from error
-        settings = cls.parse(read_toml(content, path, hint=hint), path)
-        if port := env.get(EnvVars.HEADRACE_PORT):
-            return replace(settings, port=_port(port))
+        """Read the settings file; SettingsError names the first mistake and counts the others."""
+        settings, mistakes = cls.read(folders, env)
+        if mistakes:
+            from headrace.setting_rules import all_in_one  # noqa: PLC0415 - as below
+
+            raise all_in_one(mistakes)
         return settings
 
     @classmethod
+    def read(
+        cls, folders: Folders, env: Mapping[str, str]
+    ) -> tuple[Settings, tuple[SettingsError, ...]]:
+        """Read the settings file as far as it is understood, and return every mistake in it.
+
+        What is wrong has its default; of a list only the entries that are wrong are left out.
+        """
+        from headrace import setting_rules  # noqa: PLC0415 - other tools' start-up loads this file
+
+        named = env.get(EnvVars.HEADRACE_CONFIG)
+        path = Path(named or folders.config / "config.toml")
+        mistakes: list[SettingsError] = []
+        settings = cls(source=path)
+        try:
+            table = read_toml(_content(path, named), path, hint=_MEND)
+        except LocalError as error:
+            mistakes.append(SettingsError(error.reference, error.message, hint=error.hint))
+        else:
+            settings, found = cls.understood(table, path)
+            mistakes += found
+        if port := env.get(EnvVars.HEADRACE_PORT):
+            try:
+                settings = replace(
+                    settings, port=setting_rules.port_of(EnvVars.HEADRACE_PORT, port)
+                )
+            except SettingsError as error:
+                mistakes.append(error)
+        return settings, tuple(mistakes)
+
+    @classmethod
     def parse(cls, table: Mapping[str, Any], path: Path) -> Settings:
-        """Check the table; every mistake is named with its key."""
-        known = {f.name: f for f in fields(cls) if f.name not in ("mirrors", "source")}
-        values: dict[str, Any] = {}
-        for key, value in table.items():
-            if key == "mirror":
-                if not isinstance(value, list) or not all(isinstance(e, dict) for e in value):
-                    raise _bad(path, key, "must be tables, each under [[mirror]]")
-                values["mirrors"] = tuple(_mirror(entry, path) for entry in value)
-                continue
-            default = known.get(key)
-            if default is None:
-                raise _bad(path, key, f"is not a setting; there are {', '.join(sorted(known))}")
-            values[key] = _typed(path, key, value, default.default)
-        if "public_origins" in values:
-            urls = values["public_origins"]
-            values["public_origins"] = frozenset(_public_origin(url, path) for url in urls)
-        for text in values.get("origins", ()):
-            _origin(text, path)
-        return cls(**values, source=path)
+        """Check the table; SettingsError as in `load`."""
+        settings, mistakes = cls.understood(table, path)
+        if mistakes:
+            from headrace.setting_rules import all_in_one  # noqa: PLC0415 - as below
+
+            raise all_in_one(mistakes)
+        return settings
+
+    @classmethod
+    def understood(
+        cls, table: Mapping[str, Any], path: Path
+    ) -> tuple[Settings, tuple[SettingsError, ...]]:
+        """Read the table as far as it is understood, and return every mistake in it."""
+        from headrace import setting_rules  # noqa: PLC0415 - as above
+
+        known = {f.name: f.default for f in fields(cls) if f.name not in ("mirrors", "source")}
+        values, mistakes = setting_rules.read(table, known, path)
+        return cls(**values, source=path), tuple(mistakes)
 
 
-#: What the numbers may be: from, to, and of what.
-_RANGES: Mapping[str, tuple[float, float, str]] = {
-    "port": (0, 65535, "a port"),
-    "provisional_after": (0, 3600, "seconds"),
-    "store_limit": (0, 2**63 - 1, "bytes"),
-    "disk_reserve": (0, 1, "a share of the disk"),
-    "connections_per_mirror": (1, 64, "connections"),
-    "connections": (1, 1024, "connections"),
-    "downloads": (1, 1024, "downloads"),
-}
-#: What the words may be.
-_WORDS: Mapping[str, tuple[str, str]] = {
-    "documents": (r"origin|provisional", "'origin' or 'provisional'"),
-    "variants": (
-        r"auto|off|cpu|xpu|cu[0-9]{2,3}|rocm[0-9]+(\.[0-9]+)*",
-        "'auto', 'off', or a label as 'cu126', 'rocm6.4', 'xpu', 'cpu'",
-    ),
-}
-
-
-def _typed(path: Path, key: str, value: object, default: object) -> object:
-    if isinstance(default, frozenset):
-        if isinstance(value, list) and all(isinstance(v, str) for v in value):
-            return frozenset(value)
-        raise _bad(path, key, "must be a list of strings")
-    if isinstance(default, bool) and not isinstance(value, bool):
-        raise _bad(path, key, "must be true or false")
-    if key in _RANGES:
-        return _number(path, key, value, whole=not isinstance(default, float))
-    if isinstance(default, str) and not isinstance(value, str):
-        raise _bad(path, key, "must be a string")
-    if key in _WORDS and isinstance(value, str):
-        pattern, allowed = _WORDS[key]
-        value = value.lower()
-        if not re.fullmatch(pattern, value):
-            raise _bad(path, key, f"must be {allowed}")
-    return value
-
-
-def _number(path: Path, key: str, value: object, *, whole: bool) -> float:
-    least, most, what = _RANGES[key]
-    fits = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    # A number that is none (nan) is in no range.
-    if not fits or not least <= cast("float", value) <= most:
-        kind = "a whole number" if whole else "a number"
-        raise _bad(path, key, f"must be {kind} from {least} to {most} ({what})")
-    number = cast("float", value)
-    return number if whole else float(number)
-
-
-def _port(text: str) -> int:
-    if text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535:
-        return int(text)
-    raise ConfigurationError(
-        "bad-settings",
-        f"the variable {EnvVars.HEADRACE_PORT} must be a whole number from 0 to 65535 (a port)",
-        hint="set it right or unset it; nothing was changed",
-    )
-
-
-def _is_address(url: str) -> bool:
-    """Whether it is an http(s) URL with a host, and a port that can be one if any."""
+def _content(path: Path, named: str | None) -> bytes:
+    """Return the settings file's bytes; none where there is no file; LocalError."""
     try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _origin(text: str, path: Path) -> None:
-    """Check one of `Settings.origins`; what might be a secret in it is not repeated."""
-    what, _, url = text.partition("=")
-    if not what.partition("/")[0] or not _is_address(url):
-        raise _bad(path, "origins", "must be texts as ECOSYSTEM/NAME=URL with http or https URLs")
-    if redact.has_secret(url):
-        raise _bad(path, "origins", "must be addresses without user or token")
-
-
-def _public_origin(url: str, path: Path) -> str:
-    """Check one address; what might be a secret in it is not repeated in the message."""
-    plain = _is_address(url) and not redact.has_secret(url)
-    if not plain or urlsplit(url).query or urlsplit(url).fragment:
-        shown = redact.for_display(url)
-        what = f"must be http or https addresses without user or token: {shown}"
-        raise _bad(path, "public_origins", what)
-    return url.rstrip("/")
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-#: The fields of a ``[[mirror]]`` table: whether a value is right, and what is.
-_FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "id": (lambda v: _is_text(v) and bool(v), "a word"),
-    "ecosystem": (lambda v: _is_text(v) and bool(v), "a word"),
-    "url": (lambda v: _is_text(v) and _is_address(v), "an http or https address"),
-    "layout": (lambda v: _is_text(v) and bool(v), "a word"),
-    "operator": (_is_text, "a string"),
-    "operator_class": (
-        lambda v: _is_text(v) and v in set(OperatorClass),
-        f"one of {', '.join(OperatorClass)}",
-    ),
-    "connections": (lambda v: type(v) is int and 1 <= v <= 64, "a whole number from 1 to 64"),
-    "gives_documents": (lambda v: isinstance(v, bool), "true or false"),
-    "rank": (lambda v: type(v) is int and abs(v) <= 10**6, "a whole number"),
-    "carries": (
-        lambda v: isinstance(v, list) and all(_is_text(word) for word in v),
-        "a list of strings",
-    ),
-    "login": (lambda v: isinstance(v, bool), "true or false"),
-}
-
-
-def _mirror(entry: Mapping[str, Any], path: Path) -> Mirror:
-    """Read a ``[[mirror]]`` table; every mistake is named with its field."""
-    named = str(entry.get("id") or "of no id")[:80]
-    for field_name in ("id", "url"):
-        if field_name not in entry:
-            raise _bad(path, "mirror", f"{named}: {field_name} is missing")
-    for field_name, (right, allowed) in _FIELDS.items():
-        if field_name in entry and not right(entry[field_name]):
-            raise _bad(path, "mirror", f"{named}: {field_name} must be {allowed}")
-    mirror = Mirror(
-        id=entry["id"],
-        ecosystem=entry.get("ecosystem", "python"),
-        url=entry["url"].rstrip("/"),
-        layout=entry.get("layout", "packages"),
-        operator=entry.get("operator", ""),
-        operator_class=OperatorClass(entry.get("operator_class", "organisation")),
-        limits=Limits(connections=entry.get("connections", 4)),
-        gives_documents=entry.get("gives_documents", False),
-        rank=entry.get("rank", 0),
-        carries=tuple(entry.get("carries", ())),
-        login=entry.get("login", False),
-        own=True,
-    )
-    parts = urlsplit(mirror.url)
-    if mirror.login and parts.scheme != "https" and parts.hostname not in _THIS_MACHINE:
-        what = f"{mirror.id} has a login, which would cross the network readable: use https"
-        raise _bad(path, "mirror", what)
-    return mirror
-
-
-def _bad(path: Path, key: str, what: str) -> ConfigurationError:
-    return ConfigurationError(
-        "bad-settings", f"{path}: {key} {what}", hint="mend that line; nothing was changed"
-    )
+        return ownership.read(path)
+    except FileNotFoundError as error:
+        if not named:
+            return b""
+        raise LocalError(
+            NO_FILE,
+            f"the variable {EnvVars.HEADRACE_CONFIG} names {path}, which is not there",
+            hint=f"make that file (an empty one will do), or unset {EnvVars.HEADRACE_CONFIG}",
+        ) from error
+    except OSError as error:
+        why = error.strerror or error
+        raise LocalError("bad-settings", f"{path} cannot be read: {why}", hint=_MEND) from error

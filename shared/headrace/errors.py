@@ -17,9 +17,11 @@ __all__ = [
     "IntegrityError",
     "LocalError",
     "OriginError",
+    "SettingsError",
     "StoreError",
     "TransferError",
     "UpstreamError",
+    "UsageError",
 ]
 
 
@@ -32,12 +34,22 @@ class HeadraceError(Exception):
 
     fault_of = "headrace"
 
-    def __init__(self, reference: str, message: str, *, hint: str = "") -> None:
-        """Keep the parts; `str()` puts them together."""
+    def __init__(self, reference: str, message: str, *, hint: str = "", fault_of: str = "") -> None:
+        """Keep the parts; `str()` puts them together. `fault_of` where the class does not tell."""
         super().__init__(message)
         self.reference = reference
         self.message = message
         self.hint = hint
+        self.fault_of = fault_of or type(self).fault_of
+
+    def table(self) -> dict[str, str]:
+        """Return the parts as plain values."""
+        return {
+            "reference": self.reference,
+            "message": self.message,
+            "fault_of": self.fault_of,
+            "hint": self.hint,
+        }
 
     def __str__(self) -> str:
         """Message, then the hint in parentheses."""
@@ -48,6 +60,12 @@ class ClientError(HeadraceError):
     """The client asked for something that makes no sense. Its fault."""
 
     fault_of = "client"
+
+
+class UsageError(HeadraceError):
+    """The command line, or a variable, says what makes no sense."""
+
+    fault_of = "this command line"
 
 
 class LocalError(HeadraceError):
@@ -61,11 +79,21 @@ class StoreError(LocalError):
 
 
 class ConfigurationError(LocalError):
-    """A setting or a tool's configuration file cannot be understood."""
+    """A tool's configuration file cannot be understood, or not be used as it is."""
+
+    fault_of = "a configuration file"
+
+
+class SettingsError(ConfigurationError):
+    """One of headrace's own settings is wrong."""
+
+    fault_of = "your settings"
 
 
 class ConflictError(LocalError):
     """A file was changed after headrace wrote it; undoing would lose that change."""
+
+    fault_of = "whoever changed that file"
 
 
 class UpstreamError(HeadraceError):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headrace import config
+from headrace import setting_rules
 from headrace.config import DEFAULT_PORT, Folders, Settings, environment
 from headrace.errors import ConfigurationError
 from headrace.models import OperatorClass
@@ -141,8 +141,8 @@ def test_a_port_that_is_none_names_its_variable(tmp_path: Path, port: str) -> No
 def test_every_number_has_its_range() -> None:
     defaults: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(Settings)}
     numbers = {name for name, value in defaults.items() if type(value) in (int, float)}
-    assert numbers == config._RANGES.keys()
-    for name, (least, most, _) in config._RANGES.items():
+    assert numbers == setting_rules.RANGES.keys()
+    for name, (least, most, _) in setting_rules.RANGES.items():
         assert least <= defaults[name] <= most
 
 

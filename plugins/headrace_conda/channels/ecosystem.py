@@ -33,6 +33,7 @@ from headrace.interface import (
     ServeDocument,
 )
 from headrace_conda.channels import locating, paths, repodata
+from headrace_conda.channels.layouts import LAYOUTS
 from headrace_conda.channels.paths import ChannelFile
 
 __all__ = ["CondaEcosystem"]
@@ -78,6 +79,7 @@ class CondaEcosystem:
     """
 
     name = "conda"
+    layouts = tuple(LAYOUTS)
 
     def __init__(self, origins: Sequence[Origin]) -> None:
         """Take the origins of this ecosystem: hosts, with all channels below them."""

@@ -33,7 +33,7 @@ from headrace.interface import (
 from headrace_docker.registry_api import layouts, refusals
 from headrace_docker.registry_api.manifests import ACCEPT, Descriptor, descriptors
 from headrace_docker.registry_api.names import ApiRoot, Object, parse
-from headrace_docker.registry_api.registries import ECOSYSTEM
+from headrace_docker.registry_api.registries import ECOSYSTEM, LAYOUTS
 
 __all__ = ["DockerEcosystem"]
 
@@ -65,6 +65,7 @@ class DockerEcosystem:
 
     name = ECOSYSTEM
     prefixes = ("/v2/",)
+    layouts = LAYOUTS
 
     def __init__(self, origins: Sequence[Origin]) -> None:
         """Take the registries that may be asked."""

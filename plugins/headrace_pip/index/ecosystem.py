@@ -62,6 +62,7 @@ class PythonEcosystem:
 
     name = "python"
     prefixes = paths.PREFIXES
+    layouts = tuple(layouts.LAYOUTS)
 
     def __init__(self, origins: Sequence[Origin]) -> None:
         """Take the origins of this ecosystem; the one named ``default``, else the first, has the

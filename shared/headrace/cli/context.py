@@ -6,6 +6,7 @@ Nothing is loaded before a command asks for it: ``headrace status`` must stay qu
 from __future__ import annotations
 
 import argparse
+import enum
 import json
 import os
 import sys
@@ -14,8 +15,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headrace.config import EnvVars, Folders, Settings, home_folder
+from headrace.config import NO_FILE, EnvVars, Folders, Settings, home_folder
+from headrace.errors import SettingsError
 from headrace.interface.hookspecs import Place, Scope
+from headrace.setting_rules import all_in_one
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,6 +33,7 @@ __all__ = [
     "OK",
     "USAGE",
     "Context",
+    "Strictness",
     "add_dry_run",
     "add_json",
     "add_scope",
@@ -39,6 +43,17 @@ OK = 0
 FAILED = 1
 USAGE = 2
 NEEDS_ATTENTION = 3
+
+
+class Strictness(enum.Enum):
+    """What of the settings a command must understand before it does anything."""
+
+    WORDS = "every word"
+    """Those that set something up: a word that means nothing stops them."""
+    SHAPES = "every shape"
+    """The gateway itself: a mirror that left the catalogue stops nobody's installs."""
+    NONE = "what it can"
+    """Those that look, and the one that undoes: they tell mistakes, and go on."""
 
 
 class Context:
@@ -51,6 +66,9 @@ class Context:
         self.env = env
         self.scope = scope or _default_scope(env)
         self.as_json = as_json
+        self.strictness = Strictness.WORDS
+        self.has_told = False
+        """Whether the one JSON document is written."""
 
     @cached_property
     def folders(self) -> Folders:
@@ -59,10 +77,44 @@ class Context:
             return Folders.of_system()
         return Folders.of_user(self.env)
 
-    @cached_property
+    @property
     def settings(self) -> Settings:
-        """The user's settings; ConfigurationError when they cannot be understood."""
-        return Settings.load(self.folders, self.env)
+        """The user's settings; SettingsError when they cannot be understood, as strictly as this
+        command has to take them.
+        """
+        settings, misread = self._read
+        # A file that is gone since a service was set up says nothing that could be misunderstood.
+        passed = self.strictness is Strictness.SHAPES
+        wrong = [each for each in misread if not (passed and each.reference == NO_FILE)]
+        if self.strictness is Strictness.WORDS and not self.plugins.broken:
+            wrong += self.unknown_words
+        if wrong and self.strictness is not Strictness.NONE:
+            raise all_in_one(wrong)
+        return settings
+
+    @cached_property
+    def _read(self) -> tuple[Settings, tuple[SettingsError, ...]]:
+        return Settings.read(self.folders, self.env)
+
+    @cached_property
+    def unknown_words(self) -> tuple[SettingsError, ...]:
+        """Words in the settings that no plugin knows; one that is broken might know them."""
+        from headrace.cli.known_words import unknown_words  # noqa: PLC0415 - start-up time
+
+        return tuple(unknown_words(self._read[0], self.env, self.plugins))
+
+    @property
+    def mistakes(self) -> tuple[SettingsError, ...]:
+        """Every mistake in the settings."""
+        return (*self._read[1], *self.unknown_words)
+
+    def settings_table(self) -> dict[str, Any]:
+        """Return what ``--json`` says of the settings: their file, and every mistake in it."""
+        source = self._read[0].source
+        return {
+            "file": str(source) if source else None,
+            "mistakes": [mistake.table() for mistake in self.mistakes],
+        }
 
     @cached_property
     def plugins(self) -> Plugins:
@@ -115,7 +167,9 @@ class Context:
 
     def print_json(self, value: Any) -> None:
         """Write the one JSON document of a run with ``--json``."""
-        sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+        text = json.dumps(value, indent=2, default=str)
+        self.has_told = True
+        sys.stdout.write(f"{text}\n")
 
 
 def add_dry_run(parser: argparse.ArgumentParser) -> None:

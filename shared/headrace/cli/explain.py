@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from headrace.cli.context import FAILED, OK, Context, add_json, add_scope
 from headrace.cli.summary import bytes_text
-from headrace.errors import HeadraceError, LocalError
+from headrace.errors import HeadraceError, LocalError, SettingsError, UsageError
 from headrace.interface.hookspecs import Explanation, GatewayAddress
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Ask the gateway, which knows its statistics."""
+    if args.described is not None:
+        _check_described(args.described)
     from headrace.cli.run import private_gateway  # noqa: PLC0415 - start-up time
     from headrace.cli.status import gateway_of  # noqa: PLC0415 - as above
     from headrace.system.service import health  # noqa: PLC0415 - as above
@@ -74,6 +76,19 @@ def run(args: argparse.Namespace, context: Context) -> int:
             address, expected = private_gateway(context, clearing_up)
         found = _found(args, context, address, expected, own=False, who=there.who if there else "")
     return _told(args, context, found)
+
+
+def _check_described(text: str) -> None:
+    """Refuse a description that makes no sense before anything is asked; UsageError."""
+    from headrace.variants import tables as cuda_tables  # noqa: PLC0415 - start-up time
+    from headrace.variants.hosts import Host  # noqa: PLC0415 - as above
+    from headrace.variants.target import parse_target  # noqa: PLC0415 - as above
+
+    try:
+        # What the description leaves out, the host tells on which it is used.
+        parse_target(text, cuda_tables.load(), Host(driver="1"), where="--for")
+    except SettingsError as error:
+        raise UsageError(error.reference, error.message, hint=error.hint) from error
 
 
 def _found(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
+import math
 import os
 import socket
 import sys
@@ -11,12 +13,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headrace.cli.context import FAILED, OK, Context, add_scope
+from headrace.cli.context import FAILED, OK, Context, Strictness, add_json, add_scope
+from headrace.cli.known_words import Words
 from headrace.config import EnvVars, Folders
-from headrace.errors import ClientError, LocalError
+from headrace.errors import LocalError, UsageError
+from headrace.foreign import whole_number
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
+from headrace.wording import meant, shown
 
 __all__ = ["add", "run"]
+
+_log = logging.getLogger("headrace.cli")
+
+#: Minutes of `--idle-exit`: a year.
+_LONGEST_IDLE = 525_600
 
 
 def add(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -27,7 +37,7 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         description="Serve the gateway. Without --origin it serves the origins that `headrace on` "
         "recorded, else those that the tools use now.",
     )
-    parser.add_argument("--port", type=int, help="port on loopback; 0 takes a free one")
+    parser.add_argument("--port", type=_port, help="port on loopback; 0 takes a free one")
     parser.add_argument("--host", default="127.0.0.1", help="127.0.0.1 (default) or ::1")
     parser.add_argument(
         "--origin",
@@ -38,7 +48,7 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument(
         "--idle-exit",
-        type=float,
+        type=_minutes,
         metavar="MINUTES",
         help="end after so long without a request (what holds the socket starts it again)",
     )
@@ -52,6 +62,7 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
     )
     how.add_argument("--stop", action="store_true", help="stop the one that --detach started")
     add_scope(parser)
+    add_json(parser)
     # For the holder and for `headrace run`.
     parser.add_argument("--fd", type=int, action="append", default=[], help=argparse.SUPPRESS)
     parser.add_argument("--control", type=int, help=argparse.SUPPRESS)
@@ -60,8 +71,28 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--settings", type=Path, help=argparse.SUPPRESS)
 
 
+def _port(text: str) -> int:
+    number = whole_number(text)
+    if number is None or number > 65535:
+        what = f"must be a whole number from 0 to 65535, not {shown(text)}"
+        raise argparse.ArgumentTypeError(what)
+    return number
+
+
+def _minutes(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= _LONGEST_IDLE:
+        what = f"must be minutes from 0 to {_LONGEST_IDLE}, not {shown(text)}"
+        raise argparse.ArgumentTypeError(what)
+    return number
+
+
 def run(args: argparse.Namespace, context: Context) -> int:
     """Serve until told to stop, or arrange for it."""
+    context.strictness = Strictness.NONE if args.stop else Strictness.SHAPES
     # A service does not inherit the environment that these would otherwise come from.
     if args.settings:
         context.env = {**context.env, EnvVars.HEADRACE_CONFIG: str(args.settings)}
@@ -88,6 +119,7 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
 
     for folder in (context.folders.state, context.folders.cache):
         _check_own(folder, context.scope)
+    origins = _origins(args, context)
     sockets = listeners.take(args.fd) or listeners.inherited(context.env, os.getpid())
     if not sockets:
         port = context.settings.port if args.port is None else args.port
@@ -95,12 +127,14 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
     state = _state(args, context)
     env = {**state.network(), **context.env}
     secret = _secret(state)
-    origins = _origins(args, context)
     host, port = listeners.address_of(sockets[0])
     link = None if args.control is None else HolderLink(socket.socket(fileno=args.control))
 
+    for mistake in context.unknown_words:
+        _log.warning("%s", mistake)
+
     def announce() -> None:
-        _say(GatewayAddress(host, port).url(), origins)
+        _say(context, GatewayAddress(host, port), origins)
 
     end = server.serve(
         lambda: build_app(
@@ -140,9 +174,18 @@ def _watcher(env: Mapping[str, str], announce: Callable[[], None]) -> Any:
     return LifespanListener(ready, notifier.alive, notifier.stopping, every=notifier.every)
 
 
-def _say(url: str, origins: Sequence[DiscoveredOrigin]) -> None:
-    names = ", ".join(sorted({found.origin.ecosystem for found in origins})) or "nothing"
-    sys.stdout.write(f"headrace: the gateway for {names} answers at {url}\n")
+def _say(context: Context, address: GatewayAddress, origins: Sequence[DiscoveredOrigin]) -> None:
+    names = sorted({found.origin.ecosystem for found in origins})
+    place = {"host": address.host, "port": address.port, "url": address.url()}
+    text = f"the gateway for {', '.join(names) or 'nothing'} answers at {address.url()}"
+    _say_or_print(context, text, {"gateway": place, "ecosystems": names})
+
+
+def _say_or_print(context: Context, text: str, table: Mapping[str, Any]) -> None:
+    if context.as_json:
+        context.print_json(table)
+    else:
+        sys.stdout.write(f"headrace: {text}\n")
     sys.stdout.flush()
 
 
@@ -161,6 +204,13 @@ def _hold(args: argparse.Namespace, context: Context) -> int:
         )
     if args.detach and _woken(args, context):
         return OK
+    origins = _origins(args, context)
+    if args.origin and any(found.credential for found in origins):
+        raise UsageError(
+            "secret-on-command-line",
+            "every user of this machine could read that password in the list of processes",
+            hint="`headrace on` records origins and their credentials where only you can read them",
+        )
     sockets = listeners.take(args.fd) or listeners.inherited(context.env, os.getpid())
     if not sockets:
         port = context.settings.port if args.port is None else args.port
@@ -174,13 +224,6 @@ def _hold(args: argparse.Namespace, context: Context) -> int:
         sockets = [listeners.bind(args.host, port)]
     host, port = listeners.address_of(sockets[0])
     address = GatewayAddress(host, port)
-    origins = _origins(args, context)
-    if args.origin and any(found.credential for found in origins):
-        raise ClientError(
-            "secret-on-command-line",
-            "every user of this machine could read that password in the list of processes",
-            hint="`headrace on` records origins and their credentials where only you can read them",
-        )
     held = process.SupervisorOptions(
         worker=process.worker_argv(*_worker_words(args, context)),
         redirects=redirects(
@@ -193,7 +236,7 @@ def _hold(args: argparse.Namespace, context: Context) -> int:
     state = _state(args, context)
     _secret(state)  # before the worker, so that it is known here as well
     if args.hold:
-        _say(address.url(), origins)
+        _say(context, address, origins)
         process.become_holder(held, sockets)
     process.leave_running(held, sockets, context.env)
     seen = health.wait_until_up(address, state.expected(), timeout=15)
@@ -212,7 +255,7 @@ def _hold(args: argparse.Namespace, context: Context) -> int:
     if not args.origin and context.state.gateway() is None:
         # Nobody ran `on`: whoever looks for the gateway finds it, and `off` stops it.
         context.state.record_gateway(address, "holder")
-    _say(address.url(), origins)
+    _say(context, address, origins)
     return OK
 
 
@@ -238,7 +281,7 @@ def _woken(args: argparse.Namespace, context: Context) -> bool:
         return False
     if waking.wake(context.state, context.folders, context.scope, context.env) is None:
         return False
-    _say(address.url(), context.state.origins())
+    _say(context, address, context.state.origins())
     return True
 
 
@@ -258,13 +301,12 @@ def _stop(context: Context) -> int:
     from headrace.system.service import health, process  # noqa: PLC0415 - as above
 
     stopped = process.stop(_lock(context))
-    sys.stdout.write(
-        f"headrace: {'the gateway has stopped' if stopped else 'no gateway was running'}\n"
-    )
+    text = "the gateway has stopped" if stopped else "no gateway was running"
     address = context.state.gateway()
     # A service manager may have it up again, or never have let it go.
     up = address is not None and health.look(address, context.state.expected()).up
     tools = [] if up else led(context)
+    _say_or_print(context, text, {"gateway": None, "stopped": stopped, "led": tools})
     if tools:
         sys.stderr.write(f"headrace: {way_back(tools, context.scope)}\n")
     return OK  # it did what it was told; scripts that stop it go on
@@ -316,8 +358,24 @@ def _origins(args: argparse.Namespace, context: Context) -> list[DiscoveredOrigi
     from headrace.cli.setup.discovery import discover, typed  # noqa: PLC0415 - start-up time
 
     if args.origin:
-        return [typed(text, "--origin") for text in args.origin]
+        found = [typed(text, "--origin") for text in args.origin]
+        _check_served(context, found)
+        return found
     recorded: list[DiscoveredOrigin] = _state(args, context).origins()
     if recorded:
         return recorded
     return discover(context)
+
+
+def _check_served(context: Context, found: Sequence[DiscoveredOrigin]) -> None:
+    """Refuse an ecosystem that no plugin serves; UsageError. One that is broken might serve it."""
+    served = {each.name for each in context.plugins.ecosystems([each.origin for each in found])}
+    for each in found:
+        name = each.origin.ecosystem
+        if name not in served and not context.plugins.broken:
+            known = Words(context.plugins).ecosystems
+            raise UsageError(
+                "bad-origin",
+                f"--origin: no plugin serves the ecosystem {shown(name)}{meant(name, known)}",
+                hint=f"it is the word before the =: {', '.join(known)}",
+            )

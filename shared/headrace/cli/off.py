@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headrace.cli.context import NEEDS_ATTENTION, OK, Context, add_dry_run, add_json, add_scope
+from headrace.cli.context import (
+    NEEDS_ATTENTION,
+    OK,
+    Context,
+    Strictness,
+    add_dry_run,
+    add_json,
+    add_scope,
+)
 from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import FileEdit, GatewayAddress
 
@@ -36,7 +44,8 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
-    """Undo, then stop."""
+    """Undo, then stop. What is wrong with the settings is told, and keeps nothing from that."""
+    context.strictness = Strictness.NONE
     if args.dry_run:
         return _show(args, context)
     with context.state.setting_up():
@@ -74,10 +83,12 @@ def _run(args: argparse.Namespace, context: Context) -> int:
                 "told": told,
                 "trouble": trouble,
                 "gateway_stopped": stopped,
+                "settings": context.settings_table(),
             }
         )
     else:
         _tell(context, undone, told, trouble)
+        _tell_settings(context)
     return NEEDS_ATTENTION if not stopped or trouble else OK
 
 
@@ -106,6 +117,13 @@ def _tell(context: Context, undone: TakenBack, told: Sequence[str], trouble: Seq
         out.print("The gateway stays up for what could not be undone.")
     elif not (undone.restored or undone.merged):
         out.print("Nothing was routed; the gateway is off.")
+
+
+def _tell_settings(context: Context) -> None:
+    for mistake in context.mistakes:
+        context.console.print(f"settings: {mistake.message}", markup=False, style="yellow")
+    if context.mistakes:
+        context.console.print("`headrace off` did not need them; the next `headrace on` does.")
 
 
 def _stop(context: Context) -> None:
@@ -148,10 +166,13 @@ def _show(args: argparse.Namespace, context: Context) -> int:
                 "edits": [{"path": str(edit.path)} for edit in edits],
                 "kept": kept,
                 "diff": diff(edits),
+                "settings": context.settings_table(),
             }
         )
     else:
         context.console.print(diff(edits), markup=False, end="")
         for name in kept:
-            context.console.print(f"{name}: changed since in headrace's lines; it would stay")
+            text = f"{name}: changed since in headrace's lines; it would stay"
+            context.console.print(text, markup=False)
+        _tell_settings(context)
     return NEEDS_ATTENTION if kept else OK

@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from headrace.cli.context import NEEDS_ATTENTION, OK, Context, add_json, add_scope
+from headrace.cli.context import (
+    NEEDS_ATTENTION,
+    OK,
+    Context,
+    Strictness,
+    add_json,
+    add_scope,
+)
 from headrace.cli.setup.led import way_back
 from headrace.cli.setup.shared_port import ACCEPTED, STRANGER_HINT
 from headrace.cli.summary import bytes_text, under_way
@@ -30,6 +37,7 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Look, and tell."""
     del args
+    context.strictness = Strictness.NONE
     address, state = gateway_of(context)
     table = _collect(context, address, state)
     if context.as_json:
@@ -99,7 +107,8 @@ def _collect(context: Context, address: GatewayAddress | None, state: Any) -> di
         "incidents": (told or {}).get("incidents"),
         "builds": (told or {}).get("builds"),
         "mirrors": (told or {}).get("mirrors"),
-        "attention": trouble or overridden,
+        "settings": context.settings_table(),
+        "attention": trouble or overridden or bool(context.mistakes),
     }
 
 
@@ -181,6 +190,9 @@ def _tell(context: Context, table: dict[str, Any]) -> None:
         state = Text(tool["state"], style=_STYLES.get(tool["state"], ""))
         rows.add_row(tool["tool"], state, Text("\n".join(why)))
     out.print(rows)
+    for mistake in (table.get("settings") or {}).get("mistakes", ()):
+        out.print(Text(f"settings {mistake['message']}", style="yellow"))
+        out.print(Text(f"         {mistake['hint']}"))
     now = [f"now      {line}" for line in under_way(table)]
     for line in (*_builds(table), *now, *_lately(table), *_mirrors(table)):
         out.print(Text(line))

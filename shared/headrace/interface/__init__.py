@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         LocatesDocuments,
         LooksUp,
         ManyOwners,
+        NamesLayouts,
         ReadsAhead,
         ServesDocuments,
     )
@@ -155,6 +156,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "LocatesDocuments",
     "LooksUp",
     "ManyOwners",
+    "NamesLayouts",
     "ReadsAhead",
     "ServesDocuments",
     # How it finds out, step by step, what an artifact's digest is (`lookups`).
@@ -234,8 +236,8 @@ _HOMES = {
     "headrace.interface.activations": "CATALOGUE Activation DiscoveredOrigin FileEdit "
     "GatewayAddress Lingers OptIn Override Place Reader Reload ReloadCheck Scope Standing",
     "headrace.interface.ecosystems": "Ecosystem AllowsAnonymous Confirms FormatsRefusals "
-    "IndexesDocuments Learns ListsBuilds LocatesDocuments LooksUp ManyOwners ReadsAhead "
-    "ServesDocuments",
+    "IndexesDocuments Learns ListsBuilds LocatesDocuments LooksUp ManyOwners NamesLayouts "
+    "ReadsAhead ServesDocuments",
     "headrace.interface.hookspecs": "hookimpl AcceleratorDetector AskGateway Explanation Finding",
     "headrace.interface.lookups": "CacheMode Entry HeadRequest LookUp LookUpResult LookUpStep",
     "headrace.models": "Artifact Credential Digest Document Fault Limits Mirror MirrorStats "

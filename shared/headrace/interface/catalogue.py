@@ -30,6 +30,7 @@ __all__ = [
     "Status",
     "load",
     "parse",
+    "shipped",
 ]
 
 
@@ -210,6 +211,12 @@ def load(ecosystem: str, layouts: Collection[str]) -> Catalogue:
     """Read the shipped file of an ecosystem; `layouts` are the words that its code knows."""
     file = importlib.resources.files("headrace").joinpath("data", f"{ecosystem}.toml")
     return parse(ecosystem, file.read_text("utf-8"), layouts)
+
+
+def shipped() -> tuple[str, ...]:
+    """Return the names of the shipped files; not each is an ecosystem's."""
+    files = importlib.resources.files("headrace").joinpath("data").iterdir()
+    return tuple(sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml")))
 
 
 def parse(ecosystem: str, text: str, layouts: Collection[str]) -> Catalogue:

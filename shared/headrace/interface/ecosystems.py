@@ -6,7 +6,7 @@ methods, and the core finds them (`isinstance`); it lacks them, and the core goe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from headrace.interface.lookups import Entry, LookUp
@@ -35,6 +35,7 @@ __all__ = [
     "LocatesDocuments",
     "LooksUp",
     "ManyOwners",
+    "NamesLayouts",
     "ReadsAhead",
     "ServesDocuments",
 ]
@@ -61,6 +62,18 @@ class Ecosystem(Protocol):
 
     def locate(self, artifact: Artifact, mirror: Mirror) -> str | None:
         """Give the artifact's URL at a mirror; None: its layout has no place for it."""
+
+
+@runtime_checkable
+class NamesLayouts(Protocol):
+    """It says which layouts of mirrors it knows, so that a mistyped one in the settings is told.
+
+    Without it any word passes there, and a mirror of a layout that it has not is never asked.
+    """
+
+    @property
+    def layouts(self) -> Collection[str]:
+        """The words that `Mirror.layout` may be."""
 
 
 # ------------------------------------------------------------------ documents

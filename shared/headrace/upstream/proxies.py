@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from headrace.config import EnvVars
-from headrace.errors import ConfigurationError
+from headrace.errors import SettingsError
 from headrace.redact import for_display
 
 __all__ = ["Proxies"]
@@ -28,7 +28,7 @@ class Proxies:
     """The proxies of one environment."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
-        """Read the variables; ConfigurationError for an address that is none."""
+        """Read the variables; SettingsError for an address that is none."""
         everything = _address(EnvVars.ALL_PROXY, _read(env, EnvVars.ALL_PROXY))
         # In a CGI child HTTP_PROXY is the Proxy header of a stranger's request (CVE-2016-5385).
         plain = "" if "REQUEST_METHOD" in env else _read(env, EnvVars.HTTP_PROXY)
@@ -69,7 +69,7 @@ def _address(name: str, value: str) -> str | None:
     except ValueError:
         usable = False
     if not usable:
-        raise ConfigurationError(
+        raise SettingsError(
             "bad-proxy",
             f"{name} is no proxy address: {for_display(url)}",
             hint=f"write it as http://host:port; schemes: {', '.join(_SCHEMES)}",

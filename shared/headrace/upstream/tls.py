@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.config import EnvVars
-from headrace.errors import ConfigurationError, UpstreamError
+from headrace.errors import SettingsError, UpstreamError
 from headrace.models import Fault
 from headrace.ownership.files import opened
 from headrace.policy.destinations import Initiator
@@ -50,7 +50,7 @@ class TrustStore:
     """The roots of trust that the environment names, else the system's and certifi's together."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
-        """Find the choice; ConfigurationError when it names nothing that can be read."""
+        """Find the choice; SettingsError when it names nothing that can be read."""
         self.chosen_by = next((name for name in _CHOICES if env.get(name)), None)
         self.path = Path(env[self.chosen_by]) if self.chosen_by else None
         if self.path is None:
@@ -62,8 +62,8 @@ class TrustStore:
         except OSError as error:
             raise self._bad(str(error.strerror)) from error
 
-    def _bad(self, why: str) -> ConfigurationError:
-        return ConfigurationError(
+    def _bad(self, why: str) -> SettingsError:
+        return SettingsError(
             "bad-certificates",
             f"{self.chosen_by} names {self.path}, which cannot be used: {why}",
             hint=f"set {self.chosen_by} to a PEM file or unset it, then run `headrace on` again",
@@ -77,7 +77,7 @@ class TrustStore:
         return " and ".join([*own.files, *([] if own.alone else [usual])])
 
     def context(self, own: Authorities | None = None) -> ssl.SSLContext:
-        """Make a context; ConfigurationError when a file of the environment's is no certificate,
+        """Make a context; SettingsError when a file of the environment's is no certificate,
         UpstreamError, of Fault.TLS, when one of a tool's own is none.
         """
         if own is not None and own.alone:

@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from headrace.errors import ConfigurationError, HeadraceError, UpstreamError
+from headrace.errors import HeadraceError, SettingsError, UpstreamError
 from headrace.models import Fault
 from headrace.policy.destinations import AddressSpace, plain_host
 from headrace.redact import for_display
@@ -163,7 +163,7 @@ class Transports:
                 ),
             )
         except ImportError as error:  # socks without socksio
-            raise ConfigurationError(
+            raise SettingsError(
                 "no-socks",
                 f"the proxy {for_display(proxy or '')} needs the package socksio",
                 hint="install socksio beside headrace, or set an http proxy",

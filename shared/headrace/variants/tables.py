@@ -243,6 +243,7 @@ def _bad(what: str, mistake: str) -> ConfigurationError:
         "bad-cuda-tables",
         f"tables of builds for accelerators, {what}: {mistake}",
         hint="this file is shipped with headrace; reinstall it or report this",
+        fault_of="headrace",
     )
 
 

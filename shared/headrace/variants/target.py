@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from headrace.config import EnvVars
-from headrace.errors import ConfigurationError
+from headrace.errors import SettingsError
 from headrace.models import fits
 from headrace.variants.builds import CudaTables, Pair
 from headrace.variants.compatibility.labels import Kind, kind_of
 from headrace.variants.hosts import Accelerator, Host, Situation
 from headrace.variants.wheels import python_of
+from headrace.wording import meant, shown
 
 __all__ = [
     "NOTHING",
@@ -59,7 +60,7 @@ NOTHING = VariantOverride()
 def parse_target(
     text: str, tables: CudaTables, found: Host | None = None, *, where: str = ""
 ) -> Host:
-    """Read a description; ConfigurationError says what is wrong with it, and that it is `where`.
+    """Read a description; SettingsError says what is wrong with it, and that it is `where`.
 
     `found`: the host that says what the description does not. A description that names a GPU or a
     driver takes the accelerators over as a whole; a driver that it does not name stays.
@@ -81,9 +82,8 @@ def parse_target(
     for word, part in zip(words, parts, strict=True):
         read, value = _WORDS.get(word), part.partition("=")[2].strip()
         if read is None or not value:
-            raise _bad(
-                where, text, f"{part!r} is none of {', '.join(f'{word}=…' for word in _WORDS)}"
-            )
+            every = ", ".join(f"{known}=…" for known in _WORDS)
+            raise _bad(where, text, f"{shown(part)} is none of {every}{meant(word, _WORDS)}")
         try:
             host = read(host, value, tables)
         except ValueError as error:
@@ -100,7 +100,7 @@ def override_from(
     tables: CudaTables,
     places: Mapping[str, str] | None = None,
 ) -> VariantOverride:
-    """Read what the environment decides; ConfigurationError says what is wrong with it, and where.
+    """Read what the environment decides; SettingsError says what is wrong with it, and where.
 
     `found`: as in `parse_target`. `places`: `said_in`.
     """
@@ -241,8 +241,8 @@ _WORDS: Mapping[str, Callable[[Host, str, CudaTables], Host]] = {
 }
 
 
-def _bad(where: str, text: str, what: str) -> ConfigurationError:
+def _bad(where: str, text: str, what: str) -> SettingsError:
     said = f"{where} = {text!r}" if where else text
-    return ConfigurationError(
+    return SettingsError(
         "bad-target", f"{said}: {what}", hint="for example driver=550,gpu=V100,python=3.12"
     )

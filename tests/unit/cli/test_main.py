@@ -65,12 +65,12 @@ def test_an_error_says_whose_fault_and_what_to_do(
     assert main(["on"]) == 1
     told = capsys.readouterr().err
     assert "port must be a whole number from 0 to 65535" in told
-    assert "whose fault: this machine" in told
+    assert "whose fault: your settings" in told
     assert "what to do:  mend that line" in told
     assert main(["on", "--json"]) == 1
     error = json.loads(capsys.readouterr().out)["error"]
     assert error["reference"] == "bad-settings"
-    assert error["fault_of"] == "this machine"
+    assert error["fault_of"] == "your settings"
     assert not (home / "headrace" / "state").exists()
 
 

@@ -41,11 +41,26 @@ BUILT_IN: dict[type, set[str]] = {
         "Confirms",
         "ListsBuilds",
         "LocatesDocuments",
+        "NamesLayouts",
         "ReadsAhead",
         "ServesDocuments",
     },
-    CondaEcosystem: {"IndexesDocuments", "Learns", "LooksUp", "ManyOwners", "ReadsAhead"},
-    DockerEcosystem: {"AllowsAnonymous", "FormatsRefusals", "Learns", "LooksUp", "ManyOwners"},
+    CondaEcosystem: {
+        "IndexesDocuments",
+        "Learns",
+        "LooksUp",
+        "ManyOwners",
+        "NamesLayouts",
+        "ReadsAhead",
+    },
+    DockerEcosystem: {
+        "AllowsAnonymous",
+        "FormatsRefusals",
+        "Learns",
+        "LooksUp",
+        "ManyOwners",
+        "NamesLayouts",
+    },
 }
 
 

@@ -86,7 +86,7 @@ def test_a_name_that_is_not_public_is_an_error() -> None:
         ("ConfigurationError, __version__", {"errors", "models"}),
         (
             "Folders, environment",
-            {"config", "errors", "foreign", "models", "ownership", "ownership.files", "redact"},
+            {"config", "errors", "foreign", "models", "ownership", "ownership.files"},
         ),
     ],
 )

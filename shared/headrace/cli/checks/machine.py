@@ -19,6 +19,14 @@ Check = Callable[[Context], Iterator[Finding]]
 
 def settings(context: Context) -> Iterator[Finding]:
     """Read the settings."""
+    for mistake in context.mistakes:
+        # What a broken plugin might know is not called wrong.
+        doubtful = context.plugins.broken and mistake in context.unknown_words
+        yield Finding(
+            "settings", "warning" if doubtful else "failure", mistake.message, mistake.hint
+        )
+    if context.mistakes:
+        return
     path = context.settings.source
     told = f"{path} is understood" if path and path.exists() else "no file; the defaults are used"
     yield Finding("settings", "ok", told)

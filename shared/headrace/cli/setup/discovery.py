@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from headrace.cli.context import Context
 from headrace.cli.setup.guarded import guarded
-from headrace.errors import ClientError, HeadraceError
+from headrace.errors import HeadraceError, UsageError
 from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.models import Credential, Origin
 from headrace.redact import split_credential
@@ -46,11 +46,11 @@ def discover(context: Context, command: tuple[str, ...] = ()) -> list[Discovered
 
 
 def typed(text: str, where: str) -> DiscoveredOrigin:
-    """Read ``ECOSYSTEM=URL`` or ``ECOSYSTEM/NAME=URL``; ClientError when it is neither."""
+    """Read ``ECOSYSTEM=URL`` or ``ECOSYSTEM/NAME=URL``; UsageError when it is neither."""
     what, _, url = text.partition("=")
     ecosystem, _, name = what.partition("/")
     if not ecosystem or not url.startswith(("http://", "https://")):
-        raise ClientError(
+        raise UsageError(
             "bad-origin",
             f"{what or text} is not ECOSYSTEM=URL, nor ECOSYSTEM/NAME=URL",
             hint="for example python=https://index.corp.example/simple",

@@ -28,4 +28,5 @@ def guarded(activation: Activation) -> Iterator[None]:
             f"the plugin that leads {activation.tool} failed: {error!r}",
             hint=f"everything but {activation.tool} works without it; update that plugin, or tell "
             "whoever made it",
+            fault_of="a plugin",
         ) from error

@@ -62,6 +62,7 @@ def _apart(
                 "same-file",
                 f"{tool} wants {edit.path} otherwise than {owner}, which reads it too",
                 hint=f"tell whoever made the plugins; {tool} goes on as before",
+                fault_of="a plugin",
             )
         if owner == tool:
             mine.append((tool, edit))

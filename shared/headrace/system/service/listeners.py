@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 
-from headrace.errors import LocalError
+from headrace.errors import LocalError, UsageError
 
 __all__ = ["address_of", "bind", "inherited", "take"]
 
@@ -18,13 +18,13 @@ BACKLOG = 1024
 
 
 def check_loopback(host: str) -> None:
-    """Refuse an address that others can reach; LocalError."""
+    """Refuse an address that others can reach; UsageError."""
     try:
         loopback = ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
         loopback = False
     if not loopback:
-        raise LocalError(
+        raise UsageError(
             "not-loopback",
             f"the gateway does not listen on {host}",
             hint="only 127.0.0.1 and ::1 are served; who may use it is not checked otherwise",
