@@ -53,6 +53,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         accelerators,
         committed,
         machine,
+        mirrors,
         network,
     )
 
@@ -61,6 +62,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     checks: Sequence[Check] = (
         *machine.CHECKS,
         *network.CHECKS,
+        *mirrors.CHECKS,
         *accelerators.CHECKS,
         *committed.CHECKS,
     )

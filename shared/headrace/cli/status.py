@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from headrace.cli import mirrors_told
 from headrace.cli.context import (
     NEEDS_ATTENTION,
     OK,
@@ -15,9 +16,10 @@ from headrace.cli.context import (
 )
 from headrace.cli.setup.led import way_back
 from headrace.cli.setup.shared_port import ACCEPTED, STRANGER_HINT
-from headrace.cli.summary import bytes_text, under_way
+from headrace.cli.summary import bytes_text, failures_text, under_way
 from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import GatewayAddress, Override, Scope, Standing
+from headrace.wording import counted, noun
 
 __all__ = ["add", "gateway_of", "run"]
 
@@ -108,7 +110,10 @@ def _collect(context: Context, address: GatewayAddress | None, state: Any) -> di
         "builds": (told or {}).get("builds"),
         "mirrors": (told or {}).get("mirrors"),
         "settings": context.settings_table(),
-        "attention": trouble or overridden or bool(context.mistakes),
+        "attention": trouble
+        or overridden
+        or bool(context.mistakes)
+        or mirrors_told.own_in_trouble((told or {}).get("mirrors")),
     }
 
 
@@ -193,6 +198,8 @@ def _tell(context: Context, table: dict[str, Any]) -> None:
     for mistake in (table.get("settings") or {}).get("mistakes", ()):
         out.print(Text(f"settings {mistake['message']}", style="yellow"))
         out.print(Text(f"         {mistake['hint']}"))
+    for line, warning in mirrors_told.lines(table.get("mirrors")):
+        out.print(Text(line, style="yellow" if warning else ""))
     now = [f"now      {line}" for line in under_way(table)]
     for line in (*_builds(table), *now, *_lately(table), *_mirrors(table)):
         out.print(Text(line))
@@ -245,7 +252,7 @@ def _mirrors(table: dict[str, Any]) -> list[str]:
     if not old:
         return []
     every = sum(len(each["in_use"]) for each in told)
-    what = f"what is known of {old} of {every} mirrors is old"
+    what = f"what is known of {old} of {counted(every, 'mirror')} is old"
     return [f"trust    {what}: each is sampled here first, and its pages are checked before use"]
 
 
@@ -256,26 +263,24 @@ def _lately(table: dict[str, Any]) -> list[str]:
     count = transfers.get("finished", 0) + transfers.get("from_store", 0)
     lines = []
     if count:
-        text = f"lately   {bytes_text(transfers.get('bytes', 0))} in {count} files"
+        text = f"lately   {bytes_text(transfers.get('bytes', 0))} in {counted(count, 'file')}"
         saved = transfers.get("saved_seconds") or 0
         text += f", about {saved:.1f} s less than from the best single source" if saved else ""
         lines.append(text)
         by_source = transfers.get("bytes_by_source") or {}
         ranked = sorted(by_source.items(), key=lambda item: -item[1])
         lines += [f"         {bytes_text(size):>10}  {source}" for source, size in ranked[:6]]
-    faults = sum((table["faults_survived"] or {}).values())
-    if faults:
-        lines.append(f"         {faults} faults of sources survived")
+    if failed := failures_text(None, table["faults_survived"]):
+        lines.append(f"         {failed}")
     documents = table["documents"] or {}
     # Weaker trust is said to be weaker.
     if stale := documents.get("stale"):
-        lines.append(
-            f"trust    {stale} pages or tags were the last known ones: the origin did not answer"
-        )
+        what = counted(stale, "page or tag was the last", "pages or tags were the last")
+        lines.append(f"trust    {what} known {noun(stale, 'one')}: the origin did not answer")
     if provisional := documents.get("provisional"):
         lines.append(
-            f"trust    {provisional} pages came from a mirror first; each file that they named was "
-            "confirmed at the origin"
+            f"trust    {counted(provisional, 'page')} came from a mirror first; each file that "
+            f"{noun(provisional, 'it', 'they')} named was confirmed at the origin"
         )
     lines += [f"incident {each.get('what')}" for each in (table["incidents"] or [])[:3]]
     return lines

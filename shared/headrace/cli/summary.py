@@ -7,10 +7,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["bytes_text", "sentence", "under_way"]
+from headrace.policy.source_conditions import FAILURES
+from headrace.wording import counted, listed
+
+__all__ = ["bytes_text", "failures_text", "sentence", "under_way"]
 
 #: More sources than this are counted, not named.
 NAMED = 4
+_FAILURES = frozenset(fault.value for fault in FAILURES)
 
 
 def sentence(before: Any, after: Any, seconds: float) -> str:
@@ -27,7 +31,7 @@ def sentence(before: Any, after: Any, seconds: float) -> str:
     size = _more(old, new, "bytes")
     if files + stored == 0:
         return ""
-    parts = [f"{bytes_text(size)} in {_files(round(files + stored))}"]
+    parts = [f"{bytes_text(size)} in {counted(files + stored, 'file')}"]
     sources = _sources(old.get("bytes_by_source", {}), new.get("bytes_by_source", {}))
     if stored:
         sources.append(f"the store ({round(stored)})")
@@ -37,11 +41,9 @@ def sentence(before: Any, after: Any, seconds: float) -> str:
     saved = _more(old, new, "saved_seconds")
     if saved >= 0.1:
         text += f"; about {saved:.1f} s less than from the best single source"
-    faults = _sum(after.get("faults_survived")) - _sum(
-        before.get("faults_survived") if isinstance(before, Mapping) else None
-    )
-    if faults > 0:
-        text += f"; {faults:g} {'fault' if faults == 1 else 'faults'} of sources survived"
+    old_faults = before.get("faults_survived") if isinstance(before, Mapping) else None
+    if failed := failures_text(old_faults, after.get("faults_survived")):
+        text += f"; {failed}"
     return text
 
 
@@ -65,6 +67,33 @@ def under_way(status: Any, *, held_back: bool = False) -> list[str]:
     return lines
 
 
+def failures_text(before: object, after: object) -> str:
+    """Say which sources failed how often between two answers; "" where none did.
+
+    Both are counts by ``source:fault``. What is no failure (another one was quicker, a file that a
+    mirror does not have) is not told as one.
+    """
+    old = before if isinstance(before, Mapping) else {}
+    new = after if isinstance(after, Mapping) else {}
+    by_source: dict[str, dict[str, int]] = {}
+    for name in new:
+        source, _, fault = str(name).rpartition(":")
+        count = round(_more(old, new, name))
+        if count and fault in _FAILURES:
+            by_source.setdefault(source, {})[fault] = count
+    total = {source: sum(faults.values()) for source, faults in by_source.items()}
+    if not total:
+        return ""
+    ranked = sorted(total, key=lambda source: -total[source])
+    told = [f"{source} ({_kinds(by_source[source])})" for source in ranked]
+    failed = counted(sum(total.values()), "request failed", "requests failed")
+    return f"{failed}, and another source was asked: {listed(told, most=NAMED)}"
+
+
+def _kinds(faults: Mapping[str, int]) -> str:
+    return ", ".join(f"{fault} {count}" if count > 1 else fault for fault, count in faults.items())
+
+
 def _more(old: Mapping[str, Any], new: Mapping[str, Any], name: str) -> float:
     """Return by how much a counter grew; a worker that was replaced began at nothing."""
     now, then = _number(new.get(name)), _number(old.get(name))
@@ -75,10 +104,6 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _sum(table: object) -> float:
-    return sum(map(_number, table.values())) if isinstance(table, Mapping) else 0.0
-
-
 def _sources(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     grown = {name: _more(old, new, name) for name in new}
     names = sorted((name for name in grown if grown[name] > 0), key=lambda name: -grown[name])
@@ -86,10 +111,6 @@ def _sources(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     if rest := len(names) - len(shown):
         shown.append(f"{rest} more")
     return shown
-
-
-def _files(count: int) -> str:
-    return f"{count} file" if count == 1 else f"{count} files"
 
 
 def bytes_text(size: float) -> str:

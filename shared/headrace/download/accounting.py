@@ -90,12 +90,13 @@ class Accounting:
 
     def finished(self, size: int, seconds: float) -> None:
         """The file is whole and right."""
+        given = {source: account.bytes for source, account in self._accounts.items()}
+        # First, so that nobody compares it with a rate that it made itself.
+        self._observe(TransferFinished(self._artifact, size, seconds, given, dict(self._faults)))
         for source, account in self._accounts.items():
             # What a corrupt source gave says nothing about what it is worth.
             if account.bytes and account.busy > 0 and source not in self.corrupt_sources:
                 self._tell(self._sources[source], bytes=account.bytes, seconds=account.busy)
-        given = {source: account.bytes for source, account in self._accounts.items()}
-        self._observe(TransferFinished(self._artifact, size, seconds, given, dict(self._faults)))
 
     def _tell(self, source: Source, **observation: object) -> None:
         artifact = self._artifact

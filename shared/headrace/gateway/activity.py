@@ -42,25 +42,24 @@ class Finished:
 
 
 def saving(event: TransferFinished, rates: Mapping[str, float]) -> Saving | None:
-    """Estimate the seconds saved; None when there is nothing to compare with.
+    """Say how many seconds were saved; None where that was not measured.
 
-    `rates` are bytes per second that each source has given to whole transfers lately. A source
-    may not count as slower than what it gave to this very transfer, where others took its time.
+    `rates` are bytes per second that each source gave to whole transfers before this one. Only
+    where several sources gave this file, all of it, and each had been measured by itself, there is
+    something to compare with: the best that was measured, whether it took part or not.
     """
-    if event.from_store or event.size <= 0 or event.seconds <= 0:
+    given = {source for source, count in event.bytes_by_source.items() if count > 0}
+    whole = sum(event.bytes_by_source.values()) >= event.size > 0
+    if event.from_store or event.seconds <= 0 or len(given) < 2 or not whole:
         return None
-    seen = {
-        source: max(rates.get(source, 0.0), count / event.seconds)
-        for source, count in event.bytes_by_source.items()
-        if count > 0
-    }
-    if not seen:
+    if not all(rates.get(source) for source in given):
         return None
-    best = max(seen, key=lambda source: seen[source])
-    alone = event.size / seen[best]
-    basis = "its measured rate" if rates.get(best, 0.0) >= seen[best] else "its part of this file"
+    best = max(rates, key=lambda source: rates[source])
+    alone = event.size / rates[best]
     return Saving(
-        max(0.0, alone - event.seconds), best, f"{event.size} bytes from {best} alone, at {basis}"
+        max(0.0, alone - event.seconds),
+        best,
+        f"{event.size} bytes from {best} alone, at its measured rate",
     )
 
 

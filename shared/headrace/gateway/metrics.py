@@ -44,7 +44,7 @@ def exposition(activity: Activity, gauges: Mapping[str, float]) -> bytes:
     _family(
         lines,
         "saved_seconds_total",
-        "Estimated seconds saved against the best single source.",
+        "Seconds saved against the best single source, where both were measured.",
         [({}, round(activity.saved, 3))],
     )
     for name, value in gauges.items():

@@ -92,11 +92,26 @@ def status(parts: Components, _: Request, sight: Sight = Sight.ALL) -> tuple[str
     return _json(table)
 
 
-def _mirrors(parts: Components, ecosystem: str) -> dict[str, list[str]]:
-    """Tell who is in use, and of whom what is known is old."""
-    ids = [mirror.id for mirror in parts.sources.mirrors(ecosystem)]
+def _mirrors(parts: Components, ecosystem: str) -> dict[str, list[Any]]:
+    """Tell who is in use, how each stands, and of whom what is known is old."""
+    mirrors = parts.sources.mirrors(ecosystem)
+    ids = [mirror.id for mirror in mirrors]
     old = [each for each in ids if parts.sources.is_old(each, ecosystem)]
-    return {"in_use": ids, "evidence_old": old}
+    states = [_standing(parts, mirror) for mirror in mirrors]
+    return {"in_use": ids, "evidence_old": old, "states": states}
+
+
+def _standing(parts: Components, mirror: Mirror) -> dict[str, Any]:
+    found = parts.sources.standing(mirror.id)
+    return {
+        "id": mirror.id,
+        "own": mirror.own,
+        "url": for_display(mirror.url),
+        "state": found.state.value,
+        "why": found.why,
+        "paused_for": round(found.paused_for, 1),
+        "bytes": parts.activity.bytes_by_source.get(mirror.id, 0),
+    }
 
 
 def _sources(parts: Components) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headrace.cli.summary import sentence, under_way
+from headrace.cli.summary import failures_text, sentence, under_way
 
 
 def status(
@@ -50,11 +50,19 @@ def test_counters_of_a_worker_that_was_replaced_begin_anew() -> None:
 
 def test_store_and_survived_faults_are_told() -> None:
     after = status(0, 3, 2000)
-    after["faults_survived"] = {"far:cut": 2, "near:slow": 1}
-    text = sentence(None, after, 1)
-    assert (
-        text == "2.0 kB in 3 files from the store (3); 1.0 s in all; 3 faults of sources survived"
+    after["faults_survived"] = {"far:cut": 2, "near:slow": 1, "near:missing": 5, "near:refused": 1}
+    assert sentence(None, after, 1) == (
+        "2.0 kB in 3 files from the store (3); 1.0 s in all; "
+        "3 requests failed, and another source was asked: far (cut 2), near (refused)"
     )
+
+
+def test_what_failed_before_is_not_told_again() -> None:
+    assert failures_text({"a:cut": 2}, {"a:cut": 3}) == (
+        "1 request failed, and another source was asked: a (cut)"
+    )
+    assert failures_text({"a:cut": 3}, {"a:cut": 3}) == ""
+    assert failures_text(None, "nonsense") == ""
 
 
 def test_many_sources_are_counted() -> None:

@@ -183,7 +183,9 @@ def test_status_and_explain_tell_whose_evidence_is_old(
         told = {source["id"]: source["evidence_old"] for source in artifact["sources"]}
         assert told == {"own": False, "old": True, "origin": False}
         in_use = app.status()["mirrors"]["python"]
-        assert in_use == {"in_use": ["old", "own"], "evidence_old": ["old"]}
+        assert in_use["in_use"] == ["old", "own"]
+        assert in_use["evidence_old"] == ["old"]
+        assert {each["id"] for each in in_use["states"]} == {"old", "own"}
 
 
 def test_path_of_nobody_is_a_404(app: App) -> None:

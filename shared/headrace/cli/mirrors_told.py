@@ -1,0 +1,63 @@
+"""What `status` says of mirrors: how each of the user's own stands, and which others fail. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from headrace.policy.source_conditions import SourceCondition
+from headrace.wording import counted, listed, noun
+
+__all__ = ["NEXT", "lines", "own_in_trouble"]
+
+_TROUBLE = (SourceCondition.SILENT, SourceCondition.FAILS)
+#: Names of other people's mirrors in one line.
+_MOST = 6
+NEXT = (
+    "whoever runs it has the word; its address stands in your settings, `headrace doctor` asks it "
+    "now, and everything comes from elsewhere meanwhile"
+)
+
+
+def lines(mirrors: object) -> list[tuple[str, bool]]:
+    """Return lines for people, and whether each is a warning. `mirrors` is what ``/status`` says
+    of them, by ecosystem; a gateway of a version before says less.
+    """
+    states = list(_states(mirrors))
+    told: list[tuple[str, bool]] = []
+    for each in states:
+        if each.get("own"):
+            told += _own(each)
+    others = [each for each in states if not each.get("own")]
+    failing = [str(each.get("id")) for each in others if each.get("state") in _TROUBLE]
+    if failing:
+        names = listed(failing, most=_MOST)
+        few = f"{len(failing)} of {counted(len(others), 'mirror')}"
+        text = f"{few} {noun(len(failing), 'does', 'do')} not deliver now: {names}"
+        told.append((f"mirrors  {text}", False))
+    return told
+
+
+def own_in_trouble(mirrors: object) -> bool:
+    """Whether a mirror that the user's own settings name does not deliver."""
+    return any(each.get("own") and each.get("state") in _TROUBLE for each in _states(mirrors))
+
+
+def _own(each: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+    trouble = each.get("state") in _TROUBLE
+    why = f": it {each['why']}" if each.get("why") else ""
+    paused = each.get("paused_for") or 0
+    again = f"; asked again in {paused:.0f} s" if trouble and paused >= 1 else ""
+    yield f"mirror   {each.get('id')} (yours) {each.get('state')}{why}{again}", trouble
+    if trouble:
+        yield f"         {NEXT}", False
+
+
+def _states(mirrors: object) -> Iterator[Mapping[str, Any]]:
+    if not isinstance(mirrors, Mapping):
+        return
+    for each in mirrors.values():
+        states = each.get("states") if isinstance(each, Mapping) else None
+        for state in states if isinstance(states, list) else ():
+            if isinstance(state, Mapping):
+                yield state
