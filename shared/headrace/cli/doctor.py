@@ -55,12 +55,14 @@ def run(args: argparse.Namespace, context: Context) -> int:
         machine,
         mirrors,
         network,
+        setting_up,
     )
 
     context.strictness = Strictness.NONE
     findings: list[Finding] = []
     checks: Sequence[Check] = (
         *machine.CHECKS,
+        *setting_up.CHECKS,
         *network.CHECKS,
         *mirrors.CHECKS,
         *accelerators.CHECKS,

@@ -9,13 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.cli.context import Context, add_dry_run, add_json, add_scope
 from headrace.config import EnvVars
-from headrace.errors import ConfigurationError, LocalError
-from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
-from headrace.redact import for_display
 
 if TYPE_CHECKING:
-    from headrace.cli.setup.planned_edits import PlannedEdits
-    from headrace.system.service.managers import choose
+    pass
 
 __all__ = ["add", "run"]
 
@@ -49,29 +45,16 @@ def run(args: argparse.Namespace, context: Context) -> int:
 def _run(args: argparse.Namespace, context: Context) -> int:
     from headrace.cli.setup import planned_edits  # noqa: PLC0415 - start-up time
     from headrace.cli.setup import service as gateway_service  # noqa: PLC0415 - as above
-    from headrace.cli.setup.discovery import discover  # noqa: PLC0415 - as above
+    from headrace.cli.setup.preparation import prepare  # noqa: PLC0415 - as above
     from headrace.cli.setup.report import OnReport, tell  # noqa: PLC0415 - as above
-    from headrace.cli.setup.shared_port import SharedPort, consider  # noqa: PLC0415 - as above
     from headrace.system.edits import apply  # noqa: PLC0415 - start-up time
 
     if not args.dry_run:
         context.journal.repair()
-    found = discover(context)
-    if not found:
-        raise LocalError(
-            "no-origin",
-            "no tool here could say which origin it uses",
-            hint="`headrace doctor` says why; nothing was changed",
-        )
-    _refuse_lending(found, context.scope)
-    origins = [each.origin for each in found]
-    machines = gateway_service.machines_gateway(context, found)
-    made = None if machines else gateway_service.plan(context, found)
     accepted = args.accept_shared_port or bool(context.env.get(EnvVars.HEADRACE_ACCEPT_SHARED_PORT))
-    shared = consider(context, made, accepted=accepted) if made else SharedPort()
-    address = machines or _address(context, found, made, dry_run=args.dry_run)
-    # What is wrong with the files shows before a gateway is started.
-    _first_error(planned_edits.wanted(context, address, origins))
+    plan = prepare(context, accepted=accepted, dry_run=args.dry_run)
+    found, made, shared, address = plan.found, plan.made, plan.shared, plan.address
+    origins = plan.origins
     note = ""
     if not args.dry_run:
         context.state.turn_on()
@@ -97,37 +80,3 @@ def _run(args: argparse.Namespace, context: Context) -> int:
     note = "; ".join(filter(None, (note, shared.warning)))
     report = OnReport(found, address, result, changed, note, args.dry_run, service, told, trouble)
     return tell(context, report)
-
-
-def _address(
-    context: Context,
-    found: Sequence[DiscoveredOrigin],
-    made: choose.Plan | None,
-    *,
-    dry_run: bool,
-) -> GatewayAddress:
-    """The gateway's address, with a token where it will lend what is one user's own.
-
-    Every user of the machine can reach a loopback port.
-    """
-    assert made is not None
-    token = context.state.token()
-    if context.scope is Scope.USER and any(each.origin.private for each in found):
-        token = token or ("TOKEN" if dry_run else context.state.ensure_token())
-    return GatewayAddress(made.address.host, made.address.port, token)
-
-
-def _refuse_lending(found: Sequence[DiscoveredOrigin], scope: Scope) -> None:
-    lent = next((each for each in found if each.credential), None)
-    if scope is Scope.SYSTEM and lent is not None:
-        raise ConfigurationError(
-            "machine-would-lend",
-            f"{lent.where} holds a credential for {for_display(lent.origin.url)}, which a gateway "
-            "for the whole machine would lend to every user",
-            hint="run `headrace on` as each user instead; nothing was changed",
-        )
-
-
-def _first_error(result: PlannedEdits) -> None:
-    if not result.edits and result.left_out:
-        raise result.left_out[0][1]
