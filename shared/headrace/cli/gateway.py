@@ -176,9 +176,14 @@ def _watcher(env: Mapping[str, str], announce: Callable[[], None]) -> Any:
 
 def _say(context: Context, address: GatewayAddress, origins: Sequence[DiscoveredOrigin]) -> None:
     names = sorted({found.origin.ecosystem for found in origins})
-    place = {"host": address.host, "port": address.port, "url": address.url()}
-    text = f"the gateway for {', '.join(names) or 'nothing'} answers at {address.url()}"
-    _say_or_print(context, text, {"gateway": place, "ecosystems": names})
+    text = f"the gateway for {', '.join(names) or 'nothing'} answers at {_place(address)['url']}"
+    _say_or_print(context, text, {"gateway": _place(address), "ecosystems": names})
+
+
+def _place(address: GatewayAddress) -> dict[str, Any]:
+    """Return it as plain values; the token is nobody's to read."""
+    plain = GatewayAddress(address.host, address.port)
+    return {"host": plain.host, "port": plain.port, "url": plain.url()}
 
 
 def _say_or_print(context: Context, text: str, table: Mapping[str, Any]) -> None:
@@ -267,6 +272,9 @@ def _wake(context: Context) -> int:
     except LocalError as error:
         if error.reference != "already-running":
             raise
+    if context.as_json:
+        address = context.state.gateway()
+        _say_or_print(context, "", {"gateway": address and _place(address)})
     return OK
 
 
