@@ -14,6 +14,7 @@ from headrace.interface import (
     Explanation,
     Host,
     UnreadableError,
+    counted,
     foreign,
     load_cuda_tables,
     read_json,
@@ -44,7 +45,9 @@ def explain(what: str, host: Host, ask: AskGateway) -> list[Explanation]:
         lines.append(f"tags of the same repository that would fit: {', '.join(others)}")
     size = f"{found.size / 1e9:.2f} GB" if found.size >= 1e8 else f"{found.size / 1e6:.1f} MB"
     platforms = ", ".join(found.platforms)
-    lines.append(f"{size} in {found.layers} layers (about twice that on disk); {platforms}")
+    lines.append(
+        f"{size} in {counted(found.layers, 'layer')} (about twice that on disk); {platforms}"
+    )
     need = found.need
     table = {
         "registry": wanted.registry,

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from headrace.interface import AskGateway, Explanation, Place
+from headrace.interface import AskGateway, Explanation, Place, counted
 from headrace_pip.explaining import interpreter
 from headrace_pip.index import read_ahead
 from headrace_pip.index.names import normalised, project_of
@@ -67,9 +67,8 @@ def _taken(page: ProjectPage, project: str, specifier: str, place: Place) -> Exp
     file = read_ahead.newest_fitting(page, where, wanted)
     for_whom = f"{where.implementation} {where.python}, {where.system} {where.cpu}, {program}"
     if file is None:
-        nothing = _nothing(
-            f"none of {len(page.files)} files of {project}{wanted} is for {for_whom}"
-        )
+        every = counted(len(page.files), "file")
+        nothing = _nothing(f"none of {every} of {project}{wanted} is for {for_whom}")
         return replace(nothing, table={**nothing.table, "python": where.python})
     condition = f" that is {wanted}" if specifier else ""
     why = f"{file.filename}: the newest release{condition} with a file for {for_whom}"

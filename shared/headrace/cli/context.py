@@ -104,6 +104,11 @@ class Context:
         return tuple(unknown_words(self._read[0], self.env, self.plugins))
 
     @property
+    def understood(self) -> Settings:
+        """The settings as far as they are understood; never an error."""
+        return self._read[0]
+
+    @property
     def mistakes(self) -> tuple[SettingsError, ...]:
         """Every mistake in the settings."""
         return (*self._read[1], *self.unknown_words)

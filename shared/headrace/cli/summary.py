@@ -117,6 +117,6 @@ def bytes_text(size: float) -> str:
     """Write a number of bytes for people, in decimal units."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000 or unit == "GB":
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+            return counted(size, "byte") if unit == "bytes" else f"{size:.1f} {unit}"
         size /= 1000
     return ""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from headrace.foreign import foreign
 from headrace.interface.ecosystems import Confirms, Ecosystem, ServesDocuments
 from headrace.models import Artifact, Document, ServeDocument
+from headrace.wording import counted
 
 __all__ = ["LAGGED", "LIED", "agree", "compare", "is_older", "named", "proof"]
 
@@ -76,5 +77,6 @@ def compare(
             return LIED, f"names other bytes for {ours.name}"
     missing, surplus = true.keys() - claimed.keys(), claimed.keys() - true.keys()
     if missing or surplus:
-        return LAGGED, f"lacks {len(missing)} files of the origin's and has {len(surplus)} more"
+        lacks = counted(len(missing), "file")
+        return LAGGED, f"lacks {lacks} of the origin's and has {len(surplus)} more"
     return None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.errors import IntegrityError, TransferError, UpstreamError
 from headrace.models import Fault, Source
 from headrace.transfer.machine import HOLD_BACK
+from headrace.wording import counted
 
 if TYPE_CHECKING:
     from headrace.download.task import DownloadTask
@@ -150,7 +151,8 @@ async def _bytes_of(
             version.take(task, stream)
         size = task.size
         if size is not None and stream.total not in (None, size):
-            message = f"{source.id} gives {stream.total} bytes instead of {size}"
+            total = counted(stream.total or 0, "byte")
+            message = f"{source.id} gives {total} instead of {size}"
             raise UpstreamError(Fault.NOT_THE_FILE, message)
         position = stream.start
         async for data in stream:

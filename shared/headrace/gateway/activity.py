@@ -14,6 +14,7 @@ from typing import Any
 
 from headrace.models import SourceFailed, TransferFinished
 from headrace.redact import for_display
+from headrace.wording import counted
 
 __all__ = ["Activity", "Finished", "Saving"]
 
@@ -59,7 +60,7 @@ def saving(event: TransferFinished, rates: Mapping[str, float]) -> Saving | None
     return Saving(
         max(0.0, alone - event.seconds),
         best,
-        f"{event.size} bytes from {best} alone, at its measured rate",
+        f"{counted(event.size, 'byte')} from {best} alone, at its measured rate",
     )
 
 

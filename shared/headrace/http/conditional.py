@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from headrace.http.ranges import RangeRequest, Unsatisfiable, read_range_set
+from headrace.wording import counted
 
 __all__ = [
     "MOST_RANGES",
@@ -123,5 +124,7 @@ def _parts(asked: Sequence[RangeRequest], size: int) -> tuple[tuple[int, int], .
         else:
             merged.append((start, end, place))
     if len(merged) > MOST_RANGES:
-        raise ExcessiveRanges(f"{len(merged)} ranges are asked for, {MOST_RANGES} is the most")
+        raise ExcessiveRanges(
+            f"{counted(len(merged), 'range')} were asked for, {MOST_RANGES} is the most"
+        )
     return tuple((start, end) for start, end, _ in sorted(merged, key=lambda each: each[2]))

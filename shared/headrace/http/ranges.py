@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from headrace.wording import counted
+
 __all__ = ["ContentRange", "RangeRequest", "Unsatisfiable", "read_length", "read_range_set"]
 
 _SET = re.compile(r"bytes[ \t]*=", re.IGNORECASE)
@@ -80,7 +82,7 @@ class RangeRequest:
         """Return ``[start, end)`` within `size` bytes, clipped; `Unsatisfiable` when empty."""
         if self.suffix is not None:
             if self.suffix == 0 or size == 0:
-                raise Unsatisfiable(f"the last {self.suffix} of {size} bytes are none")
+                raise Unsatisfiable(f"the last {self.suffix} of {counted(size, 'byte')} are none")
             return max(0, size - self.suffix), size
         assert self.start is not None
         if self.start >= size:

@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
+from headrace.wording import counted
+
 __all__ = ["PIECE", "Decompressor", "Inflater", "TooMuchError", "Unpacker", "coding_of", "unpack"]
 
 #: Bytes that come out in one step.
@@ -142,7 +144,7 @@ class Unpacker:
             self._in_frame[1] += len(piece)
             self.came_out += len(piece)
             if self._limit is not None and self.came_out > self._limit:
-                raise TooMuchError(f"unpacked it is larger than {self._limit} bytes")
+                raise TooMuchError(f"unpacked it is larger than {counted(self._limit, 'byte')}")
             if piece:
                 yield piece
         if self.came_in > 2 * self.came_out + _IN_VAIN and not self._over:
@@ -171,7 +173,7 @@ def coding_of(header: str) -> str:
     named = [word for each in header.lower().split(",") if (word := each.strip())]
     codings = [word for word in named if word != "identity"]
     if len(codings) > 1:
-        raise ValueError(f"came in {len(codings)} content codings, one in the other")
+        raise ValueError(f"came in {counted(len(codings), 'content coding')}, one in the other")
     if codings and codings[0] not in _CODINGS:
         raise ValueError(f"came as {codings[0][:20]!r}, which was not asked")
     return codings[0] if codings else ""

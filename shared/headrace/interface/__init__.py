@@ -112,6 +112,7 @@ if TYPE_CHECKING:
     from headrace.variants.builds import CudaTables, ListedFile, PageEntry
     from headrace.variants.hosts import Accelerator, Host, Situation, Variant, VariantRequest
     from headrace.variants.tables import load as load_cuda_tables
+    from headrace.wording import counted
 
 __all__ = [  # noqa: RUF022 - by what they are for
     # What a plugin's functions are marked with, and what hooks ask and answer (`hookspecs`).
@@ -210,6 +211,8 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "for_files",
     "has_secret",
     "split_credential",
+    # A number with its noun.
+    "counted",
     # Where headrace itself keeps what, and the environment.
     "DEFAULT_PORT",
     "EnvVars",
@@ -251,6 +254,7 @@ _HOMES = {
     "headrace.variants.builds": "CudaTables ListedFile PageEntry",
     "headrace.variants.hosts": "Accelerator Host Situation Variant VariantRequest",
     "headrace.variants.tables:load": "load_cuda_tables",
+    "headrace.wording": "counted",
 }
 _FOUND = {name: home for home, names in _HOMES.items() for name in names.split()}
 

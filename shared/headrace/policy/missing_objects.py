@@ -7,6 +7,7 @@ the mirror unless file after file is missing, which is a mirror that stands stil
 from __future__ import annotations
 
 from headrace.policy.lru import LRUCache
+from headrace.wording import counted
 
 __all__ = ["LIFETIME", "MissingObjects"]
 
@@ -27,7 +28,7 @@ class MissingObjects:
 
     def __repr__(self) -> str:
         """Show the counts."""
-        return f"<MissingObjects: {len(self._until)} objects, rows {self._row}>"
+        return f"<MissingObjects: {counted(len(self._until), 'object')}, rows {self._row}>"
 
     def missing(self, source: str, object_class: str, path: str, now: float) -> None:
         """`source` said that it does not have `path`."""

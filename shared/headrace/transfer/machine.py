@@ -33,6 +33,7 @@ from headrace.transfer.range_set import RangeSet
 from headrace.transfer.segments import Segment, Segments
 from headrace.transfer.source_state import SourceState
 from headrace.transfer.state import TransferState
+from headrace.wording import counted
 
 __all__ = ["GIVE_UP", "HOLD_BACK", "WHOLE_BELOW", "Phase", "Spec", "Transfer"]
 
@@ -247,7 +248,8 @@ class Transfer:
         segment.opened(now)
         upstream.opened(segment.id, now - segment.asked_at, alone=self.state.alone())
         if event.total is None or self.size not in (None, event.total):
-            detail = f"gives {event.total} bytes instead of {self.size}"
+            total = "no length" if event.total is None else counted(event.total, "byte")
+            detail = f"gives {total} instead of {self.size}"
             self.state.reject(segment, Fault.NOT_THE_FILE, detail, now, out)
             return
         if not self.spec.checked and not self._same_version(event, upstream):
@@ -314,7 +316,7 @@ class Transfer:
         if segment is None:
             return
         if self.segments.lacks(segment):
-            detail = f"ended {segment.left} bytes early"
+            detail = f"ended {counted(segment.left, 'byte')} early"
             self._failed(m.Failed(segment.id, Fault.CUT, detail), now, out)
         else:
             self.integrity.lost(segment.id)  # a check that ended before its last comparison

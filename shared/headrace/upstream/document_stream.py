@@ -12,6 +12,7 @@ from headrace.http.unpacking import PIECE, Inflater, Unpacker, coding_of
 from headrace.models import Fault
 from headrace.redact import for_display
 from headrace.upstream.responses import judge_status
+from headrace.wording import counted
 
 __all__ = ["DocumentStream"]
 
@@ -77,7 +78,7 @@ class DocumentStream:
         async for piece in self:
             body += piece
             if len(body) > limit:
-                message = f"{for_display(self.url)} is larger than {limit} bytes"
+                message = f"{for_display(self.url)} is larger than {counted(limit, 'byte')}"
                 raise UpstreamError(Fault.NOT_THE_FILE, message)
         return bytes(body)
 
@@ -100,7 +101,8 @@ class DocumentStream:
         except Exception as error:
             raise self._translate(error) from error
         if self.length is not None and got < self.length:
-            message = f"{for_display(self.url)} ended {self.length - got} bytes before its length"
+            missing = counted(self.length - got, "byte")
+            message = f"{for_display(self.url)} ended {missing} before its length"
             raise UpstreamError(Fault.CUT, message)
         if unpacker is not None and not unpacker.complete:
             # Whoever stands between cut it and framed it anew: nothing else shows that.

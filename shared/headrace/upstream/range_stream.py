@@ -13,6 +13,7 @@ from headrace.http.validators import same_version, validator
 from headrace.models import Fault
 from headrace.redact import for_display
 from headrace.upstream.responses import Span
+from headrace.wording import counted
 
 __all__ = ["RangeStream"]
 
@@ -115,7 +116,8 @@ class RangeStream:
 
     def _cut(self) -> UpstreamError:
         return UpstreamError(
-            Fault.CUT, f"{for_display(self.url)} ended {self._left} bytes before its length"
+            Fault.CUT,
+            f"{for_display(self.url)} ended {counted(self._left or 0, 'byte')} before its length",
         )
 
     async def _exhaust(self) -> None:

@@ -12,6 +12,7 @@ from headrace.http.ranges import ContentRange, read_length
 from headrace.http.retry_after import retry_after
 from headrace.models import Fault, Response
 from headrace.redact import for_display
+from headrace.wording import counted
 
 __all__ = ["Span", "UpstreamResponse", "judge_artifact", "judge_status"]
 
@@ -118,7 +119,7 @@ def _partial(
     if start != wanted[0] or (wanted[1] is not None and end > wanted[1]):
         raise _not_the_file(url, f"bytes {start}-{end - 1}, which were not asked", 206)
     if length is not None and length != end - start:
-        raise _not_the_file(url, f"{length} bytes for a range of {end - start}", 206)
+        raise _not_the_file(url, f"{counted(length, 'byte')} for a range of {end - start}", 206)
     return Span(start, end, part.total, ranged=True)
 
 

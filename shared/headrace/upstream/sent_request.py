@@ -15,6 +15,7 @@ from headrace.models import Fault, Response
 from headrace.redact import for_display
 from headrace.upstream.error_mapping import map_exception
 from headrace.upstream.tls import Authorities, TrustStore
+from headrace.wording import counted
 
 __all__ = [
     "SentRequest",
@@ -185,7 +186,9 @@ async def body_of(response: Any) -> AsyncIterator[bytes]:
         pieces, got = pieces + 1, got + len(piece)
         if pieces == _PIECES:
             if got < _PIECES * _LEAST:
-                raise _CrumbsError(f"{pieces} pieces of {got / pieces:.0f} bytes each")
+                raise _CrumbsError(
+                    f"{counted(pieces, 'piece')} of {counted(got // pieces, 'byte')} each"
+                )
             pieces = got = 0
         yield piece
 

@@ -176,7 +176,16 @@ def test_a_full_disk_behind_the_output_is_told_in_words(home: Path, words: list[
 
 def test_gateway_stop_tells_in_json_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["gateway", "--stop", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"gateway": None, "stopped": False}
+    assert json.loads(capsys.readouterr().out) == {
+        "gateway": None,
+        "stopped": False,
+        "led": [],
+    }
+
+
+def test_gateway_wake_tells_in_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gateway", "--wake", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"gateway": None}
 
 
 def test_a_level_of_the_log_that_is_none_is_told(home: Path) -> None:

@@ -304,7 +304,7 @@ def test_a_mirror_of_old_evidence_whose_page_lags_gives_none(
         assert learned(app).paused_until > time.time() + page_comparison.LAGGED - 60
         assert "x-headrace-provisional" not in app.page("other").headers
         assert there.requests("/simple/other/") == []
-        assert "lacks 1 files" in app.status()["incidents"][0]["what"]
+        assert "lacks 1 file of" in app.status()["incidents"][0]["what"]
 
 
 def test_a_mirror_of_old_evidence_is_left_in_peace_by_a_quick_origin(

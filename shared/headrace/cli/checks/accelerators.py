@@ -73,7 +73,7 @@ def decided_otherwise(context: Context, host: Host, tables: CudaTables) -> Itera
     """Read what the settings and the environment decide of builds."""
     from headrace.variants.target import decided, override_from, said_in  # noqa: PLC0415 - as above
 
-    settings = context.settings
+    settings = context.understood
     env = decided(context.env, settings.variants, settings.target)
     try:
         override_from(env, host, tables, said_in(context.env, settings.source))

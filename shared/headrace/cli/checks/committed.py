@@ -15,6 +15,7 @@ from pathlib import Path
 from headrace.cli.context import Context
 from headrace.config import DEFAULT_PORT, EnvVars
 from headrace.interface.hookspecs import Finding
+from headrace.wording import counted
 
 __all__ = ["CHECKS", "gateways_named", "of_files"]
 
@@ -90,9 +91,11 @@ def committed(context: Context) -> Iterator[Finding]:
     found = list(of_files(context, files))
     yield from found[:_MOST_TOLD]
     if len(found) > _MOST_TOLD:
-        yield Finding("committed", "failure", f"and {len(found) - _MOST_TOLD} more lines", "")
+        yield Finding(
+            "committed", "failure", f"and {counted(len(found) - _MOST_TOLD, 'more line')}", ""
+        )
     if not found:
-        text = f"none of {len(files)} files of this project names a gateway"
+        text = f"none of {counted(len(files), 'file')} of this project names a gateway"
         yield Finding("committed", "ok", text)
 
 

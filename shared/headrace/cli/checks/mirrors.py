@@ -51,7 +51,7 @@ def reachable(context: Context) -> Iterator[Finding]:
         yield _of_own(mirror, said.get((mirror.ecosystem, mirror.id)), pauses)
     left = len(own) - _MOST_OWN
     if left > 0:
-        text = f"{counted(left, 'mirror')} more of yours {noun(left, 'was', 'were')} not asked"
+        text = f"{counted(left, 'more mirror')} of yours {noun(left, 'was', 'were')} not asked"
         yield Finding("mirror", "note", text)
     yield from _of_others(others, said, pauses)
 

@@ -14,6 +14,7 @@ from headrace.errors import UpstreamError
 from headrace.foreign import UnreadableError, foreign
 from headrace.interface.hookspecs import CATALOGUE, Finding
 from headrace.redact import for_display
+from headrace.wording import counted
 
 __all__ = ["CHECKS"]
 
@@ -108,7 +109,7 @@ def _clock(date: str | None, shown: str) -> Iterator[Finding]:
     ahead = time.time() - theirs
     if abs(ahead) > _CLOCK:
         direction = "ahead of" if ahead > 0 else "behind"
-        text = f"this machine is {abs(ahead) / 60:.0f} minutes {direction} {shown}"
+        text = f"this machine is {counted(round(abs(ahead) / 60), 'minute')} {direction} {shown}"
         yield Finding("clock", "warning", text, "set the clock; certificates depend on it")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from headrace.cli.context import Context
 from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import Scope, Standing
+from headrace.wording import noun
 
 __all__ = ["led", "way_back"]
 
@@ -35,7 +36,7 @@ def led(context: Context) -> list[str]:
 def way_back(tools: Sequence[str], scope: Scope) -> str:
     """Say what tools that are led to a gateway that is down can expect, and what to do."""
     way = "sudo headrace" if scope is Scope.SYSTEM else "headrace"
-    are = "is" if len(tools) == 1 else "are"
+    are = noun(len(tools), "is", "are")
     return (
         f"{', '.join(tools)} {are} led to it and may fail until it is back: `{way} on` starts it "
         f"again, `{way} off` sends them to their origins"

@@ -15,6 +15,7 @@ from headrace.system.accelerators.nvidia.kernel import VERSION
 from headrace.system.accelerators.records import accelerator_of, text_of, version_of
 from headrace.system.accelerators.results import ProbeOutcome, ProbeResult
 from headrace.variants.hosts import Accelerator
+from headrace.wording import counted
 
 __all__ = ["ask_libcuda", "ask_nvml", "ask_plugin"]
 
@@ -128,7 +129,7 @@ def _known(way: str, facts: Sequence[Mapping[str, Any]]) -> ProbeResult:
 
 
 def _gpus(number: int) -> str:
-    return "no GPU" if number == 0 else f"{number} GPU{'s' if number > 1 else ''}"
+    return "no GPU" if number == 0 else counted(number, "GPU")
 
 
 def _cuda(number: Any) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from headrace.interface.hookspecs import FileEdit
 from headrace.redact import for_display
+from headrace.wording import counted
 
 __all__ = ["diff", "without"]
 
@@ -117,7 +118,7 @@ def diff(edits: Iterable[FileEdit]) -> str:
     parts: list[str] = []
     for edit in edits:
         if any(b"\0" in (content or b"") for content in (edit.before, edit.after)):
-            parts.append(f"{edit.path}: {len(edit.after or b'')} bytes, not text")
+            parts.append(f"{edit.path}: {counted(len(edit.after or b''), 'byte')}, not text")
             continue
         old = _text(edit.before)
         new = _text(edit.after)

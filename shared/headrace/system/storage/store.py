@@ -33,6 +33,7 @@ from headrace.ownership.files import is_own
 from headrace.system.folders import make as make_folder
 from headrace.system.locks import locked, try_lock
 from headrace.system.storage.partial import Partial, is_same
+from headrace.wording import counted
 
 __all__ = ["Partial", "Store", "StoredFile"]
 
@@ -206,7 +207,7 @@ class Store:
         if free < needed:
             raise StoreError(
                 "disk-full",
-                f"{size} bytes do not fit on the disk of {self.root}, which has {free} free",
+                f"no room for {counted(size, 'byte')} on the disk of {self.root}, which has {free} free",
                 hint="free some space; downloads go on from one source, without the store",
             )
 

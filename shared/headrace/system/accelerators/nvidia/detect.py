@@ -16,6 +16,7 @@ from headrace.system.accelerators.nvidia.error_codes import Meaning, advice, of_
 from headrace.system.accelerators.nvidia.kernel import View
 from headrace.system.accelerators.results import ProbeOutcome, ProbeResult, VendorResult
 from headrace.variants.hosts import Accelerator
+from headrace.wording import counted
 
 __all__ = ["look"]
 
@@ -139,10 +140,10 @@ class _Search:
         if seen.version:
             self._tried.append((seen.method, f"driver {seen.version}"))
         if listed:
-            self._tried.append((listed[0].method, f"{len(listed)} GPUs by name"))
+            self._tried.append((listed[0].method, f"{counted(len(listed), 'GPU')} by name"))
         if meaning is Meaning.NO_GPU and listed and not self._contained:
             self._note(
-                f"the driver has {len(listed)} GPU{'s' if len(listed) > 1 else ''} and gives none"
+                f"the driver has {counted(len(listed), 'GPU')} and gives none"
                 " to this process: in a batch job ask for one"
             )
         nothing = meaning is Meaning.NO_GPU and not listed

@@ -13,6 +13,7 @@ from headrace.system.accelerators.nvidia.kernel import VERSION
 from headrace.system.accelerators.records import text_of, version_of
 from headrace.system.accelerators.results import ProbeOutcome, ProbeResult
 from headrace.variants.hosts import Accelerator
+from headrace.wording import counted
 
 __all__ = ["ask", "find"]
 
@@ -105,7 +106,7 @@ def _read(output: str, fields: list[str]) -> ProbeResult:
         )
     if not found:
         return ProbeResult(WAY, ProbeOutcome.CRASHED, "its output makes no sense")
-    said = f"{len(found)} GPU{'s' if len(found) > 1 else ''}"
+    said = counted(len(found), "GPU")
     return ProbeResult(
         WAY, ProbeOutcome.ANSWERED, said, driver=found[0].driver, accelerators=tuple(found)
     )

@@ -9,6 +9,7 @@ from headrace.system.accelerators.host_view import HostView
 from headrace.system.accelerators.records import text_of
 from headrace.system.accelerators.results import VendorResult
 from headrace.variants.hosts import Accelerator
+from headrace.wording import counted
 
 __all__ = ["NODES", "architecture", "look"]
 
@@ -38,7 +39,8 @@ def look(host_view: HostView, *, contained: bool) -> VendorResult:
     if not found:
         return VendorResult()
     if not host_view.exists("/dev/kfd"):
-        said = f"{len(found)} GPUs are listed, and /dev/kfd is not here"
+        listed = counted(len(found), "GPU is listed", "GPUs are listed")
+        said = f"{listed}, and /dev/kfd is not here"
         note = "" if contained else "AMD's GPU cannot be used without /dev/kfd: load amdgpu"
         return VendorResult(tried=(("kfd", said),), notes=(note,) if note else ())
     notes: tuple[str, ...] = ()
