@@ -14,7 +14,7 @@ from typing import Any
 
 import platformdirs
 
-from headrace.errors import LocalError, SettingsError
+from headrace.errors import ConfigurationError, LocalError, SettingsError
 from headrace.foreign import read_toml
 from headrace.models import Mirror
 from headrace.ownership import files as ownership
@@ -197,6 +197,7 @@ def home_folder() -> Path:
             "no-home",
             "this user has no home folder: HOME is not set, and the system knows no such account",
             hint="set HOME to a folder that this user can write",
+            fault_of="this machine",
         ) from error
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import enum
 import json
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -38,6 +39,8 @@ __all__ = [
     "add_json",
     "add_scope",
 ]
+
+_log = logging.getLogger("headrace.cli")
 
 OK = 0
 FAILED = 1
@@ -101,7 +104,11 @@ class Context:
         """Words in the settings that no plugin knows; one that is broken might know them."""
         from headrace.cli.known_words import unknown_words  # noqa: PLC0415 - start-up time
 
-        return tuple(unknown_words(self._read[0], self.env, self.plugins))
+        try:
+            return tuple(unknown_words(self._read[0], self.env, self.plugins))
+        except Exception as error:  # noqa: BLE001 - a plugin that cannot say what it knows
+            _log.warning("the words of the settings are not checked: %r", error)
+            return ()
 
     @property
     def understood(self) -> Settings:

@@ -207,7 +207,7 @@ class Store:
         if free < needed:
             raise StoreError(
                 "disk-full",
-                f"no room for {counted(size, 'byte')} on the disk of {self.root}, which has {free} free",
+                f"the disk of {self.root} has {free} free: no room for {counted(size, 'byte')}",
                 hint="free some space; downloads go on from one source, without the store",
             )
 
