@@ -24,6 +24,7 @@ BUFFERS = 8 << 20
 SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 PING = bytes((0, 0, 8, 6, 0, 0, 0, 0, 0)) + b"\0" * 8
 EMPTY_DATA = bytes((0, 0, 0, 0, 0, 0, 0, 0, 1))
+PADDING = bytes((0, 0, 2, 0, 8, 0, 0, 0, 1)) + b"\1\0"
 HEAD = bytes((0, 0, 1, 1, 4, 0, 0, 0, 1)) + b"\x88"
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
 
@@ -56,6 +57,13 @@ async def _nothing_in_the_body(reader: asyncio.StreamReader) -> AsyncIterator[by
     yield SETTINGS + HEAD
     while True:
         yield EMPTY_DATA * 100
+
+
+async def _padding(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    await reader.read(100)
+    yield SETTINGS + HEAD
+    while True:
+        yield PADDING * 100
 
 
 async def _crumbs(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
@@ -113,7 +121,7 @@ def test_interim_answers_without_end(sends: Sends, proxy: str) -> None:
     assert flood.sent < BUFFERS
 
 
-@pytest.mark.parametrize("sends", [_interim, _pings, _nothing_in_the_body])
+@pytest.mark.parametrize("sends", [_interim, _pings, _nothing_in_the_body, _padding])
 def test_frames_without_end(tmp_path: Path, sends: Sends) -> None:
     company = authority(tmp_path)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

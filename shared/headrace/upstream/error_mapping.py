@@ -74,7 +74,10 @@ def _special(causes: list[BaseException]) -> tuple[Fault, str] | None:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Fault.TLS, f"its certificate is not trusted: {cause.verify_message}"
-        if isinstance(cause, ssl.SSLError):
+        # The others say that TLS was waiting for the network, which is no fault of its own.
+        if isinstance(cause, ssl.SSLError) and not isinstance(
+            cause, ssl.SSLWantReadError | ssl.SSLWantWriteError
+        ):
             return Fault.TLS, f"TLS failed: {cause.reason or cause}"
         if isinstance(cause, socket.gaierror):
             return Fault.UNREACHABLE, f"the name has no address: {cause.strerror}"

@@ -228,7 +228,8 @@ class _Frames:
 
     def _begin(self, header: bytes) -> None:
         self._left = int.from_bytes(header[:3])
-        if self._left and header[3] == 0:
+        # One with padding may hold nothing else.
+        if self._left and header[3] == 0 and not header[4] & 0x08:
             return
         self._empty += 1
         if self._empty > _EMPTY_FRAMES:

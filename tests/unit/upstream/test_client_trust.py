@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -226,3 +229,37 @@ def test_file_of_a_tools_own_that_cannot_be_used_is_told_of_its_own_origin(
             await client.aclose()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("proto", ["http/1.1", "h2"])
+def test_silence_within_tls_is_silence_and_no_fault_of_tls(tmp_path: Path, proto: str) -> None:
+    company = authority(tmp_path)
+    company.server.set_alpn_protocols([proto])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> None:
+            plain, _ = listener.accept()
+            with (
+                contextlib.suppress(OSError),
+                company.server.wrap_socket(plain, server_side=True) as live,
+            ):
+                while live.recv(65536):
+                    pass
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+
+        async def main() -> UpstreamError:
+            client = Client({"SSL_CERT_FILE": str(company.certificate)})
+            url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
+            try:
+                with pytest.raises(UpstreamError) as caught:
+                    await client.fetch(url, timeout=0.5)
+                return caught.value
+            finally:
+                await client.aclose()
+
+        error = asyncio.run(main())
+        thread.join()
+    assert error.fault is Fault.SILENT
+    assert "trusted roots" not in error.hint
