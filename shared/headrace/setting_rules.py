@@ -18,7 +18,16 @@ from headrace.foreign import whole_number
 from headrace.models import Limits, Mirror, OperatorClass
 from headrace.wording import listed, meant, noun, shown
 
-__all__ = ["LABEL", "RANGES", "all_in_one", "mistake", "mistaken_mirror", "port_of", "read"]
+__all__ = [
+    "LABEL",
+    "RANGES",
+    "all_in_one",
+    "is_address",
+    "mistake",
+    "mistaken_mirror",
+    "port_of",
+    "read",
+]
 
 #: What the numbers may be: from, to, and of what.
 RANGES: Mapping[str, tuple[float, float, str]] = {
@@ -183,7 +192,7 @@ def _each(path: Path, key: str, value: object) -> tuple[frozenset[str], list[Set
     return frozenset(good), wrong
 
 
-def _is_address(url: str) -> bool:
+def is_address(url: str) -> bool:
     """Whether it is an http(s) URL with a host, and a port that can be one if any."""
     try:
         parts = urlsplit(url)
@@ -194,7 +203,7 @@ def _is_address(url: str) -> bool:
 
 def _is_plain(url: str) -> bool:
     """Whether an address is one without user, token, query and fragment."""
-    return _is_address(url) and not (
+    return is_address(url) and not (
         redact.has_secret(url) or urlsplit(url).query or urlsplit(url).fragment
     )
 
@@ -202,7 +211,7 @@ def _is_plain(url: str) -> bool:
 def _origin(text: str) -> str:
     """Check one of `Settings.origins`."""
     what, _, url = text.partition("=")
-    if not what.partition("/")[0] or not _is_address(url):
+    if not what.partition("/")[0] or not is_address(url):
         raise _Wrong("must be texts as ECOSYSTEM/NAME=URL with http or https URLs")
     if redact.has_secret(url):
         raise _Wrong("must be addresses without user or token")

@@ -11,7 +11,8 @@ from headrace.cli.setup.guarded import guarded
 from headrace.errors import HeadraceError, UsageError
 from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.models import Credential, Origin
-from headrace.redact import split_credential
+from headrace.redact import for_display, split_credential
+from headrace.setting_rules import is_address
 
 __all__ = ["discover", "network_of", "typed"]
 
@@ -49,10 +50,11 @@ def typed(text: str, where: str) -> DiscoveredOrigin:
     """Read ``ECOSYSTEM=URL`` or ``ECOSYSTEM/NAME=URL``; UsageError when it is neither."""
     what, _, url = text.partition("=")
     ecosystem, _, name = what.partition("/")
-    if not ecosystem or not url.startswith(("http://", "https://")):
+    if not ecosystem or not is_address(url):
         raise UsageError(
             "bad-origin",
-            f"{what or text} is not ECOSYSTEM=URL, nor ECOSYSTEM/NAME=URL",
+            f"{for_display(text)} is not ECOSYSTEM=URL, nor ECOSYSTEM/NAME=URL, with an http or "
+            "https address",
             hint="for example python=https://index.corp.example/simple",
         )
     clean, secret = split_credential(url)

@@ -1,0 +1,37 @@
+"""Origins as they are typed."""
+
+from __future__ import annotations
+
+import pytest
+
+from headrace.cli.setup.discovery import typed
+from headrace.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "python",
+        "=http://h",
+        "python=",
+        "python=ftp://h",
+        "python=http://[",
+        "python=http://h:99999",
+    ],
+)
+def test_what_is_no_origin_is_the_caller_s_fault(text: str) -> None:
+    with pytest.raises(UsageError, match="is not ECOSYSTEM=URL"):
+        typed(text, "--origin")
+
+
+def test_a_password_in_what_is_no_origin_is_not_repeated() -> None:
+    with pytest.raises(UsageError) as told:
+        typed("python=ftp://u:hunter2@h/", "--origin")
+    assert "hunter2" not in str(told.value)
+
+
+def test_an_origin_has_a_name_and_its_login_apart() -> None:
+    found = typed("python/corp=https://u:p@h/simple/", "--origin")
+    assert (found.origin.name, found.origin.url) == ("corp", "https://h/simple")
+    assert found.origin.private
+    assert found.credential is not None
