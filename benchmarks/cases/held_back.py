@@ -20,7 +20,7 @@ TITLE = "a layer and a wheel from two honest mirrors, against another version of
 #: Names the `headrace` to compare with: that of another environment.
 OTHER = "HEADRACE_BENCH_OTHER"
 #: Bytes per second of each connection to a mirror.
-_RATE = 16_000_000
+_RATE = 4_000_000
 _ENGINES = ("dockerd", "podman", "skopeo")
 _INSTALLERS = ("pip", "uv")
 
@@ -37,7 +37,8 @@ def run(bench: Bench) -> Iterator[Row]:
     else:
         made = _Made(bench, stage, bench.image, "docker")
         yield from _rows(made, _ENGINES, places)
-    yield from _rows(_Made(bench, stage, bench.corpus, "python"), _INSTALLERS, places)
+    installers = _INSTALLERS if uv.program() else _INSTALLERS[:1]
+    yield from _rows(_Made(bench, stage, bench.corpus, "python"), installers, places)
 
 
 def _rows(made: _Made, clients: tuple[str, ...], places: dict[str, str | None]) -> Iterator[Row]:
