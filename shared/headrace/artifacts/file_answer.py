@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ def answer_of(
     except ExcessiveRanges as error:
         words = f"headrace: {error}; ask for fewer at a time, or for the whole"
         return FileAnswer(400, {}, words=words)
-    framing = framing_of(selected, artifact.content_type, secrets.token_hex(16))
+    framing = framing_of(selected, artifact.content_type, _boundary(artifact, asked))
     if framing.content_type is not None:
         headers["content-type"] = framing.content_type
     elif selected.partial:
@@ -107,3 +108,14 @@ def answer_of(
     answer = FileAnswer(206 if selected.partial else 200, headers, selected, framing)
     headers["content-length"] = str(answer.length)
     return answer
+
+
+def _boundary(artifact: Artifact, asked: Mapping[str, str]) -> str:
+    """Return a token that is nowhere in the file: nobody can put a hash of its own digest into it.
+
+    The same for the same request, so that another worker can go on with the answer.
+    """
+    if artifact.digest is None:
+        return secrets.token_hex(16)
+    named = f"{artifact.digest} {asked.get('range', '')}"
+    return hashlib.sha256(named.encode("utf-8", "surrogateescape")).hexdigest()[:32]

@@ -340,10 +340,10 @@ class ArtifactHandler:
         if answer is None:
             return
         parts = answer.body(download.read)
-        if exchange.already:
-            if answer.single is None:
-                raise TransferError("restarted", "another worker began these parts")
+        if exchange.already and answer.single:
             parts = download.read(*answer.single, already=exchange.already)
+        elif exchange.already and self._traits(exchange).takes_back:
+            raise TransferError("restarted", "another worker began these parts, of unchecked bytes")
         first = asyncio.ensure_future(_next(parts))
         try:
             await asyncio.wait({first}, timeout=max(0.0, until - loop.time()))
@@ -352,7 +352,8 @@ class ArtifactHandler:
             if first.done():
                 first.result()
             await exchange.begin(answer.status, answer.headers)
-            exchange.leave_out()
+            if answer.single:
+                exchange.leave_out()
             async with asyncio.timeout(gap):
                 data = await first
         finally:
@@ -372,11 +373,13 @@ class ArtifactHandler:
         origin's own bytes. False: the whole is to be fetched.
         """
         asked, size = exchange.request.headers, artifact.size
-        if size is None or self._wrong.is_known(artifact) or exchange.already:
+        if size is None or self._wrong.is_known(artifact):
             return False
         answer = await self._decide(exchange, artifact, size, etag_of(artifact))
         if answer is None:
             return True
+        if exchange.already and answer.single:
+            return False
         wanted = answer.selected
         if wanted is None or not self._origin_ranges.worth(artifact, asked, wanted):
             return False
@@ -465,7 +468,8 @@ async def _send(
     exchange: Exchange, answer: FileAnswer, data: bytes, parts: AsyncIterator[bytes], gap: float
 ) -> None:
     """Send the rest of a body, after its head: `data`, then `parts`, each within `gap` seconds."""
-    left = answer.length - exchange.already
+    # Of several parts what the client has is given once more, and left out by who writes.
+    left = answer.length - (exchange.already if answer.single else 0)
     if not data and left:
         async with asyncio.timeout(gap):
             data = await _next(parts)

@@ -39,7 +39,7 @@ class Framing:
 def framing_of(selected: SelectedRanges, content_type: str, boundary: str) -> Framing:
     """Frame what was selected of a file of this type.
 
-    `boundary` is a token that nobody can have put into the file: a fresh random one. One part goes
+    `boundary` is a token that nobody can have put into the file. One part goes
     without a frame, also where more were asked for: who asked for one may know no other form.
     """
     if len(selected.parts) == 1:

@@ -6,16 +6,20 @@ They count the parts of an answer, and a pull fails where there are fewer than w
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from lib.dying import ON_LINUX, strike
 from lib.engines.drivers import Engine, engine
 from lib.engines.kinds import AGES, HERE, Kind, why_not
+from lib.gateway import Gateway
 from lib.images.chunked import chunked, many_files
-from lib.images.content import Image
-from lib.images.world import ImageWorld, MakeImageWorld
+from lib.images.content import Image, image
+from lib.images.world import MB, ImageWorld, MakeImageWorld
+from lib.parts import parts_of
 from lib.serving import modes
 
 KINDS = (HERE["podman"], *(kind for kind in AGES if kind.program == "podman"))
@@ -81,3 +85,33 @@ def test_update_succeeds_where_the_registry_gives_no_parts(
     pull(podman, "org/app:v1")
     pull(podman, "org/app-next:v1")
     made.assert_polite()
+
+
+@ON_LINUX
+@pytest.mark.parametrize("state", ["stored", "cold"])
+def test_parts_go_on_at_their_byte_in_the_next_worker(
+    images: MakeImageWorld, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    monkeypatch.setattr(Gateway, "held", True)
+    made = images(rate=None, origin_rate=None)
+    what = made.registry.put("org/app", image("app", size=48 * MB))
+    data, path = what.layer.data, f"/v2/docker.io/org/app/blobs/{what.layer.digest}"
+    # The manifest tells the layer's size.
+    accept = {"Accept": what.manifest.media_type}
+    assert made.gateway.get("/v2/docker.io/org/app/manifests/v1", accept)[0] == 200
+    if state == "stored":
+        assert made.gateway.get(path)[2] == data
+    # More than the sockets on the way take, so that the rest is still to be written.
+    spans = ((100, 11 * MB), (20 * MB, 31 * MB))
+    text = ",".join(f"{low}-{high - 1}" for low, high in spans)
+    connection = http.client.HTTPConnection("127.0.0.1", made.gateway.port)
+    with contextlib.closing(connection):
+        connection.request("GET", path, headers={"Range": f"bytes={text}"})
+        answer = connection.getresponse()
+        body = answer.read(MB)
+        strike(made.gateway, "killed", lambda: True)
+        body += answer.read()
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+    assert answer.status == 206
+    assert len(body) == int(headers["content-length"]), made.gateway.told()
+    assert [part.data for part in parts_of(headers, body)] == [data[a:b] for a, b in spans]
