@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from headrace.artifacts.file_answer import FileAnswer, answer_of
 from headrace.http.byteranges import PartsParser
 from headrace.models import Artifact, Digest, Origin
-from lib.parts import parts_of
+from lib.serving.parts import parts_of
 
 ORIGIN = Origin("python", "https://index.example/simple")
 DIGEST = Digest("sha256", "ab" * 32)

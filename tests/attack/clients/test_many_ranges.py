@@ -12,8 +12,8 @@ from headrace.http.conditional import MOST_RANGES
 from lib import wheels
 from lib.app import App, mirror
 from lib.index import Index
-from lib.parts import parts_of
 from lib.serving import modes
+from lib.serving.parts import parts_of
 from lib.serving.servers import RecordingServer
 from lib.waiting import HANG, until
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -15,7 +16,7 @@ from lib.engines.kinds import AGES, HERE, Kind, why_not
 from lib.images.content import DOCKER, Image, digest_of, image, index
 from lib.images.world import ImageWorld, MakeImageWorld
 from lib.serving import modes
-from lib.waiting import HANG
+from lib.waiting import HANG, until
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("HEADRACE_TEST_ENGINES"),
@@ -122,6 +123,39 @@ def test_layer_of_600_mb(images: MakeImageWorld, begin: Begin, kind: Kind, huge:
     assert done.returncode == 0, done.stdout + done.stderr + made.gateway.told()
     assert huge.digest in started.digest("library/huge:v1")
     made.assert_origin_is_spared()
+
+
+#: Those that resume at all; their elders fail when a body ends early.
+RESUMING = [kind for kind in AGES if kind.name in ("podman-5.8", "skopeo-1.22")]
+
+
+@pytest.mark.parametrize("store", ["kept", "lost"])
+@pytest.mark.parametrize("kind", RESUMING, ids=str)
+def test_layer_goes_on_at_its_byte_when_the_gateway_is_killed_and_comes_back(
+    images: MakeImageWorld, begin: Begin, kind: Kind, store: str
+) -> None:
+    """They end when they are sent the whole instead."""
+    # Layers above 64 MiB go out while they arrive.
+    made = images(mirrors=0, origin_rate=24 * MB)
+    made.holds_port = True
+    what = made.registry.put("library/large", image("large", size=100 * MB))
+    path = f"*/blobs/{what.layer.digest}"
+    started = begin(kind, made)
+    with contextlib.ExitStack() as stack:
+        pulling = threading.Thread(target=lambda: done.append(started.pull("library/large:v1")))
+        done: list[object] = []
+        pulling.start()
+        stack.callback(pulling.join)
+        until(lambda: made.origin.bytes_sent(path) > 20 * MB)
+        made.gateway.kill()
+        if store == "lost":
+            for each in (made.gateway.root / "cache").rglob("*"):
+                if each.is_file():
+                    each.unlink()
+        made.gateway.start()
+        pulling.join()
+        assert getattr(done[0], "returncode", 1) == 0, (done, made.gateway.told())
+        assert what.digest in started.digest("library/large:v1")
 
 
 # ------------------------------------------------------------------ what dockerd alone does

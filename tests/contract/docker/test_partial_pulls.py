@@ -19,8 +19,8 @@ from lib.gateway import Gateway
 from lib.images.chunked import chunked, many_files
 from lib.images.content import Image, image
 from lib.images.world import MB, ImageWorld, MakeImageWorld
-from lib.parts import parts_of
 from lib.serving import modes
+from lib.serving.parts import parts_of
 
 KINDS = (HERE["podman"], *(kind for kind in AGES if kind.program == "podman"))
 Begin = Callable[[Kind, ImageWorld], Engine]

@@ -12,9 +12,9 @@ from headrace.models import Credential
 from lib import wheels
 from lib.app import App, Told, mirror
 from lib.index import Index
-from lib.parts import parts_of
 from lib.serving import modes
 from lib.serving.answers import Reply
+from lib.serving.parts import parts_of
 from lib.serving.servers import RecordingServer
 from lib.waiting import HANG, until
 
