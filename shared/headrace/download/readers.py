@@ -330,8 +330,11 @@ class DownloadReader:
     def _recall(self, task: DownloadTask, start: int, end: int) -> None:
         """Count bytes as given that an earlier process gave, if those are the ones that lie here:
         the digest then judges them too. IntegrityError where nobody could say which they were.
+
+        A reader that can take nothing back was given the origin's own, or what was checked, then
+        as now; these are right whatever lies here.
         """
-        if start == end:
+        if start == end or self.trickle is not None:
             return
         if self.artifact.digest is not None and not task.storage.inherited(start, end):
             message = f"{self.artifact.name}: what an earlier process gave of it is not here"
