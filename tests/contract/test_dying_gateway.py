@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lib.clients import Installer, Pip
-from lib.dying import FAULTS, ON_LINUX, SHARES, strike
 from lib.gateway import Gateway
+from lib.serving.dying import FAULTS, ON_LINUX, SHARES, strike
 from lib.serving.faults import SIZE, large
 from lib.world import MakeWorld
 

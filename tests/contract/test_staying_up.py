@@ -24,9 +24,9 @@ from headrace.system.service.identity import Expected
 from headrace.system.state import State
 from lib.capabilities import lacks
 from lib.clients import Environment, Pip
-from lib.dying import FAULTS
 from lib.gateway import Gateway, headrace
 from lib.holders import living, none_left
+from lib.serving.dying import FAULTS
 from lib.serving.faults import SIZE, large
 from lib.serving.ports import free_port
 from lib.waiting import HANG, until

@@ -29,9 +29,9 @@ from lib.conda.world import (
     make_client,
     routed,
 )
-from lib.dying import FAULTS as STRIKES
-from lib.dying import ON_LINUX, SHARES, strike
 from lib.gateway import Gateway, headrace
+from lib.serving.dying import FAULTS as STRIKES
+from lib.serving.dying import ON_LINUX, SHARES, strike
 from lib.serving.faults import SIZE
 from lib.serving.ports import free_port, refusing
 from lib.serving.servers import RecordingServer, Reply

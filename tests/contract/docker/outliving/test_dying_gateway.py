@@ -6,13 +6,13 @@ import subprocess
 
 import pytest
 
-from lib.dying import FAULTS, ON_LINUX, SHARES, strike
 from lib.engines.drivers import engine
 from lib.engines.homes import enter
 from lib.engines.kinds import AGES, HERE, Kind, why_not
 from lib.gateway import Gateway
 from lib.images.content import image
 from lib.images.world import MakeImageWorld
+from lib.serving.dying import FAULTS, ON_LINUX, SHARES, strike
 from lib.serving.faults import SIZE
 from lib.waiting import HANG
 
