@@ -61,7 +61,7 @@ LOG_LIMIT = 1 << 20
 PROTOCOL = 2
 #: Bytes of a message, connections that are kept for a worker, and seconds that those of a dead one
 #: wait for the next.
-MESSAGE, LOANS, ORPHANED = 64 << 10, 512, 20.0
+MESSAGE, LOANS, ORPHANED = 64 << 10, 512, 30.0
 
 ALREADY_RUNNING = 75
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
@@ -428,7 +428,8 @@ class Supervisor:
                 if not worker.lend(number, fd, what):
                     return
                 del self.orphans[number]
-        elif self.responder is not None or now - self.answered_at > ORPHANED:
+        elif self.false_starts >= FALSE_STARTS or now - self.answered_at > ORPHANED:
+            # One that only takes its time is worth waiting for: most have no other way to go on.
             cut(self.orphans)
 
     def _stop(self, late: bool) -> None:  # noqa: FBT001 - one caller

@@ -334,6 +334,21 @@ def test_client_is_cut_when_no_worker_comes(hold: Hold, tmp_path: Path) -> None:
         assert "clients are sent to the origin" in running.told()
 
 
+def test_client_waits_for_a_worker_that_takes_its_time(hold: Hold, tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    flag.touch()
+    running = hold(f"late:{flag}")
+    pid = running.worker()
+    with talk(running) as client:
+        client.ask(f"/file?size={SIZE}")
+        client.read(1000)
+        flag.unlink()
+        kill(pid)
+        until(lambda: "clients are sent to the origin" in running.told(), running.told)
+        flag.touch()
+        assert client.answer()[1] == content(SIZE)
+
+
 def test_worker_of_before_works_under_this_holder(hold: Hold) -> None:
     running = hold("before")
     pid = running.worker()

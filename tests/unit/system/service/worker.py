@@ -4,8 +4,8 @@
 ``/file?SIZE`` gives what `content` makes, as fast as it is read; ``&wait=PATH`` not before that
 file is there, ``&tag=none`` without an entity tag, ``&tag=pid`` with another one in each worker.
 The first argument says how it misbehaves at its start: ``good``, ``crash``, ``hang``, ``before``
-(it speaks as a worker without a protocol's number did), or ``flag:PATH`` (crash until the file is
-there).
+(it speaks as a worker without a protocol's number did), ``flag:PATH`` (crash until the file is
+there), or ``late:PATH`` (it waits for the file).
 """
 
 from __future__ import annotations
@@ -98,6 +98,8 @@ def main() -> None:
         sys.exit(7)
     if args.mode == "hang":
         time.sleep(3600)
+    if args.mode.startswith("late:"):
+        wait_for([args.mode[5:]])
     if args.mode.startswith("flag:") and not Path(args.mode[5:]).exists():
         sys.exit(7)
     before = args.mode == "before"
