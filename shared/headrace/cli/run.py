@@ -25,7 +25,7 @@ from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress
 from headrace.models import Origin
 
 if TYPE_CHECKING:
-    from headrace.cli.runs.started import Found
+    from headrace.cli.runs.started import GatewayOfRun
     from headrace.system.service.identity import Expected
 
 __all__ = ["add", "private_gateway", "run"]
@@ -119,9 +119,9 @@ def _prepare(
 
 def _running(
     context: Context, origins: Sequence[DiscoveredOrigin], clearing_up: ExitStack
-) -> Found | None:
+) -> GatewayOfRun | None:
     """Return the user's gateway, if it is up, of this version, and fronts these origins."""
-    from headrace.cli.runs.started import Found, scratch_folder  # noqa: PLC0415 - start-up time
+    from headrace.cli.runs.started import GatewayOfRun, scratch_folder  # noqa: PLC0415 - start-up time
     from headrace.system.service import health  # noqa: PLC0415 - as above
 
     address = context.state.gateway()
@@ -138,7 +138,7 @@ def _running(
         )
     if not there.up or there.redirecting or there.version != __version__:
         return None
-    return Found(address, expected, scratch_folder(clearing_up)[0])
+    return GatewayOfRun(address, expected, scratch_folder(clearing_up)[0])
 
 
 def _woken(context: Context) -> bool:
@@ -173,7 +173,7 @@ def private_gateway(context: Context, clearing_up: ExitStack) -> tuple[GatewayAd
 def _environment(
     words: tuple[str, ...],
     context: Context,
-    found: Found,
+    found: GatewayOfRun,
     origins: Sequence[Origin],
 ) -> dict[str, str]:
     """Ask every tool's activation for its variables, and write the files that they need."""

@@ -14,7 +14,7 @@ import pytest
 
 from headrace.cli import off, on, run, status
 from headrace.cli.context import NEEDS_ATTENTION, Context
-from headrace.cli.runs.started import Found
+from headrace.cli.runs.started import GatewayOfRun
 from headrace.cli.setup import discovery, planned_edits
 from headrace.errors import ConfigurationError, LocalError
 from headrace.interface.hookspecs import Activation, GatewayAddress, Scope
@@ -137,5 +137,7 @@ def test_a_plugin_that_fails_is_one_tools_trouble_alone(
     assert "acme" in [each.tool for each in planned_edits.overrides(context, address)]
     states = {row["tool"]: row["state"] for row in status._tools(context, address)}
     assert states == {"acme": "broken", "podman": "not routed"}
-    env = run._environment(("true",), context, Found(address, Expected(), place.home), origins)
+    env = run._environment(
+        ("true",), context, GatewayOfRun(address, Expected(), place.home), origins
+    )
     assert env["HEADRACE_RUN"] == "9"

@@ -10,12 +10,20 @@ from contextlib import ExitStack
 
 from headrace import __version__
 from headrace.cli.context import Context
-from headrace.cli.runs.started import START_LIMIT, Files, Found, scratch_folder, serve, usable
+from headrace.cli.runs.started import (
+    START_LIMIT,
+    Files,
+    GatewayOfRun,
+    scratch_folder,
+    serve,
+    usable,
+)
 from headrace.config import NETWORK_VARIABLES, EnvVars
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress
-from headrace.system.service import health, listeners, process, runs
-from headrace.system.service.runners import Runners
+from headrace.system.service import health, listeners, process
+from headrace.system.service.runs import places
+from headrace.system.service.runs.runners import Runners
 
 __all__ = ["shared"]
 
@@ -34,7 +42,7 @@ _VARIABLES = (
 
 def shared(
     context: Context, origins: Sequence[DiscoveredOrigin], clearing_up: ExitStack
-) -> Found | None:
+) -> GatewayOfRun | None:
     """Return the gateway of all runs that mean the same; None where this one needs its own: it is
     of another version, its settings or logins are others, or somebody else has the port.
     """
@@ -49,8 +57,8 @@ def shared(
 
 def _joined(
     context: Context, origins: Sequence[DiscoveredOrigin], joining: ExitStack
-) -> Found | None:
-    place, runners = runs.RunPlace(context.folders, origins), None
+) -> GatewayOfRun | None:
+    place, runners = places.RunPlace(context.folders, origins), None
     try:
         place.make()
         runners = Runners(place.runners)
@@ -67,10 +75,10 @@ def _joined(
     if address is None:
         return None
     scratch, _ = scratch_folder(joining, place.now)
-    return Found(address, place.state.expected(), scratch)
+    return GatewayOfRun(address, place.state.expected(), scratch)
 
 
-def _there(place: runs.RunPlace, meant: str) -> GatewayAddress | None:
+def _there(place: places.RunPlace, meant: str) -> GatewayAddress | None:
     """Return the address of the gateway that others use, where it is for the same."""
     address = place.state.gateway() if place.serves(meant) else None
     if address is None:
@@ -80,10 +88,10 @@ def _there(place: runs.RunPlace, meant: str) -> GatewayAddress | None:
 
 
 def _begun(
-    context: Context, origins: Sequence[DiscoveredOrigin], place: runs.RunPlace
+    context: Context, origins: Sequence[DiscoveredOrigin], place: places.RunPlace
 ) -> GatewayAddress | None:
     try:
-        port = runs.port_of(context.folders, place.key, context.settings.port)
+        port = places.port_of(context.folders, place.key, context.settings.port)
         sock = listeners.bind("127.0.0.1", port)
     except LocalError:
         return None
@@ -94,7 +102,7 @@ def _begun(
     return address
 
 
-def _leave(place: runs.RunPlace, runners: Runners) -> None:
+def _leave(place: places.RunPlace, runners: Runners) -> None:
     """Let the others have it; where there are none, end it."""
     try:
         if runners.leave():

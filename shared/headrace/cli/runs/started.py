@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from headrace.system.service.identity import Expected
     from headrace.system.state import State
 
-__all__ = ["START_LIMIT", "Files", "Found", "own", "scratch_folder", "serve", "sweep", "usable"]
+__all__ = [
+    "START_LIMIT",
+    "Files",
+    "GatewayOfRun",
+    "own",
+    "scratch_folder",
+    "serve",
+    "sweep",
+    "usable",
+]
 
 # ruff: noqa: PLC0415 - start-up time of the other commands
 
@@ -37,7 +46,7 @@ _OLD = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class GatewayOfRun:
     """A gateway that answers, and a folder for what this command alone needs."""
 
     address: GatewayAddress
@@ -57,7 +66,9 @@ class Files:
     env: Mapping[str, str]
 
 
-def own(context: Context, origins: Sequence[DiscoveredOrigin], clearing_up: ExitStack) -> Found:
+def own(
+    context: Context, origins: Sequence[DiscoveredOrigin], clearing_up: ExitStack
+) -> GatewayOfRun:
     """Start a gateway for this command alone, on a free port; LocalError where none can be."""
     from headrace.system.service import listeners, process
     from headrace.system.state import State
@@ -73,7 +84,7 @@ def own(context: Context, origins: Sequence[DiscoveredOrigin], clearing_up: Exit
     files = Files(state, lock, runners, (scratch,) if runners else (), env)
     clearing_up.callback(process.stop, lock, 5.0)
     address = serve(context, origins, files, listeners.bind("127.0.0.1", 0))
-    return Found(address, state.expected(), scratch)
+    return GatewayOfRun(address, state.expected(), scratch)
 
 
 def serve(
@@ -129,7 +140,7 @@ def scratch_folder(clearing_up: ExitStack, below: Path | None = None) -> tuple[P
 
     Second: whether it is locked for as long as the command lives.
     """
-    from headrace.system.service.runners import Runners
+    from headrace.system.service.runs.runners import Runners
 
     scratch = Path(tempfile.mkdtemp(prefix=PREFIX, dir=below))
     clearing_up.callback(shutil.rmtree, scratch, ignore_errors=True)
@@ -157,8 +168,9 @@ def usable(folders: Folders) -> bool:
 
 def sweep(folders: Folders) -> None:
     """Remove what a run that was killed left behind: its folder holds origins and a token."""
-    from headrace.system.service import process, runs
-    from headrace.system.service.runners import nobody_runs
+    from headrace.system.service import process
+    from headrace.system.service.runs import places
+    from headrace.system.service.runs.runners import nobody_runs
 
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
@@ -171,4 +183,4 @@ def sweep(folders: Folders) -> None:
             left = nobody_runs(folder / "runners") if locked else old
             if left and not process.is_held(folder / "gateway.lock"):
                 shutil.rmtree(folder, ignore_errors=True)
-    runs.sweep(folders)
+    places.sweep(folders)

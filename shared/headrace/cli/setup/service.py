@@ -14,8 +14,8 @@ from headrace.config import EnvVars, home_folder
 from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.system import service
-from headrace.system.service import runs
 from headrace.system.service.managers import account, choose
+from headrace.system.service.runs import places
 
 __all__ = ["machines_gateway", "plan", "start", "stop"]
 
@@ -59,7 +59,7 @@ def start(context: Context, found: Sequence[DiscoveredOrigin]) -> tuple[GatewayA
             _forget(context)
         raise
     with contextlib.suppress(HeadraceError):  # then a run takes another port, and no more
-        runs.record_port(context.folders, found, kept.address.port, context.settings.port)
+        places.record_port(context.folders, found, kept.address.port, context.settings.port)
     return GatewayAddress(kept.address.host, kept.address.port, state.token()), kept.note
 
 

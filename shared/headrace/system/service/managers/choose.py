@@ -16,7 +16,7 @@ from pathlib import Path
 from headrace.config import Folders
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, GatewayAddress, Reader, Scope
-from headrace.system.service import health, process, runs
+from headrace.system.service import health, process
 from headrace.system.service.identity import instance_of_before
 from headrace.system.service.managers import ports
 from headrace.system.service.managers.bare import Bare
@@ -24,6 +24,7 @@ from headrace.system.service.managers.launchd import Launchd
 from headrace.system.service.managers.spec import ServiceManager, ServiceSpec, describe
 from headrace.system.service.managers.systemd import Systemd
 from headrace.system.service.managers.windows import Windows
+from headrace.system.service.runs import places
 from headrace.system.state import State
 
 __all__ = ["Plan", "RunningGateway", "by_name", "choose", "is_ours", "plan", "remove"]
@@ -198,7 +199,7 @@ def remove(
 def _port(state: State, host: str, wanted: int) -> tuple[int, str]:
     if ports.is_free(host, wanted):
         return wanted, ""
-    if runs.serving(state.folder, wanted):
+    if places.serving(state.folder, wanted):
         # Another port would stay in the tools' files, and their caches go by the URL.
         raise LocalError(
             "runs-have-port",

@@ -10,7 +10,7 @@ from headrace.config import Folders
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.models import Origin
-from headrace.system.service.runs import key_of, port_of, record_port
+from headrace.system.service.runs.places import key_of, port_of, record_port
 
 
 @pytest.fixture

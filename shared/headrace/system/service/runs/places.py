@@ -24,7 +24,7 @@ from headrace.interface.hookspecs import DiscoveredOrigin, Scope
 from headrace.system import folders as made_private
 from headrace.system.service import process
 from headrace.system.service.managers import ports
-from headrace.system.service.runners import Runners
+from headrace.system.service.runs.runners import Runners
 from headrace.system.state import State
 from headrace.system.state_files import StateFiles
 
