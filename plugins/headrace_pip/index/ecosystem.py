@@ -124,12 +124,14 @@ class PythonEcosystem:
         )
 
     def form(self, request: Request, plan: ServeDocument) -> str:
-        """Return ``json`` or ``html``, as the client prefers, and whose links it is to get.
+        """Return ``json`` or ``html``, as the client prefers, and which links it is to get: pages
+        are kept by it, and another gateway of this user's may have the index at another path.
 
         Files of a private origin are left to the gateway: it may have the login that they need.
         """
         whose = "" if plan.origin.private or not writes_down(request) else ORIGINS_LINKS
-        return preferred_form(request) + whose
+        prefix = self._prefix(plan.origin)
+        return preferred_form(request) + (f", at {prefix}" if prefix else "") + whose
 
     # ------------------------------------------------------------ pages
 
@@ -139,7 +141,7 @@ class PythonEcosystem:
         link = self._link(plan.origin, project, document)
         if form.endswith(ORIGINS_LINKS):
             link = self._origins_link(plan.origin, document, link)
-        form = form.removesuffix(ORIGINS_LINKS)
+        form = form.partition(",")[0]
         # Promised metadata that cannot be had is fatal to pip; without the promise it goes on.
         provisional = document.supplied_by is not None or document.stale
         if form == "json" and is_json(document):

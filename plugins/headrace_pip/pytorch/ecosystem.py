@@ -59,6 +59,7 @@ class PythonWithBuilds(PythonEcosystem):
     ) -> Response:
         """Write a project's page from those of several indexes."""
         project, default = project_of_page(plan), pages[""]
+        form = form.partition(",")[0]
         parsed = {label: parse(document, project) for label, document in pages.items()}
         merged, added = variant_pages.merge(parsed, entries)
         links = {"": self._link(plan.origin, project, default)}

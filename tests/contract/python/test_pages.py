@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
+from pathlib import Path
 from urllib.parse import urljoin
 
 from lib import wheels
 from lib.clients import Pip
-from lib.gateway import TestMirror
+from lib.gateway import Gateway, TestMirror
 from lib.index import HTML, JSON
 from lib.serving import modes
 from lib.serving.faults import SIZE, large
@@ -196,3 +197,17 @@ def test_first_page_and_large_file_after_a_cold_start(world: MakeWorld) -> None:
     assert headers["content-length"] == str(len(body))
     assert "content-encoding" not in headers
     assert sum(made.sent().values()) < SIZE * 1.5
+
+
+def test_page_that_was_kept_where_its_index_had_another_path_gets_links_of_today(
+    world: MakeWorld, tmp_path: Path
+) -> None:
+    made = world(mirrors=0)
+    made.index.add(wheels.wheel("thing", "1.0"))
+    for name in ("one", "two"):
+        root, named = tmp_path / "same", {name: made.origin}
+        with Gateway(root, origins=["http://127.0.0.1:9/simple"], named=named) as gateway:
+            page = gateway.get(f"/index/{name}/simple/thing/", {"accept": JSON})
+            (file,) = json.loads(page[2])["files"]
+            assert file["url"].startswith(f"/index/{name}/packages/")
+            assert gateway.get(file["url"])[0] == 200
