@@ -18,6 +18,7 @@ from headrace.models import Artifact, Fault, Source
 from headrace.transfer.pace import DRIP, Pace
 from headrace.transfer.range_set import RangeSet
 from headrace.upstream.single_flight import SingleFlight
+from headrace.wording import counted
 
 if TYPE_CHECKING:
     from headrace.download.accounting import Accounting
@@ -131,7 +132,8 @@ class EarlyParts:
             first_byte_timeout=_FIRST_BYTE,
         ) as stream:
             if stream.total is not None and stream.total != task.size:
-                message = f"{source.id} gives {stream.total} bytes instead of {task.size}"
+                total = counted(stream.total or 0, "byte")
+                message = f"{source.id} gives {total} instead of {task.size}"
                 raise UpstreamError(Fault.NOT_THE_FILE, message)
             if stream.start < low - _NEAR:
                 raise UpstreamError(Fault.NO_RANGES, f"{source.id} ignores Range")
