@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from lib.dying import ON_LINUX, strike
 from lib.engines.drivers import Engine, engine
 from lib.engines.kinds import AGES, HERE, Kind, why_not
 from lib.gateway import Gateway
@@ -20,6 +19,7 @@ from lib.images.chunked import chunked, many_files
 from lib.images.content import Image, image
 from lib.images.world import MB, ImageWorld, MakeImageWorld
 from lib.serving import modes
+from lib.serving.dying import ON_LINUX, strike
 from lib.serving.parts import parts_of
 
 KINDS = (HERE["podman"], *(kind for kind in AGES if kind.program == "podman"))
