@@ -24,7 +24,8 @@ from headrace.models import (
 )
 from headrace.system.storage.store import Store
 from headrace.transfer.machine import HOLD_BACK
-from lib.downloads import (
+from lib.serving import modes
+from lib.serving.downloads import (
     LARGE,
     MB,
     MEDIUM,
@@ -39,7 +40,6 @@ from lib.downloads import (
     take,
     until,
 )
-from lib.serving import modes
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from headrace.download.readers import DownloadReader
 from headrace.errors import IntegrityError
 from headrace.models import Fault, Source
 from headrace.transfer.pace import DRIP
-from lib.downloads import LARGE, MB, MEDIUM, Full, Place, places, serve, settle, take, until
 from lib.serving import modes
+from lib.serving.downloads import LARGE, MB, MEDIUM, Full, Place, places, serve, settle, take, until
 
 EVIL = random.Random(9).randbytes(len(LARGE))
 
