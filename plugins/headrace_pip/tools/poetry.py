@@ -145,5 +145,5 @@ class PoetryActivation(TomlActivation):
 def _project(place: Place) -> Path:
     """Return poetry.toml of the project here: beside the nearest pyproject.toml."""
     here = place.working_directory
-    folders = (each for each in (here, *here.parents) if (each / "pyproject.toml").is_file())
+    folders = (each for each in (here, *here.parents) if presence.is_there(each / "pyproject.toml"))
     return next(folders, here) / "poetry.toml"
