@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headrace import setting_rules
-from headrace.cli import checks, main
+from headrace.cli import checks, child_process, main
 from headrace.cli.checks import accelerators, committed, machine, network
 from headrace.cli.context import Context
 from headrace.cli.known_words import unknown_words
@@ -64,7 +65,9 @@ def written(home: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("written", WRONG, ids=name_of, indirect=True)
 def test_a_wrong_setting_is_told_by_every_command_and_stops_those_that_set_up(
-    written: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    written: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def told(text: str) -> None:
         plain = " ".join(text.split())
@@ -96,7 +99,11 @@ def test_a_wrong_setting_is_told_by_every_command_and_stops_those_that_set_up(
     assert error["fault_of"] == "your settings"
     assert error["hint"]
 
+    # A child of this process would tell its end to whichever thread does not block that.
+    ran: list[Sequence[str]] = []
+    monkeypatch.setattr(child_process, "run", lambda _, words, __: ran.append(words) or 0)
     assert main(["run", "--", "true"]) == 0
+    assert ran == [["true"]]
     said = capsys.readouterr().err
     told(said)
     assert "the command runs without headrace" in said
