@@ -101,7 +101,12 @@ def test_a_wrong_setting_is_told_by_every_command_and_stops_those_that_set_up(
 
     # A child of this process would tell its end to whichever thread does not block that.
     ran: list[Sequence[str]] = []
-    monkeypatch.setattr(child_process, "run", lambda _, words, __: ran.append(words) or 0)
+
+    def child(_: str, words: Sequence[str], __: object) -> int:
+        ran.append(words)
+        return 0
+
+    monkeypatch.setattr(child_process, "run", child)
     assert main(["run", "--", "true"]) == 0
     assert ran == [["true"]]
     said = capsys.readouterr().err
