@@ -84,7 +84,8 @@ def _believed(path: Path) -> bytes:
     """Return a record that nobody else can write: the folder's owner made it, and it is the user's,
     root's, or the account's of the machine's gateway. OSError for one that is not believed.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    # Distinct bits, where a system has them. Nobody waits for a pipe.
+    flags = os.O_RDONLY + getattr(os, "O_NONBLOCK", 0) + getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags), "rb") as file:
         told, folder = os.fstat(file.fileno()), path.parent.stat()
         if os.name != "nt":

@@ -83,9 +83,9 @@ def take(descriptors: Sequence[int]) -> list[socket.socket]:
             raise _not_ours(descriptor, "it is no listening TCP socket")
         try:
             check_loopback(address_of(sock)[0])
-        except LocalError:
+        except UsageError as error:
             sock.close()
-            raise
+            raise _not_ours(descriptor, error.message) from error
         sock.set_inheritable(False)
         sockets.append(sock)
     return sockets

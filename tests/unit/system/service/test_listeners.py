@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from headrace.errors import LocalError
+from headrace.errors import LocalError, UsageError
 from headrace.system.service import listeners
 
 
@@ -21,7 +21,7 @@ def test_bound_socket_listens_on_loopback() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "", "localhost", "example.org"])
 def test_other_addresses_are_refused(host: str) -> None:
-    with pytest.raises(LocalError, match="does not listen on"):
+    with pytest.raises(UsageError, match="does not listen on"):
         listeners.bind(host, 0)
 
 
