@@ -112,6 +112,7 @@ def mistake(
     known: Collection[str] = (),
     *,
     hint: str = _MEND,
+    reference: str = "bad-settings",
 ) -> SettingsError:
     """Make the error of a key: `what` it must be, the `value` that it has, if that is to be told,
     and which of the `known` words was meant. `path` None: the key is a variable.
@@ -119,7 +120,7 @@ def mistake(
     where = f"{path}: " if path else "the variable "
     now = "" if value is None else f", not {shown(value)}"
     instead = meant(value, known) if isinstance(value, str) else ""
-    return SettingsError("bad-settings", f"{where}{key} {what}{now}{instead}", hint=hint)
+    return SettingsError(reference, f"{where}{key} {what}{now}{instead}", hint=hint)
 
 
 def port_of(variable: str, text: str) -> int:

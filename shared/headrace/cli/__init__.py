@@ -192,8 +192,10 @@ def _tell(error: HeadraceError, context: Context) -> None:
     lines = [f"headrace: {error.message}", f"  whose fault: {error.fault_of}"]
     if error.hint:
         lines.append(f"  what to do:  {error.hint}")
-    if context.has_told:
-        # What was written did not get through, and would be tried once more at exit.
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        # What was written does not get through, and would be tried once more at exit.
         _drop_output()
     print(*lines, sep="\n", file=sys.stderr)  # noqa: T201 - the command's own voice
 

@@ -70,6 +70,7 @@ class Context:
         self.scope = scope or _default_scope(env)
         self.as_json = as_json
         self.strictness = Strictness.WORDS
+        self._warned: set[str] = set()
         self.has_told = False
         """Whether the one JSON document is written."""
 
@@ -90,10 +91,21 @@ class Context:
         passed = self.strictness is Strictness.SHAPES
         wrong = [each for each in misread if not (passed and each.reference == NO_FILE)]
         if self.strictness is Strictness.WORDS and not self.plugins.broken:
-            wrong += self.unknown_words
+            wrong += [each for each in self.unknown_words if not self._passes(each)]
         if wrong and self.strictness is not Strictness.NONE:
             raise all_in_one(wrong)
         return settings
+
+    def _passes(self, mistake: SettingsError) -> bool:
+        """Whether it is told and stops nobody: what a mirror was that left the catalogue."""
+        from headrace.cli.known_words import UNKNOWN_MIRROR  # noqa: PLC0415 - start-up time
+
+        if mistake.reference != UNKNOWN_MIRROR:
+            return False
+        if mistake.message not in self._warned:
+            self._warned.add(mistake.message)
+            _log.warning("%s", mistake.message)
+        return True
 
     @cached_property
     def _read(self) -> tuple[Settings, tuple[SettingsError, ...]]:

@@ -23,7 +23,11 @@ from headrace.variants.builds import CudaTables
 from headrace.variants.hosts import Host
 from headrace.wording import listed
 
-__all__ = ["Words", "unknown_words"]
+__all__ = ["UNKNOWN_MIRROR", "Words", "unknown_words"]
+
+#: The reference of a mistake that was none before the mirror left the catalogue: it is told, and
+#: stops nobody.
+UNKNOWN_MIRROR = "unknown-mirror"
 
 #: The id of the origin, which no mirror can have and nobody can disable.
 _ORIGIN = "origin"
@@ -110,7 +114,8 @@ def _ids(settings: Settings, path: Path, words: Words) -> Iterator[SettingsError
             what = "must be ids of mirrors that are known (`headrace doctor` lists those in use)"
             if each == _ORIGIN:
                 what = "must be ids of mirrors: the origin is always asked in the end"
-            yield mistake(path, key, what, each, sorted(known_ids))
+            reference = "bad-settings" if each == _ORIGIN else UNKNOWN_MIRROR
+            yield mistake(path, key, what, each, sorted(known_ids), reference=reference)
     for each in sorted(settings.disabled_mirrors & settings.enabled_mirrors):
         yield mistake(path, "enabled_mirrors", f"has {each}, which disabled_mirrors has too")
 

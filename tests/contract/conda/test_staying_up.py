@@ -103,15 +103,16 @@ def test_kill_in_the_middle_of_a_download_costs_a_second_try_at_most(
         # conda itself does not go on with a download that broke off; its next run does.
         assert not conda.meta("env"), out
         part = conda.pkgs / f"{large().filename}.partial"
-        had = part.stat().st_size
-        assert 0 < had < len(large().data)
-        assert part.read_bytes() == large().data[:had]
+        # It is given little before the digest agrees: it could take nothing back.
+        had = part.stat().st_size if part.exists() else 0
+        assert had < len(large().data)
+        assert had == 0 or part.read_bytes() == large().data[:had]
         result = made.install(conda, "env", "large").ok()
         assert said(result) == 1
         (seen,) = (
             s for s in made.origin.requests("*.conda") if s.headers["user-agent"][:6] == "conda/"
         )
-        assert (seen.range, seen.status) == ((had, None), 206)
+        assert (seen.range, seen.status) == (((had, None), 206) if had else (None, 200))
     assert large().installed_in(conda.prefix("env"))
 
 

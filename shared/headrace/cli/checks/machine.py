@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from headrace.cli.context import Context
+from headrace.cli.known_words import UNKNOWN_MIRROR
 from headrace.errors import ConfigurationError, ConflictError
 from headrace.interface.hookspecs import Finding
 
@@ -21,7 +22,8 @@ def settings(context: Context) -> Iterator[Finding]:
     """Read the settings."""
     for mistake in context.mistakes:
         # What a broken plugin might know is not called wrong.
-        doubtful = context.plugins.broken and mistake in context.unknown_words
+        doubtful = bool(context.plugins.broken) and mistake in context.unknown_words
+        doubtful = doubtful or mistake.reference == UNKNOWN_MIRROR
         yield Finding(
             "settings", "warning" if doubtful else "failure", mistake.message, mistake.hint
         )

@@ -19,7 +19,8 @@ __all__ = ["diff", "without"]
 #: What may be an address: a proxy's is written without a scheme, too.
 _WORD = re.compile(r"[^\s\"'<>]+")
 _SETTING = re.compile(
-    r"(?i)((?:password|passwd|secret|token|api[-_]?key|auth|authorization)[\"']?\s*[=:]\s*)\S.*"
+    # conda's `auth` names a handler; docker's, in quotes, is a login.
+    r"(?i)((?:password|passwd|secret|token|api[-_]?key|[\"']auth|authorization)[\"']?\s*[=:]\s*)\S.*"
 )
 
 

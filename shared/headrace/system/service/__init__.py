@@ -93,9 +93,12 @@ def remove(
     state: State, folders: Folders, settings: Settings, scope: Scope, env: Mapping[str, str]
 ) -> None:
     """Stop the gateway of a scope and take its files back. Nothing to stop is no error."""
-    from headrace.system.service.managers import choose  # noqa: PLC0415 - start-up time
+    from headrace.system.service.managers import choose, shells  # noqa: PLC0415 - start-up time
 
     journal = _journal(state)
+    if scope is Scope.USER:
+        for path, clean in shells.leftovers(home_folder(), env, shells.login_shell(env)):
+            journal.adopt(TOOL, path, clean)
     choose.remove(
         folders,
         scope,

@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -102,7 +102,10 @@ def talk(running: Running, *, buffer: int = 64 << 10) -> Iterator[Talk]:
 def connections(running: Running) -> set[str]:
     """Name the connections of clients that the holder has copies of."""
     folder = Path(f"/proc/{running.process.pid}/fd")
-    own = {str(each.readlink()) for each in folder.iterdir()}
+    own = set()
+    for each in folder.iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            own.add(str(each.readlink()))
     rows = [line.split() for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]]
     return {row[9] for row in rows if row[3] != "0A" and f"socket:[{row[9]}]" in own}
 

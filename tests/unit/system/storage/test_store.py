@@ -282,10 +282,10 @@ def test_a_partial_file_in_work_is_never_evicted_and_an_idle_one_is(
 def test_the_reserve_of_the_disk_is_kept(
     store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.reserve = 0.10
     first = put(store, b"a" * 1000)
     clock.now += 10
     second = put(store, b"b" * 1000)
+    store.reserve = 0.10
     # 9 500 of 100 000 free: 500 too few.
     monkeypatch.setattr(store, "_free", lambda: (9_500, 100_000))
     assert store.evict() == 1000

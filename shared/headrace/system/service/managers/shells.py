@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headrace.config import EnvVars
-from headrace.errors import ConfigurationError
+from headrace.errors import ConfigurationError, HeadraceError
 from headrace.interface.hookspecs import FileEdit, Reader
+from headrace.system.edits.file_step import read_file
 from headrace.system.service.managers.spec import ServiceSpec
 from headrace.system.service.process import worker_argv
 
-__all__ = ["edits", "is_edit", "line", "login_shell", "withdraw"]
+__all__ = ["edits", "is_edit", "leftovers", "line", "login_shell", "withdraw"]
 
 #: Where zsh looks for its files.
 _ZSH = "ZDOTDIR"
@@ -45,9 +46,25 @@ def edits(
             before = read(path)
         except ConfigurationError:
             continue
-        kept = before or b""
+        kept = withdraw(before or b"")
         kept += b"" if not kept or kept.endswith(b"\n") else b"\n"
         yield FileEdit(path, before, kept + f"{_COMMENT}\n{text}\n".encode(), _WHY)
+
+
+def leftovers(
+    home: Path, env: Mapping[str, str], shell: str
+) -> Iterator[tuple[Path, bytes | None]]:
+    """Find files that have our lines, and what they are without; None: nothing is left. A state
+    folder that was lost knows nothing of them.
+    """
+    for path in _files(home, env, Path(shell).name):
+        try:
+            now = None if path.is_symlink() else read_file(path)
+        except HeadraceError:
+            continue
+        if now is not None and _COMMENT.encode() in now:
+            clean = withdraw(now)
+            yield path, clean if clean.strip() else None
 
 
 def is_edit(before: bytes | None, after: bytes) -> bool:

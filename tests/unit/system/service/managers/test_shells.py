@@ -90,6 +90,18 @@ def test_files_come_back_byte_for_byte_and_what_was_not_there_goes(tmp_path: Pat
     assert not (tmp_path / ".profile").exists()
 
 
+def test_lines_of_a_lost_state_folder_are_found_and_not_written_twice(tmp_path: Path) -> None:
+    rc, profile = tmp_path / ".bashrc", tmp_path / ".profile"
+    rc.write_bytes(b"alias l=ls\n")
+    for edit in shells.edits(spec(tmp_path), {}, "/bin/bash", read_file):
+        edit.path.write_bytes(edit.after or b"")
+    written_once = rc.read_bytes()
+    found = dict(shells.leftovers(tmp_path, {}, "/bin/bash"))
+    assert found == {rc: b"alias l=ls\n", profile: None}
+    again = {e.path: e.after for e in shells.edits(spec(tmp_path), {}, "/bin/bash", read_file)}
+    assert again[rc] == written_once
+
+
 @pytest.mark.parametrize(
     "order", [(0, 1, 2, 3, 4, 5), (3, 4, 0, 1, 2), (0, 1, 2), (4, 0, 1, 2), (0, 3, 1, 2)]
 )
