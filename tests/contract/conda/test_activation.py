@@ -23,7 +23,7 @@ def test_on_a_plain_conda_and_off(user: User) -> None:
     assert user.row()["state"] == "not routed"
 
     user.headrace("on").ok()
-    # A pip or a podman that is on this machine is none of this test; a shell's line is the gateway's.
+    # A pip or a podman that is here is none of this test; a shell's line is the gateway's.
     new = {
         name
         for name in set(user.files()) - set(files)
