@@ -110,7 +110,7 @@ def _doing(connection: Lendable) -> tuple[bytes, bytes, int] | None:
     asked = request_head(
         scope["method"], scope["headrace.target"], scope["http_version"], scope["headers"]
     )
-    return asked, outlet.head, outlet.out
+    return asked, outlet.begun, outlet.out
 
 
 def _descriptor(connection: Lendable) -> int:

@@ -143,6 +143,11 @@ class Outlet:
             self._connection.close_after(self._cycle)
         return self.head[self.out :]
 
+    @property
+    def begun(self) -> bytes:
+        """The head that went out, from whichever worker; empty: none has."""
+        return self.head or self._sent
+
     def is_closing(self) -> bool:
         """Whether nothing goes out any more."""
         return bool(self._connection.transport.is_closing())

@@ -140,6 +140,27 @@ def test_holder_and_worker_name_one_protocol() -> None:
     assert holder.PROTOCOL == link.PROTOCOL
 
 
+def test_a_worker_that_dies_before_it_says_anything_forgets_nothing(
+    hold: Hold, tmp_path: Path
+) -> None:
+    running, go = hold(), tmp_path / "go"
+    go.touch()
+    pid = running.worker()
+    with talk(running) as client:
+        client.ask(f"/file?size={SIZE}&wait={go}")
+        client.read(1000)
+        go.unlink()
+        kill(pid)
+        pid = running.worker()
+        lent(running)
+        # Longer than a connection stays as it is before it is recorded anew.
+        time.sleep(0.3)
+        kill(pid)
+        running.worker()
+        go.touch()
+        assert client.answer()[1] == content(SIZE), running.told()
+
+
 @pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=NIGHTLY) for n in range(1, 40))])
 def test_wherever_a_worker_is_killed_the_client_has_the_bytes_of_the_file(
     hold: Hold, seed: int
