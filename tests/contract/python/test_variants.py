@@ -137,6 +137,32 @@ def test_hashes_of_the_default_index_bring_its_very_file(torch: MakeTorch, pip: 
     assert installed(pip)["torch"] == "2.11.0"
 
 
+def test_a_default_that_runs_stays_and_no_gpu_hides_what_another_runs(
+    torch: MakeTorch, newest: Pip
+) -> None:
+    made, _ = torch("driver=580.95.05,gpu=GTX 1080 Ti,gpu=RTX 4090")
+    newest.point_at(made.gateway.index)
+    for asked, version in [
+        ("torch", "2.15.0"),
+        ("torch>=2.15", "2.15.0"),
+        ("torch==2.14.1", "2.14.1+cu126"),
+    ]:
+        newest.install("--force-reinstall", "--no-deps", asked).ok()
+        assert installed(newest)["torch"] == version
+    (said,) = [
+        each["reason"] for each in made.gateway.status()["builds"] if each["project"] == "torch"
+    ]
+    assert "covers sm_89 (RTX 4090)" in said
+
+
+def test_on_an_old_driver_the_default_of_its_major_stays(torch: MakeTorch, newest: Pip) -> None:
+    made, _ = torch("driver=535,gpu=T4")
+    newest.point_at(made.gateway.index)
+    for asked in ("torch<2.8", "torch==2.7.1"):
+        newest.install("--force-reinstall", "--no-deps", asked).ok()
+        assert installed(newest)["torch"] == "2.7.1"
+
+
 COOLDOWN = ("--uploaded-prior-to", "2025-01-01")
 
 
