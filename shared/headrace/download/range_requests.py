@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from headrace.download.spool import TaskStorage
     from headrace.upstream.client import RangeStream
 
-__all__ = ["RequestOwner", "SegmentRequest", "SegmentRequests"]
+__all__ = ["RequestOwner", "SegmentRequest", "SegmentRequests", "SourcesOwner"]
 
 _log = logging.getLogger("headrace.transfer")
 
@@ -34,8 +34,8 @@ _MOMENT = 0.005
 _SETTLING = 1000
 
 
-class RequestOwner(Protocol):
-    """What requests need of the download task that they work for."""
+class SourcesOwner(Protocol):
+    """What whoever asks sources needs of the download task that he works for."""
 
     @property
     def artifact(self) -> Artifact:
@@ -52,6 +52,10 @@ class RequestOwner(Protocol):
     @property
     def accounting(self) -> Accounting:
         """Whom to tell of requests, bytes and faults."""
+
+
+class RequestOwner(SourcesOwner, Protocol):
+    """What requests need beside that."""
 
     @property
     def driver(self) -> TransferDriver:

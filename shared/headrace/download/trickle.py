@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from headrace.download.range_requests import SourcesOwner
 from headrace.errors import IntegrityError, UpstreamError
-from headrace.models import Artifact, Fault, Source
+from headrace.models import Fault, Source
 from headrace.transfer.pace import DRIP, Pace
 from headrace.transfer.range_set import RangeSet
 from headrace.upstream.single_flight import SingleFlight
 from headrace.wording import counted
 
 if TYPE_CHECKING:
-    from headrace.download.accounting import Accounting
-    from headrace.download.context import DownloadContext
     from headrace.download.spool import Spool
     from headrace.transfer.machine import Transfer
 
@@ -52,24 +50,8 @@ _CONNECT, _FIRST_BYTE = 3.0, 20.0
 _LOOK = 0.05
 
 
-class PartsOwner(Protocol):
+class PartsOwner(SourcesOwner, Protocol):
     """What small parts need of the download task that they are for."""
-
-    @property
-    def artifact(self) -> Artifact:
-        """What is fetched."""
-
-    @property
-    def sources(self) -> Mapping[str, Source]:
-        """Who may have it, by id."""
-
-    @property
-    def context(self) -> DownloadContext:
-        """The client."""
-
-    @property
-    def accounting(self) -> Accounting:
-        """Who gave wrong bytes."""
 
     @property
     def transfer(self) -> Transfer | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -43,20 +43,6 @@ def index() -> Index:
     made = Index()
     made.add(SIX)
     return made
-
-
-@pytest.fixture
-def origin(index: Index) -> Iterator[RecordingServer]:
-    with RecordingServer(name="origin") as made:
-        made.cache_control = "max-age=600"
-        index.mount_origin(made)
-        yield made
-
-
-@pytest.fixture
-def app(tmp_path: Path, origin: RecordingServer) -> Iterator[App]:
-    with App(tmp_path, f"{origin.url}/simple") as made:
-        yield made
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:17223", "127.0.0.1:1"])

@@ -7,7 +7,6 @@ import http.client
 import random
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,20 +30,6 @@ def index() -> Index:
     made = Index()
     made.add(SMALL, LARGE, LOCAL)
     return made
-
-
-@pytest.fixture
-def origin(index: Index) -> Iterator[RecordingServer]:
-    with RecordingServer(name="origin") as made:
-        made.cache_control = "max-age=600"
-        index.mount_origin(made)
-        yield made
-
-
-@pytest.fixture
-def app(tmp_path: Path, origin: RecordingServer) -> Iterator[App]:
-    with App(tmp_path, f"{origin.url}/simple") as made:
-        yield made
 
 
 @pytest.mark.parametrize("built", [SMALL, LARGE], ids=["small", "large"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,20 +31,6 @@ def index() -> Index:
     made = Index()
     made.add(SMALL, LARGE)
     return made
-
-
-@pytest.fixture
-def origin(index: Index) -> Iterator[RecordingServer]:
-    with RecordingServer(name="origin") as made:
-        made.cache_control = "max-age=600"
-        index.mount_origin(made)
-        yield made
-
-
-@pytest.fixture
-def app(tmp_path: Path, origin: RecordingServer) -> Iterator[App]:
-    with App(tmp_path, f"{origin.url}/simple") as made:
-        yield made
 
 
 def stored(app: App, path: str) -> None:
