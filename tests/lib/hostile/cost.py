@@ -34,22 +34,22 @@ def growth(call: Callable[[int], Callable[[], object]], most: int, least: int = 
     gc.disable()
     try:
         size = min(least, most // TIMES)
-        while size * 2 * TIMES <= most and cpu(call(size)) < ENOUGH:
+        # A load of others only ever adds: one dear call is asked again before it ends the growing.
+        while size * 2 * TIMES <= most and _least(call(size), 1, stop=ENOUGH) < ENOUGH:
             size *= 2
         small, large = call(size), call(size * TIMES)
-        ratio = _ratio(small, large)
-        # Somebody else's load shows once, a bad algorithm every time.
+        little, much = _least(small, 3), _least(large, 2)
+        # The least of all calls is what each of the two costs, so both are asked again together.
         for _ in range(3):
-            if ratio < TIMES * 2:
+            if much < ENOUGH or much < little * TIMES * 1.5:
                 break
-            ratio = min(ratio, _ratio(small, large))
-        return ratio
+            little, much = min(little, _least(small, 3)), min(much, _least(large, 2))
+        return much / max(little, 1e-6) if much >= ENOUGH else 0.0
     finally:
         gc.enable()
 
 
-def _ratio(small: Callable[[], object], large: Callable[[], object]) -> float:
-    much = min(cpu(large) for _ in range(2))
-    if much < ENOUGH:
-        return 0.0
-    return much / max(min(cpu(small) for _ in range(3)), 1e-6)
+def _least(call: Callable[[], object], times: int, stop: float = 0.0) -> float:
+    """Return the least CPU seconds of some calls; two more where the first ones reach `stop`."""
+    least = min(cpu(call) for _ in range(times))
+    return min(least, cpu(call), cpu(call)) if stop and least >= stop else least
