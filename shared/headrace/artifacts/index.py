@@ -59,8 +59,8 @@ class ArtifactIndex:
         """Return the artifact; None when no page names it. `patient` as for `LookUps.find`.
 
         The page that is here is enough, however old: a digest does not age. Only when it does not
-        name the path is a new one fetched. UpstreamError when that cannot be had; ValueError when
-        the page is none.
+        name the path is a new one fetched, and the origin's own waited for where that is a
+        mirror's. UpstreamError when that cannot be had; ValueError when the page is none.
         """
         look_up = self._look_ups.of(ecosystem, plan)
         if look_up is not None:
@@ -74,9 +74,15 @@ class ArtifactIndex:
             if artifact is not None:
                 return artifact
         fetched = await self._documents.get(ecosystem, page, form)
-        if known is not None and fetched.version == known[1]:
+        if known is None or fetched.version != known[1]:
+            artifact = await self._in(ecosystem, page, fetched.document, fetched.version, plan.path)
+            if artifact is not None:
+                return artifact
+        if fetched.document.supplied_by is None:
             return None
-        return await self._in(ecosystem, page, fetched.document, fetched.version, plan.path)
+        # It may be older than the page that the client has, and names no companions of files.
+        own = await self._documents.origins_own(ecosystem, page, form)
+        return await self._in(ecosystem, page, own.document, own.version, plan.path)
 
     async def renewed(self, ecosystem: Ecosystem, plan: ServeArtifact) -> Artifact | None:
         """Return what the origin says now of an artifact that is looked up; None: nothing else.

@@ -146,6 +146,19 @@ class Documents:
             return Page(*known)
         return Page(document, await asyncio.to_thread(version_of, document))
 
+    async def origins_own(self, ecosystem: Ecosystem, plan: ServeDocument, form: str) -> Page:
+        """Return the page as its origin gives it, for what a mirror's page does not tell.
+
+        UpstreamError where the origin gives none within `HEADERS_WITHIN` seconds.
+        """
+        own = self._own.start(plan.key, lambda: self._ask(ecosystem, plan, form, None))
+        done, _ = await asyncio.wait({own}, timeout=self._patience(plan.origin))
+        if not done:
+            where = for_display(plan.origin.url)
+            raise OriginError(Fault.SILENT, f"{where} did not give the page in time")
+        document = own.result()
+        return Page(document, await asyncio.to_thread(version_of, document))
+
     def _patience(self, origin: Origin) -> float:
         return CLIENT_DECIDES if self._origin.lends(origin) else HEADERS_WITHIN
 

@@ -254,6 +254,20 @@ def test_page_that_lacks_what_was_served_before_is_not_shown(
         assert "x-headrace-provisional" not in again.headers
 
 
+@pytest.mark.parametrize("suffix", ["", ".metadata"])
+def test_what_a_mirrors_page_does_not_name_is_looked_for_in_the_origins_own(
+    tmp_path: Path, pages: RecordingServer, index: Index, there: RecordingServer, suffix: str
+) -> None:
+    # The client has its path from a page of before, or from a list of its own.
+    newer = index.add(NEWER)
+    content = NEWER.metadata if suffix else NEWER.data
+    with start(tmp_path, pages, there) as app:
+        warm_up(app, pages)
+        assert app.page("thing").headers["x-headrace-provisional"] == "m"
+        told = app.ask(newer.path + suffix)
+    assert (told.status, told.body) == (200, content)
+
+
 def test_page_of_a_nameless_operator_is_not_asked_for(
     tmp_path: Path, pages: RecordingServer, there: RecordingServer
 ) -> None:
