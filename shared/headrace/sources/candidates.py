@@ -29,7 +29,7 @@ from headrace.models import (
 from headrace.policy import evidence, selection, source_conditions
 from headrace.policy.destinations import of_mirror
 from headrace.policy.missing_objects import MissingObjects
-from headrace.policy.source_conditions import FAILURES, SourceReport
+from headrace.policy.source_conditions import SourceReport
 from headrace.policy.trust import may_be_hedged_at, may_supply_bytes
 from headrace.sources.probes import ProbeTarget, run_race
 from headrace.system.statistics import Statistics
@@ -86,7 +86,6 @@ class Candidates:
         self._lacking = MissingObjects()
         self._raced: dict[tuple[str, str], float] = {}
         self._races: set[asyncio.Task[int]] = set()
-        self._last_faults: dict[str, Fault] = {}
         """Of sources that have not delivered since; there are not more than sources."""
         self._may_be_asked = may_be_asked
         self._busy = {} if busy is None else busy
@@ -247,10 +246,6 @@ class Candidates:
         `seconds` from the request to its last byte; `fault` None: it delivered.
         """
         now = self._clock()
-        if fault in FAILURES:
-            self._last_faults[source_id] = fault
-        elif fault is None and bytes:
-            self._last_faults.pop(source_id, None)
         if path is not None and fault is Fault.MISSING:
             self._lacking.missing(source_id, object_class, path, now)
         elif fault is None and bytes:
@@ -280,8 +275,9 @@ class Candidates:
 
     def standing(self, source_id: str) -> SourceReport:
         """Say, for people, how a source stands on this network."""
-        records = self._statistics.snapshot(self._network())
-        last = self._last_faults.get(source_id)
+        network = self._network()
+        records = self._statistics.snapshot(network)
+        last = self._statistics.last_fault(source_id, network)
         return source_conditions.report(source_id, records, self._clock(), last)
 
     # ------------------------------------------------------------------ racing

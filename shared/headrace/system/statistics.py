@@ -29,6 +29,7 @@ from headrace.policy.reputation import (
     restored,
     scope,
 )
+from headrace.policy.source_conditions import FAILURES
 from headrace.system.folders import make as make_folder
 
 __all__ = ["Statistics"]
@@ -39,6 +40,11 @@ _Key = tuple[str, str, str]
 
 _VERSION = 1
 _COLUMNS = tuple(field.name for field in fields(Record))
+_FAULTS = (
+    "CREATE TABLE IF NOT EXISTS last_fault "
+    "(network, source, fault, PRIMARY KEY (network, source)) WITHOUT ROWID"
+)
+_WORDS = frozenset(Fault)
 #: Seconds from learning to writing.
 _BEHIND = 2.0
 #: Seconds after which a row that nobody added to is dropped.
@@ -63,6 +69,8 @@ class Statistics:
         self._writing = threading.Lock()
         self._networks: dict[str, dict[tuple[str, str], Record]] = {}
         self._dirty: set[_Key] = set()
+        self._last_faults: dict[tuple[str, str], Fault | None] = {}
+        self._dirty_faults: set[tuple[str, str]] = set()
         self._timer: threading.Timer | None = None
         self._probations: dict[tuple[str, str, str], float] = {}
         self._offline_until = 0.0
@@ -91,6 +99,8 @@ class Statistics:
         with self._guard:
             if fault in _REACH and self._is_us(source_id, network, moment):
                 return
+            if fault in FAILURES or (fault is None and bytes):
+                self._note((network, source_id), fault)
             record_class = scope(fault, object_class)
             self._learn((network, source_id, record_class), seen, moment)
             if fault is None:
@@ -98,6 +108,11 @@ class Statistics:
                 self._absolve((network, source_id, EVERYTHING), moment)
             self._probations.pop((network, source_id, record_class), None)
         self._schedule()
+
+    def _note(self, source: tuple[str, str], fault: Fault | None) -> None:
+        if self._last_faults.get(source) is not fault:
+            self._last_faults[source] = fault
+            self._dirty_faults.add(source)
 
     def _is_us(self, source_id: str, network: str, now: float) -> bool:
         if now - self._success_at < _LATELY:
@@ -147,6 +162,11 @@ class Statistics:
         with self._guard:
             return dict(self._networks.get(network, {}))
 
+    def last_fault(self, source_id: str, network: str) -> Fault | None:
+        """Return what a source did wrong since its last success; None: nothing that was noted."""
+        with self._guard:
+            return self._last_faults.get((network, source_id))
+
     def take_probation(self, source_id: str, object_class: str, network: str, now: float) -> bool:
         """Take the one try of a source on probation; False when somebody else has it."""
         with self._guard:
@@ -186,20 +206,30 @@ class Statistics:
         with self._writing:
             with self._guard:
                 rows = [(*key, *astuple(self._get(key))) for key in self._dirty]
+                faults = [(*key, self._last_faults[key]) for key in self._dirty_faults]
                 self._dirty.clear()
-            if not rows:
+                self._dirty_faults.clear()
+            if not rows and not faults:
                 return
             try:
-                self._write(rows)
+                self._write(rows, faults)
             except (sqlite3.Error, OSError) as error:
                 _log.warning("statistics cannot be written to %s: %s", self._path, error)
                 with self._guard:
                     self._dirty.update((row[0], row[1], row[2]) for row in rows)
+                    self._dirty_faults.update((row[0], row[1]) for row in faults)
 
-    def _write(self, rows: Sequence[tuple[object, ...]]) -> None:
+    def _write(
+        self,
+        rows: Sequence[tuple[object, ...]],
+        faults: Sequence[tuple[str, str, Fault | None]],
+    ) -> None:
         marks = ", ".join("?" * (3 + len(_COLUMNS)))
         with contextlib.closing(self._connect()) as base, base:
             base.executemany(f"INSERT OR REPLACE INTO record VALUES ({marks})", rows)  # noqa: S608 - question marks only
+            # A table of its own, which older versions pass over and need not find.
+            base.execute(_FAULTS)
+            base.executemany("INSERT OR REPLACE INTO last_fault VALUES (?, ?, ?)", faults)
 
     def _connect(self) -> sqlite3.Connection:
         """Open the file. Each use opens anew: idle, there is nothing in memory for it."""
@@ -227,6 +257,13 @@ class Statistics:
                 for row in base.execute("SELECT * FROM record"):
                     records = self._networks.setdefault(row[0], {})
                     records[row[1], row[2]] = restored(Record(*row[3:]), now)
+                base.execute(_FAULTS)
+                base.execute(
+                    "DELETE FROM last_fault WHERE network NOT IN (SELECT network FROM record)"
+                )
+                for network, source_id, word in base.execute("SELECT * FROM last_fault"):
+                    if word in _WORDS:
+                        self._last_faults[network, source_id] = Fault(word)
         except (sqlite3.DatabaseError, OSError, TypeError) as error:
             _log.warning(
                 "statistics at %s are put aside, they cannot be read: %s", self._path, error

@@ -58,6 +58,20 @@ def test_what_was_learned_survives_a_restart(path: Path) -> None:
     assert about(later, FAR).paused_until == NOW + 30
 
 
+def test_what_a_source_did_last_is_known_after_a_restart(path: Path) -> None:
+    first = Statistics(path, clock=lambda: NOW)
+    for source in ("gone", "back"):
+        bad(first, Fault.RATE_LIMITED, source)
+    bad(first, Fault.MISSING, "gone")  # which a mirror may
+    good(first, "back")
+    first.close()
+    later = Statistics(path, clock=lambda: NOW)
+    for statistics in (first, later):
+        assert statistics.last_fault("gone", "home") is Fault.RATE_LIMITED
+        assert statistics.last_fault("back", "home") is None
+        assert statistics.last_fault("gone", "elsewhere") is None
+
+
 def test_it_is_written_behind_without_being_asked(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,6 @@ class Bare:
             )
         return (
             "after a reboot nothing on this machine starts the gateway but your next shell; where "
-            "there is none (a container's entry point, cron) put `headrace gateway --detach` first "
+            "there is none (a container's entry point, cron) put `headrace gateway --wake` first "
             "(`headrace run -- COMMAND` needs nothing of all this)"
         )
