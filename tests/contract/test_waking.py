@@ -29,6 +29,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason=lacks("system", 
 
 BASHRC = "# mine\nalias ll='ls -l'\nexport EDITOR=vi"  # the last line has no end
 SHELLS = (("bash", "-ic"), ("bash", "-lc"), ("sh", "-lc"))
+#: Shells that a user may have beside the one of the login, and what each reads.
+OTHERS = {("zsh", "-ic"): ".zshrc", ("fish", "-c"): ".config/fish/config.fish"}
 NIGHTLY = pytest.mark.nightly
 
 
@@ -99,12 +101,16 @@ def user(tmp_path: Path, world: MakeWorld) -> Iterator[User]:
 
 @pytest.mark.parametrize(
     "words",
-    [SHELLS[0], *(pytest.param(each, marks=NIGHTLY) for each in SHELLS[1:])],
+    [SHELLS[0], *(pytest.param(each, marks=NIGHTLY) for each in (*SHELLS[1:], *OTHERS))],
     ids=" ".join,
 )
 def test_next_shell_brings_back_the_gateway_that_a_reboot_ended(
     user: User, words: tuple[str, ...]
 ) -> None:
+    if shutil.which(words[0]) is None:
+        pytest.skip(lacks("programs", f"{words[0]} is not installed here"))
+    if words in OTHERS:
+        user.box.write(OTHERS[words], "# mine\n")
     user.headrace("on")
     user.kill()
     said = user.shell(*words, "echo done")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -119,16 +120,20 @@ def test_lines_go_wherever_the_user_has_put_them_meanwhile(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason=lacks("system", "/proc/net/tcp"))
-@pytest.mark.parametrize("shell", ["sh", "bash"])
+@pytest.mark.parametrize(
+    "words", [("sh", "-euc"), ("bash", "-euc"), ("zsh", "-euc"), ("fish", "-c")], ids=lambda w: w[0]
+)
 def test_a_shell_starts_the_command_where_nobody_listens_and_only_there(
-    tmp_path: Path, shell: str
+    tmp_path: Path, words: tuple[str, str]
 ) -> None:
+    if shutil.which(words[0]) is None:
+        pytest.skip(lacks("programs", f"{words[0]} is not installed here"))
     port, mark = free_port(), tmp_path / "it's been here"
     text = shells.line(port, ["touch", str(mark)])
 
     def run() -> None:
-        words = [shell, "-euc", f"{text}\necho done"]
-        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        asked = [*words, f"{text}\necho done"]
+        done = subprocess.run(asked, capture_output=True, text=True, check=True)
         assert (done.stdout, done.stderr) == ("done\n", "")
 
     with socket.create_server(("127.0.0.1", port)):
