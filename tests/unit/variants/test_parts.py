@@ -8,7 +8,14 @@ from headrace.variants.admission import near
 from headrace.variants.builds import Architectures, Candidate, ListedFile
 from headrace.variants.compatibility.coverage import covers, find_build, gpu_text
 from headrace.variants.compatibility.criteria import validated
-from headrace.variants.compatibility.drivers import cuda_of, describe, needed_driver, obstacle
+from headrace.variants.compatibility.drivers import (
+    by_library,
+    cuda_of,
+    describe,
+    needed_driver,
+    obstacle,
+    own_cuda,
+)
 from headrace.variants.compatibility.labels import (
     Kind,
     belongs,
@@ -18,7 +25,7 @@ from headrace.variants.compatibility.labels import (
     partners_of,
     toolkit_of,
 )
-from headrace.variants.hosts import Accelerator, Host
+from headrace.variants.hosts import Accelerator, Host, Situation
 from headrace.variants.wheels import candidates_from, candidates_of_pages, misfit
 from lib.gpu.variant_listing import TABLES
 
@@ -55,9 +62,36 @@ def test_a_driver_stands_for_a_cuda(
 def test_what_the_driver_itself_reports_comes_first() -> None:
     host = Host(driver="535.183.01", cuda=(13, 0))
     assert cuda_of(host, TABLES) == (13, 0)
-    assert describe(host, TABLES) == "driver 535.183.01 = CUDA 13.0"
+    assert describe(host, TABLES) == "driver 535.183.01 with a library of CUDA 13.0"
     assert describe(Host(cuda=(12, 8)), TABLES) == "CUDA 12.8"
     assert describe(Host(driver="390.10"), TABLES) == "driver 390.10 = no known CUDA"
+
+
+@pytest.mark.parametrize(
+    ("host", "newer"),
+    [
+        (Host(driver="535.183.01", cuda=(13, 0)), True),
+        (Host(driver="535.183.01", cuda=(12, 4)), True),
+        (Host(driver="535.183.01", cuda=(12, 2)), False),
+        (Host(driver="535.183.01", cuda=(14, 3)), True),
+        # Before the first driver of the tables, and after all of them.
+        (Host(driver="570.10.01", cuda=(12, 8)), False),
+        (Host(driver="565.57.01", cuda=(12, 7)), False),
+        (Host(driver="640.10", cuda=(13, 7)), False),
+        (Host(driver="535.183.01"), False),
+        (Host(cuda=(13, 0)), False),
+        (Host(driver="572.60", cuda=(13, 0), wsl=True), False),
+        (Host(driver="540.4.0", cuda=(12, 6), situation=Situation.TEGRA), False),
+    ],
+)
+def test_a_library_newer_than_the_driver_is_told_by_their_cudas(host: Host, *, newer: bool) -> None:
+    assert by_library(host, TABLES) is newer
+
+
+def test_a_newer_library_stands_in_for_the_driver() -> None:
+    host = Host(driver="535.183.01", cuda=(13, 0))
+    assert obstacle((13, 2), host, TABLES) == ""
+    assert own_cuda(host, TABLES) == (12, 2)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,11 @@ class ProcessResult:
     trouble: str = ""
     """For people; empty where it ended by itself with status 0."""
 
+    @property
+    def crashed(self) -> bool:
+        """True where a signal ended it, and not one of ours."""
+        return not self.late and self.code is not None and self.code < 0
+
 
 def run(argv: Sequence[str], env: Mapping[str, str], timeout: float) -> ProcessResult:
     """Run `argv` for at most `timeout` seconds; it and its children are killed after that."""

@@ -11,6 +11,7 @@ from headrace.config import EnvVars
 from headrace.foreign import read_json_or_none
 from headrace.system.accelerators import bounded_process
 from headrace.system.accelerators.host_view import HostView
+from headrace.system.accelerators.nvidia.error_codes import crash_note
 from headrace.system.accelerators.nvidia.kernel import VERSION
 from headrace.system.accelerators.records import accelerator_of, text_of, version_of
 from headrace.system.accelerators.results import ProbeOutcome, ProbeResult
@@ -100,11 +101,13 @@ def _ask(way: str, places: Sequence[str], host_view: HostView) -> ProbeResult:
         return replace(known, outcome=ProbeOutcome.ANSWERED, said=_gpus(len(known.accelerators)))
     if ran.late:
         return replace(known, outcome=ProbeOutcome.SILENT, said=ran.trouble)
+    if ran.crashed:
+        note = crash_note(known.library or places[0], ran.trouble)
+        return replace(known, said=ran.trouble, notes=(*known.notes, note))
     error = next((fact for fact in facts if "call" in fact or "raised" in fact), {})
-    if "raised" in error:
-        return replace(known, said=f"raised {text_of(error['raised'])}")
-    if not error:
-        return replace(known, said=ran.trouble or "ended without an answer")
+    if "raised" in error or not error:
+        raised = f"raised {text_of(error['raised'])}" if error else ""
+        return replace(known, said=raised or ran.trouble or "ended without an answer")
     text = text_of(error.get("text")) or "error"
     if not isinstance(error.get("code"), int):
         return ProbeResult(way, ProbeOutcome.ABSENT, text)
@@ -125,7 +128,10 @@ def _known(way: str, facts: Sequence[Mapping[str, Any]]) -> ProbeResult:
             gpu, note = _gpu(way, entry, driver, cuda)
             gpus.append(gpu)
             notes += [note] if note else []
-    return ProbeResult(way, ProbeOutcome.CRASHED, "", None, driver, cuda, tuple(gpus), tuple(notes))
+    library = next((text_of(fact["library"]) for fact in facts if "library" in fact), None)
+    return ProbeResult(
+        way, ProbeOutcome.CRASHED, "", None, driver, cuda, tuple(gpus), tuple(notes), library
+    )
 
 
 def _gpus(number: int) -> str:

@@ -21,11 +21,17 @@ def ask(host_view: HostView, detectors: Sequence[AcceleratorDetector]) -> Vendor
     """Ask all of them in their order; of each maker the first answer counts."""
     found: list[Accelerator] = []
     tried: list[tuple[str, str]] = []
+    notes: list[str] = []
     passing = False
     for detector in detectors:
         answer = ask_plugin(_reference(detector), host_view, host_view.patience(detector.timeout))
         tried.append((detector.name, answer.said))
-        passing = passing or answer.outcome is not ProbeOutcome.ANSWERED
+        if answer.outcome is not ProbeOutcome.ANSWERED:
+            passing = True
+            notes.append(
+                f"the detector {detector.name} of a plugin did not answer: {answer.said};"
+                " tell whoever wrote it"
+            )
         taken = {gpu.maker for gpu in found}
         found += [gpu for gpu in answer.accelerators if gpu.maker not in taken]
     green = next((gpu for gpu in found if gpu.maker == "nvidia"), None)
@@ -36,6 +42,7 @@ def ask(host_view: HostView, detectors: Sequence[AcceleratorDetector]) -> Vendor
         cuda=(int(runtime.group(1)), int(runtime.group(2))) if runtime else None,
         method=found[0].method or "plugin" if found else "",
         tried=tuple(tried),
+        notes=tuple(notes),
         passing=passing,
     )
 

@@ -38,6 +38,8 @@ class ProbeResult:
     cuda: tuple[int, int] | None = None
     accelerators: tuple[Accelerator, ...] = ()
     notes: tuple[str, ...] = ()
+    library: str | None = None
+    """Path of the library that was asked, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)

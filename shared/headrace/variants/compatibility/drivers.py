@@ -11,9 +11,9 @@ import functools
 import re
 
 from headrace.variants.builds import CudaTables, Pair
-from headrace.variants.hosts import Host
+from headrace.variants.hosts import Host, Situation
 
-__all__ = ["cuda_of", "describe", "needed_driver", "obstacle"]
+__all__ = ["by_library", "cuda_of", "describe", "needed_driver", "obstacle", "own_cuda"]
 
 _NUMBERS = re.compile(r"\d+(?:\.\d+)*")
 #: A branch without a build number means the branch: 550 is not older than 550.54.14.
@@ -34,9 +34,12 @@ def _windows(host: Host) -> bool:
 
 
 def cuda_of(host: Host, tables: CudaTables) -> Pair | None:
-    """Return the newest CUDA that the driver itself is for; None: no driver, or an unknown one."""
-    if host.cuda:
-        return host.cuda
+    """Return the newest CUDA that runs here; None: no driver, or an unknown one."""
+    return host.cuda or own_cuda(host, tables)
+
+
+def own_cuda(host: Host, tables: CudaTables) -> Pair | None:
+    """Return the CUDA that a driver came with, by its version; None as in `cuda_of`."""
     driver = _key(host.driver)
     if not driver:
         return None
@@ -46,6 +49,21 @@ def cuda_of(host: Host, tables: CudaTables) -> Pair | None:
     firsts += [(each.windows if windows else each.linux, (each.major, 0)) for each in tables.floors]
     reached = [cuda for first, cuda in firsts if first and driver >= _first(first)]
     return max(reached, default=(0, 0))
+
+
+def by_library(host: Host, tables: CudaTables) -> bool:
+    """Whether the CUDA that is reported is that of a library newer than the driver.
+
+    NVIDIA's packages for forward compatibility (cuda-compat) put a newer libcuda before the
+    driver's own, and whoever asks for CUDA's version hears of that one. Drivers are compared by
+    their branches. On Windows there are no such packages, and boards have rows of their own.
+    """
+    driver = _key(host.driver)
+    if not driver or not host.cuda or _windows(host) or host.situation is Situation.TEGRA:
+        return False
+    known = [each for each in tables.toolkits if each.linux and each.cuda <= host.cuda]
+    newest = max(known, key=lambda each: each.cuda, default=None)
+    return newest is not None and driver[0] < _first(newest.linux)[0]
 
 
 @functools.lru_cache(maxsize=256)
@@ -83,6 +101,8 @@ def obstacle(toolkit: Pair, host: Host, tables: CudaTables, *, zstd: bool = Fals
     # The first drivers of a major run its first toolkit and no later one. On WSL the number in
     # the tables is not the one that counts.
     floor, driver = _floor(toolkit, host, tables), _key(host.driver)
+    if by_library(host, tables):  # it stands in for the driver
+        return ""
     if floor and driver and cuda < toolkit and not host.wsl and driver < _first(floor):
         return f"needs {needed_driver(toolkit, host, tables)}"
     return ""
@@ -92,4 +112,6 @@ def describe(host: Host, tables: CudaTables) -> str:
     """Say what the driver is: ``driver 550.54.15 = CUDA 12.4``."""
     cuda = cuda_of(host, tables)
     known = f"CUDA {cuda[0]}.{cuda[1]}" if cuda and cuda != (0, 0) else "no known CUDA"
+    if by_library(host, tables):
+        return f"driver {host.driver} with a library of {known}"
     return f"driver {host.driver} = {known}" if host.driver else known

@@ -14,8 +14,10 @@ from headrace.system.accelerators.host_view import HostView
 from headrace.system.accelerators.nvidia import nvidia_smi
 from headrace.system.accelerators.nvidia.error_codes import Meaning, advice, of_libcuda, of_nvml
 from headrace.system.accelerators.nvidia.kernel import View
+from headrace.system.accelerators.nvidia.user_mode import agrees, counting
 from headrace.system.accelerators.results import ProbeOutcome, ProbeResult, VendorResult
-from headrace.variants.hosts import Accelerator
+from headrace.variants.hosts import Accelerator, Host
+from headrace.variants.tables import load as _tables
 from headrace.wording import counted
 
 __all__ = ["look"]
@@ -45,6 +47,8 @@ class _Search:
         answer, meaning = self._ask(ask_nvml, of_nvml)
         if meaning is Meaning.ANSWERED and self._tegra:
             answer = self._with_capabilities(answer)
+        elif meaning is Meaning.ANSWERED and not agrees(self._reported, _tables()):
+            self._ask(ask_libcuda, of_libcuda)
         if meaning in _NEXT or (meaning is Meaning.HUNG and not self._seen.version):
             answer, meaning = self._after_nvml(answer, meaning)
         if meaning is Meaning.ANSWERED:
@@ -62,14 +66,16 @@ class _Search:
         meaning = read(answer)
         self._answers.append(answer)
         self._tried.append((answer.way, answer.said))
-        self._note(
-            advice(
-                meaning,
-                contained=self._contained,
-                driver=self._seen.version,
-                code=answer.code if read is of_libcuda else None,
+        libcuda = read is of_libcuda
+        if not (libcuda and meaning is Meaning.MISMATCH) or agrees(self._reported, _tables()):
+            self._note(
+                advice(
+                    meaning,
+                    contained=self._contained,
+                    driver=self._seen.version,
+                    code=answer.code if libcuda else None,
+                )
             )
-        )
         for note in answer.notes:
             self._note(note)
         return answer, meaning
@@ -102,23 +108,35 @@ class _Search:
         return next((a.driver for a in self._answers if a.driver), None) or self._seen.version
 
     @property
+    def _reported(self) -> Host:
+        """The driver, and the CUDA that a library reported."""
+        return Host(
+            driver=self._driver,
+            cuda=next((a.cuda for a in self._answers if a.cuda), None),
+            platform=self._host_view.platform,
+            wsl=self._seen.wsl_gpu,
+        )
+
     def _cuda(self) -> tuple[int, int] | None:
-        """CUDA that a library reported, unless it is not the one that will run."""
-        if any(a.code in (803, 804) for a in self._answers if a.way == "libcuda"):
-            return None
-        return next((a.cuda for a in self._answers if a.cuda), None)
+        """Return the CUDA that will run; None: the driver's version tells."""
+        if self._tegra:
+            return self._reported.cuda
+        asked = next((a for a in self._answers if a.way == "libcuda"), None)
+        cuda, note = counting(self._reported, asked, _tables())
+        self._note(note)
+        return cuda
 
     def _found(self, answer: ProbeResult) -> VendorResult:
-        driver = self._driver
+        driver, cuda = self._driver, self._cuda()
         found = tuple(
-            replace(gpu, driver=gpu.driver or driver, runtime=gpu.runtime or _dotted(self._cuda))
+            replace(gpu, driver=gpu.driver or driver, runtime=_dotted(cuda))
             for gpu in answer.accelerators
         )
         split = [gpu.name for gpu in found if gpu.mig]
         return VendorResult(
             found,
             driver,
-            self._cuda,
+            cuda,
             answer.way,
             tuple(self._tried),
             tuple(self._notes),
@@ -137,6 +155,7 @@ class _Search:
         loaded = driver is not None and meaning is not Meaning.NO_DRIVER
         ours = seen.has_gpu_node or not self._contained
         listed: tuple[Accelerator, ...] = seen.accelerators() if ours and loaded else ()
+        cuda = self._cuda() if loaded else None
         if seen.version:
             self._tried.append((seen.method, f"driver {seen.version}"))
         if listed:
@@ -154,7 +173,7 @@ class _Search:
         return VendorResult(
             tuple(replace(gpu, driver=driver) for gpu in listed),
             driver if loaded else seen.version,
-            self._cuda if loaded else None,
+            cuda,
             (listed[0].method if listed else seen.method) or ("pci" if missing else ""),
             tuple(self._tried),
             tuple(self._notes),

@@ -6,7 +6,7 @@ import enum
 
 from headrace.system.accelerators.results import ProbeOutcome, ProbeResult
 
-__all__ = ["Meaning", "advice", "of_libcuda", "of_nvml"]
+__all__ = ["Meaning", "advice", "crash_note", "of_libcuda", "of_nvml"]
 
 
 class Meaning(enum.Enum):
@@ -49,8 +49,6 @@ _LIBCUDA_ADVICE = {
     34: "the libcuda.so.1 found first is the toolkit's stub: take its folder out of"
     " LD_LIBRARY_PATH",
     802: "the GPUs are not ready: start NVIDIA's fabric manager (nvidia-fabricmanager)",
-    804: "libcuda comes from a cuda-compat package, which works on data-centre GPUs only: take its"
-    " folder out of LD_LIBRARY_PATH",
 }
 _ENDED = {
     ProbeOutcome.ANSWERED: Meaning.ANSWERED,
@@ -103,3 +101,11 @@ def advice(
             " reboot helps where it never answers"
         )
     return ""
+
+
+def crash_note(what: str, how: str) -> str:
+    """Say that a library or program of the driver's crashed: which, how, and what to do."""
+    return (
+        f"{what} {how} when it was asked for the GPUs, and others were asked: its version may not"
+        " be the driver's; reinstall NVIDIA's driver, and take other copies out of LD_LIBRARY_PATH"
+    )

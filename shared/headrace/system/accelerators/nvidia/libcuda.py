@@ -9,6 +9,8 @@ import ctypes
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from headrace.system.accelerators.nvidia.loaded import loaded
+
 __all__ = ["probe"]
 
 _CAPABILITY_MAJOR = 75
@@ -23,6 +25,7 @@ def probe(places: Sequence[str], emit: Callable[..., None]) -> None:
     if library is None:
         emit(call="load", code=None, text="there is no such library")
         return
+    emit(library=loaded("libcuda.so"))
     number = ctypes.c_int(0)
     if code := library.cuDriverGetVersion(ctypes.byref(number)):
         emit(call="cuDriverGetVersion", code=code, text=_text(library, code))

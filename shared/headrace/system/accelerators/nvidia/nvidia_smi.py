@@ -9,6 +9,7 @@ from headrace.config import EnvVars
 from headrace.foreign import UnreadableError, foreign
 from headrace.system.accelerators import bounded_process
 from headrace.system.accelerators.host_view import HostView
+from headrace.system.accelerators.nvidia.error_codes import crash_note
 from headrace.system.accelerators.nvidia.kernel import VERSION
 from headrace.system.accelerators.records import text_of, version_of
 from headrace.system.accelerators.results import ProbeOutcome, ProbeResult
@@ -65,7 +66,9 @@ def ask(host_view: HostView) -> ProbeResult:
     if ran.trouble:
         first = text_of(ran.output.strip().partition("\n")[0])
         outcome = ProbeOutcome.REFUSED if ran.code and ran.code > 0 else ProbeOutcome.CRASHED
-        return ProbeResult(WAY, outcome, ran.trouble + (f": {first}" if first else ""), ran.code)
+        said = ran.trouble + (f": {first}" if first else "")
+        notes = (crash_note(program, ran.trouble),) if ran.crashed else ()
+        return ProbeResult(WAY, outcome, said, ran.code, notes=notes)
     return _read(ran.output, fields.split(","))
 
 

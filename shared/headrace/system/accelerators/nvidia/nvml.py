@@ -12,6 +12,8 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from headrace.system.accelerators.nvidia.loaded import loaded
+
 __all__ = ["probe"]
 
 #: More would be nonsense of a broken library.
@@ -24,6 +26,7 @@ def probe(places: Sequence[str], emit: Callable[..., None]) -> None:
     """Ask for the driver, its CUDA, and each GPU. `places` are names and paths of the library."""
     nvml: Any = importlib.import_module("pynvml")
     _preload(places)
+    emit(library=loaded("libnvidia-ml.so"))
     _, code, text = _ask(nvml, "nvmlInit")
     if code is not None:
         emit(call="nvmlInit", code=code, text=text)
