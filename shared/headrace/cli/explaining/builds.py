@@ -99,14 +99,22 @@ def _taken(
 
 
 def host_for(context: Context, described: str | None) -> Host:
-    """Return this host, or another as it is described, with the CUDA that its driver is for."""
+    """Return this host, or another as it is described, with the CUDA that its driver is for.
+
+    A library newer than the driver is this system's own: an image brings its own one or none.
+    """
     from headrace.variants import tables as cuda_tables  # noqa: PLC0415 - start-up time
-    from headrace.variants.compatibility.drivers import cuda_of  # noqa: PLC0415 - as above
+    from headrace.variants.compatibility.drivers import (  # noqa: PLC0415 - as above
+        by_library,
+        cuda_of,
+        own_cuda,
+    )
     from headrace.variants.target import parse_target  # noqa: PLC0415 - as above
 
     tables, here = cuda_tables.load(), found(context)
     host = parse_target(described, tables, here, where=_FOR) if described else here
-    return replace(host, cuda=cuda_of(host, tables))
+    which = own_cuda if by_library(host, tables) else cuda_of
+    return replace(host, cuda=which(host, tables))
 
 
 def found(context: Context) -> Host:

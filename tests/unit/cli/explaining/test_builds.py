@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from headrace.cli import main
+from headrace.cli.context import Context
+from headrace.cli.explaining import builds
 from headrace.errors import LocalError
 from headrace.interface.manager import Plugins
-from headrace.variants.hosts import Variant, VariantRequest
+from headrace.variants.hosts import Host, Variant, VariantRequest
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +112,13 @@ def test_third_partys_choice_counts_here_as_on_the_page(
     monkeypatch.setenv("HEADRACE_CUDA", "cu126")
     assert "+cu126" in told(capsys, "torch").splitlines()[0]
     assert len(asked) == 1
+
+
+def test_images_are_judged_by_the_driver_and_not_by_a_newer_library_of_this_system(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    context = Context({})
+    for reported, counts in (((13, 0), (12, 2)), (None, (12, 2)), ((12, 2), (12, 2))):
+        host = Host(driver="535.183.01", cuda=reported)
+        monkeypatch.setattr(builds, "found", lambda _, host=host: host)
+        assert builds.host_for(context, None).cuda == counts
