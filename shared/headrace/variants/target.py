@@ -14,6 +14,7 @@ from headrace.config import EnvVars
 from headrace.errors import SettingsError
 from headrace.models import fits
 from headrace.variants.builds import CudaTables, Pair
+from headrace.variants.compatibility.gpu_names import capability_of
 from headrace.variants.compatibility.labels import Kind, kind_of
 from headrace.variants.hosts import Accelerator, Host, Situation
 from headrace.variants.wheels import python_of
@@ -185,6 +186,8 @@ def _by_name(text: str, tables: CudaTables) -> tuple[str, Pair]:
     if not known:
         # A part of the name does where all that have it are alike.
         known = {name: p for name, p in tables.gpus.items() if wanted and wanted in _short(name)}
+    if not known and (pair := capability_of(text, tables)):
+        return text, pair  # as a driver writes it
     if len(set(known.values())) != 1:
         some = f"; it may be {', '.join(sorted(known)[:5])}" if known else ""
         raise ValueError(f"no GPU is known as {text!r}{some}; its compute capability will do (8.6)")

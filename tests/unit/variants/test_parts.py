@@ -88,9 +88,10 @@ def test_a_library_newer_than_the_driver_is_told_by_their_cudas(host: Host, *, n
     assert by_library(host, TABLES) is newer
 
 
-def test_a_newer_library_stands_in_for_the_driver() -> None:
+def test_a_newer_library_runs_builds_up_to_its_own_cuda() -> None:
     host = Host(driver="535.183.01", cuda=(13, 0))
-    assert obstacle((13, 2), host, TABLES) == ""
+    assert obstacle((13, 0), host, TABLES) == ""
+    assert obstacle((13, 2), host, TABLES) == "needs driver >= 580"
     assert own_cuda(host, TABLES) == (12, 2)
 
 

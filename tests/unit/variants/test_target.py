@@ -52,6 +52,10 @@ def test_a_description_becomes_a_host() -> None:
         ("gb10", (12, 1)),
         ("rtx 3060 ti", (8, 6)),
         ("Jetson AGX Orin", (8, 7)),
+        # As drivers write it.
+        ("NVIDIA A100-SXM4-80GB", (8, 0)),
+        ("NVIDIA GeForce RTX 3050 6GB Laptop GPU", (8, 6)),
+        ("GRID V100D-8Q", (7, 0)),
     ],
 )
 def test_a_gpu_may_be_named_or_numbered(gpu: str, capability: tuple[int, int]) -> None:

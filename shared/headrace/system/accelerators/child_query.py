@@ -18,8 +18,10 @@ from headrace.system.accelerators.results import ProbeOutcome, ProbeResult
 from headrace.variants.hosts import Accelerator
 from headrace.wording import counted
 
-__all__ = ["ask_libcuda", "ask_nvml", "ask_plugin"]
+__all__ = ["UNNAMED", "ask_libcuda", "ask_nvml", "ask_plugin"]
 
+#: What a GPU is called that does not say its name.
+UNNAMED = "NVIDIA GPU"
 #: Where the libraries lie outside of the loader's own path: WSL, NixOS, Jetson.
 _FOLDERS = ("/usr/lib/wsl/lib", "/run/opengl-driver/lib")
 _TEGRA_FOLDERS = ("/usr/lib/aarch64-linux-gnu/nvidia", "/usr/lib/aarch64-linux-gnu/tegra")
@@ -148,7 +150,7 @@ def _cuda(number: Any) -> tuple[int, int] | None:
 def _gpu(
     way: str, entry: Mapping[str, Any], driver: str | None, cuda: tuple[int, int] | None
 ) -> tuple[Accelerator, str]:
-    name = text_of(entry.get("name")) or "NVIDIA GPU"
+    name = text_of(entry.get("name")) or UNNAMED
     memory = entry.get("memory")
     capability = version_of(entry.get("capability"))
     found = Accelerator(

@@ -98,11 +98,9 @@ def obstacle(toolkit: Pair, host: Host, tables: CudaTables, *, zstd: bool = Fals
         return f"needs {needed_driver(toolkit, host, tables)}"
     if zstd and cuda < tables.zstd:
         return f"needs a driver of CUDA >= {tables.zstd[0]}.{tables.zstd[1]}"
-    # The first drivers of a major run its first toolkit and no later one. On WSL the number in
-    # the tables is not the one that counts.
+    # The first drivers of a major run its first toolkit and no later one, and a library newer than
+    # the driver is sure to run its own. On WSL the number in the tables is not the one that counts.
     floor, driver = _floor(toolkit, host, tables), _key(host.driver)
-    if by_library(host, tables):  # it stands in for the driver
-        return ""
     if floor and driver and cuda < toolkit and not host.wsl and driver < _first(floor):
         return f"needs {needed_driver(toolkit, host, tables)}"
     return ""

@@ -16,12 +16,20 @@ from headrace.variants.hosts import Host, Situation
 __all__ = ["capability_of", "chosen_for", "with_capabilities"]
 
 _WORD = re.compile(r"[a-z0-9]+")
-_BRANDS = frozenset({"nvidia", "geforce", "tesla", "quadro"})
-#: What a board's name has beyond its chip's: how it is built in, and its memory.
+_BRANDS = frozenset({"nvidia", "geforce", "tesla", "quadro", "grid"})
+#: Of memory a name speaks anywhere: ``RTX PRO 5000 72GB Blackwell``.
+_MEMORY = re.compile(r"\d+gb?")
+#: What a board's name has beyond its chip's: how it is built in, for whom, and a part of it (MIG).
 _BOARD = re.compile(
-    r"pcie|sxm\d?|nvl|\d+gb|hbm\d?e?|laptop|gpu|super|with|max|q|design|generation|workstation"
-    r"|server|edition|d"
+    r"pcie|sxm\d?|nvl\d*|fhhl|dgxs|hbm\d?e?|laptop|embedded|gpu|super|with|max|q|design|generation"
+    r"|workstation|server|edition|sff|oem|active|lc|ac|ls|h|ceo|collectors|d|v\d|mig|me"
 )
+#: A virtual GPU (vGPU), by its board and its profile: ``GRID V100D-8Q``, ``NVIDIA A100-1-5C``.
+_VIRTUAL = re.compile(
+    r"(?:grid|nvidia) (?P<board>.+?)(?: dc)?-(?:\d-)?\d{1,3}[abcq](?:me|gfx)?\d?", re.IGNORECASE
+)
+#: Letters behind a board's name that tell its form and memory.
+_FORMS = re.compile(r"[cdlmpsx]{0,2}")
 
 
 def chosen_for(host: Host, tables: CudaTables) -> Host:
@@ -31,12 +39,26 @@ def chosen_for(host: Host, tables: CudaTables) -> Host:
 
 def capability_of(name: str, tables: CudaTables) -> Pair | None:
     """Return the compute capability of a GPU of this name; None: it is none that is known."""
+    if virtual := _VIRTUAL.fullmatch(" ".join(name.split())):
+        return _of_board(virtual["board"], tables)
     words = _words(name)
     known = [(len(part), pair) for part, pair in _known(tables) if words[: len(part)] == part]
     if not known:
         return None
     length, pair = max(known)
     return pair if all(_BOARD.fullmatch(word) for word in words[length:]) else None
+
+
+def _of_board(board: str, tables: CudaTables) -> Pair | None:
+    """Return the capability of the board behind a virtual GPU: ``V100DX``, ``RTX6000-Ada``."""
+    asked = "".join(_words(board))
+    known = [("".join(part), pair) for part, pair in _known(tables)]
+    fits = [
+        (len(part), pair)
+        for part, pair in known
+        if asked.startswith(part) and _FORMS.fullmatch(asked[len(part) :])
+    ]
+    return max(fits)[1] if fits else None
 
 
 def with_capabilities(host: Host, tables: CudaTables) -> Host:
@@ -58,7 +80,8 @@ def with_capabilities(host: Host, tables: CudaTables) -> Host:
 
 
 def _words(name: str) -> list[str]:
-    return [word for word in _WORD.findall(name.lower()) if word not in _BRANDS]
+    words = _WORD.findall(name.lower())
+    return [word for word in words if word not in _BRANDS and not _MEMORY.fullmatch(word)]
 
 
 def _known(tables: CudaTables) -> list[tuple[list[str], Pair]]:

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from headrace.system.accelerators.detection import detect
+from headrace.variants.compatibility.gpu_names import with_capabilities
 from headrace.variants.hosts import Host, Situation
+from headrace.variants.tables import load
 from lib.gpu.hosts import Box, Libraries
 
 V100, RTX = (7, 0), (12, 0)
@@ -66,12 +68,32 @@ def test_a_lost_gpu_without_a_handle_stays_in_the_list(nvml: Box) -> None:
     host = detect(nvml.see(FAKE_NVML_ERR_Handle_1="15"))
     assert capabilities(host) == [V100, None]
     assert "lost" in host.notes[0]
+    assert host.accelerators[1].name == "NVIDIA GeForce RTX 5090", "as the kernel has it"
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ("Init", "4"),
+        ("Init", "18"),
+        ("Capability_0", "3"),
+        ("Capability_0", "4"),
+        ("Capability_0", "999"),
+        ("Handle_0", "15"),
+    ],
+)
+def test_a_capability_that_could_not_be_read_is_told_by_the_name(
+    nvml: Box, call: str, error: str
+) -> None:
+    host = detect(nvml.see(**{f"FAKE_NVML_ERR_{call}": error}))
+    assert None in capabilities(host)
+    assert capabilities(with_capabilities(host, load())) == [V100, RTX]
 
 
 def test_memory_and_name_may_be_missing(nvml: Box) -> None:
     host = detect(nvml.see(FAKE_NVML_ERR_Memory="3", FAKE_NVML_ERR_Name_1="999"))
     assert [gpu.memory for gpu in host.accelerators] == [None, None]
-    assert host.accelerators[1].name == "NVIDIA GPU"
+    assert host.accelerators[1].name == "NVIDIA GeForce RTX 5090", "as the kernel has it"
     assert capabilities(host) == [V100, RTX]
 
 

@@ -6,10 +6,10 @@ could better ends the search early: a module that is not loaded, a driver that w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from headrace.system.accelerators.child_query import ask_libcuda, ask_nvml
+from headrace.system.accelerators.child_query import UNNAMED, ask_libcuda, ask_nvml
 from headrace.system.accelerators.host_view import HostView
 from headrace.system.accelerators.nvidia import nvidia_smi
 from headrace.system.accelerators.nvidia.error_codes import Meaning, advice, of_libcuda, of_nvml
@@ -130,7 +130,7 @@ class _Search:
         driver, cuda = self._driver, self._cuda()
         found = tuple(
             replace(gpu, driver=gpu.driver or driver, runtime=_dotted(cuda))
-            for gpu in answer.accelerators
+            for gpu in self._named(answer.accelerators)
         )
         split = [gpu.name for gpu in found if gpu.mig]
         return VendorResult(
@@ -143,6 +143,17 @@ class _Search:
             passing=self._passing,
             extra=(("MIG", ", ".join(split)),) if split else (),
         )
+
+    def _named(self, found: Sequence[Accelerator]) -> list[Accelerator]:
+        """Take the kernel's names for those that the library could not name: a lost GPU has none.
+
+        Both have them in the order of the bus.
+        """
+        models = self._seen.models if len(self._seen.models) == len(found) else ()
+        return [
+            replace(gpu, name=models[n]) if gpu.name == UNNAMED and models else gpu
+            for n, gpu in enumerate(found)
+        ]
 
     @property
     def _passing(self) -> bool:
