@@ -20,6 +20,7 @@ __all__ = [
     "Decision",
     "FamilyPages",
     "Floor",
+    "IntelFamily",
     "Outcome",
     "PageEntry",
     "Pair",
@@ -111,6 +112,24 @@ class Compiler:
 
 
 @dataclass(frozen=True, slots=True)
+class IntelFamily:
+    """Intel's GPUs of one design."""
+
+    word: str
+    """As compilers name it: ``dg2``, ``lnl``."""
+    name: str
+    """For people."""
+    integrated: bool
+    """Part of a processor."""
+    validated: bool
+    """Whether XPU builds were validated on it."""
+    devices: frozenset[int]
+    """Numbers of its PCI devices."""
+    names: tuple[str, ...]
+    """Patterns of what drivers call it, see `intel_gpus.plain`."""
+
+
+@dataclass(frozen=True, slots=True)
 class CudaTables:
     """All that is known of builds. That one exists is for the index to say."""
 
@@ -131,8 +150,8 @@ class CudaTables:
     """Projects with channels of their own, which must share the lead's CUDA major."""
     rocm: Mapping[str, frozenset[str]]
     """Version of ROCm to the architectures that its builds cover."""
-    xpu: tuple[str, ...]
-    """Patterns of the names of Intel GPUs that XPU builds were validated on, see `models.fits`."""
+    intel: tuple[IntelFamily, ...]
+    """Intel's GPUs, as far as anything is known of them."""
     tegra: frozenset[Pair]
     """Capabilities whose machine code runs there alone."""
     npu: str

@@ -23,6 +23,7 @@ from headrace.variants.builds import (
     Compiler,
     CudaTables,
     Floor,
+    IntelFamily,
     Pair,
     Release,
     Toolkit,
@@ -57,7 +58,7 @@ def parse(text: str) -> CudaTables:
     with _named("rocm"):
         gfx = {v: frozenset(_words(rocm["architectures"], v)) for v in rocm["architectures"]}
     follow, same = one("follow", "projects"), one("same_major", "projects")
-    tegra, xpu = one("tegra", "capabilities"), one("xpu", "names")
+    tegra = one("tegra", "capabilities")
     npu, zstd = one("npu", "companion"), one("zstd", "cuda")
     with _named("single facts"):
         return CudaTables(
@@ -71,7 +72,7 @@ def parse(text: str) -> CudaTables:
             followers=frozenset(_words(follow, "projects")),
             same_major=frozenset(_words(same, "projects")),
             rocm=gfx,
-            xpu=_words(xpu, "names"),
+            intel=tuple(_each(file, "intel", evidence, _intel)),
             tegra=frozenset(map(_pair, _words(tegra, "capabilities"))),
             npu=_word(npu, "companion"),
             gpus=_gpus(file, evidence),
@@ -124,6 +125,21 @@ def _compiler(table: Mapping[str, Any]) -> tuple[int, Compiler]:
 
 def _patch(table: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
     return str(Version(table["version"])), _partners(table)
+
+
+def _intel(table: Mapping[str, Any]) -> IntelFamily:
+    devices: set[int] = set()
+    for text in _words(table, "devices"):
+        first, _, last = text.partition("-")
+        devices.update(range(int(first, 16), int(last or first, 16) + 1))
+    return IntelFamily(
+        word=_word(table, "family"),
+        name=_word(table, "name"),
+        integrated=_flag(table, "integrated"),
+        validated=_flag(table, "validated"),
+        devices=frozenset(devices),
+        names=_words(table, "names"),
+    )
 
 
 def _gpus(file: Mapping[str, Any], evidence: _Evidence) -> dict[str, Pair]:
@@ -216,6 +232,13 @@ def _word(table: Mapping[str, Any], field: str) -> str:
     return value
 
 
+def _flag(table: Mapping[str, Any], field: str) -> bool:
+    value = table[field]
+    if not isinstance(value, bool):
+        raise TypeError(f"{field} is neither true nor false")
+    return value
+
+
 def _words(table: Mapping[str, Any], field: str) -> tuple[str, ...]:
     value = table.get(field, [])
     if not isinstance(value, list) or not all(isinstance(word, str) and word for word in value):
@@ -250,7 +273,7 @@ def _bad(what: str, mistake: str) -> ConfigurationError:
 _TABLES = frozenset(
     {
         *("lead", "evidence", "floor", "zstd", "toolkit", "architectures", "tegra", "release"),
-        *("compiler", "patch", "follow", "same_major", "rocm", "xpu", "npu", "gpu"),
+        *("compiler", "patch", "follow", "same_major", "rocm", "intel", "npu", "gpu"),
     }
 )
 _ROWS = {
@@ -259,6 +282,9 @@ _ROWS = {
     "compiler": frozenset({"major", "first", "last", "ended", "evidence"}),
     "patch": frozenset({"version", "partners", "evidence"}),
     "gpu": frozenset({"capability", "names", "evidence"}),
+    "intel": frozenset(
+        {*("family", "name", "integrated", "validated", "devices", "names"), "evidence"}
+    ),
     "release": frozenset(
         {
             *("version", "released", "pythons", "partners", "default", "glibc", "rocm"),

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 from headrace.config import EnvVars
 from headrace.errors import SettingsError
-from headrace.models import fits
 from headrace.variants.builds import CudaTables, Pair
 from headrace.variants.compatibility.gpu_names import capability_of
+from headrace.variants.compatibility.intel_gpus import family_of_name
 from headrace.variants.compatibility.labels import Kind, kind_of
 from headrace.variants.hosts import Accelerator, Host, Situation
 from headrace.variants.wheels import python_of
@@ -38,6 +38,8 @@ VARIABLES = (EnvVars.HEADRACE_CUDA, EnvVars.HEADRACE_TARGET, EnvVars.UV_TORCH_BA
 _PAIR = re.compile(r"(\d+)\.(\d+)")
 _PLAIN = re.compile(r"[^a-z0-9]+")
 _BRANDS = re.compile(r"\b(nvidia|geforce|tesla|quadro|amd|radeon|intel)\b")
+#: Names of Intel's GPUs that no build is for.
+_INTEL = re.compile(r"\b(?:intel|uhd|iris)\b")
 #: Words that describe accelerators.
 _ACCELERATION = ("driver", "cuda", "gpu")
 _MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
@@ -162,7 +164,7 @@ def _accelerator(text: str, tables: CudaTables) -> Accelerator:
     lower = text.lower()
     if re.fullmatch(r"gfx[0-9a-f]+", lower):
         return Accelerator("amd", lower, architecture=lower, method="described")
-    if fits(tables.xpu, lower):
+    if _INTEL.search(lower) or family_of_name(text, tables):
         return Accelerator("intel", text, method="described")
     if lower.startswith("ascend"):
         return Accelerator("huawei", text, method="described")

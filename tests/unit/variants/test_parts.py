@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from headrace.variants.admission import near
 from headrace.variants.builds import Architectures, Candidate, ListedFile
 from headrace.variants.compatibility.coverage import covers, find_build, gpu_text
-from headrace.variants.compatibility.criteria import validated
 from headrace.variants.compatibility.drivers import (
     by_library,
     cuda_of,
@@ -16,6 +17,7 @@ from headrace.variants.compatibility.drivers import (
     obstacle,
     own_cuda,
 )
+from headrace.variants.compatibility.intel_gpus import family_of_name, validated
 from headrace.variants.compatibility.labels import (
     Kind,
     belongs,
@@ -202,6 +204,19 @@ def test_a_gpu_is_told_by_what_builds_are_made_for() -> None:
         ("Intel Arc Graphics (Arrow Lake-H)", True),
         ("Lunar Lake [Intel Arc Graphics 130V / 140V]", True),
         ("Intel Graphics (Panther Lake)", True),
+        ("Intel(R) Arc(TM) 140V GPU (16GB)", True),
+        ("Intel(R) Arc(TM) 130V GPU (8GB)", True),
+        ("Intel(R) Arc(TM) 140T GPU (16GB)", True),
+        ("Intel® Arc™ Pro 140T GPU", True),
+        ("Intel(R) Arc(TM) Graphics", True),
+        ("Intel(R) Arc(TM) A350M Graphics", True),
+        ("Intel(R) Arc(TM) Pro A60M Graphics", True),
+        ("Intel(R) Arc(TM) B390 GPU", True),
+        ("Panther Lake [Arc B390]", True),
+        ("Intel Graphics (Panther Lake without Arc)", False),
+        ("Intel(R) Graphics", False),
+        ("Intel(R) Iris(R) Xe Graphics", False),
+        ("Intel(R) UHD Graphics 770", False),
         ("Intel Graphics (Meteor Lake-U)", False),
         ("Intel Graphics (Arrow Lake-S)", False),
         ("Intel Data Center GPU Flex", False),
@@ -211,7 +226,21 @@ def test_a_gpu_is_told_by_what_builds_are_made_for() -> None:
     ],
 )
 def test_an_intel_gpu_is_known_by_its_name(name: str, *, known: bool) -> None:
-    assert validated(name, TABLES) is known
+    assert validated(Accelerator("intel", name), TABLES) is known
+
+
+def test_an_intel_gpu_is_known_by_its_family_before_its_name() -> None:
+    named = Accelerator("intel", "Intel(R) Graphics")
+    assert not validated(named, TABLES)
+    assert validated(replace(named, architecture="lnl"), TABLES)
+    assert not validated(replace(named, name="Arc A770", architecture="mtl-u"), TABLES)
+
+
+def test_no_device_is_of_two_families() -> None:
+    devices = [number for family in TABLES.intel for number in family.devices]
+    assert len(devices) == len(set(devices))
+    for family in TABLES.intel:
+        assert family_of_name(family.name, TABLES) == family
 
 
 # ---------------------------------------------------------------- labels

@@ -89,6 +89,11 @@ def test_every_word_of_evidence_is_used() -> None:
         (changed('projects = [\n  "torchvision"', "projects = [\n  1"), "not a list of words"),
         (changed('companion = "torch-npu"', 'companion = ""'), "companion is not a word"),
         (changed("[npu]\n", "[npux]\n"), "fields that mean nothing: npux"),
+        (changed('devices = ["5690-5697"', 'devices = ["card"'), "intel number 1: invalid literal"),
+        (
+            changed("integrated = false", 'integrated = "no"'),
+            "integrated is neither true nor false",
+        ),
     ],
 )
 def test_a_mistake_is_named(text: str, complaint: str) -> None:

@@ -72,7 +72,8 @@ def test_every_name_of_the_tables_is_found_again(name: str) -> None:
 
 def test_other_makers_and_several_gpus() -> None:
     assert target("gpu=gfx1100").accelerators[0].architecture == "gfx1100"
-    assert target("gpu=Arc B580").accelerators[0].maker == "intel"
+    for name in ("Arc B580", "Arc 140V", "Intel(R) Arc(TM) 140T GPU (16GB)", "Iris Xe", "UHD 770"):
+        assert target(f"gpu={name}").accelerators[0].maker == "intel"
     assert target("gpu=Ascend 910B").accelerators[0].maker == "huawei"
     assert len(target("driver=580,gpu=V100,gpu=RTX 5090").accelerators) == 2
     assert target("gpu=none").accelerators == ()

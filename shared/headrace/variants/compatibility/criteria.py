@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from headrace.models import fits
 from headrace.variants.builds import CudaTables
 from headrace.variants.compatibility.drivers import cuda_of
+from headrace.variants.compatibility.intel_gpus import validated
 from headrace.variants.compatibility.labels import Kind, is_ours
 from headrace.variants.hosts import Host, Situation, VariantRequest
 
-__all__ = ["BuildCriteria", "build_criteria", "hands_off", "image_target", "places", "validated"]
+__all__ = ["BuildCriteria", "build_criteria", "hands_off", "image_target", "places"]
 
 _IMAGE_CUDA = re.compile(r"cuda>=(\d+)\.(\d+)")
 _IMAGE_VERSION = re.compile(r"(\d+)\.(\d+)")
@@ -121,17 +121,12 @@ def _nothing(host: Host, makers: set[str]) -> BuildCriteria:
     return BuildCriteria(Kind.CPU, "there is no accelerator here")
 
 
-def validated(name: str, tables: CudaTables) -> bool:
-    """Whether an Intel GPU of this name is one that XPU builds were validated on."""
-    return fits(tables.xpu, name.lower())
-
-
 def places(host: Host, kind: Kind, tables: CudaTables) -> tuple[int, ...]:
     """Return the places of the accelerators that count for a kind of build."""
     maker = {Kind.CUDA: "nvidia", Kind.ROCM: "amd", Kind.XPU: "intel"}.get(kind)
     found = [n for n, gpu in enumerate(host.accelerators) if gpu.maker == maker]
     if kind is Kind.XPU:
-        return tuple(n for n in found if validated(host.accelerators[n].name, tables))
+        return tuple(n for n in found if validated(host.accelerators[n], tables))
     # A processor's own graphics decides only where there is no card.
     cards = [n for n in found if not host.accelerators[n].integrated]
     return tuple(cards if kind is Kind.ROCM and cards else found)

@@ -69,7 +69,9 @@ def test_a_topology_of_nonsense_has_no_gpu(box: Box, junk: str) -> None:
     [
         (0x56A0, "dg2", "Alchemist"), (0xE20B, "bmg", "Battlemage"), (0x0BD5, "pvc", "GPU Max"),
         (0x7D55, "mtl", "Meteor Lake-H"), (0x64A0, "lnl", "Lunar Lake"), (0x7D45, None, "Lake-U"),
-        (0x4680, None, "0x4680"), (0x56C0, None, "Flex"),
+        (0x4680, None, "0x4680"), (0x56C0, None, "Flex"), (0x9A49, None, "0x9a49"),
+        (0x7D51, "arl", "Arrow Lake-H"), (0x7D41, None, "Arrow Lake-U"), (0xB080, "ptl", "Arc"),
+        (0xB0A0, None, "without Arc"),
     ],
 )  # fmt: skip
 def test_intels_families_are_known_by_their_numbers(
