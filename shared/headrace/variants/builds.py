@@ -150,6 +150,8 @@ class CudaTables:
     """Projects with channels of their own, which must share the lead's CUDA major."""
     rocm: Mapping[str, frozenset[str]]
     """Version of ROCm to the architectures that its builds cover."""
+    rocm_unproven: frozenset[str]
+    """Versions of which no wheel was read."""
     intel: tuple[IntelFamily, ...]
     """Intel's GPUs, as far as anything is known of them."""
     tegra: frozenset[Pair]

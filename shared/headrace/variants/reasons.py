@@ -157,8 +157,14 @@ def warnings(
             continue
         number = [m for m, other in enumerate(host.accelerators) if other.maker == gpu.maker]
         said.append(f"GPU {number.index(n)}, {gpu_text(gpu)}, cannot be used by {built}")
+    if fit.assumed:
+        said.append(
+            f"which GPUs {built} has kernels for is not known yet; taken to be as in {fit.assumed}"
+        )
+    elif kind is Kind.ROCM and fit.label.removeprefix("rocm") in tables.rocm_unproven:
+        said.append(f"which GPUs {built} has kernels for is told by its build script alone")
     if kind is Kind.CUDA:
-        said += _unknown(fit, host, tables, built)
+        said += _unknown(host, tables, built)
         major = toolkit_of(fit.label)[0]
         said += [
             f"{project} has to be a build for CUDA {major} too"
@@ -168,17 +174,13 @@ def warnings(
     return said
 
 
-def _unknown(fit: Compatible, host: Host, tables: CudaTables, built: str) -> list[str]:
+def _unknown(host: Host, tables: CudaTables, built: str) -> list[str]:
     said = [
         f"what {gpu.name or 'the GPU'} is capable of could not be read; "
         f"{built} is the newest, with the longest list of GPUs"
         for gpu in (host.accelerators[n] for n in places(host, Kind.CUDA, tables))
         if gpu.capability is None
     ]
-    if fit.assumed:
-        said.append(
-            f"which GPUs {built} has kernels for is not known yet; taken to be as in {fit.assumed}"
-        )
     if host.situation is Situation.LOGIN_NODE and not host.target:
         said.append("this is a batch system's login node: jobs may run on other GPUs")
     return said

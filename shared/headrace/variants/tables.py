@@ -54,7 +54,7 @@ def parse(text: str) -> CudaTables:
         with _named(name):
             return evidence.checked(file[name], (*fields, "evidence"))
 
-    rocm = one("rocm", "architectures")
+    rocm = one("rocm", "architectures", "unproven")
     with _named("rocm"):
         gfx = {v: frozenset(_words(rocm["architectures"], v)) for v in rocm["architectures"]}
     follow, same = one("follow", "projects"), one("same_major", "projects")
@@ -72,6 +72,7 @@ def parse(text: str) -> CudaTables:
             followers=frozenset(_words(follow, "projects")),
             same_major=frozenset(_words(same, "projects")),
             rocm=gfx,
+            rocm_unproven=frozenset(_words(rocm, "unproven")),
             intel=tuple(_each(file, "intel", evidence, _intel)),
             tegra=frozenset(map(_pair, _words(tegra, "capabilities"))),
             npu=_word(npu, "companion"),

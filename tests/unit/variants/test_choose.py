@@ -87,6 +87,8 @@ def test_a_host_gets_what_it_can_run_and_is_told_why(row: dict[str, Any]) -> Non
     if "target" in row:
         override = VariantOverride(host=parse_target(row["target"], TABLES))
     listed = without(*row.get("listed", {}).get("without", ()))
+    for version, _, label in (n.partition("+") for n in row.get("listed", {}).get("also", ())):
+        listed.append(Candidate(TABLES.lead, version, label, label))
     decision = decide(host_of(row), request_of(row), listed, TABLES, override)
     assert decision.outcome == row.get("outcome", "chosen"), decision.reason
     assert decision.name == row["expect"], decision.reason

@@ -124,7 +124,8 @@ def _cuda(
     covers_best = not readable or any(readable[n] == best for n in covered)
     default = _default(candidate)
     breadth = len(kernels.sass) if unreadable or not gpus else 0
-    rest = (len(covered), int(covers_best), breadth, default, *_nearness(toolkit, cuda))
+    surely = int(not known.assumed)
+    rest = (len(covered), int(covers_best), breadth, default, surely, *_nearness(toolkit, cuda))
     runs = int(covers_best or bool(default and covered))
     return Compatible(candidate, label, covered, (runs,), rest, known.assumed)
 
@@ -147,7 +148,8 @@ def _rocm(
     candidate: Candidate, label: str, host: Host, tables: CudaTables
 ) -> Compatible | Incompatible:
     version = label.removeprefix("rocm")
-    listed = tables.rocm.get(version)
+    like = _like(version, tables)
+    listed = tables.rocm.get(like)
     if listed is None:
         text = f"is a build for ROCm {version}, of which nothing is known"
         return Incompatible(candidate, Cause.ARCHITECTURE, text)
@@ -159,6 +161,23 @@ def _rocm(
             candidate, Cause.ARCHITECTURE, f"has no kernels for {' or '.join(names)}"
         )
     numbers = (*Version(version).release, 0, 0)[:3]
+    assumed = "" if like == version else f"ROCm {like}"
+    surely = int(not assumed and version not in tables.rocm_unproven)
     # One covered card is enough: the others must not hold the release back.
-    rest = (len(covered), *numbers, _default(candidate))
-    return Compatible(candidate, label, covered, (1,), rest)
+    rest = (len(covered), surely, *numbers, _default(candidate))
+    return Compatible(candidate, label, covered, (1,), rest, assumed)
+
+
+def _like(version: str, tables: CudaTables) -> str:
+    """Return the version of ROCm whose builds one is like: itself, else the last before it of its
+    major; empty where there is none.
+    """
+    if version in tables.rocm:
+        return version
+    wanted = Version(version)
+    older = [
+        known
+        for known in tables.rocm
+        if Version(known).major == wanted.major and Version(known) < wanted
+    ]
+    return max(older, key=Version, default="")
