@@ -22,12 +22,13 @@ from headrace.errors import ConfigurationError, UpstreamError
 from headrace.foreign import foreign
 from headrace.interface.ecosystems import Ecosystem, ListsBuilds
 from headrace.interface.manager import Plugins
-from headrace.models import Fault, Request, ServeDocument
+from headrace.models import Fault, Request, ServeDocument, fits
 from headrace.policy.lru import LRUCache
 from headrace.policy.timeouts import VARIANTS_WITHIN
 from headrace.system.accelerators.detection import detect
 from headrace.system.accelerators.host_view import HostView
 from headrace.variants.builds import Candidate, CudaTables, FamilyPages, ListedFile, PageEntry
+from headrace.variants.compatibility.labels import kind_of
 from headrace.variants.host_paths import environment_for
 from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.listing import listing
@@ -129,6 +130,29 @@ class VariantPages:
         _log.warning("%s: its page goes out as it is: %s", asked.project, why)
         self.choices[asked.project] = VariantChoice(asked.project, "", "", why)
         return None
+
+    async def carried(
+        self, ecosystem: HasBuilds, plan: ServeDocument, request: Request, form: str
+    ) -> tuple[ServeDocument, Page] | None:
+        """Return a variant index's page of what the build that was chosen needs from there.
+
+        None: the default index's page is asked for, as without us.
+        """
+        tables = load()
+        choice = self.choices.get(tables.lead)
+        label = choice.build.partition("+")[2] if choice else ""
+        patterns = tables.carried.get(kind_of(label), ())
+        asked = ecosystem.asked(request, plan) if patterns else None
+        if asked is None or not fits(patterns, asked.project):
+            return None
+        instead = ecosystem.variant_page(asked.project, label)
+        if instead is None:
+            return None
+        try:
+            return instead, await self._documents.get(ecosystem, instead, form)
+        except UpstreamError as error:
+            _log.warning("%s: the index of %s does not give it: %s", asked.project, label, error)
+            return None
 
     # ------------------------------------------------------------------ the host
 

@@ -63,11 +63,16 @@ class DocumentHandler:
             return
         form = self.form(request, plan)
         try:
-            page = await parts.documents.get(
-                self._ecosystem, plan, form, greatest_age=request_max_age(request.headers)
-            )
-            mine = None
+            carried = mine = None
             if self._builds is not None:
+                carried = await parts.variant_pages.carried(self._builds, plan, request, form)
+            plan, page = carried or (
+                plan,
+                await parts.documents.get(
+                    self._ecosystem, plan, form, greatest_age=request_max_age(request.headers)
+                ),
+            )
+            if self._builds is not None and carried is None:
                 mine = await parts.variant_pages.page(self._builds, plan, request, page, form)
             rendered = mine or await parts.documents.render(self._ecosystem, plan, page, form)
         except UpstreamError as error:

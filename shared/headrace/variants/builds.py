@@ -146,6 +146,9 @@ class CudaTables:
     patches: Mapping[str, Mapping[str, str]]
     """Version to partners, of releases that are built as their minor version's row is."""
     followers: frozenset[str]
+    carried: Mapping[str, tuple[str, ...]]
+    """Kind of builds to patterns (`models.fits`) of what only its variant indexes have of their
+    needs."""
     same_major: frozenset[str]
     """Projects with channels of their own, which must share the lead's CUDA major."""
     rocm: Mapping[str, frozenset[str]]

@@ -70,6 +70,7 @@ def parse(text: str) -> CudaTables:
             releases=_releases(file, evidence, kernels),
             patches=dict(_each(file, "patch", evidence, _patch)),
             followers=frozenset(_words(follow, "projects")),
+            carried=dict(_each(file, "carried", evidence, _carried)),
             same_major=frozenset(_words(same, "projects")),
             rocm=gfx,
             rocm_unproven=frozenset(_words(rocm, "unproven")),
@@ -126,6 +127,10 @@ def _compiler(table: Mapping[str, Any]) -> tuple[int, Compiler]:
 
 def _patch(table: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
     return str(Version(table["version"])), _partners(table)
+
+
+def _carried(table: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    return _word(table, "kind"), _words(table, "projects")
 
 
 def _intel(table: Mapping[str, Any]) -> IntelFamily:
@@ -274,7 +279,7 @@ def _bad(what: str, mistake: str) -> ConfigurationError:
 _TABLES = frozenset(
     {
         *("lead", "evidence", "floor", "zstd", "toolkit", "architectures", "tegra", "release"),
-        *("compiler", "patch", "follow", "same_major", "rocm", "intel", "npu", "gpu"),
+        *("compiler", "patch", "follow", "carried", "same_major", "rocm", "intel", "npu", "gpu"),
     }
 )
 _ROWS = {
@@ -283,6 +288,7 @@ _ROWS = {
     "compiler": frozenset({"major", "first", "last", "ended", "evidence"}),
     "patch": frozenset({"version", "partners", "evidence"}),
     "gpu": frozenset({"capability", "names", "evidence"}),
+    "carried": frozenset({"kind", "projects", "evidence"}),
     "intel": frozenset(
         {*("family", "name", "integrated", "validated", "devices", "names"), "evidence"}
     ),

@@ -90,6 +90,29 @@ def test_plain_install_brings_what_the_host_can_run(
     assert f"nvidia-cuda-runtime-cu{cuda}" in there
 
 
+@pytest.mark.parametrize(
+    ("target", "label", "compiler"),
+    [("gpu=gfx1100", "rocm7.2", "triton-rocm"), ("gpu=Arc B580", "xpu", "triton-xpu")],
+)
+def test_what_only_a_variant_index_has_comes_from_there(
+    torch: MakeTorch, pip: Pip, target: str, label: str, compiler: str
+) -> None:
+    made, _ = torch(target)
+    pip.point_at(made.gateway.index)
+    pip.install("torch").ok()
+    there = installed(pip)
+    assert there["torch"].endswith(f"+{label}")
+    assert there[compiler] == "3.7.1"
+
+
+def test_what_other_builds_need_is_as_the_default_index_has_it(torch: MakeTorch, pip: Pip) -> None:
+    made, _ = torch(A100)
+    made.index.add(wheels.wheel("triton-rocm", "2.1.0", tag=TAG))
+    pip.point_at(made.gateway.index)
+    pip.install("torch", "triton-rocm").ok()
+    assert installed(pip)["triton-rocm"] == "2.1.0"
+
+
 def test_family_is_of_one_build(torch: MakeTorch, pip: Pip) -> None:
     made, _ = torch(V100)
     pip.point_at(made.gateway.index)

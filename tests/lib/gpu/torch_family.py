@@ -27,6 +27,8 @@ _CP = f"cp{sys.version_info[0]}{sys.version_info[1]}"
 TAG = f"{_CP}-{_CP}-manylinux_2_28_x86_64"
 #: What torch needs of NVIDIA, by CUDA major.
 _RUNTIME = "nvidia-cuda-runtime-cu{}"
+#: What it needs for others, by the beginning of its label: only variant indexes have that.
+_COMPILERS = {"rocm": "triton-rocm", "xpu": "triton-xpu"}
 
 
 @dataclass(slots=True)
@@ -105,6 +107,10 @@ def family(index: Index, *projects: str) -> Family:
             made.files.setdefault(each.index, []).append(built)
         else:
             index.add(built)
+    for label in made.files:
+        for kind, name in _COMPILERS.items():
+            if label.startswith(kind):
+                made.files[label].append(wheels.wheel(name, "3.7.1", tag=TAG))
     for name in sorted(runtimes):
         index.add(wheels.wheel(name, "1.0", tag="py3-none-manylinux_2_28_x86_64"))
     return made
@@ -113,7 +119,9 @@ def family(index: Index, *projects: str) -> Family:
 def _needs(each: Candidate) -> list[str]:
     if each.project == TABLES.lead:
         label = each.label or _default(each.version)
-        return [f"{_RUNTIME.format(label[2:4])}==1.0"] if label.startswith("cu") else []
+        if label.startswith("cu"):
+            return [f"{_RUNTIME.format(label[2:4])}==1.0"]
+        return [f"{name}==3.7.1" for kind, name in _COMPILERS.items() if label.startswith(kind)]
     found = [
         version
         for version, partners in _partners().items()
