@@ -27,8 +27,11 @@ from headrace.policy.lru import LRUCache
 from headrace.policy.timeouts import VARIANTS_WITHIN
 from headrace.system.accelerators.detection import detect
 from headrace.system.accelerators.host_view import HostView
+from headrace.system.asked_labels import AskedLabels
 from headrace.variants.builds import Candidate, CudaTables, FamilyPages, ListedFile, PageEntry
+from headrace.variants.compatibility.gpu_names import chosen_for
 from headrace.variants.compatibility.labels import kind_of
+from headrace.variants.compatibility.newer_labels import named_label, next_labels
 from headrace.variants.host_paths import environment_for
 from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.listing import listing
@@ -105,6 +108,7 @@ class VariantPages:
         self._hosts = LRUCache[str, tuple[float, asyncio.Task[Host]]](HOSTS)
         # What one look found is in the cache for the next, whatever host that one describes.
         self._looking = asyncio.Lock()
+        self._asked_labels = AskedLabels(cache)
         self._entries = LRUCache[str, Sequence[PageEntry]](REMEMBERED)
         self.choices: dict[str, VariantChoice] = {}
 
@@ -234,20 +238,59 @@ class VariantPages:
     ) -> dict[tuple[str, str], Page] | None:
         """Return the pages that matter, by project and label; None: the page stays as it is.
 
-        Which indexes are worth asking is told by the tables, what is in them by themselves.
+        Which indexes are worth asking is told by the tables, and by number for what came after
+        them; what is in them by themselves.
         """
         lead, project = asked.tables.lead, _of(asked)
         pages = {(project, ""): page}
         if project != lead:
             pages.update(await self._fetch(ecosystem, [(lead, "")], form))
         by_tables = await asyncio.to_thread(self._by_tables, ecosystem, asked, pages)
+        newer = await asyncio.to_thread(self._newer, ecosystem, asked, pages, by_tables)
         shown = [entry for entries in by_tables.pages.values() for entry in entries if entry.listed]
         labels = sorted({entry.candidate.index for entry in shown} - {""})
-        if not by_tables.pages:
+        if not by_tables.pages and not newer:
             self._tell(asked, by_tables)
             return None
-        wanted = [(each, label) for each in sorted({lead, project}) for label in labels]
-        return pages | await self._fetch(ecosystem, wanted, form)
+        both = sorted({lead, project})
+        found = await self._fetch(ecosystem, [(each, n) for each in both for n in labels], form)
+        return pages | found | await self._unpromised(ecosystem, newer, both, form)
+
+    def _newer(
+        self,
+        ecosystem: HasBuilds,
+        asked: _Asked,
+        pages: Mapping[tuple[str, str], Page],
+        by_tables: FamilyPages,
+    ) -> list[str]:
+        """Return labels that the tables lack and that are worth a question today."""
+        known = listing(asked.tables)
+        if named := named_label(asked.override.build, known):
+            return self._asked_labels.due([named])
+        if asked.override.build or not by_tables.pages:
+            return []
+        host = chosen_for(asked.override.host or asked.host, asked.tables)
+        own = _listed(ecosystem, pages)
+        return self._asked_labels.due(next_labels(host, own, known, asked.tables))
+
+    async def _unpromised(
+        self, ecosystem: HasBuilds, labels: Sequence[str], projects: Sequence[str], form: str
+    ) -> dict[tuple[str, str], Page]:
+        """Bring pages of indexes that may not be there; whatever fails is asked again tomorrow."""
+        found: dict[tuple[str, str], Page] = {}
+        lead = projects[0] if len(projects) == 1 else load().lead
+        for label in labels:
+            try:
+                there = await self._fetch(ecosystem, [(lead, label)], form)
+                if there and len(projects) > 1:
+                    there |= await self._fetch(ecosystem, [(p, label) for p in projects], form)
+            except UpstreamError as error:
+                _log.info("the index of %s cannot be asked: %s", label, error)
+                there = {}
+            if not there:
+                await asyncio.to_thread(self._asked_labels.missing, label)
+            found |= there
+        return found
 
     def _by_tables(
         self, ecosystem: HasBuilds, asked: _Asked, pages: Mapping[tuple[str, str], Page]

@@ -433,3 +433,49 @@ def test_explain_tells_what_the_indexes_list_now(torch: MakeTorch, tmp_path: Pat
     assert path is not None
     assert made.gateway.get(path)[2] == newer.data
     assert "told by headrace's tables" in ask(None).source
+
+
+def torch_of(label: str, version: str) -> wheels.Built:
+    return wheels.wheel("torch", f"{version}+{label}", [], tag=TAG)
+
+
+def asked_for(made: World, label: str) -> int:
+    return len(made.pages.requests(f"/whl/{label}/*"))
+
+
+def test_a_label_that_the_user_names_is_asked_for_whatever_the_tables_say(
+    torch: MakeTorch, pip: Pip
+) -> None:
+    made, variants = torch(RTX5090, settings={"variants": "cu140"})
+    variants.files["cu140"] = [torch_of("cu140", "2.16.0")]
+    pip.point_at(made.gateway.index)
+    pip.install("torch").ok()
+    assert installed(pip)["torch"] == "2.16.0+cu140"
+
+
+def test_a_label_that_is_named_and_not_there_is_asked_for_once(torch: MakeTorch, pip: Pip) -> None:
+    made, _ = torch(RTX5090, settings={"variants": "cu140"})
+    pip.point_at(made.gateway.index)
+    pip.install("torch").ok()
+    assert installed(pip)["torch"] == "2.15.0"
+    assert asked_for(made, "cu140") == 1
+    made.gateway.close()
+    made.gateway.start()
+    pip.point_at(made.gateway.index)
+    pip.install("--upgrade", "torch").ok()
+    assert asked_for(made, "cu140") == 1
+
+
+def test_labels_after_the_tables_are_asked_for_where_a_release_is_after_them(
+    torch: MakeTorch, pip: Pip
+) -> None:
+    made, variants = torch(P100)
+    made.index.add(wheels.wheel("torch", "2.16.0", [], tag=TAG))
+    variants.files["cu134"] = [torch_of("cu134", "2.16.0")]
+    pip.point_at(made.gateway.index)
+    for _ in range(2):
+        pip.install("--upgrade", "torch").ok()
+        # CUDA 13 has no kernels for this one, whatever its minor version.
+        assert installed(pip)["torch"] == "2.14.1+cu126"
+    assert [asked_for(made, label) for label in ("cu133", "cu135", "cu140")] == [1, 1, 0]
+    assert asked_for(made, "cu134")

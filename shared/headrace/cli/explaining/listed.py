@@ -16,6 +16,7 @@ from headrace.interface.hookspecs import GatewayAddress
 from headrace.system.service.identity import Expected
 from headrace.variants import listing
 from headrace.variants.builds import Candidate, CudaTables, ListedFile
+from headrace.variants.compatibility.newer_labels import named_label
 from headrace.variants.hosts import Host
 from headrace.variants.pages import arrange
 from headrace.variants.target import VariantOverride
@@ -85,6 +86,7 @@ def listed(
     others = [each for each in known if each.index or each.project not in seen]
     guess = arrange(host, python, [*own, *others], tables, override)
     shown = {e.candidate.index for page in guess.pages.values() for e in page if e.listed} - {""}
+    shown |= {named_label(override.build, known)} - {""}
     if not shown:
         return Listed([*own, *others], _LIVE, files)
     labels = [(each, label) for each in both for label in shown]
