@@ -38,6 +38,8 @@ __all__ = [
 
 #: Which of several causes says most, first ones first.
 _TELLING = {Cause.DRIVER: 0, Cause.ARCHITECTURE: 1, Cause.UNKNOWN: 2, Cause.KIND: 5}
+#: Kinds of builds for people.
+_KINDS = {Kind.CUDA: "CUDA", Kind.ROCM: "ROCm", Kind.XPU: "XPU", Kind.CPU: "CPU"}
 #: What was not asked for tells nothing.
 _SILENT = 9
 
@@ -99,7 +101,7 @@ def next_release(fit: Compatible, settled: BestBuild, refused: Mapping[Candidate
     # Builds of other kinds do not say why this kind is missing.
     order, text = min(texts[min(later)])
     if order == _TELLING[Cause.KIND]:
-        text = "has no such build"
+        text = f"has no {_KINDS.get(kind_of(fit.label), 'such')} build"
     return f"{minor(str(min(later)))} {text}"
 
 

@@ -17,7 +17,7 @@ from headrace.foreign import UnreadableError, foreign
 from headrace.variants.builds import DEFAULT_INDEX, Candidate, ListedFile, Pair
 from headrace.variants.hosts import Host
 
-__all__ = ["candidates_from", "candidates_of_pages", "misfit", "python_of"]
+__all__ = ["candidates_from", "candidates_of_pages", "misfit", "python_of", "system_of"]
 
 _PYTHON = re.compile(r"(\d+)\.(\d+)(?:\.\w+)*?(t?)")
 _INTERPRETER = re.compile(r"(cp|py)(\d)(\d*)")
@@ -31,6 +31,7 @@ _MOST_DOTS = 40
 _LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 _MACOS_ARM = ("arm64", "universal2")
 _MACOS_INTEL = ("x86_64", "universal2", "intel")
+_SYSTEMS = {"linux": "Linux", "win32": "Windows", "darwin": "macOS"}
 _WINDOWS = {"x86_64": "win_amd64", "aarch64": "win_arm64"}
 
 
@@ -125,6 +126,11 @@ def misfit(wheels: Iterable[str], host: Host, python: str | None, glibc: Pair | 
     return min((text for order, text in complaints if order == mildest), key=_numbers)
 
 
+def system_of(host: Host) -> str:
+    """Name a host's system and machine for people: ``Windows x86_64``."""
+    return f"{_SYSTEMS.get(host.platform, host.platform)} {host.machine}"
+
+
 def _numbers(text: str) -> list[int]:
     return [int(number) for number in _NUMBER.findall(text)]
 
@@ -135,7 +141,7 @@ def _complaint(
     interpreters, abis, platforms = wheel.rsplit("-", 2)
     there = _platforms(platforms.split("."), host, glibc)
     if there is None:
-        return 0, f"has no wheel for {host.platform} {host.machine}"
+        return 0, f"has no wheel for {system_of(host)}"
     if python and (wrong := _python(interpreters.split("."), abis.split("."), python)):
         return (1, wrong)
     return (2, there) if there else None

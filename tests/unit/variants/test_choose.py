@@ -314,7 +314,7 @@ def test_a_driver_that_may_not_be_asked_is_still_a_driver() -> None:
     assert chosen(host).name == "2.14.1+cu126"
     nothing = replace(host, driver=None)
     assert chosen(nothing).outcome is Outcome.UPSTREAM
-    assert "permissions" in chosen(nothing).reason
+    assert "`headrace doctor` says why" in chosen(nothing).reason
 
 
 def test_a_gpu_on_a_login_node_decides_and_the_doubt_is_said() -> None:

@@ -169,5 +169,5 @@ def _gpu(
     which = f"GPU {entry.get('index')} ({name})"
     why = text_of(entry.get("text")) or "no reason given"
     if entry.get("code") == _LOST:
-        return found, f"{which} is lost ({why}): reboot, and look for Xid in the kernel's log"
+        return found, f"{which} is lost: reboot, and look for Xid in the kernel's log"
     return found, f"{which}: its compute capability cannot be read ({why})"

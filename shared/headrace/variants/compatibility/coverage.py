@@ -81,6 +81,8 @@ def sm(capability: Pair) -> str:
 
 def gpu_text(gpu: Accelerator) -> str:
     """Write a GPU for people: ``sm_70 (Tesla V100)``, ``gfx1100 (Radeon RX 7900 XTX)``."""
+    if gpu.maker == "intel" and gpu.name:  # the word of its family is the compilers' alone
+        return gpu.name
     known = sm(gpu.capability) if gpu.capability else gpu.architecture
     return (
         f"{known} ({gpu.name})"

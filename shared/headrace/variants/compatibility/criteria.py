@@ -13,6 +13,7 @@ from headrace.variants.compatibility.drivers import cuda_of
 from headrace.variants.compatibility.intel_gpus import validated
 from headrace.variants.compatibility.labels import Kind, is_ours
 from headrace.variants.hosts import Host, Situation, VariantRequest
+from headrace.variants.wheels import system_of
 
 __all__ = ["BuildCriteria", "build_criteria", "hands_off", "image_target", "places"]
 
@@ -25,8 +26,8 @@ _HINTS = {
     Situation.LOGIN_NODE: f"this is a batch system's login node, jobs run on others; {_SAY}",
     Situation.DRIVER_MISSING: "there is a GPU and no driver for it; install the driver first, or "
     "set HEADRACE_CUDA=cpu",
-    Situation.UNREADABLE: "a GPU's driver is loaded and may not be asked; look at the permissions "
-    f"of /dev/nvidia*, or {_SAY}",
+    Situation.UNREADABLE: "a GPU's driver is here and does not tell what it drives (`headrace "
+    f"doctor` says why); {_SAY}",
     Situation.TEGRA: "builds for this board come from its vendor (NVIDIA's JetPack packages), not "
     "from these indexes",
 }
@@ -112,9 +113,7 @@ def _nothing(host: Host, makers: set[str]) -> BuildCriteria:
         return BuildCriteria(None, _HINTS[host.situation])
     if "amd" in makers:
         hint = "AMD's own index has builds for its GPUs here"
-        return BuildCriteria(
-            Kind.CPU, f"there are no ROCm builds for {host.platform} {host.machine}", hint
-        )
+        return BuildCriteria(Kind.CPU, f"there are no ROCm builds for {system_of(host)}", hint)
     if "intel" in makers:
         names = ", ".join(gpu.name for gpu in host.accelerators if gpu.maker == "intel")
         return BuildCriteria(Kind.CPU, f"XPU builds were not validated on {names}")

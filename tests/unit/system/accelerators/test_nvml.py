@@ -67,7 +67,7 @@ def test_a_gpu_whose_capability_is_unreadable_stays_and_the_others_are_whole(
 def test_a_lost_gpu_without_a_handle_stays_in_the_list(nvml: Box) -> None:
     host = detect(nvml.see(FAKE_NVML_ERR_Handle_1="15"))
     assert capabilities(host) == [V100, None]
-    assert "lost" in host.notes[0]
+    assert host.notes[0].startswith("GPU 1 (NVIDIA GeForce RTX 5090) is lost: reboot")
     assert host.accelerators[1].name == "NVIDIA GeForce RTX 5090", "as the kernel has it"
 
 
@@ -213,6 +213,29 @@ def test_inside_wsl_a_library_that_hangs_is_no_machine_without_a_gpu(
     box.timeout = 1.0
     host = detect(box.see(FAKE_NVML_SLEEP_Init="600000", FAKE_CUDA_SLEEP_Init="600000"))
     assert host.situation is Situation.UNREADABLE
+    assert any("wsl --shutdown" in note for note in host.notes)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("999", "nvml: nvmlInit: Unknown Error (999); libcuda: there is no such library"),
+        ("12", "its libraries are not here (libnvidia-ml.so.1, libcuda.so.1)"),
+    ],
+)
+def test_a_driver_that_nobody_can_ask_is_told_with_what_each_said(
+    nvml: Box, error: str, words: str
+) -> None:
+    host = detect(nvml.see(FAKE_NVML_ERR_Init=error))
+    assert host.situation is Situation.UNREADABLE
+    (note,) = host.notes
+    assert words in note
+
+
+def test_a_loaded_driver_whose_library_denies_it_is_not_to_be_installed(nvml: Box) -> None:
+    host = detect(nvml.see(FAKE_NVML_ERR_Init="9"))
+    assert host.situation is Situation.DRIVER_MISSING
+    assert host.notes[0].startswith("NVIDIA's driver 580.95.05 is loaded, and its library")
 
 
 def test_an_nvml_that_hangs_is_left_and_the_kernel_tells_the_driver(nvml: Box) -> None:

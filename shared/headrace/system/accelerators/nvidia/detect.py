@@ -74,6 +74,7 @@ class _Search:
                     contained=self._contained,
                     driver=self._seen.version,
                     code=answer.code if libcuda else None,
+                    wsl=self._seen.wsl_gpu,
                 )
             )
         for note in answer.notes:
@@ -149,11 +150,14 @@ class _Search:
 
         Both have them in the order of the bus.
         """
-        models = self._seen.models if len(self._seen.models) == len(found) else ()
-        return [
-            replace(gpu, name=models[n]) if gpu.name == UNNAMED and models else gpu
-            for n, gpu in enumerate(found)
-        ]
+        models = self._seen.models
+        unnamed = [n for n, gpu in enumerate(found) if gpu.name == UNNAMED]
+        gpus = list(found)
+        for n in unnamed if len(models) == len(found) else ():
+            gpus[n] = replace(gpus[n], name=models[n])
+            which, told = f"GPU {n} ({UNNAMED})", f"GPU {n} ({models[n]})"
+            self._notes = [note.replace(which, told) for note in self._notes]
+        return gpus
 
     @property
     def _passing(self) -> bool:
@@ -179,6 +183,9 @@ class _Search:
         nothing = meaning is Meaning.NO_GPU and not listed
         hung = any(a.outcome is ProbeOutcome.SILENT for a in self._answers)
         missing = not loaded and bool(seen.on_the_bus)
+        unreadable = (loaded and ours and not nothing) or (hung and not missing)
+        if unreadable and not self._notes:
+            self._note(_silent(self._answers, driver))
         if missing and not self._contained:
             self._note(_missing(seen))
         return VendorResult(
@@ -189,7 +196,7 @@ class _Search:
             tuple(self._tried),
             tuple(self._notes),
             # A library that hangs is there, and so is its driver (inside WSL nothing else tells).
-            unreadable=(loaded and ours and not nothing) or (hung and not missing),
+            unreadable=unreadable,
             driver_missing=missing,
             passing=self._passing or meaning is Meaning.BROKEN,
         )
@@ -199,7 +206,27 @@ def _dotted(version: tuple[int, int] | None) -> str | None:
     return version and f"{version[0]}.{version[1]}"
 
 
+def _silent(answers: Sequence[ProbeResult], driver: str | None) -> str:
+    """Say that nobody told of the GPUs, where no answer has advice of its own."""
+    version = f" {driver}" if driver else ""
+    if all(of_nvml(answer) is Meaning.NO_LIBRARY for answer in answers):
+        return (
+            f"NVIDIA's driver{version} is loaded and its libraries are not here (libnvidia-ml.so.1,"
+            " libcuda.so.1): install those of this very version"
+        )
+    said = "; ".join(f"{answer.way}: {answer.said}" for answer in answers)
+    return (
+        f"NVIDIA's driver{version} is loaded and does not tell what it drives ({said}): look for"
+        " NVRM in the kernel's log, and reinstall the driver where it says nothing"
+    )
+
+
 def _missing(seen: View) -> str:
+    if seen.version:
+        return (
+            f"NVIDIA's driver {seen.version} is loaded, and its library says that it is not: look"
+            " for NVRM in the kernel's log, and reboot"
+        )
     other = next((d.driver for d in seen.on_the_bus if d.driver not in (None, "nvidia")), None)
     if other == "vfio-pci":
         return "an NVIDIA GPU is on the bus and was given to a virtual machine (vfio-pci)"

@@ -79,7 +79,12 @@ def _ended(answer: ProbeResult) -> Meaning:
 
 
 def advice(
-    meaning: Meaning, *, contained: bool, driver: str | None, code: int | None = None
+    meaning: Meaning,
+    *,
+    contained: bool,
+    driver: str | None,
+    code: int | None = None,
+    wsl: bool = False,
 ) -> str:
     """Return a sentence for people, empty where there is nothing to do."""
     if code in _LIBCUDA_ADVICE:
@@ -95,6 +100,11 @@ def advice(
             else "this user may not open /dev/nvidia*: check its groups (video, render) and, in a"
             " batch job, whether it was given a GPU"
         )
+    if meaning is Meaning.HUNG and wsl:
+        return (
+            "the driver of Windows did not answer in time: `wsl --shutdown` in Windows starts WSL"
+            " anew; update the driver there where it never answers"
+        )
     if meaning is Meaning.HUNG:
         return (
             "NVIDIA's driver did not answer in time; nvidia-persistenced keeps it awake, and a"
@@ -106,6 +116,7 @@ def advice(
 def crash_note(what: str, how: str) -> str:
     """Say that a library or program of the driver's crashed: which, how, and what to do."""
     return (
-        f"{what} {how} when it was asked for the GPUs, and others were asked: its version may not"
-        " be the driver's; reinstall NVIDIA's driver, and take other copies out of LD_LIBRARY_PATH"
+        f"{what} {how} when it was asked for the GPUs: it may be of another version than the"
+        " driver; reinstall NVIDIA's driver, and take other copies of its libraries out of"
+        " LD_LIBRARY_PATH"
     )
