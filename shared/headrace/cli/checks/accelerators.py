@@ -52,9 +52,10 @@ def accelerators(context: Context) -> Iterator[Finding]:
     from headrace.cli.explaining.builds import found  # noqa: PLC0415 - as above
     from headrace.variants import tables as cuda_tables  # noqa: PLC0415 - start-up time
     from headrace.variants.compatibility.coverage import gpu_text  # noqa: PLC0415 - as above
+    from headrace.variants.compatibility.gpu_names import with_capabilities  # noqa: PLC0415
 
-    host = found(context)
     tables = cuda_tables.load()
+    host = with_capabilities(found(context), tables)
     gpus = ", ".join(gpu_text(gpu) for gpu in host.accelerators)
     driver = f", driver {host.driver}" if host.driver else ""
     level = _WHERE.get(host.situation, "ok" if gpus else "note")

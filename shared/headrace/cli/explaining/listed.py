@@ -13,10 +13,12 @@ from headrace.cli.context import Context
 from headrace.cli.status import gateway_of
 from headrace.interface.ecosystems import ListsBuilds
 from headrace.interface.hookspecs import GatewayAddress
+from headrace.system.asked_labels import AskedLabels
 from headrace.system.service.identity import Expected
 from headrace.variants import listing
 from headrace.variants.builds import Candidate, CudaTables, ListedFile
-from headrace.variants.compatibility.newer_labels import named_label
+from headrace.variants.compatibility.gpu_names import chosen_for
+from headrace.variants.compatibility.newer_labels import named_label, next_labels
 from headrace.variants.hosts import Host
 from headrace.variants.pages import arrange
 from headrace.variants.target import VariantOverride
@@ -87,10 +89,16 @@ def listed(
     guess = arrange(host, python, [*own, *others], tables, override)
     shown = {e.candidate.index for page in guess.pages.values() for e in page if e.listed} - {""}
     shown |= {named_label(override.build, known)} - {""}
+    asked = AskedLabels(context.folders.cache)
+    seen_host = chosen_for(override.host or host, tables)
+    newer = asked.due(next_labels(seen_host, own, known, tables) if guess.pages else ())
+    shown |= set(newer)
     if not shown:
         return Listed([*own, *others], _LIVE, files)
     labels = [(each, label) for each in both for label in shown]
     variants = _pages(ecosystem, address, expected, labels)
+    for label in set(newer) - {label for (_, label), files in variants.items() if files}:
+        asked.missing(label)
     if not variants:
         return Listed([*own, *others], _BY_DEFAULT, files)
     rest = [each for each in others if each.index not in shown or each.project not in both]

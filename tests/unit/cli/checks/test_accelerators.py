@@ -6,10 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from headrace.cli.checks.accelerators import Installed, decided_otherwise, installed, judged
+from headrace.cli.checks.accelerators import (
+    Installed,
+    accelerators,
+    decided_otherwise,
+    installed,
+    judged,
+)
 from headrace.cli.context import Context
+from headrace.cli.explaining import builds
 from headrace.interface.hookspecs import Scope
-from headrace.variants.hosts import Accelerator, Host
+from headrace.variants.hosts import Accelerator, Host, Situation
 from lib.gpu.variant_listing import TABLES
 
 A100 = Host((Accelerator("nvidia", "NVIDIA A100", (8, 0)),), "550.54.15", libc=(2, 36))
@@ -79,3 +86,15 @@ def test_what_decides_otherwise_and_cannot_be_read_is_a_failure(
     found = list(decided_otherwise(context, Host(), TABLES))
     assert [each.level for each in found] == ["failure"] * len(said)
     assert all(words in each.text for each, words in zip(found, said, strict=True))
+
+
+def test_a_gpu_that_could_not_be_asked_is_told_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = Accelerator("nvidia", "Tesla V100-SXM2-16GB")
+    closed = Host((gpu,), "580.95.05", situation=Situation.UNREADABLE, notes=("reboot",))
+    monkeypatch.setattr(builds, "found", lambda _: closed)
+    first = next(iter(accelerators(Context({"HEADRACE_HOME": str(tmp_path)}, Scope.USER))))
+    assert first.level == "warning"
+    assert first.text.startswith("sm_70 (Tesla V100-SXM2-16GB), driver 580.95.05")
+    assert first.hint.startswith("reboot; what Tesla V100-SXM2-16GB is capable of is told by its")
