@@ -245,8 +245,7 @@ class VariantPages:
         pages = {(project, ""): page}
         if project != lead:
             pages.update(await self._fetch(ecosystem, [(lead, "")], form))
-        by_tables = await asyncio.to_thread(self._by_tables, ecosystem, asked, pages)
-        newer = await asyncio.to_thread(self._newer, ecosystem, asked, pages, by_tables)
+        by_tables, newer = await asyncio.to_thread(self._by_tables, ecosystem, asked, pages)
         shown = [entry for entries in by_tables.pages.values() for entry in entries if entry.listed]
         labels = sorted({entry.candidate.index for entry in shown} - {""})
         if not by_tables.pages and not newer:
@@ -256,51 +255,37 @@ class VariantPages:
         found = await self._fetch(ecosystem, [(each, n) for each in both for n in labels], form)
         return pages | found | await self._unpromised(ecosystem, newer, both, form)
 
-    def _newer(
-        self,
-        ecosystem: HasBuilds,
-        asked: _Asked,
-        pages: Mapping[tuple[str, str], Page],
-        by_tables: FamilyPages,
-    ) -> list[str]:
-        """Return labels that the tables lack and that are worth a question today."""
-        known = listing(asked.tables)
-        if named := named_label(asked.override.build, known):
-            return self._asked_labels.due([named])
-        if asked.override.build or not by_tables.pages:
-            return []
-        host = chosen_for(asked.override.host or asked.host, asked.tables)
-        own = _listed(ecosystem, pages)
-        return self._asked_labels.due(next_labels(host, own, known, asked.tables))
-
     async def _unpromised(
         self, ecosystem: HasBuilds, labels: Sequence[str], projects: Sequence[str], form: str
     ) -> dict[tuple[str, str], Page]:
         """Bring pages of indexes that may not be there; whatever fails is asked again tomorrow."""
         found: dict[tuple[str, str], Page] = {}
-        lead = projects[0] if len(projects) == 1 else load().lead
         for label in labels:
+            # Before the answer: one that never comes is no reason to ask the next time.
+            await asyncio.to_thread(self._asked_labels.missing, label)
             try:
-                there = await self._fetch(ecosystem, [(lead, label)], form)
-                if there and len(projects) > 1:
-                    there |= await self._fetch(ecosystem, [(p, label) for p in projects], form)
+                if await self._fetch(ecosystem, [(load().lead, label)], form):
+                    await asyncio.to_thread(self._asked_labels.found, label)
+                    found |= await self._fetch(ecosystem, [(p, label) for p in projects], form)
             except UpstreamError as error:
                 _log.info("the index of %s cannot be asked: %s", label, error)
-                there = {}
-            if not there:
-                await asyncio.to_thread(self._asked_labels.missing, label)
-            found |= there
         return found
 
     def _by_tables(
         self, ecosystem: HasBuilds, asked: _Asked, pages: Mapping[tuple[str, str], Page]
-    ) -> FamilyPages:
-        known = [
-            each
-            for each in listing(asked.tables)
-            if each.index and each.project in (asked.tables.lead, _of(asked))
-        ]
-        return _arrange(asked, [*_listed(ecosystem, pages), *known])
+    ) -> tuple[FamilyPages, list[str]]:
+        """Arrange what the tables promise; and name labels that they lack and that are worth a
+        question today.
+        """
+        tables, every, own = asked.tables, listing(asked.tables), _listed(ecosystem, pages)
+        known = [e for e in every if e.index and e.project in (tables.lead, _of(asked))]
+        arrangement = _arrange(asked, [*own, *known])
+        build = asked.override.build
+        newer = [label] if (label := named_label(build, every)) else []
+        if arrangement.pages and not build:
+            host = chosen_for(asked.override.host or asked.host, tables)
+            newer = next_labels(host, own, every, tables)
+        return arrangement, self._asked_labels.due(newer)
 
     async def _fetch(
         self, ecosystem: HasBuilds, wanted: Iterable[tuple[str, str]], form: str

@@ -37,8 +37,13 @@ class AskedLabels:
             return False
         return 0 <= self._clock() - asked < _DAY
 
+    def found(self, label: str) -> None:
+        """Forget that it was missing: its pages are asked for as those of others are."""
+        with contextlib.suppress(OSError):
+            (self._folder / label).unlink(missing_ok=True)
+
     def missing(self, label: str) -> None:
-        """Remember that its index was asked and gave nothing."""
+        """Remember that its index was asked and gave nothing, or nothing yet."""
         with contextlib.suppress(OSError):
             make_folder(self._folder)
             (self._folder / label).touch()

@@ -13,6 +13,8 @@ def test_what_was_missing_is_due_again_after_a_day_for_all_processes(tmp_path: P
     assert AskedLabels(tmp_path).due(["cu134", "cu135"]) == ["cu135"]
     tomorrow = AskedLabels(tmp_path, clock=lambda: time.time() + 90000.0)
     assert tomorrow.due(["cu134"]) == ["cu134"]
+    asked.found("cu134")
+    assert asked.due(["cu134"]) == ["cu134"]
 
 
 def test_a_clock_that_was_set_back_holds_nothing_up(tmp_path: Path) -> None:
