@@ -163,6 +163,8 @@ class CudaTables:
     """The project that brings an NPU to the lead, of the lead's own version."""
     gpus: Mapping[str, Pair]
     """Names of GPUs, as people write them, to their capability."""
+    chips: Mapping[range, Pair]
+    """Numbers of NVIDIA's PCI devices to their capability."""
 
     @property
     def family(self) -> frozenset[str]:

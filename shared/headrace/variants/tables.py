@@ -78,6 +78,7 @@ def parse(text: str) -> CudaTables:
             tegra=frozenset(map(_pair, _words(tegra, "capabilities"))),
             npu=_word(npu, "companion"),
             gpus=_gpus(file, evidence),
+            chips=dict(each for row in _each(file, "chip", evidence, _chip) for each in row),
         )
 
 
@@ -134,10 +135,7 @@ def _carried(table: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
 
 
 def _intel(table: Mapping[str, Any]) -> IntelFamily:
-    devices: set[int] = set()
-    for text in _words(table, "devices"):
-        first, _, last = text.partition("-")
-        devices.update(range(int(first, 16), int(last or first, 16) + 1))
+    devices = {number for numbers in _devices(table) for number in numbers}
     return IntelFamily(
         word=_word(table, "family"),
         name=_word(table, "name"),
@@ -146,6 +144,16 @@ def _intel(table: Mapping[str, Any]) -> IntelFamily:
         devices=frozenset(devices),
         names=_words(table, "names"),
     )
+
+
+def _devices(table: Mapping[str, Any]) -> Iterator[range]:
+    for text in _words(table, "devices"):
+        first, _, last = text.partition("-")
+        yield range(int(first, 16), int(last or first, 16) + 1)
+
+
+def _chip(table: Mapping[str, Any]) -> list[tuple[range, Pair]]:
+    return [(numbers, _pair(table["capability"])) for numbers in _devices(table)]
 
 
 def _gpus(file: Mapping[str, Any], evidence: _Evidence) -> dict[str, Pair]:
@@ -279,7 +287,18 @@ def _bad(what: str, mistake: str) -> ConfigurationError:
 _TABLES = frozenset(
     {
         *("lead", "evidence", "floor", "zstd", "toolkit", "architectures", "tegra", "release"),
-        *("compiler", "patch", "follow", "carried", "same_major", "rocm", "intel", "npu", "gpu"),
+        *(
+            "compiler",
+            "patch",
+            "follow",
+            "carried",
+            "same_major",
+            "rocm",
+            "intel",
+            "npu",
+            "gpu",
+            "chip",
+        ),
     }
 )
 _ROWS = {
@@ -288,6 +307,7 @@ _ROWS = {
     "compiler": frozenset({"major", "first", "last", "ended", "evidence"}),
     "patch": frozenset({"version", "partners", "evidence"}),
     "gpu": frozenset({"capability", "names", "evidence"}),
+    "chip": frozenset({"capability", "devices", "evidence"}),
     "carried": frozenset({"kind", "projects", "evidence"}),
     "intel": frozenset(
         {*("family", "name", "integrated", "validated", "devices", "names"), "evidence"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tomllib
 from pathlib import Path
 
@@ -25,6 +26,21 @@ def test_a_name_tells_what_a_gpu_is_capable_of(name: str) -> None:
 def test_every_name_of_the_table_is_known_by_itself() -> None:
     for name, capability in TABLES.gpus.items():
         assert capability_of(f"NVIDIA {name}", TABLES) == capability
+
+
+@pytest.mark.parametrize(
+    ("device", "capability"),
+    [("1db6", (7, 0)), ("2b85", (12, 0)), ("20b0", (8, 0)), ("2330", (9, 0)), ("2684", (8, 9))],
+)
+def test_a_number_on_the_bus_tells_it_where_there_is_no_name(
+    device: str, capability: tuple[int, int]
+) -> None:
+    assert capability_of(f"NVIDIA device 0x{device}", TABLES) == capability
+
+
+def test_no_device_is_of_two_chips() -> None:
+    ranges = sorted(TABLES.chips, key=lambda numbers: numbers.start)
+    assert all(one.stop <= other.start for one, other in itertools.pairwise(ranges))
 
 
 def test_what_was_read_stays_and_what_was_not_is_noted() -> None:

@@ -1,4 +1,4 @@
-"""What a GPU is capable of, told by its name where nobody could read it. Pure.
+"""What a GPU is capable of, told by its name or number where nobody could read it. Pure.
 
 A driver that waits for a reboot, devices that may not be opened and a library that ends at once all
 leave the name, from the kernel's files or the driver's first answers.
@@ -28,6 +28,8 @@ _BOARD = re.compile(
 _VIRTUAL = re.compile(
     r"(?:grid|nvidia) (?P<board>.+?)(?: dc)?-(?:\d-)?\d{1,3}[abcq](?:me|gfx)?\d?", re.IGNORECASE
 )
+#: What a GPU is called of which only its number on the bus is known.
+_DEVICE = re.compile(r"NVIDIA device 0x([0-9a-f]{4})")
 #: Letters behind a board's name that tell its form and memory.
 _FORMS = re.compile(r"[cdlmpsx]{0,2}")
 
@@ -39,6 +41,9 @@ def chosen_for(host: Host, tables: CudaTables) -> Host:
 
 def capability_of(name: str, tables: CudaTables) -> Pair | None:
     """Return the compute capability of a GPU of this name; None: it is none that is known."""
+    if device := _DEVICE.fullmatch(name):
+        number = int(device[1], 16)
+        return next((pair for numbers, pair in tables.chips.items() if number in numbers), None)
     if virtual := _VIRTUAL.fullmatch(" ".join(name.split())):
         return _of_board(virtual["board"], tables)
     words = _words(name)
@@ -73,7 +78,8 @@ def with_capabilities(host: Host, tables: CudaTables) -> Host:
         if gpu.maker == "nvidia" and gpu.capability is None:
             pair = capability_of(gpu.name, tables)
         if pair is not None:
-            note = f"what {gpu.name} is capable of is told by its name: {pair[0]}.{pair[1]}"
+            by = "number" if _DEVICE.fullmatch(gpu.name) else "name"
+            note = f"what {gpu.name} is capable of is told by its {by}: {pair[0]}.{pair[1]}"
             notes += [note] if note not in notes else []
         gpus.append(gpu if pair is None else replace(gpu, capability=pair))
     return replace(host, accelerators=tuple(gpus), notes=tuple(notes))
