@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from headrace.interface import Activation, Ecosystem, Explanation, Mirror, Origin, Place, hookimpl
+from headrace.interface import (
+    Activation,
+    AskGateway,
+    Ecosystem,
+    Explanation,
+    Host,
+    Mirror,
+    Origin,
+    Place,
+    hookimpl,
+)
 
 # ruff: noqa: PLC0415 - whoever loads the entry point does not pay for what it does not use
 
@@ -29,15 +39,20 @@ def headrace_mirrors(ecosystem: str) -> Iterable[Mirror]:
 
 
 @hookimpl(trylast=True)
-def headrace_explanations(
-    what: str, version: str | None, ecosystem: str | None, place: Place
+def headrace_explanations(  # noqa: PLR0917 - pluggy gives arguments by name
+    what: str,
+    version: str | None,
+    ecosystem: str | None,
+    place: Place,
+    find_host: Callable[[], Host],
+    ask: AskGateway,
 ) -> Iterable[Explanation]:
-    """Builds and GPU as conda itself sees them; only where conda is named, for it takes seconds."""
+    """What conda would install here; only where conda is named, for it takes seconds."""
     if ecosystem != "conda" or what.startswith("/"):
         return []
-    from headrace_conda.channels.explaining import explain
+    from headrace_conda.builds.explaining import explain
 
-    return explain(what, version, place)
+    return explain(what, version, place, find_host, ask)
 
 
 @hookimpl(trylast=True)

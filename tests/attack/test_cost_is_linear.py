@@ -31,6 +31,7 @@ from headrace.upstream.proxies import Proxies
 from headrace.upstream.responses import judge_status
 from headrace.variants import wheels
 from headrace.variants.builds import ListedFile
+from headrace_conda.builds import versions as conda_versions
 from headrace_conda.channels import ecosystem as conda
 from headrace_conda.channels import paths as channel_paths
 from headrace_conda.channels import repodata
@@ -451,6 +452,35 @@ ROWS = (
         "channels' base URLs",
         lambda text: conda.CondaEcosystem([])._learn("https://h/noarch/repodata.json", text),
         ("../", "/", "https://|h.|/", "%2f", "https://h/|/t/x|"),
+    ),
+    Row(
+        "conditions of conda's packages",
+        lambda text: (
+            conda_versions.condition(text),
+            conda_versions.condition(f"a {text}"),
+            conda_versions.satisfies(text, text),
+            conda_versions.satisfies("12.4", text),
+            conda_versions.compare(text, f"{text}1"),
+            conda_versions.Condition("a", build=text).met_by("1", text),
+        ),
+        (
+            "1",
+            ".",
+            "1.",
+            "a",
+            "1a",
+            "_",
+            " ",
+            "=",
+            ",",
+            "|",
+            ">=1,",
+            ">=1|x|",
+            "*",
+            "a*",
+            "[",
+            "a |=|",
+        ),
     ),
     Row(
         "manifests",

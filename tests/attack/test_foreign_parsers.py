@@ -34,6 +34,9 @@ from headrace.upstream.responses import judge_artifact, judge_status
 from headrace.upstream.sent_request import netloc_of
 from headrace.variants import wheels
 from headrace.variants.builds import ListedFile
+from headrace_conda.builds.listing import Shards
+from headrace_conda.builds.reading import RecordReader, SeenMachine
+from headrace_conda.builds.records import builds_in, newest_first
 from headrace_conda.channels import repodata
 from headrace_conda.channels.ecosystem import CondaEcosystem
 from headrace_docker.config_files import (
@@ -224,6 +227,23 @@ def _shard_read(body: bytes) -> object:
     return [index.shard_url(plan.url, name) for name in index.shards if index.base_url == "x"]
 
 
+def _builds_read(body: bytes) -> object:
+    builds = builds_in("a", repodata.records_in(body).values())
+    return RecordReader(SeenMachine({}), lambda _: builds).verdicts(builds)
+
+
+def _channel_read(body: bytes) -> object:
+    return Shards(lambda path, accept: body, "linux-64").of("a")
+
+
+def _searched(body: bytes) -> object:
+    found = read_json_or_none(body)
+    listed = list(found.values()) if isinstance(found, dict) else found
+    many = listed if isinstance(listed, list) else [listed]
+    shapes = [*many, *({"depends": each, "version": each, "size": each} for each in many)]
+    return newest_first(builds_in("a", shapes))
+
+
 def _settings(body: bytes, tmp_path: Path) -> object:
     folders = Folders(tmp_path, tmp_path, tmp_path)
     (tmp_path / "config.toml").write_bytes(body)
@@ -381,6 +401,9 @@ ROWS = (
         (ValueError,),
         SHARDS,
     ),
+    Row("a shard's builds", _builds_read, (ValueError,), SHARDS),
+    Row("a channel's shards", _channel_read, (), SHARDS),
+    Row("what conda's search shows", _searched, (ValueError,), JSON),
     Row(
         "a manifest",
         lambda body: list(manifests.descriptors(body)),

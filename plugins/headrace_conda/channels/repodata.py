@@ -37,6 +37,7 @@ __all__ = [
     "package_name",
     "read_index",
     "read_shard",
+    "records_in",
     "unpacked",
 ]
 
@@ -345,17 +346,24 @@ def names_needed(body: bytes) -> list[str]:
 @foreign("a shard")
 def read_shard(body: bytes) -> dict[str, Entry]:
     """Read a shard: file names and what it says of them; ValueError when it is none."""
-    table = _packed(body)
     found: dict[str, Entry] = {}
+    for file, record in records_in(body).items():
+        digest = record.get("sha256")
+        text = digest.hex() if isinstance(digest, bytes) else digest
+        found[file] = _entry({**record, "sha256": text})
+    return found
+
+
+@foreign("a shard")
+def records_in(body: bytes) -> dict[str, dict[str, Any]]:
+    """Return a shard's records as they are, by file name; ValueError when it is none."""
+    table = _packed(body)
+    found: dict[str, dict[str, Any]] = {}
     for kind in ("packages", "packages.conda"):
         records = table.get(kind) or {}
         if not isinstance(records, dict):
             raise ValueError("a shard's packages are a table")  # noqa: TRY004 - a bad document
-        for file, record in records.items():
-            if isinstance(record, dict):
-                digest = record.get("sha256")
-                text = digest.hex() if isinstance(digest, bytes) else digest
-                found[str(file)] = _entry({**record, "sha256": text})
+        found |= {str(file): each for file, each in records.items() if isinstance(each, dict)}
     return found
 
 

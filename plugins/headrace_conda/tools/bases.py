@@ -6,8 +6,10 @@ the user's configuration it is always asked, for nobody else reads that as it do
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -209,18 +211,38 @@ def _run(
     check: bool = True,
 ) -> Any:
     try:
-        answer = subprocess.run(  # noqa: S603 - the base's own interpreter, our own words
+        process = subprocess.Popen(  # noqa: S603 - the base's own interpreter, our own words
             words,
-            capture_output=True,
-            text=True,
-            timeout=patience,
-            check=check,
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
             env=env,
+            start_new_session=True,
         )
-    except (OSError, subprocess.SubprocessError, ValueError):
+    except (OSError, ValueError):
         return None
-    return read_json_or_none(answer.stdout)
+    with process:
+        said = None
+        try:
+            said, _ = process.communicate(timeout=patience)
+        except (subprocess.SubprocessError, ValueError):
+            return None
+        finally:
+            if said is None:
+                _end(process)
+    return read_json_or_none(said) if not check or process.returncode == 0 else None
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Kill what is left of it, with the children that it has for its driver and for downloads:
+    one of these would hold the pipe that is read.
+    """
+    with contextlib.suppress(OSError):
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def command(place: Place) -> list[str]:

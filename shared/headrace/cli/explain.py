@@ -212,8 +212,10 @@ def _parse(text: str) -> tuple[str | None, str, str | None]:
     name = _NAME.match(text.strip())
     if name is None:
         return ecosystem, text.strip(), None
-    # Without extras and markers (PEP 508): neither decides which file it is.
-    rest = re.sub(r"^\s*\[[^\]]*\]", "", text.strip()[name.end() :]).partition(";")[0].strip()
+    rest = text.strip()[name.end() :].strip()
+    if ecosystem in (None, "python"):
+        # Without extras and markers (PEP 508): neither decides which file it is.
+        rest = re.sub(r"^\[[^\]]*\]", "", rest).partition(";")[0].strip()
     exact = re.fullmatch(r"==(?!=)\s*([^,*]+)", rest)
     return ecosystem, name[0], (exact[1].strip() if exact else rest) or None
 

@@ -60,7 +60,7 @@ def test_explain_says_which_builds_can_be_solved_for_here(newest: User) -> None:
     newest.conda.run("create", "-y", "-n", "env", "torch", env=cuda).ok()
     told = newest.headrace("explain", "conda:torch", env=cuda).ok().out
     assert "__cuda is 12.4, because CONDA_OVERRIDE_CUDA says so" in told
-    assert "needs __cuda >=12.9: out" in told
+    assert "needs __cuda >=12.9, and it is 12.4: out" in told
     assert "needs __cuda >=12.0\n" in told
     without = {"CONDA_OVERRIDE_CUDA": ""}
     table = json.loads(newest.headrace("explain", "--json", "conda:torch", env=without).ok().out)

@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from fuzz.model import BrokenLaw, Target
 from headrace.interface import LookUpResult, LookUpStep
 from headrace.models import Document, Origin, Request, ServeArtifact, ServeDocument
+from headrace_conda.builds import versions
+from headrace_conda.builds.reading import RecordReader, SeenMachine
+from headrace_conda.builds.records import builds_in
 from headrace_conda.channels import configured, known, paths, repodata
 from headrace_conda.channels.ecosystem import CondaEcosystem
 
@@ -119,7 +122,45 @@ def _configured(data: bytes) -> object:
     return min(len(configured.origins(settings)), 9)
 
 
+def _builds(data: bytes) -> object:
+    """A condition a line: what is read of it says the same again, and versions have one order."""
+    lines = data.decode("utf-8", "replace").split("\n")[:8]
+    for line in lines:
+        found = versions.condition(line)
+        if found is not None and not found.unread and versions.condition(str(found)) != found:
+            raise BrokenLaw(f"{found} is another condition as it is written")
+    for left in lines:
+        for right in lines:
+            if versions.compare(left, right) != -versions.compare(right, left):
+                raise BrokenLaw(f"{left!r} and {right!r} have two orders")
+            versions.satisfies(left, right)
+    records = [{"version": line, "build": line, "depends": [line, "__cuda"]} for line in lines]
+    builds = builds_in("a", records)
+    reader = RecordReader(SeenMachine({"__cuda": ("12.4", "0")}), lambda _: builds)
+    return len({each.obstacle == "" for each in reader.verdicts(builds)})
+
+
 TARGETS = [
+    Target(
+        "conda-conditions",
+        _builds,
+        (),
+        (
+            b">=",
+            b"<=",
+            b"~=",
+            b"!=",
+            b"==",
+            b".*",
+            b"|",
+            b",",
+            b"::",
+            b"[",
+            b" *",
+            b"__cuda",
+            b"post",
+        ),
+    ),
     Target(
         "repodata",
         _flat,

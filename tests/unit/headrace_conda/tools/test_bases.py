@@ -14,6 +14,7 @@ from headrace_conda.tools import bases
 from headrace_conda.tools.bases import Base, find
 from lib.conda.bases import on_path, site_of, stand_in
 from lib.places import place
+from lib.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +33,7 @@ def test_a_base_is_read_from_its_folders_without_starting_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = stand_in(tmp_path / "home" / "miniforge3", "25.11.2")
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("a program was started"))
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a program was started"))
     assert only(place(tmp_path)) == Base(base, (25, 11, 2), site_of(base), True, False)
 
 
@@ -108,7 +109,7 @@ def test_a_python_without_conda_and_a_folder_without_python_are_no_bases(tmp_pat
 def test_a_base_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = stand_in(tmp_path / "home" / "miniforge3", hidden=True)
     assert only(place(tmp_path)).prefix == base
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("a program was started"))
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a program was started"))
     assert only(place(tmp_path)).prefix == base
 
 
@@ -135,6 +136,41 @@ def test_what_an_erring_conda_prints_is_heard_and_a_mute_one_gives_nothing(tmp_p
     assert bases.ask_conda(found, ["x"], place(tmp_path)) is None
     main.write_text("import time; time.sleep(60)")
     assert bases.ask_conda(found, ["x"], place(tmp_path), patience=0.3) is None
+
+
+@pytest.mark.parametrize("after", ["child.wait()", "sys.exit()", "os.kill(os.getpid(), 9)"])
+def test_a_conda_that_hangs_is_ended_with_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    base = stand_in(tmp_path / "home" / "miniforge3")
+    pid = tmp_path / "pid"
+    # The child holds the pipe that is read, as conda's own look at the driver does.
+    (site_of(base) / "conda" / "__main__.py").write_text(
+        "import os, subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        f"with open({str(pid)!r}, 'w') as file:\n"
+        "    file.write(f'{child.pid}.')\n"
+        f"{after}\n"
+    )
+
+    def late(_: subprocess.Popen[str], **__: object) -> tuple[str, str]:
+        until(lambda: pid.exists() and pid.read_text().endswith("."))
+        raise subprocess.TimeoutExpired("conda", 1)
+
+    found = only(place(tmp_path))
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess.Popen, "communicate", late)
+        assert bases.ask_conda(found, ["x"], place(tmp_path)) is None
+    child = int(pid.read_text().removesuffix("."))
+    until(lambda: not runs(child), lambda: child)
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there, and not only its end is left for somebody to read."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize("name", ["HEADRACE_HOME", "HEADRACE_CONFIG"])

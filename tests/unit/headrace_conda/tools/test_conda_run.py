@@ -46,7 +46,7 @@ def test_discovery_asks_conda_itself_and_only_once_for_its_facts(
 def test_a_command_that_is_no_conda_does_not_wait_for_conda(
     tmp_path: Path, base: Path, program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("a program was started"))
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("started"))
     where = at(tmp_path, base, command=(program, "install", "x"))
     told = CondaActivation().discover(where, reader)
     assert {each.where for each in told} == {CATALOGUE}
