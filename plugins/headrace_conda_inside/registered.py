@@ -8,7 +8,15 @@ from typing import Any
 
 from conda.plugins import types
 
-__all__ = ["auth_handler", "health_check", "pre_command", "settings", "subcommand"]
+__all__ = [
+    "add_cuda_arch",
+    "auth_handlers",
+    "error_hints",
+    "health_checks",
+    "pre_commands",
+    "settings",
+    "subcommands",
+]
 
 # ruff: noqa: PLC0415 - conda asks for all of these at every command
 
@@ -18,9 +26,9 @@ _DOWNLOADING = frozenset(
 )
 
 
-def auth_handler() -> object:
-    """Return the handler; conda takes a class, and makes one for each channel and thread."""
-    return types.CondaAuthHandler(name="headrace", handler=_Handler)
+def auth_handlers() -> Iterator[object]:
+    """Give the handler; conda takes a class, and makes one for each channel and thread."""
+    yield types.CondaAuthHandler(name="headrace", handler=_Handler)
 
 
 class _Handler(types.ChannelAuthBase):
@@ -32,8 +40,8 @@ class _Handler(types.ChannelAuthBase):
         return Reroute(channel_name)
 
 
-def pre_command() -> object:
-    """Return what wakes the gateway."""
+def pre_commands() -> Iterator[object]:
+    """Give what wakes the gateway."""
 
     def wake(command: str) -> None:
         from headrace_conda_inside.waking import wake as work
@@ -41,31 +49,38 @@ def pre_command() -> object:
         with contextlib.suppress(Exception):  # whatever is wrong with us, conda goes on
             work(command)
 
-    return types.CondaPreCommand("headrace-wake", wake, set(_DOWNLOADING))
+    yield types.CondaPreCommand("headrace-wake", wake, set(_DOWNLOADING))
 
 
-def subcommand() -> object:
-    """Return ``conda headrace``."""
+def subcommands() -> Iterator[object]:
+    """Give ``conda headrace``."""
 
     def run(words: Any) -> int:
         from headrace_conda_inside.commands import subcommand as work
 
         return work(words)
 
-    return types.CondaSubcommand(
+    yield types.CondaSubcommand(
         name="headrace", summary="Where conda's downloads come from.", action=run
     )
 
 
-def health_check() -> object:
-    """Return the check."""
+def health_checks() -> Iterator[object]:
+    """Give the check."""
 
     def check(prefix: str, verbose: bool) -> None:  # noqa: FBT001 - conda's signature
         from headrace_conda_inside.commands import health_check as work
 
         work(prefix, verbose)
 
-    return types.CondaHealthCheck("headrace", check)
+    yield types.CondaHealthCheck("headrace", check)
+
+
+def error_hints(error: Exception) -> Iterator[object]:
+    """Give what stands under an error."""
+    from headrace_conda_inside.commands import hints
+
+    yield from hints(error)
 
 
 def settings() -> Iterator[object]:
@@ -82,3 +97,24 @@ def settings() -> Iterator[object]:
         description="How headrace is called, word by word.",
         parameter=SequenceParameter(PrimitiveParameter("", element_type=str)),
     )
+    yield types.CondaSetting(
+        name="headrace_cuda_arch",
+        description="Whether solvers are told the GPUs' compute capability (__cuda_arch, CEP 46).",
+        parameter=PrimitiveParameter(default=False),
+    )
+
+
+def add_cuda_arch(outcome: Any) -> None:
+    """Add ``__cuda_arch`` to what all other plugins give; nothing where it is not switched on."""
+    from headrace_conda_inside import settings as chosen
+
+    if not chosen.cuda_arch_wanted():
+        return
+    # What another plugin raises here it would raise a line later, in conda itself.
+    given = [list(each) for each in outcome.get_result()]
+    with contextlib.suppress(Exception):  # whatever is wrong with us, conda goes on
+        from headrace_conda_inside.cuda_arch import version
+
+        if (found := version([one for each in given for one in each])) is not None:
+            given.append([types.CondaVirtualPackage("cuda_arch", found, "0")])
+    outcome.force_result(given)

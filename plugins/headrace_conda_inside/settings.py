@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["Gateway", "command", "gateway", "turned_off"]
+__all__ = ["Gateway", "command", "cuda_arch_wanted", "gateway", "turned_off"]
 
 #: Set by `headrace run` for its command.
 RUN_VARIABLE = "HEADRACE_CONDA_GATEWAY"
@@ -103,3 +103,8 @@ def command() -> list[str]:
     if isinstance(words, (list, tuple)) and words:
         return [str(word) for word in words]
     return [sys.executable, "-m", "headrace.cli"] if _states() else []
+
+
+def cuda_arch_wanted() -> bool:
+    """Whether the user switched ``__cuda_arch`` on: it changes what solvers take."""
+    return _setting("headrace_cuda_arch") is True

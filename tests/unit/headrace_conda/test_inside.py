@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -74,7 +73,7 @@ def test_the_hooks_register_and_import_only_what_registering_needs(conda: Stub) 
         *entry.conda_health_checks(),
         *entry.conda_settings(),
     ]
-    kinds = ["AuthHandler", "PreCommand", "Subcommand", "HealthCheck", "Setting", "Setting"]
+    kinds = ["AuthHandler", "PreCommand", "Subcommand", "HealthCheck", *["Setting"] * 3]
     assert [each.kind for each in made] == kinds
     new = {name for name in set(sys.modules) - before if name.startswith("headrace")}
     assert new == {"headrace_conda_inside.registered"}
@@ -247,7 +246,7 @@ def test_no_error_of_ours_ends_a_command(conda: Stub, monkeypatch: pytest.Monkey
         raise RuntimeError("headrace's own fault")
 
     monkeypatch.setattr(conda.load("waking"), "wake", broken)
-    command: Any = conda.load("registered").pre_command()
+    (command,) = conda.load("registered").pre_commands()
     command.args[1]("create")
     assert {"create", "install", "update", "search", "env_create"} <= command.args[2]
     assert not command.args[2] & {"list", "info", "config", "activate", "run", "clean"}
