@@ -23,13 +23,17 @@ NAMES = (
     "image-loopback",
     "held-back",
     "store-hit",
+    "full-store",
     "pass-through",
     "index-page",
     "cost",
 )
+#: Those that lie in a folder of their own: what it costs to be there.
+_UPKEEP = ("full-store", "cost")
 
 
 def load(name: str) -> tuple[str, Callable[[Bench], Iterator[Row]]]:
     """Give a case's title and its function."""
-    module = importlib.import_module(f"benchmarks.cases.{name.replace('-', '_')}")
+    folder = "cases.upkeep" if name in _UPKEEP else "cases"
+    module = importlib.import_module(f"benchmarks.{folder}.{name.replace('-', '_')}")
     return module.TITLE, module.run

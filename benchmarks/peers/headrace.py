@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,6 +36,7 @@ class Gateway:
 
     `mirrors` are base URLs by id. `settings` go into its ``config.toml``. `ecosystem` is that of
     the origin and of all mirrors. `program` is the `headrace` of another environment.
+    `prepare` puts into the home what is to be there when it starts.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Gateway:
         keep: Path | None = None,
         ecosystem: str = "python",
         program: str | None = None,
+        prepare: Callable[[Path], None] = lambda _home: None,
     ) -> None:
         self.stage = stage
         self.port = free_port()
@@ -56,6 +58,7 @@ class Gateway:
         self.home = Path(tempfile.mkdtemp(prefix="headrace-gateway-"))
         self.log = self.home / "gateway.log"
         self._configure(mirrors, settings or {}, ecosystem)
+        prepare(self.home)
         words = [*([program] if program else _program()), "gateway"]
         words += [
             "--port",

@@ -154,6 +154,7 @@ class Components:
         await self.client.aclose()
         await asyncio.to_thread(self.client.courtesy.close)
         await asyncio.to_thread(self.statistics.close)
+        await asyncio.to_thread(self.store.close)
 
     def incident(self, error: Exception, path: str) -> str:
         """Log an internal error with a word by which it is found again; return the word."""

@@ -149,6 +149,8 @@ class Copies:
         self.root = root
         self.limit = limit
         self._clock = clock
+        self._guard = threading.Lock()
+        self._written: int | None = None
 
     def get(self, key: str) -> Copy | None:
         """Return the newest copy, however old."""
@@ -205,7 +207,7 @@ class Copies:
                 for each in (older, older.with_suffix(".table")):
                     with contextlib.suppress(OSError):
                         each.unlink(missing_ok=True)
-        self.trim()
+        self._account(copy.size)
         return copy
 
     def renew(self, key: str, copy: Copy, document: Document) -> Copy:
@@ -222,8 +224,20 @@ class Copies:
                 with contextlib.suppress(OSError):
                     each.unlink()
 
+    def _account(self, size: int) -> None:
+        """Look at the disk when it may hold too much: at the first copy, then now and then."""
+        with self._guard:
+            if self._written is not None:
+                self._written += size
+                if self._written < self.limit:
+                    return
+            self._written = self.limit  # while one thread looks, no other does
+        used = self.trim()
+        with self._guard:
+            self._written = used
+
     def trim(self) -> int:
-        """Remove the longest unused until the limit holds; return the bytes that stay."""
+        """Remove the longest unused until a tenth below the limit; return the bytes that stay."""
         # What belongs to one document goes at once.
         found: dict[str, _Kept] = {}
         for path, status in self._files():

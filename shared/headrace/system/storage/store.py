@@ -2,16 +2,18 @@
 
     sha256/ab/abcdef…     whole files; the name is the proof, so a file never changes
     partial/<hash of key>.part, .map, .log    files on their way (see `partial`)
+    index.sqlite    what they take, and in which order they were used (see `usage_index`)
 
 What holds after a SIGKILL at any moment: a file gets its digest's name by one rename, after its
 bytes were checked by the caller and made to last; so there is never a wrong file under a digest.
 A partial file is locked by its process and the system drops the lock with the process; so the next
 run resumes it, and `sweep` and `evict` remove those that nobody came back for.
 
-Eviction removes names, oldest use first. A process that has a file open goes on reading it: on
-POSIX the bytes live until the last descriptor is closed, and Windows refuses the removal, which is
-then left for the next time. A reader therefore opens the file at once when it found it, and takes
-"no such file" as "not in the store".
+Eviction removes names, oldest use first, in batches and in a thread of its own: nobody who waits
+for a file waits for it, and no file that comes costs a look at those that are here. A process that
+has a file open goes on reading it: on POSIX the bytes live until the last descriptor is closed, and
+Windows refuses the removal, which is then left for the next time. A reader therefore opens the file
+at once when it found it, and takes "no such file" as "not in the store".
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +33,16 @@ from headrace.errors import StoreError
 from headrace.models import Digest
 from headrace.ownership.files import is_own
 from headrace.system.folders import make as make_folder
-from headrace.system.locks import locked, try_lock
-from headrace.system.storage.partial import Partial, is_same
+from headrace.system.locks import locked
+from headrace.system.storage.eviction import (
+    StoreEntry,
+    list_folder,
+    oldest_first,
+    partials,
+    remove_idle,
+)
+from headrace.system.storage.partial import Partial
+from headrace.system.storage.usage_index import IndexedFile, UsageIndex
 from headrace.wording import counted
 
 __all__ = ["Partial", "Store", "StoredFile"]
@@ -50,8 +60,13 @@ _MOST_RESERVED = 10 << 30
 #: of what is *kept*; a transfer of the moment may dip into it, else a disk that is 91 % full would
 #: have no parallel downloads at all.
 _SLACK = 64 << 20
-#: Seconds for which the sum of all sizes is believed; other processes add, too.
-_USAGE_LIFETIME = 60.0
+#: What is removed beside what is too much: a share of what is here, but not more files than this,
+#: so that no file that comes pays for thousands that go.
+_BATCH, _MOST_FILES = 0.1, 32
+#: Seconds for which the sum of the partial files is believed; other processes have some, too.
+_PARTIALS_LIFETIME = 60.0
+#: Seconds after which the index is held against the folder again.
+_RECONCILED_FOR = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +76,6 @@ class StoredFile:
     path: Path
     size: int
     digest: Digest
-
-
-@dataclass(frozen=True, slots=True)
-class _StoreEntry:
-    path: Path
-    used: float
-    size: int
-    partial: bool
 
 
 class Store:
@@ -87,8 +94,12 @@ class Store:
         self.limit = limit
         self.reserve = reserve
         self._clock = clock
+        self._index = UsageIndex(root / "index.sqlite")
         self._guard = threading.Lock()
-        self._usage: tuple[float, int] | None = None
+        self._partials: tuple[float, int] | None = None
+        self._newest: Path | None = None
+        self._evicting: threading.Thread | None = None
+        self._again = False
 
     # ------------------------------------------------------------------ finding
 
@@ -126,7 +137,7 @@ class Store:
             _log.warning("%s has changed on the disk and is removed", path)
             with contextlib.suppress(OSError):
                 path.unlink()
-            self._usage = None
+            self._index.discard(digest)
         return right
 
     # ------------------------------------------------------------------ adding
@@ -162,7 +173,7 @@ class Store:
         """Give a whole file, whose bytes the caller has checked, its digest's name.
 
         It waits for the disk: call it in a thread. StoreError when the disk cannot take it; the
-        partial file stays as it was and can still be read.
+        partial file stays as it was and can still be read. What has to go for it goes later.
         """
         if not partial.complete:
             raise StoreError("not-whole", f"{partial.key} has {partial.have} of {partial.size}")
@@ -171,15 +182,20 @@ class Store:
             make_folder(target.parent)
         except OSError as error:
             raise self._unusable(error) from error
-        # Where another process was first its file is replaced by the same bytes.
-        partial.move(target)
+        self._index.add(digest, partial.size, self._clock())
+        try:
+            # Where another process was first its file is replaced by the same bytes.
+            partial.move(target)
+        except StoreError:
+            if not target.exists():
+                self._index.discard(digest)
+            raise
         now = self._clock()
         with contextlib.suppress(OSError):
             os.utime(target, (now, now))
-        with self._guard:
-            if self._usage is not None:
-                self._usage = (self._usage[0], self._usage[1] + partial.size)
-        self.evict(keep=target)
+        self._newest = target
+        if not self._index.reconciled() or self._excess(0) > 0:
+            self._evict_soon()
         return StoredFile(target, partial.size, digest)
 
     def _unusable(self, error: OSError) -> StoreError:
@@ -215,65 +231,112 @@ class Store:
 
     def usage(self) -> int:
         """Return the bytes that files and partial files take."""
+        if not self.root.exists():
+            return 0
+        self._reconcile()
+        return self._usage(fresh=True)
+
+    def _usage(self, *, fresh: bool) -> int:
         now = time.monotonic()
         with self._guard:
-            if self._usage is not None and now - self._usage[0] < _USAGE_LIFETIME:
-                return self._usage[1]
-        total = sum(entry.size for entry in self._entries())
-        with self._guard:
-            self._usage = (now, total)
-        return total
+            known = self._partials
+        if fresh or known is None or now - known[0] > _PARTIALS_LIFETIME:
+            known = now, sum(entry.size for entry in partials(self.root))
+            with self._guard:
+                self._partials = known
+        return self._index.total() + known[1]
 
-    def _entries(self) -> Iterator[_StoreEntry]:
-        """List everything that takes room. Files may vanish meanwhile."""
-        for top in _scan(self.root):
-            if top.name == "partial":
-                for item in _scan(Path(top.path)):
-                    if item.name.endswith(".part"):
-                        yield from _entry(item, partial=True)
-            elif top.is_dir(follow_symlinks=False):
-                for shard in _scan(Path(top.path)):
-                    for item in _scan(Path(shard.path)):
-                        yield from _entry(item, partial=False)
+    def _reconcile(self, *, older_than: float = 0.0) -> None:
+        """Hold the index against the folder if that was last done before this epoch."""
+        self._index.reopen_if_replaced()
+        if not self._index.reconciled() > older_than:
+            # One process at a time: what one has found the next need not look for.
+            with locked(self.root / "evict.lock"):
+                if not self._index.reconciled() > older_than:
+                    self._index.reconcile(self.root, self._clock())
 
     def evict(self, *, keep: Path | None = None, free: int = 0) -> int:
         """Remove what was not used for longest until limit and reserve are kept, and `free` bytes
-        more; `keep` stays. Returns the bytes removed.
+        more; `keep` stays. What limit and reserve ask for is done in batches. Returns the bytes
+        removed.
         """
         if not self.root.exists():
             return 0
-        excess = self._excess(free)
-        if excess <= 0:
+        self._reconcile()
+        if self._excess(free, fresh=True) <= 0:
             return 0
-        removed = 0
         # One process at a time: two would each remove the whole excess.
         with locked(self.root / "evict.lock"):
-            self._usage = None
-            excess = self._excess(free)
-            for entry in sorted(self._entries(), key=lambda entry: entry.used):
-                if removed >= excess:
-                    break
-                if entry.path != keep and self._remove(entry):
-                    removed += entry.size
-            self._usage = None
+            removed = self._remove_oldest(self._excess(free, fresh=True), keep, batch=not free)
         _log.info("the store gave up %d bytes", removed)
         return removed
 
-    def _excess(self, free: int) -> int:
+    def _excess(self, free: int, *, fresh: bool = False) -> int:
         """Return how many bytes are too many."""
         here, total = self._free()
         share = min(int(total * min(self.reserve, 0.9)), _MOST_RESERVED)
         wanted = max(free, share)
-        return max(self.usage() - self.limit, wanted - here)
+        return max(self._usage(fresh=fresh) - self.limit, wanted - here)
 
-    def _remove(self, entry: _StoreEntry) -> bool:
-        if entry.partial:
-            return _remove_idle(entry.path)
+    def _remove_oldest(self, excess: int, keep: Path | None, *, batch: bool) -> int:
+        if excess <= 0:
+            return 0
+        share = min(self.limit, self._usage(fresh=False)) * _BATCH if batch else 0.0
+        removed = 0
+        gone: list[IndexedFile] = []
+        stuck: list[tuple[IndexedFile, float]] = []
         try:
-            entry.path.unlink()
-        except OSError:
-            return False
-        return True
+            for entry in oldest_first(self.root, self._index):
+                if removed >= excess and (removed >= excess + share or len(gone) >= _MOST_FILES):
+                    break
+                if entry.path == keep:
+                    continue
+                if _remove(entry):
+                    removed += entry.size
+                    gone += [entry.file] if entry.file else []
+                elif entry.file:
+                    # It goes to the end, or each batch would begin with it.
+                    stuck.append((entry.file, self._clock()))
+        finally:
+            self._index.change(gone, stuck)
+            self._partials = None
+        return removed
+
+    # ------------------------------------------------------------------ in the background
+
+    def _evict_soon(self) -> None:
+        with self._guard:
+            self._again = True
+            if self._evicting is None:
+                self._evicting = threading.Thread(target=self._evict_now, daemon=True)
+                try:
+                    self._evicting.start()
+                except RuntimeError:  # the process ends, or may have no more threads
+                    self._evicting = None
+
+    def _evict_now(self) -> None:
+        while True:
+            with self._guard:
+                if not self._again:
+                    self._evicting = None
+                    return
+                self._again = False
+            try:
+                self.evict(keep=self._newest)
+            except Exception as error:  # noqa: BLE001 - the next file tries again
+                _log.warning("the store could not be kept within its limit: %r", error)
+
+    def settle(self) -> None:
+        """Wait until what has to go has gone."""
+        while (thread := self._evicting) is not None:
+            thread.join()
+
+    def close(self) -> None:
+        """Let the index go; it comes back when it is needed."""
+        self.settle()
+        self._index.close()
+
+    # ------------------------------------------------------------------ at the start
 
     def sweep(self) -> None:
         """Remove what nobody will come back for: old partial files, and maps without their file.
@@ -282,21 +345,21 @@ class Store:
         """
         now = self._clock()
         folder = self.root / "partial"
-        for item in _scan(folder):
-            path = Path(item.path)
+        for path in list_folder(folder):
             try:
-                age = now - item.stat().st_mtime
+                age = now - path.stat().st_mtime
             except OSError:
                 continue
             if path.suffix == ".part":
                 known = any(path.with_suffix(each).exists() for each in (".map", ".log"))
                 # A name with a process id is found again by nobody.
                 if age > _ABANDONED or "-" in path.stem or not known:
-                    _remove_idle(path)
+                    remove_idle(path)
             elif not path.with_suffix(".part").exists():
                 with contextlib.suppress(OSError):
                     path.unlink()
-        self._usage = None
+        if self.root.exists():
+            self._reconcile(older_than=now - _RECONCILED_FOR)
         with contextlib.suppress(StoreError):
             self.evict()
 
@@ -307,40 +370,11 @@ def has_digest(fd: int, digest: Digest) -> bool:
         return hashlib.file_digest(file, digest.hasher).hexdigest() == digest.value
 
 
-def _scan(folder: Path) -> list[os.DirEntry[str]]:
+def _remove(entry: StoreEntry) -> bool:
+    if entry.file is None:
+        return remove_idle(entry.path)
     try:
-        with os.scandir(folder) as items:
-            return list(items)
-    except OSError:
-        return []
-
-
-def _entry(item: os.DirEntry[str], *, partial: bool) -> Iterator[_StoreEntry]:
-    try:
-        found = item.stat(follow_symlinks=False)
-    except OSError:
-        return
-    # A partial file is sparse: what it takes is its blocks, not its length.
-    blocks = getattr(found, "st_blocks", None)
-    size = blocks * 512 if partial and blocks is not None else found.st_size
-    yield _StoreEntry(Path(item.path), found.st_mtime, size, partial)
-
-
-def _remove_idle(path: Path) -> bool:
-    """Remove a partial file unless a process works on it."""
-    try:
-        fd = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+        entry.path.unlink()
     except OSError:
         return False
-    try:
-        # Between our open and our lock it may have been committed and begun anew.
-        if not try_lock(fd) or not is_same(fd, path):
-            return False
-        for suffix in (".map", ".maptmp", ".log"):
-            path.with_suffix(suffix).unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
     return True

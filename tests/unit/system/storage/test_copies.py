@@ -183,3 +183,18 @@ def test_draft_that_could_not_be_removed_goes_with_its_last_reader(
     assert draft.path.exists()
     draft.leave()
     assert not draft.path.exists()
+
+
+def test_a_copy_that_comes_looks_at_all_others_only_when_there_may_be_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = Copies(tmp_path, limit=10_000)
+    looks: list[int] = []
+    trim = copies.trim
+    monkeypatch.setattr(copies, "trim", lambda: looks.append(1) or trim())
+    for number in range(30):
+        draft = copies.begin(str(number))
+        draft.write(b"x" * 900)
+        copies.commit(str(number), draft, Document("http://o/", b"", "t"))
+    assert len(looks) < 15, "at the first, and after each tenth of the limit"
+    assert sum(path.stat().st_size for path in tmp_path.glob("??/*.body")) <= 10_000

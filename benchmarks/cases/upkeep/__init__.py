@@ -1,0 +1,1 @@
+"""What it costs to be there: memory, starts, a full store, and while nobody comes."""
