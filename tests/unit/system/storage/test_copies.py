@@ -191,7 +191,12 @@ def test_a_copy_that_comes_looks_at_all_others_only_when_there_may_be_too_many(
     copies = Copies(tmp_path, limit=10_000)
     looks: list[int] = []
     trim = copies.trim
-    monkeypatch.setattr(copies, "trim", lambda: looks.append(1) or trim())
+
+    def looking() -> int:
+        looks.append(trim())
+        return looks[-1]
+
+    monkeypatch.setattr(copies, "trim", looking)
     for number in range(30):
         draft = copies.begin(str(number))
         draft.write(b"x" * 900)

@@ -113,13 +113,12 @@ class Calls:
     def _count_names(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         listed = getattr(os, name)
 
-        def counting(*arguments: object) -> object:
-            found = listed(*arguments)
-            with os_scandir(*arguments) as items:
-                self.number += 1 + sum(1 for _ in items)
+        def counting(folder: Path) -> object:
+            found = listed(folder)
+            self.number += 1 + len(names(folder))
             return found
 
-        os_scandir = os.scandir
+        names = os.listdir
         monkeypatch.setattr(os, name, counting)
 
 
@@ -356,8 +355,13 @@ def test_the_index_is_held_against_its_folder_once_and_not_with_each_question(
     store = opened()
     put(store, 0)
     store.sweep()
-    looked: list[object] = []
-    monkeypatch.setattr(usage_index, "_names", lambda folder: looked.append(folder) or set())
+    looked: list[Path] = []
+
+    def names(folder: Path) -> set[str]:
+        looked.append(folder)
+        return set()
+
+    monkeypatch.setattr(usage_index, "_names", names)
     again = opened()
     again.sweep()
     put(again, 1)
