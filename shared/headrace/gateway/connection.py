@@ -103,6 +103,8 @@ class ClientConnections:
         """
         self.most = most
         self.lending = lending
+        self.first_came: Callable[[], None] = lambda: None
+        """Called when somebody is connected after nobody was."""
         self.clock = clock
         self._tables = tables
         self.head_bytes = 0
@@ -126,6 +128,8 @@ class ClientConnections:
 
     def came(self, connection: ClientConnection) -> None:
         """Count a new one, and make room for it."""
+        if not self._open:
+            self.first_came()
         self._open[connection] = None
         if self.lending is not None:
             self.lending.came(connection)

@@ -2,8 +2,8 @@
 
 uvicorn with httptools, and uvloop where it can be had. What is changed of it, and why: signals end
 it with exit code 0 (a supervisor counts anything else as a crash); it wakes once a second instead
-of ten times (an idle gateway should cost nothing); it tells when it answers and that it lives; its
-clients' connections have bounds (`connection`).
+of ten times, and while nobody is connected not at all (an idle gateway should cost nothing); it
+tells when it answers and that it lives; its clients' connections have bounds (`connection`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import enum
 import functools
 import importlib.util
 import logging
+import math
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import Any
 
 import uvicorn
@@ -38,8 +40,10 @@ _log = logging.getLogger("headrace.gateway")
 #: Seconds that an idle connection of a client stays open. Longer than any installer pauses between
 #: two requests, so that it does not lose the race between its request and our close.
 KEEP_ALIVE = 120
-#: Seconds between two looks at the clock.
+#: Seconds between two looks at the clock while somebody is connected.
 TICK = 1.0
+#: Seconds between two signs of life to a holder of before.
+_SIGN = 5.0
 
 
 class ExitReason(enum.Enum):
@@ -59,7 +63,7 @@ class LifespanListener:
     alive: Callable[[], None] = lambda: None
     """Called at least every `every` seconds while the event loop turns."""
     stopping: Callable[[], None] = lambda: None
-    every: float = 5.0
+    every: float = math.inf
 
 
 def serve(
@@ -132,6 +136,7 @@ class _Server(uvicorn.Server):
         self._idle_exit = idle_exit
         self._watcher = watcher
         self._stirred = asyncio.Event()
+        connections.first_came = self._wake
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -172,19 +177,41 @@ class _Server(uvicorn.Server):
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.warning("a connection of before is lost: %r", error)
 
+    def _wake(self) -> None:
+        """Somebody is connected, after nobody was."""
+        date = formatdate(usegmt=True).encode()
+        self.server_state.default_headers = [(b"date", date), *self.config.encoded_headers]
+        self._stirred.set()
+
+    def _pause(self, now: float, told: float, since: float) -> float | None:
+        """Return the seconds until something has to be done; None: until somebody comes."""
+        # A holder of before hears signs of life all the time.
+        if len(self._connections) or self.server_state.tasks or self._tells_holder:
+            return TICK
+        due = told + self._watcher.every
+        if self._idle_exit is not None:
+            due = min(due, since + self._idle_exit)
+        return None if due == math.inf else max(0.0, due - now)
+
+    @property
+    def _tells_holder(self) -> bool:
+        return self._link is not None and self._connections.lending is None
+
     async def main_loop(self) -> None:
-        counter, seen, since, told = 0, -1, time.monotonic(), time.monotonic()
-        while not await self.on_tick(counter):
-            counter += 10  # uvicorn counts tenths of a second, and renews the date by it
+        seen, since, told = 0, time.monotonic(), time.monotonic()
+        # uvicorn counts tenths of a second, and renews the date at each tenth of them.
+        while not await self.on_tick(0):
+            self._stirred.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stirred.wait(), TICK)
+                async with asyncio.timeout(self._pause(time.monotonic(), told, since)):
+                    await self._stirred.wait()
             self._connections.sweep()
             now = time.monotonic()
-            if now - told >= self._watcher.every:
+            if now - told >= min(self._watcher.every, _SIGN):
                 told = now
                 self._watcher.alive()
-                if self._link is not None and self._connections.lending is None:
-                    self._link.alive()  # to a holder of before, which hears it all the time
+                if self._tells_holder and self._link is not None:
+                    self._link.alive()
             state = self.server_state
             if state.total_requests != seen or state.tasks:
                 seen, since = state.total_requests, now

@@ -11,7 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -171,6 +173,77 @@ def test_application_that_cannot_start_is_a_failure_and_never_ready(made: list[S
     served = start(made, "broken")
     _, said = served.end()
     assert said == ["failed"]
+
+
+ARMED = """
+import asyncio, sys
+from headrace.gateway import server
+from headrace.system.service import listeners
+
+async def application(scope, receive, send):
+    if scope["type"] == "lifespan":
+        for word in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{word}.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"!"})
+    print("asked", armed(), flush=True)
+
+def armed():
+    timers = [each.when() - loop.time() for each in loop._scheduled if not each.cancelled()]
+    return [round(seconds) for seconds in sorted(timers)]
+
+def made():
+    global loop
+    loop = asyncio.SelectorEventLoop()
+    select = loop._selector.select
+    def selecting(timeout):
+        if timeout is None or timeout > 0:
+            print("waits", armed(), flush=True)
+        return select(timeout)
+    loop._selector.select = selecting
+    return loop
+
+server._loop_factory = lambda: made
+idle = float(sys.argv[1]) or None
+sock = listeners.bind("127.0.0.1", 0)
+print(listeners.address_of(sock)[1], flush=True)
+server.serve(lambda: application, [sock], idle_exit=idle)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason=lacks("system", "SIGTERM"))
+@pytest.mark.parametrize("idle", [0, 5000])
+def test_while_nobody_is_connected_no_timer_is_armed_and_the_date_is_right_all_the_same(
+    idle: int,
+) -> None:
+    command = [sys.executable, "-c", ARMED, str(idle)]
+    env = {"PYTHONPATH": str(ROOT / "shared"), "PATH": os.defpath}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        at_rest = f"waits {[idle] if idle else []}\n"
+        for _ in range(2):
+            until_said(process.stdout, at_rest)
+            time.sleep(1.1)  # the date of before is another one
+            before = int(time.time())
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HANG)
+            connection.request("GET", "/")
+            answer = connection.getresponse()
+            assert answer.read() == b"!"
+            assert parsedate_to_datetime(answer.headers["date"]).timestamp() >= before
+            until_said(process.stdout, "waits [1")  # somebody is connected
+            connection.close()
+        until_said(process.stdout, at_rest)
+        process.terminate()
+        process.stdout.read()
+
+
+def until_said(out: IO[str], begin: str) -> None:
+    """Read on until a line begins so."""
+    while not (line := out.readline()).startswith(begin):
+        assert line, f"it ended without {begin!r}"
 
 
 def test_idle_server_wakes_seldom(made: list[Served]) -> None:

@@ -53,8 +53,8 @@ FREEZE_LIMIT = 5.0
 PROVED = 30.0
 #: Pauses before the first, second, … restart in a row; the last one is kept for ever.
 PAUSES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-#: Between two looks at who this is for.
-LOOK = 1.0
+#: Between two looks at who this is for: at first, and when nothing has happened for long.
+LOOK, SELDOM = 1.0, 10.0
 LOG_LIMIT = 1 << 20
 
 #: What is spoken with the worker, see above.
@@ -168,6 +168,13 @@ class RunnersLock:
     def __init__(self, path: str) -> None:
         """Open their file; without one this is for everybody."""
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600) if path else -1
+        self.pause = LOOK if path else 20.0
+        """Seconds until the next look."""
+
+    def happened(self, anything: bool) -> None:  # noqa: FBT001 - one caller
+        """Look soon where something happened; else ever more seldom."""
+        if self.fd >= 0:
+            self.pause = LOOK if anything else min(2 * self.pause, SELDOM)
 
     def gone(self) -> bool:
         """Whether there is nobody left. Then nobody comes any more: the lock is ours."""
@@ -456,6 +463,7 @@ class Supervisor:
             poll.register(sock, select.POLLIN)
         until = self._until(now)
         events = {fd for fd, _ in poll.poll(until * 1000)}
+        self.runners.happened(bool(events))
         began, now = now, time.monotonic()
         if self.wake_read.fileno() in events:
             for number in self.wake_read.recv(4096):
@@ -479,7 +487,7 @@ class Supervisor:
         if self.leaving or (worker is not None and worker.number > 1 and not worker.calm):
             return 1.0
         if self.asleep or ready:
-            return LOOK if self.options.runners else 20.0
+            return self.runners.pause
         return min(1.0, max(0.0, self.next_start - now)) if worker is None else 1.0
 
     def signalled(self, number: int, now: float) -> None:

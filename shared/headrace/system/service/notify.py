@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 from collections.abc import Mapping
@@ -19,8 +20,8 @@ class Notifier:
         self._address = "\0" + path[1:] if path.startswith("@") else path
         watched = env.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         limit = env.get("WATCHDOG_USEC", "")
-        #: Seconds between two signs of life: half of what systemd waits.
-        self.every = int(limit) / 2e6 if watched and limit.isdecimal() and int(limit) else 20.0
+        #: Seconds between two signs of life: half of what systemd waits, if it does.
+        self.every = int(limit) / 2e6 if watched and limit.isdecimal() and int(limit) else math.inf
 
     def ready(self) -> None:
         """Say that requests are answered from now on."""
