@@ -16,10 +16,10 @@ __all__ = ["main"]
 
 def main() -> None:
     """Be the console script."""
+    import _socket  # what `socket` stands on: that would cost more than all the rest
     import errno
     import os
     import select
-    import socket
 
     from headrace_docker.credentials import record
 
@@ -31,13 +31,14 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - somebody else's file: it says whose
         sys.stdout.write(f"{error}\n")
         raise SystemExit(1) from None
-    with socket.socket() as asking:
-        # Whoever keeps the port starts the gateway for it; nobody waits for an answer. Nothing is
-        # said either, so it does not matter here who that is.
-        asking.setblocking(False)
-        asking.connect_ex(("127.0.0.1", port))
-        select.select([], [asking], [], 0.2)
-        refused = asking.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
+    # Whoever keeps the port starts the gateway for it; nobody waits for an answer. Nothing is said
+    # either, so it does not matter here who that is.
+    asking = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+    asking.setblocking(False)
+    asking.connect_ex(("127.0.0.1", port))
+    select.select([], [asking], [], 0.2)
+    refused = asking.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR) == errno.ECONNREFUSED
+    asking.close()
     if refused and os.name != "nt":
         from headrace_docker.credentials.waking import start_again
 

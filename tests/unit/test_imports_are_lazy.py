@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from lib.capabilities import lacks
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Modules that other tools import at their start-up, or that every command starts with.
@@ -70,8 +73,56 @@ def test_an_entry_file_is_short(module: str) -> None:
     assert len(path.read_text("utf-8").splitlines()) < 60
 
 
+def loaded_by(program: str, home: Path) -> set[str]:
+    """What Python, which has `re` from the script that pip makes, loads until a program ends."""
+    words = (
+        f"import re, sys\nsys.path[:0] = {[p for p in sys.path if p]!r}\n"
+        "before = set(sys.modules)\n"
+        "import atexit\n"
+        "atexit.register(lambda: print('loaded', *(set(sys.modules) - before)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", words + program],
+        input="some.registry\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"DOCKER_CONFIG": str(home), "HOME": str(home)},
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return set(done.stdout.rpartition("loaded ")[2].split())
+
+
+def test_the_version_is_told_by_whoever_imports_nothing(tmp_path: Path) -> None:
+    program = "from headrace.cli import main\nraise SystemExit(main(['--version']))"
+    assert loaded_by(program, tmp_path) == {"__future__", "headrace", "headrace.cli", "atexit"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason=lacks("system", "other modules are its own"))
+@pytest.mark.parametrize("words", [[], ["version"], ["list"], ["get"], ["erase"], ["before"]])
+def test_the_credential_helper_loads_next_to_nothing(tmp_path: Path, words: list[str]) -> None:
+    with socket.socket() as gateway:
+        gateway.bind(("127.0.0.1", 0))
+        gateway.listen()
+        helper = "headrace-is-not-here" if words == ["before"] else ""
+        record = tmp_path / "headrace-credential"
+        record.write_text(f"{helper or '/'} {gateway.getsockname()[1]}\n")
+        record.chmod(0o600)
+        main = "from headrace_docker.credential_helper import main\n"
+        loaded = loaded_by(f"{main}sys.argv[1:] = {words!r}\nmain()", tmp_path)
+    ours = {name for name in loaded if name.startswith("headrace")}
+    assert ours <= {
+        *("headrace", "headrace.interface"),
+        *("headrace_docker", "headrace_docker.credential_helper", "headrace_docker.credentials"),
+        "headrace_docker.credentials.helper_protocol",
+        "headrace_docker.credentials.record",
+    }
+    costly = {"dataclasses", "inspect", "json", "pathlib", "selectors", "socket", "subprocess"}
+    assert not loaded & costly
+
+
 def test_the_command_line_starts_without_the_rooms_on_a_requests_way() -> None:
-    loaded = newly_loaded("headrace.cli")
+    loaded = newly_loaded("headrace.cli.command_line")
     heavy = ON_THE_WAY | {"httpx", "starlette", "uvicorn", "asyncio", "rich", "tomlkit"}
     assert not loaded & heavy
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from headrace.cli import COMMANDS, main
+from headrace.cli import main
+from headrace.cli.command_line import COMMANDS
 from headrace.errors import LocalError
 from lib.gateway import headrace
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from headrace.cli import COMMANDS, main
+from headrace.cli import main
+from headrace.cli.command_line import COMMANDS
 from headrace.cli.context import Context
 from headrace.config import Folders
 from headrace.errors import LocalError

@@ -1,0 +1,205 @@
+"""The command line of ``headrace``: each subcommand is a module with `add` and `run`.
+
+Only the module of the command that runs is imported. Exit codes: 0 all is well, 1 it failed,
+2 wrong usage, 3 it works but something needs the user's attention; `run` gives the command's own.
+With ``--json`` there is one JSON document on standard output in every ending.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn, Protocol, cast
+
+from headrace import __version__
+from headrace.cli.context import FAILED, USAGE, Context
+from headrace.config import EnvVars, environment
+from headrace.errors import HeadraceError, LocalError, UsageError
+from headrace.wording import listed, meant, shown
+
+__all__ = ["COMMANDS", "main"]
+
+_log = logging.getLogger("headrace.cli")
+
+#: What a shell says of a command that SIGINT ended: 128 and the signal's number.
+_INTERRUPTED = 130
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+class Command(Protocol):
+    """What each module of this package offers."""
+
+    def add(self, subparsers: argparse._SubParsersAction[Any]) -> None:
+        """Add the command's own parser, under the module's name."""
+
+    def run(self, args: argparse.Namespace, context: Context) -> int:
+        """Do it, and return the exit code."""
+
+
+#: Commands in the order of the help.
+COMMANDS = ("on", "off", "status", "doctor", "explain", "run", "gateway")
+
+
+class _CommandLine(argparse.ArgumentParser):
+    """Says what is wrong as every other error is said."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError, with the word that was probably meant."""
+        usage = " ".join(self.format_usage().split())
+        hint = f"`{self.prog} --help` tells what there is; {usage}"
+        raise UsageError("usage", f"{message}{self._meant(message)}", hint=hint)
+
+    def _meant(self, message: str) -> str:
+        _, unknown, words = message.partition("unrecognized arguments: ")
+        if unknown:
+            option = next((word for word in words.split() if word.startswith("-")), "")
+            return meant(option.partition("=")[0], self._options())
+        _, _, choice = message.partition("invalid choice: '")
+        return meant(choice.partition("'")[0], COMMANDS)
+
+    def _options(self) -> list[str]:
+        """List the options of this parser and of those below it, in argparse's own words."""
+        found = [word for action in self._actions for word in action.option_strings]
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - no public name
+                for parser in action.choices.values():
+                    found += parser._options()  # noqa: SLF001 - of its own class
+        return found
+
+
+def main(words: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    env = environment()
+    _make_writable()
+    _set_up_log(env.get(EnvVars.HEADRACE_LOG) or "warning")
+    context = Context(env, as_json=_wants_json(words))
+    parser, modules = _parser(words)
+    try:
+        args = parser.parse_args(words)
+    except UsageError as error:
+        _tell(error, context)
+        raise SystemExit(USAGE) from None
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return USAGE
+    context = Context(env, getattr(args, "scope", None), as_json=getattr(args, "json", False))
+    try:
+        code = modules[args.command].run(args, context)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        if context.as_json:
+            _tell(HeadraceError("interrupted", "interrupted", fault_of="whoever did it"), context)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        _drop_output()
+        return FAILED
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user is told in words
+        _tell(_named(error), context)
+        return FAILED
+    return code
+
+
+def _parser(words: Sequence[str]) -> tuple[_CommandLine, dict[str, Command]]:
+    parser = _CommandLine(
+        prog="headrace",
+        description="Plain installs, from the fastest sources at hand, checked against the origin.",
+    )
+    parser.add_argument("--version", action="version", version=f"headrace {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    asked = next((word for word in words if not word.startswith("-")), None)
+    modules: dict[str, Command] = {}
+    for name in (asked,) if asked in COMMANDS else COMMANDS:
+        modules[name] = cast("Command", importlib.import_module(f"headrace.cli.{name}"))
+        modules[name].add(subparsers)
+    return parser, modules
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    """Whether ``--json``, or the beginning of it that argparse takes, is among the words.
+
+    For words that cannot be parsed. What stands behind ``run`` is another program's.
+    """
+    for word in words:
+        if word in ("--", "run"):
+            return False
+        if len(word) > 2 and "--json".startswith(word):
+            return True
+    return False
+
+
+def _make_writable() -> None:
+    """Let what a terminal cannot show be shown by its number: a file may have any name."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _set_up_log(level: str) -> None:
+    chosen = level.lower()
+    known = chosen in _LEVELS
+    logging.basicConfig(
+        level=(chosen if known else "warning").upper(),
+        format="%(asctime)s %(name)s: %(levelname)s: %(message)s"
+        if chosen in ("debug", "info")
+        else "headrace: %(levelname)s: %(message)s",
+        stream=sys.stderr,
+    )
+    if not known:
+        what = f"the variable {EnvVars.HEADRACE_LOG} must be one of {listed(_LEVELS)}"
+        _log.warning("%s, not %s%s", what, shown(level), meant(level, _LEVELS))
+    # Their debug lines hold whole header blocks, credentials included.
+    for library in ("hpack", "httpcore", "httpx", "urllib3", "asyncio"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+
+
+# ------------------------------------------------------------------ endings
+
+
+def _named(error: Exception) -> HeadraceError:
+    """Say of any exception what happened, whose fault it is, and what to do next."""
+    if isinstance(error, HeadraceError):
+        return error
+    _log.debug("the command failed", exc_info=error)
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return LocalError(
+            "system",
+            f"the system refused: {where}{error.strerror or error}",
+            hint="check permissions, free space and whose the folder is; then run it again",
+        )
+    return HeadraceError(
+        "unforeseen",
+        f"this was not foreseen: {type(error).__name__}: {error}",
+        hint=f"{EnvVars.HEADRACE_LOG}=debug shows where; please report it with that",
+    )
+
+
+def _tell(error: HeadraceError, context: Context) -> None:
+    if context.as_json and not context.has_told:
+        try:
+            context.print_json({"error": error.table()})
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
+        return
+    lines = [f"headrace: {error.message}", f"  whose fault: {error.fault_of}"]
+    if error.hint:
+        lines.append(f"  what to do:  {error.hint}")
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        # What was written does not get through, and would be tried once more at exit.
+        _drop_output()
+    print(*lines, sep="\n", file=sys.stderr)  # noqa: T201 - the command's own voice
+
+
+def _drop_output() -> None:
+    """Nobody reads on, or nothing more fits; Python would complain once more at exit."""
+    with contextlib.suppress(OSError, ValueError):  # of a stream that is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
