@@ -26,10 +26,11 @@ NAMES = (
     "full-store",
     "pass-through",
     "index-page",
+    "start-up",
     "cost",
 )
 #: Those that lie in a folder of their own: what it costs to be there.
-_UPKEEP = ("full-store", "cost")
+_UPKEEP = ("full-store", "start-up", "cost")
 
 
 def load(name: str) -> tuple[str, Callable[[Bench], Iterator[Row]]]:
