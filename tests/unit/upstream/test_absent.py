@@ -1,0 +1,40 @@
+"""What is not installed is not looked for at every request."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from headrace.upstream.client import Client
+
+PROGRAM = """
+import sys
+sys.path[:0] = {path!r}
+
+class Watching:
+    asked = []
+    def find_spec(self, name, path=None, target=None):
+        self.asked.append(name)
+
+from headrace.upstream.client import Client
+Client({{}})
+from httpcore._synchronization import AsyncLock
+sys.meta_path.insert(0, Watching())
+for _ in range(5):
+    lock = AsyncLock()
+    lock.setup()
+print(Watching.asked.count("sniffio"), lock._backend)
+"""
+
+
+def test_a_lock_of_the_client_looks_through_no_path() -> None:
+    program = PROGRAM.format(path=[each for each in sys.path if each])
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "0 asyncio\n"
+
+
+def test_the_client_is_made_as_often_as_anybody_likes() -> None:
+    for _ in range(2):
+        Client({})
