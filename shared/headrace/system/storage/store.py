@@ -194,7 +194,7 @@ class Store:
         with contextlib.suppress(OSError):
             os.utime(target, (now, now))
         self._newest = target
-        if not self._index.reconciled() or self._excess(0) > 0:
+        if not self._index.reconciled() or max(self._excess(0)) > 0:
             self._evict_soon()
         return StoredFile(target, partial.size, digest)
 
@@ -263,7 +263,7 @@ class Store:
         if not self.root.exists():
             return 0
         self._reconcile()
-        if self._excess(free, fresh=True) <= 0:
+        if max(self._excess(free, fresh=True)) <= 0:
             return 0
         # One process at a time: two would each remove the whole excess.
         with locked(self.root / "evict.lock"):
@@ -271,23 +271,26 @@ class Store:
         _log.info("the store gave up %d bytes", removed)
         return removed
 
-    def _excess(self, free: int, *, fresh: bool = False) -> int:
-        """Return how many bytes are too many."""
+    def _excess(self, free: int, *, fresh: bool = False) -> tuple[int, int]:
+        """Return how many bytes are too many for the limit, and for the disk."""
         here, total = self._free()
         share = min(int(total * min(self.reserve, 0.9)), _MOST_RESERVED)
-        wanted = max(free, share)
-        return max(self._usage(fresh=fresh) - self.limit, wanted - here)
+        return self._usage(fresh=fresh) - self.limit, max(free, share) - here
 
-    def _remove_oldest(self, excess: int, keep: Path | None, *, batch: bool) -> int:
-        if excess <= 0:
+    def _remove_oldest(self, excess: tuple[int, int], keep: Path | None, *, batch: bool) -> int:
+        if max(excess) <= 0:
             return 0
         share = min(self.limit, self._usage(fresh=False)) * _BATCH if batch else 0.0
+        known = self._index.total()
         removed = 0
         gone: list[IndexedFile] = []
         stuck: list[tuple[IndexedFile, float]] = []
         try:
             for entry in oldest_first(self.root, self._index):
-                if removed >= excess and (removed >= excess + share or len(gone) >= _MOST_FILES):
+                # What the index had and the folder had not is out of the sum now, too.
+                missed = known - self._index.total()
+                still = max(excess[0] - missed, excess[1]) - removed
+                if still <= 0 and (still <= -share or len(gone) >= _MOST_FILES):
                     break
                 if entry.path == keep:
                     continue

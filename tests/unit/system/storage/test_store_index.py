@@ -266,6 +266,16 @@ def test_a_folder_that_its_user_cleared_is_empty(opened: Callable[..., Store]) -
     assert store.usage() == 10 * SIZE
 
 
+def test_nothing_goes_for_files_that_others_removed_already(opened: Callable[..., Store]) -> None:
+    store = opened(20 * SIZE)
+    digests = [put(store, number) for number in range(20)]
+    for digest in digests[:10]:
+        store._path(digest).unlink()
+    put(store, 20)
+    assert here(store, range(21)) == list(range(10, 21))
+    assert store.usage() == 11 * SIZE
+
+
 def test_files_that_others_removed_and_added_are_found_within_a_day(
     opened: Callable[..., Store], clock: Clock
 ) -> None:
