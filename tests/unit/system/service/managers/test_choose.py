@@ -82,7 +82,7 @@ def test_without_a_manager_the_holder_keeps_it_and_the_note_says_what_a_reboot_d
     plan = made(folders, free_port())
     assert plan.manager.name == "holder"
     assert "after a reboot" in plan.note
-    assert "headrace gateway --detach" in plan.note
+    assert "headrace gateway --wake" in plan.note
     assert "headrace run" in plan.note
     assert not folders.state.exists()
 
