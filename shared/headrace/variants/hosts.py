@@ -101,6 +101,8 @@ class VariantRequest:
     """Version of the family's lead that is there already, with its local part."""
     explicit: str = ""
     """Not empty: the user has chosen the very build, and how (``hashes``, ``a URL``)."""
+    known: bool = False
+    """False: only the page's URL is known, and what else is asked for may be anything."""
 
 
 @dataclass(frozen=True, slots=True)
