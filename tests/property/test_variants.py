@@ -216,7 +216,9 @@ def test_every_candidate_is_the_chosen_one_or_is_told_why_not(
 def test_a_page_lets_the_choice_win_and_keeps_what_it_had(
     host: Host, python: str | None, build: str
 ) -> None:
-    arrangement = arrange(host, python, LISTED, TABLES, VariantOverride(build=build))
+    arrangement = arrange(
+        host, VariantRequest("torch", python), LISTED, TABLES, VariantOverride(build=build)
+    )
     decision = arrangement.decision
     if decision.candidate is None:
         assert arrangement.pages == {}
@@ -245,7 +247,7 @@ def test_an_installer_takes_the_choice_and_followers_that_go_with_it(
 ) -> None:
     # An unknown glibc admits everything here, and the tables may still know better.
     host = replace(host, libc=(2, 36))
-    arrangement = arrange(host, python, LISTED, TABLES)
+    arrangement = arrange(host, VariantRequest("torch", python), LISTED, TABLES)
     decision = arrangement.decision
     if decision.candidate is None:
         return

@@ -329,7 +329,7 @@ def _of(asked: _Asked) -> str:
 
 
 def _arrange(asked: _Asked, candidates: Iterable[Candidate]) -> FamilyPages:
-    return serve(asked.host, asked.request.python, candidates, asked.tables, asked.override)
+    return serve(asked.host, asked.request, candidates, asked.tables, asked.override)
 
 
 def _listed(ecosystem: HasBuilds, pages: Mapping[tuple[str, str], Page]) -> list[Candidate]:

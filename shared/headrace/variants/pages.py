@@ -52,20 +52,18 @@ class _Lead:
 
 def arrange(
     host: Host,
-    python: str | None,
+    request: VariantRequest,
     candidates: Iterable[Candidate],
     tables: CudaTables,
     override: VariantOverride = NOTHING,
-    *,
-    installed: str | None = None,
 ) -> FamilyPages:
     """Arrange the pages of all projects of the family that have candidates.
 
-    `python`: the installer's, ``3.12``. `installed`: as `VariantRequest.installed`. Pages are
-    missing, so left as they are, where nothing was chosen or the default index alone is right.
+    Pages are missing, so left as they are, where nothing was chosen or the default index alone is
+    right.
     """
     every = sorted(set(candidates))
-    request = VariantRequest(tables.lead, python, installed=installed)
+    request = VariantRequest(tables.lead, request.python, installed=request.installed)
     decision = decide(host, request, every, tables, override)
     host = chosen_for(override.host or host, tables)
     if decision.outcome is not Outcome.CHOSEN or host.platform == "darwin":
@@ -83,7 +81,7 @@ def arrange(
 
 def serve(
     host: Host,
-    python: str | None,
+    request: VariantRequest,
     candidates: Iterable[Candidate],
     tables: CudaTables,
     override: VariantOverride = NOTHING,
@@ -95,7 +93,7 @@ def serve(
     What everybody has is what mirrors have, and what a frozen list of versions can name.
     """
     every = sorted(set(candidates))
-    arrangement = arrange(host, python, every, tables, override)
+    arrangement = arrange(host, request, every, tables, override)
     if override.build or not arrangement.pages:
         return arrangement
     seen = chosen_for(override.host or host, tables)
@@ -103,7 +101,7 @@ def serve(
         why = "stays as the default index has it: there is no accelerator here"
         return FamilyPages(Decision(Outcome.UPSTREAM, tables.lead, f"{tables.lead} {why}"))
     plain = [each for each in every if not each.index]
-    default = decide(host, VariantRequest(tables.lead, python), plain, tables, override)
+    default = decide(host, VariantRequest(tables.lead, request.python), plain, tables, override)
     hidden = any(entry.yanked for entry in arrangement.pages[tables.lead])
     if not hidden and _does(default, arrangement.decision, seen):
         return FamilyPages(default)

@@ -420,12 +420,13 @@ def test_explain_tells_what_the_indexes_list_now(torch: MakeTorch, tmp_path: Pat
     python = f"{sys.version_info[0]}.{sys.version_info[1]}"
     address = GatewayAddress("127.0.0.1", made.gateway.port)
     context = context_at(made, tmp_path)
+    request = VariantRequest("torch", python)
 
     def ask(gateway: GatewayAddress | None) -> Listed:
-        return listed("torch", tables, context, gateway, host=host, python=python, override=NOTHING)
+        return listed(request, tables, context, gateway, host=host, override=NOTHING)
 
     live = ask(address)
-    decision = decide(host, VariantRequest("torch", python), live.candidates, tables)
+    decision = decide(host, request, live.candidates, tables)
     assert decision.name == "2.14.2+cu126"
     assert live.source == "what is listed is as the indexes have it now"
     assert decision.candidate is not None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headrace.variants.compatibility.gpu_names import capability_of, with_capabilities
-from headrace.variants.hosts import Accelerator, Host, Situation
+from headrace.variants.hosts import Accelerator, Host, Situation, VariantRequest
 from headrace.variants.pages import serve
 from lib.gpu.variant_listing import TABLES, listing
 
@@ -79,6 +79,6 @@ def test_a_gpu_that_may_not_be_asked_gets_the_build_of_its_name(
     host = Host(
         (Accelerator("nvidia", name),), driver, libc=(2, 36), situation=Situation.UNREADABLE
     )
-    arrangement = serve(host, "3.12", listing(), TABLES)
+    arrangement = serve(host, VariantRequest("torch", "3.12"), listing(), TABLES)
     assert arrangement.decision.name == build
     assert f"what {name} is capable of is told by its name" in arrangement.decision.warnings[0]

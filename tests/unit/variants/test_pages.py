@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from headrace.variants.builds import Candidate, FamilyPages, Outcome
-from headrace.variants.hosts import Accelerator, Host, Situation
+from headrace.variants.hosts import Accelerator, Host, Situation, VariantRequest
 from headrace.variants.pages import arrange, serve
 from headrace.variants.target import VariantOverride
 from lib.gpu.variant_listing import TABLES, listing
@@ -30,7 +30,13 @@ CPU = Host(libc=(2, 36))
 
 
 def pages(host: Host, *more: Candidate, override: VariantOverride | None = None) -> FamilyPages:
-    return arrange(host, "3.12", [*LISTED, *more], TABLES, override or VariantOverride())
+    return arrange(
+        host,
+        VariantRequest("torch", "3.12"),
+        [*LISTED, *more],
+        TABLES,
+        override or VariantOverride(),
+    )
 
 
 def listed(arrangement: FamilyPages, project: str) -> dict[str, str]:
@@ -123,7 +129,7 @@ def test_what_runs_on_one_of_the_gpus_is_not_hidden_for_another() -> None:
 def test_an_older_default_that_runs_wins_over_a_newer_one_that_does_not() -> None:
     # As where the variant indexes list nothing newer.
     few = [each for each in LISTED if not each.index]
-    arrangement = serve(A100, "3.12", few, TABLES)
+    arrangement = serve(A100, VariantRequest("torch", "3.12"), few, TABLES)
     assert arrangement.decision.name == "2.10.0+cu128"
     hidden = {name for name, why in listed(arrangement, "torch").items() if why}
     assert "2.15.0" in hidden
@@ -168,7 +174,7 @@ def test_where_nothing_can_be_said_the_pages_stay_as_they_are(host: Host) -> Non
 
 
 def test_a_vendors_torch_and_off_leave_the_pages_alone() -> None:
-    kept = arrange(V100, "3.12", LISTED, TABLES, installed="2.1.0+metax3")
+    kept = arrange(V100, VariantRequest("torch", "3.12", installed="2.1.0+metax3"), LISTED, TABLES)
     assert kept.decision.outcome is Outcome.HANDS_OFF
     assert kept.pages == {}
     assert pages(V100, override=VariantOverride(build="off")).pages == {}
@@ -209,7 +215,9 @@ H100 = nvidia("580.95.05", ("NVIDIA H100", (9, 0)))
 
 
 def served(host: Host, override: VariantOverride | None = None) -> FamilyPages:
-    return serve(host, "3.12", LISTED, TABLES, override or VariantOverride())
+    return serve(
+        host, VariantRequest("torch", "3.12"), LISTED, TABLES, override or VariantOverride()
+    )
 
 
 def test_pages_stay_where_the_default_runs_although_another_build_is_nearer() -> None:

@@ -65,9 +65,9 @@ def explain(
         chosen = context.plugins.choose_variant(request, seen.accelerators)
         if chosen is not None:
             override = VariantOverride(build=chosen.label, source=chosen.reason)
-    there = listed(project, tables, context, address, host=host, python=python, override=override)
+    there = listed(request, tables, context, address, host=host, override=override)
     decision = choose.decide(host, request, there.candidates, tables, override)
-    plain = serve(host, python, there.candidates, tables, override)
+    plain = serve(host, request, there.candidates, tables, override)
     if override.build == "off":
         plain = replace(plain, pages={})
     seen = override.host or host

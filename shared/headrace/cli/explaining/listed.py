@@ -19,7 +19,7 @@ from headrace.variants import listing
 from headrace.variants.builds import Candidate, CudaTables, ListedFile
 from headrace.variants.compatibility.gpu_names import chosen_for
 from headrace.variants.compatibility.newer_labels import named_label, next_labels
-from headrace.variants.hosts import Host
+from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.pages import arrange
 from headrace.variants.target import VariantOverride
 from headrace.variants.wheels import candidates_from, candidates_of_pages, misfit
@@ -61,13 +61,12 @@ class Listed:
 
 
 def listed(
-    project: str,
+    request: VariantRequest,
     tables: CudaTables,
     context: Context,
     address: GatewayAddress | None,
     *,
     host: Host,
-    python: str,
     override: VariantOverride,
 ) -> Listed:
     """Ask for the default index's pages, then for those of the variants that matter here."""
@@ -79,14 +78,14 @@ def listed(
     )
     if address is None or ecosystem is None:
         return Listed(known, _BY_TABLES)
-    both, expected = sorted({project, tables.lead}), gateway_of(context)[1].expected()
+    both, expected = sorted({request.project, tables.lead}), gateway_of(context)[1].expected()
     files = _pages(ecosystem, address, expected, [(each, "") for each in both])
     if len(files) < len(both):
         return Listed(known, _BY_TABLES)
     own = _candidates(files)
     seen = {each.project for each in own}
     others = [each for each in known if each.index or each.project not in seen]
-    guess = arrange(host, python, [*own, *others], tables, override)
+    guess = arrange(host, request, [*own, *others], tables, override)
     shown = {e.candidate.index for page in guess.pages.values() for e in page if e.listed} - {""}
     shown |= {named_label(override.build, known)} - {""}
     asked = AskedLabels(context.folders.cache)
