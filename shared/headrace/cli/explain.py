@@ -40,7 +40,12 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         description="Show the origin that names something, and the sources of its bytes in the "
         "order in which they would be asked.",
     )
-    parser.add_argument("what", metavar="WHAT", help="[ECOSYSTEM:]NAME[SPECIFIER], or a file name")
+    parser.add_argument(
+        "what",
+        metavar="WHAT",
+        nargs="+",
+        help="[ECOSYSTEM:]NAME[SPECIFIER], or a file name; several are asked for at the same time",
+    )
     parser.add_argument(
         "--for",
         dest="described",
@@ -68,13 +73,18 @@ def run(args: argparse.Namespace, context: Context) -> int:
             "nothing\n"
         )
     if address and there and there.up and not there.redirecting:
-        return _told(args, context, _found(args, context, address, expected, own=True))
+        return _told(
+            args, context, [_found(each, args, context, address, expected) for each in args.what]
+        )
     with ExitStack() as clearing_up:
         # What is known of builds is told without any gateway too.
         address = None
         with suppress(HeadraceError, OSError):
             address, expected = private_gateway(context, clearing_up)
-        found = _found(args, context, address, expected, own=False, who=there.who if there else "")
+        who = there.who if there else ""
+        found = [
+            _found(each, args, context, address, expected, own=False, who=who) for each in args.what
+        ]
     return _told(args, context, found)
 
 
@@ -92,19 +102,21 @@ def _check_described(text: str) -> None:
 
 
 def _found(
+    asked: str,
     args: argparse.Namespace,
     context: Context,
     address: GatewayAddress | None,
     expected: Expected,
     *,
-    own: bool,
+    own: bool = True,
     who: str = "",
 ) -> _Finds:
     from headrace.cli.explaining import builds as explain_builds  # noqa: PLC0415 - start-up time
     from headrace.cli.setup.shared_port import STRANGER_HINT  # noqa: PLC0415 - as above
     from headrace.system.service import health  # noqa: PLC0415 - as above
 
-    ecosystem, what, version = _parse(args.what)
+    ecosystem, what, version = _parse(asked)
+    companions = [(name, _specifier(text)) for _, name, text in map(_parse, args.what)]
 
     def ask(path: str) -> dict[str, Any]:
         query = f"/explain?what={quote(path)}"
@@ -126,7 +138,14 @@ def _found(
     running = address if own else None
     python = next((str(each.table["python"]) for each in tools if each.table.get("python")), None)
     builds = _builds(
-        what, version, ecosystem, context, address=running, described=args.described, python=python
+        what,
+        version,
+        ecosystem,
+        context,
+        address=running,
+        described=args.described,
+        python=python,
+        companions=[each for each in companions if each[0] != what],
     )
     # Which build is taken decides which file is.
     explanations = [*builds, *(each for each in tools if not builds or each.tool != "python")]
@@ -157,27 +176,37 @@ def _found(
     return _Finds(explanations, documents, artifacts)
 
 
-def _told(args: argparse.Namespace, context: Context, found: _Finds) -> int:
+def _told(args: argparse.Namespace, context: Context, found: list[_Finds]) -> int:
     """Print what was found; return the exit code."""
-    explanations, documents, artifacts = found
+    tables = [
+        {
+            "what": what,
+            "documents": documents,
+            "artifacts": artifacts,
+            "tools": {each.tool: each.table for each in explanations},
+        }
+        for what, (explanations, documents, artifacts) in zip(args.what, found, strict=True)
+    ]
     if context.as_json:
-        context.print_json(
-            {
-                "what": args.what,
-                "documents": documents,
-                "artifacts": artifacts,
-                "tools": {each.tool: each.table for each in explanations},
-            }
-        )
+        context.print_json(tables[0] if len(tables) == 1 else {"answers": tables})
     else:
-        for each in explanations:
-            for number, line in enumerate(each.lines):
-                start = each.tool if number == 0 else ""
-                context.console.print(f"{start:<8} {line}", markup=False)
-        _tell(context, documents, artifacts, quiet=bool(explanations))
+        for each in found:
+            _print(context, each)
+    return OK if all(map(_answers, found)) else FAILED
+
+
+def _print(context: Context, found: _Finds) -> None:
+    for each in found.explanations:
+        for number, line in enumerate(each.lines):
+            start = each.tool if number == 0 else ""
+            context.console.print(f"{start:<8} {line}", markup=False)
+    _tell(context, found.documents, found.artifacts, quiet=bool(found.explanations))
+
+
+def _answers(found: _Finds) -> bool:
     # A tool that looked for a file and found none has nothing to take.
-    takes = [each for each in explanations if each.table.get("file", "") is not None]
-    return OK if artifacts or takes or (documents and not explanations) else FAILED
+    takes = [each for each in found.explanations if each.table.get("file", "") is not None]
+    return bool(found.artifacts or takes or (found.documents and not found.explanations))
 
 
 def _builds(
@@ -189,17 +218,28 @@ def _builds(
     address: GatewayAddress | None,
     described: str | None,
     python: str | None,
+    companions: list[tuple[str, str]],
 ) -> list[Explanation]:
     """Say which build of a package for accelerators this host can run, where it has such builds."""
     from headrace.cli.explaining import builds as explain_builds  # noqa: PLC0415 - start-up time
 
     if what.startswith("/") or ecosystem not in (None, "python"):
         return []
-    specifier = version or ""
-    if specifier and specifier[0] not in "=<>!~":
-        specifier = f"=={specifier}"
-    told = explain_builds.explain(what, specifier, context, address, described, python=python)
+    told = explain_builds.explain(
+        what,
+        _specifier(version),
+        context,
+        address,
+        described,
+        python=python,
+        companions=companions,
+    )
     return [told] if told else []
+
+
+def _specifier(version: str | None) -> str:
+    """Return what `_parse` gave as a specifier."""
+    return f"=={version}" if version and version[0] not in "=<>!~" else version or ""
 
 
 def _parse(text: str) -> tuple[str | None, str, str | None]:

@@ -237,11 +237,18 @@ def _port_lines(table: dict[str, Any]) -> list[str]:
 
 def _builds(table: dict[str, Any]) -> list[str]:
     """Say which builds installers get here, and why."""
+    from headrace.variants.builds import UNUSED  # noqa: PLC0415 - start-up time
+
     lines = []
     for each in table.get("builds") or []:
         why = each["trouble"] or each["reason"]
         what = f"{each['project']} as the index lists it: " if each["trouble"] else ""
         lines.append(f"builds   {what}{why}")
+        # A gateway of the version before says neither.
+        warnings = each.get("warnings", ())
+        if each.get("unused") and not any(text.startswith(UNUSED) for text in warnings):
+            lines.append(f"         {UNUSED}")
+        lines += [f"         {warning}" for warning in warnings]
     return lines
 
 

@@ -28,7 +28,8 @@ from headrace.policy.timeouts import VARIANTS_WITHIN
 from headrace.system.accelerators.detection import detect
 from headrace.system.accelerators.host_view import HostView
 from headrace.system.asked_labels import AskedLabels
-from headrace.variants.builds import Candidate, CudaTables, FamilyPages, ListedFile, PageEntry
+from headrace.variants.admission import that_matters
+from headrace.variants.builds import Candidate, CudaTables, FamilyPages, ListedFile
 from headrace.variants.compatibility.gpu_names import chosen_for
 from headrace.variants.compatibility.labels import kind_of
 from headrace.variants.compatibility.newer_labels import named_label, next_labels
@@ -46,8 +47,11 @@ _log = logging.getLogger("headrace.variants")
 
 #: Seconds that a host is taken to be as it was found.
 STANDS = 60.0
-#: Decisions that are remembered: one for each project and Python.
-REMEMBERED = 32
+#: Lines of pages that are remembered, of all decisions together: some MB. A page has a few hundred,
+#: and there is one decision for each project, Python and kind of request.
+REMEMBERED = 10_000
+#: Times that what indexes list may lead to others; twice is the rule.
+ROUNDS = 4
 #: Descriptions of hosts (`variants.host_paths`) for which what was found is remembered.
 HOSTS = 8
 
@@ -69,6 +73,10 @@ class VariantChoice:
     reason: str
     trouble: str = ""
     """Why the page is not arranged although it should be."""
+    unused: str = ""
+    """Not empty: the accelerators here will not be used, for this cause, and what would help."""
+    warnings: tuple[str, ...] = ()
+    """Sentences on what is odd about the build on this host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,20 @@ class _Asked:
     host: Host
     override: VariantOverride
     tables: CudaTables
+
+
+@dataclass(frozen=True, slots=True)
+class _Arranged:
+    """What the pages of a family list."""
+
+    served: FamilyPages
+    name: str
+    """Of the page that is asked for: who asks for the same in other words shares it."""
+
+    @property
+    def weight(self) -> int:
+        """Count the lines of all pages."""
+        return 1 + sum(map(len, self.served.pages.values()))
 
 
 class VariantPages:
@@ -109,7 +131,7 @@ class VariantPages:
         # What one look found is in the cache for the next, whatever host that one describes.
         self._looking = asyncio.Lock()
         self._asked_labels = AskedLabels(cache)
-        self._entries = LRUCache[str, Sequence[PageEntry]](REMEMBERED)
+        self._arrangements = LRUCache[str, _Arranged](REMEMBERED, lambda each: each.weight)
         self.choices: dict[str, VariantChoice] = {}
 
     async def page(
@@ -181,7 +203,7 @@ class VariantPages:
                 override = VariantOverride(build=chosen.label, source=chosen.reason)
         if request.platform != f"{host.platform}_{host.machine}":
             return None
-        return _Asked(request, host, override, tables)
+        return _Asked(that_matters(request, tables), host, override, tables)
 
     async def _found(self, base: str, env: Mapping[str, str]) -> Host:
         """Look at the host, in a thread: a hanging driver must not hold up anybody else."""
@@ -210,50 +232,55 @@ class VariantPages:
         page: Page,
         form: str,
     ) -> Rendered | None:
-        pages = await self._pages(ecosystem, asked, page, form)
-        if pages is None:
-            return None
-        own = {label: found for (project, label), found in pages.items() if project == _of(asked)}
-        name = _name(asked, pages)
-        entries = self._entries.get(name)
-        if entries is None:
-            entries = await asyncio.to_thread(self._decide, ecosystem, asked, pages)
-            self._entries.put(name, entries)
+        pages, arranged = await self._pages(ecosystem, asked, page, form)
+        self._tell(asked, arranged.served)
+        entries = arranged.served.pages.get(_of(asked), ())
         if not entries:
             return None
+        own = {label: found for (project, label), found in pages.items() if project == _of(asked)}
         bodies = {label: found.document for label, found in own.items()}
         return await self._renderings.composed(
             plan.key,
-            f"{form} for {asked.request.python}",
-            name,
+            f"{form} with {arranged.name}",
+            _named(sorted((label, found.version) for label, found in own.items())),
             lambda: ecosystem.arranged(plan, form, bodies, entries),
         )
 
     async def _pages(
-        self,
-        ecosystem: HasBuilds,
-        asked: _Asked,
-        page: Page,
-        form: str,
-    ) -> dict[tuple[str, str], Page] | None:
-        """Return the pages that matter, by project and label; None: the page stays as it is.
+        self, ecosystem: HasBuilds, asked: _Asked, page: Page, form: str
+    ) -> tuple[dict[tuple[str, str], Page], _Arranged]:
+        """Return the pages that matter, by project and label, and what was decided by them.
 
         Which indexes are worth asking is told by the tables, and by number for what came after
-        them; what is in them by themselves.
+        them; what is in them by themselves. Of those that are not asked the tables tell why they do
+        not matter.
         """
-        lead, project = asked.tables.lead, _of(asked)
-        pages = {(project, ""): page}
-        if project != lead:
-            pages.update(await self._fetch(ecosystem, [(lead, "")], form))
-        by_tables, newer = await asyncio.to_thread(self._by_tables, ecosystem, asked, pages)
-        shown = [entry for entries in by_tables.pages.values() for entry in entries if entry.listed]
-        labels = sorted({entry.candidate.index for entry in shown} - {""})
-        if not by_tables.pages and not newer:
-            self._tell(asked, by_tables)
-            return None
-        both = sorted({lead, project})
-        found = await self._fetch(ecosystem, [(each, n) for each in both for n in labels], form)
-        return pages | found | await self._unpromised(ecosystem, newer, both, form)
+        projects = _projects(asked)
+        pages = {(_of(asked), ""): page}
+        others = [(each, "") for each in projects if each != _of(asked)]
+        pages.update(await self._fetch(ecosystem, others, form))
+        seen: set[str] = set()
+        newer: list[str] | None = None
+        for _ in range(ROUNDS):
+            known = [
+                each
+                for each in listing(asked.tables)
+                if each.project in projects and each.index and each.index not in seen
+            ]
+            arranged = await self._decided(ecosystem, asked, pages, known)
+            entries = [one for those in arranged.served.pages.values() for one in those]
+            more = {one.candidate.index for one in entries if one.listed} - seen - {""}
+            if newer is None:
+                newer = await asyncio.to_thread(self._newer, ecosystem, asked, pages, arranged)
+            if not more and not newer:
+                return pages, arranged
+            seen.update(more, newer)
+            wanted = [(each, label) for each in projects for label in sorted(more)]
+            pages.update(await self._fetch(ecosystem, wanted, form))
+            pages.update(await self._unpromised(ecosystem, newer, projects, form))
+            newer = []
+        # What is listed always leads elsewhere: then it alone decides.
+        return pages, await self._decided(ecosystem, asked, pages, [])
 
     async def _unpromised(
         self, ecosystem: HasBuilds, labels: Sequence[str], projects: Sequence[str], form: str
@@ -271,21 +298,21 @@ class VariantPages:
                 _log.info("the index of %s cannot be asked: %s", label, error)
         return found
 
-    def _by_tables(
-        self, ecosystem: HasBuilds, asked: _Asked, pages: Mapping[tuple[str, str], Page]
-    ) -> tuple[FamilyPages, list[str]]:
-        """Arrange what the tables promise; and name labels that they lack and that are worth a
-        question today.
-        """
-        tables, every, own = asked.tables, listing(asked.tables), _listed(ecosystem, pages)
-        known = [e for e in every if e.index and e.project in (tables.lead, _of(asked))]
-        arrangement = _arrange(asked, [*own, *known])
+    def _newer(
+        self,
+        ecosystem: HasBuilds,
+        asked: _Asked,
+        pages: Mapping[tuple[str, str], Page],
+        arranged: _Arranged,
+    ) -> list[str]:
+        """Name labels that the tables lack and that are worth a question today."""
+        tables, every = asked.tables, listing(asked.tables)
         build = asked.override.build
         newer = [label] if (label := named_label(build, every)) else []
-        if arrangement.pages and not build:
+        if arranged.served.pages and not build:
             host = chosen_for(asked.override.host or asked.host, tables)
-            newer = next_labels(host, own, every, tables)
-        return arrangement, self._asked_labels.due(newer)
+            newer = next_labels(host, _listed(ecosystem, pages), every, tables)
+        return self._asked_labels.due(newer)
 
     async def _fetch(
         self, ecosystem: HasBuilds, wanted: Iterable[tuple[str, str]], form: str
@@ -308,17 +335,43 @@ class VariantPages:
 
     # ------------------------------------------------------------------ the decision
 
+    async def _decided(
+        self,
+        ecosystem: HasBuilds,
+        asked: _Asked,
+        pages: Mapping[tuple[str, str], Page],
+        known: Sequence[Candidate],
+    ) -> _Arranged:
+        """Decide by what is on the pages, and by what else is known to be listed."""
+        versions = sorted((key, page.version) for key, page in pages.items())
+        others = sorted({each.index for each in known})
+        name = _named(asked.request, _seen(asked.host), asked.override, versions, others)
+        arranged = self._arrangements.get(name)
+        if arranged is None:
+            arranged = await asyncio.to_thread(self._decide, ecosystem, asked, pages, known)
+            self._arrangements.put(name, arranged)
+        return arranged
+
     def _decide(
-        self, ecosystem: HasBuilds, asked: _Asked, pages: Mapping[tuple[str, str], Page]
-    ) -> Sequence[PageEntry]:
-        arrangement = _arrange(asked, _listed(ecosystem, pages))
-        self._tell(asked, arrangement)
-        return arrangement.pages.get(_of(asked), ())
+        self,
+        ecosystem: HasBuilds,
+        asked: _Asked,
+        pages: Mapping[tuple[str, str], Page],
+        known: Sequence[Candidate],
+    ) -> _Arranged:
+        served = _arrange(asked, [*_listed(ecosystem, pages), *known])
+        return _Arranged(served, _named(served.pages.get(_of(asked))))
 
     def _tell(self, asked: _Asked, arrangement: FamilyPages) -> None:
         decision = arrangement.decision
         build = decision.name if arrangement.pages else ""
-        choice = VariantChoice(_of(asked), build, decision.reason)
+        choice = VariantChoice(
+            _of(asked),
+            build,
+            decision.reason,
+            unused=decision.unused,
+            warnings=decision.warnings,
+        )
         if self.choices.get(choice.project) != choice:
             _log.info("%s for Python %s: %s", choice.project, asked.request.python, choice.reason)
         self.choices[choice.project] = choice
@@ -326,6 +379,12 @@ class VariantPages:
 
 def _of(asked: _Asked) -> str:
     return asked.request.project
+
+
+def _projects(asked: _Asked) -> list[str]:
+    """Return the projects whose pages decide: the lead, and what is asked for of its family."""
+    names = {asked.tables.lead, _of(asked), *(name for name, _ in asked.request.companions)}
+    return sorted(names & asked.tables.family)
 
 
 def _arrange(asked: _Asked, candidates: Iterable[Candidate]) -> FamilyPages:
@@ -342,9 +401,11 @@ def _listed(ecosystem: HasBuilds, pages: Mapping[tuple[str, str], Page]) -> list
     return candidates_of_pages(files)
 
 
-def _name(asked: _Asked, pages: Mapping[tuple[str, str], Page]) -> str:
-    """Name all that a page depends on: equal only for equal pages."""
-    versions = sorted((key, page.version) for key, page in pages.items())
-    host = replace(asked.host, notes=(), tried=())
-    state = repr((asked.request, host, asked.override, versions)).encode()
-    return hashlib.blake2b(state, digest_size=16).hexdigest()
+def _seen(host: Host) -> Host:
+    """Return what decides of a host, without how it was found."""
+    return replace(host, notes=(), tried=())
+
+
+def _named(*parts: object) -> str:
+    """Name what something depends on: equal only for equal parts."""
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()

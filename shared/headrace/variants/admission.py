@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import Version
@@ -14,7 +15,7 @@ from headrace.variants.compatibility.labels import belongs, label_of, row_of, sa
 from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.wheels import misfit
 
-__all__ = ["Listing", "partner"]
+__all__ = ["Listing", "of_lead", "partner", "partners", "pins", "refused_by", "that_matters"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,15 @@ class Listing:
     python: str | None
     tables: CudaTables
     by_project: Mapping[str, Sequence[Candidate]]
+    _labels: dict[Candidate, str] = field(default_factory=dict, repr=False, compare=False)
+    _misfits: dict[Candidate, str] = field(default_factory=dict, repr=False, compare=False)
+    _made: dict[tuple[Candidate, str], bool | None] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    _admitted: dict[tuple[str, str], list[Candidate]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    """What was worked out already: each build is looked at for every release of the lead."""
 
     @classmethod
     def of(
@@ -42,12 +52,42 @@ class Listing:
 
     def label(self, candidate: Candidate) -> str:
         """Return what a candidate is."""
-        return label_of(candidate, self.host, self.tables)
+        if candidate not in self._labels:
+            self._labels[candidate] = label_of(candidate, self.host, self.tables)
+        return self._labels[candidate]
 
     def installable(self, candidate: Candidate) -> str:
         """Say why it cannot be installed here; empty when it can."""
-        glibc = self._glibc(candidate)
-        return misfit(candidate.wheels, self.host, self.python, glibc)
+        if candidate not in self._misfits:
+            glibc = self._glibc(candidate)
+            self._misfits[candidate] = misfit(candidate.wheels, self.host, self.python, glibc)
+        return self._misfits[candidate]
+
+    def belongs(self, candidate: Candidate, version: str) -> bool | None:
+        """Whether a follower was made for a release of the lead; None: not known."""
+        if (candidate, version) not in self._made:
+            self._made[candidate, version] = belongs(self.tables, candidate, version)
+        return self._made[candidate, version]
+
+    def pins_another(self, follower: Candidate, version: str) -> bool:
+        """Whether a follower's metadata asks for another release of the lead, and for no more."""
+        if self.belongs(follower, version) is not False:
+            return False
+        rows = (*(row.partners for row in self.tables.releases), *self.tables.patches.values())
+        texts = {text for row in rows if (text := row.get(follower.project))}
+        # What a later release takes too ("at least") has no pin in its metadata.
+        made = {text for text in texts if SpecifierSet(text).contains(follower.version)}
+        return bool(follower.requires) or made == {f"=={follower.version}"}
+
+    def admitted(self, project: str, specifier: str) -> list[Candidate]:
+        """Return the builds that can be installed here and that a specifier admits."""
+        if (project, specifier) not in self._admitted:
+            self._admitted[project, specifier] = [
+                each
+                for each in self.by_project.get(project, ())
+                if not refused_by(each, specifier) and not self.installable(each)
+            ]
+        return self._admitted[project, specifier]
 
     def _glibc(self, candidate: Candidate) -> Pair | None:
         row = row_of(self.tables, candidate.version)
@@ -56,8 +96,13 @@ class Listing:
         known = find_build(self.tables, candidate.version, self.label(candidate))
         return (known.build.glibc if known else None) or row.glibc
 
-    def refusal(self, candidate: Candidate, request: VariantRequest) -> str:
-        """Say why the request does not admit a build of the lead; empty when it does."""
+    def refusal(
+        self, candidate: Candidate, request: VariantRequest, *, any_release: bool = False
+    ) -> str:
+        """Say why the request does not admit a build of the lead; empty when it does.
+
+        `any_release`: as in `partner`.
+        """
         if refused := refused_by(candidate, request.specifier):
             return refused
         if wrong := self.installable(candidate):
@@ -66,11 +111,27 @@ class Listing:
             if project == self.tables.npu:
                 if not self._under_npu(candidate, specifier):
                     return f"is not the release that {project}{specifier} goes with"
-            elif project in self.tables.followers and self.by_project.get(project):
-                label = self.label(candidate)
-                if self.partner(project, candidate.version, label, specifier) is None:
-                    return f"no {project}{specifier} that is listed goes with it"
+            elif self._in_the_way(project, specifier, candidate, any_release=any_release):
+                return f"no {project}{specifier} that is listed goes with it"
         return ""
+
+    def _in_the_way(
+        self, project: str, specifier: str, lead: Candidate, *, any_release: bool
+    ) -> bool:
+        """Whether what is asked of a follower rules a build of the lead out.
+
+        A follower of which it is not known what it was made for, or what it is, rules nothing out.
+        """
+        if project not in self.tables.followers or not self.by_project.get(project):
+            return False
+        found = self.partner(
+            project, lead.version, self.label(lead), specifier, any_release=any_release
+        )
+        return found is None and all(
+            self.belongs(each, lead.version) is False
+            or (self.belongs(each, lead.version) and self.label(each))
+            for each in self.admitted(project, specifier)
+        )
 
     def _under_npu(self, candidate: Candidate, specifier: str) -> bool:
         """Whether an NPU's companion of the lead's own version is asked for and there."""
@@ -91,18 +152,69 @@ class Listing:
         return SpecifierSet(plain).contains(Version(candidate.version).base_version)
 
     def partner(
-        self, project: str, version: str, label: str, specifier: str = ""
+        self,
+        project: str,
+        version: str,
+        label: str,
+        specifier: str = "",
+        *,
+        any_release: bool = False,
     ) -> Candidate | None:
-        """Return the newest build of a follower that goes with a build of the lead."""
+        """Return the newest build of a follower that goes with a build of the lead.
+
+        `any_release`: also one that was made for another release of it and does not insist on that.
+        """
         found = [
             (Version(each.version), nearness, not each.index, each)
-            for each in self.by_project.get(project, ())
-            if not refused_by(each, specifier)
-            and belongs(self.tables, each, version) is not False
+            for each in self.admitted(project, specifier)
+            if (
+                self.belongs(each, version) is not False
+                or (any_release and not self.pins_another(each, version))
+            )
             and (nearness := near(self.label(each), label)) is not None
-            and not self.installable(each)
         ]
         return max(found)[-1] if found else None
+
+
+def of_lead(request: VariantRequest, tables: CudaTables) -> VariantRequest:
+    """Return what a request for a follower asks of the lead."""
+    if request.project == tables.lead:
+        return request
+    others = [(p, text) for p, text in request.companions if p != tables.lead]
+    return replace(
+        request,
+        project=tables.lead,
+        specifier=dict(request.companions).get(tables.lead, ""),
+        companions=((request.project, request.specifier), *others),
+    )
+
+
+def that_matters(request: VariantRequest, tables: CudaTables) -> VariantRequest:
+    """Return a request without what decides nothing: two that say the same are then equal."""
+    those = tables.family | tables.same_major | {tables.npu}
+    companions = {(name, _sorted(text)) for name, text in request.companions if name in those}
+    return replace(
+        request, specifier=_sorted(request.specifier), companions=tuple(sorted(companions))
+    )
+
+
+def _sorted(specifier: str) -> str:
+    return ",".join(sorted({clause.strip() for clause in specifier.split(",")} - {""}))
+
+
+def partners(
+    listing: Listing, version: str, label: str, asked: Iterable[tuple[str, str]]
+) -> dict[str, Candidate]:
+    """Return the builds of the followers that are asked for which go with a build of the lead."""
+    found: dict[str, Candidate] = {}
+    for project, specifier in asked:
+        if project in listing.tables.followers:
+            best = listing.partner(project, version, label, specifier) or listing.partner(
+                project, version, label, specifier, any_release=True
+            )
+            if best is not None:
+                found[project] = best
+    return found
 
 
 def near(label: str, wanted: str) -> tuple[int, int] | None:
@@ -126,16 +238,28 @@ def partner(listing: Listing, builds: Iterable[Candidate], wanted: str) -> Candi
 
 def refused_by(candidate: Candidate, specifier: str) -> str:
     """Say why a specifier does not admit a version; empty when it does (PEP 440, PEP 592)."""
+    return _refused_by(candidate.version, specifier, yanked=candidate.yanked)
+
+
+@functools.lru_cache(maxsize=4096)
+def _refused_by(text: str, specifier: str, *, yanked: bool) -> str:
     wanted = SpecifierSet(specifier)
-    version = Version(candidate.version)
+    version = Version(text)
     if not wanted.contains(version, prereleases=True):
         return f"is not {specifier}"
-    if candidate.yanked and not any(map(_pins, wanted)):
+    if yanked and not pins(specifier):
         return "was withdrawn (yanked)"
     if version.is_prerelease and not wanted.prereleases:
         return "is a pre-release"
     return ""
 
 
+def pins(specifier: str) -> bool:
+    """Whether a specifier pins one version, so that an installer takes a yanked one too."""
+    return any(map(_pins, SpecifierSet(specifier)))
+
+
 def _pins(clause: Specifier) -> bool:
-    return clause.operator in ("==", "===") and not clause.version.endswith(".*")
+    return clause.operator == "===" or (
+        clause.operator == "==" and not clause.version.endswith(".*")
+    )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 __all__ = [
     "DEFAULT_INDEX",
+    "UNUSED",
     "Architectures",
     "Build",
     "Candidate",
@@ -34,6 +35,8 @@ Pair = tuple[int, int]
 
 #: `Candidate.index` of the index that an installer asks when nobody says otherwise.
 DEFAULT_INDEX = ""
+#: How it is said that a build will not use what is here, before `Decision.unused`.
+UNUSED = "the accelerator will not be used"
 
 
 # ------------------------------------------------------------------ what a build needs
@@ -238,6 +241,8 @@ class Decision:
     rejections: tuple[Rejection, ...] = ()
     companions: tuple[Candidate, ...] = ()
     """The builds that go with it, of the projects that were asked for too."""
+    unused: str = ""
+    """Not empty: the accelerators here will not be used, for this cause, and what would help."""
 
     @property
     def name(self) -> str:

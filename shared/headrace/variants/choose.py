@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from packaging.version import Version
 
 from headrace.variants import reasons
-from headrace.variants.admission import Listing
+from headrace.variants.admission import Listing, of_lead, partners
 from headrace.variants.best_build import BestBuild, settle
-from headrace.variants.builds import Candidate, CudaTables, Decision, Outcome
+from headrace.variants.builds import UNUSED, Candidate, CudaTables, Decision, Outcome
 from headrace.variants.compatibility.criteria import (
     BuildCriteria,
     build_criteria,
@@ -48,23 +48,10 @@ def decide(
         return Decision(
             Outcome.HANDS_OFF, request.project, f"{request.project} is left alone: {why}"
         )
-    lead = _of_lead(request, tables)
+    lead = of_lead(request, tables)
     listing = Listing.of(candidates, host, lead, tables)
     decision = _LeadDecision(host, lead, listing, tables, override).decision()
     return decision if request.project == tables.lead else _follower(decision, request, listing)
-
-
-def _of_lead(request: VariantRequest, tables: CudaTables) -> VariantRequest:
-    """Return what a request for a follower asks of the lead."""
-    if request.project == tables.lead:
-        return request
-    others = [(p, text) for p, text in request.companions if p != tables.lead]
-    return replace(
-        request,
-        project=tables.lead,
-        specifier=dict(request.companions).get(tables.lead, ""),
-        companions=((request.project, request.specifier), *others),
-    )
 
 
 def _follower(decision: Decision, request: VariantRequest, listing: Listing) -> Decision:
@@ -104,9 +91,10 @@ class _LeadDecision:
 
     def decision(self) -> Decision:
         listed = self.listing.by_project.get(self.tables.lead, ())
-        refused = {
-            each: text for each in listed if (text := self.listing.refusal(each, self.request))
-        }
+        refused = self._refused(any_release=False)
+        if len(refused) == len(listed):
+            # Where both are pinned that were made for others, they can still be of one build.
+            refused = self._refused(any_release=True)
         admitted = [each for each in listed if each not in refused]
         wanted = kind_wanted(self.host, self.request, self.tables, self.override)
         if wanted.kind is None:
@@ -117,6 +105,14 @@ class _LeadDecision:
         if settled.fit is None:
             return self._upstream(wanted, admitted, refused, settled)
         return self._chosen(settled.fit, wanted, refused, settled)
+
+    def _refused(self, *, any_release: bool) -> dict[Candidate, str]:
+        listed = self.listing.by_project.get(self.tables.lead, ())
+        return {
+            each: text
+            for each in listed
+            if (text := self.listing.refusal(each, self.request, any_release=any_release))
+        }
 
     def _default(
         self, wanted: BuildCriteria, admitted: list[Candidate], refused: dict[Candidate, str]
@@ -178,12 +174,11 @@ class _LeadDecision:
         said = reasons.warnings(
             fit, self.host, self.tables, [project for project, _ in self.request.companions]
         )
-        said += self._fallen_back(fit, wanted, settled)
+        unused = self._fallen_back(fit, wanted, settled)
+        said += [f"{UNUSED}: {unused}"] if unused else []
         said += reasons.for_all(fit, settled, self.host, self.tables)
-        companions = (
-            self.listing.partner(project, fit.candidate.version, fit.label, specifier)
-            for project, specifier in self.request.companions
-            if project in self.tables.followers
+        companions = partners(
+            self.listing, fit.candidate.version, fit.label, self.request.companions
         )
         return Decision(
             Outcome.CHOSEN,
@@ -194,20 +189,20 @@ class _LeadDecision:
             fit.covered,
             tuple(said),
             reasons.rejections(refused, settled, fit.candidate),
-            tuple(each for each in companions if each),
+            tuple(companions.values()),
+            unused,
         )
 
-    def _fallen_back(self, fit: Compatible, wanted: BuildCriteria, settled: BestBuild) -> list[str]:
-        """Say that accelerators will not be used, and what would help."""
+    def _fallen_back(self, fit: Compatible, wanted: BuildCriteria, settled: BestBuild) -> str:
+        """Say why accelerators will not be used, and what would help; empty: they will be."""
         if settled.cause is None:
             # Hardware that no build knows was told in the reason; the hint is still of use.
-            return [wanted.hint] if wanted.hint and kind_of(fit.label) is Kind.CPU else []
-        said = f"the accelerator will not be used: {reasons.obstacle_of(settled, self.tables)}"
+            return wanted.hint if kind_of(fit.label) is Kind.CPU else ""
         better = self._remedy(wanted, [fit.candidate])
         cure = (
             f"ask for {better}" if better else wanted.hint or "no build that is listed does better"
         )
-        return [f"{said}; {cure}"]
+        return f"{reasons.obstacle_of(settled, self.tables)}; {cure}"
 
     def _upstream(
         self,
@@ -225,7 +220,10 @@ class _LeadDecision:
             why = f"{why}; update the driver" + (f" or ask for {better}" if better else "")
         elif wanted.hint:
             why = f"{why}; {wanted.hint}"
-        return self._stays(why, refused, settled)
+        stays = self._stays(why, refused, settled)
+        # What nothing is known of may still run.
+        known = bool(admitted) and settled.cause in (Cause.DRIVER, Cause.ARCHITECTURE)
+        return replace(stays, unused=why) if known else stays
 
     def _stays(self, why: str, refused: dict[Candidate, str], settled: BestBuild) -> Decision:
         return Decision(

@@ -17,7 +17,7 @@ from itertools import groupby
 from packaging.version import Version
 
 from headrace.variants import reasons
-from headrace.variants.admission import Listing, partner
+from headrace.variants.admission import Listing, of_lead, partner
 from headrace.variants.best_build import settle
 from headrace.variants.builds import (
     Candidate,
@@ -32,10 +32,14 @@ from headrace.variants.compatibility.criteria import BuildCriteria
 from headrace.variants.compatibility.fit import Compatible, judge
 from headrace.variants.compatibility.gpu_names import chosen_for
 from headrace.variants.compatibility.labels import Kind, belongs, kind_of
+from headrace.variants.family import does, family_for
 from headrace.variants.hosts import Host, Situation, VariantRequest
+from headrace.variants.requested_pages import requested_pages
 from headrace.variants.target import NOTHING, VariantOverride
 
 __all__ = ["arrange", "serve"]
+
+_NOTHING = Decision(Outcome.UPSTREAM, "", "no page is arranged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,8 @@ def arrange(
 ) -> FamilyPages:
     """Arrange the pages of all projects of the family that have candidates.
 
-    Pages are missing, so left as they are, where nothing was chosen or the default index alone is
-    right.
+    Each release gets the build that suits it, whatever the request asks for of the version. Pages
+    are missing, so left as they are, where nothing was chosen or the default index alone is right.
     """
     every = sorted(set(candidates))
     request = VariantRequest(tables.lead, request.python, installed=request.installed)
@@ -93,29 +97,26 @@ def serve(
     What everybody has is what mirrors have, and what a frozen list of versions can name.
     """
     every = sorted(set(candidates))
+    seen = chosen_for(override.host or host, tables)
+    if request.known:
+        listing = Listing.of(every, seen, of_lead(request, tables), tables)
+        family = family_for(host, request, listing, override)
+        chosen = family.stays or family.decision.outcome is Outcome.CHOSEN
+        free = replace(request, installed=None)
+        best = arrange(host, free, every, tables, override) if chosen else FamilyPages(_NOTHING)
+        return requested_pages(best, family, request, listing)
     arrangement = arrange(host, request, every, tables, override)
     if override.build or not arrangement.pages:
         return arrangement
-    seen = chosen_for(override.host or host, tables)
     if not seen.accelerators and kind_of(arrangement.decision.label) is Kind.CPU:
         why = "stays as the default index has it: there is no accelerator here"
         return FamilyPages(Decision(Outcome.UPSTREAM, tables.lead, f"{tables.lead} {why}"))
     plain = [each for each in every if not each.index]
     default = decide(host, VariantRequest(tables.lead, request.python), plain, tables, override)
     hidden = any(entry.yanked for entry in arrangement.pages[tables.lead])
-    if not hidden and _does(default, arrangement.decision, seen):
+    if not hidden and does(default, arrangement.decision, seen):
         return FamilyPages(default)
     return arrangement
-
-
-def _does(default: Decision, best: Decision, host: Host) -> bool:
-    """Whether the default index's own choice is as new as the best one and covers all GPUs."""
-    if default.candidate is None or best.candidate is None:
-        return False
-    newer = Version(default.candidate.version) >= Version(best.candidate.version)
-    makers = {host.accelerators[n].maker for n in best.covered}
-    known = {n for n, gpu in enumerate(host.accelerators) if gpu.maker in makers and gpu.capability}
-    return newer and set(default.covered) >= known | set(best.covered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,8 +213,9 @@ def remedy(tables: CudaTables, those: Iterable[Version], possible: Iterable[Comp
 
     `those`: the versions that do not; `possible`: builds that run, whatever the request.
     """
-    wrong = sorted(those)
     runs = sorted(possible, key=lambda fit: fit.score)
+    # Of a release that only its followers rule out, another build may run.
+    wrong = sorted(set(those) - {fit.version for fit in runs}) or sorted(those)
     if not runs or not wrong:
         return ""
     newer = [fit for fit in runs if fit.version > wrong[-1]]

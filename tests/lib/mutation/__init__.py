@@ -72,7 +72,7 @@ ROOMS: Mapping[str, Room] = {
         ["system/edits/three_way.py", "system/edits/file_step.py", "system/edits/journal.py"],
         ["unit/system/edits", "property/test_edits.py"],
     ),
-    "variants": Room(["variants/*"], ["unit/variants", "property/test_variants.py"]),
+    "variants": Room(["variants/*"], ["unit/variants", "property/variants"]),
     "transfer": Room(
         ["transfer/*"], ["unit/transfer", "property/test_ranges.py", "property/test_transfer.py"]
     ),

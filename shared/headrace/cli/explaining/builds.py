@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from headrace.cli.context import Context
 from headrace.interface.hookspecs import Explanation, GatewayAddress
-from headrace.variants.builds import CudaTables, Decision, FamilyPages, PageEntry
+from headrace.variants.builds import UNUSED, CudaTables, Decision, FamilyPages, PageEntry
 from headrace.variants.hosts import Host, VariantRequest
 
 __all__ = ["explain", "found", "host_for"]
@@ -26,10 +26,12 @@ def explain(
     described: str | None,
     *,
     python: str | None = None,
+    companions: Sequence[tuple[str, str]] = (),
 ) -> Explanation | None:
     """Decide for the host as it is, or as it is described; None: no package with such builds.
 
-    `python` is the interpreter's that installs, where it is known: not our own.
+    `python` is the interpreter's that installs, where it is known: not our own. `companions` are
+    asked for at the same time, each with its specifier.
     """
     from packaging.utils import canonicalize_name  # noqa: PLC0415 - start-up time
 
@@ -54,7 +56,15 @@ def explain(
     host = parse_target(described, tables, here, where=_FOR) if described else here
     python = host.python or python or platform.python_version()
     of_host = f"{host.platform}_{host.machine}"
-    request = VariantRequest(project, python=python, specifier=specifier, platform=of_host)
+    request = VariantRequest(
+        project,
+        python=python,
+        specifier=specifier,
+        platform=of_host,
+        companions=tuple((canonicalize_name(name), text) for name, text in companions),
+        # Elsewhere the gateway sees no more of an installer than the page that it asks for.
+        known=host.platform == "linux",
+    )
     settings = context.settings
     env = {} if described else decided(context.env, settings.variants, settings.target)
     places = said_in(context.env, settings.source)
@@ -89,13 +99,18 @@ def _taken(
     name = f"{candidate.version}+{label}" if label else candidate.version
     # The default index's own may be the very build that a variant index lists too.
     same = best is not None and decision.name == name
-    told = replace(told, table={**told.table, "choice": name, "index": candidate.index})
-    if same or best is None:
+    unused = decision.unused if same or best is None else served.decision.unused
+    table = {**told.table, "choice": name, "index": candidate.index, "unused": unused}
+    told = replace(told, table=table)
+    if not same and best is not None:
+        why = entry.note.removeprefix("headrace: ") or served.decision.reason
+        first = f"{candidate.project} {name}: {why}"
+        told = replace(told, lines=(first, f"best here: {decision.reason}", *told.lines[1:]))
+    if not unused:
         return told
-    why = entry.note.removeprefix("headrace: ") or served.decision.reason
-    first = f"{candidate.project} {name}: {why}"
-    better = f"best here: {decision.reason}"
-    return replace(told, lines=(first, better, *told.lines[1:]))
+    rest = [line for line in told.lines if not line.startswith(UNUSED)]
+    cause = "" if any(unused in line for line in rest) else f": {unused}"
+    return replace(told, lines=(f"{candidate.project} {name}: {UNUSED}{cause}", *rest))
 
 
 def host_for(context: Context, described: str | None) -> Host:

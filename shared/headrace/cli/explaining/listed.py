@@ -78,9 +78,10 @@ def listed(
     )
     if address is None or ecosystem is None:
         return Listed(known, _BY_TABLES)
-    both, expected = sorted({request.project, tables.lead}), gateway_of(context)[1].expected()
-    files = _pages(ecosystem, address, expected, [(each, "") for each in both])
-    if len(files) < len(both):
+    names = {request.project, tables.lead, *(name for name, _ in request.companions)}
+    family, expected = sorted(names & tables.family), gateway_of(context)[1].expected()
+    files = _pages(ecosystem, address, expected, [(each, "") for each in family])
+    if len(files) < len(family):
         return Listed(known, _BY_TABLES)
     own = _candidates(files)
     seen = {each.project for each in own}
@@ -94,13 +95,13 @@ def listed(
     shown |= set(newer)
     if not shown:
         return Listed([*own, *others], _LIVE, files)
-    labels = [(each, label) for each in both for label in shown]
+    labels = [(each, label) for each in family for label in shown]
     variants = _pages(ecosystem, address, expected, labels)
     for label in set(newer) - {label for (_, label), files in variants.items() if files}:
         asked.missing(label)
     if not variants:
         return Listed([*own, *others], _BY_DEFAULT, files)
-    rest = [each for each in others if each.index not in shown or each.project not in both]
+    rest = [each for each in others if each.index not in shown or each.project not in family]
     every = files | variants
     added = [each for each in _candidates(every) if each.index]
     return Listed([*own, *added, *rest], _LIVE, every)

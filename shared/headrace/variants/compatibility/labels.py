@@ -17,6 +17,7 @@ __all__ = [
     "belongs",
     "is_ours",
     "kind_of",
+    "label_in",
     "label_of",
     "minor",
     "partners_of",
@@ -48,6 +49,7 @@ def kind_of(label: str) -> Kind:
     return Kind.ROCM if re.fullmatch(r"rocm\d+(\.\d+)*", label) else Kind.OTHER
 
 
+@functools.lru_cache(maxsize=256)
 def toolkit_of(label: str) -> Pair:
     """Return the CUDA of such a label: ``cu126`` is 12.6. (0, 0) when it is none."""
     match = _CUDA.fullmatch(label)
@@ -57,6 +59,12 @@ def toolkit_of(label: str) -> Pair:
 def is_ours(local: str) -> bool:
     """Whether a local version is of the known kinds, and not a vendor's own build."""
     return bool(_OURS.match(local))
+
+
+def label_in(local: str) -> str:
+    """Return the label that a local version begins with (``cpu`` of ``cpu.cxx11.abi``), or none."""
+    match = _OURS.match(local)
+    return match[1].rstrip(".") if match else ""
 
 
 def same_stack(label: str, other: str) -> bool:
