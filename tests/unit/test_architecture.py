@@ -75,10 +75,12 @@ PURE = {
     "math",
     "msgpack",
     "operator",
+    "optparse",  # over words in memory
     "packaging",
     "pathlib",
     "posixpath",
     "re",
+    "shlex",
     "string",
     "sys",  # for its version
     "tomlkit",
@@ -96,6 +98,7 @@ PURE = {
 IMPURE = {
     "shared/headrace/ownership/files.py": "asks the system who can write a file",
     "shared/headrace/ownership/listeners.py": "asks the system who listens on a port",
+    "shared/headrace/ownership/processes.py": "asks the system which program has a socket",
     "shared/headrace/ownership/programs.py": "runs a program that the system brings",
     "shared/headrace/ownership/sockets.py": "reads the kernel's tables of sockets",
     "shared/headrace/config.py": "the only reader of the environment and of the settings file",

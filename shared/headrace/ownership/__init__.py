@@ -1,3 +1,5 @@
-"""Whose something is: who else can write a file, and who listens on a port. As the system tells."""
+"""Whose something is: who else can write a file, who listens on a port, which program has the other
+end of a connection. As the system tells.
+"""
 
 from __future__ import annotations

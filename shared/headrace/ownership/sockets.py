@@ -24,6 +24,7 @@ from headrace.foreign import whole_number
 __all__ = [
     "SocketEntry",
     "entries",
+    "entry_of_connection",
     "has_gone",
     "listening",
     "owner_of_connection",
@@ -71,6 +72,14 @@ def owner_of_connection(
     `local` is the end whose owner is wanted: for a server's client that is what ``getpeername``
     says, and `remote` what ``getsockname`` says. One that its program has closed is nobody's.
     """
+    entry = entry_of_connection(tables, local, remote)
+    return None if entry is None else entry.uid
+
+
+def entry_of_connection(
+    tables: Iterable[str], local: tuple[str, int], remote: tuple[str, int]
+) -> SocketEntry | None:
+    """Return the row of the `local` end of a connection, as `owner_of_connection` has it."""
     near, far = _endpoint(local), _endpoint(remote)
     if near is None or far is None:
         return None
@@ -80,7 +89,7 @@ def owner_of_connection(
             and entry.state in (_ESTABLISHED, _CLOSE_WAIT)
             and entry.inode
         ):
-            return entry.uid
+            return entry
     return None
 
 
