@@ -302,6 +302,8 @@ class Request:
     """Lower-case names; several lines of one name joined with ", " (RFC 9110 section 5.3)."""
     base: str = ""
     """What stood before `path`: for which host builds are chosen (`variants.host_paths`)."""
+    ends: tuple[tuple[str, int], tuple[str, int]] | None = field(default=None, repr=False)
+    """Address and port of the client and of the server; None: they are not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ class Guard:
         query = target.query.decode("latin-1")
         # What the client proves to us is for nobody else, so it goes no further than this.
         kept = {name: value for name, value in headers.items() if name != "authorization"}
-        exchange.request = Request(method, path, query, kept, base)
+        exchange.request = Request(method, path, query, kept, base, _ends(scope))
         below = f"{path}/"
         mount = next((each for each in self._mounts if below.startswith(each.prefix)), None)
         if mount is not None and mount.refusals is not None:
@@ -124,6 +124,14 @@ class Guard:
     def _let_in(self, path: str, mount: _Mount | None, shown: str | None) -> bool:
         free = mount is not None and mount.anonymous is not None and mount.anonymous.for_everybody
         return free or path == "/healthz" or request_head.authorised(shown, self._token)
+
+
+def _ends(scope: Scope) -> tuple[tuple[str, int], tuple[str, int]] | None:
+    client, server = scope.get("client"), scope.get("server")
+    # A socket that is no port has a path, and nobody's number.
+    if client is None or server is None or server[1] is None:
+        return None
+    return (str(client[0]), int(client[1])), (str(server[0]), int(server[1]))
 
 
 def _target_of(scope: Scope) -> bytes:

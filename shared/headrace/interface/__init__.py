@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         Ecosystem,
         FormatsRefusals,
         IndexesDocuments,
+        KnowsRequests,
         Learns,
         ListsBuilds,
         LocatesDocuments,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
         LookUpResult,
         LookUpStep,
     )
+    from headrace.interface.request_reading import RequestRead, RequestReading
     from headrace.models import (
         Artifact,
         Credential,
@@ -108,6 +110,7 @@ if TYPE_CHECKING:
     from headrace.ownership.files import read as read_believed
     from headrace.ownership.files import trusted as trusted_users
     from headrace.ownership.listeners import nobody_else_listens
+    from headrace.ownership.processes import Program
     from headrace.redact import for_display, for_files, has_secret, split_credential
     from headrace.variants.builds import CudaTables, ListedFile, PageEntry
     from headrace.variants.hosts import Accelerator, Host, Situation, Variant, VariantRequest
@@ -151,6 +154,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "Confirms",
     "FormatsRefusals",
     "IndexesDocuments",
+    "KnowsRequests",
     "Learns",
     "ListedFile",
     "ListsBuilds",
@@ -167,6 +171,10 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "LookUp",
     "LookUpResult",
     "LookUpStep",
+    # How it finds out what else a client asks for (`request_reading`).
+    "Program",
+    "RequestRead",
+    "RequestReading",
     # How a tool is pointed at the gateway: files in, edits out (`activations`).
     "CATALOGUE",
     "Activation",
@@ -239,10 +247,11 @@ _HOMES = {
     "headrace.interface.activations": "CATALOGUE Activation DiscoveredOrigin FileEdit "
     "GatewayAddress Lingers OptIn Override Place Reader Reload ReloadCheck Scope Standing",
     "headrace.interface.ecosystems": "Ecosystem AllowsAnonymous Confirms FormatsRefusals "
-    "IndexesDocuments Learns ListsBuilds LocatesDocuments LooksUp ManyOwners NamesLayouts "
-    "ReadsAhead ServesDocuments",
+    "IndexesDocuments KnowsRequests Learns ListsBuilds LocatesDocuments LooksUp ManyOwners "
+    "NamesLayouts ReadsAhead ServesDocuments",
     "headrace.interface.hookspecs": "hookimpl AcceleratorDetector AskGateway Explanation Finding",
     "headrace.interface.lookups": "CacheMode Entry HeadRequest LookUp LookUpResult LookUpStep",
+    "headrace.interface.request_reading": "RequestRead RequestReading",
     "headrace.models": "Artifact Credential Digest Document Fault Limits Mirror MirrorStats "
     "OperatorClass Origin PassThrough Plan Refuse Reply Request Response ServeArtifact "
     "ServeDocument SourceFailed TransferFinished fits",
@@ -250,6 +259,7 @@ _HOMES = {
     "headrace.ownership.files:read": "read_believed",
     "headrace.ownership.files:trusted": "trusted_users",
     "headrace.ownership.listeners": "nobody_else_listens",
+    "headrace.ownership.processes": "Program",
     "headrace.redact": "for_display for_files has_secret split_credential",
     "headrace.variants.builds": "CudaTables ListedFile PageEntry",
     "headrace.variants.hosts": "Accelerator Host Situation Variant VariantRequest",

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from headrace.interface.lookups import Entry, LookUp
+from headrace.interface.request_reading import RequestReading
 from headrace.models import (
     Artifact,
     Document,
@@ -21,6 +22,7 @@ from headrace.models import (
     ServeArtifact,
     ServeDocument,
 )
+from headrace.ownership.processes import Program
 from headrace.variants.builds import ListedFile, PageEntry
 from headrace.variants.hosts import VariantRequest
 
@@ -30,6 +32,7 @@ __all__ = [
     "Ecosystem",
     "FormatsRefusals",
     "IndexesDocuments",
+    "KnowsRequests",
     "Learns",
     "ListsBuilds",
     "LocatesDocuments",
@@ -198,6 +201,24 @@ class ListsBuilds(Protocol):
         entries: Sequence[PageEntry],
     ) -> Response:
         """Write a project's page from those of several indexes, by label, as `entries` say."""
+
+
+@runtime_checkable
+class KnowsRequests(Protocol):
+    """It can tell from a client's own program what is asked for beside the one page. Pure: what it
+    reads of the machine it reads through the program.
+
+    Example: ``get -f wanted.txt thing`` asks for the page of ``thing``; `Program.arguments` say
+    that, ``program.read(Path("wanted.txt"))`` says which version of it, and what comes with it.
+    """
+
+    def requested(
+        self, asked: VariantRequest, program: Program, request: Request
+    ) -> RequestReading:
+        """Find out step by step what the program's user asks for; `asked` is what the page tells.
+
+        A command line that is none of its client's leaves `asked` as it is, and not whole.
+        """
 
 
 @runtime_checkable
