@@ -6,6 +6,7 @@ what would make it look at the same characters again and again.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import msgpack
 import pytest
 
 from headrace.documents import passthrough_headers
+from headrace.errors import HeadraceError
 from headrace.foreign import read_json, read_toml
 from headrace.gateway import request_head
 from headrace.http import caching, conditional
@@ -47,10 +49,13 @@ from headrace_docker.registry_api import manifests, names
 from headrace_pip.index import environment, read_ahead
 from headrace_pip.index.ecosystem import PythonEcosystem
 from headrace_pip.pytorch import index as pytorch
+from headrace_pip.requested import needs, projects
+from headrace_pip.requested.requirement_files import RequirementFiles
 from headrace_pip.simple_api import negotiation
 from headrace_pip.tools import ini_lines, pip_text
 from lib.hostile.cost import growth
 from lib.hostile.packed import zstd
+from lib.programs import started
 
 #: Between linear (4) and quadratic (16).
 BOUND = 9
@@ -113,6 +118,22 @@ def required(line: str) -> object:
     where = environment.read(AGENT + '"cpu":"x86_64"}')
     assert where is not None
     return list(read_ahead.required_projects(line, where))
+
+
+def wanted(text: str) -> object:
+    """What pip's user wrote, on a line or in a file."""
+    program = started("pip", {"wanted.txt": text, "pyproject.toml": text, "x.py": text})
+    lines = list(RequirementFiles(program).read("wanted.txt", constraint=False))
+    for read in (projects.group, projects.script):
+        with contextlib.suppress(ValueError, HeadraceError):
+            read("x.py", program)
+    return lines, projects.project_at(".", program)
+
+
+def one_need(text: str) -> object:
+    with contextlib.suppress(ValueError):
+        return needs.need_of(text, {"extra": ""})
+    return None
 
 
 def selected(text: str) -> object:
@@ -645,6 +666,37 @@ ROWS = (
             "a: |b |",
         ),
         most=32 << 10,
+    ),
+    Row(
+        "pip's requirement files",
+        wanted,
+        (
+            "a\n",
+            "#\n",
+            "\\\n",
+            "a\\\n",
+            "a #",
+            "a| |#",
+            " ",
+            "-",
+            "- ",
+            "a |-|",
+            "a --hash=|a|",
+            "--hash=a ",
+            "'",
+            "\\",
+            "${A}",
+            "${|A|",
+            "a |${HOME}|",
+            "-r wanted.txt\n",
+            "# /// script\n",
+            "[dependency-groups]\na=[|'a',|]",
+        ),
+    ),
+    Row(
+        "one requirement of pip's user",
+        one_need,
+        ("a[", "a[|a,|]", "a;", "a>", "a>=|1,>|", "./", "a @ ", "[", "]", " ", "(", "a;(|(|"),
     ),
     Row(
         "what nvidia-smi says",

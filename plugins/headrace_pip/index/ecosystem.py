@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
+from packaging.specifiers import SpecifierSet
+
 from headrace.interface import (
     Artifact,
     Document,
@@ -281,6 +283,28 @@ class PythonEcosystem:
         metadata = [f"{path}.metadata"] if file.core_metadata else []
         order = metadata + whole if where.reads_metadata else whole + metadata
         yield from (ServeArtifact(each, plan) for each in order)
+
+    def metadata_of(
+        self,
+        plan: ServeDocument,
+        document: Document,
+        where: environment.Environment,
+        wanted: SpecifierSet,
+    ) -> ServeArtifact | None:
+        """Plan what says what the newest release requires that `wanted` admits; None: nothing that
+        is small does.
+        """
+        project = project_of_page(plan)
+        file = read_ahead.newest_fitting(parse(document, project), where, wanted)
+        path = None
+        if file is not None:
+            path = paths.file_path(self._prefix(plan.origin), project, file.url, file.filename)
+        if file is None or path is None:
+            return None
+        if file.core_metadata:
+            return ServeArtifact(f"{path}.metadata", plan)
+        small = file.size is not None and file.size <= SMALL_FILE
+        return ServeArtifact(path, plan) if small and path.endswith(".whl") else None
 
 
 def _metadata(path: str, body: bytes) -> str:

@@ -20,7 +20,7 @@ from headrace_pip.index.environment import Environment, markers, tag_ranks
 from headrace_pip.index.names import normalised, version_of
 from headrace_pip.simple_api.model import FileLink, ProjectPage
 
-__all__ = ["newest_fitting", "required_projects"]
+__all__ = ["newest_fitting", "required_projects", "requirements_of"]
 
 #: Releases looked at before the guess is given up: a page of which none fits is not worth more.
 _RELEASES = 30
@@ -113,11 +113,16 @@ def required_projects(metadata: str, where: Environment) -> Iterator[str]:
     """
     environment = markers(where)
     seen = set()
-    for text in list(_fields(metadata, "requires-dist"))[:_REQUIREMENTS]:
+    for text in requirements_of(metadata)[:_REQUIREMENTS]:
         name = _required(text, environment)
         if name and name not in seen:
             seen.add(name)
             yield name
+
+
+def requirements_of(metadata: str) -> list[str]:
+    """Return what core metadata requires, as it stands there."""
+    return list(_fields(metadata, "requires-dist"))
 
 
 def _required(text: str, environment: dict[str, str]) -> str | None:

@@ -10,15 +10,21 @@ from headrace.interface import (
     ListedFile,
     Origin,
     PageEntry,
+    Program,
     Request,
+    RequestRead,
+    RequestReading,
     Response,
     ServeDocument,
     VariantRequest,
+    load_cuda_tables,
 )
-from headrace_pip.index import paths
+from headrace_pip.index import environment, paths
 from headrace_pip.index.ecosystem import PythonEcosystem
 from headrace_pip.pytorch import index as variant_index
 from headrace_pip.pytorch import pages as variant_pages
+from headrace_pip.requested.closure import Index
+from headrace_pip.requested.reading import BuildFamily, read
 from headrace_pip.simple_api import html_form, json_form
 from headrace_pip.simple_api.rewrite import headers_of, linked, parse, project_of_page
 
@@ -26,7 +32,7 @@ __all__ = ["PythonWithBuilds", "of_origins"]
 
 
 class PythonWithBuilds(PythonEcosystem):
-    """Pure, as what it is made from."""
+    """Pure, as what it is made from: of a client's program it reads what that offers."""
 
     def asked(self, request: Request, plan: ServeDocument) -> VariantRequest | None:
         """Say for whom pip installs; None: the page of this index, or of this client, stays."""
@@ -34,6 +40,22 @@ class PythonWithBuilds(PythonEcosystem):
         if variant_index.NAME not in self._origins or plan.origin != default or default.private:
             return None
         return variant_index.asked(request, project_of_page(plan))
+
+    def requested(
+        self, asked: VariantRequest, program: Program, request: Request
+    ) -> RequestReading:
+        """Read what pip was asked for beside one page."""
+        where = environment.read(request.headers.get("user-agent", ""))
+        default = self._origins[self._default]
+        if where is None:
+            return RequestRead(asked, whole=False)
+        tables = load_cuda_tables()
+        family = BuildFamily(tables.lead, tables.family, {*tables.same_major, tables.npu})
+        index = Index(
+            lambda project: self._page(default, project),
+            lambda plan, page, wanted: self.metadata_of(plan, page, where, wanted),
+        )
+        return (yield from read(asked, program, where, family, index))
 
     def variant_page(self, project: str, label: str) -> ServeDocument | None:
         """Plan the page of a project in a variant index, or in the default one."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import cache
+from urllib.parse import urlsplit
 
 from packaging.utils import parse_sdist_filename, parse_wheel_filename
 from packaging.version import Version
@@ -26,11 +27,15 @@ from headrace.interface import (
 )
 from headrace_pip.index import environment, layouts, paths
 
-__all__ = ["NAME", "asked", "label_of", "origin_of", "origins", "version_of"]
+__all__ = ["NAME", "asked", "label_of", "names_builds", "origin_of", "origins", "version_of"]
 
 #: The origin's name; its indexes are called after it.
 NAME = "pytorch"
 _LABEL = re.compile(r"cpu(?:-cxx11-abi)?|xpu|cu\d{2,4}|rocm\d{1,2}(?:\.\d{1,2}){1,2}")
+#: The same in an address; and the pages that hold all builds.
+_IN_ADDRESS = re.compile(
+    rf"(?<![a-z0-9])(?:{_LABEL.pattern})(?![a-z0-9])|/torch_(?:stable|nightly)\b"
+)
 #: Characters of a file's name (no file system has longer ones), and dots in it: packaging
 #: multiplies the interpreters, ABIs and platforms of a wheel.
 _LONGEST_NAME = 255
@@ -59,6 +64,15 @@ def label_of(origin: Origin) -> str:
     """Return the label of a variant index; empty for another origin."""
     prefix = paths.VARIANTS
     return origin.name.removeprefix(prefix) if origin.name.startswith(prefix) else ""
+
+
+def names_builds(address: str) -> bool:
+    """Whether who names this index, or page of links, has chosen a kind of build with it."""
+    try:
+        with foreign("a URL"):
+            return bool(_IN_ADDRESS.search(urlsplit(address).path))
+    except UnreadableError:
+        return False
 
 
 def asked(request: Request, project: str) -> VariantRequest | None:

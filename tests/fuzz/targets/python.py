@@ -6,12 +6,14 @@ from functools import partial
 
 from fuzz.model import BrokenLaw, Target
 from headrace.models import Document, Origin, Request, ServeArtifact, ServeDocument
+from headrace.variants.hosts import VariantRequest
 from headrace_pip.index import environment, paths
 from headrace_pip.index.names import is_distribution, project_of, version_of
 from headrace_pip.index.read_ahead import newest_fitting, required_projects
 from headrace_pip.index.wheel_metadata import metadata_of_wheel
 from headrace_pip.pytorch.ecosystem import PythonWithBuilds
 from headrace_pip.simple_api.rewrite import parse
+from lib.programs import started
 
 _ORIGIN = Origin("python", "https://index.example/simple", name="default")
 _PIP = (
@@ -62,6 +64,33 @@ def _metadata(data: bytes) -> object:
     where = environment.read(_PIP)
     assert where is not None
     return len(list(required_projects(data.decode("utf-8", "replace"), where)))
+
+
+def _request(data: bytes) -> object:
+    """A command line, and after an empty line what lies in every file that it may name."""
+    line, _, content = data.partition(b"\n\n")
+    files = dict.fromkeys(("wanted.txt", "pyproject.toml", "work.py", "pip.conf"), content)
+    program = started("pip install torch", files, {"PIP_CONFIG_FILE": "/here/pip.conf"})
+    words = line.decode("utf-8", "surrogateescape").split("\n")
+    program.arguments = ("pip", *words)
+    ecosystem = PythonWithBuilds([_ORIGIN])
+    asked = VariantRequest("torch", python="3.12", platform="linux_x86_64")
+    request = Request("GET", "/simple/torch/", headers={"user-agent": _PIP})
+    reading = ecosystem.requested(asked, program, request)
+    steps = 0
+    try:
+        plans = next(reading)
+        while True:
+            steps += 1
+            plans = reading.send([Document("", content, "text/plain")] * len(plans))
+    except StopIteration as ended:
+        found = ended.value
+    if steps > 200:
+        raise BrokenLaw(f"{steps} steps for one request")
+    if found is None:
+        return None
+    told = found.request
+    return found.whole, told.known, told.explicit, bool(told.specifier), steps
 
 
 def _wheel(data: bytes) -> object:
@@ -168,6 +197,27 @@ TARGETS = [
             b" and ",
             b" or ",
             b"not in",
+        ),
+    ),
+    Target(
+        "pip-request",
+        _request,
+        (),
+        (
+            b"install\n",
+            b"-r\nwanted.txt",
+            b"-c\nwanted.txt",
+            b"--group\na",
+            b"--requirements-from-script\nwork.py",
+            b"-e\n.",
+            b"\n\n",
+            b" --hash=sha256:",
+            b"${HOME}",
+            b"torch>=2",
+            b"[dependency-groups]\na=['torch']\n",
+            b"# /// script\n# dependencies=['torch']\n# ///\n",
+            b"[project]\ndependencies=['torch']\n",
+            b"\\\n",
         ),
     ),
     Target("wheel", _wheel, (), (b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"METADATA")),
