@@ -17,12 +17,15 @@ from typing import Protocol
 
 from headrace.config import Settings
 from headrace.documents.cache import Documents, Page
+from headrace.documents.client_requests import ClientRequests
 from headrace.documents.renderings import Rendered, Renderings
+from headrace.documents.second_chance import SecondChance
 from headrace.errors import ConfigurationError, UpstreamError
 from headrace.foreign import foreign
 from headrace.interface.ecosystems import Ecosystem, ListsBuilds
 from headrace.interface.manager import Plugins
-from headrace.models import Fault, Request, ServeDocument, fits
+from headrace.interface.request_reading import RequestRead
+from headrace.models import Fault, Request, ServeArtifact, ServeDocument, fits
 from headrace.policy.lru import LRUCache
 from headrace.policy.timeouts import VARIANTS_WITHIN
 from headrace.system.accelerators.detection import detect
@@ -87,6 +90,8 @@ class _Asked:
     host: Host
     override: VariantOverride
     tables: CudaTables
+    client: str = ""
+    """Who asks, where the request may be for more than is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,7 @@ class VariantPages:
         documents: Documents,
         renderings: Renderings,
         plugins: Plugins,
+        client_requests: ClientRequests,
         *,
         settings: Settings,
         env: Mapping[str, str],
@@ -122,6 +128,8 @@ class VariantPages:
         self._documents = documents
         self._renderings = renderings
         self._plugins = plugins
+        self._client_requests = client_requests
+        self._second_chance = SecondChance(clock)
         self._env = env
         self._settings = settings
         self._cache = cache
@@ -145,7 +153,7 @@ class VariantPages:
             return None
         try:
             async with asyncio.timeout(VARIANTS_WITHIN):
-                question = await self._question(asked, request.base)
+                question = await self._question(ecosystem, asked, request)
                 if question is None:
                     return None
                 return await self._arranged(ecosystem, plan, question, page, form)
@@ -180,6 +188,11 @@ class VariantPages:
             _log.warning("%s: the index of %s does not give it: %s", asked.project, label, error)
             return None
 
+    def taken(self, request: Request, plan: ServeArtifact) -> None:
+        """Note that a client takes a file, or what lies beside one."""
+        if plan.named_by is not None:
+            self._second_chance.taken(_client(request), plan.named_by.key)
+
     # ------------------------------------------------------------------ the host
 
     def _environment(self, base: str) -> Mapping[str, str]:
@@ -187,23 +200,34 @@ class VariantPages:
         told = environment_for(self._env, base)
         return decided(told, self._settings.variants, self._settings.target)
 
-    async def _question(self, request: VariantRequest, base: str) -> _Asked | None:
+    async def _question(
+        self, ecosystem: HasBuilds, asked: VariantRequest, request: Request
+    ) -> _Asked | None:
         """Put together what decides; None: the client installs for another kind of machine."""
         tables = load()
-        env = self._environment(base)
-        host = await self._found(base, env)
-        told = environment_for(self._env, base)
+        env = self._environment(request.base)
+        host = await self._found(request.base, env)
+        told = environment_for(self._env, request.base)
         places = said_in(told, self._settings.source)
         override = override_from(env, host, tables, places)
+        read: RequestRead | None = RequestRead(asked, whole=False)
+        if override.build or (override.host or host).accelerators:
+            # Elsewhere no page is changed, and no time spent on whom for.
+            read = await self._client_requests.read(ecosystem, asked, request)
+        if read is None or read.request.platform != f"{host.platform}_{host.machine}":
+            return None
+        client = "" if read.whole else _client(request)
+        if client and self._second_chance.is_due(client, asked.project):
+            why = "it was asked for again, and nothing of it was taken: the page is the index's own"
+            self.choices[asked.project] = VariantChoice(asked.project, "", why)
+            return None
         if not override.build:
             chosen = await asyncio.to_thread(
-                self._plugins.choose_variant, request, host.accelerators
+                self._plugins.choose_variant, read.request, host.accelerators
             )
             if chosen is not None:
                 override = VariantOverride(build=chosen.label, source=chosen.reason)
-        if request.platform != f"{host.platform}_{host.machine}":
-            return None
-        return _Asked(that_matters(request, tables), host, override, tables)
+        return _Asked(that_matters(read.request, tables), host, override, tables, client)
 
     async def _found(self, base: str, env: Mapping[str, str]) -> Host:
         """Look at the host, in a thread: a hanging driver must not hold up anybody else."""
@@ -238,6 +262,10 @@ class VariantPages:
         if not entries:
             return None
         own = {label: found for (project, label), found in pages.items() if project == _of(asked)}
+        if asked.client and any(entry.yanked for entry in entries):
+            named = (ecosystem.variant_page(_of(asked), label) for label in own)
+            keys = [each.key for each in named if each is not None]
+            self._second_chance.given(asked.client, _of(asked), keys)
         bodies = {label: found.document for label, found in own.items()}
         return await self._renderings.composed(
             plan.key,
@@ -375,6 +403,11 @@ class VariantPages:
         if self.choices.get(choice.project) != choice:
             _log.info("%s for Python %s: %s", choice.project, asked.request.python, choice.reason)
         self.choices[choice.project] = choice
+
+
+def _client(request: Request) -> str:
+    """Name who asks, as far as every request tells."""
+    return f"{request.base} {request.headers.get('user-agent', '')}"
 
 
 def _of(asked: _Asked) -> str:

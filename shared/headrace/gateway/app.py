@@ -125,6 +125,7 @@ class _EcosystemEndpoint:
             case ServeDocument():
                 await self._documents.serve(exchange, plan)
             case ServeArtifact():
+                self._parts.variant_pages.taken(exchange.request, plan)
                 page = plan.named_by
                 form = self._documents.form(exchange.request, page) if page else ""
                 learning = _Learning(self._parts.small_files, self._learns, plan)

@@ -16,6 +16,7 @@ from headrace.artifacts.origin_ranges import OriginRanges
 from headrace.artifacts.small_files import SmallFiles
 from headrace.config import Folders, Settings
 from headrace.documents.cache import Documents
+from headrace.documents.client_requests import ClientRequests
 from headrace.documents.head_requests import HeadRequests
 from headrace.documents.passthrough import PassthroughDocuments
 from headrace.documents.passthrough_fetch import InParts
@@ -412,6 +413,7 @@ def assemble(
             documents,
             renderings,
             plugins,
+            ClientRequests(fetcher),
             settings=settings,
             env=env,
             cache=folders.cache,

@@ -26,8 +26,7 @@ from headrace.variants.target import NOTHING, parse_target
 from lib import wheels
 from lib.capabilities import lacks
 from lib.clients import Pip, Uv
-from lib.gateway import TestMirror
-from lib.gpu.torch_family import TAG, Family, family
+from lib.gpu.torch_family import TAG, Family, family_in
 from lib.index import JSON
 from lib.world import MakeWorld, World
 
@@ -52,11 +51,7 @@ def torch(world: MakeWorld) -> MakeTorch:
 
     def make(target: str = A100, *, settings: dict[str, str] | None = None) -> Torch:
         made = world(settings={"target": target, **(settings or {})})
-        variants = family(made.index)
-        made.named["pytorch"] = variants.mount(made.pages, made.files)
-        base = variants.mount_mirror(made.mirrors[0])
-        made.described.append(TestMirror("wheels", base, "pytorch-copy"))
-        return made, variants
+        return made, family_in(made)
 
     return make
 

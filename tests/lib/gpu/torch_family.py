@@ -15,12 +15,14 @@ from urllib.parse import quote
 
 from headrace.variants.builds import Candidate
 from lib import wheels
+from lib.gateway import TestMirror
 from lib.gpu.variant_listing import TABLES, listing
 from lib.index import Index
 from lib.serving.answers import Reply
 from lib.serving.servers import NOT_FOUND, RecordingServer
+from lib.world import World
 
-__all__ = ["TAG", "Family", "family"]
+__all__ = ["TAG", "Family", "family", "family_in"]
 
 _CP = f"cp{sys.version_info[0]}{sys.version_info[1]}"
 #: The wheels that are made: this interpreter's, on one kind of machine.
@@ -89,6 +91,15 @@ class Family:
             told += f' data-upload-time="{self.uploaded}"'
         href = f"{host}/whl/{label}/{quote(each.name)}{digest}"
         return f'<a href="{href}" {told}>{html.escape(each.name)}</a><br/>\n'
+
+
+def family_in(world: World) -> Family:
+    """Put the family on a world's index, and its variant indexes beside that, with a mirror."""
+    made = family(world.index)
+    world.named["pytorch"] = made.mount(world.pages, world.files)
+    base = made.mount_mirror(world.mirrors[0])
+    world.described.append(TestMirror("wheels", base, "pytorch-copy"))
+    return made
 
 
 def family(index: Index, *projects: str) -> Family:
