@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from headrace_pip.requested.command_line import known_options
 from lib import wheels
 from lib.capabilities import lacks
 from lib.clients import Pip
@@ -108,6 +107,24 @@ def test_pip_finds_a_build_however_it_is_asked(
         assert len(majors) <= 1, (form, found)
 
 
+@pytest.mark.nightly
+def test_project_of_ones_own_brings_what_it_requires(torch: MakeTorch, asking: Pip) -> None:
+    """With a build in an environment of its own, for which another pip asks."""
+    made = torch(V100)
+    made.index.add(wheels.backend())
+    needs = ["torch>=2.15"]
+    asking.environment.write("mine/PKG-INFO", wheels.metadata("mine", "1", needs).decode())
+    asking.environment.write(
+        "mine/pyproject.toml",
+        f"[project]\nname='mine'\nversion='1'\ndependencies={needs}\n"
+        f"[build-system]\nrequires=['{wheels.BACKEND}']\n"
+        f"build-backend='{wheels.escaped(wheels.BACKEND)}'\n",
+    )
+    asking.environment.write("mine/mine/__init__.py", "")
+    asking.point_at(made.gateway.index)
+    assert "torch" in taken(asking, "./mine")
+
+
 def test_hashes_without_a_pin_bring_that_very_file(torch: MakeTorch, asking: Pip) -> None:
     made = torch(V100)
     files = [f.built for f in made.index.of("torch") if f.built.version == "2.15.0"]
@@ -161,23 +178,3 @@ def test_who_cannot_be_seen_and_asks_again_gets_the_page_as_it_is(
     for _ in range(2):
         told = asking.environment.run(*plain).ok()
         assert "2.14.1+cu126" in told.out
-
-
-def test_pips_options_are_those_that_are_known_here(pip: Pip) -> None:
-    """Each option of each command that asks an index, by each of its names, with the same need of a
-    value.
-    """
-    ask = (
-        "import json\n"
-        "from pip._internal.commands import commands_dict, create_command\n"
-        "told = {}\n"
-        "for name in ('install', 'download', 'wheel', 'lock', 'index'):\n"
-        "    if name in commands_dict:\n"
-        "        for option in create_command(name).parser.option_list_all:\n"
-        "            for each in option._short_opts + option._long_opts:\n"
-        "                told[each] = option.takes_value()\n"
-        "print(json.dumps(told))\n"
-    )
-    told = json.loads(pip.environment.run(pip.environment.python, "-c", ask).ok().out)
-    known = known_options()
-    assert {name: known.get(name) for name in told} == told
