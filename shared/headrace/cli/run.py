@@ -67,9 +67,9 @@ def run(args: argparse.Namespace, context: Context) -> int:
             env, summary = _prepare(tuple(words), context, clearing_up, quiet=args.quiet)
         except (HeadraceError, OSError) as error:
             _warn(f"{getattr(error, 'message', error)}; the command runs without headrace")
-            env, summary = dict(context.env), lambda: ""
+            env, summary = dict(context.env), list
         code = child_process.run(path, words, env)
-        if not args.quiet and (text := summary()):
+        for text in [] if args.quiet else summary():
             _warn(text)
     return code
 
@@ -93,7 +93,7 @@ def _inside_another(context: Context) -> bool:
 
 def _prepare(
     words: tuple[str, ...], context: Context, clearing_up: ExitStack, *, quiet: bool
-) -> tuple[dict[str, str], Callable[[], str]]:
+) -> tuple[dict[str, str], Callable[[], list[str]]]:
     """Start (or find) a gateway; return the command's environment and how to sum up. What the
     command waits for is told meanwhile, unless `quiet`.
     """
@@ -114,7 +114,7 @@ def _prepare(
     if not quiet:
         ask = partial(_status, found.address, found.expected)
         clearing_up.enter_context(telling(ask, _warn))
-    return env, _summing_up(found.address, found.expected)
+    return env, _summing_up(found.address, found.expected, context)
 
 
 def _running(
@@ -216,15 +216,27 @@ def _merge(env: dict[str, str], variables: Mapping[str, str | None]) -> None:
             env[name] = value
 
 
-def _summing_up(address: GatewayAddress, expected: Expected) -> Callable[[], str]:
-    """Return what tells, once the command is done, what came through the gateway meanwhile."""
-    from headrace.cli.summary import sentence  # noqa: PLC0415 - start-up time
+def _summing_up(
+    address: GatewayAddress, expected: Expected, context: Context
+) -> Callable[[], list[str]]:
+    """Return what tells, once the command is done, what came through the gateway meanwhile, and
+    what is to be known of builds for accelerators among it.
+    """
+    from headrace.cli.explaining import served  # noqa: PLC0415 - start-up time
+    from headrace.cli.summary import sentence  # noqa: PLC0415 - as above
 
     before = _status(address, expected)
     started = time.monotonic()
 
-    def summary() -> str:
-        return sentence(before, _status(address, expected), time.monotonic() - started)
+    def summary() -> list[str]:
+        seconds = time.monotonic() - started
+        after = _status(address, expected)
+        told = [sentence(before, after, seconds)]
+        try:
+            told += served.lines(before, after, context)
+        except (HeadraceError, OSError) as error:
+            told.append(f"what runs here is not known: {getattr(error, 'message', error)}")
+        return [line for line in told if line]
 
     return summary
 

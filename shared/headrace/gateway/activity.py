@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from headrace.gateway.builds_served import BuildsServed
 from headrace.models import SourceFailed, TransferFinished
 from headrace.redact import for_display
 from headrace.wording import counted
@@ -85,10 +86,12 @@ class Activity:
     recent: deque[Finished] = field(default_factory=lambda: deque(maxlen=RECENT))
     incidents: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=RECENT))
     """Internal errors and mirrors that lost a right: when, what, reference."""
+    builds: BuildsServed = field(init=False)
 
     def __post_init__(self) -> None:
         """Start the clock."""
         self.began = self.began or self.clock()
+        self.builds = BuildsServed(self.clock)
 
     def document(self, how: str) -> None:
         """Count a document."""
@@ -142,6 +145,7 @@ class Activity:
             },
             "faults_survived": dict(self.faults),
             "incidents": list(reversed(self.incidents)),
+            "builds_served": self.builds.table(),
         }
 
 

@@ -132,6 +132,8 @@ class _EcosystemEndpoint:
                 artifact = await self._parts.artifacts.serve(
                     exchange, self._ecosystem, plan, form, on_others=learning.read
                 )
+                if artifact is not None and exchange.status in {200, 206}:
+                    self._parts.activity.builds.given(artifact.name)
                 if artifact is not None and not artifact.mirrored and plan.named_by is None:
                     await self._follow(exchange.request, plan, artifact)
                 if artifact is not None and artifact.names_others:

@@ -87,7 +87,7 @@ def status(parts: Components, _: Request, sight: Sight = Sight.ALL) -> tuple[str
         "plugins": {"in": parts.plugins.names, "left_out": parts.plugins.broken},
     }
     if not everything:
-        table |= {"incidents": [], "builds": []}
+        table |= {"incidents": [], "builds": [], "builds_served": []}
         table["transfers"]["recent"] = []
     return _json(table)
 

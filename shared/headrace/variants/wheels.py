@@ -17,7 +17,14 @@ from headrace.foreign import UnreadableError, foreign
 from headrace.variants.builds import DEFAULT_INDEX, Candidate, ListedFile, Pair
 from headrace.variants.hosts import Host
 
-__all__ = ["candidates_from", "candidates_of_pages", "misfit", "python_of", "system_of"]
+__all__ = [
+    "build_of",
+    "candidates_from",
+    "candidates_of_pages",
+    "misfit",
+    "python_of",
+    "system_of",
+]
 
 _PYTHON = re.compile(r"(\d+)\.(\d+)(?:\.\w+)*?(t?)")
 _INTERPRETER = re.compile(r"(cp|py)(\d)(\d*)")
@@ -84,6 +91,16 @@ def candidates_from(
         )
         for (version, label), tags in sorted(wheels.items())
     )
+
+
+def build_of(file: str) -> Candidate | None:
+    """Read which build a file is from its name alone; None: it is no wheel."""
+    named = _name_and_version(file)
+    if named is None:
+        return None
+    name, version = named
+    tags = "-".join(file.removesuffix(".whl").rsplit("-", 3)[1:])
+    return Candidate(name, version.public, version.local or "", wheels=(tags,))
 
 
 def _name_and_version(file: str) -> tuple[str, Version] | None:

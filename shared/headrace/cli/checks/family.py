@@ -26,7 +26,7 @@ from headrace.variants.listing import listing
 from headrace.variants.target import NOTHING, VariantOverride
 from headrace.wording import listed
 
-__all__ = ["judged"]
+__all__ = ["cure", "judged", "unused"]
 
 #: What projects with channels of their own write into their local versions: ``cu12torch2.8``.
 _MAJOR = re.compile(r"cu(\d\d)(?!\d{2})")
@@ -47,7 +47,7 @@ def judged(there: InstalledFamily, host: Host, tables: CudaTables) -> Iterator[F
     fine = _is_fine(alone)
     if host.accelerators and not fine:
         text = f"{what} cannot use all that is here: {_why(alone, lead)}"
-        yield Finding(tables.lead, "warning", text, _cure(there, host, tables))
+        yield Finding(tables.lead, "warning", text, cure(there, host, tables))
     elif not host.accelerators:
         text = f"{what}; no accelerator was found for it here"
         yield Finding(tables.lead, "note", text)
@@ -55,9 +55,7 @@ def judged(there: InstalledFamily, host: Host, tables: CudaTables) -> Iterator[F
         yield Finding(tables.lead, "ok", f"{what} runs on what is here")
     if apart:
         right = fine or not host.accelerators
-        hint = (
-            _cure(there, host, tables, kept=lead) if right else "what is said above mends it, too"
-        )
+        hint = cure(there, host, tables, kept=lead) if right else "what is said above mends it, too"
         text = f"{there.prefix}: {listed(apart, most=_MOST_TOLD)}"
         yield Finding("family", "warning", text, hint)
     elif there.others:
@@ -69,7 +67,7 @@ def judged(there: InstalledFamily, host: Host, tables: CudaTables) -> Iterator[F
 def _headless(there: InstalledFamily, host: Host, tables: CudaTables) -> Finding:
     named = listed([f"{each.project} {each.name}" for each in there.others], most=_MOST_TOLD)
     text = f"{named} in {there.prefix}, and no {tables.lead}"
-    return Finding("family", "note", text, _cure(there, host, tables))
+    return Finding("family", "note", text, cure(there, host, tables))
 
 
 def _alone(lead: Installed, there: InstalledFamily, host: Host, tables: CudaTables) -> Decision:
@@ -82,10 +80,21 @@ def _is_fine(alone: Decision) -> bool:
     return alone.outcome is Outcome.CHOSEN and bool(alone.covered) and not alone.warnings
 
 
+def unused(there: InstalledFamily, host: Host, tables: CudaTables) -> str:
+    """Say why the lead that is there uses no accelerator; empty where it does, or none is here."""
+    if there.lead is None or not host.accelerators:
+        return ""
+    alone = _alone(there.lead, there, host, tables)
+    return "" if alone.covered else _why(alone, there.lead)
+
+
 def _why(alone: Decision, lead: Installed) -> str:
     if kind_of(lead.label) is Kind.CPU:
         return "it is a build for processors alone"
-    return "; ".join(alone.warnings) or alone.reason
+    if alone.warnings:
+        return "; ".join(alone.warnings)
+    # What becomes of a page is no matter here.
+    return alone.reason.partition(": ")[2] or alone.reason
 
 
 def _label(each: Installed, host: Host, tables: CudaTables) -> str:
@@ -147,7 +156,7 @@ _STACKS = {Kind.CPU: "processors alone", Kind.XPU: "Intel's GPUs"}
 # ------------------------------------------------------------------ what to do
 
 
-def _cure(
+def cure(
     there: InstalledFamily, host: Host, tables: CudaTables, *, kept: Installed | None = None
 ) -> str:
     """Say what to install, all at once. `kept`: the lead as it is, where it may stay."""
