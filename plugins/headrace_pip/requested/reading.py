@@ -80,10 +80,6 @@ def read(
     alone = "no_dependencies" in command.switches
     specifiers = closure.asked() if alone else (yield from closure.walk())
     whole = closure.whole and asked.project in specifiers
-    if any("+" in specifiers.get(name, "") for name in family.members):
-        # It pins a build of another index, as a frozen list does: the page that is made without
-        # knowing that has each release's.
-        return RequestRead(request, whole)
     others = (*family.members, *family.beside)
     return RequestRead(
         replace(

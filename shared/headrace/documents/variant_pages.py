@@ -24,7 +24,6 @@ from headrace.errors import ConfigurationError, UpstreamError
 from headrace.foreign import foreign
 from headrace.interface.ecosystems import Ecosystem, ListsBuilds
 from headrace.interface.manager import Plugins
-from headrace.interface.request_reading import RequestRead
 from headrace.models import Fault, Request, ServeArtifact, ServeDocument, fits
 from headrace.policy.lru import LRUCache
 from headrace.policy.timeouts import VARIANTS_WITHIN
@@ -40,6 +39,7 @@ from headrace.variants.host_paths import environment_for
 from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.listing import listing
 from headrace.variants.pages import serve
+from headrace.variants.pinned import index_of, with_pins
 from headrace.variants.tables import load
 from headrace.variants.target import VARIABLES, VariantOverride, decided, override_from, said_in
 from headrace.variants.wheels import candidates_of_pages
@@ -210,24 +210,30 @@ class VariantPages:
         told = environment_for(self._env, request.base)
         places = said_in(told, self._settings.source)
         override = override_from(env, host, tables, places)
-        read: RequestRead | None = RequestRead(asked, whole=False)
-        if override.build or (override.host or host).accelerators:
-            # Elsewhere no page is changed, and no time spent on whom for.
-            read = await self._client_requests.read(ecosystem, asked, request)
-        if read is None or read.request.platform != f"{host.platform}_{host.machine}":
+        # Also where there is no accelerator: a build may be pinned.
+        read = await self._client_requests.read(ecosystem, asked, request)
+        if read is None:
             return None
+        wanted, override = with_pins(read.request, tables, override)
+        if wanted.platform != f"{host.platform}_{host.machine}":
+            if not override.pinned:
+                return None
+            # The very build is asked for, for another kind of machine.
+            platform, _, machine = (wanted.platform or "").partition("_")
+            override = replace(override, host=Host(platform=platform, machine=machine))
         client = "" if read.whole else _client(request)
-        if client and self._second_chance.is_due(client, asked.project):
+        again = client and self._second_chance.is_due(client, asked.project)
+        if again and not override.pinned:
             why = "it was asked for again, and nothing of it was taken: the page is the index's own"
             self.choices[asked.project] = VariantChoice(asked.project, "", why)
             return None
         if not override.build:
             chosen = await asyncio.to_thread(
-                self._plugins.choose_variant, read.request, host.accelerators
+                self._plugins.choose_variant, wanted, host.accelerators
             )
             if chosen is not None:
                 override = VariantOverride(build=chosen.label, source=chosen.reason)
-        return _Asked(that_matters(read.request, tables), host, override, tables, client)
+        return _Asked(that_matters(wanted, tables), host, override, tables, client)
 
     async def _found(self, base: str, env: Mapping[str, str]) -> Host:
         """Look at the host, in a thread: a hanging driver must not hold up anybody else."""
@@ -298,6 +304,8 @@ class VariantPages:
             arranged = await self._decided(ecosystem, asked, pages, known)
             entries = [one for those in arranged.served.pages.values() for one in those]
             more = {one.candidate.index for one in entries if one.listed} - seen - {""}
+            if asked.override.pinned:
+                more |= {index_of(asked.override.build)} & {one.index for one in known}
             if newer is None:
                 newer = await asyncio.to_thread(self._newer, ecosystem, asked, pages, arranged)
             if not more and not newer:

@@ -238,7 +238,7 @@ def partner(listing: Listing, builds: Iterable[Candidate], wanted: str) -> Candi
 
 def refused_by(candidate: Candidate, specifier: str) -> str:
     """Say why a specifier does not admit a version; empty when it does (PEP 440, PEP 592)."""
-    return _refused_by(candidate.version, specifier, yanked=candidate.yanked)
+    return _refused_by(candidate.name, specifier, yanked=candidate.yanked)
 
 
 @functools.lru_cache(maxsize=4096)

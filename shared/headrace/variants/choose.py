@@ -26,6 +26,7 @@ from headrace.variants.compatibility.fit import Cause, Compatible, judge
 from headrace.variants.compatibility.gpu_names import chosen_for
 from headrace.variants.compatibility.labels import Kind, kind_of
 from headrace.variants.hosts import Host, VariantRequest
+from headrace.variants.pinned import with_pins
 from headrace.variants.target import NOTHING, VariantOverride
 
 __all__ = ["decide", "kind_wanted"]
@@ -43,6 +44,7 @@ def decide(
     `candidates`: what the indexes list now, of all projects of the family that matter (the lead,
     the project, its companions), each from every index that lists it.
     """
+    request, override = with_pins(request, tables, override)
     host = chosen_for(override.host or host, tables)
     if why := hands_off(request, tables, override.build):
         return Decision(
@@ -75,7 +77,7 @@ def kind_wanted(
 ) -> BuildCriteria:
     """Say what kind of build to look for; an override's build decides."""
     if override.build:
-        return BuildCriteria(kind_of(override.build), f"{override.source}={override.build} says so")
+        return BuildCriteria(kind_of(override.build), f"{override.words} says so")
     return build_criteria(host, request, tables)
 
 

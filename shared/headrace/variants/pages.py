@@ -34,6 +34,7 @@ from headrace.variants.compatibility.gpu_names import chosen_for
 from headrace.variants.compatibility.labels import Kind, belongs, kind_of
 from headrace.variants.family import does, family_for
 from headrace.variants.hosts import Host, Situation, VariantRequest
+from headrace.variants.pinned import with_pinned, with_pins
 from headrace.variants.requested_pages import requested_pages
 from headrace.variants.target import NOTHING, VariantOverride
 
@@ -67,6 +68,7 @@ def arrange(
     are missing, so left as they are, where nothing was chosen or the default index alone is right.
     """
     every = sorted(set(candidates))
+    request, override = with_pins(request, tables, override)
     request = VariantRequest(tables.lead, request.python, installed=request.installed)
     decision = decide(host, request, every, tables, override)
     host = chosen_for(override.host or host, tables)
@@ -97,6 +99,19 @@ def serve(
     What everybody has is what mirrors have, and what a frozen list of versions can name.
     """
     every = sorted(set(candidates))
+    request, override = with_pins(request, tables, override)
+    seen = chosen_for(override.host or host, tables)
+    served = _served(host, request, every, tables, override)
+    return with_pinned(served, request, Listing.of(every, seen, request, tables))
+
+
+def _served(
+    host: Host,
+    request: VariantRequest,
+    every: list[Candidate],
+    tables: CudaTables,
+    override: VariantOverride,
+) -> FamilyPages:
     seen = chosen_for(override.host or host, tables)
     if request.known:
         listing = Listing.of(every, seen, of_lead(request, tables), tables)

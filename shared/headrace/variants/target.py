@@ -54,7 +54,14 @@ class VariantOverride:
     host: Host | None = None
     """Decide for this one instead of the one that was found."""
     source: str = EnvVars.HEADRACE_CUDA
-    """The variable, option or line of the settings that says so."""
+    """The variable, option or line of the settings that says so; of a pin the requirement."""
+    pinned: bool = False
+    """The request itself asks for the very build."""
+
+    @property
+    def words(self) -> str:
+        """``HEADRACE_CUDA=cu126``."""
+        return self.source if self.pinned else f"{self.source}={self.build}"
 
 
 NOTHING = VariantOverride()

@@ -89,8 +89,9 @@ def unused(there: InstalledFamily, host: Host, tables: CudaTables) -> str:
 
 
 def _why(alone: Decision, lead: Installed) -> str:
-    if kind_of(lead.label) is Kind.CPU:
-        return "it is a build for processors alone"
+    kind = kind_of(lead.label)
+    if kind is Kind.CPU or (kind in _STACKS and alone.outcome is not Outcome.CHOSEN):
+        return f"it is a build for {_STACKS[kind]}"
     if alone.warnings:
         return "; ".join(alone.warnings)
     # What becomes of a page is no matter here.
@@ -145,12 +146,14 @@ def _major(label: str) -> int:
 
 
 def _stack(label: str) -> str:
-    """Name what a build is for: ``CUDA 12``."""
+    """Name what a build is for: ``CUDA 12``, ``AMD's GPUs (rocm6.4)``."""
     kind = _kind(label)
-    return f"CUDA {_major(label)}" if kind is Kind.CUDA else _STACKS.get(kind, label)
+    if kind is Kind.CUDA:
+        return f"CUDA {_major(label)}"
+    return f"{_STACKS[kind]} ({label})" if kind is Kind.ROCM else _STACKS.get(kind, label)
 
 
-_STACKS = {Kind.CPU: "processors alone", Kind.XPU: "Intel's GPUs"}
+_STACKS = {Kind.CPU: "processors alone", Kind.XPU: "Intel's GPUs", Kind.ROCM: "AMD's GPUs"}
 
 
 # ------------------------------------------------------------------ what to do

@@ -67,9 +67,17 @@ def _exact(specifier: str) -> str:
         wanted = list(SpecifierSet(specifier))
     except InvalidSpecifier:
         return f"its specifier cannot be read ({specifier})"
-    if any("+" in each.version or each.operator == "===" for each in wanted):
+    if any(_leaves_no_choice(each.operator, each.version) for each in wanted):
         return f"the very build was asked for ({specifier})"
     return ""
+
+
+def _leaves_no_choice(operator: str, version: str) -> bool:
+    """Whether a clause asks for the default index's very version, or for a vendor's own build; what
+    names one of the known builds is a choice like any other (`pinned`).
+    """
+    local = version.partition("+")[2]
+    return not is_ours(local) if local else operator == "==="
 
 
 def _local(version: str | None) -> str:

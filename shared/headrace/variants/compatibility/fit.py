@@ -154,6 +154,8 @@ def _rocm(
         text = f"is a build for ROCm {version}, of which nothing is known"
         return Incompatible(candidate, Cause.ARCHITECTURE, text)
     gpus = places(host, Kind.ROCM, tables)
+    if not gpus:
+        return Incompatible(candidate, Cause.KIND, "is a build for AMD's GPUs")
     covered = tuple(n for n in gpus if host.accelerators[n].architecture in listed)
     if not covered:
         names = dict.fromkeys(gpu_text(host.accelerators[n]) for n in gpus)

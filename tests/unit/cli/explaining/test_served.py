@@ -34,7 +34,11 @@ A100 = "driver=550.54.15,gpu=A100"
     [
         ("torch-2.15.0", A100, "torch 2.15.0 will not use the GPU: 2.15.0 needs driver >= 580"),
         ("torch-2.14.1+cpu", A100, "torch 2.14.1+cpu will not use the GPU: it is a build for proc"),
-        ("torch-2.14.1+rocm6.4", A100, "torch 2.14.1+rocm6.4 will not use the GPU"),
+        (
+            "torch-2.14.1+rocm6.4",
+            A100,
+            "torch 2.14.1+rocm6.4 will not use the GPU: it is a build for AMD",
+        ),
         (
             "torch-2.15.0",
             "driver=580,gpu=V100",
