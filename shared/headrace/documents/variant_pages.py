@@ -35,6 +35,7 @@ from headrace.variants.builds import Candidate, CudaTables, FamilyPages, ListedF
 from headrace.variants.compatibility.gpu_names import chosen_for
 from headrace.variants.compatibility.labels import kind_of
 from headrace.variants.compatibility.newer_labels import named_label, next_labels
+from headrace.variants.compatibility.unused import unused
 from headrace.variants.host_paths import environment_for
 from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.listing import listing
@@ -194,6 +195,19 @@ class VariantPages:
             self._second_chance.taken(_client(request), plan.named_by.key)
 
     # ------------------------------------------------------------------ the host
+
+    async def why_unused(self, build: Candidate) -> str:
+        """Say why a build of the lead uses no accelerator of the host that builds are chosen for;
+        empty where it does, or the user has named a build.
+        """
+        async with asyncio.timeout(VARIANTS_WITHIN):
+            env = self._environment("")
+            host = await self._found("", env)
+        places = said_in(self._env, self._settings.source)
+        override = override_from(env, host, load(), places)
+        if override.build:
+            return ""
+        return await asyncio.to_thread(unused, build, None, override.host or host, load())
 
     def _environment(self, base: str) -> Mapping[str, str]:
         """Return what counts for a request below `base`: settings where it says nothing."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from headrace.gateway.builds_served import BuildsServed
+from headrace.gateway.builds.served import BuildsServed
 from headrace.models import SourceFailed, TransferFinished
 from headrace.redact import for_display
 from headrace.wording import counted

@@ -134,6 +134,7 @@ class _EcosystemEndpoint:
                 )
                 if artifact is not None and exchange.status in {200, 206}:
                     self._parts.activity.builds.given(artifact.name)
+                    await self._parts.notice.given(artifact.name)
                 if artifact is not None and not artifact.mirrored and plan.named_by is None:
                     await self._follow(exchange.request, plan, artifact)
                 if artifact is not None and artifact.names_others:

@@ -27,6 +27,7 @@ from headrace.documents.variant_pages import VariantPages
 from headrace.download.connections import ConnectionLimiter
 from headrace.download.downloader import Downloader
 from headrace.gateway.activity import Activity
+from headrace.gateway.builds.notice import Notice
 from headrace.gateway.relaying import HandBack
 from headrace.gateway.serve_artifact import LARGE, ArtifactHandler
 from headrace.interface import clients
@@ -53,6 +54,7 @@ from headrace.sources.tools_trust import ToolsTrust
 from headrace.system.fingerprint import NetworkFingerprint
 from headrace.system.limits import LimitRecords
 from headrace.system.memory import limit_arenas, trim_heap
+from headrace.system.service.managers.shells import notice_in
 from headrace.system.statistics import Statistics
 from headrace.system.storage.copies import Copies
 from headrace.system.storage.pages import PageStore
@@ -106,6 +108,7 @@ class Components:
     read_ahead: ReadAhead
     renderings: Renderings
     variant_pages: VariantPages
+    notice: Notice
     chores: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -368,6 +371,15 @@ def assemble(
     artifact_index = ArtifactIndex(documents, provisional, look_ups)
     hand_back = HandBack(credentials.is_private, credentials.lends)
     fetcher = _Fetcher(documents, artifact_index, small_files, downloader, sources)
+    variant_pages = VariantPages(
+        documents,
+        renderings,
+        plugins,
+        ClientRequests(fetcher),
+        settings=settings,
+        env=env,
+        cache=folders.cache,
+    )
     return Components(
         settings=settings,
         folders=folders,
@@ -409,13 +421,6 @@ def assemble(
         activity=activity,
         read_ahead=ReadAhead(fetcher),
         renderings=renderings,
-        variant_pages=VariantPages(
-            documents,
-            renderings,
-            plugins,
-            ClientRequests(fetcher),
-            settings=settings,
-            env=env,
-            cache=folders.cache,
-        ),
+        variant_pages=variant_pages,
+        notice=Notice(notice_in(folders), variant_pages.why_unused),
     )

@@ -21,12 +21,13 @@ from headrace.variants.compatibility.labels import (
     same_stack,
     toolkit_of,
 )
+from headrace.variants.compatibility.unused import FOR, by_itself, why_not
 from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.listing import listing
 from headrace.variants.target import NOTHING, VariantOverride
 from headrace.wording import listed
 
-__all__ = ["cure", "judged", "unused"]
+__all__ = ["cure", "judged"]
 
 #: What projects with channels of their own write into their local versions: ``cu12torch2.8``.
 _MAJOR = re.compile(r"cu(\d\d)(?!\d{2})")
@@ -41,12 +42,13 @@ def judged(there: InstalledFamily, host: Host, tables: CudaTables) -> Iterator[F
     if lead is None:
         yield _headless(there, host, tables)
         return
-    alone = _alone(lead, there, host, tables)
+    build = Candidate(lead.project, lead.version, lead.label)
+    alone = by_itself(build, there.python, host, tables)
     apart = [text for each in there.others if (text := _apart(each, lead, host, tables))]
     what = f"{lead.project} {_named(lead, host, tables)} in {there.prefix}"
     fine = _is_fine(alone)
     if host.accelerators and not fine:
-        text = f"{what} cannot use all that is here: {_why(alone, lead)}"
+        text = f"{what} cannot use all that is here: {why_not(alone, _label(lead, host, tables))}"
         yield Finding(tables.lead, "warning", text, cure(there, host, tables))
     elif not host.accelerators:
         text = f"{what}; no accelerator was found for it here"
@@ -70,32 +72,8 @@ def _headless(there: InstalledFamily, host: Host, tables: CudaTables) -> Finding
     return Finding("family", "note", text, cure(there, host, tables))
 
 
-def _alone(lead: Installed, there: InstalledFamily, host: Host, tables: CudaTables) -> Decision:
-    label = _label(lead, host, tables)
-    this = Candidate(lead.project, lead.version, label, label)
-    return decide(host, VariantRequest(lead.project, there.python), [this], tables, NOTHING)
-
-
 def _is_fine(alone: Decision) -> bool:
     return alone.outcome is Outcome.CHOSEN and bool(alone.covered) and not alone.warnings
-
-
-def unused(there: InstalledFamily, host: Host, tables: CudaTables) -> str:
-    """Say why the lead that is there uses no accelerator; empty where it does, or none is here."""
-    if there.lead is None or not host.accelerators:
-        return ""
-    alone = _alone(there.lead, there, host, tables)
-    return "" if alone.covered else _why(alone, there.lead)
-
-
-def _why(alone: Decision, lead: Installed) -> str:
-    kind = kind_of(lead.label)
-    if kind is Kind.CPU or (kind in _STACKS and alone.outcome is not Outcome.CHOSEN):
-        return f"it is a build for {_STACKS[kind]}"
-    if alone.warnings:
-        return "; ".join(alone.warnings)
-    # What becomes of a page is no matter here.
-    return alone.reason.partition(": ")[2] or alone.reason
 
 
 def _label(each: Installed, host: Host, tables: CudaTables) -> str:
@@ -150,10 +128,7 @@ def _stack(label: str) -> str:
     kind = _kind(label)
     if kind is Kind.CUDA:
         return f"CUDA {_major(label)}"
-    return f"{_STACKS[kind]} ({label})" if kind is Kind.ROCM else _STACKS.get(kind, label)
-
-
-_STACKS = {Kind.CPU: "processors alone", Kind.XPU: "Intel's GPUs", Kind.ROCM: "AMD's GPUs"}
+    return f"{FOR[kind]} ({label})" if kind is Kind.ROCM else FOR.get(kind, label)
 
 
 # ------------------------------------------------------------------ what to do

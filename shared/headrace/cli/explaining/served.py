@@ -57,9 +57,11 @@ def _recorded(new: list[dict[str, Any]]) -> str:
 
 def _unused(new: list[dict[str, Any]], context: Context, tables: CudaTables) -> str:
     """Say that the lead that was given will not use the accelerator, why, and what would."""
-    from headrace.cli.checks.family import cure, unused  # noqa: PLC0415 - start-up time
+    from headrace.cli.checks.family import cure  # noqa: PLC0415 - start-up time
     from headrace.cli.checks.installed import Installed, InstalledFamily  # noqa: PLC0415
     from headrace.cli.explaining.builds import found  # noqa: PLC0415 - as above
+    from headrace.variants.builds import Candidate  # noqa: PLC0415 - as above
+    from headrace.variants.compatibility.unused import unused  # noqa: PLC0415 - as above
     from headrace.variants.target import decided, override_from, said_in  # noqa: PLC0415
 
     every = [Installed(each["project"], each["version"], each["label"]) for each in new]
@@ -73,12 +75,12 @@ def _unused(new: list[dict[str, Any]], context: Context, tables: CudaTables) -> 
     if override.build:
         return ""  # the user's word
     host = override.host or here
-    wheel = next(each["wheel"] for each in new if each["project"] == tables.lead)
-    others = tuple(each for each in every if each is not lead)
-    there = InstalledFamily(Path(), _python(wheel), lead, others)
-    why = unused(there, host, tables)
-    if not why:
+    python = _python(next(each["wheel"] for each in new if each["project"] == tables.lead))
+    build = Candidate(lead.project, lead.version, lead.label)
+    if not (why := unused(build, python, host, tables)):
         return ""
+    others = tuple(each for each in every if each is not lead)
+    there = InstalledFamily(Path(), python, lead, others)
     return f"{lead.project} {lead.name} will not use the GPU: {why}; {cure(there, host, tables)}"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from headrace.cli.context import Context
 from headrace.cli.explaining.served import lines
-from headrace.gateway.builds_served import BuildsServed
+from headrace.gateway.builds.served import BuildsServed
 from headrace.interface.hookspecs import Scope
 
 WHEEL = "{}-cp312-cp312-manylinux_2_28_x86_64.whl"

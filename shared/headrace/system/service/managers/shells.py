@@ -2,7 +2,8 @@
 
 A shell is what begins a login, and what a person in a container types into. The line looks into the
 kernel's table of sockets (a millisecond) and starts the gateway, apart from the shell, where nobody
-listens. It says nothing, fails for nobody, and is there as long as `headrace on` is.
+listens. It fails for nobody, is there as long as `headrace on` is, and says nothing but what the
+gateway left to be said once (`gateway/builds/notice.py`), to a terminal.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from headrace.config import EnvVars
+from headrace.config import EnvVars, Folders
 from headrace.errors import ConfigurationError, HeadraceError
 from headrace.interface.hookspecs import FileEdit, Reader
 from headrace.system.edits.file_step import read_file
 from headrace.system.service.managers.spec import ServiceSpec
 from headrace.system.service.process import worker_argv
 
-__all__ = ["edits", "is_edit", "leftovers", "line", "login_shell", "withdraw"]
+__all__ = ["edits", "is_edit", "leftovers", "line", "login_shell", "notice_in", "withdraw"]
 
 #: Where zsh looks for its files.
 _ZSH = "ZDOTDIR"
@@ -37,7 +38,7 @@ def edits(
     A file that cannot be written is left alone, and so is a link: what it leads to may be kept in
     a repository, or be another user's.
     """
-    text = line(spec.port, _command(spec, env))
+    text = line(spec.port, _command(spec, env), notice_in(spec.folders))
     for path in _files(spec.home, env, Path(shell).name):
         there = next(each for each in (path, *path.parents) if each.exists())
         if path.is_symlink() or not os.access(there, os.W_OK):
@@ -83,12 +84,22 @@ def _is_ours(text: bytes) -> bool:
     return text.strip() == _COMMENT.encode() or all(word in text for word in words)
 
 
-def line(port: int, command: Sequence[str]) -> str:
-    """Return the line, in words that sh, bash, zsh and fish read alike."""
+def notice_in(folders: Folders) -> Path:
+    """Return where the gateway leaves a sentence for the next shell."""
+    return folders.state.absolute() / "notice"
+
+
+def line(port: int, command: Sequence[str], notice: Path) -> str:
+    """Return the line, in words that sh, bash, zsh and fish read alike. `notice`: what lies there
+    is shown to a terminal, once.
+    """
     start = f"( {shlex.join(command)} </dev/null & ) >/dev/null 2>&1"
     # Columns of /proc/net/tcp (proc(5)): local address, remote address, state 0A is LISTEN.
     look = f"grep -qs ': [0-9A-F]*:{port:04X} [0-9A-F]*:0000 0A ' /proc/net/tcp 2>/dev/null"
-    return f"sh -c {shlex.quote(f'{look} || {start}')}"
+    file = shlex.quote(str(notice))
+    show = f"cat {file} >&2 2>/dev/null; rm -f {file} 2>/dev/null"
+    told = f"if [ -s {file} ] && [ -t 2 ]; then {show}; fi"
+    return f"sh -c {shlex.quote(f'{look} || {start}; {told}')}"
 
 
 def _command(spec: ServiceSpec, env: Mapping[str, str]) -> Sequence[str]:

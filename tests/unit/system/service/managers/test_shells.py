@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import shutil
 import socket
 import subprocess
@@ -129,7 +130,7 @@ def test_a_shell_starts_the_command_where_nobody_listens_and_only_there(
     if shutil.which(words[0]) is None:
         pytest.skip(lacks("programs", f"{words[0]} is not installed here"))
     port, mark = free_port(), tmp_path / "it's been here"
-    text = shells.line(port, ["touch", str(mark)])
+    text = shells.line(port, ["touch", str(mark)], tmp_path / "notice")
 
     def run() -> None:
         asked = [*words, f"{text}\necho done"]
@@ -144,8 +145,8 @@ def test_a_shell_starts_the_command_where_nobody_listens_and_only_there(
 
 
 @pytest.mark.parametrize("command", [["/no/such/program"], ["false"]])
-def test_a_command_that_is_gone_or_fails_says_nothing(command: list[str]) -> None:
-    text = shells.line(free_port(), command)
+def test_a_command_that_is_gone_or_fails_says_nothing(tmp_path: Path, command: list[str]) -> None:
+    text = shells.line(free_port(), command, tmp_path / "notice")
     for path in ("/usr/bin:/bin", "/nowhere"):
         words = [
             "/bin/sh",
@@ -156,3 +157,37 @@ def test_a_command_that_is_gone_or_fails_says_nothing(command: list[str]) -> Non
             words, capture_output=True, text=True, check=False, env={**os.environ}
         )
         assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason=lacks("system", "/proc/net/tcp"))
+@pytest.mark.parametrize(
+    "words", [("sh", "-euc"), ("bash", "-euc"), ("zsh", "-euc"), ("fish", "-c")], ids=lambda w: w[0]
+)
+def test_a_sentence_that_was_left_is_shown_to_a_terminal_once(
+    tmp_path: Path, words: tuple[str, str]
+) -> None:
+    if shutil.which(words[0]) is None:
+        pytest.skip(lacks("programs", f"{words[0]} is not installed here"))
+    notice = tmp_path / "it's here" / "notice"
+    notice.parent.mkdir()
+    notice.write_text("headrace: torch will not use the GPU\n")
+    asked = [*words, f"{shells.line(free_port(), ['true'], notice)}\necho done"]
+
+    def shown() -> bytes:
+        ours, theirs = pty.openpty()
+        subprocess.run(asked, stdout=subprocess.PIPE, stderr=theirs, check=True)
+        os.close(theirs)
+        os.set_blocking(ours, False)
+        try:
+            return os.read(ours, 1000)
+        except OSError:
+            return b""
+        finally:
+            os.close(ours)
+
+    # Programs that copy files over a shell read what it says: they get nothing.
+    done = subprocess.run(asked, capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == (b"done\n", b"")
+    assert shown() == b"headrace: torch will not use the GPU\r\n"
+    assert not notice.exists()
+    assert shown() == b""

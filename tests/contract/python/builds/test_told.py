@@ -1,4 +1,4 @@
-"""What `headrace run` says at its end of the builds for accelerators that pip took."""
+"""What is said of the builds that pip took: by `headrace run` at its end, in the next shell."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lib.clients import Environment, Pip, Result
 from lib.gateway import free_port, headrace
 from lib.gpu.torch_family import family
 from lib.holders import none_left
+from lib.waiting import until
 from lib.world import MakeWorld
 
 pytestmark = pytest.mark.skipif(
@@ -81,3 +82,18 @@ def test_torch_that_will_not_use_the_gpu_is_told_with_what_would(run: Run) -> No
 
 def test_nothing_is_said_of_builds_where_none_came(run: Run) -> None:
     assert "default index" not in told(run("nvidia-cuda-runtime-cu12", HEADRACE_TARGET=A100))
+
+
+def test_torch_that_will_not_use_the_gpu_is_told_in_the_next_shell(
+    world: MakeWorld, newest: Pip
+) -> None:
+    made = world(settings={"target": A100})
+    made.named["pytorch"] = family(made.index).mount(made.pages, made.files)
+    newest.point_at(made.gateway.index)
+    notice = made.gateway.root / "state" / "notice"
+    newest.install("torch==2.15.0").ok()
+    until(notice.exists)
+    assert "torch 2.15.0, which was installed last, will not use the GPU" in notice.read_text()
+    assert "needs driver >= 580" in notice.read_text()
+    newest.install("torch<2.15").ok()
+    until(lambda: not notice.exists())
