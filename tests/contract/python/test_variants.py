@@ -6,18 +6,12 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from headrace.cli.explaining.builds import explain
 from headrace.cli.explaining.listed import Listed, listed
-from headrace.config import Folders, Settings
 from headrace.interface.hookspecs import GatewayAddress
-from headrace.interface.manager import Plugins
-from headrace.models import Origin
-from headrace.system.service.identity import Expected
 from headrace.variants.choose import decide
 from headrace.variants.host_paths import base_of
 from headrace.variants.hosts import Host, VariantRequest
@@ -26,6 +20,7 @@ from headrace.variants.target import NOTHING, parse_target
 from lib import wheels
 from lib.capabilities import lacks
 from lib.clients import Pip, Uv
+from lib.gpu.explained import context_at
 from lib.gpu.torch_family import TAG, Family, family_in
 from lib.index import JSON
 from lib.world import MakeWorld, World
@@ -389,20 +384,6 @@ def test_explain_says_what_pip_then_takes(
             if ran.code == 0:
                 url = json.loads(ran.out)["install"][0]["download_info"]["url"]
             assert url.removeprefix(made.gateway.url) == path, (asked, table.lines)
-
-
-def context_at(made: World, tmp_path: Path) -> Any:
-    """What `explain` is told of a machine that has this gateway."""
-    origins = [
-        SimpleNamespace(origin=Origin("python", made.origin)),
-        SimpleNamespace(origin=Origin("python", made.named["pytorch"], name="pytorch")),
-    ]
-    address = GatewayAddress("127.0.0.1", made.gateway.port)
-    state = SimpleNamespace(origins=lambda: origins, gateway=lambda: address, expected=Expected)
-    folders = Folders(tmp_path / "c", tmp_path / "s", tmp_path / "k")
-    return SimpleNamespace(
-        plugins=Plugins(), state=state, env={}, settings=Settings(), folders=folders
-    )
 
 
 def test_explain_tells_what_the_indexes_list_now(torch: MakeTorch, tmp_path: Path) -> None:

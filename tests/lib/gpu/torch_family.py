@@ -43,6 +43,8 @@ class Family:
     """File name to the SHA-256 that its page claims; empty: none at all."""
     uploaded: str = "2024-01-02T03:04:05Z"
     """What is said of when each file came; empty: nothing."""
+    times: dict[str, str] = field(default_factory=dict)
+    """File name to what is said of that file instead."""
 
     def mount(self, pages: RecordingServer, files: RecordingServer) -> str:
         """Serve the indexes; give their address."""
@@ -87,8 +89,8 @@ class Family:
         digest = f"#sha256={sha256}" if sha256 else ""
         about = hashlib.sha256(each.metadata or b"").hexdigest()
         told = f'data-dist-info-metadata="sha256={about}" data-core-metadata="sha256={about}"'
-        if self.uploaded:
-            told += f' data-upload-time="{self.uploaded}"'
+        if uploaded := self.times.get(each.name, self.uploaded):
+            told += f' data-upload-time="{uploaded}"'
         href = f"{host}/whl/{label}/{quote(each.name)}{digest}"
         return f'<a href="{href}" {told}>{html.escape(each.name)}</a><br/>\n'
 
@@ -138,8 +140,10 @@ def _needs(each: Candidate) -> list[str]:
         for version, partners in _partners().items()
         if partners.get(each.project, "").removeprefix("==") == each.version
     ]
+    if len(found) == 1:
+        return [f"torch=={found[0]}"]
     # The newest releases of the followers pin nothing (0.29.1 and later of torchvision).
-    return [f"torch=={found[0]}"] if len(found) == 1 else []
+    return ["torch>=2.14.0"] if each.project == "torchvision" else ["torch"]
 
 
 def _default(version: str) -> str:
