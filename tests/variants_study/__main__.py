@@ -42,7 +42,7 @@ def main(words: list[str]) -> int:
         requests = [by_name(text) for text in asked.asked or ()]
         chosen = [Cell(host, each) for host in hosts for each in requests or ASKED]
     else:
-        chosen = list(cells(asked.seed, asked.hosts, asked.each, drawn=asked.drawn))
+        chosen = cells(asked.seed, asked.hosts, asked.each, drawn=asked.drawn)
     sys.stderr.write(f"{len(chosen)} cells\n")
     began = time.monotonic()
     notes = Notes(asked.report)

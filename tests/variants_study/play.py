@@ -7,7 +7,7 @@ import random
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -44,20 +44,22 @@ class Outcome:
     """Why the study itself could not tell."""
 
 
-def cells(seed: int, number: int, each: int, *, drawn: int = 2) -> Iterator[Cell]:
+def cells(seed: int, number: int, each: int, *, drawn: int = 2) -> list[Cell]:
     """Draw hosts, so many, and for each of them so many of the requests that are written down (0:
-    all) and `drawn` others. Whatever is written down comes equally often.
+    all) and `drawn` others. Whatever is written down comes equally often. In no order, so that a
+    part of them has some of each kind.
     """
     draw = random.Random(seed)
-    of_one = pairs(draw)
+    others = pairs(draw)
     deck: list[Asked] = []
+    found: list[Cell] = []
     for host in itertools.islice(hosts(seed), number):
         for _ in range(each or len(ASKED)):
-            if not deck:
-                deck = draw.sample(ASKED, len(ASKED))
-            yield Cell(host, deck.pop())
-        for asked in itertools.islice(of_one, drawn):
-            yield Cell(host, asked)
+            deck = deck or draw.sample(ASKED, len(ASKED))
+            found.append(Cell(host, deck.pop()))
+        found += [Cell(host, asked) for asked in itertools.islice(others, drawn)]
+    draw.shuffle(found)
+    return found
 
 
 def one(cell: Cell, stage: Stage) -> Outcome:

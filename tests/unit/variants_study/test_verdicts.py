@@ -162,7 +162,7 @@ def test_hosts_and_requests_are_drawn_the_same_from_the_same_seed() -> None:
     assert drawn == list(itertools.islice(hosts(7), 200))
     assert {described(each.target) for each in drawn} == set(drawn)
     assert {gpu.capability for each in drawn for gpu in each.gpus} >= set(FACTS.gpus.values())
-    assert list(cells(7, 9, 3)) == list(cells(7, 9, 3)) != list(cells(8, 9, 3))
+    assert cells(7, 9, 3) == cells(7, 9, 3) != cells(8, 9, 3)
     assert len({each.pair for each in itertools.islice(pairs(random.Random(7)), 100)}) > 50
 
 
