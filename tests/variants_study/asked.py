@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from lib.wheels import BACKEND, escaped, metadata
 from variants_study.facts import FACTS
 
 __all__ = ["ASKED", "LIBRARIES", "Asked", "by_name", "pairs", "specifiers"]
@@ -26,15 +27,18 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request. In its words ``{whl}`` is the variant indexes' own address."""
+    """One request. In words and variables ``{whl}`` is the variant indexes' own address, and
+    ``{newest}`` that of the newest torch of the default index.
+    """
 
     words: tuple[str, ...]
     """Of ``pip install``, without those that only look."""
     needs: Needs
     """What is asked of the family in the end, by whomsoever."""
     files: tuple[tuple[str, str], ...] = ()
-    """Files to write, by name; ``{hash}`` is the SHA-256 of the newest torch of the default
-    index."""
+    """Files to write, by name; ``{hash}`` is the SHA-256 of that newest torch."""
+    variables: tuple[tuple[str, str], ...] = ()
+    """Of the environment."""
     named: bool = False
     """The user has chosen the build: what plain pip takes is what must come."""
     before: str = ""
@@ -49,12 +53,20 @@ class Asked:
         said = " ".join(self.words)
         for name, text in self.files:
             said = said.replace(name, f"({', '.join(text.split())})")
+        said = " ".join([*(f"{name}={value}" for name, value in self.variables), said])
         return f"{said} [torch {self.installed} is there]" if self.installed else said
 
     @property
     def pair(self) -> tuple[str, str] | None:
         """Project and specifier, where there is nothing else."""
-        plain = not (self.several or self.files or self.named or self.before or self.installed)
+        plain = not (
+            self.several
+            or self.files
+            or self.variables
+            or self.named
+            or self.before
+            or self.installed
+        )
         return self.needs[0] if plain and len(self.words) == len(self.needs) == 1 else None
 
 
@@ -81,11 +93,12 @@ def _need(text: str) -> tuple[str, str]:
 
 
 def _there(installed: str, *words: str) -> Asked:
-    return Asked(words, tuple(map(_need, words)), installed=installed)
+    needs = tuple(_need(word) for word in words if not word.startswith("-"))
+    return Asked(words, needs, installed=installed)
 
 
-def _named(*words: str, need: str, files: tuple[tuple[str, str], ...] = ()) -> Asked:
-    return Asked(words, (_need(need),), files=files, named=True)
+def _named(*words: str, need: str, **rest: tuple[tuple[str, str], ...]) -> Asked:
+    return Asked(words, (_need(need),), named=True, **rest)  # type: ignore[arg-type]
 
 
 _OF_TORCH = (
@@ -97,6 +110,19 @@ _OF_TORCH = (
 _OF_VISION = ("", ">=0.29.2", "~=0.28.0", "==0.29.2", "==0.25.0", "==0.29.0", "<0.23", "!=0.29.2")
 _COOL = "2026-10-01"
 _VENDOR = "--extra-index-url"
+#: A user's own, beside its metadata for the tests' build backend.
+_PROJECT = (
+    (
+        "project/pyproject.toml",
+        (
+            f'[build-system]\nrequires = ["{BACKEND}"]\nbuild-backend = "{escaped(BACKEND)}"\n'
+            '[project]\nname = "project"\nversion = "1"\n'
+            'dependencies = ["torch>=2.15", "torchvision"]\n'
+        ),
+    ),
+    ("project/PKG-INFO", metadata("project", "1", ["torch>=2.15", "torchvision"]).decode()),
+    ("project/project/__init__.py", ""),
+)
 
 ASKED: tuple[Asked, ...] = (
     *(_one(f"torch{specifier}") for specifier in _OF_TORCH),
@@ -148,7 +174,22 @@ ASKED: tuple[Asked, ...] = (
         need="torch",
         files=(("locked.txt", "torch --hash=sha256:{hash}\n"),),
     ),
+    _named(
+        "torch==2.4.1",
+        need="torch==2.4.1",
+        variables=(("PIP_EXTRA_INDEX_URL", "{whl}/cu121"),),
+    ),
+    _library("torch @ {newest}", "torchvision", needs=("torch==2.15.0", "torchvision")),
+    _library("torch[opt-einsum]>=2.15", needs=("torch>=2.15",)),
+    _library("--pre", "torch~=2.15.0", needs=("torch~=2.15.0",)),
+    Asked(
+        *(("torch",), (("torch", ">=2.15"),), (("held.txt", "torch>=2.15\n"),)),
+        variables=(("PIP_CONSTRAINT", "held.txt"),),
+    ),
+    Asked(("./project",), (("torch", ">=2.15"), ("torchvision", "")), _PROJECT),
     _there("2.15.0", "torchvision"),
+    _there("2.7.1", "-U", "torch"),
+    _there("2.10.0", "torch>=2.15"),
     _there("2.14.1+cu126", "torchvision"),
     _there("2.14.1", "torchvision"),
     _there("2.10.0", "torchvision==0.25.0"),

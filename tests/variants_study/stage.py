@@ -79,6 +79,7 @@ class Stage:
         self.variants: Family = family(self.world.index)
         for name, requires in LIBRARIES.items():
             self.world.index.add(wheels.wheel(name, "1.0", requires))
+        self.world.index.add(wheels.backend())
         self._date()
         self.whl = self.variants.mount(self.world.pages, self.world.files)
         self.world.named["pytorch"] = self.whl
@@ -146,16 +147,24 @@ class Stage:
     def _ask(self, asked: Asked, index: str) -> Took:
         with self._lane(asked) as pip:
             pip.point_at(index)
-            newest = next(
-                each.built
-                for each in self.world.index.of("torch")
-                if each.built.version == "2.15.0"
-            )
+            newest = next(e for e in self.world.index.of("torch") if e.built.version == "2.15.0")
+            named = {
+                "{whl}": self.whl,
+                "{hash}": newest.built.sha256,
+                "{newest}": self.world.files.url + newest.path,
+            }
+
+            def filled(text: str) -> str:
+                for name, meant in named.items():
+                    text = text.replace(name, meant)
+                return text
+
             for name, text in asked.files:
-                pip.environment.write(name, text.replace("{hash}", newest.sha256))
-            words = [word.replace("{whl}", self.whl) for word in asked.words]
+                pip.environment.write(name, filled(text))
             there = () if asked.installed else ("--ignore-installed",)
-            return self._took(pip.run("install", *_LOOKING, *there, *words))
+            words = (*_LOOKING, *there, *map(filled, asked.words))
+            env = {name: filled(value) for name, value in asked.variables}
+            return self._took(pip.run("install", *words, env=env))
 
     @contextlib.contextmanager
     def _lane(self, asked: Asked) -> Iterator[Pip]:
