@@ -29,7 +29,8 @@ class Verdict(enum.StrEnum):
     WRONG = "wrong"
     """It does not run on the best GPU for which an admitted build was listed."""
     EXCHANGED = "exchanged"
-    """Plain pip's runs; it became an older release, or another major for no more GPUs."""
+    """Plain pip's runs; it became an older release, another major for no more GPUs, or one that
+    runs on fewer."""
     OVERRULED = "overruled"
     """The user named the build, and another came."""
     ORACLE = "oracle"
@@ -105,10 +106,10 @@ def _of_family(
         yield Verdict.WRONG, f"{_told(ours)}; torch {example} runs, and is listed"
     before = plain.versions.get(_LEAD, "")
     if before and (not host.gpus or best in covered(before, host)):
-        gained = mine > covered(before, host)
+        gained, lost = mine > covered(before, host), covered(before, host) > mine
         other = stack(label_of(_LEAD, lead)) != stack(label_of(_LEAD, before))
         older = Version(lead).release < Version(before).release
-        if older or (other and not gained):
+        if lost or older or (other and not gained):
             yield Verdict.EXCHANGED, f"{_told(plain)} runs, and became {_told(ours)}"
 
 

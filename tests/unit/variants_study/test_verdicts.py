@@ -41,7 +41,8 @@ EVERY = listed(
 
 def took(text: str) -> Took:
     """Read ``torch 2.15.0, torchvision 0.29.2``; empty: pip failed."""
-    versions = dict(tuple(each.split()) for each in text.split(", ")) if text else {}
+    words = [each.partition(" ")[::2] for each in text.split(", ") if each]
+    versions = dict(words)
     urls = {project: f"/{project}-{version}.whl" for project, version in versions.items()}
     return Took(versions, urls, 0 if text else 1, "ERROR: no matching distribution")
 
@@ -101,6 +102,10 @@ WRONG = [
     ("torch", OLD_AND_NEW, "torch 2.15.0", "torch 2.7.1+cu118", Verdict.EXCHANGED),
     ("torch", H100, "torch 2.15.0", "torch 2.14.1+cu126", Verdict.EXCHANGED),
     ("torch", H100, "torch 2.15.0", "torch 2.14.1", Verdict.EXCHANGED),
+    (
+        *("torch==2.7.1", "driver=580.95.05,gpu=GTX 1080 Ti,gpu=RTX 4090", "torch 2.7.1"),
+        *("torch 2.7.1+cu128", Verdict.EXCHANGED),
+    ),
     ("torch", NONE, "torch 2.15.0", "torch 2.15.0+cpu", Verdict.EXCHANGED),
     (
         "torch<2.8",
