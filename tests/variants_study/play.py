@@ -40,6 +40,8 @@ class Outcome:
     """What should not be so; empty: it is fine."""
     plain: Took | None = None
     ours: Took | None = None
+    explained: bool = False
+    """`explain` was asked, too."""
     failed: str = ""
     """Why the study itself could not tell."""
 
@@ -70,7 +72,7 @@ def one(cell: Cell, stage: Stage) -> Outcome:
     except Exception:  # noqa: BLE001 - the other cells are to be played
         return Outcome(cell, (), failed=traceback.format_exc())
     found = verdicts(cell.asked, cell.host, plain, ours, stage.listed, explained=explained)
-    return Outcome(cell, tuple(found), plain, ours)
+    return Outcome(cell, tuple(found), plain, ours, explained=explained is not None)
 
 
 def play(

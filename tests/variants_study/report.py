@@ -60,7 +60,9 @@ def table(outcomes: Sequence[Outcome], seconds: float) -> str:
     fine = sum(not each.wrong and not each.failed for each in outcomes)
     tried = {each.cell.host for each in outcomes}
     lines = [f"# {fine} of {len(outcomes)} cells are fine", ""]
-    lines += [f"{len(tried)} hosts, {seconds / 60:.0f} minutes.", ""]
+    asked = sum(each.explained for each in outcomes)
+    took = f"{seconds / 60:.0f} minutes"
+    lines += [f"{len(tried)} hosts, {took}. `explain` was asked the same in {asked} cells.", ""]
     counts = Counter(kind for each in outcomes for kind, _ in each.wrong)
     lines += ["| | cells | what |", "| --- | --- | --- |"]
     lines += [f"| {kind} | {counts[kind]} | {_KEYS[kind]} |" for kind in Verdict]
