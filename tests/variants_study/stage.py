@@ -13,14 +13,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import lib
 from headrace.config import EnvVars
 from headrace.interface.hookspecs import GatewayAddress
 from headrace.variants.host_paths import base_of
 from lib import wheels
 from lib.clients import PIPS, Environment, Pip, Result
+from lib.gateway import Gateway
 from lib.gpu.explained import context_at
 from lib.gpu.torch_family import Family, family
 from lib.index import normalised
+from lib.waiting import HANG
 from lib.world import World, make_world
 from variants_study.asked import LIBRARIES, Asked
 from variants_study.facts import FACTS
@@ -73,9 +76,7 @@ class Stage:
 
     def __enter__(self) -> Self:
         """Start it."""
-        self.world: World = make_world(
-            self.root, self._stack, mirrors=0, origin_rate=None, env={EnvVars.HEADRACE_TARGET: ""}
-        )
+        self.world: World = make_world(self.root, self._stack, mirrors=0, origin_rate=None)
         self.variants: Family = family(self.world.index)
         for name, requires in LIBRARIES.items():
             self.world.index.add(wheels.wheel(name, "1.0", requires))
@@ -83,7 +84,14 @@ class Stage:
         self._date()
         self.whl = self.variants.mount(self.world.pages, self.world.files)
         self.world.named["pytorch"] = self.whl
-        _ = self.world.gateway
+        gateway = Gateway(
+            self.root / "gateway",
+            origins=[self.world.origin],
+            named=self.world.named,
+            env={"PYTHONPATH": str(Path(lib.__file__).parents[1])},
+        )
+        gateway.command = [sys.executable, "-m", "variants_study.patient_gateway"]
+        self.world.running = self._stack.enter_context(gateway)
         for number in range(self.side_by_side):
             self._pips.put(self.root / f"pip-{number}")
         return self
@@ -180,6 +188,7 @@ class Stage:
         known: dict[Path, Pip] = self.__dict__.setdefault("_made", {})
         if folder not in known:
             known[folder] = Pip(self.pip, Environment(folder))
+            known[folder].environment.variables["PIP_DEFAULT_TIMEOUT"] = f"{HANG:.0f}"
             if installed:
                 _put(known[folder].environment, installed)
         return known[folder]
