@@ -24,16 +24,14 @@ pytestmark = pytest.mark.skipif(
 
 A100 = "driver=550.54.15,gpu=A100"
 V100 = "driver=580.95.05,gpu=Tesla V100"
-OLD_AND_NEW = "driver=580.95.05,gpu=GTX 1080 Ti,gpu=RTX 4090"
-#: By request, because plain pip is asked once for each. Each was wrong at some time.
+#: By request, because plain pip is asked once for each. All but the H100 were wrong once.
 SLICE = {
-    "torch>=2.15": (A100, V100, OLD_AND_NEW),
-    "torch torchvision": (V100, "gpu=gfx1100"),
+    "torch>=2.15": (A100, V100),
+    "torch torchvision": (V100, "gpu=gfx1100", "driver=580.95.05,gpu=H100"),
     "torch==2.15.0 torchvision": (A100, V100),
     "newlib torchvision": (A100,),
     "-r (torch, --hash=sha256:{hash}) --no-deps": (A100,),
     "--extra-index-url {whl}/cu121 torch==2.4.1": (A100,),
-    "torch<2.8": ("driver=535.183.01,gpu=Tesla T4",),
     "torchvision [torch 2.14.1+cu126 is there]": (A100,),
 }
 
