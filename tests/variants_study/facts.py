@@ -46,7 +46,6 @@ class Facts:
     floors: Mapping[int, Version]
     zstd: Pair
     rocm: Mapping[str, frozenset[str]]
-    xpu: tuple[str, ...]
 
 
 def _read() -> Facts:
@@ -81,7 +80,6 @@ def _read() -> Facts:
         floors={each["major"]: Version(each["linux"]) for each in told["floor"]},
         zstd=_pair(told["zstd"]["cuda"]),
         rocm={key: frozenset(of) for key, of in told["rocm"]["architectures"].items()},
-        xpu=tuple(told["xpu"]["names"]),
     )
 
 

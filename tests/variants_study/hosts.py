@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from variants_study.facts import FACTS, Pair
 
-__all__ = ["DRIVERS", "Gpu", "StudyHost", "described", "hosts"]
+__all__ = ["DRIVERS", "INTEL", "Gpu", "StudyHost", "described", "hosts"]
 
 #: One of each branch that is in use, some of them twice: the first and a late one.
 DRIVERS = (
@@ -18,6 +18,7 @@ DRIVERS = (
 )
 #: Compute capability to the first and the last branch of drivers that drive it (0: still).
 _DRIVEN = {
+    (3, 0): (340, 470),
     (3, 5): (340, 470),
     (3, 7): (340, 470),
     (5, 0): (340, 580),
@@ -36,7 +37,8 @@ _DRIVEN = {
     (12, 1): (580, 0),
 }
 _AMD = ("gfx906", "gfx90a", "gfx942", "gfx1030", "gfx1100", "gfx1201", "gfx1151", "gfx1103")
-_INTEL = ("Intel Arc B580 Graphics", "Intel Arc A770 Graphics", "Intel Data Center GPU Max 1550")
+#: Those that XPU builds were validated on.
+INTEL = ("Intel Arc B580 Graphics", "Intel Arc A770 Graphics", "Intel Data Center GPU Max 1550")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,7 @@ def described(target: str) -> StudyHost:
     words = [word.partition("=") for word in target.split(",")]
     driver = next((value for name, _, value in words if name == "driver"), "")
     names = [value for name, _, value in words if name == "gpu" and value != "none"]
-    gpus = [
-        Gpu(name) if name in (*_AMD, *_INTEL) else Gpu(name, FACTS.gpus[name]) for name in names
-    ]
+    gpus = [Gpu(name) if name in (*_AMD, *INTEL) else Gpu(name, FACTS.gpus[name]) for name in names]
     return StudyHost(tuple(gpus), driver)
 
 
@@ -88,7 +88,7 @@ def hosts(seed: int) -> Iterator[StudyHost]:
         if maker == "none":
             yield StudyHost()
         elif maker == "other":
-            card = Gpu(draw.choice((*_AMD, *_INTEL)))
+            card = Gpu(draw.choice((*_AMD, *INTEL)))
             yield StudyHost((card,) * draw.choice((1, 1, 2)))
         else:
             yield _nvidia(draw)

@@ -7,12 +7,10 @@ compiler. ROCm's and Intel's builds run on the GPUs that they name.
 
 from __future__ import annotations
 
-from fnmatch import fnmatch
-
 from packaging.version import Version
 
 from variants_study.facts import FACTS, Pair
-from variants_study.hosts import Gpu, StudyHost
+from variants_study.hosts import INTEL, Gpu, StudyHost
 
 __all__ = ["covered", "label_of", "stack"]
 
@@ -47,7 +45,7 @@ def _runs(version: str, label: str, gpu: Gpu, driver: str) -> bool:
         return gpu.capability is not None and _cuda_runs(version, label, gpu.capability, driver)
     if label.startswith("rocm"):
         return gpu.name in FACTS.rocm.get(label[4:], ())
-    return label == "xpu" and _is_xpu(gpu.name)
+    return label == "xpu" and gpu.name in INTEL
 
 
 def _cuda_runs(version: str, label: str, capability: Pair, driver: str) -> bool:
@@ -63,11 +61,3 @@ def _cuda_runs(version: str, label: str, capability: Pair, driver: str) -> bool:
     if any(of == major and at <= least for of, at in kernels.sass):
         return True
     return reports >= kernels.toolkit and any(at <= capability for at in kernels.ptx)
-
-
-def _is_xpu(name: str) -> bool:
-    found = False
-    for pattern in FACTS.xpu:
-        if fnmatch(name.lower(), pattern.lstrip("!")):
-            found = not pattern.startswith("!")
-    return found
