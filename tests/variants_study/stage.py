@@ -106,7 +106,10 @@ class Stage:
                 each.upload_time = f"{day}T00:00:00.000000Z"
         for found in self.variants.files.values():
             for built in found:
-                day = FACTS.released[built.project, built.version.partition("+")[0]]
+                # What such a build carries along (a compiler) is as old as any of them.
+                day = FACTS.released.get(
+                    (built.project, built.version.partition("+")[0]), min(FACTS.released.values())
+                )
                 self.variants.times[built.name] = f"{day}T00:00:00Z"
 
     @cached_property

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from headrace.config import Settings
 from headrace.documents.cache import Documents, Page
+from headrace.documents.chosen_labels import ChosenLabels
 from headrace.documents.client_requests import ClientRequests
 from headrace.documents.renderings import Rendered, Renderings
 from headrace.documents.second_chance import SecondChance
@@ -140,6 +141,7 @@ class VariantPages:
         # What one look found is in the cache for the next, whatever host that one describes.
         self._looking = asyncio.Lock()
         self._asked_labels = AskedLabels(cache)
+        self._labels = ChosenLabels()
         self._arrangements = LRUCache[str, _Arranged](REMEMBERED, lambda each: each.weight)
         self.choices: dict[str, VariantChoice] = {}
 
@@ -157,7 +159,11 @@ class VariantPages:
                 question = await self._question(ecosystem, asked, request)
                 if question is None:
                     return None
-                return await self._arranged(ecosystem, plan, question, page, form)
+                served, rendered = await self._arranged(ecosystem, plan, question, page, form)
+                if asked.project == question.tables.lead:
+                    label = served.decision.label if served.pages else ""
+                    self._labels.note(request, label)
+                return rendered
         except TimeoutError:
             why = "the accelerators or the variant indexes did not answer in time"
         except (UpstreamError, ConfigurationError, ValueError) as error:
@@ -174,8 +180,7 @@ class VariantPages:
         None: the default index's page is asked for, as without us.
         """
         tables = load()
-        choice = self.choices.get(tables.lead)
-        label = choice.build.partition("+")[2] if choice else ""
+        label = self._labels.label(request)
         patterns = tables.carried.get(kind_of(label), ())
         asked = ecosystem.asked(request, plan) if patterns else None
         if asked is None or not fits(patterns, asked.project):
@@ -275,24 +280,25 @@ class VariantPages:
         asked: _Asked,
         page: Page,
         form: str,
-    ) -> Rendered | None:
+    ) -> tuple[FamilyPages, Rendered | None]:
         pages, arranged = await self._pages(ecosystem, asked, page, form)
         self._tell(asked, arranged.served)
         entries = arranged.served.pages.get(_of(asked), ())
         if not entries:
-            return None
+            return arranged.served, None
         own = {label: found for (project, label), found in pages.items() if project == _of(asked)}
         if asked.client and any(entry.yanked for entry in entries):
             named = (ecosystem.variant_page(_of(asked), label) for label in own)
             keys = [each.key for each in named if each is not None]
             self._second_chance.given(asked.client, _of(asked), keys)
         bodies = {label: found.document for label, found in own.items()}
-        return await self._renderings.composed(
+        rendered = await self._renderings.composed(
             plan.key,
             f"{form} with {arranged.name}",
             _named(sorted((label, found.version) for label, found in own.items())),
             lambda: ecosystem.arranged(plan, form, bodies, entries),
         )
+        return arranged.served, rendered
 
     async def _pages(
         self, ecosystem: HasBuilds, asked: _Asked, page: Page, form: str
