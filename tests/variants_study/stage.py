@@ -76,7 +76,18 @@ class Stage:
 
     def __enter__(self) -> Self:
         """Start it."""
-        self.world: World = make_world(self.root, self._stack, mirrors=0, origin_rate=None)
+        # Servers that run keep a process from its end.
+        with contextlib.ExitStack() as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self._stack.close()
+
+    def _start(self, stack: contextlib.ExitStack) -> None:
+        self.world: World = make_world(self.root, stack, mirrors=0, origin_rate=None)
         self.variants: Family = family(self.world.index)
         for name, requires in LIBRARIES.items():
             self.world.index.add(wheels.wheel(name, "1.0", requires))
@@ -91,14 +102,9 @@ class Stage:
             env={"PYTHONPATH": str(Path(lib.__file__).parents[1])},
         )
         gateway.command = [sys.executable, "-m", "variants_study.patient_gateway"]
-        self.world.running = self._stack.enter_context(gateway)
+        self.world.running = stack.enter_context(gateway)
         for number in range(self.side_by_side):
             self._pips.put(self.root / f"pip-{number}")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End it."""
-        self._stack.close()
 
     def _date(self) -> None:
         for each in self.world.index.files:
