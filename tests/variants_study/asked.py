@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lib.wheels import BACKEND, escaped, metadata
 from variants_study.facts import FACTS
@@ -45,8 +45,8 @@ class Asked:
     """Files that came later are out; ISO."""
     installed: str = ""
     """The torch that is there already."""
-    several: bool = field(default=False)
-    """`explain` cannot be asked this: it takes one project and its specifier."""
+    indirect: bool = False
+    """`explain` cannot be asked this: what is asked of the family is in no word."""
 
     def __str__(self) -> str:
         """Name it as the user would type it, with the files' content."""
@@ -57,17 +57,10 @@ class Asked:
         return f"{said} [torch {self.installed} is there]" if self.installed else said
 
     @property
-    def pair(self) -> tuple[str, str] | None:
-        """Project and specifier, where there is nothing else."""
-        plain = not (
-            self.several
-            or self.files
-            or self.variables
-            or self.named
-            or self.before
-            or self.installed
-        )
-        return self.needs[0] if plain and len(self.words) == len(self.needs) == 1 else None
+    def explained(self) -> bool:
+        """Say whether `explain` can be asked the same: projects and specifiers, nothing else."""
+        more = (self.indirect, self.files, self.variables, self.named, self.before, self.installed)
+        return not any(more) and len(self.words) == len(self.needs)
 
 
 def _one(text: str) -> Asked:
@@ -79,7 +72,7 @@ def _family(*words: str) -> Asked:
 
 
 def _library(*words: str, needs: Sequence[str]) -> Asked:
-    return Asked(words, tuple(map(_need, needs)), several=True)
+    return Asked(words, tuple(map(_need, needs)), indirect=True)
 
 
 def _file(option: str, text: str, *words: str, needs: Sequence[str]) -> Asked:

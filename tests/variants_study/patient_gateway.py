@@ -11,7 +11,9 @@ from lib.waiting import HANG
 
 if __name__ == "__main__":
     timeouts.VARIANTS_WITHIN = HANG
-    # What reads it comes in with the command.
+    # What reads it comes in from here on.
     from headrace.cli import main
+    from headrace.documents.client_requests import ClientRequests
 
+    (ClientRequests.__init__.__kwdefaults__ or {})["within"] = HANG
     sys.exit(main())

@@ -144,18 +144,29 @@ class Stage:
         gateway = GatewayAddress("127.0.0.1", self.world.gateway.port, base=base)
         return self._ask(asked, gateway.url(f"{base}/simple/"))
 
-    def explained(self, asked: Asked, host: StudyHost) -> str | None:
-        """Return the gateway's path of what `explain` says that pip takes; "" for nothing, None
-        where it cannot be asked.
+    def explained(self, asked: Asked, host: StudyHost) -> dict[str, str] | None:
+        """Return what `explain` says that pip takes of each project, as the gateway's path, ""
+        for nothing; None where it cannot be asked.
         """
         from headrace.cli.explaining.builds import explain  # noqa: PLC0415 - start-up time
 
-        if asked.pair is None:
+        if not asked.explained:
             return None
         python = f"{sys.version_info[0]}.{sys.version_info[1]}"
         address = GatewayAddress("127.0.0.1", self.world.gateway.port)
-        told = explain(*asked.pair, self._context, address, host.target, python=python)
-        return "".join(told.paths) if told else ""
+        found = {}
+        for project, specifier in asked.needs:
+            told = explain(
+                project,
+                specifier,
+                self._context,
+                address,
+                host.target,
+                python=python,
+                companions=[each for each in asked.needs if each[0] != project],
+            )
+            found[project] = "".join(told.paths) if told else ""
+        return found
 
     @cached_property
     def _context(self) -> Any:

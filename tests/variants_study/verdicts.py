@@ -52,13 +52,13 @@ def verdicts(
     ours: Took,
     listed: Sequence[Listed],
     *,
-    explained: str | None = None,
+    explained: Mapping[str, str] | None = None,
 ) -> list[tuple[Verdict, str]]:
     """Say what is wrong; nothing, if all is well.
 
     `explained`: see `Stage.explained`.
     """
-    found = list(_oracle(asked, ours, explained))
+    found = list(_oracle(ours, explained or {}))
     if not ours.fine:
         if plain.fine:
             last = ours.told.strip().splitlines()[-1:]
@@ -72,13 +72,12 @@ def verdicts(
     return found
 
 
-def _oracle(asked: Asked, ours: Took, explained: str | None) -> Iterator[tuple[Verdict, str]]:
-    if explained is None or asked.pair is None:
-        return
-    took = ours.urls.get(asked.pair[0], "")
-    if explained != took:
-        names = [path.rpartition("/")[2] or "nothing" for path in (explained, took)]
-        yield Verdict.ORACLE, f"explain says {names[0]}, pip takes {names[1]}"
+def _oracle(ours: Took, explained: Mapping[str, str]) -> Iterator[tuple[Verdict, str]]:
+    for project, path in explained.items():
+        took = ours.urls.get(project, "")
+        if path != took:
+            names = [each.rpartition("/")[2] or "nothing" for each in (path, took)]
+            yield Verdict.ORACLE, f"explain says {names[0]}, pip takes {names[1]}"
 
 
 def _of_family(
