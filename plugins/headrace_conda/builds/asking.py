@@ -22,7 +22,7 @@ __all__ = ["Answer", "Conda"]
 _SEARCH = 60.0
 _SOLVE = 120.0
 #: How conda ends a list of what it could not find.
-_CHANNELS = re.compile(r"\s*Current channels:.*", re.DOTALL)
+_CHANNELS = "Current channels:"
 #: The lines that its solvers draw, and characters of their words that are repeated.
 _TREE = re.compile("[\u2500-\u257f]+")
 _LONGEST = 400
@@ -80,7 +80,7 @@ class Conda:
         actions = told.get("actions")
         if told.get("success") is True and isinstance(actions, dict):
             return Answer(_packages(actions))
-        text = _CHANNELS.sub("", str(told.get("message") or told.get("error") or ""))
+        text = str(told.get("message") or told.get("error") or "").partition(_CHANNELS)[0]
         solved = _VERDICT.search(str(told.get("exception_name"))) is not None
         return Answer({}, " ".join(_TREE.sub(" ", text).split())[:_LONGEST], answered=solved)
 

@@ -137,7 +137,7 @@ def _builds(data: bytes) -> object:
     records = [{"version": line, "build": line, "depends": [line, "__cuda"]} for line in lines]
     builds = builds_in("a", records)
     reader = RecordReader(SeenMachine({"__cuda": ("12.4", "0")}), lambda _: builds)
-    return len({each.obstacle == "" for each in reader.verdicts(builds)})
+    return len(builds), sum(each.obstacle == "" for each in reader.verdicts(builds))
 
 
 TARGETS = [
