@@ -100,7 +100,17 @@ _OF_TORCH = (
     *("===2.11.0", "===2.15.0", "<2.8", "<2.15", "<2.12", "<=2.10", "!=2.15.0", ">2.14.0"),
     *(">=2.12,<2.14", ">=2.5,!=2.15.0,<2.15", "==9.9", "<1"),
 )
-_OF_VISION = ("", ">=0.29.2", "~=0.28.0", "==0.29.2", "==0.25.0", "==0.29.0", "<0.23", "!=0.29.2")
+_OF_VISION = (
+    "",
+    ">=0.29.2",
+    "~=0.28.0",
+    "==0.29.2",
+    "==0.25.0",
+    "==0.29.0",
+    "<0.23",
+    "!=0.29.2",
+    "==0.15.2",
+)
 _COOL = "2026-10-01"
 _VENDOR = "--extra-index-url"
 #: A user's own, beside its metadata for the tests' build backend.
@@ -122,6 +132,7 @@ ASKED: tuple[Asked, ...] = (
     *(_one(f"torchvision{specifier}") for specifier in _OF_VISION),
     _one("torchaudio"),
     _one("torchaudio==2.8.0"),
+    _one("torchaudio~=2.1.2"),
     _family("torch", "torchvision"),
     _family("torchvision", "torch"),
     _family("torch", "torchvision", "torchaudio"),

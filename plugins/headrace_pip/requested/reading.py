@@ -40,7 +40,7 @@ class BuildFamily:
     """The projects that builds are chosen for."""
 
     lead: str
-    members: Collection[str]
+    members: frozenset[str]
     beside: Collection[str] = ()
     """Others that bear on the choice."""
 
@@ -79,6 +79,10 @@ def read(
     )
     alone = "no_dependencies" in command.switches
     specifiers = closure.asked() if alone else (yield from closure.walk())
+    if not alone and not family.members.isdisjoint(specifiers):
+        # Whatever follows the lead requires it; what it may be for that the tables know.
+        limit = closure.limits.get(family.lead, "")
+        specifiers = {family.lead: limit, **specifiers}
     whole = closure.whole and asked.project in specifiers
     others = (*family.members, *family.beside)
     return RequestRead(

@@ -33,7 +33,7 @@ linux = pytest.mark.skipif(
 CLIENT = (
     "import socket, sys; s = socket.create_connection(('127.0.0.1', int(sys.argv[1]))); s.recv(1)"
 )
-FAMILY = BuildFamily("torch", {"torch", "torchvision"})
+FAMILY = BuildFamily("torch", frozenset({"torch", "torchvision"}))
 WHERE = environment.read(
     'pip/26.3 {"python":"3.11.9","implementation":{"name":"CPython"},"system":{"name":"Linux"}}'
 )
