@@ -10,10 +10,8 @@ from headrace.policy import timeouts
 from lib.waiting import HANG
 
 if __name__ == "__main__":
-    timeouts.VARIANTS_WITHIN = HANG
-    # What reads it comes in from here on.
+    timeouts.VARIANTS_WITHIN = timeouts.REQUEST_KNOWN_WITHIN = HANG
+    # What reads them comes in from here on.
     from headrace.cli import main
-    from headrace.documents.client_requests import ClientRequests
 
-    (ClientRequests.__init__.__kwdefaults__ or {})["within"] = HANG
     sys.exit(main())

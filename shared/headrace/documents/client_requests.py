@@ -17,14 +17,13 @@ from headrace.interface.ecosystems import Ecosystem, KnowsRequests
 from headrace.interface.request_reading import RequestRead, RequestReading
 from headrace.models import Document, Request, ServeArtifact, ServeDocument
 from headrace.ownership.processes import Program, program_at
+from headrace.policy.timeouts import REQUEST_KNOWN_WITHIN
 from headrace.variants.hosts import VariantRequest
 
-__all__ = ["WITHIN", "ClientRequests"]
+__all__ = ["ClientRequests"]
 
 _log = logging.getLogger("headrace.variants")
 
-#: Seconds for all documents together; the accelerators are looked for at the same time.
-WITHIN = 3.0
 #: Documents that are brought at a time.
 _AT_A_TIME = 16
 
@@ -37,7 +36,7 @@ class ClientRequests:
         fetcher: Fetcher,
         *,
         program: Callable[[tuple[str, int], tuple[str, int]], Program | None] = program_at,
-        within: float = WITHIN,
+        within: float = REQUEST_KNOWN_WITHIN,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`program` finds whoever has the client's end of a connection."""

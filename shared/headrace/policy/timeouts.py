@@ -18,6 +18,7 @@ __all__ = [
     "ORIGIN_SILENCE",
     "PROMISED_GAP",
     "PROMISED_HEADERS",
+    "REQUEST_KNOWN_WITHIN",
     "SOURCES_WITHIN",
     "STALE_AFTER",
     "VARIANTS_WITHIN",
@@ -45,6 +46,8 @@ VARIANTS_WITHIN = 8.0
 #: Seconds of these for all ways of asking for the accelerators, several of which may hang: who
 #: hangs costs the kernel's word on the driver no page.
 DETECTED_WITHIN = 6.0
+#: Seconds of these for the documents that tell what else a client asks for.
+REQUEST_KNOWN_WITHIN = 3.0
 
 #: Seconds between two parts of a body, after which the connection is cut.
 BODY_GAP = 20.0
