@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from headrace.config import Settings
 from headrace.documents.cache import Documents, Page
@@ -21,11 +20,11 @@ from headrace.documents.chosen_labels import ChosenLabels
 from headrace.documents.client_requests import ClientRequests
 from headrace.documents.renderings import Rendered, Renderings
 from headrace.documents.second_chance import SecondChance
+from headrace.documents.variant_indexes import HasBuilds, VariantIndexes
 from headrace.errors import ConfigurationError, UpstreamError
 from headrace.foreign import foreign
-from headrace.interface.ecosystems import Ecosystem, ListsBuilds
 from headrace.interface.manager import Plugins
-from headrace.models import Fault, Request, ServeArtifact, ServeDocument, fits
+from headrace.models import Request, ServeArtifact, ServeDocument, fits
 from headrace.policy.lru import LRUCache
 from headrace.policy.timeouts import VARIANTS_WITHIN
 from headrace.system.accelerators.detection import detect
@@ -62,10 +61,6 @@ HOSTS = 8
 
 _OFF = "off"
 _BUILD = VARIABLES[0]
-
-
-class HasBuilds(Ecosystem, ListsBuilds, Protocol):
-    """An ecosystem whose projects have builds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +135,7 @@ class VariantPages:
         self._hosts = LRUCache[str, tuple[float, asyncio.Task[Host]]](HOSTS)
         # What one look found is in the cache for the next, whatever host that one describes.
         self._looking = asyncio.Lock()
-        self._asked_labels = AskedLabels(cache)
+        self._indexes = VariantIndexes(documents, AskedLabels(cache))
         self._labels = ChosenLabels()
         self._arrangements = LRUCache[str, _Arranged](REMEMBERED, lambda each: each.weight)
         self.choices: dict[str, VariantChoice] = {}
@@ -312,7 +307,7 @@ class VariantPages:
         projects = _projects(asked)
         pages = {(_of(asked), ""): page}
         others = [(each, "") for each in projects if each != _of(asked)]
-        pages.update(await self._fetch(ecosystem, others, form))
+        pages.update(await self._indexes.pages(ecosystem, others, form))
         seen: set[str] = set()
         newer: list[str] | None = None
         for _ in range(ROUNDS):
@@ -332,27 +327,11 @@ class VariantPages:
                 return pages, arranged
             seen.update(more, newer)
             wanted = [(each, label) for each in projects for label in sorted(more)]
-            pages.update(await self._fetch(ecosystem, wanted, form))
-            pages.update(await self._unpromised(ecosystem, newer, projects, form))
+            pages.update(await self._indexes.pages(ecosystem, wanted, form))
+            pages.update(await self._indexes.unpromised(ecosystem, newer, projects, form))
             newer = []
         # What is listed always leads elsewhere: then it alone decides.
         return pages, await self._decided(ecosystem, asked, pages, [])
-
-    async def _unpromised(
-        self, ecosystem: HasBuilds, labels: Sequence[str], projects: Sequence[str], form: str
-    ) -> dict[tuple[str, str], Page]:
-        """Bring pages of indexes that may not be there; whatever fails is asked again tomorrow."""
-        found: dict[tuple[str, str], Page] = {}
-        for label in labels:
-            # Before the answer: one that never comes is no reason to ask the next time.
-            await asyncio.to_thread(self._asked_labels.missing, label)
-            try:
-                if await self._fetch(ecosystem, [(load().lead, label)], form):
-                    await asyncio.to_thread(self._asked_labels.found, label)
-                    found |= await self._fetch(ecosystem, [(p, label) for p in projects], form)
-            except UpstreamError as error:
-                _log.info("the index of %s cannot be asked: %s", label, error)
-        return found
 
     def _newer(
         self,
@@ -368,26 +347,7 @@ class VariantPages:
         if arranged.served.pages and not build:
             host = chosen_for(asked.override.host or asked.host, tables)
             newer = next_labels(host, _listed(ecosystem, pages), every, tables)
-        return self._asked_labels.due(newer)
-
-    async def _fetch(
-        self, ecosystem: HasBuilds, wanted: Iterable[tuple[str, str]], form: str
-    ) -> dict[tuple[str, str], Page]:
-        """Bring pages at the same time; one that its index says it lacks is left out."""
-        keys = list(wanted)
-        found = await asyncio.gather(*(self._one(ecosystem, *key, form) for key in keys))
-        return {key: page for key, page in zip(keys, found, strict=True) if page is not None}
-
-    async def _one(self, ecosystem: HasBuilds, project: str, label: str, form: str) -> Page | None:
-        plan = ecosystem.variant_page(project, label)
-        if plan is None:
-            return None
-        try:
-            return await self._documents.get(ecosystem, plan, form)
-        except UpstreamError as error:
-            if error.fault is Fault.MISSING:
-                return None
-            raise
+        return self._indexes.due(newer)
 
     # ------------------------------------------------------------------ the decision
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from packaging.version import Version
 
 from headrace.variants.admission import Listing, of_lead, pins, refused_by
-from headrace.variants.builds import Candidate, FamilyPages, PageEntry
+from headrace.variants.builds import Candidate, FamilyPages, Outcome, PageEntry
 from headrace.variants.compatibility.labels import same_stack
 from headrace.variants.family import Family
 from headrace.variants.hosts import VariantRequest
@@ -40,6 +40,9 @@ def requested_pages(
     plain = FamilyPages(family.decision)
     if not family.name:
         return plain
+    chosen = family.decision.outcome is not Outcome.UPSTREAM or family.stays
+    if not chosen and not family.decision.unused and _goes_together(plain, there, listing):
+        return plain  # nothing is to be chosen or told: what the index itself gives is as good
     arranged = FamilyPages(
         family.decision,
         {
@@ -66,6 +69,25 @@ def _alike(
         if other and other.yanked:
             return False
     return True
+
+
+def _goes_together(plain: FamilyPages, asked: Mapping[str, str], listing: Listing) -> bool:
+    """Whether an installer takes builds of one stack, all of whose requirements are met."""
+    lead = listing.tables.lead
+    taken = {
+        project: first_choice(page_of(project, plain, listing), specifier, listing)
+        for project, specifier in asked.items()
+    }
+    first = taken.pop(lead, None)
+    if first is None:
+        return False
+    label = listing.label(first.candidate)
+    return all(
+        other is not None
+        and not listing.pins_another(other.candidate, first.candidate.version)
+        and same_stack(listing.label(other.candidate), label)
+        for other in taken.values()
+    )
 
 
 @dataclass(frozen=True, slots=True)

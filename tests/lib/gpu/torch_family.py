@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from packaging.specifiers import SpecifierSet
+
 from headrace.variants.builds import Candidate
 from lib import wheels
 from lib.gateway import TestMirror
@@ -135,13 +137,15 @@ def _needs(each: Candidate) -> list[str]:
         if label.startswith("cu"):
             return [f"{_RUNTIME.format(label[2:4])}==1.0"]
         return [f"{name}==3.7.1" for kind, name in _COMPILERS.items() if label.startswith(kind)]
-    found = [
-        version
+    texts = {
+        version: text
         for version, partners in _partners().items()
-        if partners.get(each.project, "").removeprefix("==") == each.version
-    ]
-    if len(found) == 1:
-        return [f"torch=={found[0]}"]
+        if (text := partners.get(each.project))
+        and SpecifierSet(text).contains(each.version, prereleases=True)
+    }
+    # What a later release takes too ("at least") has no pin in its metadata.
+    if len(texts) == 1 and set(texts.values()) == {f"=={each.version}"}:
+        return [f"torch=={next(iter(texts))}"]
     # The newest releases of the followers pin nothing (0.29.1 and later of torchvision).
     return ["torch>=2.14.0"] if each.project == "torchvision" else ["torch"]
 

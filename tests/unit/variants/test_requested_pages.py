@@ -75,6 +75,8 @@ def test_a_pin_of_what_does_not_run_says_so_and_its_followers_are_of_its_family(
         (V100, {"torch": "", "torchvision": ">=0.29.2"}, ["2.15.0+cpu", "0.29.2+cpu"]),
         (H100, {"torch": "", "torchvision": ""}, ["2.15.0", "0.29.2"]),
         (CPU, {"torch": "==2.10.0", "torchvision": ""}, ["2.10.0", "0.25.0"]),
+        # Nothing is to be chosen, and both are of CUDA 13: the newest, as the index has them.
+        (CPU, {"torch": "", "torchvision": "!=0.29.2"}, ["2.15.0", "0.29.1"]),
         (GB300, {"torch": "<2.8"}, ["2.7.1+cu128"]),
         (A100, {"torch": "<2.8"}, ["2.7.1"]),
     ],
