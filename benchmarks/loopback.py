@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.corpus import Tree
 from benchmarks.lab.nginx import Nginx
+from benchmarks.lab.tls import Certificate
 from benchmarks.stage import scratch
 
 __all__ = ["Served", "free_port", "served"]
@@ -24,8 +25,11 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(corpus: Tree, *, rate: int = 0, proxy_of: str = "") -> Iterator[Served]:
-    """Serve a corpus; `rate` limits each connection, in bytes per second.
+def served(
+    corpus: Tree, *, rate: int = 0, proxy_of: str = "", certificate: Certificate | None = None
+) -> Iterator[Served]:
+    """Serve a corpus; `rate` limits each connection, in bytes per second. With a `certificate`,
+    which is for ``localhost``, by TLS alone.
 
     `proxy_of` is the base URL of another server to which everything below ``/pass`` is handed on.
     """
@@ -36,17 +40,21 @@ def served(corpus: Tree, *, rate: int = 0, proxy_of: str = "") -> Iterator[Serve
             f"location /pass/ {{ proxy_pass {proxy_of}/; proxy_http_version 1.1; "
             'proxy_set_header Connection ""; proxy_max_temp_file_size 0; }'
         )
+    listen, url = f"127.0.0.1:{port}", f"http://127.0.0.1:{port}"
+    if certificate is not None:
+        listen, url = f"{listen} ssl", f"https://localhost:{port}"
+        extra += f"ssl_certificate {certificate.chain}; ssl_certificate_key {certificate.key};"
     with scratch() as folder:
         server = Nginx(
             folder / "nginx",
             corpus.root,
             corpus.wrong,
-            listen=f"127.0.0.1:{port}",
+            listen=listen,
             rate=rate,
             extra=extra,
         )
         try:
-            yield Served(f"http://127.0.0.1:{port}", corpus.root)
+            yield Served(url, corpus.root)
         finally:
             server.close()
 
