@@ -218,6 +218,7 @@ class SegmentRequest:
 
     async def _receive(self, stream: RangeStream) -> None:
         offset = stream.start
+        stream.lent = True
         async for data in stream:
             self._received += len(data)
             offset += len(data)

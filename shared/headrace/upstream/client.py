@@ -201,7 +201,7 @@ class Client:
                 headers=exchange.headers,
                 rtt=exchange.rtt,
                 fresh=exchange.fresh,
-                body=body_of(answer),
+                body=body_of(answer, lent=True),
                 sock=None if network is None else network.get_extra_info("socket"),
                 translate=exchange.translate,
             )

@@ -28,7 +28,7 @@ from headrace.upstream.resolver import Resolver
 if TYPE_CHECKING:
     from httpcore import AsyncNetworkBackend, AsyncNetworkStream
 
-__all__ = ["BoundedBackend", "PinnedBackend", "meaning", "reading_a_head"]
+__all__ = ["BoundedBackend", "HeadCost", "PinnedBackend", "meaning", "reading_a_head"]
 
 #: Seconds after which the next address is tried beside the one before (RFC 8305 section 5).
 _STAGGER = 0.25
@@ -172,7 +172,7 @@ class _EndlessError(Exception):
     """An upstream sends what leads to no end."""
 
 
-class _HeadCost:
+class HeadCost:
     """What was read of an answer's head so far."""
 
     def __init__(self) -> None:
@@ -184,16 +184,17 @@ class _HeadCost:
             raise _EndlessError("interim answers without end")
 
     def count(self, data: bytes) -> None:
+        """Count what came."""
         self._spent += _A_READ + len(data) + _INTERIM * data.count(b"HTTP/1.")
 
 
-_HEAD_COST: ContextVar[_HeadCost | None] = ContextVar("head_cost", default=None)
+_HEAD_COST: ContextVar[HeadCost | None] = ContextVar("head_cost", default=None)
 
 
 @contextlib.contextmanager
 def reading_a_head() -> Iterator[None]:
     """What is read meanwhile, by whoever does it in this context, is an answer's head."""
-    token = _HEAD_COST.set(_HeadCost())
+    token = _HEAD_COST.set(HeadCost())
     try:
         yield
     finally:

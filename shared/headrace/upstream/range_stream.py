@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from headrace.errors import UpstreamError
 from headrace.http.validators import same_version, validator
@@ -45,7 +45,7 @@ class RangeStream:
         headers: Mapping[str, str],
         rtt: float,
         fresh: bool,
-        body: AsyncIterator[bytes],
+        body: AsyncIterator[bytes | memoryview],
         sock: Any,
         translate: Callable[[Exception], UpstreamError],
     ) -> None:
@@ -66,6 +66,9 @@ class RangeStream:
         self.fresh = fresh
         """Whether a connection was made for this request."""
         self.received = 0
+        self.lent = False
+        """Set by a reader who uses each piece before he asks for the next one: then a piece may be
+        a memoryview of a buffer that is used again, and is not copied."""
         self._body = body
         self._translate = translate
         self._left = None if span.end is None else span.end - span.start
@@ -90,7 +93,7 @@ class RangeStream:
         return self
 
     async def __anext__(self) -> bytes:
-        """Return the next bytes, never empty."""
+        """Return the next bytes, never empty; see `lent`."""
         if self._ended:
             raise StopAsyncIteration
         try:
@@ -105,6 +108,8 @@ class RangeStream:
         except Exception as error:
             self._finish()
             raise self._translate(error) from error
+        if not self.lent:
+            chunk = bytes(chunk)
         self.received += len(chunk)
         if self._left is not None:
             self._left -= len(chunk)
@@ -112,7 +117,7 @@ class RangeStream:
                 await self._exhaust()
             elif self._gatherer is not None:
                 self._gatherer.got(len(chunk), self._left)
-        return chunk
+        return cast("bytes", chunk)
 
     def _cut(self) -> UpstreamError:
         return UpstreamError(

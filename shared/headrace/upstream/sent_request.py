@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -45,7 +45,7 @@ class SentRequest:
     """One request and its answer, with what the connection did meanwhile."""
 
     response: Any
-    """The transport's own answer."""
+    """The transport's own answer: httpx's, or one with the names of httpx's parts."""
 
     def __init__(
         self,
@@ -152,14 +152,14 @@ def redirect_of(exchange: SentRequest) -> str | None:
     return target
 
 
-def headers_of(response: Any) -> dict[str, str]:
+def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return an answer's headers by lower-case names, several of one name joined with a comma.
 
     A byte is a character, so that a validator goes back as it came (`sent_headers`); only a
     Location may be UTF-8, as browsers have it. What could not be sent back is left out.
     """
     found: dict[str, str] = {}
-    for name, value in response.headers.raw:
+    for name, value in raw:
         key = name.decode("latin-1").lower()
         text = value.decode("latin-1")
         if key == "location" and not text.isascii():
@@ -179,10 +179,14 @@ def sent_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     ]
 
 
-async def body_of(response: Any) -> AsyncIterator[bytes]:
-    """Give an answer's body as it came; an exception where it comes in crumbs."""
+async def body_of(response: Any, *, lent: bool = False) -> AsyncIterator[Any]:
+    """Give an answer's body as it came; an exception where it comes in crumbs.
+
+    `lent`: a piece may be a memoryview, which is the reader's until he asks for the next one.
+    """
     pieces = got = 0
-    async for piece in response.aiter_raw():
+    lends = lent and hasattr(response, "aiter_lent")
+    async for piece in response.aiter_lent() if lends else response.aiter_raw():
         pieces, got = pieces + 1, got + len(piece)
         if pieces == _PIECES:
             if got < _PIECES * _LEAST:

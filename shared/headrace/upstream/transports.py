@@ -1,10 +1,11 @@
 """The pools of connections to upstreams: the only file that imports httpx.
 
-It works on httpx's transports and not on its client, because what the client adds is what must
-not happen here: cookies, netrc, redirects that carry credentials, proxies from the process's own
-environment, decoding of artifacts. Everything that httpx, httpcore, ssl or the socket raises
-leaves this file as `UpstreamError`. HTTP/2 is for documents only: one TCP connection is one
-congestion window, and httpx pays three times the CPU for it.
+What nobody stands in between of, and what is no page over HTTP/2, goes over connections of our own
+(`http1`): bytes in bulk cost half as much there, and a third within TLS. The rest works on httpx's
+transports and not on its client, because what the client adds is what must not happen here:
+cookies, netrc, redirects that carry credentials, proxies from the process's own environment,
+decoding of artifacts. Everything that h11, httpx, httpcore, ssl or the socket raises leaves this
+file as `UpstreamError`. HTTP/2 is for documents only: one TCP connection is one congestion window.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 
 from headrace.errors import HeadraceError, SettingsError, UpstreamError
 from headrace.models import Fault
-from headrace.policy.destinations import AddressSpace, plain_host
+from headrace.policy.destinations import EVERYWHERE, AddressSpace, plain_host
 from headrace.redact import for_display
 from headrace.upstream.error_mapping import is_stale
 from headrace.upstream.pinned import BoundedBackend, PinnedBackend, reading_a_head
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     import httpcore
     import httpx
 
+    from headrace.upstream.http1.connection import Network, ServerAddress
+    from headrace.upstream.http1.pool import Http1Pool
+
 __all__ = ["Transports", "host_of"]
 
 #: Seconds that an idle connection is kept: below the 60 to 75 s of common servers, so that we close
@@ -39,6 +43,8 @@ _KEEPALIVE = 45.0
 #: What a pool of connections is for: scheme, number, proxy, the spaces that it may lead to, and
 #: whom it trusts.
 _Key = tuple[str, int | None, str | None, frozenset[AddressSpace], Authorities | None]
+#: The same where nobody is in between and HTTP/1.1 is spoken: whether within TLS, and the rest.
+_DirectKey = tuple[bool, frozenset[AddressSpace], Authorities | None]
 
 
 @lru_cache(maxsize=128)
@@ -60,6 +66,19 @@ def host_of(url: str) -> str:
     return plain_host(host)
 
 
+@lru_cache(maxsize=128)
+def _place_of(url: str) -> tuple[ServerAddress, bytes, bytes]:
+    """Return where a URL leads, and what is asked there: the target and the Host of a request."""
+    import httpx  # noqa: PLC0415
+
+    from headrace.upstream.http1.connection import ServerAddress  # noqa: PLC0415
+
+    parsed = httpx.URL(url)
+    tls = parsed.scheme == "https"
+    port = (443 if tls else 80) if parsed.port is None else parsed.port
+    return ServerAddress(parsed.raw_host.decode("ascii"), port, tls), parsed.raw_path, parsed.netloc
+
+
 class Transports:
     """Connections by what they are for. Everything that was opened is closed by `aclose`."""
 
@@ -68,8 +87,9 @@ class Transports:
         self._roots = roots
         self._resolver = resolver
         self._keep = keep
-        self._contexts: dict[Authorities | None, ssl.SSLContext] = {}
+        self._contexts: dict[tuple[Authorities | None, bool], ssl.SSLContext] = {}
         self._pools: dict[_Key, httpx.AsyncHTTPTransport] = {}
+        self._direct: dict[_DirectKey, Http1Pool] = {}
 
     async def ask(
         self,
@@ -80,51 +100,93 @@ class Transports:
         spaces: frozenset[AddressSpace],
     ) -> None:
         """Ask; ask again where a kept connection turned out to be closed by the server."""
-        import httpx  # noqa: PLC0415
-
-        scheme, timeouts = urlsplit(exchange.url).scheme, exchange.timeouts
+        scheme = urlsplit(exchange.url).scheme
+        if scheme not in ("http", "https"):
+            raise UpstreamError(Fault.PROTOCOL, f"no way to ask an upstream by {scheme!r}")
+        # HTTP/2 is agreed on inside TLS only.
+        http2 = connection is not None and scheme == "https"
         for last in (False, True):
             exchange.fresh = False
             try:
-                own = exchange.own
-                transport = self._pool(scheme, exchange.proxy, connection, spaces, own)
-                request = httpx.Request(
-                    method,
-                    exchange.url,
-                    headers=sent_headers(headers),
-                    extensions={"timeout": timeouts, "trace": exchange.trace},
-                )
                 # One clock over all of it: headers that drip byte by byte reset the others.
+                timeouts = exchange.timeouts
                 longest = 2 * timeouts["connect"] + timeouts["read"] + 1.0
+                sent = sent_headers(headers)
                 async with asyncio.timeout(longest):
                     with reading_a_head():
-                        exchange.response = await transport.handle_async_request(request)
+                        if exchange.proxy is None and not http2:
+                            await self._ask_directly(exchange, method, sent, spaces)
+                        else:
+                            pool = self._pool(exchange, connection, spaces, http2=http2)
+                            await _ask_by_httpx(pool, exchange, method, sent)
             except HeadraceError:
                 raise
             except Exception as error:
                 if not last and not exchange.fresh and is_stale(error):
                     continue
                 raise exchange.translate(error) from error
-            exchange.response.request = request
-            exchange.headers = headers_of(exchange.response)
             return
+
+    async def _ask_directly(
+        self,
+        exchange: SentRequest,
+        method: str,
+        headers: list[tuple[bytes, bytes]],
+        spaces: frozenset[AddressSpace],
+    ) -> None:
+        """Ask over HTTP/1.1, with nobody in between."""
+        from headrace.upstream.http1.connection import Asked  # noqa: PLC0415
+
+        place, target, host = _place_of(exchange.url)
+        pool = self._direct_pool(spaces, exchange.own, tls=place.tls)
+        headers = [(b"Host", host), *headers]
+        asked = Asked(method, target, headers, exchange.timeouts, exchange.trace)
+        exchange.response = await pool.ask(place, asked)
+        exchange.headers = headers_of(exchange.response.raw_headers)
+
+    def _direct_pool(
+        self, spaces: frozenset[AddressSpace], own: Authorities | None, *, tls: bool
+    ) -> Http1Pool:
+        """Return the pool for these; what it holds serves nobody who may not lead as far."""
+        from headrace.upstream.http1.pool import Http1Pool  # noqa: PLC0415
+        from headrace.upstream.http1.streams import SocketBackend  # noqa: PLC0415
+
+        key = (tls, spaces, own)
+        if key not in self._direct:
+            pinned = PinnedBackend(self._resolver, SocketBackend(), spaces)
+            self._direct[key] = Http1Pool(
+                self._context(own, tls=tls),
+                cast("Network", pinned),
+                keep=self._keep,
+                expiry=_KEEPALIVE,
+            )
+        return self._direct[key]
+
+    def _context(
+        self, own: Authorities | None, *, tls: bool, http2: bool = False
+    ) -> ssl.SSLContext:
+        """Return a context. Connections share it although each sets its list of protocols (ALPN)
+        on it, so there is one for each list.
+        """
+        if not tls:
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if (own, http2) not in self._contexts:
+            self._contexts[own, http2] = self._roots.context(own)
+        return self._contexts[own, http2]
 
     def _pool(
         self,
-        scheme: str,
-        proxy: str | None,
+        exchange: SentRequest,
         connection: int | None,
         spaces: frozenset[AddressSpace],
-        own: Authorities | None,
+        *,
+        http2: bool,
     ) -> httpx.AsyncHTTPTransport:
-        """Return the pool for these; what it holds serves nobody who may not lead as far."""
-        if scheme not in ("http", "https"):
-            raise UpstreamError(Fault.PROTOCOL, f"no way to ask an upstream by {scheme!r}")
-        # HTTP/2 is agreed on inside TLS only.
-        connection = connection if scheme == "https" else None
-        key = (scheme, connection, proxy, spaces, own)
+        """The same for HTTP/2 and for proxies."""
+        scheme, proxy, own = urlsplit(exchange.url).scheme, exchange.proxy, exchange.own
+        key = (scheme, connection if http2 else None, proxy, spaces, own)
         if key not in self._pools:
-            self._pools[key] = self._make(scheme, proxy, spaces, own, http2=connection is not None)
+            self._pools[key] = self._make(scheme, proxy, spaces, own, http2=http2)
         return self._pools[key]
 
     def _make(
@@ -139,12 +201,10 @@ class Transports:
         import httpcore  # noqa: PLC0415
         import httpx  # noqa: PLC0415
 
+        from headrace.upstream.http1.streams import SocketBackend  # noqa: PLC0415
+
         tls = scheme == "https" or (proxy or "").startswith("https:")
-        if tls and own not in self._contexts:
-            self._contexts[own] = self._roots.context(own)
-        # The transports share a context although each sets its ALPN list on it: httpcore
-        # sets it and makes the connection's TLS object from it in one go, without a pause.
-        context = self._contexts[own] if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context = self._context(own, tls=tls, http2=http2)
         try:
             made = httpx.AsyncHTTPTransport(
                 verify=context,
@@ -169,9 +229,11 @@ class Transports:
                 hint="install socksio beside headrace, or set an http proxy",
             ) from error
         # httpx has no argument for the network below it; httpcore's pool, which it makes, has.
-        network = httpcore.AnyIOBackend()
+        network = httpcore.AnyIOBackend() if http2 else SocketBackend()
+        # A proxy is where the environment says; who resolves the upstream's name is the proxy.
+        pinned = PinnedBackend(self._resolver, network, EVERYWHERE if proxy else spaces)
         if proxy is not None:
-            made._pool._network_backend = _bounded(network)  # noqa: SLF001
+            made._pool._network_backend = _bounded(pinned)  # noqa: SLF001
         else:
             made._pool = httpcore.AsyncConnectionPool(  # noqa: SLF001
                 ssl_context=context,
@@ -180,16 +242,37 @@ class Transports:
                 keepalive_expiry=_KEEPALIVE,
                 http1=True,
                 http2=http2,
-                network_backend=_bounded(PinnedBackend(self._resolver, network, spaces)),
+                network_backend=_bounded(pinned),
             )
         return made
 
     async def aclose(self) -> None:
         """Close every connection."""
-        pools, self._pools = list(self._pools.values()), {}
+        pools: list[httpx.AsyncHTTPTransport | Http1Pool]
+        pools = [*self._pools.values(), *self._direct.values()]
+        self._pools, self._direct = {}, {}
         for pool in pools:
             with contextlib.suppress(Exception):
                 await pool.aclose()
+
+
+async def _ask_by_httpx(
+    transport: httpx.AsyncHTTPTransport,
+    exchange: SentRequest,
+    method: str,
+    headers: list[tuple[bytes, bytes]],
+) -> None:
+    import httpx  # noqa: PLC0415
+
+    request = httpx.Request(
+        method,
+        exchange.url,
+        headers=headers,
+        extensions={"timeout": exchange.timeouts, "trace": exchange.trace},
+    )
+    exchange.response = await transport.handle_async_request(request)
+    exchange.response.request = request
+    exchange.headers = headers_of(exchange.response.headers.raw)
 
 
 def _bounded(network: Any) -> httpcore.AsyncNetworkBackend:

@@ -14,6 +14,8 @@ import httpcore
 import pytest
 from httpcore._backends.anyio import AnyIOStream
 
+from headrace.upstream.http1.streams import SocketBackend, SocketStream
+
 __all__ = ["Network"]
 
 
@@ -28,19 +30,28 @@ class Network:
         self.connected: list[tuple[str, int]] = []
         """Address and port of each connection."""
         self._resolve = socket.getaddrinfo
-        self._connect = httpcore.AnyIOBackend.connect_tcp
+        connect_pages = httpcore.AnyIOBackend.connect_tcp
+        connect_bytes = SocketBackend.connect_tcp
         monkeypatch.setattr(socket, "getaddrinfo", self._getaddrinfo)
         network = self
 
-        async def connect_tcp(
+        async def for_pages(
             backend: httpcore.AnyIOBackend, host: str, port: int, *rest: Any, **more: Any
         ) -> httpcore.AsyncNetworkStream:
             network.connected.append((host, port))
-            made = await network._connect(backend, "127.0.0.1", port, *rest, **more)
+            made = await connect_pages(backend, "127.0.0.1", port, *rest, **more)
             assert isinstance(made, AnyIOStream)
-            return _Stream(made, (host, port))
+            return _PageStream(made, (host, port))
 
-        monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", connect_tcp)
+        async def for_bytes(
+            backend: SocketBackend, host: str, port: int, *rest: Any, **more: Any
+        ) -> httpcore.AsyncNetworkStream:
+            network.connected.append((host, port))
+            made = await connect_bytes(backend, "127.0.0.1", port, *rest, **more)
+            return _ByteStream(made, (host, port))
+
+        monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", for_pages)
+        monkeypatch.setattr(SocketBackend, "connect_tcp", for_bytes)
 
     def reached(self, port: int) -> list[str]:
         """List the addresses that a port was connected at."""
@@ -65,17 +76,31 @@ def _entry(address: str, port: int) -> Any:
     return family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", place
 
 
-class _Stream(AnyIOStream):
+class _PageStream(AnyIOStream):
     """A connection that says where it was going."""
 
     def __init__(self, made: AnyIOStream, place: tuple[str, int]) -> None:
         super().__init__(made._stream)
         self._place = place
 
-    async def start_tls(self, *rest: Any, **more: Any) -> _Stream:
+    async def start_tls(self, *rest: Any, **more: Any) -> _PageStream:
         made = await super().start_tls(*rest, **more)
         assert isinstance(made, AnyIOStream)
-        return _Stream(made, self._place)
+        return _PageStream(made, self._place)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._place if info == "server_addr" else super().get_extra_info(info)
+
+
+class _ByteStream(SocketStream):
+    """The same."""
+
+    def __init__(self, made: SocketStream, place: tuple[str, int]) -> None:
+        super().__init__(made._transport, made._incoming)
+        self._place = place
+
+    async def start_tls(self, *rest: Any, **more: Any) -> _ByteStream:
+        return _ByteStream(await super().start_tls(*rest, **more), self._place)
 
     def get_extra_info(self, info: str) -> Any:
         return self._place if info == "server_addr" else super().get_extra_info(info)

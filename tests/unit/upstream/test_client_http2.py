@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,3 +129,33 @@ def test_burst_fills_the_first_connections_and_then_shares_all() -> None:
     assert other == 0
     with pool.take("a:443") as again:
         assert again == 0
+
+
+def test_no_context_is_told_to_agree_on_two_things(
+    nginx: tuple[str, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections share it, and the loop makes their TLS objects later than they set its list."""
+    url, env = nginx
+    told: dict[ssl.SSLContext, set[tuple[str, ...]]] = {}
+    set_protocols = ssl.SSLContext.set_alpn_protocols
+
+    def recorded(context: ssl.SSLContext, protocols: list[str]) -> None:
+        told.setdefault(context, set()).add(tuple(protocols))
+        set_protocols(context, protocols)
+
+    monkeypatch.setattr(ssl.SSLContext, "set_alpn_protocols", recorded)
+
+    async def main() -> None:
+        client = Client(env)
+        try:
+            await client.fetch(f"{url}/page.json")
+            async with client.open_range(f"{url}/f.whl", 0, 9) as stream:
+                assert [piece async for piece in stream] == [DATA[:9]]
+        finally:
+            await client.aclose()
+
+    asyncio.run(main())
+    lines = (tmp_path / "access.log").read_text().splitlines()
+    spoken = {tuple(line.split()[:3:2]) for line in lines}
+    assert spoken == {("HTTP/1.1", "/f.whl"), ("HTTP/2.0", "/page.json")}
+    assert sorted(map(sorted, told.values())) == [[("http/1.1",)], [("http/1.1", "h2")]]

@@ -181,7 +181,7 @@ def test_body_that_breaks_off_is_cut_before_its_length(
     gate: ChannelApp, origin: RecordingServer
 ) -> None:
     origin.etags = False
-    origin.fail(modes.cut(100_000), times=1)
+    origin.fail(modes.cut(2_000_000), times=1)
     told = until_closed(gate.raw(PACKED))
     head, _, body = told.partition(b"\r\n\r\n")
     assert f"content-length: {len(BODY)}".encode() in head.lower()

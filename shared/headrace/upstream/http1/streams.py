@@ -1,0 +1,277 @@
+"""The network below the HTTP client, for bytes in bulk: what came lies in one buffer until it is
+taken, so that whoever is busy finds much at once.
+
+The loop's own transports read and decrypt (uvloop's in C), where those of httpcore go through anyio
+in Python, for each 16 KiB of TLS anew. What the socket, TLS or a clock raises leaves this file as
+the exception of httpcore's that its own backends raise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import select
+import socket
+import ssl
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+import httpcore
+
+__all__ = ["PIECE", "SocketBackend", "SocketStream"]
+
+#: Bytes that one read takes at most: what a core's own cache holds beside what else is in use.
+PIECE = 256 << 10
+#: So many wait here for a reader before no more are taken from the socket.
+_ENOUGH = PIECE // 2
+
+
+@contextlib.contextmanager
+def _said(fault: type[Exception], too_late: type[Exception]) -> Iterator[None]:
+    """Raise `fault` for what the network says, and `too_late` for the clock."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise too_late(str(error)) from error
+    except (OSError, ssl.SSLError) as error:
+        raise fault(str(error)) from error
+
+
+class _Incoming(asyncio.BufferedProtocol):
+    """What one connection brought and nobody has taken yet.
+
+    Two buffers take turns: what is taken is lent, and comes back when more is asked for.
+    """
+
+    def __init__(self) -> None:
+        self.ended = False
+        """Nothing more comes."""
+        self.error: Exception | None = None
+        """Why, where it is no orderly end."""
+        self.transport: asyncio.Transport | None = None
+        self._buffer: bytearray | None = None
+        self._spare: bytearray | None = None
+        self._lent: bytearray | None = None
+        self._taken = self._filled = 0
+        self._paused = False
+        self._reader: asyncio.Future[None] | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        # uvloop's are of no class of asyncio's.
+        self.transport = cast("asyncio.Transport", transport)
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's word
+        """Give room for what comes."""
+        if self._buffer is None:
+            self._buffer, self._spare = self._spare or bytearray(PIECE), None
+        return memoryview(self._buffer)[self._filled :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take note of what came."""
+        self._filled += nbytes
+        if self._filled > _ENOUGH and not self._paused:
+            assert self.transport is not None
+            self._paused = True
+            self.transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        """Nothing more comes; the transport closes itself."""
+        self.ended = True
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing more comes and nothing goes."""
+        self.ended, self.error = True, exc
+        self._writable.set()
+        self._wake()
+
+    def pause_writing(self) -> None:
+        """Let writers wait."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Let them go on."""
+        self._writable.set()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a read would not have to wait."""
+        return self.ended or self._filled > self._taken
+
+    async def came(self) -> None:
+        """Return once a read need not wait."""
+        while not self.waiting:
+            self._reader = asyncio.get_running_loop().create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+
+    async def drained(self) -> None:
+        """Return once what was written is nearly out."""
+        await self._writable.wait()
+
+    def take(self, most: int = PIECE) -> memoryview:
+        """Lend what is here until the next call; nothing at the end. OSError where it was no
+        orderly end.
+        """
+        if self._lent is not None:
+            self._spare, self._lent = self._lent, None
+        if self._filled == self._taken:
+            if self.error is not None:
+                raise ConnectionResetError(*self.error.args) from self.error
+            return memoryview(b"")
+        assert self._buffer is not None
+        start, self._taken = self._taken, min(self._filled, self._taken + most)
+        data = memoryview(self._buffer)[start : self._taken]
+        if self._taken == self._filled:
+            self._lent, self._buffer = self._buffer, None
+            self._taken = self._filled = 0
+            if self._paused and self.transport is not None and not self.ended:
+                self._paused = False
+                self.transport.resume_reading()
+        return data
+
+    def rest(self) -> None:
+        """Hold no memory while nothing is expected; what was lent is not used any more."""
+        self._lent = self._spare = None
+        if not self._filled:
+            self._buffer = None
+
+
+class SocketStream(httpcore.AsyncNetworkStream):
+    """One connection."""
+
+    def __init__(self, transport: asyncio.Transport, incoming: _Incoming) -> None:
+        """Made by `SocketBackend`."""
+        self._transport = transport
+        self._incoming = incoming
+
+    async def read(
+        self,
+        max_bytes: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's word
+    ) -> bytes:
+        """Return what came, at most `max_bytes`; nothing at the end of the connection."""
+        return bytes(await self.borrow(timeout, max_bytes))
+
+    async def borrow(
+        self,
+        timeout: float | None,  # noqa: ASYNC109 - as above
+        max_bytes: int = PIECE,
+    ) -> memoryview:
+        """The same, without a copy: it is the reader's until the next call."""
+        incoming = self._incoming
+        with _said(httpcore.ReadError, httpcore.ReadTimeout):
+            if not incoming.waiting:
+                async with asyncio.timeout(timeout):
+                    await incoming.came()
+            return incoming.take(max_bytes)
+
+    async def write(
+        self,
+        buffer: bytes,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's word
+    ) -> None:
+        """Send."""
+        with _said(httpcore.WriteError, httpcore.WriteTimeout):
+            if self._incoming.ended:
+                raise ConnectionResetError("the connection is closed")
+            self._transport.write(buffer)
+            async with asyncio.timeout(timeout):
+                await self._incoming.drained()
+
+    async def aclose(self) -> None:
+        """Close, at once."""
+        self._transport.abort()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's word
+    ) -> SocketStream:
+        """Go on within TLS."""
+        loop = asyncio.get_running_loop()
+        try:
+            with _said(httpcore.ConnectError, httpcore.ConnectTimeout):
+                async with asyncio.timeout(timeout):
+                    transport = await loop.start_tls(
+                        self._transport,
+                        self._incoming,
+                        ssl_context,
+                        server_hostname=server_hostname,
+                    )
+        except BaseException:
+            self._transport.abort()
+            raise
+        if transport is None:  # it was closed meanwhile
+            raise httpcore.ConnectError("the connection ended during the TLS handshake")
+        self._incoming.transport = transport
+        return SocketStream(transport, self._incoming)
+
+    def rest(self) -> None:
+        """Hold no memory until the next request, which ends what was lent."""
+        self._incoming.rest()
+
+    def get_extra_info(self, info: str) -> Any:
+        """Tell what httpcore's own streams tell."""
+        if info == "is_readable":
+            return self._incoming.waiting or _is_readable(self._transport)
+        names = {"client_addr": "sockname", "server_addr": "peername"}
+        return self._transport.get_extra_info(names.get(info, info))
+
+
+def _is_readable(transport: asyncio.Transport) -> bool:
+    """Whether something lies in the socket, its end included."""
+    found = transport.get_extra_info("socket")
+    number = -1 if found is None else found.fileno()
+    if number < 0:
+        return True
+    if sys.platform == "win32":
+        return bool(select.select([number], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+class SocketBackend(httpcore.AsyncNetworkBackend):
+    """Connects to addresses, of IP alone: whoever has names resolves them before."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's word
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> SocketStream:
+        """Connect to an address."""
+        assert local_address is None
+        loop = asyncio.get_running_loop()
+        incoming = _Incoming()
+        with _said(httpcore.ConnectError, httpcore.ConnectTimeout):
+            async with asyncio.timeout(timeout):
+                transport, _ = await loop.create_connection(
+                    lambda: incoming, host, port, flags=socket.AI_NUMERICHOST
+                )
+        for option in socket_options or ():
+            transport.get_extra_info("socket").setsockopt(*option)
+        return SocketStream(transport, incoming)
+
+    async def connect_unix_socket(self, *_: Any, **__: Any) -> SocketStream:
+        """Nothing here is asked that way."""
+        raise NotImplementedError
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, between retries."""
+        await asyncio.sleep(seconds)
