@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import headrace.interface as api
 
@@ -26,13 +26,18 @@ def headrace_mirrors(ecosystem: str) -> Iterable[api.Mirror]:
 
 
 @api.hookimpl(trylast=True)
-def headrace_explanations(
-    what: str, version: str | None, ecosystem: str | None, place: api.Place, ask: api.AskGateway
+def headrace_explanations(  # noqa: PLR0917 - pluggy gives arguments by name
+    what: str,
+    version: str | None,
+    ecosystem: str | None,
+    place: api.Place,
+    find_host: Callable[[], api.Host],
+    ask: api.AskGateway,
 ) -> Iterable[api.Explanation]:
     """Say which file of a project would be taken here."""
     from headrace_pip.explaining.files import explain
 
-    return explain(what, version, place, ask) if ecosystem in (None, "python") else []
+    return explain(what, version, place, ask, find_host) if ecosystem in (None, "python") else []
 
 
 @api.hookimpl(trylast=True)

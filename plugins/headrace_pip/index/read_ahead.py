@@ -53,7 +53,7 @@ def newest_fitting(
         pinned = any(not each.version.endswith(".*") for each in exact)
     for version in order if wanted is not None else order[:_RELEASES]:
         files = [f for f in releases[version] if (pinned or not f.yanked) and _allows(f, where)]
-        ranked = [(rank, f) for f in files if (rank := _rank(f.filename, where)) is not None]
+        ranked = [(rank, f) for f in files if (rank := tag_rank(f.filename, where)) is not None]
         if ranked:
             return min(ranked, key=lambda pair: pair[0])[1]
         for file in files:
@@ -89,7 +89,8 @@ def _contains(specifier: str, python: str) -> bool:
         return True  # as pip has it
 
 
-def _rank(filename: str, where: Environment) -> int | None:
+def tag_rank(filename: str, where: Environment) -> int | None:
+    """Return how well a wheel fits, 0 is best; None: it does not, or is no wheel."""
     if not filename.endswith(".whl"):
         return None
     ranks = tag_ranks(where)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from headrace.interface import Accelerator, Host, Place, Scope
+from headrace_pip.explaining.files import explain
 from lib import wheels
 from lib.capabilities import lacks
 from lib.clients import Environment, Pip, Uv
@@ -78,6 +80,19 @@ def installed(environment: Environment) -> str:
     return file.read_text()
 
 
+def explained(made: World, home: Path, driver: str) -> str:
+    """What `explain` says of the project on a machine with such a driver."""
+    major, minor = map(int, driver.split("."))
+    host = Host((Accelerator("nvidia", "H100", (9, 0)),), cuda=(major, minor))
+    place = Place(Scope.USER, home, {}, sys.platform, home)
+
+    def ask(path: str, accept: str) -> bytes:
+        return made.gateway.get(path, {"accept": accept})[2]
+
+    (told,) = explain("foo", None, place, ask, lambda: host)
+    return "\n".join(told.lines)
+
+
 def test_pip_passes_them_over(made: World, newest: Pip) -> None:
     newest.point_at(made.gateway.index)
     newest.install("foo").ok()
@@ -85,9 +100,13 @@ def test_pip_passes_them_over(made: World, newest: Pip) -> None:
     assert not made.at_mirrors("*-cu1*.whl")
 
 
+#: CUDA of a driver, and the variant that uv takes there.
+TAKEN = (("12.8", "cu126"), ("13.0", "cu130"))
+
+
 @pytest.mark.parametrize(
     ("preview", "driver", "label"),
-    [((), "13.0", "plain"), (PREVIEW, "12.8", "cu126"), (PREVIEW, "13.0", "cu130")],
+    [((), "13.0", "plain"), *((PREVIEW, *each) for each in TAKEN)],
 )
 def test_uv_takes_the_variant_that_it_would_take_at_the_index(
     made: World, uv: Uv, preview: tuple[str, ...], driver: str, label: str
@@ -102,6 +121,11 @@ def test_uv_takes_the_variant_that_it_would_take_at_the_index(
         assert installed(uv.environment) == label, index
     if preview:
         assert made.at_mirrors(f"*-{label}.whl")
+
+
+@pytest.mark.parametrize(("driver", "label"), TAKEN)
+def test_explain_tells_what_uv_takes(made: World, tmp_path: Path, driver: str, label: str) -> None:
+    assert f"uv takes {label}: it needs CUDA" in explained(made, tmp_path, driver)
 
 
 def test_pages_name_them_with_their_digests_in_both_forms(made: World) -> None:
