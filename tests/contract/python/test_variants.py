@@ -156,9 +156,9 @@ def test_a_default_that_runs_stays_and_no_gpu_hides_what_another_runs(
     made, _ = torch("driver=580.95.05,gpu=GTX 1080 Ti,gpu=RTX 4090")
     newest.point_at(made.gateway.index)
     for asked, version in [
-        ("torch", "2.15.0"),
         ("torch>=2.15", "2.15.0"),
         ("torch==2.14.1", "2.14.1+cu126"),
+        ("torch", "2.15.0"),
     ]:
         newest.install("--force-reinstall", "--no-deps", asked).ok()
         assert installed(newest)["torch"] == version

@@ -151,13 +151,21 @@ class Case:
         labels = [self.label(file) for file in taken.values()]
         return all(same_stack(label, labels[0]) for label in labels)
 
+    def covers(self, lead: File) -> int:
+        """Count the accelerators that a build has code for."""
+        return sum(self._coverage(lead))
+
     def runs(self, lead: File) -> bool:
+        """Whether the most capable accelerator runs a build."""
+        return self._coverage(lead)[:1] == (1,)
+
+    def _coverage(self, lead: File) -> tuple[int, ...]:
         request = VariantRequest(TABLES.lead, self.python)
         kind = kind_wanted(self.host, request, TABLES, NOTHING).kind
         version, _, local = lead.version.partition("+")
         this = Candidate(TABLES.lead, version, local, local)
         judged = judge(this, kind or Kind.OTHER, self.host, TABLES)
-        return isinstance(judged, Compatible) and judged.coverage[:1] == (1,)
+        return judged.coverage if isinstance(judged, Compatible) else ()
 
     def possible(self) -> Iterator[File]:
         """Yield each build of the lead with which pip could be brought to take followers of its
@@ -200,8 +208,14 @@ def leaves_a_default_that_runs(case: Case) -> None:
     if case.plain is None or case.installed or not case.one_family(case.plain):
         return
     lead = case.plain.get(TABLES.lead)
-    if lead is not None and (case.runs(lead) or not case.host.accelerators):
-        assert case.ours == case.plain
+    if lead is None or not (case.runs(lead) or not case.host.accelerators):
+        return
+    if case.ours != case.plain:
+        # Another build of the same release, which more of the host's GPUs run.
+        assert case.ours is not None
+        other = case.ours[TABLES.lead]
+        assert other.version.partition("+")[0] == lead.version.partition("+")[0]
+        assert case.covers(other) > case.covers(lead)
 
 
 def follows_what_is_installed(case: Case) -> None:

@@ -96,6 +96,8 @@ class Store:
         self._clock = clock
         self._index = UsageIndex(root / "index.sqlite")
         self._guard = threading.Lock()
+        # Who looks whether a partial file is in work has it locked for that moment.
+        self._opening = threading.RLock()
         self._partials: tuple[float, int] | None = None
         self._newest: Path | None = None
         self._evicting: threading.Thread | None = None
@@ -156,13 +158,14 @@ class Store:
             self._make_room(size)
             for number in range(1000):
                 suffix = f"-{os.getpid()}-{number}" if number else ""
-                partial = Partial.open(
-                    folder / f"{name}{suffix}.part",
-                    key,
-                    size,
-                    make_room=self._make_room,
-                    shared=not number,
-                )
+                with self._opening:
+                    partial = Partial.open(
+                        folder / f"{name}{suffix}.part",
+                        key,
+                        size,
+                        make_room=self._make_room,
+                        shared=not number,
+                    )
                 if partial is not None:
                     return partial
         except OSError as error:
@@ -294,7 +297,7 @@ class Store:
                     break
                 if entry.path == keep:
                     continue
-                if _remove(entry):
+                if self._remove(entry):
                     removed += entry.size
                     gone += [entry.file] if entry.file else []
                 elif entry.file:
@@ -304,6 +307,21 @@ class Store:
             self._index.change(gone, stuck)
             self._partials = None
         return removed
+
+    def _remove(self, entry: StoreEntry) -> bool:
+        if entry.file is not None:
+            try:
+                entry.path.unlink()
+            except OSError:
+                return False
+            return True
+        # Whoever opens one may wait for this thread to make room: so none is waited for here.
+        if not self._opening.acquire(blocking=False):
+            return False
+        try:
+            return remove_idle(entry.path)
+        finally:
+            self._opening.release()
 
     # ------------------------------------------------------------------ in the background
 
@@ -357,7 +375,8 @@ class Store:
                 known = any(path.with_suffix(each).exists() for each in (".map", ".log"))
                 # A name with a process id is found again by nobody.
                 if age > _ABANDONED or "-" in path.stem or not known:
-                    remove_idle(path)
+                    with self._opening:
+                        remove_idle(path)
             elif not path.with_suffix(".part").exists():
                 with contextlib.suppress(OSError):
                     path.unlink()
@@ -371,13 +390,3 @@ def has_digest(fd: int, digest: Digest) -> bool:
     """Say whether an open file's bytes, from its current position on, have this digest."""
     with os.fdopen(os.dup(fd), "rb", buffering=0) as file:
         return hashlib.file_digest(file, digest.hasher).hexdigest() == digest.value
-
-
-def _remove(entry: StoreEntry) -> bool:
-    if entry.file is None:
-        return remove_idle(entry.path)
-    try:
-        entry.path.unlink()
-    except OSError:
-        return False
-    return True

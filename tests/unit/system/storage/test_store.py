@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from headrace.errors import StoreError
 from headrace.models import Digest
 from headrace.system.storage import store as store_module
+from headrace.system.storage.partial import Partial
 from headrace.system.storage.store import Store
 
 LIMIT = 1 << 30
@@ -281,6 +284,32 @@ def test_a_partial_file_in_work_is_never_evicted_and_an_idle_one_is(
     assert not idle.path.exists()
     assert not idle.map_path.exists()
     busy.close()
+
+
+def test_who_evicts_looks_at_no_partial_file_while_one_is_being_opened(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Looking is locking it for a moment, and who opens it then would have to begin another one.
+    idle = store.partial("idle", 100_000)
+    idle.write(0, os.urandom(50_000))
+    idle.close()
+    store.limit = 1
+    seen: list[int] = []
+
+    def opened(*args: Any, **named: Any) -> Partial | None:
+        meanwhile = threading.Thread(target=lambda: seen.append(store.evict()))
+        meanwhile.start()
+        meanwhile.join()
+        return original(*args, **named)
+
+    original = store_module.Partial.open
+    monkeypatch.setattr(store_module.Partial, "open", opened)
+    again = store.partial("idle", 100_000)
+    assert seen == [0]
+    assert again.shared
+    assert sum(end - start for start, end in again.have) == 50_000
+    again.close()
+    assert store.evict() > 0
 
 
 def test_the_reserve_of_the_disk_is_kept(
