@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from packaging.version import Version
 
-from headrace.variants.builds import Candidate, CudaTables
+from headrace.variants.builds import Candidate, CudaTables, Pair
 from headrace.variants.compatibility.criteria import BuildCriteria
 from headrace.variants.compatibility.fit import Cause, Compatible, Incompatible, judge
 from headrace.variants.compatibility.labels import Kind, kind_of, label_of
@@ -35,11 +35,8 @@ def settle(
     """Choose among builds of the lead."""
     kind = want.kind or Kind.OTHER
     judged = [judge(candidate, kind, host, tables) for candidate in sorted(set(candidates))]
-    fits = sorted(
-        (one for one in judged if isinstance(one, Compatible)),
-        key=lambda fit: fit.score,
-        reverse=True,
-    )
+    able = [one for one in judged if isinstance(one, Compatible)]
+    fits = sorted(_weighed(able, host), key=lambda fit: fit.score, reverse=True)
     misfits = tuple(one for one in judged if isinstance(one, Incompatible))
     if fits:
         return BestBuild(fits[0], None, tuple(fits), misfits)
@@ -59,6 +56,27 @@ def settle(
     ]
     best = max(cpu, key=lambda fit: fit.score, default=None)
     return BestBuild(best, cause, (), misfits)
+
+
+def _weighed(fits: Sequence[Compatible], host: Host) -> list[Compatible]:
+    """Take from a default its right to stay where another build of its release covers a more
+    capable GPU.
+    """
+    strongest: dict[str, Pair] = {}
+    for fit in fits:
+        version = fit.candidate.version
+        strongest[version] = max(strongest.get(version, (0, 0)), _strongest(fit, host))
+    return [
+        fit
+        if _strongest(fit, host) == strongest[fit.candidate.version]
+        else replace(fit, coverage=tuple(0 for _ in fit.coverage))
+        for fit in fits
+    ]
+
+
+def _strongest(fit: Compatible, host: Host) -> Pair:
+    known = (host.accelerators[n].capability for n in fit.covered)
+    return max((each for each in known if each), default=(0, 0))
 
 
 def _cause(misfits: Iterable[Incompatible]) -> Cause:

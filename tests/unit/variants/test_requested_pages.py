@@ -17,6 +17,14 @@ A100 = Host((Accelerator("nvidia", "A100", (8, 0)),), "550.54.15", libc=(2, 36))
 V100 = Host((Accelerator("nvidia", "V100", (7, 0)),), "580.95.05", libc=(2, 36))
 H100 = Host((Accelerator("nvidia", "H100", (9, 0)),), "580.95.05", libc=(2, 36))
 GB300 = Host((Accelerator("nvidia", "GB300", (10, 3)),), "590.48.01", libc=(2, 36))
+SEVERAL = Host(
+    tuple(
+        Accelerator("nvidia", name, capability)
+        for name, capability in (("GB200", (10, 0)), ("H800", (9, 0)), ("T600", (7, 5)))
+    ),
+    "575.57.08",
+    libc=(2, 36),
+)
 CPU = Host(libc=(2, 36))
 
 
@@ -46,6 +54,14 @@ def test_what_is_asked_for_is_there_although_it_does_not_run(text: str) -> None:
     assert got(A100, {"torch": text}) == {"torch": (expected, "")}
     expected = "2.14.0+cu126" if "!" in text else "2.15.0+cpu"
     assert got(V100, {"torch": text}) == {"torch": (expected, "")}
+
+
+def test_of_a_release_without_code_for_the_best_gpu_comes_what_the_next_best_runs() -> None:
+    # The default (CUDA 11.7) has code for the T600 alone.
+    request = VariantRequest("torch", "3.11", None, "==2.0.1", known=True)
+    entry = taken(request, serve(SEVERAL, request, LISTED, TABLES), LISTED, SEVERAL, TABLES)
+    assert entry is not None
+    assert entry[0].candidate.name == "2.0.1+cu118"
 
 
 def test_a_pin_of_what_does_not_run_says_so_and_its_followers_are_of_its_family() -> None:
