@@ -63,6 +63,10 @@ def explain(
         return [_by_conda(conda, spec, wanted.name, host)]
     shards = Shards(ask, machines.subdir(host))
     builds = [each for each in shards.of(wanted.name) if wanted.met_by(each.version, each.build)]
+    if not builds and shards.silent:
+        why = "there is no conda here to ask, and conda-forge's records cannot be had"
+        hint = "`headrace doctor` says whether the channel can be reached"
+        return [Explanation("conda", (why, hint), (), {"file": None})]
     if not builds:
         return []
     machine = machines.machine_of(host, place.environment)

@@ -34,6 +34,11 @@ class Shards:
                 found += self._in(f"{self.channel}/{folder}/repodata_shards.msgpack.zst", name)
         return found
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing of the channel could be read, of all that was asked for."""
+        return not any(self._indexes.values())
+
     def _in(self, url: str, name: str) -> list[PackageBuild]:
         index = self._index(url)
         place = index.shard_url(url, name) if index else None

@@ -384,10 +384,15 @@ def test_without_conda_an_old_gpu_gets_its_hint_too(tmp_path: Path) -> None:
     assert found.lines[2].endswith("ask for `pytorch cuda-version=12`")
 
 
-def test_without_conda_and_without_a_gateway_nothing_is_told(tmp_path: Path) -> None:
-    assert explain("torch", None, at(tmp_path), lambda: BARE, nobody) == []
+def test_without_conda_and_without_records_that_is_told_and_not_an_unknown_name(
+    tmp_path: Path,
+) -> None:
     junk: Callable[[str, str], bytes | None] = lambda *_: b"junk"  # noqa: E731
-    assert explain("torch", None, at(tmp_path), lambda: BARE, junk) == []
+    for ask in (nobody, junk):
+        (found,) = explain("torch", None, at(tmp_path), lambda: BARE, ask)
+        assert "no conda here to ask, and conda-forge's records cannot be had" in found.lines[0]
+        assert found.table == {"file": None}
+    assert explain("unheard-of", None, at(tmp_path), lambda: BARE, shards()) == []
 
 
 def test_other_ecosystems_and_paths_are_left_to_others(tmp_path: Path) -> None:
