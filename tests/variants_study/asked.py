@@ -183,7 +183,7 @@ ASKED: tuple[Asked, ...] = (
         need="torch==2.4.1",
         variables=(("PIP_EXTRA_INDEX_URL", "{whl}/cu121"),),
     ),
-    _library("torch @ {newest}", "torchvision", needs=("torch==2.15.0", "torchvision")),
+    _named("torch @ {newest}", "torchvision", need="torch==2.15.0"),
     _library("torch[opt-einsum]>=2.15", needs=("torch>=2.15",)),
     _library("--pre", "torch~=2.15.0", needs=("torch~=2.15.0",)),
     Asked(
