@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 import headrace.interface as api
+from headrace_pip.credentials.hooks import headrace_credential, headrace_login
 
+__all__ = ["headrace_credential", "headrace_login"]
 # ruff: noqa: PLC0415 - whoever loads the entry point does not pay for what it does not use
 
 
@@ -46,19 +48,3 @@ def headrace_activations() -> Iterable[api.Activation]:
     from headrace_pip.tools.all import every
 
     return every()
-
-
-@api.hookimpl(trylast=True)
-def headrace_credential(origin: api.Origin) -> api.Credential | None:
-    """Netrc and keyring, as pip would ask them."""
-    from headrace_pip.credentials.netrc_and_keyring import credential
-
-    return credential(origin) if origin.ecosystem == "python" else None
-
-
-@api.hookimpl(trylast=True)
-def headrace_login(mirror: api.Mirror) -> api.Credential | None:
-    """As above."""
-    from headrace_pip.credentials.netrc_and_keyring import login
-
-    return login(mirror) if mirror.ecosystem == "python" else None
