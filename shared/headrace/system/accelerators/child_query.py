@@ -104,7 +104,7 @@ def _ask(way: str, places: Sequence[str], host_view: HostView) -> ProbeResult:
     if ran.late:
         return replace(known, outcome=ProbeOutcome.SILENT, said=ran.trouble)
     if ran.crashed:
-        note = crash_note(known.library or places[0], ran.trouble)
+        note = crash_note(known.loaded or places[0], ran.trouble)
         return replace(known, said=ran.trouble, notes=(*known.notes, note))
     error = next((fact for fact in facts if "call" in fact or "raised" in fact), {})
     if "raised" in error or not error:

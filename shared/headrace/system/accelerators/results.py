@@ -38,7 +38,7 @@ class ProbeResult:
     cuda: tuple[int, int] | None = None
     accelerators: tuple[Accelerator, ...] = ()
     notes: tuple[str, ...] = ()
-    library: str | None = None
+    loaded: str | None = None
     """Path of the library that was asked, where it is known."""
 
 

@@ -41,7 +41,7 @@ def counting(host: Host, asked: ProbeResult | None, tables: CudaTables) -> tuple
         return None, ""  # its error's advice says it: an update that waits for a reboot
     if code not in (_MISMATCH, _FORWARD) and not by_library(host, tables):
         return host.cuda, ""
-    library = (asked.library if asked else None) or "the libcuda found first"
+    library = (asked.loaded if asked else None) or "the libcuda found first"
     reported, own = _text(host.cuda), _text(own_cuda(host, tables))
     ours = f"driver {host.driver} ({own})" if host.driver else "the driver"
     if asked is not None and asked.outcome is ProbeOutcome.ANSWERED and asked.accelerators:
