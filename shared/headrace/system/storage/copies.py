@@ -25,6 +25,7 @@ from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.models import Document
 from headrace.ownership.files import is_own
 from headrace.system.folders import make as make_folder
+from headrace.system.storage.trimming import Trimming
 
 __all__ = ["Copies", "Copy", "Draft"]
 
@@ -150,7 +151,7 @@ class Copies:
         self.limit = limit
         self._clock = clock
         self._guard = threading.Lock()
-        self._written: int | None = None
+        self._trimming = Trimming(self.trim)
 
     def get(self, key: str) -> Copy | None:
         """Return the newest copy, however old."""
@@ -207,7 +208,7 @@ class Copies:
                 for each in (older, older.with_suffix(".table")):
                     with contextlib.suppress(OSError):
                         each.unlink(missing_ok=True)
-        self._account(copy.size)
+        self._trimming.wrote(copy.size, self.limit)
         return copy
 
     def renew(self, key: str, copy: Copy, document: Document) -> Copy:
@@ -223,18 +224,6 @@ class Copies:
             if each.suffix != ".draft":
                 with contextlib.suppress(OSError):
                     each.unlink()
-
-    def _account(self, size: int) -> None:
-        """Look at the disk when it may hold too much: at the first copy, then now and then."""
-        with self._guard:
-            if self._written is not None:
-                self._written += size
-                if self._written < self.limit:
-                    return
-            self._written = self.limit  # while one thread looks, no other does
-        used = self.trim()
-        with self._guard:
-            self._written = used
 
     def trim(self) -> int:
         """Remove the longest unused until a tenth below the limit; return the bytes that stay."""

@@ -26,6 +26,7 @@ from headrace.models import Document
 from headrace.ownership.files import is_own
 from headrace.policy.lru import LRUCache
 from headrace.system.folders import make as make_folder
+from headrace.system.storage.trimming import Trimming
 
 __all__ = ["PageStore"]
 
@@ -62,7 +63,7 @@ class PageStore:
             most=_REMEMBERED,
             largest=memory // _LARGEST_SHARE,
         )
-        self._written: int | None = None
+        self._trimming = Trimming(self.trim)
 
     # ------------------------------------------------------------------ documents
 
@@ -171,19 +172,7 @@ class PageStore:
                 temporary.unlink(missing_ok=True)
             message = f"pages cannot be kept in {self.root}: {error.strerror or error}"
             raise StoreError("pages-unusable", message, hint="check that folder's disk") from error
-        self._account(len(rest))
-
-    def _account(self, size: int) -> None:
-        """Look at the disk when it may hold too much: at the first page, then now and then."""
-        with self._guard:
-            if self._written is not None:
-                self._written += size
-                if self._written < self.limit:
-                    return
-            self._written = self.limit  # while one thread looks, no other does
-        used = self.trim()
-        with self._guard:
-            self._written = used
+        self._trimming.wrote(len(rest), self.limit)
 
     def trim(self) -> int:
         """Remove the longest unused until a tenth below the limit; return the bytes that stay."""
