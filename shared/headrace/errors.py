@@ -17,6 +17,7 @@ __all__ = [
     "IntegrityError",
     "LocalError",
     "OriginError",
+    "OtherLengthError",
     "SettingsError",
     "StoreError",
     "TransferError",
@@ -150,6 +151,14 @@ class TransferError(HeadraceError):
     """No source was left that could finish an artifact."""
 
     fault_of = "every source"
+
+
+class OtherLengthError(TransferError):
+    """The file has another length than its readers were told; whoever is told of it asks again."""
+
+    def __init__(self, name: str) -> None:
+        """Say which file it is."""
+        super().__init__("other-length", f"{name}: a source told a wrong length", hint="ask again")
 
 
 class IntegrityError(TransferError):

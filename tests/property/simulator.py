@@ -30,7 +30,11 @@ class Server:
     is_origin: bool = False
     connections: int = 4
     fault: str = ""
-    """dead, refuse, slow, lie, truncate, 403, 404, 429, 500, 503, norange, html, stall, or none."""
+    """dead, refuse, slow, lie, length, truncate, 403, 404, 429, 500, 503, norange, html, stall, or
+    none.
+    """
+    too_long: int = 1000
+    """Bytes that it says are there beyond the file's end, where its fault is the length."""
     retry_after: float | None = 30.0
     """What its 429 and 503 name."""
     at: float = 0.0
@@ -68,6 +72,8 @@ class Stream:
     opened: bool = False
     ranged: bool = True
     lies: bool = False
+    told: int = 0
+    """The file's length, as it says."""
     breaks_at: int | None = None
     silent: bool = False
     credit: float = 0.0
@@ -146,6 +152,8 @@ class Simulator:
                 case m.Forget():
                     self.wrong.remove(action.start, action.end)
                     self.written.remove(action.start, action.end)
+                case m.Resize():
+                    assert not self.written.total
                 case _:
                     pass
 
@@ -157,7 +165,7 @@ class Simulator:
         self.warm[server.id] = max(self.warm.get(server.id, 0), active)
         end = min(self.size, self.size if fetch.end is None else fetch.end)
         begins = self.now + server.rtt * (2 if new else 1)
-        stream = Stream(fetch, server, begins, fetch.start, end, 1 << 62)
+        stream = Stream(fetch, server, begins, fetch.start, end, 1 << 62, told=self.size)
         self._afflict(stream)
         self.streams[fetch.request] = stream
 
@@ -191,10 +199,20 @@ class Simulator:
         elif fault == "dead":
             stream.fails = Fault.SILENT
             stream.begins = self.now + stream.fetch.connect_timeout
-        elif fault == "truncate":
+        else:
+            self._distort(stream, fault)
+
+    def _distort(self, stream: Stream, fault: str) -> None:
+        """Let a body be another than the one that was asked for."""
+        if fault == "truncate":
             stream.breaks_at = (stream.position + stream.end) // 2
         elif fault == "lie":
             stream.lies = True
+        elif fault == "length":  # of another file, longer or shorter than the one that is wanted
+            stream.lies = True
+            stream.told = max(1, self.size + stream.server.too_long)
+            asked = stream.fetch.end
+            stream.end = stream.told if asked is None else min(asked, stream.told)
         elif fault == "norange":
             stream.ranged = False
             stream.position, stream.end = 0, self.size
@@ -213,7 +231,8 @@ class Simulator:
             self._move()
             if self.verify_at is not None and self.now >= self.verify_at:
                 self.verify_at = None
-                self.tell(m.Digested(self.wrong.total == 0))
+                right = self.wrong.total == 0 and self.transfer.size == self.size
+                self.tell(m.Digested(right))
             due = self.transfer.next_wake(self.now)
             if due is not None and due <= self.now:
                 self.tell(m.Tick())
@@ -251,7 +270,7 @@ class Simulator:
                 continue
             if not stream.opened:
                 stream.opened = True
-                self.tell(m.Opened(ident, self.size, stream.ranged))
+                self.tell(m.Opened(ident, stream.told, stream.ranged))
                 if ident not in self.streams:
                     continue
             running.append((ident, stream, 0.0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hypothesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from headrace.transfer import messages as m
@@ -13,7 +13,7 @@ from property.simulator import MBIT, Outcome, Server, Simulator
 
 FAULTS = (
     "dead", "refuse", "slow", "lie", "truncate", "403", "404", "429", "500", "html", "norange",
-    "stall", "",
+    "stall", "length", "",
 )  # fmt: skip
 LAWS = settings(
     max_examples=200,
@@ -40,6 +40,7 @@ def bad_mirrors(draw: st.DrawFn) -> list[Server]:
             at=draw(st.sampled_from([0.0, 0.3, 1.5])),
             known=draw(st.booleans()),
             budget=draw(st.sampled_from([None, None, 1, 3])),
+            too_long=draw(st.sampled_from([-500_000, -1, 1, 4_000_000])),
         )
         for index in range(draw(st.integers(1, 4)))
     ]
@@ -121,7 +122,16 @@ def run(size: int, servers: list[Server], **options: object) -> Outcome:
     return outcome
 
 
+LENGTH_LIARS = [
+    Server("m0", 200 * MBIT, 0.001, fault="length", too_long=4_000_000),
+    Server("m1", 40 * MBIT, 0.03),
+    Server("m2", 40 * MBIT, 0.03, fault="length", too_long=-500_000, at=0.3),
+]
+
+
 @LAWS
+@example(size=900_000, mirrors=LENGTH_LIARS, known_size=False)
+@example(size=25_000_000, mirrors=LENGTH_LIARS[:1], known_size=False)
 @given(SIZES, bad_mirrors(), st.booleans())
 def test_any_failures_of_mirrors_end_well_while_the_origin_is_good(
     size: int,

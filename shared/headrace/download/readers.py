@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING
 from headrace.download.diskless import stream_without_disk
 from headrace.download.task import DownloadTask
 from headrace.download.trickle import Trickle
-from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamError
+from headrace.errors import (
+    IntegrityError,
+    OtherLengthError,
+    StoreError,
+    TransferError,
+    UpstreamError,
+)
 from headrace.models import Artifact
 from headrace.policy.timeouts import LATE_SMALL, SOURCES_WITHIN
 from headrace.transfer import messages as m
@@ -184,6 +190,8 @@ class DownloadReader:
         self.from_store = stored is not None
         self.position = 0
         self.reading = False
+        self._told: int | None = None
+        """The length that its client may have heard."""
         self.unchecked = False
         """Whether any of it was given before the digest agreed, but the origin's own bytes to one
         that can take nothing back."""
@@ -242,6 +250,7 @@ class DownloadReader:
 
     async def size(self) -> int:
         """Return the file's length in bytes, once somebody has shown that he can give the file.
+        What is read afterwards is of this length: OtherLengthError where it proves to be wrong.
 
         Small files are awaited whole, so that a failure can still become another answer. Within
         about 8 s, where the length is known from the page; TransferError when nobody can.
@@ -261,6 +270,7 @@ class DownloadReader:
             raise task.failure
         if task.size is None:
             raise TransferError("no-answer", f"nobody told the length of {self.artifact.name}")
+        self._told = task.size
         return task.size
 
     async def read(
@@ -277,7 +287,7 @@ class DownloadReader:
             return
         assert self._readers is not None
         task, delivery = self._readers.task, self._readers.task.delivery
-        size = await self.size()
+        size = await self.size() if self._told is None else self._told
         end = size if end is None else min(end, size)
         self.position, self.reading = start + already, True
         self._recall(task, start, start + already)
@@ -291,6 +301,8 @@ class DownloadReader:
                 if task.failure is not None:
                     raise task.failure
                 seen = self._still_right(task, start, seen)
+                if task.size != size:
+                    raise OtherLengthError(self.artifact.name)
                 data = self._next(self._readers, end)
                 if not data and task.storage.diskless:
                     async for data in self._stream_without_disk(task, start, end):

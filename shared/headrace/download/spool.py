@@ -255,6 +255,18 @@ class TaskStorage:
         except StoreError as error:
             self._lose_disk(error, size)
 
+    def begin_anew(self) -> None:
+        """Drop the file, which had another length; `prepare` opens the next one."""
+        old, self.spool = self.spool, None
+        if old is not None:
+            self._spawn(self._discard(old))
+
+    async def _discard(self, old: Spool) -> None:
+        while self._hashing:
+            await asyncio.wait({self._hashing})
+        if (discard := getattr(old.file, "discard", None)) is not None:
+            await asyncio.to_thread(discard)
+
     def _lose_disk(self, error: StoreError, size: int | None = None) -> None:
         """Go on in memory where the file is small, else leave each reader to its own stream."""
         old = self.spool
@@ -324,7 +336,8 @@ class TaskStorage:
         try:
             await spool.follow()
         except StoreError as error:
-            self._lose_disk(error)
+            if spool is self.spool:
+                self._lose_disk(error)
         finally:
             self._hashing = None
 

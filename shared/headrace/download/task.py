@@ -227,6 +227,9 @@ class DownloadTask:
                 self.delivery.spoil(start, end)
                 self.storage.forget(start, end)
                 self.delivery.changed()
+            case m.Resize():
+                self.storage.begin_anew()
+                self.delivery.changed()
             case m.SourceFault(source, fault, detail):
                 self.accounting.count_fault(source, fault, detail)
             case m.Verify():

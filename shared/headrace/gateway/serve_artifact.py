@@ -21,7 +21,13 @@ from headrace.artifacts.small_files import SmallFiles
 from headrace.artifacts.wrong_bytes import WrongBytes, etag_of
 from headrace.download.downloader import Downloader
 from headrace.download.readers import DownloadReader
-from headrace.errors import IntegrityError, StoreError, TransferError, UpstreamError
+from headrace.errors import (
+    IntegrityError,
+    OtherLengthError,
+    StoreError,
+    TransferError,
+    UpstreamError,
+)
 from headrace.gateway.exchange import ClientDisconnect, Exchange
 from headrace.gateway.relaying import HandBack, tell_limit
 from headrace.http.ranges import RangeRequest
@@ -331,6 +337,18 @@ class ArtifactHandler:
         self, exchange: Exchange, artifact: Artifact, download: DownloadReader, until: float
     ) -> None:
         """Stream a download; TimeoutError when the client would wait too long."""
+        while True:
+            try:
+                await self._stream(exchange, artifact, download, until)
+            except OtherLengthError:
+                if exchange.started:
+                    raise
+            else:
+                return
+
+    async def _stream(
+        self, exchange: Exchange, artifact: Artifact, download: DownloadReader, until: float
+    ) -> None:
         loop = asyncio.get_running_loop()
         gap = self._gap(exchange, download.patience)
         # A head cannot go out without a length, so whoever waits longer waits for that, too.

@@ -26,8 +26,8 @@ TOO_SLOW = 5.0
 class IntegrityCheck:
     """Conducts searches on the state of a transfer. `search` is None between them."""
 
-    def __init__(self, state: TransferState) -> None:
-        """Work on this state."""
+    def __init__(self, state: TransferState, mismatches: int = 0) -> None:
+        """Work on this state; so many digests did not agree before."""
         self._state = state
         self._corroborated = RangeSet()
         """Bytes on which two sources agreed, one of them the origin where searches are strict."""
@@ -35,7 +35,7 @@ class IntegrityCheck:
         """The origin alone is asked: sources that agree with each other were wrong."""
         self._tried_twice = False
         self.search: CulpritSearch | None = None
-        self.mismatches = 0
+        self.mismatches = mismatches
 
     def open(self) -> None:
         """The digest does not agree: begin."""

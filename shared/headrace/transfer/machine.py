@@ -8,6 +8,7 @@ The phases, and everything that leads from one to the next:
     VERIFYING -> SEARCHING  it does not: some source gave wrong bytes
     SEARCHING -> FETCHING   the culprit is found, its bytes are dropped
     SEARCHING -> FETCHING   no two sources disagree: once more, from the origin alone
+    any       -> FETCHING   the length was a source's word, and another one's is to be tried
     any       -> FAILED     nobody is left, or nothing came for `GIVE_UP` seconds
 
 What readers may be given is `horizon`: nothing at or above that offset goes out.
@@ -33,6 +34,7 @@ from headrace.transfer.range_set import RangeSet
 from headrace.transfer.segments import Segment, Segments
 from headrace.transfer.source_state import SourceState
 from headrace.transfer.state import TransferState
+from headrace.transfer.told_lengths import ToldLengths
 from headrace.wording import counted
 
 __all__ = ["GIVE_UP", "HOLD_BACK", "WHOLE_BELOW", "Phase", "Spec", "Transfer"]
@@ -97,6 +99,8 @@ class Transfer:
         self.state.etag = spec.etag
         self.state.patience = spec.patience
         self.integrity = IntegrityCheck(self.state)
+        self.lengths = ToldLengths(self.state) if spec.size is None and spec.checked else None
+        """What sources tell of a length that nobody else knows."""
         self.dispatcher = Dispatcher(self.state, now)
         self._held = spec.held
         self._quiet_since = now
@@ -247,7 +251,13 @@ class Transfer:
         upstream = self.sources[segment.source]
         segment.opened(now)
         upstream.opened(segment.id, now - segment.asked_at, alone=self.state.alone())
+        if self.lengths and event.total is not None:
+            self.lengths.told[upstream.id] = event.total
+            if upstream.source.is_origin and self.lengths.may_try(event.total):
+                self._begin_anew(event.total, out)
+                return
         if event.total is None or self.size not in (None, event.total):
+            self.integrity.lost(segment.id)
             total = "no length" if event.total is None else counted(event.total, "byte")
             detail = f"gives {total} instead of {self.size}"
             self.state.reject(segment, Fault.NOT_THE_FILE, detail, now, out)
@@ -264,8 +274,23 @@ class Transfer:
         upstream.validator = event.validator
         if self.phase is Phase.SIZING:
             self._sized(event.total)
+            if self.lengths:
+                self.lengths.tried.add(event.total)
         if not event.ranged:
             self._opened_whole(segment, upstream, out)
+
+    def _begin_anew(self, size: int, out: list[m.Action]) -> None:
+        """Drop everything: the length was another source's word, and this one is to be believed."""
+        assert self.lengths is not None
+        self.state.cancel(self.segments.in_flight.values(), out)
+        self.state.forget([(0, self.segments.size)], out)
+        self.state.provenance.clear()
+        self.state.origin_alone = False
+        self.lengths.take(size, out)
+        self.segments.resize(size, RangeSet())
+        self.integrity = IntegrityCheck(self.state, self.integrity.mismatches)
+        self.phase = Phase.FETCHING
+        out.append(m.Resize(size))
 
     def _same_version(self, event: m.Opened, upstream: SourceState) -> bool:
         """Say whether what comes may stand beside what is held, where no digest will tell."""
@@ -385,8 +410,9 @@ class Transfer:
         if self.phase is Phase.SEARCHING:
             failure = self.integrity.advance(now, out)
             if failure is not None:
-                self._fail(failure, out)
-                return
+                self._end(failure, out)
+                if self.over:
+                    return
             if self.integrity.search is None:
                 self.phase = Phase.FETCHING
         if self.phase in (Phase.SIZING, Phase.FETCHING):
@@ -405,7 +431,7 @@ class Transfer:
     def _give_up(self, now: float, out: list[m.Action]) -> None:
         if not self.state.eligible():
             faults = ", ".join(f"{u.id}: {u.out.value}" for u in self.sources.values() if u.out)
-            self._fail(m.Fail(f"no source is left ({faults or 'there was none'})"), out)
+            self._end(m.Fail(f"no source is left ({faults or 'there was none'})"), out)
         elif now - self._quiet_since >= self._longest():
             self._fail(m.Fail(f"no source gave a byte for {self._longest():.0f} s"), out)
         elif self._all_limit(self._quiet_since + (GIVE_UP if self._came else AT_FIRST)):
@@ -424,6 +450,14 @@ class Transfer:
         if self.segments.in_flight:
             return False
         return all(upstream.bound_until >= until for upstream in self.state.eligible())
+
+    def _end(self, failure: m.Fail, out: list[m.Action]) -> None:
+        """Fail, unless the file may have another length."""
+        size = self.lengths.untried() if self.lengths else None
+        if size is None:
+            self._fail(failure, out)
+        else:
+            self._begin_anew(size, out)
 
     def _fail(self, failure: m.Fail, out: list[m.Action]) -> None:
         self.state.cancel(self.segments.in_flight.values(), out)

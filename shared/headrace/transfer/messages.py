@@ -32,6 +32,7 @@ __all__ = [
     "ReadersAt",
     "ReadersBear",
     "Received",
+    "Resize",
     "Resumed",
     "Shrink",
     "SourceFault",
@@ -235,6 +236,13 @@ class Forget:
 
 
 @dataclass(frozen=True, slots=True)
+class Resize:
+    """The file has another length than was thought, and nothing of it is here."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Verify:
     """All bytes are here: hash them and tell with `Digested`."""
 
@@ -262,4 +270,16 @@ class Fail:
     integrity: bool = False
 
 
-Action = Fetch | Shrink | Cancel | Write | Compare | Forget | Verify | SourceFault | Finish | Fail
+Action = (
+    Fetch
+    | Shrink
+    | Cancel
+    | Write
+    | Compare
+    | Forget
+    | Resize
+    | Verify
+    | SourceFault
+    | Finish
+    | Fail
+)

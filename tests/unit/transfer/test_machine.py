@@ -112,6 +112,69 @@ def test_length_comes_from_the_first_good_answer() -> None:
     assert fetches(actions)
 
 
+def test_the_origins_length_replaces_a_mirrors() -> None:
+    transfer, [mirrors, origins] = begin(None)
+    transfer.handle(m.Opened(mirrors.request, SIZE + 1), 0.1)
+    transfer.handle(m.Received(mirrors.request, 1000), 0.1)
+    actions = transfer.handle(m.Opened(origins.request, SIZE), 0.2)
+    assert of(actions, m.Forget) == [m.Forget(0, SIZE + 1)]
+    assert of(actions, m.Resize) == [m.Resize(SIZE)]
+    assert transfer.size == SIZE
+    assert transfer.sources["mirror"].out is Fault.NOT_THE_FILE
+    assert {fetch.source for fetch in fetches(actions)} == {"origin"}
+
+
+def test_a_length_of_which_no_bytes_have_the_digest_gives_way_to_another() -> None:
+    """What answers in the origin's place, a portal say, may be wrong about it as well."""
+    transfer, [mirrors, origins] = begin(None)
+    transfer.handle(m.Opened(origins.request, 1000), 0.1)
+    transfer.handle(m.Opened(mirrors.request, SIZE), 0.2)
+    assert transfer.sources["mirror"].out is Fault.NOT_THE_FILE
+    open_, resized = [origins], list[m.Action]()
+    for step in range(3, 50):
+        now = step / 10
+        actions = transfer.handle(m.Tick(), now)
+        for fetch in open_:
+            actions += transfer.handle(m.Opened(fetch.request, 1000), now)
+            actions += transfer.handle(m.Received(fetch.request, 1000), now)
+            actions += transfer.handle(m.Ended(fetch.request), now)
+        if of(actions, m.Verify):
+            actions += transfer.handle(m.Digested(agrees=False), now)
+        open_, resized = fetches(actions), of(actions, m.Resize)
+        if resized:
+            break
+    assert resized == [m.Resize(SIZE)]
+    assert [each.id for each in transfer.state.eligible()] == ["mirror"]
+    complete(transfer, open_)
+
+
+def test_whoever_names_another_length_each_time_is_not_asked_for_ever() -> None:
+    one = Source("mirror", "http://mirror/f", rate=5e6, rtt=0.03)
+    transfer, open_ = begin(None, one, replace(one, id="other"))
+    lengths = 0
+    for step in range(1, 1000):
+        actions = transfer.handle(m.Tick(), step / 10)
+        for fetch in open_:
+            lengths += 1
+            actions += transfer.handle(m.Opened(fetch.request, 1000 + lengths), step / 10)
+            actions += transfer.handle(m.Received(fetch.request, 1000 + lengths), step / 10)
+            actions += transfer.handle(m.Ended(fetch.request), step / 10)
+        if at(transfer) is Phase.VERIFYING:
+            actions += transfer.handle(m.Digested(agrees=False), step / 10)
+        open_ = fetches(actions)
+    assert at(transfer) is Phase.FAILED
+    assert lengths < 20
+
+
+def test_a_check_that_brings_another_length_does_not_hold_up_the_search() -> None:
+    transfer, open_ = begin()
+    complete(transfer, open_)
+    [check, *_] = fetches(transfer.handle(m.Digested(agrees=False), 9.0))
+    transfer.handle(m.Opened(check.request, SIZE - 1), 9.1)
+    search = transfer.integrity.search
+    assert search is None or check.request not in search.asked
+
+
 def test_bytes_are_written_where_they_belong() -> None:
     transfer, first = begin()
     (front,) = [f for f in first if f.start == 0]
