@@ -25,6 +25,9 @@ __all__ = ["ArtifactIndex"]
 
 #: Artifacts in memory, about 1 kB each; one page may be larger than that and is kept all the same.
 LIMIT = 10_000
+#: Artifacts that were asked for, by their pages. A tree that is resolved again asks for the same
+#: ones, and its pages together name more than `LIMIT`.
+ASKED_FOR = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class ArtifactIndex:
         self._provisional = provisional
         self._look_ups = look_ups
         self._read = LRUCache[str, _Read](limit, lambda read: len(read.artifacts), most=limit)
+        self._asked_for = LRUCache[tuple[str, str], tuple[str, Artifact]](ASKED_FOR)
+        """By page and path, with the page's version."""
         self._flights = SingleFlight[tuple[str, str], _Read]()
 
     async def find(
@@ -140,7 +145,8 @@ class ArtifactIndex:
         for _, read in reversed(self._read.items()):
             if (artifact := read.artifacts.get(path)) is not None:
                 return artifact
-        return None
+        asked_for = self._asked_for.items()
+        return next((a for (_, asked), (_, a) in reversed(asked_for) if asked == path), None)
 
     async def _in(
         self,
@@ -150,13 +156,20 @@ class ArtifactIndex:
         version: str,
         path: str,
     ) -> Artifact | None:
-        read = self._read.get(page.key)
-        if read is None or read.version != version:
-            read = await self._flights.do(
-                (page.key, version), lambda: self._list(ecosystem, page, document, version)
-            )
-        artifact = read.artifacts.get(path)
-        if artifact is not None and artifact.provisional is not None:
+        asked = self._asked_for.get((page.key, path))
+        if asked is not None and asked[0] == version:
+            artifact: Artifact | None = asked[1]
+        else:
+            read = self._read.get(page.key)
+            if read is None or read.version != version:
+                read = await self._flights.do(
+                    (page.key, version), lambda: self._list(ecosystem, page, document, version)
+                )
+            artifact = read.artifacts.get(path)
+        if artifact is None:
+            return None
+        self._asked_for.put((page.key, path), (version, artifact))
+        if artifact.provisional is not None:
             self._provisional.expect(artifact, ecosystem, page)
         return artifact
 

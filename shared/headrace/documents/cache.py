@@ -224,7 +224,9 @@ class Documents:
         try:
             document = await self._request(plan, before)
             same = before is not None and document.body == before.body
-            version = await asyncio.to_thread(version_of, document)
+            version = self._known_version(plan.key, document)
+            if version is None:
+                version = await asyncio.to_thread(version_of, document)
             if not same:
                 await self._check(ecosystem, plan, form, document, version)
         except UpstreamError as error:
@@ -240,9 +242,18 @@ class Documents:
         self._remember(plan.key, document, version)
         if forbids_storing(document.headers):  # nor what was kept before the origin said so
             await asyncio.to_thread(self._pages.forget, plan.key)
-        else:
+        elif not (same and self._pages.confirm(plan.key, document)):
             await asyncio.to_thread(self._keep, plan.key, document)
         return document
+
+    def _known_version(self, key: str, document: Document) -> str | None:
+        """Return the version of a document that is the one in memory, confirmed."""
+        found = self._memory.get(key)
+        if found is None or document.body is not found[0].body:
+            return None
+        known, version = found
+        same = (document.url, document.supplied_by) == (known.url, known.supplied_by)
+        return version if same else None
 
     def _keep(self, key: str, document: Document) -> None:
         try:

@@ -80,6 +80,10 @@ class ReadAhead:
         self._queue: deque[_Step] = deque()
         self._workers: set[asyncio.Task[None]] = set()
         self._seen = LRUCache[tuple[str, str], float](REMEMBERED)
+        self._led = LRUCache[tuple[object, ...], tuple[ServeDocument | ServeArtifact, ...]](
+            REMEMBERED
+        )
+        """What the same content led a client of the same kind to: nobody reads it again."""
         self._client_came = 0.0
         self._paused_until = 0.0
         self.fetched = 0
@@ -89,6 +93,11 @@ class ReadAhead:
     def waiting(self) -> int:
         """How many plans wait."""
         return len(self._queue)
+
+    @property
+    def under_way(self) -> int:
+        """How many plans are worked on."""
+        return len(self._workers)
 
     def follow(
         self,
@@ -104,9 +113,7 @@ class ReadAhead:
 
     def _first_time(self, what: str, plan: ServeDocument | ServeArtifact, request: Request) -> bool:
         """Whether this was not done a moment ago, for a client of the same kind."""
-        who = request.headers.get("user-agent", "")
-        key = plan.key if isinstance(plan, ServeDocument) else plan.path
-        name = (what + who, key)
+        name = (what + _who(request), _key(plan))
         now = self._clock()
         before = self._seen.get(name)
         if before is not None and now - before < AGAIN:
@@ -129,19 +136,29 @@ class ReadAhead:
         able = step.ecosystem
         if step.depth >= self._depth or not isinstance(able, ReadsAhead):
             return
-        try:
-            plans = await asyncio.to_thread(
-                lambda: list(able.leads_to(step.plan, document, step.request))
-            )
-        except Exception as error:  # noqa: BLE001 - a guess that fails costs nobody anything
-            _log.info("nothing to read ahead after %s: %r", step.request.path, error)
-            return
-        for plan in plans:
+        for plan in await self._next(able, step, document):
             if len(self._queue) >= self._queued:
                 self.dropped += 1
             elif self._first_time("to", plan, step.request):
                 self._queue.append(_Step(step.ecosystem, plan, step.request, step.depth + 1))
         self._work()
+
+    async def _next(
+        self, able: ReadsAhead, step: _Step, document: Document
+    ) -> tuple[ServeDocument | ServeArtifact, ...]:
+        about = (step.ecosystem.name, _key(step.plan), _who(step.request))
+        key = (*about, document.url, document.supplied_by, hash(document.body))
+        plans = self._led.get(key)
+        if plans is None:
+            try:
+                plans = await asyncio.to_thread(
+                    lambda: tuple(able.leads_to(step.plan, document, step.request))
+                )
+            except Exception as error:  # noqa: BLE001 - a guess that fails costs nobody anything
+                _log.info("nothing to read ahead after %s: %r", step.request.path, error)
+                return ()
+            self._led.put(key, plans)
+        return plans
 
     def _work(self) -> None:
         while self._queue and len(self._workers) < self._in_flight:
@@ -176,3 +193,11 @@ class ReadAhead:
         for task in list(self._workers):
             task.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
+
+
+def _key(plan: ServeDocument | ServeArtifact) -> str:
+    return plan.key if isinstance(plan, ServeDocument) else plan.path
+
+
+def _who(request: Request) -> str:
+    return request.headers.get("user-agent", "")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,18 +24,10 @@ from headrace.models import (
 from lib import wheels
 from lib.app import App
 from lib.index import Index
+from lib.serial_resolver import PIP, resolve
 from lib.serving.servers import RecordingServer
 from lib.waiting import HANG, until
 
-PIP = "pip/26.3 " + json.dumps(
-    {
-        "cpu": "x86_64",
-        "implementation": {"name": "CPython", "version": "3.11.7"},
-        "python": "3.11.7",
-        "system": {"name": "Linux", "release": "6.1"},
-        "distro": {"libc": {"lib": "glibc", "version": "2.36"}},
-    }
-)
 RTT = 0.2
 TREE = 40
 
@@ -59,23 +49,6 @@ def origin(tree: Index) -> Iterator[RecordingServer]:
         tree.mount_origin(made)
         made.delay = RTT
         yield made
-
-
-def resolve(app: App, first: str = "p0") -> int:
-    """Do what a serial resolver does: a page, its metadata, then each thing that it requires."""
-    seen, waiting = set(), [first]
-    while waiting:
-        name = waiting.pop(0)
-        if name in seen:
-            continue
-        seen.add(name)
-        page = app.page(name, User_Agent=PIP)
-        assert page.status == 200
-        url = page.json()["files"][0]["url"]
-        metadata = app.ask(f"{url}.metadata", {"User-Agent": PIP})
-        assert metadata.status == 200
-        waiting += re.findall(r"(?m)^Requires-Dist: (\S+)", metadata.body.decode())
-    return len(seen)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,9 @@ _MAGIC = "headrace-page 1"
 _TOUCH = 300.0
 #: A page larger than this share of the memory is not held there: one giant would drive out all.
 _LARGEST_SHARE = 4
+#: Seconds by which a page on the disk may look older than it is: a confirmation is not written
+#: down for less.
+_LOOKS_OLDER = 300.0
 #: Pages in memory; those without a body weigh nothing.
 _REMEMBERED = 4096
 
@@ -63,6 +66,8 @@ class PageStore:
             most=_REMEMBERED,
             largest=memory // _LARGEST_SHARE,
         )
+        self._written = LRUCache[str, Document](_REMEMBERED)
+        """What is on the disk, without the bodies."""
         self._trimming = Trimming(self.trim)
 
     # ------------------------------------------------------------------ documents
@@ -88,7 +93,7 @@ class PageStore:
             return None
         if not right:
             return None
-        self._remember(key, document)
+        self._remember(key, document, written=True)
         return document
 
     def put(self, key: str, document: Document) -> None:
@@ -98,15 +103,32 @@ class PageStore:
         del table["body"]
         table["headers"] = dict(document.headers)
         self._write(self._path(key, "page"), {"key": key, "document": table}, document.body)
+        self._remember(key, document, written=True)
 
-    def _remember(self, key: str, document: Document) -> None:
+    def confirm(self, key: str, document: Document) -> bool:
+        """Remember what its origin said of a kept document: nothing new but that it stands. False
+        where that is to be written down, by `put`.
+        """
+        with self._guard:
+            before = self._written.get(key)
+        if before is None or replace(document, fetched_at=before.fetched_at, body=b"") != before:
+            return False
+        if document.fetched_at - before.fetched_at > _LOOKS_OLDER:
+            return False
+        self._remember(key, document)
+        return True
+
+    def _remember(self, key: str, document: Document, *, written: bool = False) -> None:
         with self._guard:
             self._recent.put(key, document)
+            if written:
+                self._written.put(key, replace(document, body=b""))
 
     def forget(self, key: str) -> None:
         """Drop a document and what was made of it, because it proved false."""
         with self._guard:
             self._recent.pop(key)
+            self._written.pop(key)
         page = self._path(key, "page")
         for path in (page, *page.parent.glob(f"{page.stem}.*")):
             with contextlib.suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,27 @@ def test_many_threads_at_one_page_leave_one_whole_page(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert [p.suffix for p in tmp_path.glob("*/*")] == [".page"]
+
+
+def test_a_confirmed_page_is_written_down_once_in_a_while(tmp_path: Path) -> None:
+    first = replace(page(), fetched_at=1000.0, max_age=None)
+    store = PageStore(tmp_path)
+    store.put("k", first)
+    assert store.confirm("k", replace(first, fetched_at=1299.0))
+    assert store.get("k") == replace(first, fetched_at=1299.0)
+    assert PageStore(tmp_path).get("k") == first
+    assert not store.confirm("k", replace(first, fetched_at=1301.0))
+    assert not store.confirm("k", replace(first, fetched_at=1001.0, max_age=60.0))
+    assert not store.confirm("unknown", first)
+    again = PageStore(tmp_path)
+    assert again.get("k") == first
+    assert again.confirm("k", replace(first, fetched_at=1200.0))
+
+
+def test_a_page_that_the_disk_could_not_take_is_not_confirmed(tmp_path: Path) -> None:
+    store = PageStore(tmp_path / "pages")
+    (tmp_path / "pages").write_text("a file in its place")
+    with pytest.raises(StoreError):
+        store.put("k", page())
+    assert store.get("k") == page()
+    assert not store.confirm("k", replace(page(), fetched_at=13.0))
