@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from headrace.interface import (
-    Activation,
-    AskGateway,
-    Ecosystem,
-    Explanation,
-    Host,
-    Mirror,
-    Origin,
-    Place,
-    hookimpl,
-)
+from headrace.interface import hookimpl
+
+if TYPE_CHECKING:
+    from headrace.interface import (
+        Activation,
+        AskGateway,
+        Ecosystem,
+        Explanation,
+        Host,
+        Mirror,
+        Origin,
+        Place,
+    )
 
 # ruff: noqa: PLC0415 - whoever loads the entry point does not pay for what it does not use
 

@@ -127,5 +127,32 @@ def test_the_command_line_starts_without_the_rooms_on_a_requests_way() -> None:
     assert not loaded & heavy
 
 
+#: What nobody needs who has nothing set up.
+NOT_TOLD = {
+    "headrace.interface.lookups",
+    "headrace.policy.reputation",
+    "headrace.system.service.health",
+    "headrace.variants.builds",
+    "headrace.variants.hosts",
+    "http.client",
+    "packaging.utils",
+    "ssl",
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason=lacks("system", "other modules are its own"))
+def test_status_loads_nothing_for_what_it_has_not_to_tell(tmp_path: Path) -> None:
+    loaded = loaded_by("from headrace.cli import main\nmain(['status'])", tmp_path)
+    assert "headrace.cli.status" in loaded
+    assert not loaded & (NOT_TOLD | ON_THE_WAY)
+
+
+def test_where_a_hosts_paths_are_made_nothing_is_described() -> None:
+    loaded = newly_loaded("headrace.variants.host_paths")
+    assert not {name for name in loaded if name.startswith("headrace.variants.")} - {
+        "headrace.variants.host_paths"
+    }
+
+
 def test_the_rooms_that_may_not_come_along_are_rooms() -> None:
     assert not [name for name in ON_THE_WAY if importlib.util.find_spec(name) is None]

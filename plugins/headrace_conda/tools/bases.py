@@ -67,6 +67,25 @@ _SHOWN = (
     "client_ssl_cert",
 )
 
+#: The same as `conda config --show` prints, from conda's own context: without its command line,
+#: which loads four times as much. What it makes plain is what conda's own encoder does.
+_CONTEXT = """\
+import collections.abc, enum, json, sys
+from conda.base.context import context, reset_context
+def plain(value):
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, collections.abc.Mapping):
+        return dict(value)
+    for name in ("dump", "__json__", "to_json", "as_json"):
+        if hasattr(value, name):
+            return getattr(value, name)()
+    return str(value)
+reset_context()
+context.validate_configuration()
+print(json.dumps({name: getattr(context, name) for name in sys.argv[1:]}, default=plain))
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Base:
@@ -165,7 +184,11 @@ def _base(prefix: Path, version: str, site: Path, *, has_headrace: bool) -> Base
 
 def configuration(base: Base, place: Place) -> Mapping[str, Any]:
     """Return what conda says of its channels; LocalError when it cannot say."""
-    told = ask_conda(base, ["config", "--json", "--show", *_SHOWN], place)
+    env = {**place.environment, "CONDA_NO_PLUGINS": "true"}
+    told = _run([str(_python(base.prefix)), "-c", _CONTEXT, *_SHOWN], env)
+    if not isinstance(told, dict):
+        # An older conda without that, or settings in which it finds a mistake: it says which.
+        told = ask_conda(base, ["config", "--json", "--show", *_SHOWN], place)
     if not isinstance(told, dict) or "channels" not in told:
         raise LocalError(
             "conda-silent",

@@ -6,7 +6,6 @@ Short questions in bounds: an engine that hangs delays `headrace status` by seco
 from __future__ import annotations
 
 import functools
-import http.client
 import os
 import re
 import shutil
@@ -114,6 +113,8 @@ def version(program: Path) -> tuple[int, ...]:
 
 def ask(path: str, question: str) -> Mapping[str, Any] | None:
     """Ask an engine on its Unix socket; None: no answer, or none that is for us."""
+    import http.client  # noqa: PLC0415 - start-up time where no engine runs
+
     connection = http.client.HTTPConnection("localhost", timeout=LIMIT)
     try:
         connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

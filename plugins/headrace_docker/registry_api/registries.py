@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from headrace.interface import CATALOGUE, DiscoveredOrigin, Mirror, Origin, catalogue
+from headrace.interface import CATALOGUE, DiscoveredOrigin, Mirror, Origin
 
 __all__ = [
     "ECOSYSTEM",
@@ -55,6 +55,8 @@ class Registry:
 @cache
 def known_registries() -> tuple[Registry, ...]:
     """Return all of the catalogue, the one of short names first."""
+    from headrace.interface import catalogue  # noqa: PLC0415 - start-up time of commands
+
     known = catalogue.load(ECOSYSTEM, LAYOUTS).origins
     return tuple(Registry(each.names[0], each.url, each.names[1:]) for each in known)
 
@@ -89,4 +91,6 @@ def fronted(origins: Iterable[Origin]) -> Sequence[Registry]:
 
 def mirrors() -> list[Mirror]:
     """Return the catalogue's mirrors."""
+    from headrace.interface import catalogue  # noqa: PLC0415 - as above
+
     return list(catalogue.load(ECOSYSTEM, LAYOUTS).mirrors())

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import quote, urlsplit
 
-from headrace.interface import Artifact, Mirror, catalogue
+from headrace.interface import Artifact, Mirror
 from headrace_pip.index.names import normalised, project_of, version_of
 from headrace_pip.index.paths import content_path
 
@@ -148,4 +148,6 @@ def document_url(layout: str, base: str, project: str) -> str | None:
 
 def mirrors() -> list[Mirror]:
     """Return the catalogue's mirrors."""
+    from headrace.interface import catalogue  # noqa: PLC0415 - start-up time of commands
+
     return list(catalogue.load("python", LAYOUTS).mirrors())

@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from packaging.utils import canonicalize_name
-
 __all__ = ["is_distribution", "normalised", "project_of", "version_of"]
 
 _ARCHIVES = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz", ".tar.Z", ".tar")
@@ -22,6 +20,8 @@ _NORMALISED = re.compile(r"[a-z0-9-]+")
 @lru_cache(maxsize=4096)
 def normalised(name: str) -> str | None:
     """Normalise a project's name (name normalisation, once PEP 503); None: it cannot be one."""
+    from packaging.utils import canonicalize_name  # noqa: PLC0415 - start-up time of commands
+
     canonical = canonicalize_name(name)
     return canonical if _NORMALISED.fullmatch(canonical) else None
 

@@ -26,7 +26,6 @@ from headrace.interface import (
     split_credential,
 )
 from headrace_pip.index import layouts
-from headrace_pip.pytorch import index
 from headrace_pip.tools import pip_config
 from headrace_pip.tools.beside import of_pip
 from headrace_pip.tools.beside.reasons import Reason, front
@@ -62,6 +61,8 @@ def discover(place: Place, read: Reader) -> list[DiscoveredOrigin]:
     """Return the origin of plain pip commands, with the credential that its URL carried."""
     found = _discover(place, read)
     own = _authorities(place, read)
+    from headrace_pip.pytorch import index  # noqa: PLC0415 - other commands need not pay
+
     # A company's index has its own word on what comes from outside.
     variants = () if found.origin.private else index.origins()
     return [replace(each, authorities=own, authorities_alone=False) for each in (found, *variants)]
@@ -246,6 +247,8 @@ def _wheels() -> Iterator[Path]:
 
 @cache
 def _ask(python: str, path: Sequence[str]) -> str | None:
+    if python == sys.executable and not path and (own := _own()):
+        return own
     try:
         # -I: neither the user's site nor the working directory may answer in pip's place.
         answer = subprocess.run(  # noqa: S603 - the interpreter at hand, our own program
@@ -260,3 +263,23 @@ def _ask(python: str, path: Sequence[str]) -> str | None:
         return None
     url = answer.stdout.strip()
     return url if url.startswith("https://") else None
+
+
+def _own() -> str | None:
+    """Read the pip beside this very headrace: the one file of it that says so, which loads nothing
+    but what takes URLs apart. None where that is another file, or elsewhere: then it is asked.
+    """
+    import importlib.util  # noqa: PLC0415 - only here
+    import sysconfig  # noqa: PLC0415 - as above
+
+    file = Path(sysconfig.get_path("purelib"), "pip", "_internal", "models", "index.py")
+    spec = importlib.util.spec_from_file_location("headrace_pip.index_of_pip", file)
+    if spec is None or spec.loader is None:
+        return None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        url = module.PyPI.simple_url
+    except Exception:  # noqa: BLE001 - whatever another pip has there
+        return None
+    return url if isinstance(url, str) and url.startswith("https://") else None

@@ -10,18 +10,19 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headrace.config import EnvVars, Settings
 from headrace.errors import ConfigurationError, SettingsError
-from headrace.interface import catalogue
 from headrace.interface.ecosystems import NamesLayouts
 from headrace.interface.hookspecs import OptIn
 from headrace.interface.manager import Plugins
 from headrace.models import Origin
 from headrace.setting_rules import mistake, mistaken_mirror
-from headrace.variants.builds import CudaTables
-from headrace.variants.hosts import Host
 from headrace.wording import listed
+
+if TYPE_CHECKING:
+    from headrace.variants.builds import CudaTables
 
 __all__ = ["UNKNOWN_MIRROR", "Words", "unknown_words"]
 
@@ -62,6 +63,8 @@ class Words:
     @cached_property
     def ecosystems(self) -> list[str]:
         """Those that headrace brings, as far as their plugins are here."""
+        from headrace.interface import catalogue  # noqa: PLC0415 - start-up time
+
         return [name for name in catalogue.shipped() if self._made(name) is not None]
 
     def is_ecosystem(self, name: str) -> bool:
@@ -202,7 +205,8 @@ def _rocm(label: str) -> tuple[int, ...]:
 
 
 def _no_target(text: str, tables: CudaTables) -> str:
-    from headrace.variants.target import parse_target  # noqa: PLC0415 - start-up time
+    from headrace.variants.hosts import Host  # noqa: PLC0415 - start-up time
+    from headrace.variants.target import parse_target  # noqa: PLC0415 - as above
 
     try:
         # A description may leave the driver to the host that it is used on.

@@ -114,7 +114,7 @@ def _prepare(
     if not quiet:
         ask = partial(_status, found.address, found.expected)
         clearing_up.enter_context(telling(ask, _warn))
-    return env, _summing_up(found.address, found.expected, context)
+    return env, _summing_up(found, context)
 
 
 def _running(
@@ -216,19 +216,19 @@ def _merge(env: dict[str, str], variables: Mapping[str, str | None]) -> None:
             env[name] = value
 
 
-def _summing_up(
-    address: GatewayAddress, expected: Expected, context: Context
-) -> Callable[[], list[str]]:
+def _summing_up(found: GatewayOfRun, context: Context) -> Callable[[], list[str]]:
     """Return what tells, once the command is done, what came through the gateway meanwhile, and
     what is to be known of builds for accelerators among it.
     """
-    from headrace.cli.explaining import served  # noqa: PLC0415 - start-up time
-    from headrace.cli.summary import sentence  # noqa: PLC0415 - as above
-
-    before = _status(address, expected)
+    address, expected = found.address, found.expected
+    # One that has just been started has done nothing yet.
+    before = None if found.is_new else _status(address, expected)
     started = time.monotonic()
 
     def summary() -> list[str]:
+        from headrace.cli.explaining import served  # noqa: PLC0415 - start-up time
+        from headrace.cli.summary import sentence  # noqa: PLC0415 - as above
+
         seconds = time.monotonic() - started
         after = _status(address, expected)
         told = [sentence(before, after, seconds)]

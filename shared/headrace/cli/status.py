@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from headrace.cli import mirrors_told
 from headrace.cli.context import (
     NEEDS_ATTENTION,
     OK,
@@ -20,6 +19,9 @@ from headrace.cli.summary import bytes_text, failures_text, under_way
 from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import GatewayAddress, Override, Scope, Standing
 from headrace.wording import counted, noun
+
+if TYPE_CHECKING:
+    from headrace.system.service.health import Contact
 
 __all__ = ["add", "gateway_of", "run"]
 
@@ -68,19 +70,16 @@ def gateway_of(context: Context) -> tuple[GatewayAddress | None, Any]:
 
 def _collect(context: Context, address: GatewayAddress | None, state: Any) -> dict[str, Any]:
     from headrace.redact import for_display  # noqa: PLC0415 - start-up time
-    from headrace.system.service import health  # noqa: PLC0415 - as above
 
-    expected = state.expected()
-    there = health.look(address, expected) if address else health.Contact()
-    up = there.up and not there.redirecting
-    told = health.ask(address, expected, "/status") if address and up else None
+    there, up, told = _asked(address, state) if address else (None, False, None)
     tools = _tools(context, address)
     routed = any(tool["state"] in ("routed", "overridden") for tool in tools)
-    trouble = bool(there.who) or (routed and not up)
+    trouble = bool(there and there.who) or (routed and not up)
     overridden = any(tool["state"] == "overridden" for tool in tools)
     return {
         "scope": context.scope,
         "gateway": address
+        and there
         and {
             "host": address.host,
             "port": address.port,
@@ -113,8 +112,34 @@ def _collect(context: Context, address: GatewayAddress | None, state: Any) -> di
         "attention": trouble
         or overridden
         or bool(context.mistakes)
-        or mirrors_told.own_in_trouble((told or {}).get("mirrors")),
+        or _own_in_trouble((told or {}).get("mirrors")),
     }
+
+
+def _asked(address: GatewayAddress, state: Any) -> tuple[Contact, bool, Any]:
+    """Return who has the port, whether it is a gateway that serves, and what that says."""
+    from headrace.system.service import health  # noqa: PLC0415 - start-up time
+
+    expected = state.expected()
+    there = health.look(address, expected)
+    up = there.up and not there.redirecting
+    return there, up, health.ask(address, expected, "/status") if up else None
+
+
+def _own_in_trouble(mirrors: Any) -> bool:
+    if not mirrors:
+        return False
+    from headrace.cli import mirrors_told  # noqa: PLC0415 - start-up time
+
+    return mirrors_told.own_in_trouble(mirrors)
+
+
+def _of_mirrors(mirrors: Any) -> list[tuple[str, bool]]:
+    if not mirrors:
+        return []
+    from headrace.cli import mirrors_told  # noqa: PLC0415 - start-up time
+
+    return mirrors_told.lines(mirrors)
 
 
 def _origins(state: Any) -> Any:
@@ -198,7 +223,7 @@ def _tell(context: Context, table: dict[str, Any]) -> None:
     for mistake in (table.get("settings") or {}).get("mistakes", ()):
         out.print(Text(f"settings {mistake['message']}", style="yellow"))
         out.print(Text(f"         {mistake['hint']}"))
-    for line, warning in mirrors_told.lines(table.get("mirrors")):
+    for line, warning in _of_mirrors(table.get("mirrors")):
         out.print(Text(line, style="yellow" if warning else ""))
     now = [f"now      {line}" for line in under_way(table)]
     for line in (*_builds(table), *now, *_lately(table), *_mirrors(table)):
@@ -237,10 +262,13 @@ def _port_lines(table: dict[str, Any]) -> list[str]:
 
 def _builds(table: dict[str, Any]) -> list[str]:
     """Say which builds installers get here, and why."""
+    lines: list[str] = []
+    builds = table.get("builds") or []
+    if not builds:
+        return lines
     from headrace.variants.builds import UNUSED  # noqa: PLC0415 - start-up time
 
-    lines = []
-    for each in table.get("builds") or []:
+    for each in builds:
         why = each["trouble"] or each["reason"]
         what = f"{each['project']} as the index lists it: " if each["trouble"] else ""
         lines.append(f"builds   {what}{why}")

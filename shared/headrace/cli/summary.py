@@ -7,14 +7,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from headrace.policy.source_conditions import FAILURES
 from headrace.wording import counted, listed
 
 __all__ = ["bytes_text", "failures_text", "sentence", "under_way"]
 
 #: More sources than this are counted, not named.
 NAMED = 4
-_FAILURES = frozenset(fault.value for fault in FAILURES)
 
 
 def sentence(before: Any, after: Any, seconds: float) -> str:
@@ -75,11 +73,15 @@ def failures_text(before: object, after: object) -> str:
     """
     old = before if isinstance(before, Mapping) else {}
     new = after if isinstance(after, Mapping) else {}
+    if not new:
+        return ""
+    from headrace.policy.source_conditions import FAILURES  # noqa: PLC0415 - start-up time
+
     by_source: dict[str, dict[str, int]] = {}
     for name in new:
         source, _, fault = str(name).rpartition(":")
         count = round(_more(old, new, name))
-        if count and fault in _FAILURES:
+        if count and fault in FAILURES:
             by_source.setdefault(source, {})[fault] = count
     total = {source: sum(faults.values()) for source, faults in by_source.items()}
     if not total:

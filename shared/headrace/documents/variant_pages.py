@@ -36,13 +36,13 @@ from headrace.variants.compatibility.gpu_names import chosen_for
 from headrace.variants.compatibility.labels import kind_of
 from headrace.variants.compatibility.newer_labels import named_label, next_labels
 from headrace.variants.compatibility.unused import unused
-from headrace.variants.host_paths import environment_for
+from headrace.variants.host_paths import VARIABLES, environment_for
 from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.listing import listing
 from headrace.variants.pages import serve
 from headrace.variants.pinned import index_of, with_pins
 from headrace.variants.tables import load
-from headrace.variants.target import VARIABLES, VariantOverride, decided, override_from, said_in
+from headrace.variants.target import VariantOverride, decided, override_from, said_in
 from headrace.variants.wheels import candidates_of_pages
 
 __all__ = ["HasBuilds", "VariantChoice", "VariantPages"]

@@ -7,24 +7,27 @@ methods, and the core finds them (`isinstance`); it lacks them, and the core goe
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from headrace.interface.lookups import Entry, LookUp
-from headrace.interface.request_reading import RequestReading
-from headrace.models import (
-    Artifact,
-    Document,
-    Mirror,
-    Origin,
-    Plan,
-    Request,
-    Response,
-    ServeArtifact,
-    ServeDocument,
-)
-from headrace.ownership.processes import Program
-from headrace.variants.builds import ListedFile, PageEntry
-from headrace.variants.hosts import VariantRequest
+# Every command and every tool that loads a plugin of ours loads this file: for types it pays
+# nothing.
+if TYPE_CHECKING:
+    from headrace.interface.lookups import Entry, LookUp
+    from headrace.interface.request_reading import RequestReading
+    from headrace.models import (
+        Artifact,
+        Document,
+        Mirror,
+        Origin,
+        Plan,
+        Request,
+        Response,
+        ServeArtifact,
+        ServeDocument,
+    )
+    from headrace.ownership.processes import Program
+    from headrace.variants.builds import ListedFile, PageEntry
+    from headrace.variants.hosts import VariantRequest
 
 __all__ = [
     "AllowsAnonymous",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 import pluggy
 
@@ -31,16 +32,18 @@ from headrace.interface.activations import (
     Standing,
 )
 from headrace.interface.ecosystems import Ecosystem
-from headrace.models import (
-    Artifact,
-    Credential,
-    Mirror,
-    MirrorStats,
-    Origin,
-    SourceFailed,
-    TransferFinished,
-)
-from headrace.variants.hosts import Accelerator, Host, Variant, VariantRequest
+
+if TYPE_CHECKING:
+    from headrace.models import (
+        Artifact,
+        Credential,
+        Mirror,
+        MirrorStats,
+        Origin,
+        SourceFailed,
+        TransferFinished,
+    )
+    from headrace.variants.hosts import Accelerator, Host, Variant, VariantRequest
 
 __all__ = [
     "CATALOGUE",

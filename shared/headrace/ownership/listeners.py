@@ -50,7 +50,7 @@ def listeners(host: str, port: int) -> Listeners | None:
         return _named(_of_macos(host, port))
     if sys.platform == "win32":
         return _of_windows(host, port)
-    tables = sockets.read_tables()
+    tables = sockets.read_listening()
     if not tables:
         return None
     found = sockets.owners_of_listener(tables, host, port)

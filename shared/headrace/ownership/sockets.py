@@ -30,6 +30,7 @@ __all__ = [
     "owner_of_connection",
     "owners_of_clients",
     "owners_of_listener",
+    "read_listening",
     "read_tables",
 ]
 
@@ -61,6 +62,27 @@ def read_tables() -> tuple[str, ...]:
             found.append(Path(name).read_text("ascii", "replace"))
         except OSError:
             continue
+    return tuple(found)
+
+
+def read_listening() -> tuple[str, ...]:
+    """Return as much of the tables as has listeners; () where there are none.
+
+    Listeners come first in them (proc_net_tcp of the kernel's documentation), and the kernel writes
+    no more than is read: a busy machine has thousands of connections behind them.
+    """
+    found = []
+    for name in _TABLES:
+        try:
+            with Path(name).open(encoding="ascii", errors="replace") as table:
+                rows = [table.readline()]
+                for row in table:
+                    if row.split(None, 4)[3:4] != [f"{_LISTEN:02X}"]:
+                        break
+                    rows.append(row)
+        except OSError:
+            continue
+        found.append("".join(rows))
     return tuple(found)
 
 

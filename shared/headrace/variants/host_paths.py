@@ -11,11 +11,14 @@ import base64
 from collections.abc import Mapping
 
 from headrace.config import EnvVars
-from headrace.variants.target import VARIABLES
 
-__all__ = ["OVERRIDES", "PREFIX", "base_of", "environment_for", "split"]
+__all__ = ["OVERRIDES", "PREFIX", "VARIABLES", "base_of", "environment_for", "split"]
 
 PREFIX = "/for/"
+#: Environment variables that say which build or which host, first come, first served. The last is
+#: that of another tool which decides the same question. What single facts of a host the environment
+#: replaces (a driver, a capability) is for detection to know.
+VARIABLES = (EnvVars.HEADRACE_CUDA, EnvVars.HEADRACE_TARGET, EnvVars.UV_TORCH_BACKEND)
 #: Variables that replace what was found of a host, or decide for it.
 OVERRIDES = (
     *VARIABLES,

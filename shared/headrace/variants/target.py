@@ -16,24 +16,19 @@ from headrace.variants.builds import CudaTables, Pair
 from headrace.variants.compatibility.gpu_names import capability_of
 from headrace.variants.compatibility.intel_gpus import family_of_name
 from headrace.variants.compatibility.labels import Kind, kind_of
+from headrace.variants.host_paths import VARIABLES
 from headrace.variants.hosts import Accelerator, Host, Situation
 from headrace.variants.wheels import python_of
 from headrace.wording import meant, shown
 
 __all__ = [
     "NOTHING",
-    "VARIABLES",
     "VariantOverride",
     "decided",
     "override_from",
     "parse_target",
     "said_in",
 ]
-
-#: Environment variables that say which build or which host, first come, first served. The last is
-#: that of another tool which decides the same question. What single facts of a host the environment
-#: replaces (a driver, a capability) is for detection to know.
-VARIABLES = (EnvVars.HEADRACE_CUDA, EnvVars.HEADRACE_TARGET, EnvVars.UV_TORCH_BACKEND)
 
 _PAIR = re.compile(r"(\d+)\.(\d+)")
 _PLAIN = re.compile(r"[^a-z0-9]+")

@@ -10,11 +10,26 @@ from pathlib import Path
 
 import pytest
 
+from headrace_conda.tools import bases
 from lib.capabilities import lacks
 from lib.clients import UnavailableError
 from lib.conda import from_index
+from lib.conda.clients import Conda, chosen_bases, no_base
+from lib.places import place
 from lib.serving.ports import refusing
 
+_BASES = {base.version: base for base in chosen_bases()}
+_RICH = """
+custom_channels:
+  inhouse: https://conda.company.example/t
+custom_multichannels:
+  both: [https://one.example/a, conda-forge]
+channel_settings:
+  - channel: conda-forge
+    auth: somebody
+client_ssl_cert: /etc/ssl/me.pem
+default_channels: [https://two.example/main]
+"""
 _SEARCH = "from lib.conda.clients import no_base; print(no_base())"
 _LOADED = """
 import json, sys
@@ -70,3 +85,35 @@ def test_who_has_neither_conda_nor_index_is_told_what_would_help(tmp_path: Path)
 def test_who_names_a_folder_without_conda_is_told_so(tmp_path: Path) -> None:
     told = search(HEADRACE_TEST_CONDA=str(tmp_path))
     assert told.startswith(f"conda: no conda in {tmp_path}, which HEADRACE_TEST_CONDA names")
+
+
+@pytest.mark.parametrize(
+    "version", _BASES or [pytest.param("", marks=pytest.mark.skip(reason=no_base()))]
+)
+@pytest.mark.parametrize("settings", ["", _RICH, "ssl_verify: [\n", "channel_priority: nonsense\n"])
+def test_what_condas_context_says_is_what_its_command_line_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, settings: str
+) -> None:
+    conda = Conda(_BASES[version], tmp_path / "home", _BASES[version].solvers[0])
+    proxies = {"http": "http://u:p@proxy.example:3128"}
+    channels = ["both", "defaults", "conda-forge"]
+    conda.configure(channels=channels, proxy_servers=proxies, more=settings)
+    variables = {**conda.variables, "HEADRACE_CONDA_BASE": str(conda.base.root)}
+    where = place(tmp_path, variables)
+    (found,) = bases.find(where)
+
+    def heard() -> object:
+        try:
+            return bases.configuration(found, where)
+        except bases.LocalError as error:
+            return error.reference
+
+    by_context = heard()
+    asked: list[object] = []
+    real = bases.ask_conda
+    monkeypatch.setattr(bases, "ask_conda", lambda *a, **k: asked.append(a) or real(*a, **k))
+    assert heard() == by_context
+    assert bool(asked) == (settings not in ("", _RICH))
+    monkeypatch.setattr(bases, "_CONTEXT", "raise SystemExit(1)")
+    assert heard() == by_context
+    assert asked

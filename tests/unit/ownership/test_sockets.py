@@ -15,6 +15,7 @@ from headrace.ownership.sockets import (
     owner_of_connection,
     owners_of_clients,
     owners_of_listener,
+    read_listening,
     read_tables,
 )
 from lib.capabilities import lacks
@@ -121,10 +122,12 @@ def test_this_machine_s_own_tables_tell_both_ends(host: str) -> None:
         listener.listen(1)
         port = listener.getsockname()[1]
         assert owners_of_listener(read_tables(), host, port) == {os.geteuid()}
+        assert owners_of_listener(read_listening(), host, port) == {os.geteuid()}
         with socket.create_connection((host, port)) as near:
             far, peer = listener.accept()
             with far:
                 tables = read_tables()
+                assert {each.state for each in entries("".join(read_listening()))} == {0x0A}
                 assert owner_of_connection(tables, peer[:2], far.getsockname()[:2]) == os.geteuid()
                 assert len(list(entries("".join(tables)))) >= 3
                 near.close()

@@ -68,14 +68,15 @@ def _joined(
         return None
     joining.callback(_leave, place, runners)
     with place.files.alone("setup"):
-        if process.is_held(place.lock):
+        is_new = not process.is_held(place.lock)
+        if not is_new:
             address = _there(place, _meant(context, origins))
         else:
             address = _begun(context, origins, place)
     if address is None:
         return None
     scratch, _ = scratch_folder(joining, place.now)
-    return GatewayOfRun(address, place.state.expected(), scratch)
+    return GatewayOfRun(address, place.state.expected(), scratch, is_new)
 
 
 def _there(place: places.RunPlace, meant: str) -> GatewayAddress | None:

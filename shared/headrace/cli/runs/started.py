@@ -52,6 +52,8 @@ class GatewayOfRun:
     address: GatewayAddress
     expected: Expected
     scratch: Path
+    is_new: bool = False
+    """It was started for this command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def own(
     files = Files(state, lock, runners, (scratch,) if runners else (), env)
     clearing_up.callback(process.stop, lock, 5.0)
     address = serve(context, origins, files, listeners.bind("127.0.0.1", 0))
-    return GatewayOfRun(address, state.expected(), scratch)
+    return GatewayOfRun(address, state.expected(), scratch, is_new=True)
 
 
 def serve(

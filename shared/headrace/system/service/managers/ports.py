@@ -40,7 +40,7 @@ def owner(port: int) -> str:
 
     Other users' processes cannot be looked into; then the user is named.
     """
-    for entry in sockets.listening(sockets.read_tables(), "127.0.0.1", port):
+    for entry in sockets.listening(sockets.read_listening(), "127.0.0.1", port):
         return _holder_of(entry.inode) or f"a process of user {user_name(entry.uid)}"
     return ""
 
