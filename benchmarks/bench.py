@@ -47,6 +47,12 @@ class Goal:
         """Tell whether a figure meets it."""
         return got <= self.most if self.most is not None else got >= (self.least or 0.0)
 
+    def short_of(self, got: float) -> float:
+        """How many times further it should be: above 1 where it is not met."""
+        if self.most is not None:
+            return got / self.most if self.most else float("inf")
+        return (self.least or 0.0) / got if got else float("inf")
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -66,6 +72,13 @@ class Row:
         if self.goal is None:
             return None
         return self.got is not None and self.goal.met(self.got)
+
+    @property
+    def short_of(self) -> float:
+        """As `Goal.short_of`; what did not end well is the furthest away."""
+        if self.goal is None:
+            return 0.0
+        return float("inf") if self.got is None else self.goal.short_of(self.got)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.bench import Bench, Row
 
-__all__ = ["heading", "line", "save"]
+__all__ = ["heading", "line", "save", "worst"]
 
 
 def heading(title: str, kind: str) -> str:
@@ -27,6 +27,16 @@ def line(row: Row) -> str:
     verdict = {None: "", True: "met", False: "NOT MET"}[row.met]
     goal = str(row.goal) + row.unit if row.goal is not None else ""
     return f"  {row.what:<44} {got:>10}  {goal:<10} {verdict:<8} {row.note}".rstrip()
+
+
+def worst(rows: Sequence[tuple[str, Row]]) -> list[str]:
+    """Give a line for each row that misses its goal, the furthest away first."""
+    missed = sorted((each for each in rows if each[1].met is False), key=lambda r: -r[1].short_of)
+    if not missed:
+        return ["every goal is met"]
+    counted = sum(row.goal is not None for _, row in rows)
+    head = f"{len(missed)} of {counted} goals are not met, the furthest away first:"
+    return [head, *(f"{line(row)}  [{case}]" for case, row in missed)]
 
 
 def save(bench: Bench, rows: Sequence[tuple[str, Row]]) -> Path:

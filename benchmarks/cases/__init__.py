@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from benchmarks.bench import Bench, Row
 
-__all__ = ["NAMES", "load"]
+__all__ = ["NAMES", "QUICK", "load"]
 
 NAMES = (
     "big-file",
@@ -27,10 +27,13 @@ NAMES = (
     "pass-through",
     "index-page",
     "start-up",
+    "warm-pages",
     "cost",
 )
+#: What `--quick` runs, in this order: what most people do first.
+QUICK = ("small-files", "resolve", "big-file", "warm-pages", "start-up", "cost")
 #: Those that lie in a folder of their own: what it costs to be there.
-_UPKEEP = ("full-store", "start-up", "cost")
+_UPKEEP = ("full-store", "start-up", "warm-pages", "cost")
 
 
 def load(name: str) -> tuple[str, Callable[[Bench], Iterator[Row]]]:
