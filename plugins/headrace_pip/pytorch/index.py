@@ -10,22 +10,16 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import cache
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from packaging.utils import parse_sdist_filename, parse_wheel_filename
-from packaging.version import Version
+from headrace.interface import CATALOGUE, DiscoveredOrigin, Origin, UnreadableError, foreign
+from headrace_pip.index import layouts, paths
 
-from headrace.interface import (
-    CATALOGUE,
-    DiscoveredOrigin,
-    Origin,
-    Request,
-    UnreadableError,
-    VariantRequest,
-    catalogue,
-    foreign,
-)
-from headrace_pip.index import environment, layouts, paths
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+    from headrace.interface import Request, VariantRequest
 
 __all__ = ["NAME", "asked", "label_of", "names_builds", "origin_of", "origins", "version_of"]
 
@@ -44,9 +38,14 @@ _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _SYSTEMS = {"Linux": "linux", "Windows": "win32", "Darwin": "darwin"}
 
 
+# ruff: noqa: PLC0415 - a command that asks for the address alone does not pay for the rest
+
+
 @cache
 def origins() -> tuple[DiscoveredOrigin, ...]:
     """Return the catalogue's address of the indexes."""
+    from headrace.interface import catalogue
+
     known = catalogue.load("python", layouts.LAYOUTS).origins
     return tuple(
         DiscoveredOrigin(Origin("python", each.url, name=NAME), where=CATALOGUE) for each in known
@@ -80,6 +79,9 @@ def asked(request: Request, project: str) -> VariantRequest | None:
 
     uv, poetry and pdm lock what they see, so they get the pages as they are.
     """
+    from headrace.interface import VariantRequest
+    from headrace_pip.index import environment
+
     where = environment.read(request.headers.get("user-agent", ""))
     if where is None or where.tool != "pip" or where.implementation != "CPython":
         return None
@@ -96,6 +98,8 @@ def asked(request: Request, project: str) -> VariantRequest | None:
 
 def version_of(filename: str) -> tuple[str, str] | None:
     """Return the public version and the label that a file's name tells."""
+    from packaging.utils import parse_sdist_filename, parse_wheel_filename
+
     if len(filename) > _LONGEST_NAME or filename.count(".") > _MOST_DOTS:
         return None
     try:

@@ -128,9 +128,9 @@ def _running(
     if address is None or not _names(origins) <= _names(context.state.origins()):
         return None
     expected = context.state.expected()
-    there = health.look(address, expected)
+    there, told = health.look_and_ask(address, expected, "/status")
     if not there.listening and _woken(context):
-        there = health.look(address, expected)
+        there, told = health.look_and_ask(address, expected, "/status")
     if there.who:
         _warn(
             f"port {address.port} is held by {there.who}: not your gateway; "
@@ -138,7 +138,7 @@ def _running(
         )
     if not there.up or there.redirecting or there.version != __version__:
         return None
-    return GatewayOfRun(address, expected, scratch_folder(clearing_up)[0])
+    return GatewayOfRun(address, expected, scratch_folder(clearing_up)[0], told)
 
 
 def _woken(context: Context) -> bool:
@@ -220,9 +220,7 @@ def _summing_up(found: GatewayOfRun, context: Context) -> Callable[[], list[str]
     """Return what tells, once the command is done, what came through the gateway meanwhile, and
     what is to be known of builds for accelerators among it.
     """
-    address, expected = found.address, found.expected
-    # One that has just been started has done nothing yet.
-    before = None if found.is_new else _status(address, expected)
+    address, expected, before = found.address, found.expected, found.before
     started = time.monotonic()
 
     def summary() -> list[str]:

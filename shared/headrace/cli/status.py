@@ -120,10 +120,8 @@ def _asked(address: GatewayAddress, state: Any) -> tuple[Contact, bool, Any]:
     """Return who has the port, whether it is a gateway that serves, and what that says."""
     from headrace.system.service import health  # noqa: PLC0415 - start-up time
 
-    expected = state.expected()
-    there = health.look(address, expected)
-    up = there.up and not there.redirecting
-    return there, up, health.ask(address, expected, "/status") if up else None
+    there, told = health.look_and_ask(address, state.expected(), "/status")
+    return there, there.up and not there.redirecting, told
 
 
 def _own_in_trouble(mirrors: Any) -> bool:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.cli.context import Context
-from headrace.variants.builds import CudaTables
 from headrace.wording import listed, noun
+
+if TYPE_CHECKING:
+    from headrace.variants.builds import CudaTables
 
 __all__ = ["lines"]
 

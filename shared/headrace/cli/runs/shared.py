@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Any
 
 from headrace import __version__
 from headrace.cli.context import Context
@@ -68,24 +69,26 @@ def _joined(
         return None
     joining.callback(_leave, place, runners)
     with place.files.alone("setup"):
-        is_new = not process.is_held(place.lock)
-        if not is_new:
-            address = _there(place, _meant(context, origins))
+        before = None
+        if process.is_held(place.lock):
+            address, before = _there(place, _meant(context, origins))
         else:
             address = _begun(context, origins, place)
     if address is None:
         return None
     scratch, _ = scratch_folder(joining, place.now)
-    return GatewayOfRun(address, place.state.expected(), scratch, is_new)
+    return GatewayOfRun(address, place.state.expected(), scratch, before)
 
 
-def _there(place: places.RunPlace, meant: str) -> GatewayAddress | None:
-    """Return the address of the gateway that others use, where it is for the same."""
+def _there(place: places.RunPlace, meant: str) -> tuple[GatewayAddress | None, Any]:
+    """Return the address of the gateway that others use, where it is for the same, and what it
+    has done by now.
+    """
     address = place.state.gateway() if place.serves(meant) else None
     if address is None:
-        return None
-    there = health.look(address, place.state.expected())
-    return address if there.up and not there.redirecting else None
+        return None, None
+    there, told = health.look_and_ask(address, place.state.expected(), "/status")
+    return (address, told) if there.up and not there.redirecting else (None, None)
 
 
 def _begun(

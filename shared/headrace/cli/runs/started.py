@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headrace.cli.context import Context
 from headrace.config import EnvVars, Folders
@@ -52,8 +52,8 @@ class GatewayOfRun:
     address: GatewayAddress
     expected: Expected
     scratch: Path
-    is_new: bool = False
-    """It was started for this command."""
+    before: Any = None
+    """Its ``/status`` before the command; None: it was just started, and has done nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def own(
     files = Files(state, lock, runners, (scratch,) if runners else (), env)
     clearing_up.callback(process.stop, lock, 5.0)
     address = serve(context, origins, files, listeners.bind("127.0.0.1", 0))
-    return GatewayOfRun(address, state.expected(), scratch, is_new=True)
+    return GatewayOfRun(address, state.expected(), scratch)
 
 
 def serve(

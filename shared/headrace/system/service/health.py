@@ -22,7 +22,7 @@ from headrace.ownership.listeners import answering_stranger, listeners
 from headrace.system.service import own_pages
 from headrace.system.service.identity import NONCE, Expected, new_nonce, proof
 
-__all__ = ["Contact", "Proof", "ask", "content", "look", "wait_until_up"]
+__all__ = ["Contact", "Proof", "ask", "content", "look", "look_and_ask", "wait_until_up"]
 
 ANSWER_LIMIT = 1 << 20
 
@@ -88,6 +88,18 @@ def look(address: GatewayAddress, expected: Expected, timeout: float = 2.0) -> C
         return contact
 
 
+def look_and_ask(
+    address: GatewayAddress, expected: Expected, path: str, timeout: float = 2.0
+) -> tuple[Contact, Any]:
+    """Do both on one connection. Second: None also where it cannot answer but with redirects."""
+    with _connected(address, expected, timeout) as (contact, connection):
+        if connection is None or contact.redirecting:
+            return contact, None
+        accept = "application/json"
+        body = _given(address, expected, contact, connection, path, accept, ANSWER_LIMIT)
+    return contact, None if body is None else read_json_or_none(body)
+
+
 def ask(
     address: GatewayAddress,
     expected: Expected,
@@ -116,17 +128,31 @@ def content(
 ) -> bytes | None:
     """Return what the gateway gives for a path, as `ask` does."""
     with _connected(address, expected, timeout) as (contact, connection):
-        if connection is None or not contact.up:
+        if connection is None:
             return None
-        headers = {"Accept": accept}
-        shown = address.token
-        if not shown and expected.secret and contact.proof is Proof.GIVEN:
-            # Where the system does not tell whose this connection is: it is the user's.
-            shown = own_pages.shown_for(expected.secret)
-        if shown:
-            pair = base64.b64encode(f"headrace:{shown}".encode()).decode()
-            headers["Authorization"] = f"Basic {pair}"
-        return _get(connection, path, headers, limit)
+        return _given(address, expected, contact, connection, path, accept, limit)
+
+
+def _given(  # noqa: PLR0917 - all that one question needs
+    address: GatewayAddress,
+    expected: Expected,
+    contact: Contact,
+    connection: http.client.HTTPConnection,
+    path: str,
+    accept: str,
+    limit: int,
+) -> bytes | None:
+    if not contact.up:
+        return None
+    headers = {"Accept": accept}
+    shown = address.token
+    if not shown and expected.secret and contact.proof is Proof.GIVEN:
+        # Where the system does not tell whose this connection is: it is the user's.
+        shown = own_pages.shown_for(expected.secret)
+    if shown:
+        pair = base64.b64encode(f"headrace:{shown}".encode()).decode()
+        headers["Authorization"] = f"Basic {pair}"
+    return _get(connection, path, headers, limit)
 
 
 def wait_until_up(address: GatewayAddress, expected: Expected, timeout: float) -> Contact:
