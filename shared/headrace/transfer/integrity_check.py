@@ -29,8 +29,8 @@ class IntegrityCheck:
     def __init__(self, state: TransferState, mismatches: int = 0) -> None:
         """Work on this state; so many digests did not agree before."""
         self._state = state
-        self._corroborated = RangeSet()
-        """Bytes on which two sources agreed, one of them the origin where searches are strict."""
+        self._agreed: dict[str, RangeSet] = {}
+        """By who confirmed them: bytes that another source gave alike."""
         self._strict = False
         """The origin alone is asked: sources that agree with each other were wrong."""
         self._tried_twice = False
@@ -44,8 +44,14 @@ class IntegrityCheck:
 
     def _begin(self) -> None:
         self.search = CulpritSearch(
-            self._state.provenance, self._corroborated, self._state.origin(), strict=self._strict
+            self._state.provenance, self._corroborated(), self._state.origin(), strict=self._strict
         )
+
+    def _corroborated(self) -> RangeSet:
+        """Return the bytes on which two sources agreed, one of them the origin where searches are
+        strict.
+        """
+        return RangeSet(run for runs in self._agreed.values() for run in runs)
 
     def advance(self, now: float, out: list[m.Action]) -> m.Fail | None:
         """Ask for comparisons; end the search when none is to be had. Fail: all is lost."""
@@ -105,18 +111,21 @@ class IntegrityCheck:
             return
         else:
             piece, culprit = self.search.agreed(segment.id)
-            self._corroborated.add(piece.start, piece.end)
+            self._agreed.setdefault(segment.source, RangeSet()).add(piece.start, piece.end)
         if culprit is not None:
             self._drop_source(culprit, "another source contradicts it", out)
 
     def _drop_source(self, culprit: str, why: str, out: list[m.Action]) -> None:
-        """Drop a source and all of its bytes that no other corroborates."""
+        """Drop a source, what it confirmed, and all bytes of corrupt sources that nobody else
+        corroborates: two of them may have confirmed each other.
+        """
         if upstream := self._state.sources.get(culprit):
             upstream.out = Fault.WRONG_BYTES
             out.append(m.SourceFault(culprit, Fault.WRONG_BYTES, why))
         self._close(out)
-        given = self._state.provenance.get(culprit, RangeSet())
-        self._state.forget([gap for run in given for gap in self._corroborated.gaps(*run)], out)
+        self._agreed.pop(culprit, None)
+        corrupt = {culprit} | {u.id for u in self._state.sources.values() if _is_corrupt(u)}
+        self._state.forget(self._uncorroborated(corrupt), out)
         if not self._state.segments.missing:  # it had only contradicted others
             self._begin()
 
@@ -129,16 +138,10 @@ class IntegrityCheck:
             return m.Fail("the bytes of every source that is left do not have the digest")
         if not self._strict and state.sources[origin].ranged:
             self._strict = True
-            self._corroborated = RangeSet()
+            self._agreed = {}
             self._begin()
             return None
-        foreign = [
-            gap
-            for who, runs in state.provenance.items()
-            if who != origin
-            for run in runs
-            for gap in self._corroborated.gaps(*run)
-        ]
+        foreign = self._uncorroborated(set(state.provenance) - {origin})
         if foreign and not state.origin_alone:
             state.forget(foreign, out)
         elif not self._tried_twice:
@@ -149,9 +152,23 @@ class IntegrityCheck:
         state.origin_alone = True
         return None
 
+    def _uncorroborated(self, sources: Collection[str]) -> list[tuple[int, int]]:
+        """Return what these gave and nobody confirmed who still counts."""
+        confirmed = self._corroborated()
+        return [
+            gap
+            for source in sources
+            for run in self._state.provenance.get(source, ())
+            for gap in confirmed.gaps(*run)
+        ]
+
     def _close(self, out: list[m.Action]) -> None:
         self.search = None
         self._state.cancel(self._state.segments.in_flight.values(), out)
+
+
+def _is_corrupt(upstream: SourceState) -> bool:
+    return upstream.out is Fault.WRONG_BYTES
 
 
 def _too_slow(rate: float | None, best: float) -> bool:

@@ -103,6 +103,25 @@ def test_bytes_of_the_culprit_that_another_confirmed_stay() -> None:
     assert list(state.provenance["a"]) == [(8 * MB, 9 * MB)]
 
 
+def test_what_corrupt_sources_confirmed_to_each_other_goes_with_the_second_of_them() -> None:
+    state, check = wrong({"a": (0, 9 * MB)}, A, B, ORIGIN)
+    by_source = {fetch.source: fetch for fetch in advance(check)}
+    last = by_source["b"]
+    assert (last.start, last.end) == (8 * MB, 9 * MB)
+    answer(check, last)
+    answer(check, by_source["origin"], by_source["origin"].start)
+    assert list(state.segments.held) == [(8 * MB, 9 * MB)]
+    state.segments.held.add(0, 8 * MB)
+    state.segments.free.remove(0, 8 * MB)
+    state.credit("b", 0, 8 * MB)
+    check.open()
+    [fetch, *_] = [each for each in advance(check) if each.start < 8 * MB]
+    out = answer(check, fetch, fetch.start)
+    assert m.SourceFault("b", Fault.WRONG_BYTES, CONTRADICTED) in out
+    assert list(state.segments.held) == []
+    assert (check.search, state.provenance["a"].total) == (None, 0)
+
+
 def test_part_of_a_comparison_confirms_nothing_yet() -> None:
     state, check = wrong({"a": (0, MB)}, A, ORIGIN)
     [fetch] = advance(check)
