@@ -242,7 +242,8 @@ class Settings:
     """Bytes that the content store may hold."""
     disk_reserve: float = 0.10
     """Share of the disk that stays free whatever the limit says; 10 GiB of it at most."""
-    connections_per_mirror: int = 4
+    connections_per_mirror: int = 8
+    """At most, over all downloads, also to an origin; more than four only while they bring more."""
     connections: int = 32
     """Over all downloads."""
     downloads: int = 6

@@ -120,8 +120,9 @@ class OperatorClass(enum.StrEnum):
 class Limits:
     """What an operator asks of its clients."""
 
-    connections: int = 4
-    """At most this many connections at a time, over all downloads of this machine."""
+    connections: int = 8
+    """At most this many connections at a time, over all downloads of this machine; more than four
+    only while they bring more."""
     probe: bool = True
     """False where the operator forbids requests that no user waits for."""
 
@@ -223,7 +224,7 @@ class Source:
     """The mirror's id, or ``origin``."""
     url: str
     is_origin: bool = False
-    connections: int = 4
+    connections: int = 8
     """Hard limit for this host, over all downloads."""
     rate: float | None = None
     """Bytes per second that this source has given lately; None: not measured yet."""

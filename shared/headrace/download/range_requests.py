@@ -97,7 +97,7 @@ class SegmentRequests:
         owner = self._owner
         source = owner.sources[fetch.source]
         host = host_of(source.url)
-        if owner.context.connections.take(host, source.connections, source.id):
+        if owner.context.connections.take(host, fetch.connections, source.id):
             request = SegmentRequest(owner, fetch, source, host, self._ended)
             self._in_flight[fetch.request] = request
         else:
@@ -110,10 +110,10 @@ class SegmentRequests:
             owner.driver.tell(m.Freed(source.id))
 
         owner.driver.tell(m.Denied(fetch.request))
-        if owner.context.connections.free(host, source.connections):
+        if owner.context.connections.free(host, fetch.connections):
             wake()
         else:
-            owner.context.connections.wait(host, source.connections, self, wake)
+            owner.context.connections.wait(host, fetch.connections, self, wake)
 
     def cancel_all(self) -> list[asyncio.Task[None]]:
         """End every request, wait for no connection; return the tasks that are ending."""

@@ -1,7 +1,8 @@
 """How many connections one source is worth: grown step by step while growth brings something.
 
-A source starts with one connection, gets a second with its first answer if others work beside it,
-and more each `STEP`: up to `FLOOR` untried, beyond it for as long as its own rate and the sum over
+A source starts with one connection. Its first answer brings `FLOOR` where others work beside it:
+untried, because they fill each other's round trips. One that is alone gets a second. From there on
+the number doubles each step, up to what the source allows, as long as its own rate and the sum over
 all sources grow. What brought nothing is taken back, and not tried again for `HOLD`, then twice
 that.
 """
@@ -10,16 +11,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["STEP", "AdaptiveConcurrency", "Step"]
+__all__ = ["STEP", "UNTRIED", "AdaptiveConcurrency", "Step"]
 
 STEP = 1.0
-"""Seconds that a new connection has to show what it brings."""
-FLOOR = 3
+"""Seconds that new connections have to show what they bring."""
+STEP_ALONE = 0.4
+"""The same for the only source, or two round trips: nobody else brings bytes meanwhile."""
+FLOOR = 4
 """Connections that a source may have without having shown that they bring something."""
+UNTRIED = 4
+"""The same over all downloads together."""
 HOLD = 6.0
 """Seconds without growth after one that brought nothing."""
-GROWTH = 1.12
-"""What a new connection must bring to stay."""
+GAIN = 1 / 3
+"""What new connections must bring to stay, as a share of what those before bring."""
+WORTH = 4.0
+"""Seconds that a source must still work at its rate: less does not pay for handshakes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,10 @@ class Step:
     """Connections that it may have at all."""
     alone: bool
     """No other source is left."""
+    rtt: float = 0.0
+    """Seconds to the first byte of its answers."""
+    left: float = float("inf")
+    """Seconds until all is here, as things go."""
 
 
 class AdaptiveConcurrency:
@@ -48,8 +59,8 @@ class AdaptiveConcurrency:
         self._step_at = now
         self._step_total = 0
         self._step_rate = 0.0
-        self._grown_from: tuple[float, float] | None = None
-        """This source's and all sources' rate before the newest connection was added."""
+        self._grown_from: tuple[int, float, float] | None = None
+        """The number of connections, this source's and all sources' rate before the last growth."""
         self._hold = HOLD
         self._hold_until = 0.0
 
@@ -57,41 +68,61 @@ class AdaptiveConcurrency:
         """Count steps from here on: the first bytes have come."""
         self._step_at = now
 
-    def open_second(self, most: int) -> None:
-        """Allow a second connection: it answers, and others work beside it."""
-        self.connections = max(self.connections, min(2, most))
+    def answered(self, most: int, *, alone: bool) -> None:
+        """Allow what needs no proof: it answers."""
+        if not alone:
+            self.connections = max(self.connections, min(FLOOR, most))
+
+    def halve(self, used: int) -> int:
+        """Take half of those that were used back: it said that they are too many. Return the rest,
+        which is at least one.
+        """
+        self.connections = max(1, min(self.connections, used) // 2)
+        self._grown_from = None
+        return self.connections
 
     def tune(self, step: Step) -> None:
-        """Add or take back a connection.
+        """Add connections, or take them back.
 
-        Up to `FLOOR` nothing is proved: they fill each other's round trips. A source that gives
-        little of the whole is not judged either, its rate says less than its noise. One that is
-        alone is judged from the second on: it has no round trips of others to fill.
+        Of a source that gives little of the whole the sum says nothing: its own rate is judged. One
+        that is alone is not waited for until it no longer grows by itself: what came of that
+        is seen a step later.
         """
         now, everybody = step.now, step.everybody
-        if now - self._step_at < STEP:
+        length = max(STEP_ALONE, 2 * step.rtt) if step.alone else STEP
+        if now - self._step_at < length:
             return
         rate = (step.total - self._step_total) / (now - self._step_at)
         settled = rate < 1.1 * self._step_rate
         self._step_at, self._step_total, self._step_rate = now, step.total, rate
-        if self._grown_from is not None:
-            before, sum_before = self._grown_from
-            self._grown_from = None
-            gain = rate - before
-            # The sum is an average that lags behind, hence a quarter and not the whole gain.
-            taken = gain > 0.05 * sum_before and everybody - sum_before < gain / 4
-            if gain < before * (GROWTH - 1) or (taken and not step.alone):
-                self.connections = max(1, self.connections - 1)
-                self._hold_until = now + self._hold
-                self._hold *= 2
         slow = rate * 10 < everybody
-        judged = self.connections >= (1 if step.alone else FLOOR) and not slow
-        if judged and not settled:  # it still grows by itself, which would be taken for a gain
+        proved = self._judge(step, rate, slow=slow)
+        if not (settled or proved or step.alone or slow or self.connections < FLOOR):
+            return  # it still grows by itself, which would be taken for a gain
+        if now < self._hold_until or step.left < WORTH:
             return
-        if now >= self._hold_until and step.active >= self.connections < step.most:
-            self.connections += 1
-            if judged:
-                self._grown_from = (rate, everybody)
+        if step.active >= self.connections < step.most:
+            if self.connections >= FLOOR:
+                self._grown_from = self.connections, rate, everybody
+            more = self.connections if step.alone or slow else max(1, self.connections // 2)
+            self.connections = min(max(FLOOR, self.connections + more), step.most)
+
+    def _judge(self, step: Step, rate: float, *, slow: bool) -> bool:
+        """Take back what brought nothing; say whether it brought nearly all that it could."""
+        if self._grown_from is None:
+            return False
+        connections, before, sum_before = self._grown_from
+        self._grown_from = None
+        gain = rate - before
+        most = before * (self.connections / connections - 1)
+        # The sum is an average that lags behind, hence a quarter and not the whole gain.
+        taken = gain > 0.05 * sum_before and step.everybody - sum_before < gain / 4
+        if gain < GAIN * most or (taken and not step.alone and not slow):
+            self.connections = connections
+            self._hold_until = step.now + self._hold
+            self._hold *= 2
+            return False
+        return gain > 1.5 * GAIN * most
 
     def shift(self, seconds: float) -> None:
         """Leave out seconds in which this process itself slept."""

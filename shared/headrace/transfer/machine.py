@@ -387,8 +387,9 @@ class Transfer:
                 detail = f"no byte for {now - segment.last:.1f} s"
                 self.state.reject(segment, Fault.STALLED, detail, now, out)
         everybody = self.dispatcher.scheduler.total_rate(now)
+        left = self.segments.missing / max(everybody, 1.0)
         for upstream in self.sources.values():
-            upstream.tune(now, everybody, alone=alone)
+            upstream.tune(now, everybody, left, alone=alone)
 
     def _shift(self, seconds: float) -> None:
         """Take our own sleep out of everybody's account."""

@@ -190,6 +190,8 @@ class Fetch:
     first_byte_timeout: float
     validator: str | None = None
     """Of the version that is wanted, for If-Range (RFC 9110 section 13.1.5)."""
+    connections: int = 4
+    """So many its host may have at most, over all downloads, with this one."""
 
 
 @dataclass(frozen=True, slots=True)

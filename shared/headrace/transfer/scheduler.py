@@ -26,17 +26,22 @@ __all__ = ["SMALL", "Assignment", "Move", "Scheduler"]
 KIB = 1024
 SMALL = 1024 * KIB
 """Up to here one source gives the whole file: latency decides, not bandwidth."""
-SMALLEST = 64 * KIB
-"""No range below this, where there is a choice."""
+SMALLEST, LEAST = 64 * KIB, 16 * KIB
+"""No range below the first, where there is a choice; where that takes long, none below the second.
+"""
+BRIEF = 0.3
+"""Seconds that the smallest range takes of a connection that gives little."""
 PROBE = 256 * KIB
 """What an unknown source is asked for first."""
 LARGEST = 256 << 20
-LONGEST_TURN, SHORTEST_TURN = 1.5, 0.25
+LONGEST_TURN, SHORTEST_TURN = 3.0, 0.25
 """Limits to the time that one range of a fast source takes."""
-SLOW_TURN = 4.0
+FAR_TURN = 8.0
+"""The same where a round trip is a good part of that."""
+SLOW_TURN = 6.0
 """The same for a slow source: an extra round trip costs it more, and nobody waits for it."""
 ONLY_SOURCE_TURN = 3.0
-"""What a second connection to the only source is given, from the end of the first one's range."""
+"""What the first connection to the only source keeps of its range when a second one comes."""
 WORTH_PROBING = 1.0
 """Seconds that a range must still need before an unknown source is probed on its end."""
 SPREAD = 16 << 20
@@ -116,11 +121,13 @@ class Scheduler:
         mine = upstream.expected_rtt() + size / rate
         theirs = self.eta(victim, now) * size / max(victim.left, 1)
         copies = self._segments.copies(victim)
-        if theirs <= 2 * mine + 0.1 or any(copy.source == upstream.id for copy in copies):
+        if theirs <= 2 * mine + 0.5:
             return None
         head = int((victim.rate(now) or 0.0) * mine)
-        if len(copies) == 1 and victim.left - head >= SMALLEST and head >= 16 * KIB:
+        if len(copies) == 1 and victim.left - head >= SMALLEST and head >= LEAST:
             return Assignment(Move.RESCUE, victim.position + head, victim.end, victim.id)
+        if any(copy.source == upstream.id for copy in copies):
+            return None
         return Assignment(Move.HEDGE, victim.position, victim.position + size, victim.id)
 
     def _holder(self, front: int, now: float) -> Segment | None:
@@ -149,14 +156,11 @@ class Scheduler:
             left = segments.missing / max(total, rate)
             most = int(rate * (0.9 * left - upstream.expected_rtt()))
             if size > most and self._others_are_quicker(upstream, rate, now):
-                if most < SMALLEST:  # it would be the last to end
+                if most < _smallest(rate):  # it would be the last to end
                     return None
                 size = most
-            lead = size / rate + upstream.expected_rtt()
-            if rate * 10 < total or lead > 1.25 * LONGEST_TURN:
-                front = min(
-                    front + int(total * max(0.0, lead - SHORTEST_TURN)), segments.size - size
-                )
+            if self._is_slow(upstream, now):
+                return self._last_free(size)
         return self._first_free(front, size)
 
     def _others_are_quicker(self, upstream: SourceState, rate: float, now: float) -> bool:
@@ -176,7 +180,8 @@ class Scheduler:
 
     def _alone_and_idle(self, upstream: SourceState) -> bool:
         """The only source, on its only connection, is asked as a plain client would: once."""
-        return not upstream.active and self._alone(upstream)
+        one = not upstream.active and upstream.concurrency.connections == 1
+        return one and self._alone(upstream)
 
     def _alone(self, upstream: SourceState) -> bool:
         return all(u.out or u is upstream for u in self._sources.values())
@@ -191,14 +196,23 @@ class Scheduler:
             return Assignment(Move.TAKE, start, end if rest < SMALLEST else start + size)
         return None
 
+    def _last_free(self, size: int) -> Assignment | None:
+        """Give the end of what is free, where nobody waits for it before all else is here."""
+        start, end = list(self._segments.free)[-1]
+        return Assignment(Move.TAKE, start if end - start - size < SMALLEST else end - size, end)
+
+    def _is_slow(self, upstream: SourceState, now: float) -> bool:
+        """Whether it gives so little of the whole that others should not wait for it."""
+        return (upstream.rate(now) or 0.0) * 10 < self.total_rate(now)
+
     def _sized(self, upstream: SourceState, rate: float, now: float) -> int:
         """Return how many bytes fill this source's turn."""
         total = self.total_rate(now)
-        slow = rate * 10 < total
+        slow = self._is_slow(upstream, now)
         left = self._segments.missing / max(2 * total, 1.0)
-        longest = max(LONGEST_TURN, 10 * upstream.expected_rtt())
+        longest = max(LONGEST_TURN, min(40 * upstream.expected_rtt(), FAR_TURN))
         turn = SLOW_TURN if slow else min(max(left, SHORTEST_TURN), longest)
-        least = max(SMALLEST, int(2 * rate * upstream.expected_rtt()))
+        least = max(_smallest(rate), int(2 * rate * upstream.expected_rtt()))
         return min(max(int(rate * turn), least), LARGEST)
 
     # ------------------------------------------------------------------ the end game
@@ -217,8 +231,9 @@ class Scheduler:
             theirs = min(self.eta(copy, now) for copy in copies)
             if best is not None and theirs <= best[0]:
                 continue
-            most = int(rate * ONLY_SOURCE_TURN) if self._alone(upstream) else LARGEST
-            choice = self._split(victim, theirs, rate, rtt, most) if len(copies) == 1 else None
+            choice = self._split(victim, theirs, rate, rtt) if len(copies) == 1 else None
+            if choice is not None and self._alone(upstream):
+                choice = self._in_order(victim, choice, theirs, rate)
             if choice is None and len(copies) < MOST_COPIES:
                 elsewhere = all(copy.source != upstream.id for copy in copies)
                 if elsewhere and rtt + victim.left / rate < 0.6 * theirs - 0.05:
@@ -235,17 +250,29 @@ class Scheduler:
             return None
         return Assignment(Move.STEAL, victim.end - PROBE, victim.end, victim.id)
 
-    def _split(
-        self, victim: Segment, theirs: float, rate: float, rtt: float, most: int
-    ) -> Assignment | None:
+    def _in_order(
+        self, victim: Segment, choice: Assignment, theirs: float, rate: float
+    ) -> Assignment:
+        """Cut the one range of the only source so that more connections bring it in order."""
+        start = victim.position + int(victim.left / max(theirs, 1e-3) * ONLY_SOURCE_TURN)
+        if start >= choice.start:
+            return choice
+        end = min(start + max(int(rate * ONLY_SOURCE_TURN), SMALLEST), victim.end)
+        return Assignment(Move.STEAL, start, end, victim.id)
+
+    def _split(self, victim: Segment, theirs: float, rate: float, rtt: float) -> Assignment | None:
         """Share the rest of a range so that both ends meet."""
         if self._segments.size <= SMALL:
             return None
         their_rate = victim.left / max(theirs, 1e-3)
         split = int((victim.left - their_rate * rtt) * rate / (rate + their_rate))
-        split = min(split, most)
         stays = victim.left - split
-        worth = split / rate + rtt < 0.9 * theirs - 0.05
-        if worth and split >= SMALLEST and stays >= 16 * KIB:
+        worth = split / rate + rtt < 0.9 * theirs - max(0.05, rtt)
+        if worth and split >= _smallest(rate) and stays >= LEAST:
             return Assignment(Move.STEAL, victim.end - split, victim.end, victim.id)
         return None
+
+
+def _smallest(rate: float) -> int:
+    """Return what a range has at least on a connection of this rate."""
+    return max(LEAST, min(SMALLEST, int(rate * BRIEF)))

@@ -4,7 +4,7 @@ Two rules live here, and nowhere else (a third, about growth, is in `adaptive_co
 
 1. *Penalty.* A refusal of this file (403, 404, another file's bytes) ends the source for this
    download. What may pass (reset, silence, 5xx) pauses it for 1, 2, 4, 8 s, with one connection
-   as a probe afterwards. 429 costs it a connection as well, and the pause that it asked for.
+   as a probe afterwards. 429 costs it half of its connections, and the pause that it asked for.
    A pause after an answer (429, 5xx) is kept to, whoever else is there: nobody cuts it short.
 2. *Several failures at the same moment are one*: four connections that a server resets together
    must not cost four steps.
@@ -13,7 +13,7 @@ Two rules live here, and nowhere else (a third, about growth, is in `adaptive_co
 from __future__ import annotations
 
 from headrace.models import Fault, Source
-from headrace.transfer.adaptive_concurrency import AdaptiveConcurrency, Step
+from headrace.transfer.adaptive_concurrency import UNTRIED, AdaptiveConcurrency, Step
 from headrace.transfer.rates import Meter
 
 __all__ = ["SourceState"]
@@ -80,6 +80,12 @@ class SourceState:
         most = min(self.limit, self.share, 1 if shaky else self.concurrency.connections)
         return max(0, most - len(self.active))
 
+    def allowed(self) -> int:
+        """Return the connections that all downloads together may have to it for the next request:
+        more than usual only where this one has seen that more bring more.
+        """
+        return min(self.source.connections, max(UNTRIED, self.concurrency.connections))
+
     def known(self) -> bool:
         """Say whether there is any rate to reckon with."""
         return self.meter.total > 0 or self.source.rate is not None
@@ -119,8 +125,7 @@ class SourceState:
 
     def opened(self, request: int, waited: float, *, alone: bool) -> None:
         """Count an answer; `waited` since the request may hold a handshake, so keep the least."""
-        if not alone:
-            self.concurrency.open_second(self.limit)
+        self.concurrency.answered(self.limit, alone=alone)
         self.delivering.add(request)
         self.rtt = waited if self.rtt is None else min(self.rtt, waited)
 
@@ -148,7 +153,8 @@ class SourceState:
         if fault in FINAL:
             self.out = fault
         elif fault is Fault.RATE_LIMITED:
-            self.limit = max(1, min(self.limit, len(self.active) + 1) - 1)
+            if now >= self.bound_until:
+                self.limit = min(self.limit, self.concurrency.halve(len(self.active) + 1))
             self._bind(now + self._wait(retry_after, now))
         elif bytes_came:
             self.cuts += 1
@@ -185,11 +191,14 @@ class SourceState:
 
     # ------------------------------------------------------------------ growth
 
-    def tune(self, now: float, everybody: float, *, alone: bool) -> None:
-        """Add or take back a connection; `everybody` is the sum of all sources' rates."""
-        most = min(self.limit, self.share)
+    def tune(self, now: float, everybody: float, left: float, *, alone: bool) -> None:
+        """Add or take back connections; `everybody` is the sum of all sources' rates, `left` the
+        seconds until all is here.
+        """
+        most, active = min(self.limit, self.share), len(self.active)
         if self.meter.total:
-            step = Step(now, self.meter.total, everybody, len(self.active), most, alone=alone)
+            total, rtt = self.meter.total, self.expected_rtt()
+            step = Step(now, total, everybody, active, most, alone=alone, rtt=rtt, left=left)
             self.concurrency.tune(step)
 
     def shift(self, seconds: float) -> None:

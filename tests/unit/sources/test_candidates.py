@@ -334,9 +334,9 @@ def test_a_mirror_whose_pause_ended_gets_one_connection_of_one_download() -> Non
     assert ids(sources, FILE) == ["b", "origin"], "a small file tries nobody"
     chosen = sources.choose(BIG, BELOW)
     assert [(source.id, source.connections) for source in chosen] == [
-        ("b", 4),
+        ("b", 8),
         ("a", 1),
-        ("origin", 4),
+        ("origin", 8),
     ]
     assert ids(sources) == ["b", "origin"], "somebody is trying already"
     sources.report("a", "wheel", bytes=1 << 20, seconds=1.0, rtt=0.1)

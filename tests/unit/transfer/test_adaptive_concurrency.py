@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from headrace.transfer.adaptive_concurrency import FLOOR, HOLD, STEP, AdaptiveConcurrency, Step
+from headrace.transfer.adaptive_concurrency import (
+    FLOOR,
+    HOLD,
+    STEP,
+    STEP_ALONE,
+    WORTH,
+    AdaptiveConcurrency,
+    Step,
+)
 
 TURN = 2 * STEP
 
@@ -18,28 +26,44 @@ class Source:
         self.now = 0.0
         self.total = 0
         self.alone = alone
+        self.grown = 0
 
-    def give(self, rate: float, everybody: float, *, most: int = 9, idle: int = 0) -> int:
+    def give(
+        self, rate: float, everybody: float, *, most: int = 9, idle: int = 0, left: float = 99.0
+    ) -> int:
         """Give for one turn; return the connections that it is worth then."""
         self.now += TURN
         self.total += int(rate * TURN)
         active = self.concurrency.connections - idle
-        self.concurrency.tune(Step(self.now, self.total, everybody, active, most, self.alone))
+        step = Step(self.now, self.total, everybody, active, most, self.alone, left=left)
+        self.concurrency.tune(step)
         return self.concurrency.connections
 
 
 def tried(*, alone: bool = False, everybody: float = 2e6) -> Source:
-    """Return a source that gave 1 MB/s with three connections, and has just got a fourth."""
+    """Return a source that gave 1 MB/s with as many as are untried, and has just got more."""
     source = Source(alone=alone)
     source.concurrency.connections = FLOOR
-    assert source.give(1e6, everybody) == FLOOR, "it still grows by itself"
-    assert source.give(1e6, everybody) == FLOOR + 1
+    source.give(1e6, everybody)
+    if source.concurrency.connections == FLOOR:
+        assert not alone, "it still grows by itself"
+        source.give(1e6, everybody)
+    source.grown = source.concurrency.connections
+    assert source.grown > FLOOR
     return source
 
 
-def test_connections_up_to_the_floor_are_given_untried() -> None:
-    source = Source()
-    assert [source.give(1e6, 2e6) for _ in range(3)] == [2, 3, 4]
+def test_first_answer_brings_the_connections_that_need_no_proof_where_others_work_beside() -> None:
+    beside, alone, narrow = (AdaptiveConcurrency(0.0) for _ in range(3))
+    beside.answered(9, alone=False)
+    alone.answered(9, alone=True)
+    narrow.answered(2, alone=False)
+    assert [each.connections for each in (beside, alone, narrow)] == [FLOOR, 1, 2]
+
+
+def test_only_source_has_one_connection_until_it_has_worked_for_a_step() -> None:
+    source = Source(alone=True)
+    assert source.give(1e6, 1e6) == FLOOR
 
 
 def test_no_connection_is_added_to_some_that_are_idle_or_beyond_the_limit() -> None:
@@ -48,16 +72,23 @@ def test_no_connection_is_added_to_some_that_are_idle_or_beyond_the_limit() -> N
     assert [source.give(1e6, 2e6, most=2) for _ in range(3)] == [2, 2, 2]
 
 
+def test_nothing_is_added_for_what_will_be_here_before_it_pays() -> None:
+    source = Source(alone=True)
+    assert source.give(1e6, 1e6, left=WORTH - 0.1) == 1
+    assert source.give(1e6, 1e6, left=WORTH) == FLOOR
+
+
 @pytest.mark.parametrize(
-    ("rate", "all_before", "all_after", "alone", "stays"),
+    ("gain", "all_before", "all_after", "alone", "stays"),
     [
-        (1.2e6, 2e6, 2.2e6, False, True),
-        (1.1e6, 2e6, 2.1e6, False, False),
-        (1.2e6, 2e6, 2e6, False, False),
-        (1.2e6, 2e6, 2.05e6, False, True),
-        (1.2e6, 2e6, 2e6, True, True),
-        (1.1e6, 2e6, 2e6, True, False),
-        (1.2e6, 9e6, 9e6, False, True),
+        (1.2, 2e6, 2.2e6, False, True),
+        (1.1, 2e6, 2.1e6, False, False),
+        (1.2, 2e6, 2e6, False, False),
+        (1.2, 2e6, 2.06e6, False, True),
+        (1.4, 2e6, 2e6, True, True),
+        (1.3, 2e6, 2e6, True, False),
+        (1.4, 11e6, 11e6, False, True),
+        (1.3, 11e6, 11e6, False, False),
     ],
     ids=[
         "more for all",
@@ -66,18 +97,32 @@ def test_no_connection_is_added_to_some_that_are_idle_or_beyond_the_limit() -> N
         "a quarter is more for all",
         "nobody to take it from",
         "alone, and too little more",
-        "too little of the whole to tell",
+        "too little of the whole for the sum to tell",
+        "little of the whole, and too little more",
     ],
 )
-def test_fourth_connection_stays_where_it_brings_something(
-    rate: float,
+def test_more_connections_stay_where_they_bring_something(
+    gain: float,
     all_before: float,
     all_after: float,
     alone: bool,  # noqa: FBT001 - a table
     stays: bool,  # noqa: FBT001 - a table
 ) -> None:
     source = tried(alone=alone, everybody=all_before)
-    assert source.give(rate, all_after) == (FLOOR + 1 if stays else FLOOR)
+    source.give(gain * 1e6, all_after)
+    assert (source.concurrency.connections >= source.grown) == stays
+    assert stays or source.concurrency.connections == FLOOR
+
+
+def test_number_doubles_where_a_source_is_alone_or_gives_little_and_else_grows_by_half() -> None:
+    assert tried().grown == FLOOR + FLOOR // 2
+    assert tried(alone=True).grown == 2 * FLOOR
+    assert tried(everybody=11e6).grown == 2 * FLOOR
+
+
+def test_source_that_gives_as_much_on_each_gets_all_that_it_allows_without_a_pause() -> None:
+    source = tried()
+    assert source.give(1.5e6, 2.5e6) == 9
 
 
 def test_what_brought_nothing_is_tried_again_later_and_then_much_later() -> None:
@@ -91,15 +136,29 @@ def test_what_brought_nothing_is_tried_again_later_and_then_much_later() -> None
     assert held == [HOLD, 2 * HOLD]
 
 
-def test_source_that_gives_little_of_the_whole_is_not_judged() -> None:
-    source = Source()
-    assert [source.give(1e5, 9e6) for _ in range(6)] == [2, 3, 4, 5, 6, 7]
+def test_who_says_that_they_are_too_many_keeps_half_of_those_that_were_used() -> None:
+    for connections, used, kept in ((8, 8, 4), (8, 3, 1), (1, 1, 1)):
+        concurrency = AdaptiveConcurrency(0.0)
+        concurrency.connections = connections
+        assert concurrency.halve(used) == kept == concurrency.connections
 
 
-def test_nothing_is_said_before_a_step_is_over() -> None:
+@pytest.mark.parametrize(("alone", "step"), [(False, STEP), (True, STEP_ALONE)])
+def test_nothing_is_said_before_a_step_is_over(
+    alone: bool,  # noqa: FBT001 - a table
+    step: float,
+) -> None:
     concurrency = AdaptiveConcurrency(0.0)
     concurrency.begin(5.0)
-    concurrency.tune(Step(5.0 + STEP - 0.01, 1000, 1e6, 1, 9, alone=False))
+    concurrency.tune(Step(5.0 + step - 0.01, 1000, 1e6, 1, 9, alone=alone))
     assert concurrency.connections == 1
-    concurrency.tune(Step(5.0 + STEP, 1000, 1e6, 1, 9, alone=False))
-    assert concurrency.connections == 2
+    concurrency.tune(Step(5.0 + step, 1000, 1e6, 1, 9, alone=alone))
+    assert concurrency.connections == FLOOR
+
+
+def test_step_of_a_far_source_that_is_alone_is_two_round_trips() -> None:
+    concurrency = AdaptiveConcurrency(0.0)
+    concurrency.tune(Step(0.9, 1000, 1e6, 1, 9, alone=True, rtt=0.5))
+    assert concurrency.connections == 1
+    concurrency.tune(Step(1.0, 1000, 1e6, 1, 9, alone=True, rtt=0.5))
+    assert concurrency.connections == FLOOR

@@ -418,7 +418,7 @@ def test_repr_tells_the_state() -> None:
     transfer, _ = begin()
     text = repr(transfer)
     assert text.startswith("<Transfer fetching <0/20971520 held")
-    assert "<mirror 1/1/4 strikes=0>" in text
+    assert "<mirror 1/1/8 strikes=0>" in text
 
 
 def test_a_stumbling_origin_is_still_asked_when_a_trial_hears_nobody_else() -> None:
@@ -542,7 +542,7 @@ def test_source_that_answers_a_comparison_with_the_whole_file_does_not_hold_the_
 def test_source_is_held_to_its_share_of_the_connections() -> None:
     transfer, _ = begin()
     transfer.handle(m.Allowed("mirror", 1), 0.0)
-    assert [(u.id, u.share) for u in transfer.sources.values()] == [("mirror", 1), ("origin", 4)]
+    assert [(u.id, u.share) for u in transfer.sources.values()] == [("mirror", 1), ("origin", 8)]
 
 
 def test_seconds_that_we_slept_ourselves_are_no_sources_stall() -> None:

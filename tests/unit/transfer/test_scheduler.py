@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from headrace.models import Source
+from headrace.models import Fault, Source
 from headrace.transfer.range_set import RangeSet
 from headrace.transfer.scheduler import (
     LARGEST,
+    LEAST,
     PROBE,
+    SLOW_TURN,
     SMALL,
     SMALLEST,
     Assignment,
@@ -111,23 +115,23 @@ def test_request_that_brings_something_ends_as_its_own_rate_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "theirs", "most", "split"),
+    ("left", "theirs", "rate", "split"),
     [
-        (MB, 0.5, LARGEST, MB // 2),
-        (MB, 0.5, 300_000, 300_000),
-        (128 * 1024, 100.0, LARGEST, None),
-        (MB, 100.0, MB - 16 * 1024, MB - 16 * 1024),
-        (MB, 100.0, MB - 16 * 1024 + 1, None),
-        (MB, 0.05, LARGEST, None),
+        (MB, 0.5, 2 * MB, MB // 2),
+        (128 * 1024, 100.0, 2 * MB, None),
+        (MB, 100.0, 650_000.0, 1_031_928),
+        (MB, 100.0, 670_000.0, None),
+        (MB, 0.05, 2 * MB, None),
+        (40_000, 1.0, 40_000, 20_000),
     ],
-    ids=["half", "no more than most", "nothing stays", "16 KiB stay", "too little stays", "soon"],
+    ids=["half", "too little", "16 KiB stay", "too little stays", "soon", "little, for long"],
 )
 def test_range_is_shared_only_where_both_parts_are_worth_a_request(
-    left: int, theirs: float, most: int, split: int | None
+    left: int, theirs: float, rate: float, split: int | None
 ) -> None:
     race = Race(9 * MB, left)
     [victim] = race.ranges
-    taken = race.scheduler._split(victim, theirs, MB / 0.5, 0.0, most)
+    taken = race.scheduler._split(victim, theirs, rate, 0.0)
     end = 9 * MB
     assert taken == (split and Assignment(Move.STEAL, end - split, end, victim.id))
 
@@ -135,14 +139,15 @@ def test_range_is_shared_only_where_both_parts_are_worth_a_request(
 @pytest.mark.parametrize(
     ("rate", "rtt", "missing", "size"),
     [
-        (1e5, 0.03, 4 * MB, 400_000),
-        (3.8e5, 0.03, 4 * MB, 1_520_000),
+        (1e5, 0.03, 4 * MB, 600_000),
+        (3.9e5, 0.03, 4 * MB, 2_340_000),
         (1e6, 0.03, 4_000_000, 500_000),
         (1e6, 0.03, MB, 250_000),
-        (1e6, 0.03, 100 * MB, 1_500_000),
-        (1e6, 1.0, 800_000_000, 10_000_000),
+        (1e6, 0.03, 100 * MB, 3_000_000),
+        (1e6, 0.1, 800_000_000, 4_000_000),
+        (1e6, 1.0, 800_000_000, 8_000_000),
         (1e6, 1.0, MB, 2_000_000),
-        (1e3, 0.03, 4 * MB, 64 * 1024),
+        (1e3, 0.03, 4 * MB, LEAST),
         (1e9, 0.03, 9_999_000_000, LARGEST),
     ],
     ids=[
@@ -151,6 +156,7 @@ def test_range_is_shared_only_where_both_parts_are_worth_a_request(
         "half of what is left",
         "short turn",
         "long turn",
+        "forty round trips",
         "long round trips",
         "two round trips' worth",
         "smallest",
@@ -161,7 +167,7 @@ def test_range_fills_the_turn_of_its_source(
     rate: float, rtt: float, missing: int, size: int
 ) -> None:
     race = Race(missing, missing, rate=4e6)
-    race.idle.rtt = rtt
+    race.idle.rtt, race.idle.source = rtt, replace(race.idle.source, rate=rate)
     assert race.scheduler._sized(race.idle, rate, 0.0) == size
 
 
@@ -189,3 +195,26 @@ def test_what_is_free_before_the_readers_is_taken_from_its_beginning_and_no_crum
     segments.resize(9 * MB, RangeSet([(free, 9 * MB)]))
     choice = Scheduler(segments, {})._first_free(8 * MB, PROBE)
     assert choice == Assignment(Move.TAKE, 0, free if end is None else end)
+
+
+def test_source_that_gives_little_of_the_whole_takes_the_end_of_what_is_free() -> None:
+    race = Race(40 * MB, 4 * MB, rate=4e6)
+    race.segments.forget(0, 36 * MB)
+    for rate, start in ((3.9e5, 36 * MB - int(3.9e5 * SLOW_TURN)), (4.1e5, 0)):
+        race.idle.source = replace(race.idle.source, rate=rate)
+        choice = race.scheduler._take(race.idle, rate, 0, 0.0)
+        assert choice is not None
+        assert choice.start == start
+
+
+@pytest.mark.parametrize(("length", "start"), [(64 * MB, 3_000_000), (4 * MB, 1_797_559)])
+def test_more_connections_to_the_only_source_bring_its_one_range_in_order(
+    length: int, start: int
+) -> None:
+    race = Race(length, length, rate=4e6)
+    race.idle.out = Fault.MISSING
+    race.slow.rtt = 0.0
+    choice = race.scheduler._steal(race.slow, 4e6 / 3, 0.0)
+    assert choice is not None
+    assert (choice.move, choice.start) == (Move.STEAL, start)
+    assert choice.end <= start + 4_000_001

@@ -5,14 +5,16 @@ from __future__ import annotations
 import pytest
 
 from headrace.models import Fault, Source
-from headrace.transfer.adaptive_concurrency import STEP
+from headrace.transfer.adaptive_concurrency import FLOOR, STEP, UNTRIED
 from headrace.transfer.dispatcher import Dispatcher
 from headrace.transfer.rates import Meter
 from headrace.transfer.source_state import CUTS, SourceState
 
 
-def source(**known: float) -> Source:
-    return Source("m", "http://m/f", connections=4, rate=known.get("rate"), rtt=known.get("rtt"))
+def source(connections: int = 4, **known: float) -> Source:
+    return Source(
+        "m", "http://m/f", connections=connections, rate=known.get("rate"), rtt=known.get("rtt")
+    )
 
 
 def flow(
@@ -36,28 +38,21 @@ def flow(
         for _ in range(13):
             now += 0.1
             upstream.received(int(rate / 10), now)
-        upstream.tune(now, rate + others, alone=alone)
+        upstream.tune(now, rate + others, 99.0, alone=alone)
         concurrency.append(upstream.concurrency.connections)
     return concurrency
 
 
 def test_source_that_gives_more_on_each_connection_gets_all_it_allows() -> None:
-    assert flow(SourceState(source(), 0.0), [1e6, 2e6, 3e6, 4e6])[-1] == 4
+    each = [1e6 * connections for connections in range(1, 9)]
+    for others in (0.0, 8e6, 90e6):
+        assert flow(SourceState(source(8), 0.0), each, alone=not others, others=others)[-1] == 8
 
 
-def test_source_alone_that_is_full_with_one_connection_keeps_one() -> None:
-    counts = flow(SourceState(source(), 0.0), [4e6], alone=True)
-    assert counts.count(1) > len(counts) / 2
-    assert max(counts) <= 2
-
-
-def test_source_beside_others_that_is_full_keeps_the_floor() -> None:
-    counts = flow(SourceState(source(), 0.0), [4e6], others=4e6)
-    assert counts.count(3) > len(counts) / 2
-
-
-def test_slow_source_is_not_judged() -> None:
-    assert flow(SourceState(source(), 0.0), [1e5], others=9e6)[-1] == 4
+@pytest.mark.parametrize("others", [0.0, 4e6, 90e6])
+def test_source_that_is_full_keeps_those_that_need_no_proof(others: float) -> None:
+    counts = flow(SourceState(source(8), 0.0), [4e6], alone=not others, others=others)
+    assert counts.count(FLOOR) > len(counts) / 2
 
 
 def test_pauses_grow_and_one_probe_follows() -> None:
@@ -86,16 +81,17 @@ def test_failures_of_one_moment_are_one() -> None:
     assert repr(upstream) == "<m 0/1/4 paused until 2.00 strikes=1>"
 
 
-def test_rate_limit_costs_a_connection_and_the_pause_that_it_names_while_others_deliver() -> None:
-    upstream = SourceState(source(), 0.0)
-    upstream.concurrency.connections = 4
+def test_rate_limit_costs_half_and_the_pause_that_it_names_while_others_deliver() -> None:
+    upstream = SourceState(source(8), 0.0)
+    upstream.concurrency.connections = 8
     for request in (1, 2, 3):
         upstream.started(request, 0.0)
         upstream.opened(request, 0.1, alone=False)
     upstream.failed(Fault.RATE_LIMITED, 1.0, None, bytes_came=False)
-    assert upstream.limit == 3
+    assert (upstream.limit, upstream.concurrency.connections) == (2, 2), "it was the fourth"
     assert upstream.paused_until == 2.0
     upstream.failed(Fault.RATE_LIMITED, 1.5, 60.0, bytes_came=False)
+    assert upstream.limit == 2, "several of one moment are one"
     assert upstream.paused_until == 61.5
     for request in (1, 2, 3):
         upstream.ended(request)
@@ -185,10 +181,18 @@ def test_our_own_sleep_is_no_step_in_which_a_source_could_show_something() -> No
     upstream.started(1, 0.0)
     upstream.received(1000, 0.1)
     upstream.shift(10.0)
-    upstream.tune(10.1 + STEP - 0.01, 1e6, alone=False)
+    upstream.tune(10.1 + STEP - 0.01, 1e6, 99.0, alone=False)
     assert upstream.concurrency.connections == 1
-    upstream.tune(10.1 + STEP + 0.01, 1e6, alone=False)
-    assert upstream.concurrency.connections == 2
+    upstream.tune(10.1 + STEP + 0.01, 1e6, 99.0, alone=False)
+    assert upstream.concurrency.connections == FLOOR
+
+
+def test_all_downloads_together_have_more_than_four_only_where_more_bring_more() -> None:
+    upstream = SourceState(source(8), 0.0)
+    assert upstream.allowed() == UNTRIED
+    upstream.concurrency.connections = 6
+    assert upstream.allowed() == 6
+    assert SourceState(source(2), 0.0).allowed() == 2
 
 
 def test_what_a_small_file_costs_is_two_round_trips_and_its_bytes() -> None:
