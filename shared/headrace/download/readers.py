@@ -27,6 +27,7 @@ from headrace.errors import (
     UpstreamError,
 )
 from headrace.models import Artifact
+from headrace.policy.portions import LARGEST, portion
 from headrace.policy.timeouts import LATE_SMALL, SOURCES_WITHIN
 from headrace.transfer import messages as m
 from headrace.transfer.machine import GIVE_UP, HOLD_BACK, WHOLE_BELOW, Phase
@@ -40,9 +41,8 @@ __all__ = ["DownloadReader", "Progress", "TaskReaders"]
 #: Seconds for which a task that nobody reads is there for the next reader: clients that read a
 #: file part by part have nobody there between two parts.
 _LINGER = 1.0
-#: Bytes that a reader is given at a time; all the memory that a reader needs.
-CHUNK = 256 << 10
-STORED_CHUNK = 512 << 10
+#: Those who read something just now.
+_reading: set[DownloadReader] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +276,7 @@ class DownloadReader:
     async def read(
         self, start: int = 0, end: int | None = None, *, already: int = 0
     ) -> AsyncIterator[bytes]:
-        """Give ``[start, end)`` in order, in chunks of at most 512 kB. The first `already` bytes of
+        """Give ``[start, end)`` in order, in portions. The first `already` bytes of
         it an earlier process gave: they are left out, and judged as if they had been given here.
 
         Ends with TransferError or IntegrityError rather than with less or with wrong bytes.
@@ -294,6 +294,7 @@ class DownloadReader:
         seen = len(delivery.spoilt)
         changed = asyncio.Event()
         delivery.watch(changed.set)
+        _reading.add(self)
         try:
             self._readers.tell_positions()
             while self.position < end:
@@ -314,6 +315,7 @@ class DownloadReader:
                     yield data
         finally:
             delivery.unwatch(changed.set)
+            _reading.discard(self)
             self.reading = False
             if self.trickle is not None:
                 self.trickle.close()
@@ -363,7 +365,7 @@ class DownloadReader:
             return b""
         if self.trickle is not None and readers.whole:
             self._check_drips(self.trickle, spool)
-        data = spool.file.read(self.position, min(limit - self.position, CHUNK))
+        data = spool.file.read(self.position, min(limit - self.position, portion(len(_reading))))
         self.unchecked |= self.trickle is None and not readers.whole
         readers.task.delivery.give(self.position, self.position + len(data))
         if self.trickle is not None:
@@ -414,7 +416,7 @@ async def _read_stored(stored: StoredFile, start: int, end: int | None) -> Async
     with file:
         file.seek(start)
         while start < end:
-            data = await asyncio.to_thread(file.read, min(STORED_CHUNK, end - start))
+            data = await asyncio.to_thread(file.read, min(LARGEST, end - start))
             if not data:
                 raise StoreError("store-short", f"{stored.path} is shorter than it was")
             start += len(data)

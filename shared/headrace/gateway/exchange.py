@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from headrace.gateway import response_head
 from headrace.models import Request, Response
+from headrace.policy.portions import SMALLEST, portion
 
 __all__ = ["ClientDisconnect", "Exchange", "Receive", "Scope", "Send"]
 
@@ -25,12 +26,6 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-#: Bytes of a stored file that are read and handed to the socket at a time.
-CHUNK = 512 * 1024
-#: The same for those who come when so many are sent files already: each has two chunks in memory,
-#: and a client that does not read keeps them there.
-SMALL_CHUNK = 64 * 1024
-_MANY = 8
 #: Bytes of a body that is read along; registries take manifests of 4 MiB at most.
 _LONGEST_READ = 4 << 20
 #: Characters of a sentence for people.
@@ -187,16 +182,15 @@ class Exchange:
         disk nor a slow client holds up the others.
         """
         loop = asyncio.get_running_loop()
-        chunk = CHUNK if len(_files) < _MANY else SMALL_CHUNK
         _files.add(self)
         try:
             async with self.watched() as gone:
-                data = await loop.run_in_executor(None, stream.read, min(chunk, left))
+                data = await loop.run_in_executor(None, stream.read, _portion(left))
                 while data and not gone.done():
                     left -= len(data)
                     if not left:
                         break
-                    ahead = loop.run_in_executor(None, stream.read, min(chunk, left))
+                    ahead = loop.run_in_executor(None, stream.read, _portion(left))
                     try:
                         await self.more(data)
                     finally:
@@ -222,7 +216,7 @@ class Exchange:
 
         async def read(start: int, end: int) -> AsyncIterator[bytes]:
             while start < end:
-                size = min(SMALL_CHUNK, end - start)
+                size = min(SMALLEST, end - start)
                 data = await loop.run_in_executor(None, _read_at, stream, start, size)
                 if not data:
                     return
@@ -236,7 +230,7 @@ class Exchange:
                     waiting += data
                     if gone.done():
                         raise ClientDisconnect
-                    if len(waiting) >= SMALL_CHUNK:
+                    if len(waiting) >= SMALLEST:
                         await self.more(bytes(waiting))
                         waiting.clear()
         await self.end(bytes(waiting))
@@ -257,6 +251,10 @@ class Exchange:
 
 def _without_length(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name.lower() != "content-length"}
+
+
+def _portion(left: int) -> int:
+    return min(portion(len(_files)), left)
 
 
 def _read_at(stream: FileIO, start: int, size: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import mmap
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from headrace.errors import UpstreamError
 from headrace.models import Fault
 from headrace.upstream.client import Client
+from headrace.upstream.http1 import streams
 from headrace.upstream.http1.streams import PIECE
 from lib.capabilities import lacks
 from lib.waiting import HANG
@@ -267,8 +269,36 @@ def test_an_idle_connection_holds_no_buffer() -> None:
             [idle] = pool._idle
             assert idle._stream is not None
             incoming = idle._stream._incoming
-            held = [incoming._buffer, incoming._spare, incoming._lent]
+            held = [incoming._buffer, incoming._lent, *streams._buffers._free]
             await client.aclose()
         return held
 
-    assert asyncio.run(asyncio.wait_for(main(), HANG)) == [None, None, None]
+    assert asyncio.run(asyncio.wait_for(main(), HANG)) == [None, None]
+
+
+def test_what_is_lent_stays_as_it_is_whatever_other_connections_bring(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    data = os.urandom(8 << 20)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(data) + data
+    buffers = set[mmap.mmap]()
+
+    async def follow(url: str, client: Client) -> None:
+        offset = 0
+        async with client.open_range(url) as stream:
+            stream.lent = True
+            async for piece in stream:
+                await asyncio.sleep(0.001)  # meanwhile the others read
+                assert piece == data[offset : offset + len(piece)]
+                offset += len(piece)
+                if isinstance(piece, memoryview) and isinstance(piece.obj, mmap.mmap):
+                    buffers.add(piece.obj)
+        assert offset == len(data)
+
+    async def work(url: str, client: Client, _: Server) -> None:
+        await asyncio.gather(*(follow(url, client) for _ in range(24)))
+        assert sorted({len(buffer) for buffer in buffers}) == [streams._SMALL_PIECE, PIECE]
+        assert sum(len(buffer) == PIECE for buffer in buffers) <= streams._LARGE
+        assert not streams._buffers._free
+
+    use(loop, lambda: Server(answer), work)

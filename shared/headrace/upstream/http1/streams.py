@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import mmap
 import select
 import socket
 import ssl
 import sys
+import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
@@ -21,10 +23,12 @@ import httpcore
 
 __all__ = ["PIECE", "SocketBackend", "SocketStream"]
 
-#: Bytes that one read takes at most: what a core's own cache holds beside what else is in use.
-PIECE = 256 << 10
-#: So many wait here for a reader before no more are taken from the socket.
-_ENOUGH = PIECE // 2
+#: Bytes that one read takes at most. Each piece costs what it costs, however long it is; longer
+#: ones than a core's own cache holds cost more than that saves.
+PIECE = 1 << 20
+#: So many connections read that much at a time; others have what is enough for a slow line.
+_LARGE = 16
+_SMALL_PIECE = 128 << 10
 
 
 @contextlib.contextmanager
@@ -38,10 +42,48 @@ def _said(fault: type[Exception], too_late: type[Exception]) -> Iterator[None]:
         raise fault(str(error)) from error
 
 
+class _Buffers:
+    """The buffers of all connections. For one event loop.
+
+    What comes back is used next, whoever reads: it still lies in the core's cache. Pages of memory
+    that nothing was read into are none, so a large buffer costs a small file nothing.
+    """
+
+    def __init__(self) -> None:
+        self._free: list[mmap.mmap] = []
+        self._large = weakref.WeakSet[mmap.mmap]()
+        self._users = weakref.WeakSet[object]()
+
+    def take(self, user: object) -> mmap.mmap:
+        """Give a buffer to a connection that reads until it is `done`."""
+        self._users.add(user)
+        if self._free:
+            return self._free.pop()
+        if len(self._large) >= _LARGE:
+            return mmap.mmap(-1, _SMALL_PIECE)
+        buffer = mmap.mmap(-1, PIECE)
+        self._large.add(buffer)
+        return buffer
+
+    def give(self, buffer: mmap.mmap) -> None:
+        """Take one back."""
+        if len(buffer) == PIECE:
+            self._free.append(buffer)
+
+    def done(self, user: object) -> None:
+        """A connection expects nothing; where none does there is no memory to be held."""
+        self._users.discard(user)
+        if not self._users:
+            self._free.clear()
+
+
+_buffers = _Buffers()
+
+
 class _Incoming(asyncio.BufferedProtocol):
     """What one connection brought and nobody has taken yet.
 
-    Two buffers take turns: what is taken is lent, and comes back when more is asked for.
+    What is taken is lent, with its buffer, and comes back when more is asked for.
     """
 
     def __init__(self) -> None:
@@ -50,9 +92,8 @@ class _Incoming(asyncio.BufferedProtocol):
         self.error: Exception | None = None
         """Why, where it is no orderly end."""
         self.transport: asyncio.Transport | None = None
-        self._buffer: bytearray | None = None
-        self._spare: bytearray | None = None
-        self._lent: bytearray | None = None
+        self._buffer: mmap.mmap | None = None
+        self._lent: mmap.mmap | None = None
         self._taken = self._filled = 0
         self._paused = False
         self._reader: asyncio.Future[None] | None = None
@@ -67,13 +108,14 @@ class _Incoming(asyncio.BufferedProtocol):
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's word
         """Give room for what comes."""
         if self._buffer is None:
-            self._buffer, self._spare = self._spare or bytearray(PIECE), None
+            self._buffer = _buffers.take(self)
         return memoryview(self._buffer)[self._filled :]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take note of what came."""
         self._filled += nbytes
-        if self._filled > _ENOUGH and not self._paused:
+        assert self._buffer is not None
+        if self._filled > len(self._buffer) // 2 and not self._paused:
             assert self.transport is not None
             self._paused = True
             self.transport.pause_reading()
@@ -87,6 +129,7 @@ class _Incoming(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing more comes and nothing goes."""
         self.ended, self.error = True, exc
+        _buffers.done(self)
         self._writable.set()
         self._wake()
 
@@ -124,8 +167,7 @@ class _Incoming(asyncio.BufferedProtocol):
         """Lend what is here until the next call; nothing at the end. OSError where it was no
         orderly end.
         """
-        if self._lent is not None:
-            self._spare, self._lent = self._lent, None
+        self.give_back()
         if self._filled == self._taken:
             if self.error is not None:
                 raise ConnectionResetError(*self.error.args) from self.error
@@ -141,11 +183,19 @@ class _Incoming(asyncio.BufferedProtocol):
                 self.transport.resume_reading()
         return data
 
+    def give_back(self) -> None:
+        """What was lent is not used any more."""
+        if self._lent is not None:
+            _buffers.give(self._lent)
+            self._lent = None
+
     def rest(self) -> None:
         """Hold no memory while nothing is expected; what was lent is not used any more."""
-        self._lent = self._spare = None
-        if not self._filled:
+        self.give_back()
+        if not self._filled and self._buffer is not None:
+            _buffers.give(self._buffer)
             self._buffer = None
+        _buffers.done(self)
 
 
 class SocketStream(httpcore.AsyncNetworkStream):
@@ -173,6 +223,7 @@ class SocketStream(httpcore.AsyncNetworkStream):
         incoming = self._incoming
         with _said(httpcore.ReadError, httpcore.ReadTimeout):
             if not incoming.waiting:
+                incoming.give_back()
                 async with asyncio.timeout(timeout):
                     await incoming.came()
             return incoming.take(max_bytes)
