@@ -94,5 +94,15 @@ class PartialFile(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
+def test_what_was_forgotten_does_not_come_back_with_a_map_like_an_earlier_one() -> None:
+    state = PartialFile()
+    state.forget(start=0, length=0)
+    state.write(start=0, length=1, value=1)
+    state.forget(start=0, length=1)
+    state.die_and_resume()
+    assert state.file.have == ()
+    state.teardown()
+
+
 TestPartialFile = PartialFile.TestCase
 TestPartialFile.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

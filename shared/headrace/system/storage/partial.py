@@ -16,6 +16,7 @@ import contextlib
 import errno
 import json
 import os
+import secrets
 import sys
 import threading
 import time
@@ -236,7 +237,9 @@ class Partial:
     def _save(self) -> None:
         with self._guard:
             have = [] if self._doubted else list(self._extents)
-            table = {"key": self.key, "size": self.size, "have": have}
+            # No two maps are the same: entries of the log name theirs by its checksum, and what was
+            # forgotten must not come back with a map that claims what an earlier one did.
+            table = {"key": self.key, "size": self.size, "have": have, "id": secrets.token_hex(8)}
             self._unsaved = 0
             self._saved_at = time.monotonic()
             line = json.dumps(table, separators=(",", ":")).encode()
