@@ -57,7 +57,7 @@ def known_registries() -> tuple[Registry, ...]:
     """Return all of the catalogue, the one of short names first."""
     from headrace.interface import catalogue  # noqa: PLC0415 - start-up time of commands
 
-    known = catalogue.load(ECOSYSTEM, LAYOUTS).origins
+    known = catalogue.origins(ECOSYSTEM, LAYOUTS)
     return tuple(Registry(each.names[0], each.url, each.names[1:]) for each in known)
 
 

@@ -46,7 +46,7 @@ def origins() -> tuple[DiscoveredOrigin, ...]:
     """Return the catalogue's address of the indexes."""
     from headrace.interface import catalogue
 
-    known = catalogue.load("python", layouts.LAYOUTS).origins
+    known = catalogue.origins("python", layouts.LAYOUTS)
     return tuple(
         DiscoveredOrigin(Origin("python", each.url, name=NAME), where=CATALOGUE) for each in known
     )

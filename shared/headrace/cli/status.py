@@ -17,7 +17,7 @@ from headrace.cli.setup.led import way_back
 from headrace.cli.setup.shared_port import ACCEPTED, STRANGER_HINT
 from headrace.cli.summary import bytes_text, failures_text, under_way
 from headrace.errors import HeadraceError
-from headrace.interface.hookspecs import GatewayAddress, Override, Scope, Standing
+from headrace.interface.hookspecs import GatewayAddress, Scope
 from headrace.wording import counted, noun
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ def _collect(context: Context, address: GatewayAddress | None, state: Any) -> di
     from headrace.redact import for_display  # noqa: PLC0415 - start-up time
 
     there, up, told = _asked(address, state) if address else (None, False, None)
-    tools = _tools(context, address)
+    from headrace.cli.setup.standing import rows  # noqa: PLC0415 - start-up time
+
+    tools = rows(context, address)
     routed = any(tool["state"] in ("routed", "overridden") for tool in tools)
     trouble = bool(there and there.who) or (routed and not up)
     overridden = any(tool["state"] == "overridden" for tool in tools)
@@ -145,48 +147,6 @@ def _origins(state: Any) -> Any:
         return state.origins()
     except HeadraceError:
         return []  # the machine's, with a secret in it: not for this user's eyes
-
-
-def _tools(context: Context, address: GatewayAddress | None) -> list[dict[str, Any]]:
-    from headrace.cli.setup.guarded import guarded  # noqa: PLC0415 - start-up time
-    from headrace.cli.setup.planned_edits import in_use  # noqa: PLC0415 - as above
-    from headrace.system.edits.file_step import read_file  # noqa: PLC0415 - as above
-
-    place = context.place()
-    files: dict[str, list[str]] = {}
-    for entry in context.journal.entries():
-        files.setdefault(entry.tool, []).append(entry.path)
-    rows = []
-    for activation in in_use(context):
-        winning: list[Override] = []
-        try:
-            with guarded(activation):
-                standing = activation.standing(place, address, read_file)
-                if address is not None and standing is not Standing.NOT_FOUND:
-                    winning = list(activation.overrides(place, address, read_file))
-            state = str(standing)
-        except HeadraceError as error:
-            state = "broken"
-            winning = [Override(activation.tool, "configuration", error.message, error.hint)]
-        if state == Standing.ROUTED and any(each.wins for each in winning):
-            state = "overridden"
-        rows.append(
-            {
-                "tool": activation.tool,
-                "state": state,
-                "files": files.get(activation.tool, []),
-                "overrides": [
-                    {
-                        "where": each.where,
-                        "what": each.what,
-                        "hint": each.hint,
-                        "wins": each.wins,
-                    }
-                    for each in winning
-                ],
-            }
-        )
-    return rows
 
 
 # ------------------------------------------------------------------ telling

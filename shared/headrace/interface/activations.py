@@ -199,7 +199,9 @@ class Activation(Protocol):
         """Describe the edits; ConfigurationError when a file cannot be understood."""
 
     def standing(self, place: Place, gateway: GatewayAddress | None, read: Reader) -> Standing:
-        """Say whether the tool's own files lead to the gateway as they are now."""
+        """Say whether the tool's own files lead to the gateway as they are now. ``headrace status``
+        asks this, and `overrides`, in a thread, while it asks other tools.
+        """
 
     def overrides(self, place: Place, gateway: GatewayAddress, read: Reader) -> Sequence[Override]:
         """Find what wins over our edits from where the user stands."""

@@ -29,6 +29,7 @@ __all__ = [
     "KnownOrigin",
     "Status",
     "load",
+    "origins",
     "parse",
     "shipped",
 ]
@@ -209,8 +210,19 @@ class Catalogue:
 
 def load(ecosystem: str, layouts: Collection[str]) -> Catalogue:
     """Read the shipped file of an ecosystem; `layouts` are the words that its code knows."""
+    return parse(ecosystem, _text(ecosystem), layouts)
+
+
+def origins(ecosystem: str, layouts: Collection[str]) -> tuple[KnownOrigin, ...]:
+    """Return what `load` says of origins, without reading about mirrors: those who ask at a
+    command's start wait for less.
+    """
+    return parse(ecosystem, _text(ecosystem).partition(_MIRRORS)[0], layouts).origins
+
+
+def _text(ecosystem: str) -> str:
     file = importlib.resources.files("headrace").joinpath("data", f"{ecosystem}.toml")
-    return parse(ecosystem, file.read_text("utf-8"), layouts)
+    return file.read_text("utf-8")
 
 
 def shipped() -> tuple[str, ...]:
@@ -361,6 +373,8 @@ _ORIGIN_FIELDS = frozenset(
     }
 )
 _TABLES = frozenset({"capabilities", "mirror", "origin"})
+#: Where mirrors begin in a shipped file: origins stand before the first.
+_MIRRORS = "\n[[mirror]]\n"
 
 
 def _bad(ecosystem: str, row: str, what: str) -> ConfigurationError:

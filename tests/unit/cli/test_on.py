@@ -12,10 +12,10 @@ from typing import cast
 
 import pytest
 
-from headrace.cli import off, on, run, status
+from headrace.cli import off, on, run
 from headrace.cli.context import NEEDS_ATTENTION, Context
 from headrace.cli.runs.started import GatewayOfRun
-from headrace.cli.setup import discovery, planned_edits
+from headrace.cli.setup import discovery, planned_edits, standing
 from headrace.errors import ConfigurationError, LocalError
 from headrace.interface.hookspecs import Activation, GatewayAddress, Scope
 from headrace.system.locks import try_lock
@@ -135,7 +135,7 @@ def test_a_plugin_that_fails_is_one_tools_trouble_alone(
         ("acme", "activation-failed")
     ]
     assert "acme" in [each.tool for each in planned_edits.overrides(context, address)]
-    states = {row["tool"]: row["state"] for row in status._tools(context, address)}
+    states = {row["tool"]: row["state"] for row in standing.rows(context, address)}
     assert states == {"acme": "broken", "podman": "not routed"}
     env = run._environment(
         ("true",), context, GatewayOfRun(address, Expected(), place.home), origins

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import errno
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from headrace.cli import doctor, off, status
+from headrace.cli import doctor, off
 from headrace.cli.checks import machine
 from headrace.cli.context import NEEDS_ATTENTION, OK, Context
-from headrace.cli.setup import planned_edits
+from headrace.cli.setup import planned_edits, standing
 from headrace.errors import ConfigurationError, LocalError
 from headrace.interface.hookspecs import (
     Activation,
@@ -27,6 +28,7 @@ from headrace.interface.hookspecs import (
 from headrace.system.edits import apply
 from headrace.system.edits import journal as journal_module
 from headrace.system.edits.file_step import FileStep, perform
+from lib.waiting import HANG
 
 ADDRESS = GatewayAddress("127.0.0.1", 9)
 BEFORE, OURS = b"mine\n", b"mine\nours\n"
@@ -220,7 +222,7 @@ def test_status_and_the_plan_of_on_show_the_others_whatever_a_tool_raises(
     planned = planned_edits.wanted(context, ADDRESS, [])
     assert [tool for tool, _ in planned.edits] == ["good"]
     assert [tool for tool, _ in planned.left_out] == ["bad"]
-    states = {row["tool"]: row["state"] for row in status._tools(context, ADDRESS)}
+    states = {row["tool"]: row["state"] for row in standing.rows(context, ADDRESS)}
     assert states == {"bad": "broken", "good": "routed"}
     planned_edits.adopt_leftovers(context, ADDRESS, [])
 
@@ -233,6 +235,22 @@ def test_a_leftover_that_a_tool_cannot_name_keeps_no_other_from_being_found(
     good.withdraw = lambda *_: BEFORE  # type: ignore[method-assign]
     planned_edits.adopt_leftovers(context, ADDRESS, [])
     assert [entry.tool for entry in context.journal.entries()] == ["good"]
+
+
+def test_a_tool_that_hangs_keeps_no_other_tool_from_being_asked(
+    context: Context, tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tools()
+    met = threading.Barrier(2, timeout=HANG)
+
+    def waits(*_: object) -> Standing:
+        met.wait()
+        return Standing.ROUTED
+
+    for tool in (first, second):
+        monkeypatch.setattr(tool, "standing", waits)
+    rows = standing.rows(context, ADDRESS)
+    assert [(row["tool"], row["state"]) for row in rows] == [("bad", "routed"), ("good", "routed")]
 
 
 def test_two_tools_that_read_one_file_write_it_once(context: Context, tools: Tools) -> None:

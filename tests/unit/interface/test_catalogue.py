@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib.resources
+import tomllib
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,6 +13,7 @@ from headrace.interface import catalogue
 from headrace.interface.catalogue import CatalogueEntry, KnownOrigin, Status
 from headrace.models import Mirror, OperatorClass
 from headrace_conda.channels.layouts import LAYOUTS as CONDA_LAYOUTS
+from headrace_docker.registry_api.registries import LAYOUTS as DOCKER_LAYOUTS
 from headrace_pip.index import layouts
 from lib.capabilities import NO_PIP
 
@@ -215,6 +218,22 @@ def test_what_no_code_can_read_stays_as_a_fact_and_is_not_offered() -> None:
     text = GOOD.replace('"ok"', '"unknown"').replace('"packages"', '"none"')
     assert not parse(text).offered
     assert not list(catalogue.parse("python", text, layouts.LAYOUTS).mirrors())
+
+
+@pytest.mark.parametrize(
+    ("ecosystem", "known"),
+    [("python", layouts.LAYOUTS), ("conda", CONDA_LAYOUTS), ("docker", DOCKER_LAYOUTS)],
+)
+def test_the_origins_alone_are_those_of_the_whole_file(
+    monkeypatch: pytest.MonkeyPatch, ecosystem: str, known: Collection[str]
+) -> None:
+    every = catalogue.load(ecosystem, known).origins
+    read: list[str] = []
+    real = tomllib.loads
+    monkeypatch.setattr(tomllib, "loads", lambda text: read.append(text) or real(text))
+    assert catalogue.origins(ecosystem, known) == every
+    assert every
+    assert not real(read[0]).get("mirror")
 
 
 def test_an_origin_is_read_with_the_mirrors() -> None:
