@@ -64,9 +64,9 @@ def run(bench: Bench) -> Iterator[Row]:
     ):
         time.sleep(_SETTLED)
         before = _wakes(gateway)
-        seconds = _IDLE_QUICK if bench.quick else _IDLE
-        time.sleep(seconds)
-        yield Row("wake-ups a second", (_wakes(gateway) - before) / seconds, Goal(most=0.2))
+        idle = _IDLE_QUICK if bench.quick else _IDLE
+        time.sleep(idle)
+        yield Row("wake-ups a second", (_wakes(gateway) - before) / idle, Goal(most=0.2))
 
 
 def _environment(home: Path) -> dict[str, str]:

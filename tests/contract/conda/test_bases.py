@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from headrace.errors import LocalError
 from headrace_conda.tools import bases
 from lib.capabilities import lacks
 from lib.clients import UnavailableError
@@ -105,13 +107,18 @@ def test_what_condas_context_says_is_what_its_command_line_tells(
     def heard() -> object:
         try:
             return bases.configuration(found, where)
-        except bases.LocalError as error:
+        except LocalError as error:
             return error.reference
 
     by_context = heard()
     asked: list[object] = []
     real = bases.ask_conda
-    monkeypatch.setattr(bases, "ask_conda", lambda *a, **k: asked.append(a) or real(*a, **k))
+
+    def ask(*args: Any, **rest: Any) -> Any:
+        asked.append(args)
+        return real(*args, **rest)
+
+    monkeypatch.setattr(bases, "ask_conda", ask)
     assert heard() == by_context
     assert bool(asked) == (settings not in ("", _RICH))
     monkeypatch.setattr(bases, "_CONTEXT", "raise SystemExit(1)")

@@ -58,7 +58,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     monkeypatch.setattr(caching, "DEFAULT_LIFETIME", 0.0)
     monkeypatch.setattr(read_ahead, "PATIENCE", HANG)
     monkeypatch.setattr(read_ahead, "AGAIN", 0.0)
-    monkeypatch.setitem(ArtifactIndex.__init__.__kwdefaults__, "limit", 3)
+    bounds: Any = ArtifactIndex.__init__.__kwdefaults__
+    monkeypatch.setitem(bounds, "limit", 3)
     return counted
 
 

@@ -4,6 +4,7 @@ import datetime as dt
 import importlib.resources
 import tomllib
 from collections.abc import Collection
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -230,7 +231,12 @@ def test_the_origins_alone_are_those_of_the_whole_file(
     every = catalogue.load(ecosystem, known).origins
     read: list[str] = []
     real = tomllib.loads
-    monkeypatch.setattr(tomllib, "loads", lambda text: read.append(text) or real(text))
+
+    def loads(text: str) -> Any:
+        read.append(text)
+        return real(text)
+
+    monkeypatch.setattr(tomllib, "loads", loads)
     assert catalogue.origins(ecosystem, known) == every
     assert every
     assert not real(read[0]).get("mirror")

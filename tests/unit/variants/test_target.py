@@ -7,10 +7,10 @@ import pytest
 from headrace.errors import ConfigurationError
 from headrace.variants.choose import decide
 from headrace.variants.compatibility import properties
+from headrace.variants.host_paths import VARIABLES
 from headrace.variants.hosts import Accelerator, Host, Situation, VariantRequest
 from headrace.variants.target import (
     NOTHING,
-    VARIABLES,
     decided,
     override_from,
     parse_target,
