@@ -84,6 +84,7 @@ class ReadAhead:
             REMEMBERED
         )
         """What the same content led a client of the same kind to: nobody reads it again."""
+        self._leading: dict[str, ReadsAhead | None] = {}
         self._client_came = 0.0
         self._paused_until = 0.0
         self.fetched = 0
@@ -133,8 +134,8 @@ class ReadAhead:
 
     async def _lead(self, step: _Step, document: Document) -> None:
         """Ask the ecosystem what comes next, and queue it."""
-        able = step.ecosystem
-        if step.depth >= self._depth or not isinstance(able, ReadsAhead):
+        able = self._able(step.ecosystem)
+        if step.depth >= self._depth or able is None:
             return
         for plan in await self._next(able, step, document):
             if len(self._queue) >= self._queued:
@@ -142,6 +143,13 @@ class ReadAhead:
             elif self._first_time("to", plan, step.request):
                 self._queue.append(_Step(step.ecosystem, plan, step.request, step.depth + 1))
         self._work()
+
+    def _able(self, ecosystem: Ecosystem) -> ReadsAhead | None:
+        """Look once at what an ecosystem can do: that is slow in Python 3.11."""
+        if ecosystem.name not in self._leading:
+            able = ecosystem if isinstance(ecosystem, ReadsAhead) else None
+            self._leading[ecosystem.name] = able
+        return self._leading[ecosystem.name]
 
     async def _next(
         self, able: ReadsAhead, step: _Step, document: Document
