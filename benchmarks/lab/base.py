@@ -70,6 +70,11 @@ class Lab(ABC):
     def traffic(self) -> Mapping[str, Traffic]:
         """Count what each host has sent."""
 
+    def requests(self, path: str) -> Mapping[str, int]:
+        """Count how often each host was asked for this path; empty where the lab does not know."""
+        del path
+        return {}
+
     @abstractmethod
     def close(self) -> None:
         """Remove the lab and everything that runs in it."""

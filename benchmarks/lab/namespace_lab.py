@@ -63,7 +63,12 @@ class NamespaceLab(Lab):
             for host in self.hosts:
                 prefix = namespaces.inside(f"{self.name}-{host}")
                 self.servers[host] = Nginx(
-                    self.folder / host, root, wrong, prefix=prefix, certificate=certificate
+                    self.folder / host,
+                    root,
+                    wrong,
+                    prefix=prefix,
+                    rate=int(topology.lines[host].each * 1e6 / 8),
+                    certificate=certificate,
                 )
         except BaseException:
             self.close()
@@ -118,6 +123,10 @@ class NamespaceLab(Lab):
         """Count what has left each host's line."""
         answer = self._order(do="traffic")
         return {host: Traffic(**account) for host, account in answer.items()}
+
+    def requests(self, path: str) -> Mapping[str, int]:
+        """Count, in the servers' logs, how often each host was asked for this path."""
+        return {host: server.requests(path) for host, server in self.servers.items()}
 
     def close(self) -> None:
         """Stop the servers, then end the network, which removes the rest."""

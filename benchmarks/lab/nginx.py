@@ -210,6 +210,11 @@ class Nginx:
         if self.process.poll() is not None:
             self.process = self._start()
 
+    def requests(self, path: str) -> int:
+        """Count the requests for a path that have been answered."""
+        log = self.state / "access.log"
+        return log.read_text().count(f" GET {path} ") if log.exists() else 0
+
     def close(self) -> None:
         """Stop; connections are cut."""
         _end(self.process)

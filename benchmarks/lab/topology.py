@@ -27,6 +27,8 @@ class Line:
     """Per cent of the packets towards the client that vanish, at random."""
     congestion: str = "cubic"
     """The host's TCP congestion control."""
+    each: float = 0.0
+    """Mbit/s that the host gives to each connection; 0: as much as the line bears."""
 
     @property
     def queue(self) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from benchmarks.corpus import Wheel
 from benchmarks.stage import Outcome, Stage, checked, scratch
 
-__all__ = ["SETTINGS", "available", "download"]
+__all__ = ["SETTINGS", "alone", "available", "download"]
 
 #: As it comes; as its manual and its users advise for uneven mirrors; and the selector that did
 #: best for four of them.
@@ -31,6 +31,12 @@ SETTINGS = {
         "--uri-selector=adaptive",
     ],
 }
+
+
+def alone(connections: int) -> list[str]:
+    """Give the settings for one host with so many connections."""
+    many = str(connections)
+    return ["--split=" + many, "--max-connection-per-server=" + many, "--min-split-size=1M"]
 
 
 def available() -> bool:
