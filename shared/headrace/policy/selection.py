@@ -25,6 +25,7 @@ __all__ = [
     "hedges",
     "in_reserve",
     "is_known",
+    "measured_by",
     "order",
     "predict",
     "select",
@@ -148,6 +149,18 @@ def worth_racing(known: Standings, now: float) -> tuple[Mirror, ...]:
     if len(unknown) < _MOSTLY * len(known.mirrors):
         return ()
     return tuple(sorted(unknown, key=lambda mirror: first_guess(mirror, now)[:2]))
+
+
+def measured_by(
+    known: Standings, size: int | None, now: float, busy: Mapping[str, int]
+) -> frozenset[str]:
+    """Return the ids of the mirrors that the transfer of a large file asks anyway: one request more
+    would only be in its way.
+    """
+    if size is None or size <= SMALL:
+        return frozenset()
+    chosen = select(known.steady(now), known.origin, size, now=now, busy=busy)
+    return frozenset(each.mirror.id for each in chosen)
 
 
 def hedges(

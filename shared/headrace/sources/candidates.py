@@ -283,7 +283,8 @@ class Candidates:
     # ------------------------------------------------------------------ racing
 
     def race(self, artifact: Artifact, ecosystem: Ecosystem) -> None:
-        """Start the first race in the background, where most candidates are not measured.
+        """Start the first race in the background, where most candidates are not measured, nor soon
+        will be by the transfer itself.
 
         At most one at a time and one in ten minutes for each network and ecosystem. Must be
         called on the event loop; returns at once.
@@ -292,7 +293,8 @@ class Candidates:
         if now - self._raced.get((network, artifact.ecosystem), -_RACE_INTERVAL) < _RACE_INTERVAL:
             return
         known, urls = self._standings(artifact, ecosystem, network, now)
-        mirrors = selection.worth_racing(known, now)
+        at_work = selection.measured_by(known, artifact.size, now, self._busy)
+        mirrors = [m for m in selection.worth_racing(known, now) if m.id not in at_work]
         if not mirrors:
             return
         self._raced[network, artifact.ecosystem] = now

@@ -448,6 +448,22 @@ def test_a_race_asks_a_few_for_the_first_part_of_the_file_and_measures_them() ->
         assert {seen.headers["range"] for seen in asked} == {f"bytes=0-{probes.SAMPLE - 1}"}
 
 
+def test_race_leaves_out_whom_the_transfer_of_a_large_file_measures() -> None:
+    many = selection.MOST_MIRRORS + selection.MOST_PROBES
+    with running(many + 1) as servers:
+        mirrors = [mirror(f"m{n}", server.url, rank=n) for n, server in enumerate(servers)]
+        large = replace(FILE, size=BIG.size)
+
+        async def main(those: list[Mirror]) -> None:
+            client = Client({})
+            await race(build(those, client=client)[0], client, large)
+
+        asyncio.run(main(mirrors[:many]))
+        assert not any(server.seen for server in servers), "all of them work on it"
+        asyncio.run(main(mirrors))
+        assert [len(server.seen) for server in servers] == [0] * many + [1]
+
+
 def test_one_race_and_not_another_for_a_while() -> None:
     with running(1) as [server]:
 
