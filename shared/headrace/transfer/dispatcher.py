@@ -118,8 +118,7 @@ class Dispatcher:
         if not segments.known:
             return len(in_flight) > 1 and now - min(s.asked_at for s in in_flight) < SIZING_HEDGE
         if segments.size > SMALL:
-            in_one_piece = not self._state.checked and self._state.etag is None
-            return in_one_piece and len(in_flight) > 0
+            return self._state.in_one_piece and len(in_flight) > 0
         if not in_flight:
             return self._better_is_busy(now)
         newest = max(in_flight, key=lambda s: s.asked_at)

@@ -386,6 +386,8 @@ class Transfer:
                 self.integrity.lost(segment.id)
                 detail = f"no byte for {now - segment.last:.1f} s"
                 self.state.reject(segment, Fault.STALLED, detail, now, out)
+        if self.state.in_one_piece:
+            return
         everybody = self.dispatcher.scheduler.total_rate(now)
         left = self.segments.missing / max(everybody, 1.0)
         for upstream in self.sources.values():

@@ -68,6 +68,11 @@ class TransferState:
         """Say whether only one source is left."""
         return len(self.eligible()) == 1
 
+    @property
+    def in_one_piece(self) -> bool:
+        """Nothing would tell whether two answers are of the same version: one must bring all."""
+        return not self.checked and self.etag is None
+
     # ------------------------------------------------------------------ requests
 
     def launch(

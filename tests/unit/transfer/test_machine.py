@@ -90,6 +90,17 @@ def test_an_unchecked_file_of_a_known_version_comes_in_parts_side_by_side() -> N
     assert len(asked) > 1
 
 
+def test_unchecked_file_of_no_known_version_is_asked_for_whole_however_slow_it_comes() -> None:
+    transfer, [first] = begin(SIZE, ORIGIN, checked=False)
+    transfer.handle(m.Opened(first.request, SIZE), 0.1)
+    for tick in range(2, 60):
+        transfer.handle(m.Received(first.request, 1000), tick / 10)
+        assert not fetches(transfer.handle(m.Tick(), tick / 10))
+    out = transfer.handle(m.Failed(first.request, Fault.CUT), 6.0)
+    out += transfer.handle(m.Tick(), 6.1)
+    assert [(fetch.start, fetch.end) for fetch in fetches(out)] == [(0, SIZE)]
+
+
 def test_a_part_of_another_version_is_no_part_of_this_file() -> None:
     one = Source("origin", "http://origin/f", is_origin=True, rate=1e6, rtt=0.1)
     transfer = Transfer(Spec(SIZE, checked=False, etag='"v1"'), [one], 0.0)
