@@ -25,6 +25,7 @@ NAMES = (
     "store-hit",
     "full-store",
     "pass-through",
+    "many-clients",
     "index-page",
     "start-up",
     "warm-pages",

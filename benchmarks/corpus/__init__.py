@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.corpus.channel import Channel, CondaPackage, environment, single_package
-from benchmarks.corpus.corpus import UNCHECKED, Corpus, Wheel, single_wheel, standard
+from benchmarks.corpus.corpus import UNCHECKED, Corpus, Wheel, dozens, single_wheel, standard
 from benchmarks.corpus.kept import Tree
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Corpus",
     "Tree",
     "Wheel",
+    "dozens",
     "environment",
     "single_package",
     "single_wheel",

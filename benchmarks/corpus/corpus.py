@@ -14,13 +14,14 @@ from benchmarks.corpus.kept import kept
 from benchmarks.corpus.pages import write_bare_page, write_page
 from benchmarks.corpus.wheels import Wheel, make_wheel
 
-__all__ = ["UNCHECKED", "Corpus", "Wheel", "single_wheel", "standard"]
+__all__ = ["UNCHECKED", "Corpus", "Wheel", "dozens", "single_wheel", "standard"]
 
 #: Part of the folder's name: a corpus made by other rules is another corpus.
 _RULES = 2
 _SMALL_FILES = 60
 _SMALL_SIZE = 100_000
 _TREE = 40
+_DOZENS = 40
 #: How many packages each package of the tree asks for (a resolver finds them one by one).
 _FAN = 3
 _SPOIL_EVERY = 1 << 20
@@ -53,6 +54,18 @@ def standard(big: int) -> Corpus:
 def single_wheel(size: int) -> Corpus:
     """One wheel alone."""
     return _keep(f"single-{size}", lambda tree: {"big": [_big(tree, size)]})
+
+
+def dozens(size: int) -> Corpus:
+    """Forty wheels of `size` bytes each; the first one stands for the big one, too."""
+    return _keep(f"dozens-{size}", lambda tree: _make_dozens(tree, size))
+
+
+def _make_dozens(tree: Path, size: int) -> dict[str, list[Wheel]]:
+    wheels = [make_wheel(tree, f"labdozen-{number:02}", "1.0", size) for number in range(_DOZENS)]
+    for wheel in wheels:
+        write_page(tree, [wheel], old_files=10)
+    return {"big": wheels[:1], "small": wheels}
 
 
 def _make_standard(tree: Path, big: int) -> dict[str, list[Wheel]]:
@@ -106,9 +119,8 @@ def _fill(make: Callable[[Path], Mapping[str, Sequence[Wheel]]], draft: Path) ->
     root = draft / "right"
     root.mkdir()
     wheels = make(root)
-    for group in wheels.values():
-        for wheel in group:
-            _spoil(root / wheel.path[1:], draft / "wrong" / wheel.path[1:])
+    for wheel in {wheel.path: wheel for group in wheels.values() for wheel in group}.values():
+        _spoil(root / wheel.path[1:], draft / "wrong" / wheel.path[1:])
     table = {k: [dataclasses.asdict(w) for w in group] for k, group in wheels.items()}
     (draft / "corpus.json").write_text(json.dumps(table))
 

@@ -45,9 +45,13 @@ class ConnectionLimiter:
         """Take a connection to `host`, which bears `limit` of them; False: `wait` for one."""
         if not self.free(host, limit):
             return False
+        self.take_beside(host, source)
+        return True
+
+    def take_beside(self, host: str, source: str = "") -> None:
+        """Take one whatever the limits are; as long as it is out they are nearer for others."""
         self._used[host] += 1
         self.busy[source] += 1
-        return True
 
     def give(self, host: str, source: str = "") -> None:
         """Give a connection back and offer it down the queue."""

@@ -29,6 +29,9 @@ _log = logging.getLogger("headrace.transfer")
 
 #: Bytes of an answer that are read to its end rather than its connection be lost.
 _DRAIN = 64 << 10
+#: Seconds for which a file that nobody brings waits for a connection to its origin. Then it has one
+#: beside the limits: the client would have opened it itself, and must not take us for dead.
+_WAITS = 1.0
 #: Seconds between two looks at bytes that are being written, and how many looks.
 _MOMENT = 0.005
 _SETTLING = 1000
@@ -79,6 +82,9 @@ class SegmentRequests:
         """Work for this task."""
         self._owner = owner
         self._in_flight: dict[int, SegmentRequest] = {}
+        self._waiting: asyncio.TimerHandle | None = None
+        self._waited = False
+        """Nobody has brought anything for as long as a file waits."""
 
     def perform(self, action: m.Fetch | m.Shrink | m.Cancel) -> None:
         """Do what the machine says about a request."""
@@ -97,7 +103,13 @@ class SegmentRequests:
         owner = self._owner
         source = owner.sources[fetch.source]
         host = host_of(source.url)
-        if owner.context.connections.take(host, fetch.connections, source.id):
+        connections = owner.context.connections
+        taken = connections.take(host, fetch.connections, source.id)
+        if not taken and source.is_origin and self._waited and not self._in_flight:
+            connections.take_beside(host, source.id)
+            taken = True
+        if taken:
+            self._stop_waiting()
             request = SegmentRequest(owner, fetch, source, host, self._ended)
             self._in_flight[fetch.request] = request
         else:
@@ -114,10 +126,24 @@ class SegmentRequests:
             wake()
         else:
             owner.context.connections.wait(host, fetch.connections, self, wake)
+            if source.is_origin and not self._in_flight and self._waiting is None:
+                loop = asyncio.get_running_loop()
+                self._waiting = loop.call_later(_WAITS, self._has_waited, wake)
+
+    def _has_waited(self, wake: Callable[[], None]) -> None:
+        self._waited = True
+        wake()
+
+    def _stop_waiting(self) -> None:
+        self._waited = False
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
 
     def cancel_all(self) -> list[asyncio.Task[None]]:
         """End every request, wait for no connection; return the tasks that are ending."""
         self._owner.context.connections.leave(self)
+        self._stop_waiting()
         ending = list(self._in_flight.values())
         for request in ending:
             request.cancel()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import random
+import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from headrace.config import Settings
+from headrace.download import range_requests
 from headrace.download.downloader import Downloader
 from headrace.errors import IntegrityError, TransferError
 from headrace.models import (
@@ -40,6 +42,7 @@ from lib.serving.downloads import (
     take,
     until,
 )
+from lib.waiting import HANG
 
 
 @pytest.fixture
@@ -529,7 +532,10 @@ def test_download_that_nobody_reads_asks_nobody_and_the_next_reader_gets_what_is
 # ------------------------------------------------------------------------ limits
 
 
-def test_no_host_sees_more_connections_than_its_limit_over_all_downloads(place: Place) -> None:
+def test_no_host_sees_more_connections_than_its_limit_over_all_downloads(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(range_requests, "_WAITS", HANG)
     place.data = MEDIUM
     names = [f"/{n}" for n in range(12)]
     for server in [place.origin, *place.mirrors]:
@@ -558,6 +564,50 @@ def test_no_host_sees_more_connections_than_its_limit_over_all_downloads(place: 
 
     place.run(journey)
     assert most["origin"] <= 2
+
+
+@pytest.mark.parametrize("mirrored", [True, False], ids=["busy mirror", "origin alone"])
+def test_each_file_that_nobody_brings_has_a_connection_to_its_origin_however_many_there_are(
+    place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    mirrored: bool,  # noqa: FBT001 - given by name
+) -> None:
+    monkeypatch.setattr(range_requests, "_WAITS", 0.2)
+    files = {f"/{n}": random.Random(n).randbytes(2 * MB) for n in range(12)}
+    release, most = threading.Event(), [0]
+    for server in [place.origin, place.mirrors[0]]:
+        server.content.update(files)
+        server.fail(modes.held(release))
+
+    async def journey(downloader: Downloader) -> None:
+        async def fetch(name: str, data: bytes) -> None:
+            artifact = replace(
+                place.artifact,
+                digest=Digest("sha256", hashlib.sha256(data).hexdigest()),
+                size=len(data),
+                url=f"{place.origin.url}{name}",
+            )
+            sources = [Source("origin", artifact.url, is_origin=True, connections=2)]
+            if mirrored:
+                sources.insert(0, Source("one", f"{place.mirrors[0].url}{name}", connections=2))
+            download = await downloader.open(artifact, sources)
+            assert await take(download) == data
+            download.release()
+
+        async def watch() -> None:
+            while sum(server.live for server in (place.origin, place.mirrors[0])) < len(files):
+                most[0] = max(most[0], place.mirrors[0].live)
+                await asyncio.sleep(0.005)
+            release.set()
+
+        async with asyncio.timeout(HANG):
+            await asyncio.gather(watch(), *(fetch(*each) for each in files.items()))
+
+    try:
+        place.run(journey, settings=Settings(connections=6))
+    finally:
+        release.set()
+    assert most[0] <= 2
 
 
 def test_more_large_downloads_than_turns_all_end(place: Place) -> None:
