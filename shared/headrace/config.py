@@ -245,7 +245,7 @@ class Settings:
     connections_per_mirror: int = 8
     """At most, over all downloads, also to an origin; more than four only while they bring more."""
     connections: int = 32
-    """Over all downloads."""
+    """Over all downloads. A file that nobody brings has one to its origin beside these limits."""
     downloads: int = 6
     """Large downloads at a time; more wait in turn. Clients have up to five files on their way."""
     mirrors: tuple[Mirror, ...] = ()

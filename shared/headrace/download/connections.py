@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 
 __all__ = ["ConnectionLimiter", "host_of"]
 
+#: Connections that there may be beside the limits.
+_BESIDE = 256
+
 
 def host_of(url: str) -> str:
     """Return what counts as one host: scheme, name and port."""
@@ -43,15 +46,16 @@ class ConnectionLimiter:
 
     def take(self, host: str, limit: int, source: str = "") -> bool:
         """Take a connection to `host`, which bears `limit` of them; False: `wait` for one."""
-        if not self.free(host, limit):
-            return False
-        self.take_beside(host, source)
-        return True
+        return self.free(host, limit) and self._take(host, source)
 
-    def take_beside(self, host: str, source: str = "") -> None:
-        """Take one whatever the limits are; as long as it is out they are nearer for others."""
+    def take_beside(self, host: str, source: str = "") -> bool:
+        """Take one beside the limits, nearer for others meanwhile; False: hundreds are out."""
+        return self.used < self._total + _BESIDE and self._take(host, source)
+
+    def _take(self, host: str, source: str) -> bool:
         self._used[host] += 1
         self.busy[source] += 1
+        return True
 
     def give(self, host: str, source: str = "") -> None:
         """Give a connection back and offer it down the queue."""

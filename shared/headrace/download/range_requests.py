@@ -84,7 +84,7 @@ class SegmentRequests:
         self._in_flight: dict[int, SegmentRequest] = {}
         self._waiting: asyncio.TimerHandle | None = None
         self._waited = False
-        """Nobody has brought anything for as long as a file waits."""
+        """Its origin has been waited for, and nobody else brings anything."""
 
     def perform(self, action: m.Fetch | m.Shrink | m.Cancel) -> None:
         """Do what the machine says about a request."""
@@ -106,10 +106,9 @@ class SegmentRequests:
         connections = owner.context.connections
         taken = connections.take(host, fetch.connections, source.id)
         if not taken and source.is_origin and self._waited and not self._in_flight:
-            connections.take_beside(host, source.id)
-            taken = True
+            taken = connections.take_beside(host, source.id)
         if taken:
-            self._stop_waiting()
+            self._waited = False
             request = SegmentRequest(owner, fetch, source, host, self._ended)
             self._in_flight[fetch.request] = request
         else:
@@ -126,24 +125,19 @@ class SegmentRequests:
             wake()
         else:
             owner.context.connections.wait(host, fetch.connections, self, wake)
-            if source.is_origin and not self._in_flight and self._waiting is None:
+            if source.is_origin and self._waiting is None:
                 loop = asyncio.get_running_loop()
                 self._waiting = loop.call_later(_WAITS, self._has_waited, wake)
 
     def _has_waited(self, wake: Callable[[], None]) -> None:
-        self._waited = True
+        self._waiting, self._waited = None, not self._in_flight
         wake()
-
-    def _stop_waiting(self) -> None:
-        self._waited = False
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
 
     def cancel_all(self) -> list[asyncio.Task[None]]:
         """End every request, wait for no connection; return the tasks that are ending."""
         self._owner.context.connections.leave(self)
-        self._stop_waiting()
+        if self._waiting is not None:
+            self._waiting.cancel()
         ending = list(self._in_flight.values())
         for request in ending:
             request.cancel()

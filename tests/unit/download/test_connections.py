@@ -20,6 +20,24 @@ def test_limits_hold_for_each_host_and_for_all() -> None:
     assert accounts.used == 3
 
 
+def test_what_is_taken_beside_the_limits_counts_for_others_and_has_an_end() -> None:
+    accounts = ConnectionLimiter(3)
+    assert accounts.take("a", 1)
+    assert accounts.take_beside("a")
+    assert accounts.take_beside("b")
+    assert not accounts.take("b", 2)
+    accounts.give("a")
+    assert not accounts.take("a", 1)
+    assert accounts.take("b", 2)
+    more = 0
+    while accounts.take_beside("a"):
+        more += 1
+    assert more == 256
+    for host in ["a", "b", "b", *["a"] * more]:
+        accounts.give(host)
+    assert accounts.used == 0
+
+
 def test_who_waits_longest_is_woken_first_and_once() -> None:
     accounts = ConnectionLimiter(8)
     woken: list[str] = []
