@@ -34,6 +34,8 @@ class IntegrityCheck:
         self._strict = False
         """The origin alone is asked: sources that agree with each other were wrong."""
         self._tried_twice = False
+        self._failed: set[str] = set()
+        """Those of which this search lost a comparison."""
         self.search: CulpritSearch | None = None
         self.mismatches = mismatches
 
@@ -43,6 +45,7 @@ class IntegrityCheck:
         self._begin()
 
     def _begin(self) -> None:
+        self._failed.clear()
         self.search = CulpritSearch(
             self._state.provenance, self._corroborated(), self._state.origin(), strict=self._strict
         )
@@ -72,11 +75,13 @@ class IntegrityCheck:
         assert self.search is not None
         state = self._state
         checkers.sort(key=lambda u: -(u.rate_per_request(now) or 0.0))
-        best = max((u.rate_per_request(now) or 0.0 for u in checkers), default=0.0)
+        # Nobody waits for one that was asked and failed: it may do so each time.
+        able = [u for u in checkers if u.id not in self._failed or now >= u.paused_until]
+        best = max((u.rate_per_request(now) or 0.0 for u in able), default=0.0)
         slow = {u.id for u in checkers if u.strikes or _too_slow(u.rate_per_request(now), best)}
         reserve = {u.id for u in checkers if u.source.reserve}
-        strong = [u.id for u in checkers if u.id not in slow | reserve]
-        spared = [u.id for u in checkers if u.id not in reserve]
+        strong = [u.id for u in able if u.id not in slow | reserve]
+        spared = [u.id for u in able if u.id not in reserve]
         for upstream in checkers:
             # Who should not be asked where one of these can be.
             before = spared if upstream.id in reserve else strong if upstream.id in slow else ()
@@ -96,8 +101,10 @@ class IntegrityCheck:
 
     def lost(self, request: int) -> None:
         """A request ended without its comparison."""
-        if self.search:
+        if self.search and request in self.search.asked:
             self.search.lost(request)
+            if segment := self._state.segments.in_flight.get(request):
+                self._failed.add(segment.source)
 
     def compared(self, event: m.Compared, out: list[m.Action]) -> None:
         """Take a comparison, or a part of one."""

@@ -211,6 +211,17 @@ def test_who_is_away_for_long_or_has_no_ranges_is_asked_for_no_comparison(
     assert [fetch.source for fetch in advance(check, 10.0)] == asked
 
 
+def test_nobody_waits_for_one_that_fails_whenever_it_is_asked() -> None:
+    slow = replace(ORIGIN, rate=1e5)  # asked only where nobody else can be
+    state, check = wrong({"a": (0, MB)}, A, B, slow)
+    [fetch] = advance(check, 10.0)
+    assert fetch.source == "b"
+    check.lost(fetch.request)
+    state.drop(fetch.request)
+    state.sources["b"].paused_until = 11.0
+    assert [fetch.source for fetch in advance(check, 10.1)] == ["origin"]
+
+
 def test_slow_ones_and_those_in_reserve_check_only_what_no_better_one_can() -> None:
     given = {"a": (0, MB), "b": (MB, 2 * MB)}
     slow, reserve = replace(C, rate=9e5), replace(ORIGIN, rate=9e6, reserve=True)
