@@ -59,7 +59,7 @@ def run(bench: Bench) -> Iterator[Row]:
     size = corpus.big.size / 1e9
     note = f"{outcome.seconds:.1f} s" if outcome.good else f"exit {outcome.code}"
     got = peak if outcome.good else None
-    yield Row(f"peak during a wheel of {size:.0f} GB", got, Goal(most=110), note, " MB")
+    yield Row(f"peak during a wheel of {size:.1f} GB", got, Goal(most=110), note, " MB")
     for what, most in (("plain", 2.0), ("TLS", 3.0)):
         costs, trouble = _processor(bench, what)
         note = trouble or f"cold; {min(costs):.2f} to {max(costs):.2f}"
