@@ -64,17 +64,17 @@ def test_many_clients_at_a_time_are_one_request(gate: ChannelApp, origin: Record
 def test_slow_reader_gets_all_of_it_after_it_has_got_its_name(
     gate: ChannelApp, origin: RecordingServer
 ) -> None:
-    origin.content[PACKED] = body_of(12 * MB)
+    content = origin.content[PACKED] = body_of(12 * MB)
     with gate.raw(PACKED) as live:
         first = live.recv(1000)
-        assert gate.get(PACKED).body == origin.content[PACKED]
+        assert gate.get(PACKED).body == content
         assert gate.get(PACKED, Cache_Control="no-cache").status == 200
         time.sleep(0.3)
         rest = b""
         head = len(first.partition(b"\r\n\r\n")[0]) + 4
-        while len(first + rest) < head + len(origin.content[PACKED]):
+        while len(first + rest) < head + len(content):
             rest += live.recv(1 << 20)
-        assert (first + rest).partition(b"\r\n\r\n")[2] == origin.content[PACKED]
+        assert (first + rest).partition(b"\r\n\r\n")[2] == content
 
 
 def test_client_that_goes_away_costs_no_other_anything(
