@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
+from property.over_tcp.lines import MSS, Line, TcpSimulator
 from property.simulator import MBIT, Outcome
-from property.tcp_simulator import MSS, Line, TcpSimulator
 
 SIZE = 200_000_000
 PAYLOAD = MSS / 1500
