@@ -296,7 +296,7 @@ def test_what_is_lent_stays_as_it_is_whatever_other_connections_bring(
         assert offset == len(data)
 
     async def work(url: str, client: Client, _: Server) -> None:
-        await asyncio.gather(*(follow(url, client) for _ in range(24)))
+        await asyncio.gather(*(follow(url, client) for _ in range(40)))
         assert sorted({len(buffer) for buffer in buffers}) == [streams._SMALL_PIECE, PIECE]
         assert sum(len(buffer) == PIECE for buffer in buffers) <= streams._LARGE
         assert not streams._buffers._free

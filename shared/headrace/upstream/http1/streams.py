@@ -25,9 +25,9 @@ __all__ = ["PIECE", "SocketBackend", "SocketStream"]
 
 #: Bytes that one read takes at most. Each piece costs what it costs, however long it is; longer
 #: ones than a core's own cache holds cost more than that saves.
-PIECE = 1 << 20
+PIECE = 512 << 10
 #: So many connections read that much at a time; others have what is enough for a slow line.
-_LARGE = 16
+_LARGE = 32
 _SMALL_PIECE = 128 << 10
 
 
