@@ -44,6 +44,8 @@ class NamespaceLab(Lab):
         self._orders, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._orders.settimeout(_PATIENCE)
         self._wan: subprocess.Popen[bytes] | None = None
+        self._client: subprocess.Popen[bytes] | None = None
+        """Runs on the client's host for as long as there is one."""
         try:
             namespaces.create(self.name, self.hosts)
             self._wan = subprocess.Popen(
@@ -58,6 +60,10 @@ class NamespaceLab(Lab):
             self._order(**plan, access=topology.access, lifetime=lifetime)
             control = {host: line.congestion for host, line in topology.lines.items()}
             namespaces.configure(self.name, self.hosts, control)
+            self._client = subprocess.Popen(
+                [*namespaces.inside(f"{self.name}-{namespaces.CLIENT}"), "sleep", str(lifetime)],
+                stdin=subprocess.DEVNULL,
+            )
             certificate = issue(self.folder / "tls", self.hosts)
             self.authority = certificate.authority if certificate else None
             for host in self.hosts:
@@ -88,7 +94,8 @@ class NamespaceLab(Lab):
 
     def command(self, words: Sequence[str]) -> list[str]:
         """Give the words that run a command on the client's host."""
-        return [*namespaces.inside(f"{self.name}-{namespaces.CLIENT}"), *words]
+        assert self._client is not None
+        return [*namespaces.beside(self._client.pid), *words]
 
     @property
     def network(self) -> Path | None:
@@ -132,6 +139,9 @@ class NamespaceLab(Lab):
         """Stop the servers, then end the network, which removes the rest."""
         for server in self.servers.values():
             server.close()
+        if self._client is not None:
+            self._client.kill()
+            self._client.wait()
         self._orders.close()
         if self._wan is not None:
             self._wan.wait(_PATIENCE)

@@ -16,6 +16,7 @@ from benchmarks.lab.tun import DEVICE
 __all__ = [
     "CLIENT",
     "address",
+    "beside",
     "configure",
     "create",
     "file_of",
@@ -90,6 +91,16 @@ def configure(lab: str, hosts: Sequence[str], congestion: Mapping[str, str]) -> 
 def inside(space: str) -> list[str]:
     """Give the words that, before a command, run it inside a namespace."""
     return ["ip", "netns", "exec", space]
+
+
+def beside(process: int) -> list[str]:
+    """Give the words that, before a command, run it where a process runs: in its network and with
+    its mounts, in the folder that the command is started in.
+
+    Each `inside` has mounts of its own, as a container has. Programs of one machine share theirs.
+    """
+    enter = f'exec nsenter --target {process} --net --mount --wdns="$(pwd)" -- "$@"'
+    return ["sh", "-c", enter, "nsenter"]
 
 
 def file_of(space: str) -> Path:

@@ -270,10 +270,14 @@ class PythonEcosystem:
                 yield self._page(origin, project)
 
     def _release_of(
-        self, plan: ServeDocument, document: Document, where: environment.Environment
+        self,
+        plan: ServeDocument,
+        document: Document,
+        where: environment.Environment,
+        wanted: SpecifierSet | None = None,
     ) -> Iterator[ServeArtifact]:
         project = project_of_page(plan)
-        file = read_ahead.newest_fitting(parse(document, project), where)
+        file = read_ahead.newest_fitting(parse(document, project), where, wanted)
         if file is None:
             return
         path = paths.file_path(self._prefix(plan.origin), project, file.url, file.filename)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from packaging.specifiers import SpecifierSet
+
 from headrace.interface import (
     Document,
     ListedFile,
+    NamedDocument,
     Origin,
     PageEntry,
     Program,
@@ -15,8 +18,11 @@ from headrace.interface import (
     RequestRead,
     RequestReading,
     Response,
+    ServeArtifact,
     ServeDocument,
+    UnreadableError,
     VariantRequest,
+    foreign,
     load_cuda_tables,
 )
 from headrace_pip.index import environment, paths
@@ -24,6 +30,7 @@ from headrace_pip.index.ecosystem import PythonEcosystem
 from headrace_pip.pytorch import index as variant_index
 from headrace_pip.pytorch import pages as variant_pages
 from headrace_pip.requested.closure import Index
+from headrace_pip.requested.names import named_by_user
 from headrace_pip.requested.reading import BuildFamily, read
 from headrace_pip.simple_api import html_form, json_form
 from headrace_pip.simple_api.rewrite import headers_of, linked, parse, project_of_page
@@ -56,6 +63,27 @@ class PythonWithBuilds(PythonEcosystem):
             lambda plan, page, wanted: self.metadata_of(plan, page, where, wanted),
         )
         return (yield from read(asked, program, where, family, index))
+
+    def named(
+        self, plan: ServeDocument, program: Program, request: Request
+    ) -> Iterable[NamedDocument]:
+        """List the pages that pip will ask for because its user named their projects."""
+        where = environment.read(request.headers.get("user-agent", ""))
+        for need in named_by_user(program, where) if where is not None else ():
+            yield NamedDocument(self._page(plan.origin, need.project), need.specifier)
+
+    def leads_to_of(
+        self, named: NamedDocument, document: Document, request: Request
+    ) -> Iterable[ServeArtifact]:
+        """Say what pip asks for after such a page: the newest release that its user admits."""
+        where = environment.read(request.headers.get("user-agent", ""))
+        try:
+            with foreign("a specifier"):
+                wanted = SpecifierSet(named.wanted)
+        except UnreadableError:
+            return
+        if where is not None:
+            yield from self._release_of(named.plan, document, where, wanted)
 
     def variant_page(self, project: str, label: str) -> ServeDocument | None:
         """Plan the page of a project in a variant index, or in the default one."""

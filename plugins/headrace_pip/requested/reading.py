@@ -32,7 +32,7 @@ from headrace_pip.requested.needs import ProjectNeed, need_of
 from headrace_pip.requested.projects import Project, group, project_at, script
 from headrace_pip.requested.requirement_files import FileLine, RequirementFiles
 
-__all__ = ["BuildFamily", "read"]
+__all__ = ["BuildFamily", "CommandNeeds", "KeptProjects", "read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,11 @@ def read(
     request = target.aimed(asked, command, free_threaded=installed.free_threaded)
     if request is None:
         return None
-    needs = _Needs(program, environment.markers(where), family)
+    needs = CommandNeeds(program, environment.markers(where), family)
     needs.of_command(command)
     if needs.explicit:
         return RequestRead(replace(request, explicit=needs.explicit, known=True))
-    keeps = _Keeps(command, installed, {need.project for need in needs.direct})
+    keeps = KeptProjects(command, installed, {need.project for need in needs.direct})
     closure = Closure(
         needs.direct,
         needs.limits(),
@@ -103,7 +103,7 @@ def read(
 
 
 @dataclass(slots=True)
-class _Needs:
+class CommandNeeds:
     """What a command asks for by itself."""
 
     program: Program
@@ -190,7 +190,7 @@ class _Needs:
 
 
 @dataclass(slots=True)
-class _Keeps:
+class KeptProjects:
     """What pip leaves as it is installed (`pip._internal.resolution.resolvelib.factory`)."""
 
     command: PipCommand

@@ -1,7 +1,8 @@
 """Read ahead: what a page leads to is fetched from the origin before the client asks.
 
 A resolver that asks for one page after the other pays a round trip for each; with this it finds
-them here. It is bounded in width, depth and number, and it stops when no client has come for a
+them here. Where the client's program tells what its user named, that is fetched with its first
+page. All of it is bounded in width, depth and number, and it stops when no client has come for a
 while or the origin asks for a pause. Nothing is ever asked of a mirror here.
 """
 
@@ -11,13 +12,16 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 from headrace.errors import HeadraceError, UpstreamError
-from headrace.interface.ecosystems import Ecosystem, ReadsAhead
+from headrace.interface.ecosystems import Ecosystem, KnowsNames, ReadsAhead
+from headrace.interface.request_reading import NamedDocument
 from headrace.models import Document, Fault, Request, ServeArtifact, ServeDocument
+from headrace.ownership.processes import Program, program_at
 from headrace.policy.lru import LRUCache
 
 __all__ = ["Fetcher", "ReadAhead"]
@@ -33,6 +37,8 @@ PATIENCE = 10.0
 #: Seconds in which the same plan is not followed twice, and how many plans are remembered.
 AGAIN = 10.0
 REMEMBERED = 2048
+#: Connections whose program was asked for.
+PROGRAMS = 512
 #: Seconds of silence towards an origin that answered 429 and named no time.
 PAUSE = 60.0
 
@@ -69,13 +75,17 @@ class ReadAhead:
         in_flight: int = IN_FLIGHT,
         queued: int = QUEUED,
         depth: int = DEPTH,
+        program: Callable[[tuple[str, int], tuple[str, int]], Program | None] = program_at,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """The bounds are counted over all clients."""
+        """The bounds are counted over all clients. `program` finds whoever has the client's end of
+        a connection.
+        """
         self._fetcher = fetcher
         self._in_flight = in_flight
         self._queued = queued
         self._depth = depth
+        self._program = program
         self._clock = clock
         self._queue: deque[_Step] = deque()
         self._workers: set[asyncio.Task[None]] = set()
@@ -85,6 +95,8 @@ class ReadAhead:
         )
         """What the same content led a client of the same kind to: nobody reads it again."""
         self._leading: dict[str, ReadsAhead | None] = {}
+        self._programs = LRUCache[tuple[str, int], bool](PROGRAMS)
+        self._named = LRUCache[tuple[str, str], NamedDocument](REMEMBERED)
         self._client_came = 0.0
         self._paused_until = 0.0
         self.fetched = 0
@@ -99,6 +111,40 @@ class ReadAhead:
     def under_way(self) -> int:
         """How many plans are worked on."""
         return len(self._workers)
+
+    def begin(self, ecosystem: Ecosystem, plan: ServeDocument, request: Request) -> None:
+        """A client asks for this document; fetch what else its user named. Returns at once."""
+        self._client_came = self._clock()
+        if request.ends is None or not isinstance(ecosystem, KnowsNames):
+            return
+        client, _ = request.ends
+        if not self._programs.get(client):
+            self._programs.put(client, True)
+            self._first_time("to", plan, request)
+            self._spawn(self._name(ecosystem, plan, request, request.ends))
+
+    async def _name(
+        self,
+        ecosystem: Ecosystem,
+        plan: ServeDocument,
+        request: Request,
+        ends: tuple[tuple[str, int], tuple[str, int]],
+    ) -> None:
+        def named() -> list[NamedDocument]:
+            program = self._program(*ends)
+            if program is None or not isinstance(ecosystem, KnowsNames):
+                return []
+            return list(islice(ecosystem.named(plan, program, request), self._queued))
+
+        try:
+            found = await asyncio.to_thread(named)
+        except Exception as error:  # noqa: BLE001 - a guess that fails costs nobody anything
+            # Not the error's own words: they may hold what the program was started with.
+            _log.info("what else is asked for is not known: %s", type(error).__name__)
+            return
+        for each in found:
+            self._named.put((_who(request), each.plan.key), each)
+        self._enqueue(_Step(ecosystem, plan, request, 0), [each.plan for each in found])
 
     def follow(
         self,
@@ -137,7 +183,11 @@ class ReadAhead:
         able = self._able(step.ecosystem)
         if step.depth >= self._depth or able is None:
             return
-        for plan in await self._next(able, step, document):
+        self._enqueue(step, await self._next(step, document))
+
+    def _enqueue(self, step: _Step, plans: Iterable[ServeDocument | ServeArtifact]) -> None:
+        """Queue what a step leads to, but for what was asked for a moment ago."""
+        for plan in plans:
             if len(self._queue) >= self._queued:
                 self.dropped += 1
             elif self._first_time("to", plan, step.request):
@@ -152,16 +202,16 @@ class ReadAhead:
         return self._leading[ecosystem.name]
 
     async def _next(
-        self, able: ReadsAhead, step: _Step, document: Document
+        self, step: _Step, document: Document
     ) -> tuple[ServeDocument | ServeArtifact, ...]:
-        about = (step.ecosystem.name, _key(step.plan), _who(step.request))
+        named = self._named.get((_who(step.request), _key(step.plan)))
+        wanted = named.wanted if named is not None else ""
+        about = (step.ecosystem.name, _key(step.plan), _who(step.request), wanted)
         key = (*about, document.url, document.supplied_by, hash(document.body))
         plans = self._led.get(key)
         if plans is None:
             try:
-                plans = await asyncio.to_thread(
-                    lambda: tuple(able.leads_to(step.plan, document, step.request))
-                )
+                plans = await asyncio.to_thread(_leads_to, step, document, named)
             except Exception as error:  # noqa: BLE001 - a guess that fails costs nobody anything
                 _log.info("nothing to read ahead after %s: %r", step.request.path, error)
                 return ()
@@ -201,6 +251,15 @@ class ReadAhead:
         for task in list(self._workers):
             task.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
+
+
+def _leads_to(
+    step: _Step, document: Document, named: NamedDocument | None
+) -> tuple[ServeDocument | ServeArtifact, ...]:
+    able, request = step.ecosystem, step.request
+    if named is not None and named.wanted and isinstance(able, KnowsNames):
+        return tuple(able.leads_to_of(named, document, request))
+    return tuple(able.leads_to(step.plan, document, request)) if isinstance(able, ReadsAhead) else ()
 
 
 def _key(plan: ServeDocument | ServeArtifact) -> str:

@@ -62,6 +62,7 @@ class DocumentHandler:
             await self._passthrough(exchange, plan)
             return
         form = self.form(request, plan)
+        parts.read_ahead.begin(self._ecosystem, plan, request)
         try:
             carried = mine = None
             if self._builds is not None:

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         Ecosystem,
         FormatsRefusals,
         IndexesDocuments,
+        KnowsNames,
         KnowsRequests,
         Learns,
         ListsBuilds,
@@ -82,7 +83,11 @@ if TYPE_CHECKING:
         LookUpResult,
         LookUpStep,
     )
-    from headrace.interface.request_reading import RequestRead, RequestReading
+    from headrace.interface.request_reading import (
+        NamedDocument,
+        RequestRead,
+        RequestReading,
+    )
     from headrace.models import (
         Artifact,
         Credential,
@@ -154,6 +159,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "Confirms",
     "FormatsRefusals",
     "IndexesDocuments",
+    "KnowsNames",
     "KnowsRequests",
     "Learns",
     "ListedFile",
@@ -172,6 +178,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "LookUpResult",
     "LookUpStep",
     # How it finds out what else a client asks for (`request_reading`).
+    "NamedDocument",
     "Program",
     "RequestRead",
     "RequestReading",
@@ -247,11 +254,11 @@ _HOMES = {
     "headrace.interface.activations": "CATALOGUE Activation DiscoveredOrigin FileEdit "
     "GatewayAddress Lingers OptIn Override Place Reader Reload ReloadCheck Scope Standing",
     "headrace.interface.ecosystems": "Ecosystem AllowsAnonymous Confirms FormatsRefusals "
-    "IndexesDocuments KnowsRequests Learns ListsBuilds LocatesDocuments LooksUp ManyOwners "
-    "NamesLayouts ReadsAhead ServesDocuments",
+    "IndexesDocuments KnowsNames KnowsRequests Learns ListsBuilds LocatesDocuments LooksUp "
+    "ManyOwners NamesLayouts ReadsAhead ServesDocuments",
     "headrace.interface.hookspecs": "hookimpl AcceleratorDetector AskGateway Explanation Finding",
     "headrace.interface.lookups": "CacheMode Entry HeadRequest LookUp LookUpResult LookUpStep",
-    "headrace.interface.request_reading": "RequestRead RequestReading",
+    "headrace.interface.request_reading": "NamedDocument RequestRead RequestReading",
     "headrace.models": "Artifact Credential Digest Document Fault Limits Mirror MirrorStats "
     "OperatorClass Origin PassThrough Plan Refuse Reply Request Response ServeArtifact "
     "ServeDocument SourceFailed TransferFinished fits",

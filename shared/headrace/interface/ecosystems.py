@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 # nothing.
 if TYPE_CHECKING:
     from headrace.interface.lookups import Entry, LookUp
-    from headrace.interface.request_reading import RequestReading
+    from headrace.interface.request_reading import NamedDocument, RequestReading
     from headrace.models import (
         Artifact,
         Document,
@@ -35,6 +35,7 @@ __all__ = [
     "Ecosystem",
     "FormatsRefusals",
     "IndexesDocuments",
+    "KnowsNames",
     "KnowsRequests",
     "Learns",
     "ListsBuilds",
@@ -138,6 +139,27 @@ class ReadsAhead(Protocol):
 
         For `ServeArtifact` the document's body is the artifact's content (PEP 658 metadata).
         """
+
+
+@runtime_checkable
+class KnowsNames(Protocol):
+    """It can tell from a client's own program what that will ask for one after the other. Pure:
+    what it reads of the machine it reads through the program.
+
+    Example: ``get thing other`` asks for the page of ``thing``; that of ``other`` comes next.
+    """
+
+    def named(
+        self, plan: ServeDocument, program: Program, request: Request
+    ) -> Iterable[NamedDocument]:
+        """List the documents that a client which asks for `plan` will ask the same origin for, in
+        its own order. Nothing that it would not ask that origin for by itself.
+        """
+
+    def leads_to_of(
+        self, named: NamedDocument, document: Document, request: Request
+    ) -> Iterable[ServeDocument | ServeArtifact]:
+        """Say the same as `ReadsAhead.leads_to`, of what the user wants."""
 
 
 # ------------------------------------------------------------------ digests

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from headrace.models import Document, ServeArtifact, ServeDocument
 from headrace.variants.hosts import VariantRequest
 
-__all__ = ["RequestRead", "RequestReading"]
+__all__ = ["NamedDocument", "RequestRead", "RequestReading"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,15 @@ class RequestRead:
     request: VariantRequest
     whole: bool = True
     """False: more may be asked for than could be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedDocument:
+    """A document that a client is going to ask for, because its user named what it is about."""
+
+    plan: ServeDocument
+    wanted: str = ""
+    """What of it, in the ecosystem's own words (``>=2,<3``); empty: whatever it takes by itself."""
 
 
 #: Yields what it needs and is sent as many documents (None: it cannot be had, or there is no time

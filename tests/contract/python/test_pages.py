@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from pathlib import Path
 from urllib.parse import urljoin
+
+import pytest
 
 from lib import wheels
 from lib.clients import Pip
@@ -14,7 +17,7 @@ from lib.gateway import Gateway, TestMirror
 from lib.index import HTML, JSON
 from lib.serving import modes
 from lib.serving.faults import SIZE, large
-from lib.waiting import HANG
+from lib.waiting import HANG, until
 from lib.world import MakeWorld, World
 
 PAGE = "/simple/thing/"
@@ -67,6 +70,28 @@ def test_no_cache_of_a_client_is_honoured(world: MakeWorld) -> None:
     assert versions == ["1.0"]
     fresh = json.loads(page(made, **{"Cache-Control": "no-cache"})[2])["versions"]
     assert fresh == ["1.0", "2.0"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux alone tells")
+def test_pages_of_all_that_pips_user_named_are_asked_for_with_the_first(
+    world: MakeWorld, newest: Pip
+) -> None:
+    made = world()
+    names = [f"thing{number}" for number in range(6)]
+    for name in names:
+        made.index.add(wheels.wheel(name, "1.0"), wheels.wheel(name, "2.0"))
+    released = threading.Event()
+    made.pages.fail(modes.held(released), "/simple/*")
+    newest.point_at(f"{made.gateway.url}/simple/")
+    pip = newest.environment.start(*newest.command("install", *(f"{each}<2" for each in names)))
+    # No page is given before all of them are asked for, which pip does one by one.
+    until(lambda: len(made.pages.requests("/simple/*")) == len(names))
+    released.set()
+    told, _ = pip.communicate(timeout=HANG)
+    assert pip.returncode == 0, told
+    assert newest.environment.distributions() >= {f"{each}-1.0" for each in names}
+    assert len(made.pages.requests("/simple/*")) == len(names)
+    assert made.files.requests("*-2.0-*") == []
 
 
 def test_kept_page_is_served_when_the_origin_fails(world: MakeWorld, newest: Pip) -> None:

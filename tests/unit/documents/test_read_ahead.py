@@ -13,6 +13,7 @@ from headrace.documents import read_ahead
 from headrace.documents.read_ahead import AGAIN, DEPTH, IN_FLIGHT, PATIENCE, QUEUED, ReadAhead
 from headrace.errors import UpstreamError
 from headrace.interface.hookspecs import Ecosystem
+from headrace.interface.request_reading import NamedDocument
 from headrace.models import (
     Document,
     Fault,
@@ -21,6 +22,7 @@ from headrace.models import (
     ServeArtifact,
     ServeDocument,
 )
+from headrace.ownership.processes import Program
 from lib import wheels
 from lib.app import App
 from lib.index import Index
@@ -141,6 +143,50 @@ def follow(
         return ahead
 
     return asyncio.run(run())
+
+
+class Naming(Endless):
+    """A world whose clients name everything with their first page."""
+
+    def named(
+        self, plan: ServeDocument, program: Program, request: Request
+    ) -> Iterable[NamedDocument]:
+        del plan, program, request
+        return [
+            NamedDocument(page(name), wanted) for name, wanted in zip("012", " ab", strict=True)
+        ]
+
+    def leads_to_of(
+        self, named: NamedDocument, document: Document, request: Request
+    ) -> Iterable[ServeDocument]:
+        del document, request
+        return [page(named.plan.key + named.wanted)]
+
+
+def begin(*clients: int) -> list[str]:
+    """Ask for the first page, on so many connections; return what is read ahead."""
+
+    async def run() -> list[str]:
+        fetcher = Fetcher()
+        ahead = ReadAhead(fetcher, depth=2, program=lambda *_: Program((), Path(), Path(), Path()))
+        for client in clients:
+            ends = (("127.0.0.1", client), ("127.0.0.1", 1))
+            request = Request("GET", "/", ends=ends)
+            ahead.begin(Naming(), page("0"), request)  # type: ignore[arg-type]
+            while ahead._workers:  # noqa: ASYNC110 - the code under test sets no event
+                await asyncio.sleep(0)
+        await ahead.aclose()
+        return fetcher.keys
+
+    return asyncio.run(run())
+
+
+def test_what_the_user_named_is_fetched_with_the_first_page_and_what_of_it_is_wanted() -> None:
+    assert sorted(begin(7)) == ["1", "1a", "2", "2b"]
+
+
+def test_program_is_asked_for_once_for_each_connection() -> None:
+    assert sorted(begin(7, 7, 8)) == ["1", "1a", "2", "2b"]
 
 
 def test_so_many_at_a_time_and_no_more() -> None:

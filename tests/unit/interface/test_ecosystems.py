@@ -39,6 +39,7 @@ CAPABILITIES = {name: getattr(protocols, name) for name in protocols.__all__ if 
 BUILT_IN: dict[type, set[str]] = {
     PythonWithBuilds: {
         "Confirms",
+        "KnowsNames",
         "KnowsRequests",
         "ListsBuilds",
         "LocatesDocuments",
