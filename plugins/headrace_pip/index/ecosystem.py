@@ -28,10 +28,10 @@ from headrace.interface import (
 )
 from headrace_pip.index import environment, layouts, paths, read_ahead
 from headrace_pip.index.names import normalised
-from headrace_pip.index.wheel_metadata import metadata_of_wheel
+from headrace_pip.index.wheel_metadata import HoldsMetadata, metadata_of_wheel
 from headrace_pip.pytorch import index
 from headrace_pip.simple_api import html_form, json_form
-from headrace_pip.simple_api.model import FileLink, Link, best_digest
+from headrace_pip.simple_api.model import FileLink, Kept, Link, best_digest
 from headrace_pip.simple_api.negotiation import (
     ORIGINS_LINKS,
     insists,
@@ -40,7 +40,7 @@ from headrace_pip.simple_api.negotiation import (
 )
 from headrace_pip.simple_api.rewrite import headers_of, is_json, linked, parse, project_of_page
 
-__all__ = ["SMALL_FILE", "PythonEcosystem"]
+__all__ = ["SMALL_FILE", "PythonEcosystem", "kept_of"]
 
 _NO_BRANCH = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -55,7 +55,7 @@ _ACCEPT = (
 )
 
 
-class PythonEcosystem:
+class PythonEcosystem(HoldsMetadata):
     """Implements `headrace.interface.Ecosystem` for Simple API indexes.
 
     It `ServesDocuments`, which name all files, and `ReadsAhead` of a resolver. Mirrors have pages
@@ -141,16 +141,16 @@ class PythonEcosystem:
         """Turn the origin's page into the client's, in either form."""
         project = project_of_page(plan)
         link = self._link(plan.origin, project, document)
-        if form.endswith(ORIGINS_LINKS):
+        recorded = form.endswith(ORIGINS_LINKS)
+        if recorded:
             link = self._origins_link(plan.origin, document, link)
         form = form.partition(",")[0]
-        # Promised metadata that cannot be had is fatal to pip; without the promise it goes on.
-        provisional = document.supplied_by is not None or document.stale
+        kept = kept_of(document, recorded=recorded)
         if form == "json" and is_json(document):
             raw = json_form.load(document.body)
-            body = json_form.rewrite(raw, document.url, link, provisional=provisional)
+            body = json_form.rewrite(raw, document.url, link, kept=kept)
         else:
-            page = linked(parse(document, project), link, provisional=provisional)
+            page = linked(parse(document, project), link, kept=kept)
             body = json_form.render(page) if form == "json" else html_form.render(page)
         return Response(200, headers_of(document, form), body)
 
@@ -186,19 +186,36 @@ class PythonEcosystem:
 
     def artifacts(self, document: Document, plan: ServeDocument) -> Iterator[Artifact]:
         """List the files that a page names, each followed by its companions."""
-        project = project_of_page(plan)
+        for file in parse(document, project_of_page(plan)).files:
+            yield from self._of_file(file, document, plan)
+
+    def find_artifact(self, document: Document, plan: ServeDocument, path: str) -> Artifact | None:
+        """Return what a page names at one path."""
+        name = path.rpartition("/")[2]
+        names = {name, *(name.removesuffix(suffix) for suffix in paths.COMPANIONS)}
+        for file in parse(document, project_of_page(plan)).files:
+            if file.filename in names:
+                for artifact in self._of_file(file, document, plan):
+                    if artifact.path == path:
+                        return artifact
+        return None
+
+    def _of_file(
+        self, file: FileLink, document: Document, plan: ServeDocument
+    ) -> Iterator[Artifact]:
         prefix = self._prefix(plan.origin)
-        own = self._is_own(document, plan.origin)
-        for file in parse(document, project).files:
-            path = paths.file_path(prefix, project, file.url, file.filename)
-            if path is None:
-                continue
-            if own:
-                self._learn(plan.origin, file.url)
-            if document.supplied_by is None:
-                yield from _trusted(file, path, plan.origin)
-            elif artifact := self._provisional(file, path, plan.origin, document.supplied_by):
-                yield artifact
+        path = paths.file_path(prefix, project_of_page(plan), file.url, file.filename)
+        if path is None:
+            return
+        if self._is_own(document, plan.origin):
+            self._learn(plan.origin, file.url)
+        if document.supplied_by is None:
+            yield from _trusted(file, path, plan.origin)
+        elif artifact := self._provisional(file, path, plan.origin, document.supplied_by):
+            yield artifact
+            if file.core_metadata and path.endswith(".whl"):
+                # A mirror's word for its digest could only do harm.
+                yield _companion(artifact, ".metadata", "metadata", {})
 
     @staticmethod
     def _is_own(document: Document, origin: Origin) -> bool:
@@ -259,7 +276,7 @@ class PythonEcosystem:
         release's metadata (or the small wheel that holds it) the pages of what it requires.
         """
         where = environment.read(request.headers.get("user-agent", ""))
-        if where is None or document.supplied_by is not None:
+        if where is None:
             return
         if isinstance(plan, ServeDocument):
             yield from self._release_of(plan, document, where)
@@ -309,6 +326,19 @@ class PythonEcosystem:
             return ServeArtifact(f"{path}.metadata", plan)
         small = file.size is not None and file.size <= SMALL_FILE
         return ServeArtifact(path, plan) if small and path.endswith(".whl") else None
+
+
+def kept_of(document: Document, *, recorded: bool) -> Kept:
+    """Say what of a page a client is told.
+
+    A mirror cannot promise for the origin, but what lies within a wheel can be had wherever the
+    wheel can. Its digests a client would only fail by: the path is the digest. `recorded`: the
+    client writes them down. Of a stale page nothing can be had but what is here.
+    """
+    if document.supplied_by is not None:
+        return Kept.RECORDED if recorded else Kept.HOLDABLE
+    # Promised metadata that cannot be had is fatal to pip; without the promise it goes on.
+    return Kept.UNPROMISED if document.stale else Kept.ALL
 
 
 def _metadata(path: str, body: bytes) -> str:

@@ -7,7 +7,7 @@ import zipfile
 
 from headrace.interface import UnreadableError, foreign
 
-__all__ = ["LARGEST_WHEEL", "metadata_of_wheel"]
+__all__ = ["LARGEST_WHEEL", "HoldsMetadata", "metadata_of_wheel"]
 
 #: Bytes of a wheel that is worth looking into, and of the metadata that is believed.
 LARGEST_WHEEL = 8 * 1024 * 1024
@@ -21,7 +21,27 @@ _BOUNDED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
 def metadata_of_wheel(content: bytes) -> str | None:
-    """Return the text of ``*.dist-info/METADATA``; None: not a wheel, or not a sane one."""
+    """Return the text of ``*.dist-info/METADATA``, or the beginning of a long one; None: not a
+    wheel, or not a sane one.
+    """
+    found = _looked_into(content)
+    return None if found is None else found[:_LARGEST_METADATA].decode("utf-8", "replace")
+
+
+class HoldsMetadata:
+    """What lies beside a wheel lies within it: `headrace.interface.CutsCompanions`."""
+
+    def holder(self, path: str) -> str | None:
+        """Give the path of the wheel that holds a metadata file."""
+        return path.removesuffix(".metadata") if path.endswith(".whl.metadata") else None
+
+    def cut(self, path: str, content: bytes) -> bytes | None:
+        """Cut the metadata out of a wheel, as it lies there."""
+        found = _looked_into(content) if path.endswith(".whl.metadata") else None
+        return None if found is None or len(found) > _LARGEST_METADATA else found
+
+
+def _looked_into(content: bytes) -> bytes | None:
     if len(content) > LARGEST_WHEEL or content.count(_ENTRY) > _MOST_FILES:
         return None
     try:
@@ -31,7 +51,7 @@ def metadata_of_wheel(content: bytes) -> str | None:
 
 
 @foreign("a wheel")
-def _metadata(content: bytes) -> str | None:
+def _metadata(content: bytes) -> bytes | None:
     with zipfile.ZipFile(io.BytesIO(content)) as wheel:
         for entry in wheel.infolist():
             folder, slash, name = entry.filename.partition("/")
@@ -39,5 +59,5 @@ def _metadata(content: bytes) -> str | None:
                 if entry.compress_type not in _BOUNDED:
                     return None
                 with wheel.open(entry) as stream:
-                    return stream.read(_LARGEST_METADATA).decode("utf-8", "replace")
+                    return stream.read(_LARGEST_METADATA + 1)
     return None

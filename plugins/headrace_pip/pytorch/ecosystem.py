@@ -26,7 +26,7 @@ from headrace.interface import (
     load_cuda_tables,
 )
 from headrace_pip.index import environment, paths
-from headrace_pip.index.ecosystem import PythonEcosystem
+from headrace_pip.index.ecosystem import PythonEcosystem, kept_of
 from headrace_pip.pytorch import index as variant_index
 from headrace_pip.pytorch import pages as variant_pages
 from headrace_pip.requested.closure import Index
@@ -63,6 +63,10 @@ class PythonWithBuilds(PythonEcosystem):
             lambda plan, page, wanted: self.metadata_of(plan, page, where, wanted),
         )
         return (yield from read(asked, program, where, family, index))
+
+    def asks_in_turn(self, request: Request) -> bool:
+        """Whether this is pip: uv asks for all at once."""
+        return request.headers.get("user-agent", "").startswith("pip/")
 
     def named(
         self, plan: ServeDocument, program: Program, request: Request
@@ -117,11 +121,11 @@ class PythonWithBuilds(PythonEcosystem):
             index = self.variant_page(project, label)
             if index is not None:
                 links[label] = self._link(index.origin, project, pages[label])
-        weaker = default.supplied_by is not None or default.stale
+        kept = kept_of(default, recorded=False)
         own = replace(merged, files=tuple(f for f in merged.files if f.filename not in added))
         more = [file for file in merged.files if file.filename in added]
         files = (
-            *linked(own, links[""], provisional=weaker).files,
+            *linked(own, links[""], kept=kept).files,
             *(replace(f, url=links[added[f.filename]](f.url, f.filename) or f.url) for f in more),
         )
         page = replace(merged, files=files)

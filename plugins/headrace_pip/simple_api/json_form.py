@@ -14,6 +14,7 @@ from typing import Any
 from headrace.interface import foreign, read_json
 from headrace_pip.simple_api.model import (
     FileLink,
+    Kept,
     Link,
     ProjectPage,
     absolute,
@@ -136,25 +137,29 @@ def _integer(value: object) -> int | None:
 
 
 @foreign("a page in JSON")
-def rewrite(raw: Mapping[str, Any], url: str, link: Link, *, provisional: bool = False) -> bytes:
-    """Point the links at the gateway, and nothing else.
+def rewrite(raw: Mapping[str, Any], url: str, link: Link, *, kept: Kept = Kept.ALL) -> bytes:
+    """Point the links at the gateway, and nothing else, but for what is not `kept`.
 
-    A file that the gateway does not serve keeps the origin's absolute URL. In a `provisional`
-    page it is left out, because that URL would be a mirror's, and so is the word on
-    ``.metadata``, which a mirror cannot give for the origin.
+    A file that the gateway does not serve keeps the origin's absolute URL. Where not all is kept it
+    is left out, because that URL would be a mirror's.
     """
     files = []
     for entry, where in _named(raw, url):
         target, fragment = split_fragment(where)
         path = link(target, entry["filename"])
-        if path is None and provisional:
+        if path is None and kept is not Kept.ALL:
             continue
         mine = {**entry, "url": path or target}
         if fragment and not entry.get("hashes"):
             mine["hashes"] = fragment
-        if provisional:
+        if kept is not Kept.ALL:
+            promised = kept.promises(entry["filename"]) and bool(_core_metadata(entry))
             for key in (*_METADATA_KEYS, "provenance", "gpg-sig"):
                 mine.pop(key, None)
+            if promised:
+                mine |= dict.fromkeys(_METADATA_KEYS[:2], True)
+            if not kept.digests:
+                mine["hashes"] = {}
         elif isinstance(mine.get("provenance"), str):
             mine["provenance"] = address_or_none(url, mine["provenance"])
         files.append(mine)

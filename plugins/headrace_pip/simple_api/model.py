@@ -6,6 +6,7 @@ Simple repository API (once PEP 503, 592, 629, 658, 691, 700, 714, 740, 792). `j
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ __all__ = [
     "HTML_TYPE",
     "JSON_TYPE",
     "FileLink",
+    "Kept",
     "Link",
     "ProjectPage",
     "absolute",
@@ -66,6 +68,27 @@ class FileLink:
     """Absolute URL of the attestations (PEP 740)."""
     extra: Mapping[str, object] = field(default_factory=dict)
     """Keys that this module does not know, kept as they are."""
+
+
+class Kept(enum.Enum):
+    """What of a page a client is told, beside the names of files and where they are."""
+
+    ALL = enum.auto()
+    HOLDABLE = enum.auto()
+    """Of the rest, what lies within a file that can be had. No digests."""
+    RECORDED = enum.auto()
+    """The same, with digests, for a client that writes them down."""
+    UNPROMISED = enum.auto()
+    """Digests alone."""
+
+    @property
+    def digests(self) -> bool:
+        """Whether digests are told."""
+        return self is not Kept.HOLDABLE
+
+    def promises(self, filename: str) -> bool:
+        """Whether a file's metadata is promised, where it is there."""
+        return self is Kept.ALL or (self is not Kept.UNPROMISED and filename.endswith(".whl"))
 
 
 @dataclass(frozen=True, slots=True)

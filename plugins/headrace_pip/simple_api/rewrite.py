@@ -7,9 +7,12 @@ from functools import lru_cache
 
 from headrace.interface import Document, ServeDocument
 from headrace_pip.simple_api import html_form, json_form
-from headrace_pip.simple_api.model import HTML_TYPE, JSON_TYPE, Link, ProjectPage
+from headrace_pip.simple_api.model import HTML_TYPE, JSON_TYPE, Kept, Link, ProjectPage
 
 __all__ = ["headers_of", "is_json", "linked", "parse", "project_of_page"]
+
+#: Bytes of a document of which many are held as they were read, which takes some times as much.
+_SMALL = 64 * 1024
 
 
 def headers_of(document: Document, form: str) -> dict[str, str]:
@@ -35,14 +38,11 @@ def is_json(document: Document) -> bool:
 
 def parse(document: Document, project: str) -> ProjectPage:
     """Read a page in either form; ValueError when it is none."""
-    return _parse_cached(
-        document.body, document.content_type, document.url, project, is_json(document)
-    )
+    read = _read_small if len(document.body) <= _SMALL else _read_large
+    return read(document.body, document.content_type, document.url, project, is_json(document))
 
 
-# A new page is read for its artifacts, for the other form and for reading ahead, within a moment.
-@lru_cache(maxsize=4)
-def _parse_cached(
+def _read(
     body: bytes,
     content_type: str,
     url: str,
@@ -54,18 +54,27 @@ def _parse_cached(
     return html_form.parse(body, content_type, url, project)
 
 
-def linked(page: ProjectPage, link: Link, *, provisional: bool) -> ProjectPage:
-    """Point a page's links at the gateway.
+# A new page is read for its artifacts, for the other form and for reading ahead, within a moment,
+# and most pages are small and come by the dozen.
+_read_small = lru_cache(maxsize=64)(_read)
+_read_large = lru_cache(maxsize=6)(_read)
 
-    Of a `provisional` page that is left out which a mirror cannot promise for the origin.
-    """
+
+def linked(page: ProjectPage, link: Link, *, kept: Kept = Kept.ALL) -> ProjectPage:
+    """Point a page's links at the gateway, and leave out what is not `kept`."""
     files = []
     for file in page.files:
         path = link(file.url, file.filename)
-        if provisional and path is None:
+        if kept is not Kept.ALL and path is None:
             continue
         mine = replace(file, url=path or file.url)
-        if provisional:
-            mine = replace(mine, core_metadata=False, provenance=None, gpg_sig=None)
+        if kept is not Kept.ALL:
+            mine = replace(
+                mine,
+                core_metadata=kept.promises(file.filename) and bool(file.core_metadata),
+                provenance=None,
+                gpg_sig=None,
+                hashes=file.hashes if kept.digests else {},
+            )
         files.append(mine)
     return replace(page, files=tuple(files))

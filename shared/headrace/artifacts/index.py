@@ -1,8 +1,9 @@
 """Which artifact hides behind a path: found in the pages that are here, or by loading the page.
 
 A page is read for its artifacts when the first of them is asked for and not before: most pages
-are only resolved from. What was read is bounded; a path tells its page, so that whatever was
-forgotten, and everything after a restart, is found again.
+are only resolved from. Where the ecosystem finds one by itself the others are left alone. What was
+read is bounded; a path tells its page, so that whatever was forgotten, and everything after a
+restart, is found again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from urllib.parse import quote
 from headrace.artifacts.lookups import LookUps
 from headrace.documents.cache import Documents
 from headrace.documents.provisional import Provisional
-from headrace.interface.ecosystems import Ecosystem, ServesDocuments
+from headrace.interface.ecosystems import Ecosystem, FindsArtifacts, ServesDocuments
 from headrace.models import Artifact, Document, ServeArtifact, ServeDocument
 from headrace.policy.lru import LRUCache
 from headrace.redact import for_files
@@ -36,6 +37,8 @@ class _Read:
 
     version: str
     artifacts: Mapping[str, Artifact]
+    whole: bool = True
+    """False: those that were asked for, of a page that was not read for all."""
 
 
 class ArtifactIndex:
@@ -160,17 +163,37 @@ class ArtifactIndex:
         if asked is not None and asked[0] == version:
             artifact: Artifact | None = asked[1]
         else:
-            read = self._read.get(page.key)
-            if read is None or read.version != version:
-                read = await self._flights.do(
-                    (page.key, version), lambda: self._list(ecosystem, page, document, version)
-                )
-            artifact = read.artifacts.get(path)
+            artifact = await self._read_for(ecosystem, page, document, version, path)
         if artifact is None:
             return None
         self._asked_for.put((page.key, path), (version, artifact))
         if artifact.provisional is not None:
             self._provisional.expect(artifact, ecosystem, page)
+        return artifact
+
+    async def _read_for(
+        self,
+        ecosystem: Ecosystem,
+        page: ServeDocument,
+        document: Document,
+        version: str,
+        path: str,
+    ) -> Artifact | None:
+        """Read a page for one artifact, or where that is not to be found for all."""
+        read = self._read.get(page.key)
+        if read is None or read.version != version:
+            read = _Read(version, {}, whole=False)
+        artifact = read.artifacts.get(path)
+        if artifact is None and not read.whole and isinstance(ecosystem, FindsArtifacts):
+            artifact = await asyncio.to_thread(_found, ecosystem, page, document, path)
+            if artifact is not None:
+                found = {**read.artifacts, path: artifact}
+                self._read.put(page.key, _Read(version, found, whole=False))
+        if artifact is None and not read.whole:
+            read = await self._flights.do(
+                (page.key, version), lambda: self._list(ecosystem, page, document, version)
+            )
+            artifact = read.artifacts.get(path)
         return artifact
 
     async def _list(
@@ -190,16 +213,25 @@ def _artifacts(
     What mirrors do not have comes from the origin by its own path, where a mirror's word for its
     digest could only do harm.
     """
-    mirror = document.supplied_by
     if not isinstance(ecosystem, ServesDocuments):
         return {}
-    named = {a.path: a for a in ecosystem.artifacts(document, page)}
+    return {a.path: _meant(a, page, document) for a in ecosystem.artifacts(document, page)}
+
+
+def _found(
+    ecosystem: FindsArtifacts, page: ServeDocument, document: Document, path: str
+) -> Artifact | None:
+    """Find one of them."""
+    artifact = ecosystem.find_artifact(document, page, path)
+    return None if artifact is None else _meant(artifact, page, document)
+
+
+def _meant(artifact: Artifact, page: ServeDocument, document: Document) -> Artifact:
+    mirror = document.supplied_by
     if document.private:
         own = replace(page.origin, private=True, demanded=not page.origin.private)
-        return {path: replace(a, origin=own) for path, a in named.items()}
+        return replace(artifact, origin=own)
     if mirror is None:
-        return named
-    return {
-        path: replace(a, provisional=mirror, digest=a.digest if a.mirrored else None)
-        for path, a in named.items()
-    }
+        return artifact
+    digest = artifact.digest if artifact.mirrored else None
+    return replace(artifact, provisional=mirror, digest=digest)

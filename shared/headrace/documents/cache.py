@@ -174,7 +174,10 @@ class Documents:
     async def known(self, key: str) -> tuple[Document, str] | None:
         """Return the document that is here, however old, with its version."""
         found = self._memory.get(key)
-        if found is not None:
+        mirror = found[0].supplied_by if found is not None else None
+        if mirror is not None and not self._provisional.stand_ins.has_right(mirror):
+            self._memory.pop(key)
+        elif found is not None:
             return found
         document = await asyncio.to_thread(self._pages.get, key)
         if document is None:
@@ -201,8 +204,11 @@ class Documents:
         self, ecosystem: Ecosystem, plan: ServeDocument, form: str, before: Document | None
     ) -> Document:
         """Return whichever page is to be served: the origin's, or a mirror's before it."""
-        own = self._own.start(plan.key, lambda: self._ask(ecosystem, plan, form, before))
-        return await self._provisional.first(ecosystem, plan, before, own, self._stand_in)
+
+        def ask() -> asyncio.Task[Document]:
+            return self._own.start(plan.key, lambda: self._ask(ecosystem, plan, form, before))
+
+        return await self._provisional.first(ecosystem, plan, before, ask, self._stand_in)
 
     async def aclose(self) -> None:
         """Stop every question that is under way."""
@@ -302,6 +308,7 @@ class Documents:
                 self._report("origin", "document", fault=error.fault, retry_after=error.retry_after)
             raise
         seconds = time.perf_counter() - began
+        self._provisional.stand_ins.heard(plan.origin, answer.seconds)
         self._report(
             "origin", "document", bytes=len(answer.body), seconds=seconds, rtt=answer.seconds
         )

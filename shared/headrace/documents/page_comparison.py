@@ -32,10 +32,12 @@ def is_older(
     ecosystem: Ecosystem, plan: ServeDocument, offered: Document, before: Document | None
 ) -> bool:
     """Whether a client would see something vanish that it was shown before."""
+    if before is None:
+        with foreign("the page"):
+            able = isinstance(ecosystem, ServesDocuments)
+            return not able or not any(a.mirrored for a in ecosystem.artifacts(offered, plan))
     theirs = named(ecosystem, plan, offered)
-    if not theirs:
-        return True
-    return before is not None and not named(ecosystem, plan, before).keys() <= theirs.keys()
+    return not theirs or not named(ecosystem, plan, before).keys() <= theirs.keys()
 
 
 def agree(ecosystem: Ecosystem, ours: Artifact, theirs: Artifact) -> bool:

@@ -118,7 +118,7 @@ class ReadAhead:
         if request.ends is None or not isinstance(ecosystem, KnowsNames):
             return
         client, _ = request.ends
-        if not self._programs.get(client):
+        if ecosystem.asks_in_turn(request) and not self._programs.get(client):
             self._programs.put(client, True)
             self._first_time("to", plan, request)
             self._spawn(self._name(ecosystem, plan, request, request.ends))

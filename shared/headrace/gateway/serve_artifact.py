@@ -14,11 +14,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
+from headrace.artifacts.companions import Companions
 from headrace.artifacts.file_answer import FileAnswer, answer_of
+from headrace.artifacts.held_files import HeldFiles
 from headrace.artifacts.index import ArtifactIndex
 from headrace.artifacts.origin_ranges import OriginRanges, PartsReader
 from headrace.artifacts.small_files import SmallFiles
 from headrace.artifacts.wrong_bytes import WrongBytes, etag_of
+from headrace.documents.confirming.barrier import Barrier
 from headrace.download.downloader import Downloader
 from headrace.download.readers import DownloadReader
 from headrace.errors import (
@@ -46,6 +49,8 @@ _log = logging.getLogger("headrace.artifacts")
 
 #: Larger files are released while they arrive; their last part only when the digest agrees.
 LARGE = 8 * 1024 * 1024
+#: Seconds that a small file may take in the one way before it is brought in the other.
+HELD_WITHIN = 4.0
 #: Seconds for which a company's server may refuse a file before a client that has no login of its
 #: own hears of it: short faults need not end a download, long ones are the client's to judge.
 HICCUP = 1.5
@@ -74,6 +79,9 @@ class ArtifactHandler:
         credentials: OriginCredentials,
         logins: MirrorLogins,
         small_files: SmallFiles,
+        held_files: HeldFiles,
+        companions: Companions,
+        barrier: Barrier,
         origin_ranges: OriginRanges,
         hand_back: HandBack,
         hit: Callable[[int], None],
@@ -92,6 +100,9 @@ class ArtifactHandler:
         self._credentials = credentials
         self._logins = logins
         self._small_files = small_files
+        self._held_files = held_files
+        self._companions = companions
+        self._barrier = barrier
         self._origin_ranges = origin_ranges
         self._hand_back = hand_back
         self._hit = hit
@@ -129,12 +140,13 @@ class ArtifactHandler:
             return None
         if on_others is not None and artifact.names_others:
             exchange.read_along(partial(on_others, artifact))
-        wrong = await self._answer(exchange, ecosystem, artifact, until)
+        little = partial(self._companions.get, ecosystem, plan, artifact, form)
+        wrong = await self._answer(exchange, ecosystem, artifact, until, little)
         if wrong is not None:
             newer = await self._renewed(exchange, ecosystem, plan, artifact, until)
             if newer is not None:
                 artifact = newer
-                wrong = await self._answer(exchange, ecosystem, newer, until)
+                wrong = await self._answer(exchange, ecosystem, newer, until, little)
         if wrong is not None:
             # The one failure that does not end at the origin: its bytes are not what it names.
             _log.error("%s", wrong)
@@ -143,17 +155,30 @@ class ArtifactHandler:
         return artifact
 
     async def _answer(
-        self, exchange: Exchange, ecosystem: Ecosystem, artifact: Artifact, until: float
+        self,
+        exchange: Exchange,
+        ecosystem: Ecosystem,
+        artifact: Artifact,
+        until: float,
+        little: Callable[[], Awaitable[tuple[bytes, Artifact | None]]],
     ) -> IntegrityError | None:
-        """Answer; the error when its bytes are not what its origin names."""
-        stored = self._store.find(artifact.digest, artifact.size) if artifact.digest else None
-        if stored is not None and await self._stored(exchange, artifact, stored):
-            return None
+        """Answer; the error when its bytes are not what its origin names. `little` brings what lies
+        beside a file.
+        """
         try:
+            if artifact.mirrored and not exchange.head:
+                await self._let_through(exchange, ecosystem, artifact, until)
+            stored = self._store.find(artifact.digest, artifact.size) if artifact.digest else None
+            if stored is not None and await self._stored(exchange, artifact, stored):
+                return None
             if not artifact.mirrored:
-                await self._little(exchange, artifact, until)
+                await self._little(exchange, artifact, little, until)
             elif exchange.head:
                 await self._head(exchange, artifact, until)
+            elif (content := self._held_files.held(artifact)) is not None:
+                self._wrong.read(artifact, exchange.request.headers, checked=True)
+                await self._content(exchange, artifact, content, self._wrong.etag(artifact))
+                self._held_files.keep(artifact)
             else:
                 await self._download(exchange, ecosystem, artifact, until)
         except IntegrityError as error:
@@ -164,6 +189,22 @@ class ArtifactHandler:
             else:
                 await self._to_origin(exchange, artifact, error)
         return None
+
+    async def _let_through(
+        self, exchange: Exchange, ecosystem: Ecosystem, artifact: Artifact, until: float
+    ) -> None:
+        """Wait for the origin's word on a file, and on what led this client to it; meanwhile it is
+        brought where it is small.
+        """
+        passing = asyncio.ensure_future(self._barrier.passed(exchange.request, artifact, until))
+        try:
+            if artifact.provisional is not None:
+                bringing = asyncio.ensure_future(self._held_files.get(artifact, ecosystem))
+                both = {passing, bringing}
+                await asyncio.wait(both, timeout=HELD_WITHIN, return_when=asyncio.FIRST_EXCEPTION)
+            await passing
+        finally:
+            passing.cancel()
 
     async def _renewed(
         self,
@@ -252,10 +293,25 @@ class ArtifactHandler:
             _log.warning("%s is cut: %s", artifact.path, error)
         return True
 
-    async def _little(self, exchange: Exchange, artifact: Artifact, until: float) -> None:
+    async def _little(
+        self,
+        exchange: Exchange,
+        artifact: Artifact,
+        little: Callable[[], Awaitable[tuple[bytes, Artifact | None]]],
+        until: float,
+    ) -> None:
         async with asyncio.timeout_at(until):
-            content = await self._small_files.get(artifact)
+            content, holder = await little()
+        provisional = holder is not None and holder.provisional is not None
+        if holder and provisional and not self._barrier.tell(exchange.request, holder):
+            raise TransferError("not-confirmed", f"the origin does not confirm {holder.name}")
         tag = etag_of(artifact) or f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+        await self._content(exchange, artifact, content, tag)
+
+    async def _content(
+        self, exchange: Exchange, artifact: Artifact, content: bytes, tag: str
+    ) -> None:
+        """Answer with what is in memory."""
         answer = await self._decide(exchange, artifact, len(content), tag)
         if answer is not None:
             await exchange.begin(answer.status, answer.headers)

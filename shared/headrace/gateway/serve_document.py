@@ -62,6 +62,7 @@ class DocumentHandler:
             await self._passthrough(exchange, plan)
             return
         form = self.form(request, plan)
+        parts.barrier.begins(request)
         parts.read_ahead.begin(self._ecosystem, plan, request)
         try:
             carried = mine = None

@@ -9,7 +9,9 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from headrace.artifacts.companions import Companions
 from headrace.artifacts.entry_tables import EntryTables
+from headrace.artifacts.held_files import HeldFiles
 from headrace.artifacts.index import ArtifactIndex
 from headrace.artifacts.lookups import LookUps
 from headrace.artifacts.origin_ranges import OriginRanges
@@ -17,6 +19,8 @@ from headrace.artifacts.small_files import SmallFiles
 from headrace.config import Folders, Settings
 from headrace.documents.cache import Documents
 from headrace.documents.client_requests import ClientRequests
+from headrace.documents.confirming.barrier import Barrier
+from headrace.documents.confirming.confirmations import Confirmations
 from headrace.documents.head_requests import HeadRequests
 from headrace.documents.passthrough import PassthroughDocuments
 from headrace.documents.passthrough_fetch import InParts
@@ -74,6 +78,8 @@ _THREADS = 16
 _SWEEP = 6 * 3600.0
 #: Seconds without a request after which memory is given back.
 _REST = 20.0
+#: Seconds after the start in which whoever started it has the machine to himself.
+_BEFORE_LOADING = 0.2
 
 
 @dataclass(slots=True)
@@ -101,6 +107,8 @@ class Components:
     entry_tables: EntryTables
     artifact_index: ArtifactIndex
     small_files: SmallFiles
+    held_files: HeldFiles
+    barrier: Barrier
     downloader: Downloader
     artifacts: ArtifactHandler
     hand_back: HandBack
@@ -117,7 +125,13 @@ class Components:
         # Python's own default is six threads on two cores: too few for fifty clients and a disk.
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="headrace")
         asyncio.get_running_loop().set_default_executor(pool)
-        self.chores = [asyncio.ensure_future(self._sweep()), asyncio.ensure_future(self._rest())]
+        chores = (self._sweep(), self._rest(), self._load())
+        self.chores = [asyncio.ensure_future(each) for each in chores]
+
+    async def _load(self) -> None:
+        """Load what the first request needs, while nobody waits for it yet."""
+        await asyncio.sleep(_BEFORE_LOADING)
+        await asyncio.to_thread(self.client.prepare)
 
     async def _sweep(self) -> None:
         while True:
@@ -153,6 +167,7 @@ class Components:
         await self.passthrough.aclose()
         await self.provisional.aclose()
         await self.small_files.aclose()
+        await self.held_files.aclose()
         await self.sources.aclose()
         await self.logins.aclose()
         await self.client.aclose()
@@ -184,15 +199,20 @@ class _Fetcher:
 
     def __init__(
         self,
+        *,
         documents: Documents,
         artifact_index: ArtifactIndex,
-        small_files: SmallFiles,
+        confirmations: Confirmations,
+        companions: Companions,
+        held_files: HeldFiles,
         downloader: Downloader,
         sources: Candidates,
     ) -> None:
         self._documents = documents
         self._artifact_index = artifact_index
-        self._small = small_files
+        self._confirmations = confirmations
+        self._companions = companions
+        self._held = held_files
         self._downloader = downloader
         self._sources = sources
 
@@ -206,15 +226,24 @@ class _Fetcher:
     async def artifact(
         self, ecosystem: Ecosystem, plan: ServeArtifact, request: Request
     ) -> Document | None:
-        """Bring a small artifact into the store; nothing that is large or provisional."""
+        """Bring a small artifact; nothing that is large.
+
+        Of what a mirror's page named the origin is asked, and what it has not confirmed yet stays
+        in memory.
+        """
         form = _form(ecosystem, request, plan.named_by) if plan.named_by else ""
         artifact = await self._artifact_index.find(ecosystem, plan, form)
-        if artifact is None or artifact.provisional is not None or artifact.digest is None:
+        if artifact is None or (artifact.digest is None and artifact.mirrored):
             return None
         if not artifact.mirrored:
-            content = await self._small.get(artifact)
+            if artifact.digest is None and artifact.provisional is None:
+                return None
+            content, _ = await self._companions.get(ecosystem, plan, artifact, form)
         elif artifact.size is not None and artifact.size <= LARGE:
-            whole = await self._whole(ecosystem, artifact)
+            if artifact.provisional is not None:
+                self._confirmations.begin(artifact)
+            held = await self._held.get(artifact, ecosystem)
+            whole = await self._whole(ecosystem, artifact) if held is None else held
             if whole is None:
                 return None
             content = whole
@@ -224,6 +253,8 @@ class _Fetcher:
 
     async def _whole(self, ecosystem: Ecosystem, artifact: Artifact) -> bytes | None:
         """Bring a small file from a mirror that was measured; the origin's line is for pages."""
+        if artifact.provisional is not None:
+            return None
         self._sources.race(artifact, ecosystem)
         sources = self._sources.choose(artifact, ecosystem)
         alone = all(source.is_origin for source in sources if not source.reserve)
@@ -370,7 +401,18 @@ def assemble(
     )
     artifact_index = ArtifactIndex(documents, provisional, look_ups)
     hand_back = HandBack(credentials.is_private, credentials.lends)
-    fetcher = _Fetcher(documents, artifact_index, small_files, downloader, sources)
+    held_files = HeldFiles(downloader.context, sources)
+    companions = Companions(artifact_index, held_files, small_files)
+    barrier = Barrier(provisional.confirmations)
+    fetcher = _Fetcher(
+        documents=documents,
+        artifact_index=artifact_index,
+        confirmations=provisional.confirmations,
+        companions=companions,
+        held_files=held_files,
+        downloader=downloader,
+        sources=sources,
+    )
     variant_pages = VariantPages(
         documents,
         renderings,
@@ -402,6 +444,8 @@ def assemble(
         entry_tables=entry_tables,
         artifact_index=artifact_index,
         small_files=small_files,
+        held_files=held_files,
+        barrier=barrier,
         downloader=downloader,
         hand_back=hand_back,
         artifacts=ArtifactHandler(
@@ -412,6 +456,9 @@ def assemble(
             credentials=credentials,
             logins=logins,
             small_files=small_files,
+            held_files=held_files,
+            companions=companions,
+            barrier=barrier,
             origin_ranges=OriginRanges(origin, told=activity.part),
             hand_back=hand_back,
             hit=activity.stored,

@@ -54,7 +54,9 @@ if TYPE_CHECKING:
     from headrace.interface.ecosystems import (
         AllowsAnonymous,
         Confirms,
+        CutsCompanions,
         Ecosystem,
+        FindsArtifacts,
         FormatsRefusals,
         IndexesDocuments,
         KnowsNames,
@@ -157,6 +159,8 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "Ecosystem",
     "AllowsAnonymous",
     "Confirms",
+    "CutsCompanions",
+    "FindsArtifacts",
     "FormatsRefusals",
     "IndexesDocuments",
     "KnowsNames",
@@ -253,9 +257,9 @@ _HOMES = {
     "headrace.http.unpacking": "TooMuchError Unpacker unpack",
     "headrace.interface.activations": "CATALOGUE Activation DiscoveredOrigin FileEdit "
     "GatewayAddress Lingers OptIn Override Place Reader Reload ReloadCheck Scope Standing",
-    "headrace.interface.ecosystems": "Ecosystem AllowsAnonymous Confirms FormatsRefusals "
-    "IndexesDocuments KnowsNames KnowsRequests Learns ListsBuilds LocatesDocuments LooksUp "
-    "ManyOwners NamesLayouts ReadsAhead ServesDocuments",
+    "headrace.interface.ecosystems": "Ecosystem AllowsAnonymous Confirms CutsCompanions "
+    "FindsArtifacts FormatsRefusals IndexesDocuments KnowsNames KnowsRequests Learns ListsBuilds "
+    "LocatesDocuments LooksUp ManyOwners NamesLayouts ReadsAhead ServesDocuments",
     "headrace.interface.hookspecs": "hookimpl AcceleratorDetector AskGateway Explanation Finding",
     "headrace.interface.lookups": "CacheMode Entry HeadRequest LookUp LookUpResult LookUpStep",
     "headrace.interface.request_reading": "NamedDocument RequestRead RequestReading",

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 __all__ = [
     "AllowsAnonymous",
     "Confirms",
+    "CutsCompanions",
     "Ecosystem",
+    "FindsArtifacts",
     "FormatsRefusals",
     "IndexesDocuments",
     "KnowsNames",
@@ -110,6 +112,17 @@ class ServesDocuments(Protocol):
 
 
 @runtime_checkable
+class FindsArtifacts(Protocol):
+    """It finds one artifact in a document without listing all of them. Pure.
+
+    Without it a document is read for all of them, and they are kept.
+    """
+
+    def find_artifact(self, document: Document, plan: ServeDocument, path: str) -> Artifact | None:
+        """Return what `artifacts` would list at this path; ValueError as there."""
+
+
+@runtime_checkable
 class LocatesDocuments(Protocol):
     """Mirrors have its documents too: where the origin is slow, one may stand in for a while."""
 
@@ -126,6 +139,20 @@ class Confirms(Protocol):
 
     def confirmation(self, artifact: Artifact) -> str | None:
         """Give the origin's URL whose 200 to a HEAD proves (path, digest), or None."""
+
+
+@runtime_checkable
+class CutsCompanions(Protocol):
+    """What lies beside some of its files lies within them, too. Pure.
+
+    Without it what a mirror's page names has no companions.
+    """
+
+    def holder(self, path: str) -> str | None:
+        """Give the path of the file that holds what is at `path`; None: it is no companion."""
+
+    def cut(self, path: str, content: bytes) -> bytes | None:
+        """Cut what is at `path` out of the content of its holder; None: it is not in there."""
 
 
 @runtime_checkable
@@ -148,6 +175,9 @@ class KnowsNames(Protocol):
 
     Example: ``get thing other`` asks for the page of ``thing``; that of ``other`` comes next.
     """
+
+    def asks_in_turn(self, request: Request) -> bool:
+        """Whether a client asks for one after the other, so that knowing them is worth a look."""
 
     def named(
         self, plan: ServeDocument, program: Program, request: Request

@@ -96,7 +96,7 @@ def standings(
     records: Records, origin: Mirror, mirrors: Sequence[Mirror], object_class: str, now: float
 ) -> Standings:
     """Read what is known of an artifact's origin and of the mirrors that may have it."""
-    known = tuple(standing(mirror, object_class, records) for mirror in mirrors)
+    known = tuple(_near(standing(mirror, object_class, records), records) for mirror in mirrors)
     # One of its pauses may be over while another one is not.
     probation = frozenset(
         each.mirror.id
@@ -105,12 +105,17 @@ def standings(
         if each.paused_until <= now
         and on_probation(records.get((each.mirror.id, name), NOTHING), now)
     )
-    own = standing(origin, object_class, records)
-    if own.rtt is None:
-        # The page that named the artifact came from there a moment ago: that tells the round trip.
-        page = standing(origin, DOCUMENT, records)
-        own = replace(own, rtt=page.rtt, measured_at=max(own.measured_at, page.measured_at))
-    return Standings(own, known, probation)
+    return Standings(_near(standing(origin, object_class, records), records), known, probation)
+
+
+def _near(stats: MirrorStats, records: Records) -> MirrorStats:
+    """Add the round trip that a source's pages took, where none of such artifacts is known: the
+    page that named one came from there a moment ago.
+    """
+    if stats.rtt is not None:
+        return stats
+    page = standing(stats.mirror, DOCUMENT, records)
+    return replace(stats, rtt=page.rtt, measured_at=max(stats.measured_at, page.measured_at))
 
 
 def order(

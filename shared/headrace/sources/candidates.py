@@ -106,11 +106,14 @@ class Candidates:
         today = evidence.day(self._clock())
         return any(m.id == mirror_id and evidence.is_old(m, today) for m in self.mirrors(ecosystem))
 
-    def choose(self, artifact: Artifact, ecosystem: Ecosystem) -> tuple[Source, ...]:
+    def choose(
+        self, artifact: Artifact, ecosystem: Ecosystem, *, idle: bool = False
+    ) -> tuple[Source, ...]:
         """Return the sources for an artifact, best first; the origin is always in, and last.
 
         A source whose pause has just ended is given to one request at a time, on one connection,
-        behind the others. In reserve are some of those that would not be asked otherwise.
+        behind the others. In reserve are some of those that would not be asked otherwise. `idle`:
+        as if nothing ran at any of them, for whoever waits for a turn there.
         """
         now, network = self._clock(), self._network()
         known, urls = self._standings(artifact, ecosystem, network, now)
@@ -119,7 +122,7 @@ class Candidates:
             known,
             artifact.size,
             now=now,
-            busy=self._busy,
+            busy={} if idle else self._busy,
             preferred=self._plugins.order_mirrors(artifact, steady) if steady else None,
         )
         sources = [self._source(stats, urls[stats.mirror.id], now) for stats in chosen.mirrors]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import ssl
 from collections.abc import Mapping
 from functools import lru_cache
@@ -173,6 +174,13 @@ class Transports:
         if (own, http2) not in self._contexts:
             self._contexts[own, http2] = self._roots.context(own)
         return self._contexts[own, http2]
+
+    def prepare(self) -> None:
+        """Load libraries, and the authorities that most connections trust."""
+        for name in ("httpx", "httpcore", "h2.connection", "headrace.upstream.http1.pool"):
+            importlib.import_module(name)
+        for http2 in (False, True):
+            self._context(None, tls=True, http2=http2)
 
     def _pool(
         self,

@@ -44,6 +44,8 @@ def app(
 ) -> Iterator[App]:
     """A gateway that has measured both."""
     base = index.mount_mirror(near, metadata=True)
+    # Else it would be cut out of the wheel.
+    near.fail(modes.status(404), "*.whl")
     with App(tmp_path, f"{origin.url}/simple", mirrors=[mirror("near", base)]) as app:
         for source, rtt in (("near", 0.01), ("origin", 0.3)):
             app.parts.sources.report(source, "wheel", bytes=20_000, seconds=rtt, rtt=rtt)

@@ -148,6 +148,9 @@ def follow(
 class Naming(Endless):
     """A world whose clients name everything with their first page."""
 
+    def asks_in_turn(self, request: Request) -> bool:
+        return bool(request.ends)
+
     def named(
         self, plan: ServeDocument, program: Program, request: Request
     ) -> Iterable[NamedDocument]:

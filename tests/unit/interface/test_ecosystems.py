@@ -39,6 +39,8 @@ CAPABILITIES = {name: getattr(protocols, name) for name in protocols.__all__ if 
 BUILT_IN: dict[type, set[str]] = {
     PythonWithBuilds: {
         "Confirms",
+        "CutsCompanions",
+        "FindsArtifacts",
         "KnowsNames",
         "KnowsRequests",
         "ListsBuilds",

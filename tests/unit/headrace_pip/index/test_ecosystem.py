@@ -344,7 +344,9 @@ def test_a_mirrors_page_names_files_by_the_digest_in_their_path(learn: str) -> N
     else:
         world.rewrite(document(wheel()), "json", plan)
     assert world.locate_document(plan, MIRROR) == "https://mirror.example/pypi/simple/foo/"
-    (artifact,) = world.artifacts(mirror_page(), plan)
+    (artifact, companion) = world.artifacts(mirror_page(), plan)
+    assert (companion.path, companion.digest) == (f"{artifact.path}.metadata", None)
+    assert world.find_artifact(mirror_page(), plan, companion.path) == companion
     assert artifact.provisional == "m"
     assert artifact.digest == Digest("blake2b_256", BLAKE)
     assert artifact.url == f"https://files.example{PATH}"
@@ -366,5 +368,7 @@ def test_no_link_of_a_mirrors_page_leads_to_the_mirror(form: str) -> None:
     page = document(wheel(url=link, provenance="/p", **told), other, by="m")
     body = WORLD.rewrite(page, form, page_plan()).body
     assert b"mirror.example" not in body
-    assert b"metadata" not in body
+    # It lies within the wheel, whatever the mirror says of its digest.
+    assert b"core-metadata" in body
+    assert META.encode() not in body
     assert PATH.encode() in body

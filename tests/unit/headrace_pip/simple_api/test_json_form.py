@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from headrace_pip.simple_api import json_form
-from headrace_pip.simple_api.model import FileLink, ProjectPage
+from headrace_pip.simple_api.model import FileLink, Kept, ProjectPage
 
 URL = "https://index.example/simple/foo/"
 SHA = "a" * 64
@@ -136,14 +136,38 @@ def test_a_file_that_is_not_served_keeps_the_origins_address() -> None:
     assert entry["provenance"] == "https://index.example/prov"
 
 
-def test_a_mirrors_page_keeps_neither_its_address_nor_its_word_on_metadata() -> None:
+@pytest.mark.parametrize(
+    ("kept", "promised", "hashes"),
+    [
+        (Kept.HOLDABLE, {"core-metadata": True, "dist-info-metadata": True}, {}),
+        (
+            Kept.RECORDED,
+            {"core-metadata": True, "dist-info-metadata": True},
+            {"hashes": {"sha256": SHA}},
+        ),
+        (Kept.UNPROMISED, {}, {"hashes": {"sha256": SHA}}),
+    ],
+)
+def test_a_mirrors_page_keeps_what_can_be_had_without_its_word(
+    kept: Kept, promised: dict[str, object], hashes: dict[str, object]
+) -> None:
     told = {"core-metadata": {"sha256": SHA}, "dist-info-metadata": True, "provenance": "/prov"}
-    raw = json_form.load(body(file(**told), file(filename="other.zip", url="other.zip")))
+    name = "foo-1.0-py3-none-any.whl"
+    files = [
+        file(filename=name, url=name, **told),
+        file(**told),
+        file(filename="other.zip", url="other.zip"),
+    ]
     out = json_form.rewrite(
-        raw, URL, lambda url, _: "/g" if "foo" in url.rpartition("/")[2] else None, provisional=True
+        json_form.load(body(*files)),
+        URL,
+        lambda url, _: "/g" if "foo" in url.rpartition("/")[2] else None,
+        kept=kept,
     )
+    digests = {"hashes": {}, **hashes}
     assert json.loads(out)["files"] == [
-        {"filename": "foo-1.0.zip", "url": "/g", "hashes": {"sha256": SHA}}
+        {"filename": name, "url": "/g", **digests, **promised},
+        {"filename": "foo-1.0.zip", "url": "/g", **digests},
     ]
     assert b"index.example" not in out
 

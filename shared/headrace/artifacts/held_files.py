@@ -1,0 +1,273 @@
+"""Small files held in memory, whole and checked: most wheels of pure Python are some 100 kB.
+
+Round trips are all that they cost, so one mirror is asked for one whole file, over connections that
+are kept, and the next best beside it only where the first one straggles. Nothing goes to the disk
+while anybody waits for it, nor before the origin has confirmed a file that a mirror's page named.
+Whatever goes wrong here ends in a download like any other, which knows how to find out who failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import time
+from collections import Counter
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, Protocol
+
+from headrace.download.connections import host_of
+from headrace.download.context import DownloadContext
+from headrace.errors import StoreError, UpstreamError
+from headrace.interface.ecosystems import Ecosystem
+from headrace.models import Artifact, Digest, Fault, Source, SourceFailed, TransferFinished
+from headrace.policy.lru import LRUCache
+from headrace.policy.selection import SMALL
+from headrace.upstream.single_flight import SingleFlight
+
+__all__ = ["HeldFiles", "is_small"]
+
+_log = logging.getLogger("headrace.small_files")
+
+#: Bytes of files in memory.
+MEMORY = 24 * 1024 * 1024
+#: Seconds for a free connection, to connect and to the first byte, and for all of it.
+PATIENCE = 3.0
+MOST_PATIENCE = 6.0
+#: A source straggles that takes so many times as long as predicted, and at least so many seconds.
+STRAGGLES = 3.0
+STRAGGLES_AT_LEAST = 0.25
+#: Seconds of an origin's round trip from which on it is far.
+FAR = 0.1
+#: Seconds after which what is held goes to the disk, and bytes that do not wait for that.
+LATER = 2.0
+MOST_LATER = 8 * 1024 * 1024
+#: Bytes a second, where no rate is known.
+_RATE = float(1 << 20)
+_RTT = 0.1
+
+
+class NearSources(Protocol):
+    """What is needed of `Candidates`."""
+
+    def choose(
+        self, artifact: Artifact, ecosystem: Ecosystem, *, idle: bool = False
+    ) -> Sequence[Source]:
+        """Order the sources of an artifact; `idle`: as if nothing ran at any of them."""
+
+    def race(self, artifact: Artifact, ecosystem: Ecosystem) -> None:
+        """Measure the unknown ones in the background."""
+
+
+def _nearest(sources: Sequence[Source]) -> list[Source]:
+    """Return the mirrors to ask: those that were chosen; where none is measured yet, and the origin
+    is far, the one that would be next.
+    """
+    chosen = [each for each in sources if not each.is_origin and not each.reserve]
+    if not chosen and any(each.is_origin and (each.rtt or 0.0) >= FAR for each in sources):
+        return [each for each in sources if each.reserve and not each.is_origin][:1]
+    return chosen
+
+
+def is_small(artifact: Artifact) -> bool:
+    """Whether a file may be held: small, of a known digest, and of no private origin."""
+    return (
+        artifact.mirrored
+        and artifact.digest is not None
+        and artifact.size is not None
+        and 0 < artifact.size <= SMALL
+        and not artifact.origin.private
+        and not artifact.origin_counts
+    )
+
+
+class HeldFiles:
+    """Single flight by digest. For one event loop."""
+
+    def __init__(self, context: DownloadContext, sources: NearSources) -> None:
+        """`context` is what all downloads share: its client, its connections, its store."""
+        self._context = context
+        self._sources = sources
+        self._flights = SingleFlight[str, bytes | None]()
+        self._held = LRUCache[str, bytes](MEMORY, len, largest=SMALL)
+        """By path: the origin's page and a mirror's give different digests of the same bytes."""
+        self._outstanding: Counter[str] = Counter()
+        """Bytes that each source has still to give."""
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._to_keep: dict[Digest, bytes] = {}
+        self._keeping: asyncio.Task[None] | None = None
+        self._soon = asyncio.Event()
+
+    def held(self, artifact: Artifact) -> bytes | None:
+        """Return the content where it is in memory."""
+        content, digest = self._held.get(artifact.path), artifact.digest
+        right = content is not None and digest is not None and digest.is_of(content)
+        return content if right else None
+
+    async def get(self, artifact: Artifact, ecosystem: Ecosystem) -> bytes | None:
+        """Return the checked content; None: a download may bring it, this way does not."""
+        if not is_small(artifact):
+            return None
+        content = self.held(artifact)
+        if content is None and self._context.store.find(artifact.digest, artifact.size) is None:  # type: ignore[arg-type]
+            content = await self._flights.do(
+                artifact.path, lambda: self._fetch(artifact, ecosystem)
+            )
+            content = self.held(artifact)  # whoever asked first may have had another digest
+        return content
+
+    def keep(self, artifact: Artifact) -> None:
+        """Put a file whose origin has spoken into the store, without letting anybody wait."""
+        content, digest = self.held(artifact), artifact.digest
+        if content is None or digest is None:
+            return
+        # What the origin's own page names it by. A mirror's page gives what the path tells.
+        own = Digest("sha256", hashlib.sha256(content).hexdigest())
+        self._to_keep[own if artifact.provisional is not None else digest] = content
+        if self._keeping is None or self._keeping.done():
+            self._keeping = asyncio.ensure_future(self._keep_later())
+        elif sum(map(len, self._to_keep.values())) > MOST_LATER:
+            self._soon.set()
+
+    async def _keep_later(self) -> None:
+        while self._to_keep:
+            self._soon.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LATER):
+                    await self._soon.wait()
+            waiting, self._to_keep = self._to_keep, {}
+            await asyncio.to_thread(self._keep, waiting)
+
+    def _keep(self, contents: Mapping[Digest, bytes]) -> None:
+        store = self._context.store
+        for digest, content in contents.items():
+            try:
+                if store.find(digest, len(content)) is not None:
+                    continue
+                partial = store.partial(str(digest), len(content))
+                try:
+                    partial.write(0, content)
+                    store.commit(partial, digest)
+                finally:
+                    partial.close()
+            except (StoreError, OSError) as error:
+                _log.info("%s is not kept: %s", digest, error)
+
+    async def _fetch(self, artifact: Artifact, ecosystem: Ecosystem) -> bytes | None:
+        """Ask the best source, and the next one where that straggles or fails."""
+        self._sources.race(artifact, ecosystem)
+        left = _nearest(self._sources.choose(artifact, ecosystem, idle=True))
+        asking: set[asyncio.Task[bytes | None]] = set()
+        while left or asking:
+            wait = None
+            if left:
+                source = min(left, key=lambda one: self._cost(one, artifact))
+                left.remove(source)
+                asking.add(self._spawn(self._from(artifact, source)))
+                wait = max(STRAGGLES_AT_LEAST, STRAGGLES * self._cost(source, artifact))
+            done, asking = await asyncio.wait(
+                asking, timeout=wait, return_when=asyncio.FIRST_COMPLETED
+            )
+            for each in done:
+                if (content := each.result()) is not None:
+                    self._held.put(artifact.path, content)
+                    if artifact.provisional is None:
+                        self.keep(artifact)
+                    return content
+        return None
+
+    def _cost(self, source: Source, artifact: Artifact) -> float:
+        """Predict the seconds until a source has given this file behind all others."""
+        rate = source.rate or _RATE
+        size = self._outstanding[source.id] + (artifact.size or 0)
+        return (_RTT if source.rtt is None else source.rtt) + size / rate
+
+    async def _from(self, artifact: Artifact, source: Source) -> bytes | None:
+        """Return the checked content from one source; None when it has not that."""
+        size = artifact.size or 0
+        self._outstanding[source.id] += size
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._turn(source)
+            try:
+                async with asyncio.timeout(MOST_PATIENCE):
+                    return await self._ask(artifact, source)
+            finally:
+                self._context.connections.give(host_of(source.url), source.id)
+        except TimeoutError:  # it is busy, or too slow for this
+            return None
+        finally:
+            self._outstanding[source.id] -= size
+
+    async def _turn(self, source: Source) -> None:
+        """Take a connection to a source, when one is free."""
+        connections, host = self._context.connections, host_of(source.url)
+        while not connections.take(host, source.connections, source.id):
+            free = asyncio.Event()
+            connections.wait(host, source.connections, free, free.set)
+            try:
+                await free.wait()
+            finally:
+                connections.leave(free)
+
+    async def _ask(self, artifact: Artifact, source: Source) -> bytes | None:
+        began = time.perf_counter()
+        try:
+            async with self._context.open_range(
+                artifact, source, 0, None, connect_timeout=PATIENCE, first_byte_timeout=PATIENCE
+            ) as stream:
+                content = bytearray()
+                stream.lent = True
+                async for part in stream:
+                    content += part
+                    if len(content) > (artifact.size or 0):
+                        break
+                rtt = stream.rtt
+        except UpstreamError as error:
+            self._failed(artifact, source, error.fault, error.message, error.retry_after)
+            return None
+        whole = bytes(content)
+        if artifact.digest is None or not artifact.digest.is_of(whole):
+            self._failed(artifact, source, Fault.WRONG_BYTES, "other bytes", None)
+            return None
+        seconds = time.perf_counter() - began
+        told = {"bytes": len(whole), "seconds": seconds, "rtt": rtt}
+        self._context.report(source.id, artifact.object_class, path=artifact.path, **told)
+        given = {source.id: len(whole)}
+        self._context.observe(TransferFinished(artifact, len(whole), seconds, given, {}))
+        return whole
+
+    def _failed(
+        self,
+        artifact: Artifact,
+        source: Source,
+        fault: Fault,
+        detail: str,
+        retry_after: float | None,
+    ) -> None:
+        self._context.observe(SourceFailed(artifact, source.id, fault, detail))
+        self._context.report(
+            source.id,
+            artifact.object_class,
+            path=artifact.path,
+            fault=fault,
+            retry_after=retry_after,
+        )
+
+    def _spawn(self, work: Coroutine[Any, Any, bytes | None]) -> asyncio.Task[bytes | None]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def aclose(self) -> None:
+        """Stop asking, and wait until everything is written down."""
+        await self._flights.aclose()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        while self._keeping is not None and not self._keeping.done():
+            self._soon.set()
+            await asyncio.wait({self._keeping}, timeout=LATER)
