@@ -102,11 +102,13 @@ class Index:
         packages: str = "/packages",
         without: Iterable[str] = (),
         metadata: bool = False,
+        json: bool = False,
     ) -> str:
         """Serve files and pages as a mirror does; give its base URL.
 
         `packages` may be `/pypi-packages`. `without` names files that it does not have (yet):
-        neither on its pages nor on its disk. Pages are HTML with relative links, no core metadata.
+        neither on its pages nor on its disk. Pages are HTML with relative links, no core metadata;
+        with `json` they have all that the index names.
         """
         missing = set(without)
 
@@ -120,7 +122,8 @@ class Index:
                 for f in held()
             }
             inside = path.removeprefix(prefix + simple)
-            return self._page("/simple" + inside, {**headers, "accept": "text/html"}, links, held())
+            accept = JSON if json else "text/html"
+            return self._page("/simple" + inside, {**headers, "accept": accept}, links, held())
 
         def file(path: str, _: Mapping[str, str]) -> Reply:
             inside = path.removeprefix(prefix + packages)

@@ -207,5 +207,7 @@ def test_metadata_and_wheels_lead_to_pages_of_the_same_origin(suffix: str) -> No
 def test_a_mirrors_page_leads_where_the_origins_does() -> None:
     plan, document = page(size=1)
     provisional = Document(document.url, document.body, document.content_type, supplied_by="m")
-    leads = [list(WORLD.leads_to(plan, each, client("pip/24.0"))) for each in (document, provisional)]
+    leads = [
+        list(WORLD.leads_to(plan, each, client("pip/24.0"))) for each in (document, provisional)
+    ]
     assert leads[0] == leads[1] != []
