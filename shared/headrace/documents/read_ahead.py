@@ -259,7 +259,9 @@ def _leads_to(
     able, request = step.ecosystem, step.request
     if named is not None and named.wanted and isinstance(able, KnowsNames):
         return tuple(able.leads_to_of(named, document, request))
-    return tuple(able.leads_to(step.plan, document, request)) if isinstance(able, ReadsAhead) else ()
+    return (
+        tuple(able.leads_to(step.plan, document, request)) if isinstance(able, ReadsAhead) else ()
+    )
 
 
 def _key(plan: ServeDocument | ServeArtifact) -> str:
