@@ -92,6 +92,15 @@ class Contest:
         good = [run.seconds for run in self.runs[contender] if run.good]
         return statistics.median(good) if good else float("inf")
 
+    def detail(self, contender: str, name: str) -> float | None:
+        """Median of a figure that the runs which ended well have beside their time; None: none
+        has it.
+        """
+        found = [
+            run.detail[name] for run in self.runs[contender] if run.good and name in run.detail
+        ]
+        return statistics.median(found) if found else None
+
     def best(self, *contenders: str) -> str:
         """Name the fastest of these."""
         return min(contenders, key=self.seconds)
@@ -150,10 +159,15 @@ class Bench:
             self.lab_kind = lab.kind
             yield lab, Stage(lab.command, lab.authority)
 
-    def contest(self, contenders: Mapping[str, Callable[[], Outcome]]) -> Contest:
-        """Run all contenders `repeat` times, every second time in the opposite order."""
+    def contest(
+        self, contenders: Mapping[str, Callable[[], Outcome]], *, least: int = 1
+    ) -> Contest:
+        """Run all contenders `repeat` times, every second time in the opposite order.
+
+        `least` times where one run says little; once in a quick one.
+        """
         runs: dict[str, list[Outcome]] = {name: [] for name in contenders}
-        for turn in range(self.repeat):
+        for turn in range(self.repeat if self.quick else max(self.repeat, least)):
             order = list(contenders) if turn % 2 == 0 else list(contenders)[::-1]
             for name in order:
                 outcome = contenders[name]()

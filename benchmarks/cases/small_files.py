@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from benchmarks.bench import Bench, Goal, Row
+from benchmarks.counted import counting, requests
 from benchmarks.lab import ORIGIN, UNEVEN, Lab
 from benchmarks.peers import curl, pip, uv
 from benchmarks.peers.headrace import Gateway
@@ -15,21 +16,25 @@ TITLE = "60 wheels of 100 kB, nothing known before, https"
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 _DIRECT = ("a", "b")
-_GOALS = {"pip": Goal(most=1.0), "uv": Goal(most=1.1), "curl": Goal(most=1.1)}
+_GOALS = {"pip": Goal(most=0.95), "uv": Goal(most=1.3), "curl": Goal(most=1.3)}
+_STRICT = "pip, headrace, origin's pages only"
+_STRICT_GOAL = Goal(most=1.6)
+_MEDIAN_OF = 5
 
 
 def run(bench: Bench) -> Iterator[Row]:
     """Compare each client through headrace with the same client on its best mirror."""
     with bench.lab(UNEVEN) as (lab, stage):
-        contest = bench.contest(_contenders(bench, lab, stage))
-        for client, goal in _GOALS.items():
-            mine = f"{client}, headrace"
+        contest = bench.contest(_contenders(bench, lab, stage), least=_MEDIAN_OF)
+        rows = [(f"{client}, headrace", client, goal) for client, goal in _GOALS.items()]
+        for mine, client, goal in [*rows, (_STRICT, "pip", _STRICT_GOAL)]:
             if mine not in contest.runs:
                 continue
             best = contest.best(*(f"{client}, {host}" for host in _DIRECT))
             times = f"{contest.seconds(mine):.2f} s : {contest.seconds(best):.2f} s ({best})"
-            note = contest.trouble(mine) or times
-            yield Row(f"{client}: headrace / best mirror", contest.ratio(mine, best), goal, note)
+            asked = requests(contest, mine, len(bench.corpus.small))
+            note = contest.trouble(mine) or "; ".join(filter(None, (times, asked)))
+            yield Row(f"{mine} / best mirror", contest.ratio(mine, best), goal, note)
 
 
 def _contenders(bench: Bench, lab: Lab, stage: Stage) -> dict[str, Callable[[], Outcome]]:
@@ -40,11 +45,15 @@ def _contenders(bench: Bench, lab: Lab, stage: Stage) -> dict[str, Callable[[], 
         fetch = {"pip": pip.download, "uv": uv.install, "curl": curl.download_many}[client]
         return fetch(stage, f"{client}, {host}", lab.url(host, secure=True), wheels)
 
-    def through(client: str) -> Outcome:
-        name = f"{client}, headrace"
+    def through(client: str, name: str, documents: str) -> Outcome:
         mirrors = {host: lab.url(host, secure=True) for host in lab.topology.mirrors}
+        log = bench.log(name.replace(", ", "-").replace(" ", "-").replace("'", ""))
         with Gateway(
-            stage, lab.url(ORIGIN, secure=True), mirrors, keep=bench.log(client)
+            stage,
+            lab.url(ORIGIN, secure=True),
+            mirrors,
+            settings={"documents": documents},
+            keep=log,
         ) as gateway:
             if client == "curl":
                 # Whoever asks for files has read their pages.
@@ -59,5 +68,7 @@ def _contenders(bench: Bench, lab: Lab, stage: Stage) -> dict[str, Callable[[], 
             continue
         for host in _DIRECT:
             contenders[f"{client}, {host}"] = partial(direct, client, host)
-        contenders[f"{client}, headrace"] = partial(through, client)
+        name = f"{client}, headrace"
+        contenders[name] = counting(lab, partial(through, client, name, "provisional"))
+    contenders[_STRICT] = counting(lab, partial(through, "pip", _STRICT, "origin"))
     return contenders

@@ -70,8 +70,10 @@ class Lab(ABC):
     def traffic(self) -> Mapping[str, Traffic]:
         """Count what each host has sent."""
 
-    def requests(self, path: str) -> Mapping[str, int]:
-        """Count how often each host was asked for this path; empty where the lab does not know."""
+    def requests(self, path: str = "") -> Mapping[str, int]:
+        """Count how often each host was asked for this path, for anything where none is given;
+        empty where the lab does not know.
+        """
         del path
         return {}
 

@@ -131,8 +131,8 @@ class NamespaceLab(Lab):
         answer = self._order(do="traffic")
         return {host: Traffic(**account) for host, account in answer.items()}
 
-    def requests(self, path: str) -> Mapping[str, int]:
-        """Count, in the servers' logs, how often each host was asked for this path."""
+    def requests(self, path: str = "") -> Mapping[str, int]:
+        """Count, in the servers' logs, how often each host was asked for this path, or at all."""
         return {host: server.requests(path) for host, server in self.servers.items()}
 
     def close(self) -> None:

@@ -210,10 +210,10 @@ class Nginx:
         if self.process.poll() is not None:
             self.process = self._start()
 
-    def requests(self, path: str) -> int:
-        """Count the requests for a path that have been answered."""
+    def requests(self, path: str = "") -> int:
+        """Count the requests for a path that have been answered; without one, all of them."""
         log = self.state / "access.log"
-        return log.read_text().count(f" GET {path} ") if log.exists() else 0
+        return log.read_text().count(f" GET {path} " if path else "\n") if log.exists() else 0
 
     def close(self) -> None:
         """Stop; connections are cut."""

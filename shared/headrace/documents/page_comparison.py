@@ -33,9 +33,10 @@ def is_older(
 ) -> bool:
     """Whether a client would see something vanish that it was shown before."""
     if before is None:
+        if not isinstance(ecosystem, ServesDocuments):
+            return True
         with foreign("the page"):
-            able = isinstance(ecosystem, ServesDocuments)
-            return not able or not any(a.mirrored for a in ecosystem.artifacts(offered, plan))
+            return not any(a.mirrored for a in ecosystem.artifacts(offered, plan))
     theirs = named(ecosystem, plan, offered)
     return not theirs or not named(ecosystem, plan, before).keys() <= theirs.keys()
 

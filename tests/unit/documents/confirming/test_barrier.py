@@ -160,8 +160,13 @@ def test_origin_that_does_not_say_is_the_way_out(
 def test_settings_forbid_it(tmp_path: Path, pages: RecordingServer, theirs: Index) -> None:
     with RecordingServer(name="mirror") as there:
         described = mirror("m", theirs.mount_mirror(there, json=True), gives_documents=True)
-        settings = {"documents": "origin", "provisional_after": 0.0}
-        with App(tmp_path, f"{pages.url}/simple", mirrors=[described], **settings) as app:
+        with App(
+            tmp_path,
+            f"{pages.url}/simple",
+            mirrors=[described],
+            documents="origin",
+            provisional_after=0.0,
+        ) as app:
             app.page("warm")
             for _ in range(3):
                 app.parts.provisional.stand_ins.heard(app.origins[0], 9.0)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from headrace.models import Document, Origin, Request, ServeArtifact, ServeDocument
+from headrace.models import Document, Origin, Request, ServeDocument
 from headrace_pip.pytorch.ecosystem import PythonWithBuilds
 from lib.programs import started
 
@@ -77,7 +77,7 @@ def leads_to(wanted: str, versions: Sequence[str]) -> list[str]:
     document = Document(plan().url, body.encode(), "application/vnd.pypi.simple.v1+json")
     (found,) = ECOSYSTEM.named(plan(), started(f"pip install 'one{wanted}'", ALONE), REQUEST)
     plans = ECOSYSTEM.leads_to_of(found, document, REQUEST)
-    return [each.path.rpartition("/")[2] for each in plans if isinstance(each, ServeArtifact)]
+    return [each.path.rpartition("/")[2] for each in plans]
 
 
 def test_page_leads_to_the_release_that_is_wanted() -> None:
