@@ -6,6 +6,7 @@ Pure.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from urllib.parse import urlsplit
 
 from headrace.foreign import foreign
@@ -13,11 +14,13 @@ from headrace.interface.ecosystems import Confirms, Ecosystem, ServesDocuments
 from headrace.models import Artifact, Document, ServeDocument
 from headrace.wording import counted
 
-__all__ = ["LAGGED", "LIED", "agree", "compare", "is_older", "named", "proof"]
+__all__ = ["LAGGED", "LIED", "agree", "compare", "is_older", "named", "proof", "provable"]
 
 #: Seconds without the right to give pages: after a page that lagged, after one that was false.
 LAGGED = 6 * 3600.0
 LIED = 30 * 24 * 3600.0
+#: Files of a page that are looked at for one whose path is a digest.
+_LOOKED_AT = 8
 
 
 def named(ecosystem: Ecosystem, plan: ServeDocument, document: Document) -> dict[str, Artifact]:
@@ -49,6 +52,17 @@ def agree(ecosystem: Ecosystem, ours: Artifact, theirs: Artifact) -> bool:
         return theirs.digest == ours.digest
     # Different algorithms: the path itself must be the digest, and both have the path.
     return proof(ecosystem, ours) is not None
+
+
+def provable(ecosystem: Ecosystem, plan: ServeDocument, document: Document) -> str | None:
+    """Return the URL of some file of an origin's own page that is such a proof; None: of none."""
+    if not isinstance(ecosystem, ServesDocuments) or not isinstance(ecosystem, Confirms):
+        return None
+    with foreign("the page"):
+        for artifact in islice(ecosystem.artifacts(document, plan), _LOOKED_AT):
+            if artifact.mirrored and (url := ecosystem.confirmation(artifact)) is not None:
+                return url
+    return None
 
 
 def proof(ecosystem: Ecosystem, artifact: Artifact) -> str | None:

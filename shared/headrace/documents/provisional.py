@@ -9,6 +9,7 @@ proves stale or false loses the right to give pages.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 from headrace.config import Settings
 from headrace.documents.confirming.confirmations import Confirmations, OpenPage
 from headrace.documents.confirming.stand_ins import MirrorStandings, StandIns
-from headrace.documents.page_comparison import LAGGED, compare, is_older
+from headrace.documents.page_comparison import LAGGED, compare, is_older, provable
 from headrace.errors import UpstreamError
 from headrace.interface.ecosystems import Ecosystem, LocatesDocuments
 from headrace.models import (
@@ -105,7 +106,9 @@ class Provisional:
             own = ask()
             with self.stand_ins.learning(plan):
                 self._try_one(ecosystem, plan, own)
-                return await asyncio.shield(own)
+                document = await asyncio.shield(own)
+            self._spawn(self._prepare(ecosystem, plan, document))
+            return document
         mirror, head_start = chosen
         if head_start is None:
             # Its page will be here before the origin's can be: that one follows, in its turn.
@@ -130,6 +133,14 @@ class Provisional:
         if offered is None or (own.done() and _decided(own, before)):
             return await asyncio.shield(own)
         return await self._stands_in(OpenPage(ecosystem, plan, offered, own), stand_in)
+
+    async def _prepare(self, ecosystem: Ecosystem, plan: ServeDocument, document: Document) -> None:
+        """Where mirrors' pages are going to stand in for this origin's, be ready to confirm."""
+        chosen = await self.stand_ins.choose(ecosystem, plan, None)
+        if chosen is not None and chosen[1] is None:
+            with contextlib.suppress(ValueError):
+                if url := await asyncio.to_thread(provable, ecosystem, plan, document):
+                    self.confirmations.prepare(plan.origin, url)
 
     async def _stands_in(self, page: OpenPage, stand_in: StandIn) -> Document:
         self._open[page.plan.key] = page

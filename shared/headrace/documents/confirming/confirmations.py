@@ -23,6 +23,7 @@ from headrace.policy.lru import LRUCache
 from headrace.policy.timeouts import CONFIRM_WITHIN
 from headrace.redact import for_display
 from headrace.upstream.auth.origin_credentials import OriginClient
+from headrace.upstream.http2_pool import SHORT
 from headrace.upstream.single_flight import SingleFlight
 
 __all__ = ["Confirmations", "OpenPage"]
@@ -79,7 +80,7 @@ class Confirmations:
         self._expected = LRUCache[str, tuple[Ecosystem, OpenPage | None]](REMEMBERED)
         self._verdicts = LRUCache[tuple[str, str], tuple[bool, float]](REMEMBERED)
         self._flights = SingleFlight[tuple[str, str], bool | None]()
-        self._answered = float("-inf")
+        self._answered = self._prepared = float("-inf")
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[bool | None]] = set()
 
@@ -111,6 +112,16 @@ class Confirmations:
         expected = artifact.digest is not None and artifact.path in self._expected
         if expected and self.known(artifact) is None:
             self._flights.start(_name(artifact), lambda: self._ask(artifact))
+
+    def prepare(self, origin: Origin, url: str) -> None:
+        """Make the connections for questions that are going to come, by asking for a file that the
+        origin's own page named: it takes two round trips before the first one can be asked.
+        """
+        now = self._clock()
+        if now - max(self._answered, self._prepared) >= WARM:
+            self._prepared = now
+            for _ in range(SHORT):
+                self._spawn(self._head(origin, url))
 
     async def _ask(self, artifact: Artifact) -> bool | None:
         expected = self._expected.get(artifact.path)
@@ -159,11 +170,13 @@ class Confirmations:
         if url is None:
             return None
         async with self._turns:
-            first = self._spawn(self._head(artifact, url))
+            first = self._spawn(self._head(artifact.origin, url))
             verdict = await self._first({first}, self._straggles(artifact.origin))
             if verdict is not None or first.done():
                 return verdict
-            return await self._first({first, self._spawn(self._head(artifact, url))}, self._within)
+            return await self._first(
+                {first, self._spawn(self._head(artifact.origin, url))}, self._within
+            )
 
     def _straggles(self, origin: Origin) -> float:
         lowest = self._round_trip(origin)
@@ -172,9 +185,9 @@ class Confirmations:
         warm = self._clock() - self._answered < WARM
         return max(STRAGGLES_AT_LEAST, lowest * (STRAGGLES if warm else STRAGGLES_COLD))
 
-    async def _head(self, artifact: Artifact, url: str) -> bool | None:
+    async def _head(self, origin: Origin, url: str) -> bool | None:
         try:
-            answer = await self._origin.fetch(artifact.origin, url, method="HEAD")
+            answer = await self._origin.fetch(origin, url, method="HEAD")
         except UpstreamError as error:
             _log.info("no answer to HEAD %s: %s", for_display(url), error)
             return None

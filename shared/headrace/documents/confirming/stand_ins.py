@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from headrace.config import Settings
+from headrace.documents.page_comparison import provable
 from headrace.interface.ecosystems import Ecosystem, LocatesDocuments
 from headrace.models import Document, Mirror, MirrorStats, Origin, ServeDocument
 from headrace.policy import evidence, trust
@@ -107,6 +108,11 @@ class StandIns:
         """
         if (chosen := self._choose(ecosystem, plan, before)) is not None:
             return chosen
+        if before is not None and before.supplied_by is None:
+            # A page that was kept tells where its origin has its files, too.
+            with contextlib.suppress(ValueError):
+                await asyncio.to_thread(provable, ecosystem, plan, before)
+            return self._choose(ecosystem, plan, before)
         if before is not None or not self._may_stand_in(ecosystem, plan):
             return None
         until = time.monotonic() + LEARNT_WITHIN
@@ -153,7 +159,7 @@ class StandIns:
             known or able, key=lambda pair: (pair[0] or 0.0, pair[1].rank, pair[1].id)
         )
         after = self._settings.provisional_after
-        lowest = self._lowest.get(plan.origin.url)
+        lowest = self._lowest.get(plan.origin.url, self._candidates.origin("document")[1])
         theirs = _predict(*self._candidates.origin("document"), size)
         if lowest is not None and lowest >= FAR and (seconds is None or lowest > seconds + NEARER):
             return mirror, None
