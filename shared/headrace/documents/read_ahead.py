@@ -3,7 +3,7 @@
 A resolver that asks for one page after the other pays a round trip for each; with this it finds
 them here. Where the client's program tells what its user named, that is fetched with its first
 page. All of it is bounded in width, depth and number, and it stops when no client has come for a
-while or the origin asks for a pause. Nothing is ever asked of a mirror here.
+while or the origin asks for a pause. What a mirror's page says is enough for a guess.
 """
 
 from __future__ import annotations

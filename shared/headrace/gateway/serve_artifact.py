@@ -166,7 +166,8 @@ class ArtifactHandler:
         beside a file.
         """
         try:
-            if artifact.mirrored and not exchange.head:
+            gated = artifact.mirrored and not exchange.head
+            if gated and self._barrier.stands_before(exchange.request, artifact):
                 await self._let_through(exchange, ecosystem, artifact, until)
             stored = self._store.find(artifact.digest, artifact.size) if artifact.digest else None
             if stored is not None and await self._stored(exchange, artifact, stored):

@@ -72,6 +72,10 @@ class Barrier:
         if told is not None and told.stopped:
             self._told.pop(_who(request))
 
+    def stands_before(self, request: Request, artifact: Artifact) -> bool:
+        """Whether there is anything to wait for: mostly there is not."""
+        return artifact.provisional is not None or _who(request) in self._told
+
     async def passed(self, request: Request, artifact: Artifact, until: float) -> None:
         """Return when a file may go to this client.
 
