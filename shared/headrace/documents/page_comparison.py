@@ -5,8 +5,8 @@ Pure.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
-from itertools import islice
 from urllib.parse import urlsplit
 
 from headrace.foreign import foreign
@@ -55,11 +55,12 @@ def agree(ecosystem: Ecosystem, ours: Artifact, theirs: Artifact) -> bool:
 
 
 def provable(ecosystem: Ecosystem, plan: ServeDocument, document: Document) -> str | None:
-    """Return the URL of some file of an origin's own page that is such a proof; None: of none."""
+    """Return the URL of a file of an origin's own page that is such a proof; None: of none."""
     if not isinstance(ecosystem, ServesDocuments) or not isinstance(ecosystem, Confirms):
         return None
     with foreign("the page"):
-        for artifact in islice(ecosystem.artifacts(document, plan), _LOOKED_AT):
+        # The newest come last, and are there for certain.
+        for artifact in reversed(deque(ecosystem.artifacts(document, plan), _LOOKED_AT)):
             if artifact.mirrored and (url := ecosystem.confirmation(artifact)) is not None:
                 return url
     return None
