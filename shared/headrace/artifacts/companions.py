@@ -70,7 +70,11 @@ class Companions:
         if whole is None:
             return None
         content = await asyncio.to_thread(ecosystem.cut, companion.path, whole)
-        return (content, holder) if content is not None and _agrees(companion, content) else None
+        if content is None or not _agrees(companion, content):
+            return None
+        if companion.digest is not None:
+            self._small.remember(companion.digest, content)
+        return content, holder
 
     async def _holder(
         self, ecosystem: CutsCompanions, plan: ServeArtifact, form: str

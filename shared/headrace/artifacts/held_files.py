@@ -107,15 +107,15 @@ class HeldFiles:
 
     async def get(self, artifact: Artifact, ecosystem: Ecosystem) -> bytes | None:
         """Return the checked content; None: a download may bring it, this way does not."""
-        if not is_small(artifact):
+        if artifact.digest is None or not is_small(artifact):
             return None
-        content = self.held(artifact)
-        if content is None and self._context.store.find(artifact.digest, artifact.size) is None:  # type: ignore[arg-type]
-            content = await self._flights.do(
-                artifact.path, lambda: self._fetch(artifact, ecosystem)
-            )
-            content = self.held(artifact)  # whoever asked first may have had another digest
-        return content
+        if (content := self.held(artifact)) is not None:
+            return content
+        if (stored := self._context.store.find(artifact.digest, artifact.size)) is not None:
+            with contextlib.suppress(OSError):
+                return await asyncio.to_thread(stored.path.read_bytes)
+        await self._flights.do(artifact.path, lambda: self._fetch(artifact, ecosystem))
+        return self.held(artifact)  # whoever asked first may have had another digest
 
     def keep(self, artifact: Artifact) -> None:
         """Put a file whose origin has spoken into the store, without letting anybody wait."""

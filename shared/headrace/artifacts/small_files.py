@@ -88,7 +88,7 @@ class SmallFiles:
             return content
         content = await self._nearest(artifact)
         if artifact.digest is not None:
-            self._remember(artifact.digest, content)
+            self.remember(artifact.digest, content)
         return content
 
     async def _from_store(self, artifact: Artifact) -> bytes | None:
@@ -170,7 +170,7 @@ class SmallFiles:
                 hint="tell the index's operator; headrace passes on nothing else",
             )
 
-    def _remember(self, digest: Digest, content: bytes) -> None:
+    def remember(self, digest: Digest, content: bytes) -> None:
         """Have it at hand, and write it down without letting anybody wait for the disk."""
         self._recent.put(str(digest), content)
         keeping = asyncio.get_running_loop().run_in_executor(None, self._keep, digest, content)

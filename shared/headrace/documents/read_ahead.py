@@ -115,11 +115,10 @@ class ReadAhead:
     def begin(self, ecosystem: Ecosystem, plan: ServeDocument, request: Request) -> None:
         """A client asks for this document; fetch what else its user named. Returns at once."""
         self._client_came = self._clock()
-        if request.ends is None or not isinstance(ecosystem, KnowsNames):
+        if request.ends is None or self._programs.get(request.ends[0]):
             return
-        client, _ = request.ends
-        if ecosystem.asks_in_turn(request) and not self._programs.get(client):
-            self._programs.put(client, True)
+        self._programs.put(request.ends[0], True)
+        if isinstance(ecosystem, KnowsNames) and ecosystem.asks_in_turn(request):
             self._first_time("to", plan, request)
             self._spawn(self._name(ecosystem, plan, request, request.ends))
 
