@@ -47,8 +47,8 @@ def run(bench: Bench) -> Iterator[Row]:
             ratio = contest.ratio(f"{client}, headrace", f"{client}, b")
             times = [contest.seconds(f"{client}, {where}") for where in ("headrace", "b")]
             note = contest.trouble(f"{client}, headrace") or f"{times[0]:.1f} s : {times[1]:.1f} s"
-            goal = Goal(most=0.6 if client == "curl" else 0.63)
-            yield Row(f"{client}: headrace / best mirror", ratio, goal, note)
+            most = 0.6 if client == "curl" else 0.63
+            yield Row(f"{client}: headrace / best mirror", ratio, Goal(most=most), note)
         for name in [name for name in contenders if name.startswith("aria2")]:
             ratio = contest.ratio("curl, headrace", name)
             goal = Goal(most=0.6) if name == "aria2 tuned" else None

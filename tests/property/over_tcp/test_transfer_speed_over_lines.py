@@ -6,6 +6,8 @@ lossy ones carry less, so the bars stand a little below what was reached.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from property.over_tcp.lines import MSS, Line, TcpSimulator
@@ -18,7 +20,7 @@ LOSSY = {"c": 10.0, "official": 4.4}
 RATES = {"a": 40.0, "b": 80.0, "c": 20.0, "official": 8.0}
 
 
-def four(**faults: dict[str, object]) -> list[Line]:
+def four(**faults: Mapping[str, object]) -> list[Line]:
     """The uneven hosts of the benchmarks, with what is different at some of them."""
     lines = [
         Line("a", RATES["a"] * PAYLOAD * MBIT, 0.03),
