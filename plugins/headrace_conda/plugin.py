@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         Ecosystem,
         Explanation,
         Host,
+        LedTool,
         Mirror,
         Origin,
         Place,
@@ -67,3 +68,11 @@ def headrace_activations() -> Iterable[Activation]:
     from headrace_conda.tools.rattler import RattlerActivation
 
     return [CondaActivation(), MambaActivation(), PixiActivation(), RattlerActivation()]
+
+
+@hookimpl(trylast=True)
+def headrace_led_tools() -> Iterable[LedTool]:
+    """Conda by its plugin, the others through the proxy."""
+    from headrace_conda.tools.led import every
+
+    return every()

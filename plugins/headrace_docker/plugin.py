@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Explanation,
         Finding,
         Host,
+        LedTool,
         Mirror,
         Origin,
         Place,
@@ -77,5 +78,13 @@ def headrace_checks(place: Place, host: Host) -> Iterable[Finding]:
 def headrace_activations() -> Iterable[Activation]:
     """Engines of containers; each says itself whether it is here."""
     from headrace_docker.engines.all import every
+
+    return every()
+
+
+@hookimpl(trylast=True)
+def headrace_led_tools() -> Iterable[LedTool]:
+    """Engines, by their own settings: a proxy of their client's would get into containers."""
+    from headrace_docker.engines.led import every
 
     return every()

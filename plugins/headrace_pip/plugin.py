@@ -48,3 +48,11 @@ def headrace_activations() -> Iterable[api.Activation]:
     from headrace_pip.tools.all import every
 
     return every()
+
+
+@api.hookimpl(trylast=True)
+def headrace_led_tools() -> Iterable[api.LedTool]:
+    """Every tool of Python's, and whatever an interpreter is told to run."""
+    from headrace_pip.led.table import every
+
+    return every()

@@ -109,6 +109,14 @@ class CondaEcosystem:
         """The closed list of hosts that may be asked."""
         return tuple(self._origins.values())
 
+    # ------------------------------------------------------------ the origins' own URLs
+
+    def requested_at(self, url: str) -> str | None:
+        """Give the path of what a public host has at a URL: its own, below the host's name."""
+        place = paths.place_of(url)
+        origin = self._origins.get(place.authority) if place and place.name else None
+        return place.path if place and origin is not None and not origin.private else None
+
     # ------------------------------------------------------------ requests
 
     def plan(self, request: Request) -> Plan:

@@ -31,6 +31,7 @@ __all__ = [
     "content_path",
     "encoded",
     "file_path",
+    "of_url",
     "parse",
     "path_digest",
     "with_suffix",
@@ -112,6 +113,19 @@ def file_path(prefix: str, project: str, url: str, filename: str) -> str | None:
     place = found[1] + found[5] if found else url.partition("?")[0]
     url_hash = hashlib.sha256(place.encode()).hexdigest()[:16]
     return f"{prefix}/files/{project}/{url_hash}/{filename}"
+
+
+def of_url(prefix: str, url: str) -> str | None:
+    """Give the decoded gateway path of a file, or of its companion, that an index has at a URL;
+    None: the URL tells no project.
+    """
+    if "?" in url or "#" in url:
+        return None
+    main = _without_suffix(url)
+    filename = unquote(main.rpartition("/")[2])
+    project = project_of(filename)
+    path = file_path(prefix, project, main, filename) if project else None
+    return path + url[len(main) :] if path else None
 
 
 def content_path(url: str) -> str | None:

@@ -26,7 +26,8 @@ from headrace.interface import (
     load_cuda_tables,
 )
 from headrace_pip.index import environment, paths
-from headrace_pip.index.ecosystem import PythonEcosystem, kept_of
+from headrace_pip.index.ecosystem import kept_of
+from headrace_pip.index.own_urls import PythonAtOwnUrls
 from headrace_pip.pytorch import index as variant_index
 from headrace_pip.pytorch import pages as variant_pages
 from headrace_pip.requested.closure import Index
@@ -38,7 +39,7 @@ from headrace_pip.simple_api.rewrite import headers_of, linked, parse, project_o
 __all__ = ["PythonWithBuilds", "of_origins"]
 
 
-class PythonWithBuilds(PythonEcosystem):
+class PythonWithBuilds(PythonAtOwnUrls):
     """Pure, as what it is made from: of a client's program it reads what that offers."""
 
     def asked(self, request: Request, plan: ServeDocument) -> VariantRequest | None:

@@ -142,6 +142,7 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
             state.token(),
             secret,
             machine=context.scope is Scope.SYSTEM,
+            state=state.folder,
         ),
         sockets,
         idle_exit=args.idle_exit * 60 if args.idle_exit else None,

@@ -22,6 +22,7 @@ from headrace.config import EnvVars
 from headrace.errors import ClientError, HeadraceError, LocalError
 from headrace.foreign import whole_number
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress
+from headrace.interface.leading import LedBy, LedCommand, which_way
 from headrace.models import Origin
 
 if TYPE_CHECKING:
@@ -63,11 +64,21 @@ def run(args: argparse.Namespace, context: Context) -> int:
     if _inside_another(context):
         return child_process.replace_by(path, words, context.env)
     with ExitStack() as clearing_up:
+        led = _way(words, context)
         try:
-            env, summary = _prepare(tuple(words), context, clearing_up, quiet=args.quiet)
+            # What fetches for a program of the user's is led; the program itself never is.
+            first = led.before or tuple(words)
+            if led.way is LedBy.ALONE and not led.before:
+                env, summary = dict(context.env), list
+            else:
+                env, summary = _prepare(first, context, clearing_up, led, quiet=args.quiet)
         except (HeadraceError, OSError) as error:
             _warn(f"{getattr(error, 'message', error)}; the command runs without headrace")
-            env, summary = dict(context.env), list
+            led, env, summary = LedCommand(led.way), dict(context.env), list
+        if led.before:
+            # Where it fails the command itself says so, in its own words.
+            child_process.run(path, led.before, env)
+            env = dict(context.env)
         code = child_process.run(path, words, env)
         for text in [] if args.quiet else summary():
             _warn(text)
@@ -77,6 +88,16 @@ def run(args: argparse.Namespace, context: Context) -> int:
 def _warn(text: str) -> None:
     sys.stderr.write(f"headrace: {text}\n")
     sys.stderr.flush()
+
+
+def _way(words: Sequence[str], context: Context) -> LedCommand:
+    """Say how the command is led; a plugin that cannot say it costs nobody the command."""
+    try:
+        read = context.journal.pristine
+        return which_way(words, context.plugins.led_tools(), context.place(tuple(words)), read)
+    except Exception as error:  # noqa: BLE001 - any error of a foreign function
+        _warn(f"it is not known how this command is led: {error!r}")
+        return LedCommand(LedBy.SETTINGS)
 
 
 def _inside_another(context: Context) -> bool:
@@ -92,7 +113,12 @@ def _inside_another(context: Context) -> bool:
 
 
 def _prepare(
-    words: tuple[str, ...], context: Context, clearing_up: ExitStack, *, quiet: bool
+    words: tuple[str, ...],
+    context: Context,
+    clearing_up: ExitStack,
+    led: LedCommand,
+    *,
+    quiet: bool,
 ) -> tuple[dict[str, str], Callable[[], list[str]]]:
     """Start (or find) a gateway; return the command's environment and how to sum up. What the
     command waits for is told meanwhile, unless `quiet`.
@@ -111,6 +137,8 @@ def _prepare(
         or started.own(context, origins, clearing_up)
     )
     env = _environment(words, context, found, [o.origin for o in origins])
+    if led.way is not LedBy.SETTINGS:
+        _merge(env, _led(context, found, origins, led, clearing_up))
     if not quiet:
         ask = partial(_status, found.address, found.expected)
         clearing_up.enter_context(telling(ask, _warn))
@@ -200,6 +228,27 @@ def _environment(
         _merge(env, variables)
     env[EnvVars.HEADRACE_RUN] = str(address.port)
     return env
+
+
+def _led(
+    context: Context,
+    found: GatewayOfRun,
+    origins: Sequence[DiscoveredOrigin],
+    led: LedCommand,
+    clearing_up: ExitStack,
+) -> dict[str, str | None]:
+    """Return what leads the command through the proxy, too; where nothing can, say so."""
+    from headrace.cli.runs import leading  # noqa: PLC0415 - a cost of those who are led
+
+    try:
+        lead = leading.begin(found, origins, context.env)
+        clearing_up.callback(lead.file.unlink, missing_ok=True)
+        told = leading.variables(lead, context.env, found.scratch, led.authorities)
+    except HeadraceError as error:
+        if led.tool is not None:
+            _warn(f"{led.tool.name} is not led: {error.message}")
+        return {}
+    return told
 
 
 def _merge(env: dict[str, str], variables: Mapping[str, str | None]) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route
@@ -21,6 +22,10 @@ from headrace.foreign import UnreadableError, foreign
 from headrace.gateway import request_head, response_head, views
 from headrace.gateway.exchange import ClientDisconnect, Exchange, Receive, Scope, Send
 from headrace.gateway.guard import Guard
+from headrace.gateway.intercepting.beginning import Beginning
+from headrace.gateway.intercepting.connects import Connects
+from headrace.gateway.intercepting.interceptions import Interceptions
+from headrace.gateway.intercepting.requests import InterceptedRequests
 from headrace.gateway.peers import Peers, Sight
 from headrace.gateway.relaying import relayed_link, tell_limit
 from headrace.gateway.response_head import UnsendableError
@@ -52,20 +57,28 @@ Made = tuple[str, bytes]
 
 
 def build_app(
-    parts: Components, token: str | None, secret: str | None = None, *, machine: bool = False
+    parts: Components,
+    token: str | None,
+    secret: str | None = None,
+    *,
+    machine: bool = False,
+    state: Path | None = None,
 ) -> Starlette:
     """Make the application of what `assemble` made. Nothing is asked, opened or started before its
     lifespan begins.
 
     Clients must show the `token`; the gateway proves that it knows the `secret` (`identity`). What
-    else `secret` opens, and `machine`: see `peers`.
+    else `secret` opens, and `machine`: see `peers`. `state` is the folder of this gateway alone.
     """
+    interceptions = Interceptions(state or parts.folders.state)
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Connects]]:
         await parts.start()
+        requests = InterceptedRequests(parts)
         try:
-            yield
+            # A CONNECT has no path, and never comes as far as here (`intercepting.taken`).
+            yield {"connects": Connects(interceptions, requests, parts.client.roots.context)}
         finally:
             await parts.stop()
 
@@ -74,11 +87,13 @@ def build_app(
         key=lambda mount: (-len(mount[0]), mount[0]),
     )
     peers = Peers(token, secret, machine=machine)
+    beginning = Beginning(interceptions, machine=machine)
     routes: list[BaseRoute] = [
         Route("/healthz", _Health(secret), methods=None),
         Route("/status", _OwnPage(parts, peers, views.status), methods=None),
         Route("/metrics", _OwnPage(parts, peers, views.exposition), methods=None),
         Route("/explain", _OwnPage(parts, peers, views.explain), methods=None),
+        Route("/interception", _OwnPage(parts, peers, beginning), methods=None),
         *(
             Mount(prefix.rstrip("/"), app=_EcosystemEndpoint(parts, each))
             for prefix, each in mounts

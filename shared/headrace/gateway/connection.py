@@ -109,6 +109,8 @@ class ClientConnections:
         self._tables = tables
         self.head_bytes = 0
         """Of all heads that are not complete."""
+        self.passing: set[ClientConnection] = set()
+        """Those that somebody else has taken over (`intercepting`)."""
         self.unread_bytes = 0
         """Of what clients were sent and do not read, as far as it waits here."""
         # In the order in which they came, with the user's id where it is known.
@@ -207,6 +209,7 @@ class ClientConnections:
         """Forget one."""
         if self.lending is not None and connection in self._open:
             self.lending.went(connection)
+        self.passing.discard(connection)
         self._is_of(connection, None)
         self._open.pop(connection, None)
         self._guests.discard(connection)
@@ -233,6 +236,12 @@ class ClientConnections:
         """It does something else now."""
         if self.lending is not None:
             self.lending.changed(connection)
+
+    def taken(self, connection: ClientConnection) -> None:
+        """Somebody else reads it from now on; no other worker could."""
+        self.passing.add(connection)
+        if self.lending is not None:
+            self.lending.keep(connection)
 
     def waits(self, connection: ClientConnection) -> None:
         """It has been answered."""
@@ -297,8 +306,9 @@ class ClientConnection(HttpToolsProtocol):
         """Of a head that is not complete."""
         self.head_since: float | None = None
         """When it began; the connection's own beginning for the first one."""
-        self._registry = registry
-        self._complete = False
+        self.registry = registry
+        """Counts it."""
+        self.complete = False
         """Whether a head was completed by what is being fed."""
         self.deaf = False
         """Nothing more is read but to be thrown away."""
@@ -311,15 +321,15 @@ class ClientConnection(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Count it."""
         super().connection_made(transport)
-        self.head_since = self._registry.clock()
-        self._registry.came(self)
+        self.head_since = self.registry.clock()
+        self.registry.came(self)
         if self._left is not None:
             self._feed(self._left[0].record.request)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
         self._forget_head()
-        self._registry.went(self)
+        self.registry.went(self)
         super().connection_lost(exc)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
@@ -329,7 +339,7 @@ class ClientConnection(HttpToolsProtocol):
             return None
         cycle: Any = self.cycle
         self.close_after(cycle)
-        until = self._registry.clock() + HALF_CLOSED
+        until = self.registry.clock() + HALF_CLOSED
         self.loop.call_later(_FIRST_LOOK, self._look_after, cycle, until)
         return True
 
@@ -337,7 +347,7 @@ class ClientConnection(HttpToolsProtocol):
         """Let go of a client that has gone, or waits in vain."""
         if cycle.response_started or self.transport.is_closing():
             return
-        if self._registry.clock() >= until:
+        if self.registry.clock() >= until:
             self.drop()
             return
         looking = self.loop.run_in_executor(None, _gone, self.client, self.server)
@@ -355,7 +365,7 @@ class ClientConnection(HttpToolsProtocol):
         """Close it at once; what was not sent yet is lost."""
         self.deaf = True
         self._forget_head()
-        self._registry.went(self)
+        self.registry.went(self)
         self.transport.abort()
 
     def is_late(self) -> None:
@@ -379,11 +389,11 @@ class ClientConnection(HttpToolsProtocol):
         if self.deaf:
             self._ignore(len(data))
             return
-        self._complete = False
+        self.complete = False
         super().data_received(data)
-        if self._complete:
+        if self.complete:
             if self.head_bytes:
-                if self.head_bytes + len(data) > HEAD:
+                if self.head_bytes + len(data) > HEAD and self.cycle is not None:
                     self.cycle.scope["headrace.large"] = True  # type: ignore[typeddict-unknown-key]
                     self.close_after(self.cycle)
                 self._forget_head()
@@ -391,14 +401,14 @@ class ClientConnection(HttpToolsProtocol):
         if self.deaf:
             return
         if not self.head_bytes and self.head_since is None:
-            self.head_since = self._registry.clock()
+            self.head_since = self.registry.clock()
         self.head_bytes += len(data)
-        self._registry.count_head(len(data))
+        self.registry.count_head(len(data))
         if self.head_bytes > HEAD or len(self.headers or ()) > HEADERS:
             self._refuse(431, "more headers than any client of ours sends")
 
     def _forget_head(self) -> None:
-        self._registry.head_bytes -= self.head_bytes
+        self.registry.head_bytes -= self.head_bytes
         self.head_bytes = 0
 
     def _ignore(self, count: int) -> None:
@@ -414,12 +424,12 @@ class ClientConnection(HttpToolsProtocol):
         """A head is here: let it be answered, and decide whether anything is read after it."""
         if self.deaf:
             return
-        self._complete = True
+        self.complete = True
         self.head_since = None
         if len(self.pipeline) >= PIPELINED:
             self.close_after(self.cycle)
             return
-        self._registry.works(self)
+        self.registry.works(self)
         self.scope["headrace.target"] = self.url  # type: ignore[typeddict-unknown-key]
         self.scope["headrace.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
         body = False
@@ -431,10 +441,10 @@ class ClientConnection(HttpToolsProtocol):
         if not self.url.startswith(b"/"):
             self.url = b"/"
         super().on_headers_complete()
-        outlet = Outlet(self, self.cycle, self._registry.lending)
+        outlet = Outlet(self, self.cycle, self.registry.lending)
         if self._left is not None:
             (before, sent), self._left = self._left, None
-            outlet = Outlet(self, self.cycle, self._registry.lending, before.record.head, sent)
+            outlet = Outlet(self, self.cycle, self.registry.lending, before.record.head, sent)
             self.scope["headrace.resumed"] = outlet  # type: ignore[typeddict-unknown-key]
         self.cycle.transport = cast("Any", outlet)
         if body or self.parser.should_upgrade():
@@ -461,19 +471,19 @@ class ClientConnection(HttpToolsProtocol):
         """Wait for the next request."""
         super().on_response_complete()
         if self._answering:
-            self._registry.changed(self)
+            self.registry.changed(self)
         else:
-            self._registry.waits(self)
+            self.registry.waits(self)
 
     def pause_writing(self) -> None:
         """The client does not read as fast as it is sent to."""
         super().pause_writing()
-        self._registry.stalls(self, self.transport.get_write_buffer_size())
+        self.registry.stalls(self, self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
         """It has read."""
         super().resume_writing()
-        self._registry.reads(self)
+        self.registry.reads(self)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words, not ours
         """Answer what is no request."""
@@ -508,7 +518,7 @@ class ClientConnection(HttpToolsProtocol):
         self.deaf = True
         if self.transport.is_closing():
             return
-        self._registry.waits(self)
+        self.registry.waits(self)
         if self.ended or not self.transport.can_write_eof():
             self.transport.close()
             return

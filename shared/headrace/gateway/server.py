@@ -26,7 +26,8 @@ from typing import Any
 
 import uvicorn
 
-from headrace.gateway.connection import ClientConnection, ClientConnections, most_connections
+from headrace.gateway.connection import ClientConnections, most_connections
+from headrace.gateway.intercepting.taken import TakeableConnection
 from headrace.gateway.outliving.kernel_counts import Counts
 from headrace.gateway.outliving.lending import Borrowed, ConnectionRecord, Lending
 from headrace.gateway.outliving.resuming import Remains, find_out
@@ -83,7 +84,7 @@ def serve(
     """
     lending = Lending(link) if link is not None and link.number > 1 else None
     connections = ClientConnections(most_connections(open_files.raise_limit()), lending=lending)
-    protocol: Any = functools.partial(ClientConnection, registry=connections)
+    protocol: Any = functools.partial(TakeableConnection, registry=connections)
     config = uvicorn.Config(
         factory,
         factory=True,
@@ -213,7 +214,7 @@ class _Server(uvicorn.Server):
                 if self._tells_holder and self._link is not None:
                     self._link.alive()
             state = self.server_state
-            if state.total_requests != seen or state.tasks:
+            if state.total_requests != seen or state.tasks or self._connections.passing:
                 seen, since = state.total_requests, now
             elif self._idle_exit is not None and now - since >= self._idle_exit:
                 self.end = ExitReason.IDLE

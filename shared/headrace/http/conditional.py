@@ -17,6 +17,7 @@ __all__ = [
     "SelectedRanges",
     "accepts_gzip",
     "matches",
+    "quality",
     "select_ranges",
 ]
 
@@ -50,7 +51,8 @@ class SelectedRanges:
         return sum(end - start for start, end in self.parts)
 
 
-def _quality(parameters: str) -> float:
+def quality(parameters: str) -> float:
+    """Return the weight that parameters say (RFC 9110 section 12.4.2); 0 for nonsense."""
     for parameter in parameters.split(";"):
         name, _, value = parameter.strip().partition("=")
         if name.lower() == "q":
@@ -68,9 +70,9 @@ def accepts_gzip(header: str | None) -> bool:
         coding, _, parameters = part.strip().partition(";")
         name = coding.strip().lower()
         if name in ("gzip", "x-gzip"):
-            return _quality(parameters) > 0
+            return quality(parameters) > 0
         if name == "*":
-            star = _quality(parameters) > 0
+            star = quality(parameters) > 0
     return star
 
 

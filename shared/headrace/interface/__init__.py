@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         FindsArtifacts,
         FormatsRefusals,
         IndexesDocuments,
+        Intercepts,
         KnowsNames,
         KnowsRequests,
         Learns,
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
         LocatesDocuments,
         LooksUp,
         ManyOwners,
+        NamesFileHosts,
         NamesLayouts,
         ReadsAhead,
         ServesDocuments,
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
         Finding,
         hookimpl,
     )
+    from headrace.interface.leading import LedBy, LedTool
     from headrace.interface.lookups import (
         CacheMode,
         Entry,
@@ -163,6 +166,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "FindsArtifacts",
     "FormatsRefusals",
     "IndexesDocuments",
+    "Intercepts",
     "KnowsNames",
     "KnowsRequests",
     "Learns",
@@ -171,6 +175,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "LocatesDocuments",
     "LooksUp",
     "ManyOwners",
+    "NamesFileHosts",
     "NamesLayouts",
     "ReadsAhead",
     "ServesDocuments",
@@ -201,6 +206,9 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "ReloadCheck",
     "Scope",
     "Standing",
+    # By which way a tool's commands are led (`leading`).
+    "LedBy",
+    "LedTool",
     # A machine's accelerators, and builds of packages for them.
     "Accelerator",
     "Host",
@@ -258,9 +266,11 @@ _HOMES = {
     "headrace.interface.activations": "CATALOGUE Activation DiscoveredOrigin FileEdit "
     "GatewayAddress Lingers OptIn Override Place Reader Reload ReloadCheck Scope Standing",
     "headrace.interface.ecosystems": "Ecosystem AllowsAnonymous Confirms CutsCompanions "
-    "FindsArtifacts FormatsRefusals IndexesDocuments KnowsNames KnowsRequests Learns ListsBuilds "
-    "LocatesDocuments LooksUp ManyOwners NamesLayouts ReadsAhead ServesDocuments",
+    "FindsArtifacts FormatsRefusals IndexesDocuments Intercepts KnowsNames KnowsRequests Learns "
+    "ListsBuilds LocatesDocuments LooksUp ManyOwners NamesFileHosts NamesLayouts ReadsAhead "
+    "ServesDocuments",
     "headrace.interface.hookspecs": "hookimpl AcceleratorDetector AskGateway Explanation Finding",
+    "headrace.interface.leading": "LedBy LedTool",
     "headrace.interface.lookups": "CacheMode Entry HeadRequest LookUp LookUpResult LookUpStep",
     "headrace.interface.request_reading": "NamedDocument RequestRead RequestReading",
     "headrace.models": "Artifact Credential Digest Document Fault Limits Mirror MirrorStats "

@@ -37,6 +37,7 @@ __all__ = [
     "FindsArtifacts",
     "FormatsRefusals",
     "IndexesDocuments",
+    "Intercepts",
     "KnowsNames",
     "KnowsRequests",
     "Learns",
@@ -44,6 +45,7 @@ __all__ = [
     "LocatesDocuments",
     "LooksUp",
     "ManyOwners",
+    "NamesFileHosts",
     "NamesLayouts",
     "ReadsAhead",
     "ServesDocuments",
@@ -223,6 +225,43 @@ class Learns(Protocol):
         """Read a document that goes as it is, and is no table, or an artifact that names others
         (`Artifact.names_others`). ValueError when it is no such document.
         """
+
+
+# ------------------------------------------------------------------ the origins' own URLs
+
+
+@runtime_checkable
+class Intercepts(Protocol):
+    """Clients that know its origins by their own URLs alone can be led too: they believe to talk to
+    the origin, and what they write down names it (`headrace run`). Pure.
+
+    That is all it takes. Its public origins' hosts are intercepted for the one command that is
+    led; pages go out as the origin gave them, artifacts as `ServeArtifact` has them, and
+    whatever else is asked there goes on to the origin, with the client's own headers.
+    """
+
+    def requested_at(self, url: str) -> str | None:
+        """Give the gateway's path, decoded, of what a URL names (https, without a fragment; the
+        port where it is not 443); None: the origin answers for itself. Never for one that holds a
+        secret.
+
+        Example: ``https://crates.example/api/v1/crates/x/1.0/download`` is
+        ``/crates/x/x-1.0.crate`` here.
+        """
+
+
+@runtime_checkable
+class NamesFileHosts(Protocol):
+    """Its origins keep files at other hosts than their own. Pure, too.
+
+    Without it only the hosts of its origins' own URLs are intercepted.
+    """
+
+    def file_hosts(self) -> Collection[str]:
+        """Give base URLs of the hosts that are known now."""
+
+    def teaching(self) -> Iterable[ServeDocument]:
+        """Plan documents that teach what is not known yet (`ServesDocuments.artifacts`)."""
 
 
 # ------------------------------------------------------------------ clients and hosts

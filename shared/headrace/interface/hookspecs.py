@@ -32,6 +32,7 @@ from headrace.interface.activations import (
     Standing,
 )
 from headrace.interface.ecosystems import Ecosystem
+from headrace.interface.leading import LedBy, LedTool
 
 if TYPE_CHECKING:
     from headrace.models import (
@@ -56,6 +57,8 @@ __all__ = [
     "FileEdit",
     "Finding",
     "GatewayAddress",
+    "LedBy",
+    "LedTool",
     "Lingers",
     "OptIn",
     "Override",
@@ -271,6 +274,20 @@ def headrace_activations() -> Iterable[Activation]:
         @hookimpl
         def headrace_activations():
             yield CargoActivation()
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def headrace_led_tools() -> Iterable[LedTool]:
+    """Say by which way each command of a tool is led below ``headrace run``. Of two for one program
+    the third party's counts.
+
+    Example::
+
+        @hookimpl
+        def headrace_led_tools():
+            yield LedTool("crate", ("crate",), {"": LedBy.PROXY, "run": LedBy.ALONE})
     """
     raise NotImplementedError
 

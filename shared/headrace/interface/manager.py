@@ -16,6 +16,7 @@ import pluggy
 
 from headrace.interface import ecosystems, hookspecs
 from headrace.interface.ecosystems import Ecosystem
+from headrace.interface.leading import LedTool
 from headrace.models import Mirror, Origin
 
 if TYPE_CHECKING:
@@ -196,6 +197,10 @@ class Plugins:
     def activations(self) -> list[Activation]:
         """Every tool that can be pointed at the gateway."""
         return self._all("headrace_activations", hookspecs.Activation)
+
+    def led_tools(self) -> list[LedTool]:
+        """By which way each tool's commands are led."""
+        return self._all("headrace_led_tools", LedTool)
 
     def observe(self, event: SourceFailed | TransferFinished) -> None:
         """Tell every watcher."""

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import importlib.util
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from headrace import __version__
 from headrace.errors import UpstreamError
@@ -40,6 +40,8 @@ from headrace.upstream.transports import Transports, host_of
 __all__ = ["Client", "RangeStream", "UpstreamResponse"]
 
 _MOST_REDIRECTS = 5
+#: Seconds of silence in what is only passed on: its client has a clock of its own.
+_PATIENCE = 300.0
 #: What is said of a body as it travelled.
 _OF_THE_BODY = ("content-encoding", "content-length", "transfer-encoding")
 #: Never carried to another scheme, host or port.
@@ -232,6 +234,30 @@ class Client:
             ) as exchange:
                 exchange.silence(timeout)
                 yield _document(exchange)
+
+    @contextlib.asynccontextmanager
+    async def relay(
+        self,
+        method: str,
+        url: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: AsyncIterator[bytes] | None,
+    ) -> AsyncIterator[SentRequest]:
+        """Pass on somebody else's request, to an origin of the configuration, as it came; any
+        status is an answer, no redirect is followed, and nothing is added but how long it is.
+
+        `headers` are end to end. UpstreamError where there is no answer, and in the middle of one.
+        """
+        host, proxy, way = host_of(url), self.proxies.choose(url), Way(Initiator(url))
+        own = self._authorities(way.initiator)
+        exchange = SentRequest(url, proxy, self.roots, host=host, own=own)
+        exchange.timeouts = {"connect": 10.0, "read": _PATIENCE, "write": _PATIENCE, "pool": 10.0}
+        spaces = self._destinations.allowed(way, url, host, proxied=proxy is not None)
+        await self._transports.relay(exchange, method, headers, body, spaces)
+        try:
+            yield exchange
+        finally:
+            await close_quietly(exchange.response)
 
     # ------------------------------------------------------------------ one request
 

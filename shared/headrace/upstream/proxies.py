@@ -7,14 +7,14 @@ Lower case wins over upper case; ``NO_PROXY`` holds hosts, suffixes with or with
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from headrace.config import EnvVars
-from headrace.errors import SettingsError
+from headrace.errors import LocalError, SettingsError
 from headrace.redact import for_display
 
-__all__ = ["Proxies"]
+__all__ = ["Proxies", "exceptions_for"]
 
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 
@@ -22,6 +22,32 @@ _SCHEMES = ("http", "https", "socks5", "socks5h")
 def _read(env: Mapping[str, str], name: str) -> str:
     # An empty lower-case variable is a user's way to switch the upper-case one off.
     return (env[name.lower()] if name.lower() in env else env.get(name, "")).strip()
+
+
+def exceptions_for(env: Mapping[str, str], hosts: Iterable[str]) -> str:
+    """Return ``NO_PROXY`` for those who are to come to us first for `hosts` (host:port).
+
+    What names such a host is left out: we go there without the user's proxy all the same.
+    LocalError where plain http would then go through a proxy that the user has excepted it from.
+    """
+    named = [pair.rpartition(":") for pair in hosts]
+    kept: list[str] = []
+    for entry in _entries(env):
+        if any(_matches(entry, host.strip("[]"), int(port)) for host, _, port in named):
+            if Proxies(env).goes_by("http"):
+                raise LocalError(
+                    "not-led",
+                    f"NO_PROXY excepts {for_display(entry)} from HTTP_PROXY, and it cannot be led "
+                    "without losing that",
+                )
+        else:
+            kept.append(entry)
+    return ",".join(kept)
+
+
+def _entries(env: Mapping[str, str]) -> tuple[str, ...]:
+    told = _read(env, EnvVars.NO_PROXY).replace(" ", ",").split(",")
+    return tuple(entry.strip().lower() for entry in told if entry.strip())
 
 
 class Proxies:
@@ -36,15 +62,15 @@ class Proxies:
             "http": _address(EnvVars.HTTP_PROXY, plain) or everything,
             "https": _address(EnvVars.HTTPS_PROXY, _read(env, EnvVars.HTTPS_PROXY)) or everything,
         }
-        self._direct = tuple(
-            entry.strip().lower()
-            for entry in _read(env, EnvVars.NO_PROXY).replace(" ", ",").split(",")
-            if entry.strip()
-        )
+        self._direct = _entries(env)
 
     def __bool__(self) -> bool:
         """Whether any proxy is set."""
         return any(self._by_scheme.values())
+
+    def goes_by(self, scheme: str) -> bool:
+        """Whether URLs of a scheme have a proxy."""
+        return self._by_scheme.get(scheme) is not None
 
     def choose(self, url: str) -> str | None:
         """Return the proxy's URL for an upstream's URL; None: go there directly."""

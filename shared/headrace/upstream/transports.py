@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import importlib
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -120,6 +120,30 @@ class Transports:
                         else:
                             pool = self._pool(exchange, connection, spaces, http2=http2)
                             await _ask_by_httpx(pool, exchange, method, sent)
+            except HeadraceError:
+                raise
+            except Exception as error:
+                if not last and not exchange.fresh and is_stale(error):
+                    continue
+                raise exchange.translate(error) from error
+            return
+
+    async def relay(
+        self,
+        exchange: SentRequest,
+        method: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: AsyncIterator[bytes] | None,
+        spaces: frozenset[AddressSpace],
+    ) -> None:
+        """Send what somebody else asks. Over HTTP/1.1, and asked again only where nothing of a body
+        can be lost by it.
+        """
+        pool = self._pool(exchange, None, spaces, http2=False)
+        for last in (body is not None, True):
+            exchange.fresh = False
+            try:
+                await _ask_by_httpx(pool, exchange, method, list(headers), body)
             except HeadraceError:
                 raise
             except Exception as error:
@@ -269,6 +293,7 @@ async def _ask_by_httpx(
     exchange: SentRequest,
     method: str,
     headers: list[tuple[bytes, bytes]],
+    body: AsyncIterator[bytes] | None = None,
 ) -> None:
     import httpx  # noqa: PLC0415
 
@@ -276,6 +301,7 @@ async def _ask_by_httpx(
         method,
         exchange.url,
         headers=headers,
+        content=body,
         extensions={"timeout": exchange.timeouts, "trace": exchange.trace},
     )
     exchange.response = await transport.handle_async_request(request)

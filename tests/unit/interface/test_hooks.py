@@ -24,6 +24,7 @@ from headrace.interface.hookspecs import (
     Scope,
     hookimpl,
 )
+from headrace.interface.leading import LedBy, LedTool
 from headrace.interface.manager import Plugins
 from headrace.models import (
     Artifact,
@@ -102,6 +103,11 @@ def test_headrace_choose_variant_takes_the_first_opinion() -> None:
     assert chosen.choose_variant(request, [Accelerator("acme", "A1")]) == variant
     silent = plugins(headrace_choose_variant=lambda request, accelerators: None)
     assert silent.choose_variant(request, []) is None
+
+
+def test_headrace_led_tools_are_collected_and_a_third_partys_come_first() -> None:
+    own, builtin = (LedTool(name, ("crate",), {"": LedBy.PROXY}) for name in ("own", "builtin"))
+    assert plugins(headrace_led_tools=lambda: [own, builtin]).led_tools() == [own, builtin]
 
 
 def test_headrace_order_mirrors_may_leave_mirrors_out() -> None:

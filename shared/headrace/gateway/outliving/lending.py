@@ -221,6 +221,17 @@ class Lending:
             self._ended.append(connection.borrowed.number)
         connection.borrowed = None
 
+    def keep(self, connection: Lendable) -> None:
+        """Nobody else could go on with it: the holder's copy is given up, and no other made."""
+        self._fresh.pop(connection, None)
+        self._aged.pop(connection, None)
+        if connection.borrowed is None:
+            return
+        self._lent -= 1
+        if not self._link.drop(connection.borrowed.number):
+            self._ended.append(connection.borrowed.number)
+        connection.borrowed = None
+
     # -------------------------------------------------------------- the next worker
 
     def listen(self, take: Callable[[Borrowed, socket.socket, Counts], None]) -> None:

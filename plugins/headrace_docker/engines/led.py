@@ -1,0 +1,16 @@
+"""By which way the commands of container engines are led. Pure."""
+
+from __future__ import annotations
+
+from headrace.interface import LedBy, LedTool
+
+__all__ = ["every"]
+
+_PROGRAMS = ("docker", "podman", "buildah", "skopeo", "nerdctl", "ctr", "buildctl", "crictl", "k3s")
+
+
+def every() -> list[LedTool]:
+    """Return them all. podman and buildah hand the variables of a proxy on to their containers,
+    where its address leads nowhere.
+    """
+    return [LedTool(name, (name,), {"": LedBy.SETTINGS}) for name in _PROGRAMS]

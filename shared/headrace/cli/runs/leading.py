@@ -1,0 +1,172 @@
+"""A command is led through the gateway as a forward proxy: what its environment says for that.
+
+The user's own proxy, exceptions and authorities are chained: the gateway goes through that proxy
+where its user would have, what is excepted is excepted still, and the bundle of authorities holds
+theirs beside ours. All of it ends with the command.
+"""
+
+from __future__ import annotations
+
+import json
+import netrc
+import ssl
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode, urlsplit
+
+from headrace.config import NETWORK_VARIABLES, EnvVars, home_folder
+from headrace.errors import HeadraceError, LocalError
+from headrace.interface.hookspecs import DiscoveredOrigin
+from headrace.system.service import health
+from headrace.upstream.proxies import Proxies, exceptions_for
+
+if TYPE_CHECKING:
+    from headrace.cli.runs.started import GatewayOfRun
+
+__all__ = ["Lead", "begin", "variables"]
+
+#: Seconds for the gateway to begin; it may read a page for it.
+_LIMIT = 10.0
+#: Variables that name a file of authorities, whoever reads them.
+_USUAL = (EnvVars.SSL_CERT_FILE, EnvVars.REQUESTS_CA_BUNDLE, EnvVars.CURL_CA_BUNDLE)
+_PROXY = (EnvVars.HTTPS_PROXY, EnvVars.HTTPS_PROXY.lower())
+_EXCEPTED = (EnvVars.NO_PROXY, EnvVars.NO_PROXY.lower())
+#: Where systems keep the authorities that everybody trusts, as one file.
+_SYSTEMS = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """What leads one command: others (a container, a shell) may make of it what they need."""
+
+    proxy: str
+    """URL of the proxy, with its token: a secret."""
+    certificate: str
+    """The authority that its clients must trust, as PEM."""
+    hosts: tuple[str, ...]
+    """Where TLS is ended, as host:port."""
+    until: float
+    """Epoch; after it everything is tunnelled."""
+    file: Path
+    """Whose removal ends it at once; else it ends when nobody has ``runners`` locked any more."""
+
+
+def begin(found: GatewayOfRun, origins: Iterable[DiscoveredOrigin], env: Mapping[str, str]) -> Lead:
+    """Have a gateway lead whoever has locked ``runners`` in its scratch folder; LocalError where it
+    does not.
+    """
+    runners = found.scratch / "runners"
+    if not runners.is_file():
+        raise LocalError("not-led", "this file system has no locks, so nobody could end a proxy")
+    alone = {*_hosts_in_netrc(env), *_hosts_in_variables(env)}
+    alone |= {urlsplit(o.origin.url).hostname or "" for o in origins if o.credential is not None}
+    _check_proxy(env)
+    asked = {
+        "runners": str(runners),
+        "alone": sorted(alone),
+        "environment": {name: env[name] for name in NETWORK_VARIABLES if name in env},
+    }
+    query = urlencode({"asked": json.dumps(asked)})
+    told = health.ask(found.address, found.expected, f"/interception?{query}", _LIMIT)
+    if not isinstance(told, dict) or not isinstance(told.get("token"), str):
+        why = told.get("error") if isinstance(told, dict) else None
+        raise LocalError("not-led", str(why or "the gateway does not say how"))
+    address = found.address
+    return Lead(
+        f"http://headrace:{quote(told['token'])}@{address.host}:{address.port}",
+        str(told["certificate"]),
+        tuple(str(host) for host in told["hosts"]),
+        float(told["until"]),
+        Path(told["file"]),
+    )
+
+
+def variables(
+    lead: Lead, env: Mapping[str, str], scratch: Path, more: Sequence[str] = ()
+) -> dict[str, str | None]:
+    """Return what the command's environment must say, and write the bundles that it names below
+    `scratch`. `more` are variables of single tools that name a file of authorities.
+    """
+    told: dict[str, str | None] = dict.fromkeys(_PROXY, lead.proxy)
+    kept = exceptions_for(env, lead.hosts)
+    told |= dict.fromkeys(_EXCEPTED, kept or None)
+    every = [name for name in (*_USUAL, EnvVars.PIP_CERT) if env.get(name)]
+    made: dict[tuple[str, ...], Path] = {}
+    for name in (*_USUAL, *more):
+        # Who had a file of its own trusts that; who had none, what is usual and all that is named.
+        own = (env[name],) if env.get(name) else ("", *(env[each] for each in every))
+        if own not in made:
+            path = made[own] = scratch / f"authorities-{len(made)}.pem"
+            path.write_text(_bundle(own) + lead.certificate, "utf-8")
+            path.chmod(0o600)
+        if name in _USUAL or env.get(name):
+            told[name] = str(made[own])
+    return told
+
+
+def _bundle(files: Sequence[str]) -> str:
+    """Return all authorities of these files (or folders) as PEM; "": those that are usual."""
+    parts: list[str] = []
+    for name in files:
+        path = Path(name)
+        if not name:
+            parts += [_read(Path(each)) for each in _SYSTEMS if Path(each).is_file()][:1]
+            parts.append(_certifi())
+        elif path.is_dir():
+            parts += [_read(each) for each in sorted(path.iterdir()) if each.is_file()]
+        else:
+            parts.append(_read(path))
+    return "".join(part if part.endswith("\n") else f"{part}\n" for part in parts if part)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError as error:
+        raise LocalError(
+            "not-led",
+            f"{path}, a file of certificate authorities, cannot be read: {error.strerror or error}",
+        ) from error
+
+
+def _certifi() -> str:
+    with suppress(ImportError, OSError):
+        import certifi  # noqa: PLC0415 - a cost of those who are led
+
+        return Path(certifi.where()).read_text("utf-8")
+    return "".join(map(ssl.DER_cert_to_PEM_cert, ssl.create_default_context().get_ca_certs(True)))
+
+
+# ---------------------------------------------------------------------- the user's own
+
+
+def _hosts_in_netrc(env: Mapping[str, str]) -> Iterator[str]:
+    """Name every host that the user has a login for there."""
+    with suppress(HeadraceError, OSError, netrc.NetrcParseError, UnicodeDecodeError):
+        path = Path(env.get(EnvVars.NETRC) or home_folder() / ".netrc")
+        yield from (host.lower() for host in netrc.netrc(path).hosts)
+
+
+def _hosts_in_variables(env: Mapping[str, str]) -> Iterator[str]:
+    """Name every host with a login in a URL that some tool reads from a variable."""
+    for value in env.values():
+        if "://" in value and "@" in value:
+            for word in value.split():
+                with suppress(ValueError):
+                    parts = urlsplit(word)
+                    if parts.username and parts.hostname:
+                        yield parts.hostname.lower()
+
+
+def _check_proxy(env: Mapping[str, str]) -> None:
+    proxy = Proxies(env).choose("https://headrace.invalid/")
+    if proxy is not None and urlsplit(proxy).scheme.startswith("socks"):
+        raise LocalError("not-led", "a SOCKS proxy cannot be gone through on to another one")

@@ -1,0 +1,43 @@
+"""A client's connection that may be taken over, where its client asks for a tunnel (CONNECT)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headrace.gateway.connection import ClientConnection
+from headrace.gateway.request_head import join_headers
+
+__all__ = ["TakeableConnection"]
+
+
+class TakeableConnection(ClientConnection):
+    """`ClientConnection`, until somebody takes it: ``connects`` of the application's state. It is
+    counted, and goes when there are too many, as long as it is open.
+    """
+
+    _taken = False
+
+    def on_headers_complete(self) -> None:
+        """Give a client that wants a tunnel to whoever makes tunnels, where somebody does."""
+        taker = self.app_state.get("connects")
+        under_way: Any = self.cycle  # None before the first request
+        busy = self.pipeline or (under_way is not None and not under_way.response_complete)
+        if self.deaf or busy or taker is None or self.parser.get_method() != b"CONNECT":
+            super().on_headers_complete()
+            return
+        self.complete = self.deaf = self._taken = True
+        self.head_since = None
+        self.registry.works(self)
+        self.registry.taken(self)
+        # Nothing more is read until it is known by whom.
+        self.transport.pause_reading()
+        taker.take(self, self.url, join_headers(self.headers))
+
+    def on_message_complete(self) -> None:
+        """The request is here, all of it."""
+        if not self._taken:
+            super().on_message_complete()
+
+    def gone(self) -> None:
+        """Whoever took it is done with it."""
+        self.connection_lost(None)

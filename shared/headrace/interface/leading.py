@@ -1,0 +1,117 @@
+"""Which way a tool's commands are led below ``headrace run``: as data, for all who must know it.
+
+Most tools cannot be pointed at a gateway without writing its name into a lock file. They are led
+through a forward proxy, for one command. What a command starts in its turn would have the proxy
+too, and may live for days; so a tool says which of its commands start its user's own program.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from headrace.interface.activations import Place, Reader
+
+__all__ = ["LedBy", "LedCommand", "LedTool", "which_way"]
+
+#: What versions are called by: ``python3.11``.
+_VERSION = re.compile(r"[0-9.]+$")
+
+
+class LedBy(enum.StrEnum):
+    """How a command is led."""
+
+    PROXY = "proxy"
+    """Through the gateway as a forward proxy, by variables of the environment."""
+    SETTINGS = "settings"
+    """By the tool's own settings, which its `Activation` describes."""
+    ALONE = "alone"
+    """Not at all: it is, or starts, its user's own program."""
+
+
+#: Gives the words of a command that fetches what another one needs, and starts nothing; None:
+#: nothing is fetched, or nobody can tell. Pure; the reader is for files that the words name.
+Before = Callable[[Sequence[str], Place, Reader], Sequence[str] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class LedTool:
+    """One tool, and the way of each of its commands.
+
+    Example: ``LedTool("crate", ("crate", "cratex"), {"": LedBy.PROXY, "run": LedBy.ALONE})``.
+    """
+
+    name: str
+    programs: tuple[str, ...]
+    """What its programs are called, without ``.exe`` and without a version behind."""
+    ways: Mapping[str, LedBy]
+    """By subcommand, ``"tool run"``; the longest that fits counts, and ``""`` is all others."""
+    modules: tuple[str, ...] = ()
+    """What they are called as modules of Python."""
+    values: Collection[str] = ()
+    """Options before the subcommand with a value behind them, as a word of its own."""
+    before: Before | None = None
+    """For its commands that are `LedBy.ALONE`: what is led first."""
+    authorities: tuple[str, ...] = ()
+    """Variables that name its file of certificate authorities, beside the usual ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedCommand:
+    """How one command is led."""
+
+    way: LedBy
+    tool: LedTool | None = None
+    """None: no tool is known for it."""
+    before: tuple[str, ...] = ()
+    """The words of the command that is led first; empty: none."""
+    authorities: tuple[str, ...] = field(default=())
+
+
+def which_way(
+    words: Sequence[str], tools: Sequence[LedTool], place: Place, read: Reader
+) -> LedCommand:
+    """Say how a command is led. What nobody knows is led through the proxy: a script, a build."""
+    found = _tool_of(words, tools)
+    every = tuple(name for tool in tools for name in tool.authorities)
+    if found is None:
+        return LedCommand(LedBy.PROXY, authorities=every)
+    tool, start = found
+    said = _subcommand(words[start:], tool)
+    fitting = [name for name in tool.ways if _begins(said, name.split())]
+    way = tool.ways[max(fitting, key=len)] if fitting else LedBy.PROXY
+    before = tool.before(words, place, read) if way is LedBy.ALONE and tool.before else None
+    return LedCommand(way, tool, tuple(before or ()), every)
+
+
+def _tool_of(words: Sequence[str], tools: Sequence[LedTool]) -> tuple[LedTool, int] | None:
+    """Return whose command it is, and where its own words begin."""
+    stem = PurePath(words[0]).name.removesuffix(".exe")
+    names = {stem, _VERSION.sub("", stem)}
+    if "-m" in words[1:-1]:
+        at = list(words).index("-m", 1) + 1
+        for tool in tools:
+            if words[at] in tool.modules:
+                return tool, at + 1
+    return next(((tool, 1) for tool in tools if names & {*tool.programs}), None)
+
+
+def _subcommand(words: Sequence[str], tool: LedTool) -> list[str]:
+    """Return the words that are no options."""
+    said: list[str] = []
+    skip = False
+    for word in words:
+        if skip:
+            skip = False
+        elif word.startswith("-") and word != "-":
+            skip = word in tool.values
+        else:
+            said.append(word)
+    return said
+
+
+def _begins(said: Sequence[str], name: Sequence[str]) -> bool:
+    return list(said[: len(name)]) == list(name)

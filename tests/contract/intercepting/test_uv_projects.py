@@ -1,0 +1,52 @@
+"""`headrace run -- uv lock` and the like: uv believes to talk to its origin; its lock says so."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from lib.clients import UVS, Uv, chosen
+from lib.serving.faults import large
+
+from .conftest import LedUser, MakeUser
+
+pytestmark = pytest.mark.parametrize("version", chosen(UVS), ids=lambda v: f"uv-{v}")
+
+
+def uv_of(user: LedUser, version: str) -> Uv:
+    uv = Uv(version, user.box)
+    text = (user.project / "pyproject.toml").read_text("utf-8")
+    text += f'\n[[tool.uv.index]]\nurl = "{user.world.origin}"\ndefault = true\n'
+    (user.project / "pyproject.toml").write_text(text, "utf-8")
+    return uv
+
+
+def test_uv_lock_names_the_origin_and_is_the_same_byte_for_byte(
+    make_user: MakeUser, version: str
+) -> None:
+    user = make_user()
+    uv = uv_of(user, version)
+    user.plain(uv.binary, "lock").ok()
+    lock = user.project / "uv.lock"
+    plain = lock.read_bytes()
+    lock.unlink()
+    shutil.rmtree(user.box.home / "uv-cache")
+    user.world.pages.forget()
+    user.led(uv.binary, "lock").ok()
+    assert lock.read_bytes() == plain
+    assert user.world.files.url.encode() in plain
+    agents = {seen.headers["user-agent"].partition("/")[0] for seen in user.world.pages.seen}
+    assert agents == {"headrace"}
+
+
+def test_uv_sync_gets_its_files_from_mirrors(make_user: MakeUser, version: str) -> None:
+    user = make_user()
+    uv = uv_of(user, version)
+    result = user.led(uv.binary, "sync").ok()
+    venv = user.project / ".venv" / "lib"
+    (record,) = venv.glob("python*/site-packages/large-*/RECORD")
+    assert record.is_file()
+    assert user.own_words() < len(large().data) / 2, result.told()
+    assert sum(mirror.bytes_sent("*.whl") for mirror in user.world.mirrors) > len(large().data) / 2
+    user.world.assert_polite()
