@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.system.locks import locked
 from lib.capabilities import lacks
 from lib.waiting import HANG
 
@@ -90,6 +91,39 @@ def fetched(project: str, version: str) -> Path:
             if not place.exists():
                 raise
     return place
+
+
+def installed(project: str, version: str, *beside: str) -> Path:
+    """Give the program of a tool that needs others, from an environment of its own that stays; or
+    skip the test. `beside` narrows what it needs.
+    """
+    place = cache() / f"{project}-{version}-installed"
+    program = place / ("Scripts" if os.name == "nt" else "bin") / project
+    if not program.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with locked(place.with_suffix(".lock")):
+            if not program.exists():
+                shutil.rmtree(place, ignore_errors=True)
+                venv.EnvBuilder(with_pip=True).create(place)
+                python = program.with_name(f"python{program.suffix}")
+                command: list[str | Path] = [
+                    python,
+                    "-m",
+                    "pip",
+                    "install",
+                    "-q",
+                    f"{project}=={version}",
+                    *beside,
+                ]
+                _install(command, f"{project} {version}")
+    return program
+
+
+def _install(command: list[str | Path], what: str) -> None:
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=HANG)
+    except (subprocess.SubprocessError, OSError) as error:
+        pytest.skip(lacks("index", str(UnavailableError(what, error))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,6 +200,7 @@ def _say_or_print(context: Context, text: str, table: Mapping[str, Any]) -> None
 
 def _hold(args: argparse.Namespace, context: Context) -> int:
     from headrace.system.service import health, listeners, process  # noqa: PLC0415 - start-up time
+    from headrace.system.service.own_pages import INTERCEPTIONS  # noqa: PLC0415 - as above
     from headrace.system.service.redirects import redirects  # noqa: PLC0415 - as above
 
     if os.name == "nt":
@@ -235,6 +236,7 @@ def _hold(args: argparse.Namespace, context: Context) -> int:
         redirects=redirects(
             context.plugins.ecosystems([found.origin for found in origins]), origins
         ),
+        interceptions=_state(args, context).folder / INTERCEPTIONS,
         lock=_lock(context),
         log=context.folders.state / "gateway.log" if args.detach else None,
     )

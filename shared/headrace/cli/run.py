@@ -63,24 +63,27 @@ def run(args: argparse.Namespace, context: Context) -> int:
         )
     if _inside_another(context):
         return child_process.replace_by(path, words, context.env)
+    led = _way(words, context)
+    if led.way is not LedBy.ALONE:
+        return _run(path, tuple(words), context, led, quiet=args.quiet)
+    if led.before:
+        # What fetches for a program is led. Where it fails the command says so in its own words.
+        _run(path, led.before, context, led, quiet=args.quiet)
+    # The program itself has the environment that it would have had, and nobody waits for it.
+    return child_process.replace_by(path, words, context.env)
+
+
+def _run(
+    path: str, words: tuple[str, ...], context: Context, led: LedCommand, *, quiet: bool
+) -> int:
     with ExitStack() as clearing_up:
-        led = _way(words, context)
         try:
-            # What fetches for a program of the user's is led; the program itself never is.
-            first = led.before or tuple(words)
-            if led.way is LedBy.ALONE and not led.before:
-                env, summary = dict(context.env), list
-            else:
-                env, summary = _prepare(first, context, clearing_up, led, quiet=args.quiet)
+            env, summary = _prepare(words, context, clearing_up, led, quiet=quiet)
         except (HeadraceError, OSError) as error:
             _warn(f"{getattr(error, 'message', error)}; the command runs without headrace")
-            led, env, summary = LedCommand(led.way), dict(context.env), list
-        if led.before:
-            # Where it fails the command itself says so, in its own words.
-            child_process.run(path, led.before, env)
-            env = dict(context.env)
+            env, summary = dict(context.env), list
         code = child_process.run(path, words, env)
-        for text in [] if args.quiet else summary():
+        for text in [] if quiet else summary():
             _warn(text)
     return code
 

@@ -60,9 +60,10 @@ def make_user(tmp_path: Path, world: MakeWorld) -> Iterator[MakeUser]:
     """Make users; the rest is what `make_world` takes. Nothing of a run may be left in the end."""
     made: list[LedUser] = []
 
-    def make(**rest: object) -> LedUser:
-        company = authority(tmp_path / "authority")
-        there = world(tls=company.server, **rest)
+    def make(*, domain: str = "", **rest: object) -> LedUser:
+        names = [f"{host}.{domain}" for host in ("pages", "files") if domain]
+        company = authority(tmp_path / "authority", *names)
+        there = world(tls=company.server, domain=domain, **rest)
         # By the page of the last one it is learned where the origin keeps its files.
         there.index.add(large(), wheels.wheel("small", "1.0"), wheels.wheel("pip", "1.0"))
         box = Environment(tmp_path / "box")
@@ -74,6 +75,7 @@ def make_user(tmp_path: Path, world: MakeWorld) -> Iterator[MakeUser]:
                 (str(box.scripts), str(Path(sys.executable).parent), "/usr/bin", "/bin")
             ),
             "SSL_CERT_FILE": str(company.certificate),
+            "REQUESTS_CA_BUNDLE": str(company.certificate),
         }
         box.write(".config/pip/pip.conf", f"[global]\nindex-url = {there.origin}\n")
         lines = ["catalogue = false", f'public_origins = ["{there.origin}"]']
@@ -91,5 +93,4 @@ def make_user(tmp_path: Path, world: MakeWorld) -> Iterator[MakeUser]:
 
     yield make
     none_left(str(tmp_path))
-    for user in made:
-        until(lambda user=user: not user.left(), user.left)
+    until(lambda: not any(user.left() for user in made), lambda: [user.left() for user in made])

@@ -21,8 +21,8 @@ class Authority:
     server: ssl.SSLContext
 
 
-def authority(folder: Path) -> Authority:
-    """Make an authority and a certificate for 127.0.0.1; skip where openssl is missing."""
+def authority(folder: Path, *names: str) -> Authority:
+    """Make an authority and a certificate for 127.0.0.1 and `names`; skip without openssl."""
     if shutil.which("openssl") is None:
         pytest.skip(lacks("programs", "openssl is not installed here"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,8 @@ def authority(folder: Path) -> Authority:
     use = "-addext keyUsage=critical,keyCertSign,cRLSign"
     openssl(f"req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=TestCompanyRoot {use}")
     openssl(f"req {key} -keyout server.key -out server.csr -subj /CN=localhost")
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n", "utf-8")
+    every = ",".join(["IP:127.0.0.1", "DNS:localhost", *(f"DNS:{name}" for name in names)])
+    (folder / "names").write_text(f"subjectAltName={every}\n", "utf-8")
     sign = "-CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names"
     openssl(f"x509 -req -in server.csr {sign} -out server.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

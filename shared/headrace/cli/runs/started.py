@@ -98,6 +98,7 @@ def serve(
     """
     from headrace.cli.setup.discovery import network_of
     from headrace.system.service import health, last_words, listeners, process
+    from headrace.system.service.own_pages import INTERCEPTIONS
     from headrace.system.service.redirects import redirects
     from headrace.variants.host_paths import OVERRIDES
 
@@ -116,6 +117,7 @@ def serve(
         redirects=redirects(
             context.plugins.ecosystems([found.origin for found in origins]), origins
         ),
+        interceptions=state.folder / INTERCEPTIONS,
         lock=files.lock,
         log=state.folder / "gateway.log",
         grace=3,

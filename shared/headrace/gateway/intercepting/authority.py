@@ -138,9 +138,11 @@ def _named(text: str) -> x509.Name:
 
 
 def _usage(**on: bool) -> x509.KeyUsage:
-    words = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment")
-    words += ("key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only")
-    return x509.KeyUsage(**(dict.fromkeys(words, False) | on))
+    words = (
+        "digital_signature content_commitment key_encipherment data_encipherment key_agreement "
+        "key_cert_sign crl_sign encipher_only decipher_only"
+    )
+    return x509.KeyUsage(**(dict.fromkeys(words.split(), False) | on))
 
 
 def _pem_of(key: ec.EllipticCurvePrivateKey) -> bytes:

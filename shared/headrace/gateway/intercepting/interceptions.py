@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.errors import HeadraceError
 from headrace.foreign import UnreadableError, foreign
+from headrace.system.service.own_pages import INTERCEPTIONS
 from headrace.system.service.runs.runners import nobody_runs
 from headrace.system.state_files import StateFiles
 from headrace.upstream.proxies import Proxies
@@ -28,10 +29,8 @@ from headrace.upstream.proxies import Proxies
 if TYPE_CHECKING:
     from headrace.gateway.intercepting.authority import RunAuthority
 
-__all__ = ["FOLDER", "Interception", "Interceptions", "Place"]
+__all__ = ["Interception", "Interceptions", "Place"]
 
-#: Below the state folder.
-FOLDER = "interceptions"
 #: Seconds before its end at which an authority is no longer used: a connection takes a while.
 _MARGIN = 600.0
 #: Interceptions at a time; each is a command of this user's.
@@ -73,7 +72,7 @@ class Interceptions:
 
     def __init__(self, state: Path, clock: Callable[[], float] = time.time) -> None:
         """`state` is the gateway's folder; `clock` gives the epoch."""
-        self.folder = state / FOLDER
+        self.folder = state / INTERCEPTIONS
         self._files = StateFiles(self.folder, shared=False)
         self._clock = clock
         self._known: dict[str, Interception] = {}

@@ -1,11 +1,15 @@
-"""How a user's own command line is known to the user's gateway where the system does not tell."""
+"""What a user's command line and the user's gateway know of each other beside the address."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 
-__all__ = ["shown_for"]
+__all__ = ["INTERCEPTIONS", "shown_for"]
+
+INTERCEPTIONS = "interceptions"
+"""Folder, below a gateway's state, of the commands that are led through it as a proxy: a file each,
+named by the SHA-256 of its token."""
 
 
 def shown_for(secret: str) -> str:

@@ -48,6 +48,8 @@ class SupervisorOptions:
 
     worker: tuple[str, ...]
     redirects: tuple[str, ...] = ()
+    interceptions: Path | None = None
+    """The folder of the commands that are led: they are tunnelled while no worker can answer."""
     lock: Path | None = None
     log: Path | None = None
     script: Path | None = None
@@ -78,6 +80,9 @@ def holder_argv(held: SupervisorOptions) -> list[str]:
     script = held.script or Path(__file__).with_name(name)
     words = [base_python(), "-I", "-S", str(script), "--grace", f"{held.grace:g}"]
     words += [word for mapping in held.redirects for word in ("--redirect", mapping)]
+    if held.interceptions:
+        # By this name: a holder of before hands it on, and a responder of before ignores it.
+        words += ["--redirect", f"CONNECT={held.interceptions}"]
     words += ["--lock", str(held.lock)] if held.lock else []
     words += ["--log", str(held.log)] if held.log else []
     words += ["--owner", str(held.owner)] if held.owner else []

@@ -5,6 +5,9 @@ a prefix is answered with 302 to the same place below the URL (RFC 9110 section 
 301, because nobody may remember it. What has no place at an origin that is known here is, after a
 pause, sent to where it came from: the worker may be back by then, and no client gives up on that as
 it does on 404 or 503.
+
+``--redirect CONNECT=FOLDER``: whoever shows a token that has a file there gets a tunnel, blindly,
+so that a command that is led through the gateway as a proxy sees its origin (`tunnelled`).
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ LINGER, IGNORED = 2.0, 1 << 20
 #: Seconds before a client is sent round; clients follow 10 to 30 redirects.
 ROUND = 1.0
 PLACES = 64
+#: Tunnels that are open; this goes on as long as there are some.
+TUNNELS: set[socket.socket] = set()
 AT_A_TIME = threading.BoundedSemaphore(PLACES)
 #: Connections whose head has not come yet, the oldest first: they go when there is no place left.
 WAITING: dict[socket.socket, None] = {}
@@ -113,6 +118,9 @@ def converse(connection: socket.socket, redirects: list[tuple[str, str]]) -> Non
                 return
             head += data
         WAITING.pop(connection, None)
+        if head.startswith(b"CONNECT "):
+            tunnelled(connection, head, [folder for name, folder in redirects if name == "CONNECT"])
+            return
         reply = answer(head, redirects, connection.getsockname()[1])
         if b"\r\nLocation: /" in reply:
             time.sleep(ROUND)
@@ -123,6 +131,106 @@ def converse(connection: socket.socket, redirects: list[tuple[str, str]]) -> Non
         until, left = time.monotonic() + LINGER, IGNORED
         while left > 0 and (data := part(connection, until)):
             left -= len(data)
+
+
+def tunnelled(connection: socket.socket, head: bytes, folders: list[str]) -> None:
+    """Connect a client that shows a token to where it wants to go, and pass everything on."""
+    env = shown(head, folders)
+    host, _, port = head.split(b" ", 2)[1].decode("latin-1").rpartition(":")
+    host = host.strip("[]")
+    said = '407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="headrace"'
+    if env is not None:
+        said = "502 Bad Gateway"
+        with contextlib.suppress(OSError, ValueError), reached(host, int(port), env) as there:
+            if there.getpeername()[1] != connection.getsockname()[1] or not is_here(there):
+                TUNNELS.add(connection)
+                connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                try:
+                    passed_on(connection, there)
+                finally:
+                    TUNNELS.discard(connection)
+                return
+            said = "403 Forbidden"
+    connection.settimeout(TIMEOUT)
+    connection.sendall(
+        f"HTTP/1.1 {said}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+    )
+
+
+def shown(head: bytes, folders: list[str]) -> dict[str, str] | None:
+    """Return the environment of the command whose token is shown; None: nobody's is."""
+    import base64  # noqa: PLC0415 - a cost of those who are led
+    import hashlib  # noqa: PLC0415 - as above
+    import json  # noqa: PLC0415 - as above
+
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        scheme, _, pair = value.strip().partition(b" ")
+        if name.lower() != b"proxy-authorization" or scheme.lower() != b"basic":
+            continue
+        with contextlib.suppress(ValueError, OSError, KeyError):
+            token = base64.b64decode(pair).partition(b":")[2]
+            for folder in folders:
+                path = f"{folder}/{hashlib.sha256(token).hexdigest()}.json"
+                with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs memory
+                    told = json.load(file)["environment"]
+                return {str(key): str(value) for key, value in told.items()}
+    return None
+
+
+def reached(host: str, port: int, env: dict[str, str]) -> socket.socket:
+    """Connect, through the proxy of an environment where it names one; OSError."""
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - a cost of those who are led
+    from urllib.request import proxy_bypass_environment  # noqa: PLC0415 - as above
+
+    def told(name: str) -> str:
+        return env.get(name.lower(), env.get(name, ""))
+
+    proxy = told("HTTPS_PROXY") or told("ALL_PROXY")
+    direct = proxy_bypass_environment(f"{host}:{port}", {"no": told("NO_PROXY")})
+    if not proxy or direct or host == "localhost" or host.startswith("127.") or host == "::1":
+        return socket.create_connection((host, port), TIMEOUT)
+    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    if parts.scheme != "http" or not parts.hostname:
+        raise OSError("such a proxy is not gone through here")
+    made = socket.create_connection((parts.hostname, parts.port or 80), TIMEOUT)
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    asked = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
+    if parts.username is not None:
+        import base64  # noqa: PLC0415 - as above
+
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        asked += f"Proxy-Authorization: Basic {base64.b64encode(pair).decode()}\r\n"
+    made.sendall(f"{asked}\r\n".encode())
+    answered = b""
+    while b"\r\n\r\n" not in answered and len(answered) < HEAD_LIMIT:
+        # One byte at a time: what follows is not for us.
+        answered += made.recv(1) or b"\r\n\r\n"
+    if answered[9:10] != b"2":
+        made.close()
+        raise OSError("the proxy says no")
+    return made
+
+
+def is_here(there: socket.socket) -> bool:
+    """Whether the other end is this machine."""
+    return there.getpeername()[0] == there.getsockname()[0]
+
+
+def passed_on(one: socket.socket, other: socket.socket) -> None:
+    """Pass bytes on in both directions, until both have ended."""
+    for sock in (one, other):
+        sock.settimeout(None)
+    ends = {one: other, other: one}
+    while ends:
+        for sock in select.select(list(ends), [], [])[0]:
+            data = sock.recv(1 << 16)
+            if data:
+                ends[sock].sendall(data)
+                continue
+            with contextlib.suppress(OSError):
+                ends[sock].shutdown(socket.SHUT_WR)
+            del ends[sock]
 
 
 def part(connection: socket.socket, until: float) -> bytes:
@@ -146,7 +254,9 @@ def let_in(connection: socket.socket, redirects: list[tuple[str, str]]) -> None:
 
 
 def leave() -> NoReturn:
-    """End when everybody who was let in has an answer."""
+    """End when everybody who was let in has an answer, and every tunnel has."""
+    while TUNNELS:
+        time.sleep(0.1)
     for _ in range(PLACES):
         AT_A_TIME.acquire(timeout=2 * ROUND)
     os._exit(0)

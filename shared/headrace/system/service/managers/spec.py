@@ -9,6 +9,7 @@ from typing import Protocol
 
 from headrace.config import Folders
 from headrace.interface.hookspecs import FileEdit, Reader, Scope
+from headrace.system.service.own_pages import INTERCEPTIONS
 from headrace.system.service.process import SupervisorOptions, worker_argv
 
 __all__ = ["ACCOUNT", "ServiceManager", "ServiceSpec", "copies", "describe"]
@@ -89,6 +90,7 @@ def describe(
     held = SupervisorOptions(
         worker=worker_argv(*words),
         redirects=tuple(redirects),
+        interceptions=folders.state / INTERCEPTIONS,
         lock=folders.state / "gateway.lock",
         on_demand=True,
     )

@@ -1,0 +1,222 @@
+"""The forward proxy of a led command: nobody else's, no way to the gateway itself, no other host's
+certificate. Real sockets, the real gateway.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import datetime as dt
+import fcntl
+import json
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from cryptography import x509
+
+from headrace.gateway.intercepting.authority import RunAuthority
+from lib import wheels
+from lib.gateway import Gateway
+from lib.serving.certificates import Authority, authority
+from lib.serving.servers import RecordingServer
+from lib.waiting import HANG
+from lib.world import MakeWorld, World, make_world
+
+
+@dataclass(slots=True)
+class Led:
+    """A command that is led, as the proxy sees it."""
+
+    gateway: Gateway
+    world: World
+    company: Authority
+    runners: Path
+    token: str
+    certificate: str
+    file: Path
+    hosts: list[str]
+
+    def connect(self, target: str, token: str | None = None) -> socket.socket:
+        """Ask for a tunnel; give the connection, of which nothing was read."""
+        made = socket.create_connection(("127.0.0.1", self.gateway.port), timeout=HANG)
+        shown = self.token if token is None else token
+        pair = base64.b64encode(f"headrace:{shown}".encode()).decode()
+        lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+        lines += [f"Proxy-Authorization: Basic {pair}"] if shown else []
+        made.sendall("\r\n".join([*lines, "", ""]).encode())
+        return made
+
+    def status(self, target: str, token: str | None = None) -> int:
+        """Give the proxy's answer."""
+        with self.connect(target, token) as made:
+            return int(_head(made).split(b" ")[1])
+
+
+def _head(sock: socket.socket) -> bytes:
+    """Read the head of an answer, and not one byte more."""
+    got = b""
+    while not got.endswith(b"\r\n\r\n"):
+        data = sock.recv(1)
+        assert data, got
+        got += data
+    return got
+
+
+@pytest.fixture
+def led(tmp_path: Path, world: MakeWorld) -> Iterator[Led]:
+    """A running gateway, and a command that has the file of the led locked."""
+    company = authority(tmp_path / "authority")
+    made = world(tls=company.server, mirrors=1, env={"SSL_CERT_FILE": str(company.certificate)})
+    made.index.add(wheels.wheel("thing", "1.0", size=200_000), wheels.wheel("pip", "1.0"))
+    runners = tmp_path / "runners"
+    with runners.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        asked = {"runners": str(runners), "alone": [], "environment": {}}
+        query = urlencode({"asked": json.dumps(asked)})
+        told = json.loads(made.gateway.get(f"/interception?{query}")[2])
+        yield Led(
+            made.gateway,
+            made,
+            company,
+            runners,
+            told["token"],
+            told["certificate"],
+            Path(told["file"]),
+            told["hosts"],
+        )
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[MakeWorld]:
+    """Make worlds."""
+    with contextlib.ExitStack() as stack:
+        yield partial(make_world, tmp_path, stack)
+
+
+def talk(led: Led, server: RecordingServer, request: bytes, trust: str) -> bytes:
+    """Send one request through the proxy, within TLS; give all that is answered."""
+    context = ssl.create_default_context(cadata=trust)
+    with led.connect(f"127.0.0.1:{server.port}") as sock:
+        assert _head(sock).startswith(b"HTTP/1.1 200 ")
+        with context.wrap_socket(sock, server_hostname="127.0.0.1") as tls:
+            tls.sendall(request)
+            got = b""
+            with contextlib.suppress(ssl.SSLEOFError):
+                while data := tls.recv(65536):
+                    got += data
+            return got
+
+
+def request_for(server: RecordingServer, path: str, *lines: str, body: bytes = b"") -> bytes:
+    method = "POST" if body else "GET"
+    head = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{server.port}", "Connection: close"]
+    head += [f"Content-Length: {len(body)}"] if body else []
+    return "\r\n".join([*head, *lines, "", ""]).encode() + body
+
+
+def test_whoever_has_not_the_token_gets_no_tunnel(led: Led) -> None:
+    there = f"127.0.0.1:{led.world.pages.port}"
+    assert led.status(there) == 200
+    for wrong in ("", "wrong", led.token[:-1], led.token + "x", "../" + led.token):
+        assert led.status(there, wrong) == 407, wrong
+
+
+def test_token_is_worth_nothing_when_its_command_has_ended(led: Led) -> None:
+    there = f"127.0.0.1:{led.world.pages.port}"
+    held = led.runners.read_bytes()
+    # Its file of the led is another one now, which nobody has locked: as after a kill.
+    led.runners.unlink()
+    led.runners.write_bytes(held)
+    assert led.status(there) == 407
+    assert not led.file.exists()
+
+
+def test_proxy_leads_nobody_to_the_gateway_itself_nor_to_what_is_no_place(led: Led) -> None:
+    for host in ("127.0.0.1", "localhost", "0.0.0.0", "127.8.8.8", "[::ffff:127.0.0.1]"):
+        assert led.status(f"{host}:{led.gateway.port}") == 403, host
+    for target in ("", "nowhere", "a:b", "a:0", "a:99999", "u:p@a:443", "/a:443", "a:4/x", "a b:4"):
+        assert led.status(target) == 400, target
+
+
+def test_certificate_is_for_the_led_hosts_alone_and_for_a_day_at_most(led: Led) -> None:
+    made = x509.load_pem_x509_certificate(led.certificate.encode())
+    basic = made.extensions.get_extension_for_class(x509.BasicConstraints)
+    assert basic.critical
+    assert basic.value.path_length == 0
+    names = made.extensions.get_extension_for_class(x509.NameConstraints)
+    assert names.critical
+    permitted = {str(each.value) for each in names.value.permitted_subtrees or ()}
+    assert permitted == {"headrace.invalid", "127.0.0.1/32"}
+    assert made.not_valid_after_utc - made.not_valid_before_utc <= dt.timedelta(hours=24)
+    assert led.file.stat().st_mode & 0o077 == 0
+    assert led.file.parent.stat().st_mode & 0o077 == 0
+
+
+def test_certificate_for_another_host_is_refused_though_the_key_has_signed_it(
+    led: Led, tmp_path: Path
+) -> None:
+    """Whoever steals the key, too, can stand for the led hosts alone."""
+    stolen = json.loads(led.file.read_bytes())
+    forger = RunAuthority.unpack(stolen["certificate"], stolen["key"])
+    for host, fits in (("127.0.0.1", True), ("127.0.0.2", False), ("bank.example", False)):
+        served, asking = ssl.MemoryBIO(), ssl.MemoryBIO()
+        server = forger.context(host, tmp_path).wrap_bio(asking, served, server_side=True)
+        trust = ssl.create_default_context(cadata=led.certificate)
+        client = trust.wrap_bio(served, asking, server_hostname=host)
+        refused: Exception | None = None
+        for _ in range(4):
+            for end in (client, server):
+                try:
+                    end.do_handshake()
+                except ssl.SSLWantReadError:
+                    pass
+                except ssl.SSLError as error:
+                    refused = refused or error
+        assert (refused is None) == fits, (host, refused)
+
+
+def test_other_hosts_are_tunnelled_byte_for_byte(led: Led) -> None:
+    """Who is no led host shows its own certificate: nobody else's would be trusted here."""
+    with RecordingServer({"/x": b"own"}, name="other", tls=led.company.server) as other:
+        answer = talk(led, other, request_for(other, "/x"), led.company.certificate.read_text())
+        assert answer.endswith(b"own")
+        assert [seen.path for seen in other.seen] == ["/x"]
+
+
+def test_login_goes_to_its_origin_alone_and_is_kept_nowhere(led: Led) -> None:
+    index, secret = led.world.pages, base64.b64encode(b"me:verysecret").decode()
+    asked = request_for(index, "/simple/thing/", f"Authorization: Basic {secret}", "Accept: */*")
+    assert b" 200 " in talk(led, index, asked, led.certificate)
+    assert index.seen[-1].headers["authorization"] == f"Basic {secret}"
+    assert not led.world.at_mirrors()
+    assert "headrace" not in index.seen[-1].headers.get("user-agent", "")
+    kept = b"".join(p.read_bytes() for p in led.gateway.root.rglob("*") if p.is_file())
+    assert secret.encode() not in kept
+    assert b"verysecret" not in kept
+    # From now on that host is none of ours to look into.
+    company = led.company.certificate.read_text("utf-8")
+    assert b" 200 " in talk(led, index, request_for(index, "/simple/thing/"), company)
+
+
+def test_what_is_no_package_goes_to_the_origin_as_it_was_asked(led: Led) -> None:
+    index = led.world.pages
+    index.content["/upload"] = b"stored"
+    asked = request_for(index, "/upload", "X-Own: 1", body=b"x" * 300_000)
+    talk(led, index, asked, led.certificate)
+    (seen,) = index.requests("/upload", "POST")
+    assert seen.headers["x-own"] == "1"
+    assert seen.headers["content-length"] == "300000"
+    assert not {"proxy-authorization", "via", "forwarded", "x-forwarded-for"} & set(seen.headers)
+
+
+def test_host_header_of_another_place_is_no_way_into_the_store(led: Led) -> None:
+    index = led.world.pages
+    asked = request_for(index, "/simple/thing/").replace(b"Host: 127.0.0.1", b"Host: other.example")
+    talk(led, index, asked, led.certificate)
+    assert index.seen[-1].headers["host"].startswith("other.example")
