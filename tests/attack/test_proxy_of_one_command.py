@@ -189,6 +189,18 @@ def test_other_hosts_are_tunnelled_byte_for_byte(led: Led) -> None:
         assert [seen.path for seen in other.seen] == ["/x"]
 
 
+def test_what_is_sent_before_the_tunnel_is_there_is_not_lost(led: Led) -> None:
+    with RecordingServer({"/x": b"own"}, name="other") as other:
+        pair = base64.b64encode(f"headrace:{led.token}".encode()).decode()
+        there = f"127.0.0.1:{other.port}"
+        head = f"CONNECT {there} HTTP/1.1\r\nHost: {there}\r\nProxy-Authorization: Basic {pair}"
+        all_at_once = f"{head}\r\n\r\n".encode() + request_for(other, "/x")
+        with socket.create_connection(("127.0.0.1", led.gateway.port), timeout=HANG) as sock:
+            sock.sendall(all_at_once)
+            got = b"".join(iter(lambda: sock.recv(65536), b""))
+        assert got.endswith(b"own")
+
+
 def test_login_goes_to_its_origin_alone_and_is_kept_nowhere(led: Led) -> None:
     index, secret = led.world.pages, base64.b64encode(b"me:verysecret").decode()
     asked = request_for(index, "/simple/thing/", f"Authorization: Basic {secret}", "Accept: */*")

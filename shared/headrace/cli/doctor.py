@@ -52,6 +52,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     from headrace.cli.checks import (  # noqa: PLC0415 - start-up time
         accelerators,
         committed,
+        leading,
         machine,
         mirrors,
         network,
@@ -64,6 +65,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         *machine.CHECKS,
         *setting_up.CHECKS,
         *network.CHECKS,
+        *leading.CHECKS,
         *mirrors.CHECKS,
         *accelerators.CHECKS,
         *committed.CHECKS,

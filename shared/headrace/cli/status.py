@@ -13,6 +13,7 @@ from headrace.cli.context import (
     add_json,
     add_scope,
 )
+from headrace.cli.explaining import led
 from headrace.cli.setup.led import way_back
 from headrace.cli.setup.shared_port import ACCEPTED, STRANGER_HINT
 from headrace.cli.summary import bytes_text, failures_text, under_way
@@ -103,6 +104,7 @@ def _collect(context: Context, address: GatewayAddress | None, state: Any) -> di
             for each in _origins(state)
         ],
         "tools": tools,
+        "led_by_run": led.table(context),
         "transfers": (told or {}).get("transfers"),
         "under_way": (told or {}).get("under_way"),
         "documents": (told or {}).get("documents"),
@@ -184,8 +186,13 @@ def _tell(context: Context, table: dict[str, Any]) -> None:
     for line, warning in _of_mirrors(table.get("mirrors")):
         out.print(Text(line, style="yellow" if warning else ""))
     now = [f"now      {line}" for line in under_way(table)]
-    for line in (*_builds(table), *now, *_lately(table), *_mirrors(table)):
+    for line in (*_led(context, table), *_builds(table), *now, *_lately(table), *_mirrors(table)):
         out.print(Text(line))
+
+
+def _led(context: Context, table: dict[str, Any]) -> list[str]:
+    ways = led.lines(table["led_by_run"], context.plugins.led_tools())
+    return [f"run      {line}" for line in ways]
 
 
 def _gateway_line(gateway: dict[str, Any] | None) -> str:

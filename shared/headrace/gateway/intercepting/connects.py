@@ -78,7 +78,7 @@ class Connects:
             place, client = _place_of(target), headers.get("user-agent", "")
             if place is None:
                 await _refuse(connection, 400, "CONNECT wants host:port")
-            elif interception.is_for(place, client, self._clock()):
+            elif not connection.early and interception.is_for(place, client, self._clock()):
                 await self._intercept(connection, interception, place, client)
             else:
                 await self._tunnel(connection, interception, place)
@@ -113,6 +113,7 @@ class Connects:
         half = Half(connection.gone)
         client.set_protocol(half)
         client.write(_ESTABLISHED)
+        transport.write(connection.early)
         upstream.join(transport, client)
         half.join(client, transport)
 

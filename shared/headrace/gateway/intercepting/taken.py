@@ -9,6 +9,8 @@ from headrace.gateway.request_head import join_headers
 
 __all__ = ["TakeableConnection"]
 
+_END = b"\r\n\r\n"
+
 
 class TakeableConnection(ClientConnection):
     """`ClientConnection`, until somebody takes it: ``connects`` of the application's state. It is
@@ -16,6 +18,19 @@ class TakeableConnection(ClientConnection):
     """
 
     _taken = False
+    early = b""
+    """What its client sent behind the head, before it knew whether there is a tunnel."""
+    _before = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; keep what is behind the head of a CONNECT."""
+        if self._taken:
+            self.early += data
+            return
+        super().data_received(data)
+        if self._taken:
+            self.early = (self._before + data).partition(_END)[2]
+        self._before = data[1 - len(_END) :]
 
     def on_headers_complete(self) -> None:
         """Give a client that wants a tunnel to whoever makes tunnels, where somebody does."""

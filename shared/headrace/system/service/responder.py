@@ -135,6 +135,7 @@ def converse(connection: socket.socket, redirects: list[tuple[str, str]]) -> Non
 
 def tunnelled(connection: socket.socket, head: bytes, folders: list[str]) -> None:
     """Connect a client that shows a token to where it wants to go, and pass everything on."""
+    head, _, early = head.partition(b"\r\n\r\n")
     env = shown(head, folders)
     host, _, port = head.split(b" ", 2)[1].decode("latin-1").rpartition(":")
     host = host.strip("[]")
@@ -145,6 +146,7 @@ def tunnelled(connection: socket.socket, head: bytes, folders: list[str]) -> Non
             if there.getpeername()[1] != connection.getsockname()[1] or not is_here(there):
                 TUNNELS.add(connection)
                 connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                there.sendall(early)
                 try:
                     passed_on(connection, there)
                 finally:
