@@ -172,4 +172,4 @@ sys.exit(code)
     user.led("sh", "-c", f"exec {sys.executable} killing.py").ok()
     agents = {seen.headers["user-agent"].partition("/")[0] for seen in user.world.files.seen}
     assert "uv" in agents
-    assert user.plain(uv.binary, "sync", "--offline").ok()
+    user.plain(uv.binary, "sync", "--offline").ok()
