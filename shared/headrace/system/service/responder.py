@@ -182,8 +182,8 @@ def shown(head: bytes, folders: list[str]) -> dict[str, str] | None:
 
 def reached(host: str, port: int, env: dict[str, str]) -> socket.socket:
     """Connect, through the proxy of an environment where it names one; OSError."""
-    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - a cost of those who are led
     import urllib.request  # noqa: PLC0415 - as above
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - a cost of those who are led
 
     def told(name: str) -> str:
         return env.get(name.lower(), env.get(name, ""))
