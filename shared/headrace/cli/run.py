@@ -82,7 +82,7 @@ def _run(
         except (HeadraceError, OSError) as error:
             _warn(f"{getattr(error, 'message', error)}; the command runs without headrace")
             env, summary = dict(context.env), list
-        code = child_process.run(path, words, env)
+        code = child_process.run(path, list(words), env)
         for text in [] if quiet else summary():
             _warn(text)
     return code

@@ -191,7 +191,7 @@ def _tell(context: Context, table: dict[str, Any]) -> None:
 
 
 def _led(context: Context, table: dict[str, Any]) -> list[str]:
-    ways = led.lines(table["led_by_run"], context.plugins.led_tools())
+    ways = led.lines(table.get("led_by_run", {}), context.plugins.led_tools())
     return [f"run      {line}" for line in ways]
 
 
