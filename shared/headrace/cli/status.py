@@ -186,13 +186,12 @@ def _tell(context: Context, table: dict[str, Any]) -> None:
     for line, warning in _of_mirrors(table.get("mirrors")):
         out.print(Text(line, style="yellow" if warning else ""))
     now = [f"now      {line}" for line in under_way(table)]
-    for line in (*_led(context, table), *_builds(table), *now, *_lately(table), *_mirrors(table)):
+    for line in (*_led(table), *_builds(table), *now, *_lately(table), *_mirrors(table)):
         out.print(Text(line))
 
 
-def _led(context: Context, table: dict[str, Any]) -> list[str]:
-    ways = led.lines(table.get("led_by_run", {}), context.plugins.led_tools())
-    return [f"run      {line}" for line in ways]
+def _led(table: dict[str, Any]) -> list[str]:
+    return [f"run      {line}" for line in led.lines(table.get("led_by_run") or ())]
 
 
 def _gateway_line(gateway: dict[str, Any] | None) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from headrace.cli.context import Context
 from headrace.config import EnvVars
-from headrace.interface.leading import LedBy, LedTool
+from headrace.interface.leading import LedBy
 
 __all__ = ["lines", "table"]
 
@@ -19,25 +20,26 @@ _WORDS = {
 _FETCHED = "what it needs is fetched through a proxy, then it runs as without headrace"
 
 
-def table(context: Context) -> dict[str, dict[str, str]]:
-    """Return the way of each command of the tools on PATH, by tool; ``""`` is all others."""
+def table(context: Context) -> list[dict[str, Any]]:
+    """Return a row for each way of a tool on PATH; nothing of those that have only their own
+    settings.
+    """
     path = context.env.get(EnvVars.PATH)
-    found: dict[str, dict[str, str]] = {}
+    found: list[dict[str, Any]] = []
     for tool in context.plugins.led_tools():
-        if any(shutil.which(program, path=path) for program in tool.programs):
-            found.setdefault(tool.name, {name: str(way) for name, way in tool.ways.items()})
+        here = any(shutil.which(program, path=path) for program in tool.programs)
+        if not here or set(tool.ways.values()) == {LedBy.SETTINGS}:
+            continue
+        for way in dict.fromkeys(tool.ways.values()):
+            commands = [
+                f"{tool.name} {name}".rstrip() for name, by in tool.ways.items() if by is way
+            ]
+            first = way is LedBy.ALONE and tool.before is not None
+            text = f"{', '.join(commands)}: {_FETCHED if first else _WORDS[way]}"
+            found.append({"tool": tool.name, "way": str(way), "commands": commands, "text": text})
     return found
 
 
-def lines(told: dict[str, dict[str, str]], tools: list[LedTool]) -> Iterator[str]:
-    """Say it, a line for each way of a tool; nothing of those that have only their own settings."""
-    known = {tool.name: tool for tool in reversed(tools)}
-    for name, ways in told.items():
-        if set(ways.values()) == {str(LedBy.SETTINGS)}:
-            continue
-        for way in dict.fromkeys(ways.values()):
-            commands = [
-                f"{name} {each}" if each else name for each, by in ways.items() if by == way
-            ]
-            fetched = way == LedBy.ALONE and known[name].before is not None
-            yield f"{', '.join(commands)}: {_FETCHED if fetched else _WORDS[LedBy(way)]}"
+def lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Say it."""
+    return (str(row["text"]) for row in rows)
