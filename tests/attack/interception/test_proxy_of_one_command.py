@@ -127,6 +127,13 @@ def test_whoever_has_not_the_token_gets_no_tunnel(led: Led) -> None:
         assert led.status(there, wrong) == 407, wrong
 
 
+def test_token_is_worth_nothing_when_its_file_is_gone(led: Led) -> None:
+    there = f"127.0.0.1:{led.world.pages.port}"
+    assert led.status(there) == 200
+    led.file.unlink()
+    assert led.status(there) == 407
+
+
 def test_token_is_worth_nothing_when_its_command_has_ended(led: Led) -> None:
     there = f"127.0.0.1:{led.world.pages.port}"
     held = led.runners.read_bytes()
@@ -229,6 +236,10 @@ def test_what_is_no_package_goes_to_the_origin_as_it_was_asked(led: Led) -> None
 
 def test_host_header_of_another_place_is_no_way_into_the_store(led: Led) -> None:
     index = led.world.pages
-    asked = request_for(index, "/simple/thing/").replace(b"Host: 127.0.0.1", b"Host: other.example")
+    accept = "Accept: application/vnd.pypi.simple.v1+json, text/html;q=0.1"
+    own = request_for(index, "/simple/thing/", accept)
+    assert b"thing-1.0" in talk(led, index, own, led.certificate)
+    assert index.seen[-1].headers["user-agent"].startswith("headrace/")
+    asked = own.replace(b"Host: 127.0.0.1", b"Host: other.example")
     talk(led, index, asked, led.certificate)
     assert index.seen[-1].headers["host"].startswith("other.example")
