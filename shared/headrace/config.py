@@ -60,6 +60,8 @@ class EnvVars:
     """Level of the log: debug (every hook call), info, warning, error."""
     HEADRACE_RUN = "HEADRACE_RUN"
     """Set by ``headrace run`` for its command: the gateway's port. Another one inside uses it."""
+    HEADRACE_SHELL = "HEADRACE_SHELL"
+    """Set by the functions of a shell that lead tools: the shell's name and process number."""
     NO_COLOR = "NO_COLOR"
     """Set and not empty: no colours (no-color.org)."""
     SSL_CERT_FILE = "SSL_CERT_FILE"

@@ -12,6 +12,10 @@ from headrace.interface import LedBy, LedTool, Place, Reader
 __all__ = ["every"]
 
 _RUNS = {"": LedBy.PROXY, "run": LedBy.ALONE, "shell": LedBy.ALONE}
+#: What fetches nothing, as what a prompt asks.
+_OFFLINE = ("activate", "clean", "completer", "config", "deactivate", "env list", "info", "list")
+_MAMBAS = {**_RUNS, **dict.fromkeys(_OFFLINE, LedBy.OFFLINE)}
+_OFFLINE_OF_PIXI = ("clean", "completion", "config", "info", "task")
 _VALUES = ("-n", "--name", "-p", "--prefix", "-r", "--root-prefix", "--rc-file")
 _OF_PIXI = ("--manifest-path", "-e", "--environment", "-m")
 
@@ -20,12 +24,16 @@ def every() -> list[LedTool]:
     """Return them all."""
     return [
         LedTool("conda", ("conda",), {"": LedBy.SETTINGS}, modules=("conda",)),
-        LedTool("mamba", ("mamba",), _RUNS, values=_VALUES),
-        LedTool("micromamba", ("micromamba",), _RUNS, values=_VALUES),
+        LedTool("mamba", ("mamba",), _MAMBAS, values=_VALUES),
+        LedTool("micromamba", ("micromamba",), _MAMBAS, values=_VALUES),
         LedTool(
             "pixi",
             ("pixi",),
-            {**_RUNS, "exec": LedBy.ALONE, "x": LedBy.ALONE},
+            {
+                **_RUNS,
+                **dict.fromkeys(("exec", "x"), LedBy.ALONE),
+                **dict.fromkeys(_OFFLINE_OF_PIXI, LedBy.OFFLINE),
+            },
             values=("--color",),
             before=_of_pixi,
         ),

@@ -23,6 +23,11 @@ _UV_VALUES = (
 )
 
 
+def _offline(*commands: str) -> dict[str, LedBy]:
+    """Say of these that they fetch nothing: what is asked at each prompt waits for no gateway."""
+    return dict.fromkeys(commands, LedBy.OFFLINE)
+
+
 def every() -> list[LedTool]:
     """Return them all."""
     return [
@@ -37,6 +42,8 @@ def every() -> list[LedTool]:
                 "pip": LedBy.SETTINGS,
                 # It may write the index that it was led to into what it makes.
                 "pip compile": LedBy.PROXY,
+                **_offline("cache", "generate-shell-completion", "help", "tool dir"),
+                **_offline("pip check", "pip freeze", "pip show", "python dir", "python find"),
             },
             modules=("uv",),
             values=_UV_VALUES,
@@ -46,14 +53,24 @@ def every() -> list[LedTool]:
         LedTool(
             "poetry",
             ("poetry",),
-            {"": LedBy.PROXY, "run": LedBy.ALONE, "shell": LedBy.ALONE},
+            {
+                "": LedBy.PROXY,
+                "run": LedBy.ALONE,
+                "shell": LedBy.ALONE,
+                **_offline("about", "check", "completions", "config", "env", "help", "list"),
+                **_offline("version"),
+            },
             modules=("poetry",),
             values=("-C", "--directory", "-P", "--project"),
         ),
         LedTool(
             "pdm",
             ("pdm",),
-            {"": LedBy.PROXY, "run": LedBy.ALONE},
+            {
+                "": LedBy.PROXY,
+                "run": LedBy.ALONE,
+                **_offline("cache", "completion", "config", "info", "list", "show-settings"),
+            },
             modules=("pdm",),
             values=("-c", "--config"),
             authorities=("PDM_CA_CERTS",),
@@ -61,7 +78,11 @@ def every() -> list[LedTool]:
         LedTool(
             "hatch",
             ("hatch",),
-            {"": LedBy.PROXY, **dict.fromkeys(("run", "shell", "test"), LedBy.ALONE)},
+            {
+                "": LedBy.PROXY,
+                **dict.fromkeys(("run", "shell", "test"), LedBy.ALONE),
+                **_offline("config", "status"),
+            },
             modules=("hatch",),
             values=("-e", "--env", "-p", "--project", "--data-dir", "--cache-dir", "--config"),
             before=before.of_hatch,
@@ -69,7 +90,12 @@ def every() -> list[LedTool]:
         LedTool(
             "pipenv",
             ("pipenv",),
-            {"": LedBy.PROXY, "run": LedBy.ALONE, "shell": LedBy.ALONE},
+            {
+                "": LedBy.PROXY,
+                "run": LedBy.ALONE,
+                "shell": LedBy.ALONE,
+                **_offline("graph", "scripts"),
+            },
             modules=("pipenv",),
             values=("--python", "--pypi-mirror"),
         ),

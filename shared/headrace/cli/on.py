@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headrace.cli.context import Context, add_dry_run, add_json, add_scope
 from headrace.config import EnvVars
-
-if TYPE_CHECKING:
-    pass
+from headrace.errors import ConfigurationError
+from headrace.interface.hookspecs import Scope
 
 __all__ = ["add", "run"]
 
@@ -29,6 +28,12 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         "--accept-shared-port",
         action="store_true",
         help="also where other users can take the port while your gateway is down",
+    )
+    parser.add_argument(
+        "--shell",
+        action="store_true",
+        help="also lead the tools that cannot be pointed anywhere, by a line in your shell's files "
+        "(see `headrace shell --help`)",
     )
     add_scope(parser)
     add_json(parser)
@@ -48,11 +53,13 @@ def _run(args: argparse.Namespace, context: Context) -> int:
     from headrace.cli.setup.preparation import prepare  # noqa: PLC0415 - as above
     from headrace.cli.setup.report import OnReport, tell  # noqa: PLC0415 - as above
     from headrace.system.edits import apply  # noqa: PLC0415 - start-up time
+    from headrace.system.service import add_functions  # noqa: PLC0415 - as above
 
     if not args.dry_run:
         context.journal.repair()
     accepted = args.accept_shared_port or bool(context.env.get(EnvVars.HEADRACE_ACCEPT_SHARED_PORT))
-    plan = prepare(context, accepted=accepted, dry_run=args.dry_run)
+    functions = _functions(context, asked=args.shell)
+    plan = prepare(context, accepted=accepted, dry_run=args.dry_run, functions=functions)
     found, made, shared, address = plan.found, plan.made, plan.shared, plan.address
     origins = plan.origins
     note = ""
@@ -60,7 +67,9 @@ def _run(args: argparse.Namespace, context: Context) -> int:
         context.state.turn_on()
         planned_edits.adopt_leftovers(context, address, origins)
         if made:
-            address, note = gateway_service.start(context, found)
+            address, note = gateway_service.start(context, found, functions=functions)
+        elif functions:
+            add_functions(context.state, context.env)
         if shared.accepted:
             context.state.accept_shared_port()
     result = planned_edits.wanted(context, address, origins)
@@ -80,3 +89,20 @@ def _run(args: argparse.Namespace, context: Context) -> int:
     note = "; ".join(filter(None, (note, shared.warning)))
     report = OnReport(found, address, result, changed, note, args.dry_run, service, told, trouble)
     return tell(context, report)
+
+
+def _functions(context: Context, *, asked: bool) -> bool:
+    """Whether the user's shells are to have the functions: it was said, now or with an earlier
+    `on`. Who has taken the line out by hand does not get it again.
+    """
+    from headrace.system.service import has_functions  # noqa: PLC0415 - start-up time
+
+    if context.scope is Scope.SYSTEM:
+        if asked:
+            raise ConfigurationError(
+                "shells-are-users",
+                "--shell is for the files of one user's shells, and not for the whole machine",
+                hint="say `headrace on --shell` as that user; nothing was changed",
+            )
+        return False
+    return asked or bool(has_functions(context.env))

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     if _inside_another(context):
         return child_process.replace_by(path, words, context.env)
     led = _way(words, context)
-    if led.way is not LedBy.ALONE:
+    if led.way in (LedBy.PROXY, LedBy.SETTINGS):
         return _run(path, tuple(words), context, led, quiet=args.quiet)
     if led.before:
         # What fetches for a program is led. Where it fails the command says so in its own words.
@@ -79,8 +79,9 @@ def _run(
     with ExitStack() as clearing_up:
         try:
             env, summary = _prepare(words, context, clearing_up, led, quiet=quiet)
-        except (HeadraceError, OSError) as error:
-            _warn(f"{getattr(error, 'message', error)}; the command runs without headrace")
+        except Exception as error:  # noqa: BLE001 - nothing of ours costs anybody the command
+            why = getattr(error, "message", None) or str(error) or repr(error)
+            _warn(f"{why}; the command runs without headrace")
             env, summary = dict(context.env), list
         code = child_process.run(path, list(words), env)
         for text in [] if quiet else summary():
@@ -126,8 +127,8 @@ def _prepare(
     """Start (or find) a gateway; return the command's environment and how to sum up. What the
     command waits for is told meanwhile, unless `quiet`.
     """
-    from headrace.cli.meanwhile import telling  # noqa: PLC0415 - start-up time
     from headrace.cli.runs import shared, started  # noqa: PLC0415 - as above
+    from headrace.cli.runs.meanwhile import telling  # noqa: PLC0415 - start-up time
     from headrace.cli.setup.discovery import discover  # noqa: PLC0415 - as above
 
     started.sweep(context.folders)

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from headrace.interface.activations import Place, Reader
 
-__all__ = ["LedBy", "LedCommand", "LedTool", "which_way"]
+__all__ = ["LedBy", "LedCommand", "LedTool", "by_proxy", "which_way"]
 
 #: What versions are called by: ``python3.11``.
 _VERSION = re.compile(r"[0-9.]+$")
+#: With one of these among its words a command only tells something of itself.
+_TELLS = frozenset(("--help", "-h", "--version", "-V"))
 
 
 class LedBy(enum.StrEnum):
@@ -30,6 +32,8 @@ class LedBy(enum.StrEnum):
     """By the tool's own settings, which its `Activation` describes."""
     ALONE = "alone"
     """Not at all: it is, or starts, its user's own program."""
+    OFFLINE = "offline"
+    """Not at all: it fetches nothing."""
 
 
 #: Gives the words of a command that fetches what another one needs, and starts nothing; None:
@@ -83,8 +87,16 @@ def which_way(
     said = _subcommand(words[start:], tool)
     fitting = [name for name in tool.ways if _begins(said, name.split())]
     way = tool.ways[max(fitting, key=len)] if fitting else LedBy.PROXY
+    if way is LedBy.PROXY and _TELLS & {*words[start:]}:
+        way = LedBy.OFFLINE
     before = tool.before(words, place, read) if way is LedBy.ALONE and tool.before else None
     return LedCommand(way, tool, tuple(before or ()), every)
+
+
+def by_proxy(tools: Iterable[LedTool]) -> list[str]:
+    """Name every program that has commands which nothing but the proxy leads, each once."""
+    led = [tool for tool in tools if LedBy.PROXY in tool.ways.values() or tool.before is not None]
+    return list(dict.fromkeys(name for tool in led for name in tool.programs))
 
 
 def _tool_of(words: Sequence[str], tools: Sequence[LedTool]) -> tuple[LedTool, int] | None:

@@ -45,9 +45,12 @@ class Prepared:
                 yield tool, edit.path, len(edit.after)
 
 
-def prepare(context: Context, *, accepted: bool, dry_run: bool) -> Prepared:
+def prepare(
+    context: Context, *, accepted: bool, dry_run: bool, functions: bool = False
+) -> Prepared:
     """Find origins, decide who keeps the gateway up, and ask the tools for their edits; LocalError
-    where `on` cannot be. `accepted`: the user knows of others who could take the port.
+    where `on` cannot be. `accepted`: the user knows of others who could take the port; `functions`:
+    shells are to have those that lead tools.
     """
     from headrace.cli.setup import service  # noqa: PLC0415 - start-up time
     from headrace.cli.setup.discovery import discover  # noqa: PLC0415 - as above
@@ -61,7 +64,7 @@ def prepare(context: Context, *, accepted: bool, dry_run: bool) -> Prepared:
         )
     _refuse_lending(found, context.scope)
     machines = service.machines_gateway(context, found)
-    made = None if machines else service.plan(context, found)
+    made = None if machines else service.plan(context, found, functions=functions)
     shared = consider(context, made, accepted=accepted) if made else SharedPort()
     address = machines or _address(context, found, made, dry_run=dry_run)
     # What is wrong with the files shows before a gateway is started.

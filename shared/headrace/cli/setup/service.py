@@ -20,8 +20,12 @@ from headrace.system.service.runs import places
 __all__ = ["machines_gateway", "plan", "start", "stop"]
 
 
-def plan(context: Context, found: Sequence[DiscoveredOrigin]) -> choose.Plan:
-    """Decide who keeps the gateway up, and where; touch nothing."""
+def plan(
+    context: Context, found: Sequence[DiscoveredOrigin], *, functions: bool = False
+) -> choose.Plan:
+    """Decide who keeps the gateway up, and where; touch nothing. `functions`: the user's shells are
+    to have those that lead tools.
+    """
     from headrace.system.service.redirects import redirects  # noqa: PLC0415 - start-up time
 
     if context.scope is Scope.SYSTEM and sys.platform != "win32" and os.geteuid() == 0:
@@ -37,10 +41,13 @@ def plan(context: Context, found: Sequence[DiscoveredOrigin]) -> choose.Plan:
         read=context.journal.pristine,
         recorded=context.state.gateway(),
         settings=Path(named) if named else None,
+        functions=functions,
     )
 
 
-def start(context: Context, found: Sequence[DiscoveredOrigin]) -> tuple[GatewayAddress, str]:
+def start(
+    context: Context, found: Sequence[DiscoveredOrigin], *, functions: bool = False
+) -> tuple[GatewayAddress, str]:
     """Record what the gateway needs to know, and start it.
 
     Returns where it is, and what the user should know. When it does not start, everything is as
@@ -51,7 +58,14 @@ def start(context: Context, found: Sequence[DiscoveredOrigin]) -> tuple[GatewayA
     state.record_origins(found)
     state.record_network(network_of(context, found))
     try:
-        kept = service.ensure(state, context.folders, context.settings, context.scope, context.env)
+        kept = service.ensure(
+            state,
+            context.folders,
+            context.settings,
+            context.scope,
+            context.env,
+            functions=functions,
+        )
     except BaseException:
         if before:
             state.record_origins(before)

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.config import EnvVars, Folders, Settings, home_folder
-from headrace.interface.hookspecs import GatewayAddress, Scope
+from headrace.interface.hookspecs import FileEdit, GatewayAddress, Scope
 
 if TYPE_CHECKING:
     from headrace.system.edits.journal import Journal
     from headrace.system.service.managers.choose import RunningGateway
     from headrace.system.state import State
 
-__all__ = ["TOOL", "ensure", "remove", "withdraw"]
+__all__ = ["TOOL", "add_functions", "ensure", "has_functions", "remove", "withdraw"]
 
 #: How the journal calls the files of this room.
 TOOL = "gateway"
@@ -44,9 +44,16 @@ def _journal(state: State) -> Journal:
 
 
 def ensure(
-    state: State, folders: Folders, settings: Settings, scope: Scope, env: Mapping[str, str]
+    state: State,
+    folders: Folders,
+    settings: Settings,
+    scope: Scope,
+    env: Mapping[str, str],
+    *,
+    functions: bool = False,
 ) -> RunningGateway:
     """See that the gateway of a scope is up and stays up, for the origins that `state` records.
+    `functions`: the user's shells are to have those that lead tools.
 
     One that is up already takes new origins and settings without dropping a connection. LocalError
     when it cannot be started; then no file of it is left.
@@ -70,6 +77,7 @@ def ensure(
         read=journal.pristine,
         recorded=state.gateway(),
         settings=Path(named) if named else None,
+        functions=functions,
     )
     state.ensure_secret()
     was_up = choose.is_ours(plan) and state.kept_up_by() == plan.manager.name
@@ -87,6 +95,25 @@ def ensure(
             raise
     state.record_gateway(kept.address, kept.how)
     return kept
+
+
+def add_functions(state: State, env: Mapping[str, str]) -> list[FileEdit]:
+    """Give a user's shells the functions that lead tools, where the gateway is the machine's and
+    nothing else of this room is theirs. Returns the edits that changed a file.
+    """
+    from headrace.system.service.managers import shells  # noqa: PLC0415 - start-up time
+
+    journal = _journal(state)
+    shell = shells.login_shell(env)
+    found = shells.with_functions((), home_folder(), env, shell, journal.pristine)
+    return journal.apply([(TOOL, edit) for edit in found], of=[TOOL])
+
+
+def has_functions(env: Mapping[str, str]) -> list[Path]:
+    """Return the files of a user's shells that have the line for such functions."""
+    from headrace.system.service.managers import shells  # noqa: PLC0415 - start-up time
+
+    return shells.functions_in(home_folder(), env, shells.login_shell(env))
 
 
 def remove(

@@ -18,7 +18,7 @@ from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, GatewayAddress, Reader, Scope
 from headrace.system.service import health, process
 from headrace.system.service.identity import instance_of_before
-from headrace.system.service.managers import ports
+from headrace.system.service.managers import ports, shells
 from headrace.system.service.managers.bare import Bare
 from headrace.system.service.managers.launchd import Launchd
 from headrace.system.service.managers.spec import ServiceManager, ServiceSpec, describe
@@ -137,11 +137,13 @@ def plan(
     read: Reader,
     recorded: GatewayAddress | None = None,
     settings: Path | None = None,
+    functions: bool = False,
 ) -> Plan:
     """Decide who keeps the gateway up and on which port.
 
     `port` is the wanted one; when a foreign program has it, the next free one is taken and the note
     says so. `recorded` is the address of an earlier ``on``, which is kept where it is ours.
+    `functions`: the user's shells are to have those that lead tools.
     """
     manager = choose(scope, env)
     host = "127.0.0.1"
@@ -165,11 +167,14 @@ def plan(
     made = describe(folders, scope, taken, home, redirects, host=host, settings=settings)
     notes = [text for text in (note, manager.note(made)) if text]
     token = recorded.token if recorded is not None else None
+    edits = manager.edits(made, read)
+    if functions:
+        edits = shells.with_functions(edits, home, env, shells.login_shell(env), read)
     return Plan(
         GatewayAddress(host, taken, token),
         manager,
         made,
-        tuple(manager.edits(made, read)),
+        tuple(edits),
         "; ".join(notes),
         state,
     )

@@ -1,9 +1,12 @@
-"""One line in a shell's start-up files: where nothing keeps the port up, a new shell does.
+"""Lines in a shell's start-up files. They fail for nobody, and are there as long as headrace is on.
 
-A shell is what begins a login, and what a person in a container types into. The line looks into the
-kernel's table of sockets (a millisecond) and starts the gateway, apart from the shell, where nobody
-listens. It fails for nobody, is there as long as `headrace on` is, and says nothing but what the
-gateway left to be said once (`gateway/builds/notice.py`), to a terminal.
+*Waking*: where nothing keeps the port up, a new shell does. A shell is what begins a login, and
+what a person in a container types into. The line looks into the kernel's table of sockets (a
+millisecond) and starts the gateway, apart from the shell, where nobody listens. It says nothing but
+what the gateway left to be said once (`gateway/builds/notice.py`), to a terminal.
+
+*Functions*: where `headrace on --shell` asked for it, a shell that somebody types into has what
+``headrace shell`` prints.
 """
 
 from __future__ import annotations
@@ -17,16 +20,28 @@ from headrace.config import EnvVars, Folders
 from headrace.errors import ConfigurationError, HeadraceError
 from headrace.interface.hookspecs import FileEdit, Reader
 from headrace.system.edits.file_step import read_file
+from headrace.system.service.managers.shell_functions import MARK, line_for
 from headrace.system.service.managers.spec import ServiceSpec
 from headrace.system.service.process import worker_argv
 
-__all__ = ["edits", "is_edit", "leftovers", "line", "login_shell", "notice_in", "withdraw"]
+__all__ = [
+    "edits",
+    "functions_in",
+    "is_edit",
+    "leftovers",
+    "line",
+    "login_shell",
+    "notice_in",
+    "with_functions",
+    "withdraw",
+]
 
 #: Where zsh looks for its files.
 _ZSH = "ZDOTDIR"
 
 _WHY = "starts the gateway again where nobody does, as after a reboot"
 _COMMENT = "# headrace: starts its gateway where nobody does; `headrace off` takes this out again"
+_WHY_FUNCTIONS = "leads tools that cannot be pointed anywhere, in shells that somebody types into"
 
 
 def edits(
@@ -39,17 +54,54 @@ def edits(
     a repository, or be another user's.
     """
     text = line(spec.port, _command(spec, env), notice_in(spec.folders))
-    for path in _files(spec.home, env, Path(shell).name):
+    for path, before in _writable(spec.home, env, shell, read):
+        yield FileEdit(path, before, _added(withdraw(before or b""), f"{_COMMENT}\n{text}"), _WHY)
+
+
+def with_functions(
+    described: Sequence[FileEdit], home: Path, env: Mapping[str, str], shell: str, read: Reader
+) -> list[FileEdit]:
+    """Return these edits of a service manager, and the line for the functions: in the same files,
+    a file is described once.
+    """
+    edits = {edit.path: edit for edit in described}
+    for path, before in _writable(home, env, shell, read):
+        text = line_for(path)
+        known = edits.get(path)
+        kept = withdraw(before or b"") if known is None else known.after or b""
+        why = _WHY_FUNCTIONS if known is None else f"{known.reason}; {_WHY_FUNCTIONS}"
+        edits[path] = FileEdit(path, before, _added(kept, text), why)
+    return list(edits.values())
+
+
+def _writable(
+    home: Path, env: Mapping[str, str], shell: str, read: Reader
+) -> Iterator[tuple[Path, bytes | None]]:
+    for path in _files(home, env, Path(shell).name):
         there = next(each for each in (path, *path.parents) if each.exists())
         if path.is_symlink() or not os.access(there, os.W_OK):
             continue
         try:
-            before = read(path)
+            yield path, read(path)
         except ConfigurationError:
             continue
-        kept = withdraw(before or b"")
-        kept += b"" if not kept or kept.endswith(b"\n") else b"\n"
-        yield FileEdit(path, before, kept + f"{_COMMENT}\n{text}\n".encode(), _WHY)
+
+
+def _added(kept: bytes, text: str) -> bytes:
+    kept += b"" if not kept or kept.endswith(b"\n") else b"\n"
+    return kept + f"{text}\n".encode()
+
+
+def functions_in(home: Path, env: Mapping[str, str], shell: str) -> list[Path]:
+    """Return the files that have the line for the functions."""
+    found = []
+    for path in _files(home, env, Path(shell).name):
+        try:
+            if MARK.encode() in (read_file(path) or b""):
+                found.append(path)
+        except HeadraceError:
+            continue
+    return found
 
 
 def leftovers(
@@ -63,14 +115,14 @@ def leftovers(
             now = None if path.is_symlink() else read_file(path)
         except HeadraceError:
             continue
-        if now is not None and _COMMENT.encode() in now:
+        if now is not None and _has_ours(now):
             clean = withdraw(now)
             yield path, clean if clean.strip() else None
 
 
 def is_edit(before: bytes | None, after: bytes) -> bool:
     """Whether an edit is one of those above."""
-    return _COMMENT.encode() in after and _COMMENT.encode() not in (before or b"")
+    return _has_ours(after) and not _has_ours(before or b"")
 
 
 def withdraw(now: bytes) -> bytes:
@@ -79,7 +131,13 @@ def withdraw(now: bytes) -> bytes:
     return b"".join(each for each in lines if not _is_ours(each))
 
 
+def _has_ours(content: bytes) -> bool:
+    return _COMMENT.encode() in content or MARK.encode() in content
+
+
 def _is_ours(text: bytes) -> bool:
+    if text.rstrip().endswith(MARK.encode()):
+        return True
     words = (b"sh -c ", b"/proc/net/tcp", b" gateway --wake ")
     return text.strip() == _COMMENT.encode() or all(word in text for word in words)
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from headrace.cli import meanwhile
+from headrace.cli.runs import meanwhile
 from lib.waiting import HANG
 
 HELD = {"name": "f", "size": 10_000, "here": 5000, "seconds": 2.0, "held_back": True}

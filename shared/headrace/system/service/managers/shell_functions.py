@@ -1,0 +1,37 @@
+"""The line in a shell's start-up files that brings the functions of ``headrace shell``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+__all__ = ["MARK", "line_for", "own_command", "own_module"]
+
+#: What ends the line.
+MARK = "# headrace: leads tools through its gateway; `headrace off` takes this out again"
+
+
+def own_command() -> tuple[str, ...]:
+    """Return this headrace's command, wherever a shell finds another one."""
+    return (sys.executable, "-P", "-m", "headrace.cli")
+
+
+def own_module() -> str:
+    """Return a file that goes when headrace does."""
+    return str(Path(__file__).parents[3] / "cli" / "__main__.py")
+
+
+def line_for(path: Path) -> str:
+    """Return the line for a file of a shell's, in its language. A login shell of bash may read two
+    files that have it, and one of those is read by shells that know nothing of such functions.
+    """
+    program, command = shlex.quote(own_command()[0]), shlex.join([*own_command(), "shell"])
+    there = f"[ -x {program} ] && [ -f {shlex.quote(own_module())} ]"
+    if path.suffix == ".fish":
+        there = f"status is-interactive; and test -x {program} -a -f {shlex.quote(own_module())}"
+        return f"if {there}; {command} fish 2>/dev/null | source; end {MARK}"
+    shell, version = ("zsh", "ZSH") if path.name == ".zshrc" else ("bash", "BASH")
+    asked = f'[ -n "${{{version}_VERSION-}}" ] && ! command -v __headrace_lead >/dev/null'
+    begun = f'if {asked} && {there}; then eval "$({command} {shell} 2>/dev/null)"; fi'
+    return f"case $- in *i*) {begun};; esac {MARK}"
