@@ -52,6 +52,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     from headrace.cli.checks import (  # noqa: PLC0415 - start-up time
         accelerators,
         committed,
+        functions,
         leading,
         machine,
         mirrors,
@@ -64,6 +65,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     checks: Sequence[Check] = (
         *machine.CHECKS,
         *setting_up.CHECKS,
+        *functions.CHECKS,
         *network.CHECKS,
         *leading.CHECKS,
         *mirrors.CHECKS,

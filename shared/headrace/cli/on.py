@@ -14,6 +14,8 @@ from headrace.interface.hookspecs import Scope
 
 __all__ = ["add", "run"]
 
+_NEXT_SHELL = "what is typed into a shell that begins now is led by its functions"
+
 
 def add(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add the parser."""
@@ -86,7 +88,8 @@ def _run(args: argparse.Namespace, context: Context) -> int:
         result.edits = [each for each in result.edits if each[0] not in refused]
         result.left_out += applied.refused
     service = made.edits if made and args.dry_run else ()
-    note = "; ".join(filter(None, (note, shared.warning)))
+    typed = _NEXT_SHELL if args.shell else ""
+    note = "; ".join(filter(None, (note, shared.warning, typed)))
     report = OnReport(found, address, result, changed, note, args.dry_run, service, told, trouble)
     return tell(context, report)
 

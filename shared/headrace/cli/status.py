@@ -13,7 +13,7 @@ from headrace.cli.context import (
     add_json,
     add_scope,
 )
-from headrace.cli.explaining import led
+from headrace.cli.explaining import functions, led
 from headrace.cli.setup.led import way_back
 from headrace.cli.setup.shared_port import ACCEPTED, STRANGER_HINT
 from headrace.cli.summary import bytes_text, failures_text, under_way
@@ -105,6 +105,7 @@ def _collect(context: Context, address: GatewayAddress | None, state: Any) -> di
         ],
         "tools": tools,
         "led_by_run": led.table(context),
+        "functions": functions.table(context),
         "transfers": (told or {}).get("transfers"),
         "under_way": (told or {}).get("under_way"),
         "documents": (told or {}).get("documents"),
@@ -191,7 +192,9 @@ def _tell(context: Context, table: dict[str, Any]) -> None:
 
 
 def _led(table: dict[str, Any]) -> list[str]:
-    return [f"run      {line}" for line in led.lines(table.get("led_by_run") or ())]
+    typed = table.get("functions")
+    lines = [f"run      {line}" for line in led.lines(table.get("led_by_run") or ())]
+    return [*lines, *(f"typed    {line}" for line in (functions.lines(typed) if typed else ()))]
 
 
 def _gateway_line(gateway: dict[str, Any] | None) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
-__all__ = ["MARK", "line_for", "own_command", "own_module"]
+__all__ = ["MARK", "line_for", "own_command", "own_module", "running_shells"]
 
 #: What ends the line.
 MARK = "# headrace: leads tools through its gateway; `headrace off` takes this out again"
@@ -35,3 +37,29 @@ def line_for(path: Path) -> str:
     asked = f'[ -n "${{{version}_VERSION-}}" ] && ! command -v __headrace_lead >/dev/null'
     begun = f'if {asked} && {there}; then eval "$({command} {shell} 2>/dev/null)"; fi'
     return f"case $- in *i*) {begun};; esac {MARK}"
+
+
+def running_shells(shells: Collection[str]) -> list[str] | None:
+    """Name the shell that this process was started from as its functions do (``bash:4711``): the
+    nearest one of these names, and those that it was forked from. None: nobody can tell.
+    """
+    found: list[str] = []
+    words = b""
+    number = os.getppid()
+    try:
+        while number > 1:
+            folder = Path("/proc", str(number))
+            name = (folder / "comm").read_text("utf-8", "replace").strip()
+            said = (folder / "cmdline").read_bytes()
+            if found and said != words:
+                break
+            if name in shells:
+                found.append(f"{name}:{number}")
+                words = said
+            # proc(5): behind the name, in parentheses, state and parent.
+            number = int(
+                (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[1]
+            )
+    except (OSError, ValueError, IndexError):
+        return found or None
+    return found

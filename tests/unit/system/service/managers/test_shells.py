@@ -8,16 +8,18 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from headrace.config import Folders
-from headrace.interface.hookspecs import Scope
+from headrace.interface.hookspecs import FileEdit, Scope
 from headrace.system import service
 from headrace.system.edits.file_step import read_file
 from headrace.system.edits.journal import Journal
 from headrace.system.service.managers import shells
+from headrace.system.service.managers.shell_functions import MARK, line_for
 from headrace.system.service.managers.spec import ServiceSpec, describe
 from lib.capabilities import lacks
 from lib.serving.ports import free_port
@@ -118,6 +120,63 @@ def test_lines_go_wherever_the_user_has_put_them_meanwhile(
     path.write_text("".join(f"{lines[number]}\n" for number in order))
     in_force(tmp_path).undo()
     assert path.read_text().splitlines() == [lines[n] for n in order if n not in (3, 4)]
+
+
+def functions(home: Path, described: Sequence[FileEdit] = ()) -> dict[str, FileEdit]:
+    found = shells.with_functions(described, home, {}, "/bin/bash", read_file)
+    assert len({edit.path for edit in found}) == len(found)
+    return {edit.path.name: edit for edit in found}
+
+
+def test_functions_stand_in_the_same_files_behind_what_a_service_manager_has_there(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".bashrc").write_text(MINE)
+    other = FileEdit(tmp_path / "unit", None, b"[Unit]\n", "is kept up by it")
+    both = functions(tmp_path, [other, *shells.edits(spec(tmp_path), {}, "/bin/bash", read_file)])
+    assert both.pop("unit") == other
+    alone = functions(tmp_path)
+    assert both.keys() == alone.keys() == {".bashrc", ".profile"}
+    for edit in both.values():
+        lines = (edit.after or b"").decode().splitlines()
+        assert "--wake" in lines[-2]
+        assert lines[-1].endswith(MARK)
+    last = (both[".bashrc"].after or b"").splitlines(keepends=True)[-1]
+    assert alone[".bashrc"].after == f"{MINE}\n".encode() + last
+
+
+def test_functions_of_a_lost_state_folder_are_found_and_not_written_twice(tmp_path: Path) -> None:
+    (tmp_path / ".bashrc").write_text("alias l=ls\n")
+    for edit in functions(tmp_path).values():
+        edit.path.write_bytes(edit.after or b"")
+    rc, profile = tmp_path / ".bashrc", tmp_path / ".profile"
+    assert shells.functions_in(tmp_path, {}, "/bin/bash") == [rc, profile]
+    assert dict(shells.leftovers(tmp_path, {}, "/bin/bash")) == {rc: b"alias l=ls\n", profile: None}
+    assert functions(tmp_path)[".bashrc"].after == rc.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("sh", "-euc"), ("sh", "-ieuc"), ("bash", "-euc"), ("zsh", "-euc"), ("fish", "-c")],
+    ids=" ".join,
+)
+def test_the_line_for_functions_does_nothing_in_a_shell_that_nobody_types_into_or_knows_none(
+    tmp_path: Path, words: tuple[str, str]
+) -> None:
+    if shutil.which(words[0]) is None:
+        pytest.skip(lacks("programs", f"{words[0]} is not installed here"))
+    name = {"fish": "headrace.fish", "zsh": ".zshrc"}.get(words[0], ".profile")
+    text = f"{line_for(tmp_path / name)}\necho done"
+    done = subprocess.run(
+        [*words, text],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.stdout == "done\n"
+    assert "headrace" not in done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason=lacks("system", "/proc/net/tcp"))
