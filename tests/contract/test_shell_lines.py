@@ -103,8 +103,8 @@ def test_who_takes_it_out_by_hand_does_not_get_it_again_unasked(user: User) -> N
     assert user.lines() == count
     user.headrace("off")
     # A file that was changed since stays a file, and a last line that was given an end keeps it.
-    kept = {name: each.rstrip(b"\n") for name, each in user.files().items()}
-    assert {name: each for name, each in kept.items() if each} == user.before
+    left = {name: each.rstrip(b"\n") for name, each in user.files().items()}
+    assert {name: each for name, each in left.items() if each} == user.before
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     if args.shell not in functions.SHELLS:
         raise _no_functions(args.shell)
     tools = by_proxy(context.plugins.led_tools())
-    words = functions.text(args.shell, own.own_command(), own.own_module(), tools)
+    words = functions.text(args.shell, own.own_command(context.env), own.own_module(), tools)
     sys.stdout.write(words)
     return OK
 

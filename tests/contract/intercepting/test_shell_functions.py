@@ -25,7 +25,8 @@ pytestmark = [
     pytest.mark.parametrize("shell", INTERACTIVE),
 ]
 
-HEADRACE = " ".join(headrace())
+#: As who has nothing on that path of Python's.
+HEADRACE = "env -u PYTHONPATH " + " ".join(headrace())
 #: Says who started it, and each of its words; ends with the status that it is told.
 TOOL = """#!/bin/sh
 tr '\\0' ' ' < /proc/$PPID/cmdline | grep -q headrace.cli && echo 'by headrace'
@@ -70,6 +71,9 @@ def person(tmp_path: Path, shell: str) -> Person:
     tool = home / "bin/uv"
     tool.write_text(TOOL)
     tool.chmod(0o755)
+    # What is on Python's path is the person's own, and for other programs.
+    (home / "path").mkdir()
+    (home / "path/argparse.py").write_text("raise SystemExit('not for headrace')\n")
     # Wrong settings: no gateway is started, all else is as ever.
     (home / "headrace/config/config.toml").write_text("prot = 3\n")
     env = {
@@ -78,6 +82,7 @@ def person(tmp_path: Path, shell: str) -> Person:
         "TMPDIR": str(home / "tmp"),
         "LANG": "C.UTF-8",
         "HEADRACE_HOME": str(home / "headrace"),
+        "PYTHONPATH": str(home / "path"),
     }
     return Person(home, shell, env)
 
@@ -193,7 +198,7 @@ def test_when_headrace_is_gone_the_tool_runs_as_if_it_had_never_been(
     program.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     program.chmod(0o755)
     module.touch()
-    command = [str(program), "-P", "-m", "headrace.cli"]
+    command = [str(program), "-E", "-P", "-m", "headrace.cli"]
     written = tmp_path / "functions"
     written.write_text(functions.text(person.shell, command, str(module), ["uv"]))
     with person.types(line=f". '{written}'") as typist:

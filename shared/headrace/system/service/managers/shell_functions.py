@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+
+import headrace
 
 __all__ = ["MARK", "line_for", "own_command", "own_module", "running_shells"]
 
@@ -14,21 +16,26 @@ __all__ = ["MARK", "line_for", "own_command", "own_module", "running_shells"]
 MARK = "# headrace: leads tools through its gateway; `headrace off` takes this out again"
 
 
-def own_command() -> tuple[str, ...]:
-    """Return this headrace's command, wherever a shell finds another one."""
-    return (sys.executable, "-P", "-m", "headrace.cli")
+def own_command(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return this headrace's command, wherever a shell finds another one. What its user has on
+    Python's path is for other programs, unless headrace itself is found there.
+    """
+    path = [Path(each) for each in env.get("PYTHONPATH", "").split(os.pathsep) if each]
+    needed = Path(headrace.__file__).parents[1] in path
+    return (sys.executable, *(() if needed else ("-E",)), "-P", "-m", "headrace.cli")
 
 
 def own_module() -> str:
     """Return a file that goes when headrace does."""
-    return str(Path(__file__).parents[3] / "cli" / "__main__.py")
+    return str(Path(headrace.__file__).parent / "cli" / "__main__.py")
 
 
-def line_for(path: Path) -> str:
+def line_for(path: Path, env: Mapping[str, str]) -> str:
     """Return the line for a file of a shell's, in its language. A login shell of bash may read two
     files that have it, and one of those is read by shells that know nothing of such functions.
     """
-    program, command = shlex.quote(own_command()[0]), shlex.join([*own_command(), "shell"])
+    own = own_command(env)
+    program, command = shlex.quote(own[0]), shlex.join([*own, "shell"])
     there = f"[ -x {program} ] && [ -f {shlex.quote(own_module())} ]"
     if path.suffix == ".fish":
         there = f"status is-interactive; and test -x {program} -a -f {shlex.quote(own_module())}"

@@ -66,7 +66,7 @@ def with_functions(
     """
     edits = {edit.path: edit for edit in described}
     for path, before in _writable(home, env, shell, read):
-        text = line_for(path)
+        text = line_for(path, env)
         known = edits.get(path)
         kept = withdraw(before or b"") if known is None else known.after or b""
         why = _WHY_FUNCTIONS if known is None else f"{known.reason}; {_WHY_FUNCTIONS}"

@@ -166,7 +166,7 @@ def test_the_line_for_functions_does_nothing_in_a_shell_that_nobody_types_into_o
     if shutil.which(words[0]) is None:
         pytest.skip(lacks("programs", f"{words[0]} is not installed here"))
     name = {"fish": "headrace.fish", "zsh": ".zshrc"}.get(words[0], ".profile")
-    text = f"{line_for(tmp_path / name)}\necho done"
+    text = f"{line_for(tmp_path / name, {})}\necho done"
     done = subprocess.run(
         [*words, text],
         capture_output=True,
