@@ -51,6 +51,7 @@ def lines(told: dict[str, Any]) -> Iterator[str]:
     if told["here"]:
         yield f"{tools} led as it is typed into this shell, by its functions"
     elif told["files"]:
-        yield f"{tools} led in shells that begin now, by {listed(told['files'])}; not in this one"
+        but = "; not in this one" if told["here"] is False else ""
+        yield f"{tools} led in shells that begin now, by {listed(told['files'])}{but}"
     else:
         yield f"{tools} led by `headrace run` alone; `headrace on --shell` leads what is typed"
