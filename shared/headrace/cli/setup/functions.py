@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from string import ascii_letters, digits
 
 __all__ = ["SHELLS", "text"]
 
@@ -72,6 +73,8 @@ end
 """
 _TEXTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 SHELLS = tuple(_TEXTS)
+#: What a name may be made of: others mean something to one shell or another.
+_PLAIN = frozenset(f"{ascii_letters}{digits}._+-")
 
 
 def text(shell: str, command: Sequence[str], module: str, tools: Sequence[str]) -> str:
@@ -79,12 +82,13 @@ def text(shell: str, command: Sequence[str], module: str, tools: Sequence[str]) 
     of its program; `module` a file of it, which is gone when it is.
     """
     quote = _fish_quoted if shell == "fish" else shlex.quote
+    plain = [name for name in tools if _PLAIN.issuperset(name) and name[:1].isalnum()]
     return (
         _TEXTS[shell]
         .replace("@program", quote(command[0]))
         .replace("@module", quote(module))
         .replace("@command", " ".join(map(quote, command)))
-        .replace("@tools", " ".join(map(quote, tools)))
+        .replace("@tools", " ".join(map(quote, plain)))
     )
 
 
