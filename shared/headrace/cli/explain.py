@@ -112,6 +112,7 @@ def _found(
     who: str = "",
 ) -> _Finds:
     from headrace.cli.explaining import builds as explain_builds  # noqa: PLC0415 - start-up time
+    from headrace.cli.explaining import led  # noqa: PLC0415 - as above
     from headrace.cli.setup.shared_port import STRANGER_HINT  # noqa: PLC0415 - as above
     from headrace.system.service import health  # noqa: PLC0415 - as above
 
@@ -147,11 +148,17 @@ def _found(
         python=python,
         companions=[each for each in companions if each[0] != what],
     )
+    # A name may be a tool's, and its package's.
+    led_ones = list(led.explanations(what, context)) if (ecosystem, version) == (None, None) else []
     # Which build is taken decides which file is.
-    explanations = [*builds, *(each for each in tools if not builds or each.tool != "python")]
+    explanations = [
+        *led_ones,
+        *builds,
+        *(each for each in tools if not builds or each.tool != "python"),
+    ]
     # Asked now, because pages that were not here have been fetched meanwhile.
     told = ask(what)
-    if not told and not builds:
+    if not told and not builds and not led_ones:
         if who:
             raise LocalError(
                 "port-taken",

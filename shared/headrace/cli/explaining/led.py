@@ -7,15 +7,18 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from headrace.cli.context import Context
+from headrace.cli.explaining import functions
 from headrace.config import EnvVars
-from headrace.interface.leading import LedBy
+from headrace.interface.hookspecs import Explanation
+from headrace.interface.leading import LedBy, LedTool
 
-__all__ = ["lines", "table"]
+__all__ = ["explanations", "lines", "table"]
 
 _WORDS = {
     LedBy.PROXY: "through a proxy of this command's",
     LedBy.SETTINGS: "by its own settings",
     LedBy.ALONE: "not at all: a program of yours",
+    LedBy.OFFLINE: "not at all: it fetches nothing",
 }
 _FETCHED = "what it needs is fetched through a proxy, then it runs as without headrace"
 
@@ -28,18 +31,32 @@ def table(context: Context) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for tool in context.plugins.led_tools():
         here = any(shutil.which(program, path=path) for program in tool.programs)
-        if not here or set(tool.ways.values()) == {LedBy.SETTINGS}:
-            continue
-        for way in dict.fromkeys(tool.ways.values()):
-            commands = [
-                f"{tool.name} {name}".rstrip() for name, by in tool.ways.items() if by is way
-            ]
-            first = way is LedBy.ALONE and tool.before is not None
-            text = f"{', '.join(commands)}: {_FETCHED if first else _WORDS[way]}"
-            found.append({"tool": tool.name, "way": str(way), "commands": commands, "text": text})
+        if here and set(tool.ways.values()) != {LedBy.SETTINGS}:
+            found += _rows(tool)
     return found
+
+
+def _rows(tool: LedTool) -> Iterator[dict[str, Any]]:
+    for way in dict.fromkeys(tool.ways.values()):
+        commands = [f"{tool.name} {name}".rstrip() for name, by in tool.ways.items() if by is way]
+        first = way is LedBy.ALONE and tool.before is not None
+        text = f"{', '.join(commands)}: {_FETCHED if first else _WORDS[way]}"
+        yield {"tool": tool.name, "way": str(way), "commands": commands, "text": text}
 
 
 def lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Say it."""
     return (str(row["text"]) for row in rows)
+
+
+def explanations(name: str, context: Context) -> Iterator[Explanation]:
+    """Say it of the tool that has a program of this name, for ``headrace explain``."""
+    tools = (tool for tool in context.plugins.led_tools() if name in tool.programs)
+    if (tool := next(tools, None)) is None:
+        return
+    rows = list(_rows(tool))
+    yield Explanation("run", tuple(lines(rows)), table={"tool": tool.name, "ways": rows})
+    typed = functions.table(context)
+    typed["tools"] = [each for each in typed["tools"] if each == name]
+    if said := tuple(functions.lines(typed)):
+        yield Explanation("typed", said, table=typed)
