@@ -169,12 +169,11 @@ def test_an_alias_of_the_users_stays_and_what_it_stands_for_is_led(person: Perso
 
 def test_a_tool_that_is_not_there_gets_no_function(person: Person) -> None:
     (person.home / "bin/uv").rename(person.home / "bin/poetry")
+    has = "functions -q" if person.shell == "fish" else "typeset -f"
     with person.types() as typist:
+        assert typist.run(f"{has} poetry")[1] == 0
+        assert typist.run(f"{has} uv")[1] == 1
         assert typist.run("uv")[1] == 127
-        assert (
-            typist.run("functions -q poetry" if person.shell == "fish" else "typeset -f poetry")[1]
-            == 0
-        )
 
 
 def test_a_shell_that_nobody_types_into_has_none(person: Person) -> None:
