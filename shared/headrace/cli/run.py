@@ -105,14 +105,13 @@ def _way(words: Sequence[str], context: Context) -> LedCommand:
 
 
 def _inside_another(context: Context) -> bool:
+    number = whole_number(context.env.get(EnvVars.HEADRACE_RUN, ""))
+    if number is None or number > 65535:
+        return False
     from headrace.system.service import health  # noqa: PLC0415 - start-up time
     from headrace.system.service.identity import Expected  # noqa: PLC0415 - as above
 
-    port = context.env.get(EnvVars.HEADRACE_RUN, "")
     # Whose it is, is all that can be known here: it has a state of its own.
-    number = whole_number(port)
-    if number is None or number > 65535:
-        return False
     return health.look(GatewayAddress("127.0.0.1", number), Expected()).up
 
 
