@@ -138,6 +138,18 @@ def test_a_new_shell_has_the_functions_and_doctor_and_status_tell_of_one_that_ha
         assert later.run(there)[1] == 1
 
 
+@pytest.mark.nightly
+def test_who_keeps_the_files_elsewhere_is_told_what_to_write_there(user: User) -> None:
+    shutil.rmtree(user.box.home / ".config/fish")
+    for name in user.files():
+        Path(name).rename(f"{name}-kept")
+        Path(name).symlink_to(f"{name}-kept")
+    (user.box.home / ".profile").symlink_to("nowhere")
+    told = user.headrace("on", "--shell")
+    assert "links are left alone" in " ".join(told.split())
+    assert user.lines() == 0
+
+
 def test_the_machines_gateway_has_no_shell_of_a_users(user: User) -> None:
     done = user.box.run(*headrace(), "on", "--shell", "--scope", "system")
     assert done.code == 1

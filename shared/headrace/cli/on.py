@@ -15,6 +15,10 @@ from headrace.interface.hookspecs import Scope
 __all__ = ["add", "run"]
 
 _NEXT_SHELL = "what is typed into a shell that begins now is led by its functions"
+_NO_FILE = (
+    "no file of your shells could be given the line for functions, for links are left alone: put "
+    '`eval "$(headrace shell bash)"` into yours'
+)
 
 
 def add(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -88,10 +92,16 @@ def _run(args: argparse.Namespace, context: Context) -> int:
         result.edits = [each for each in result.edits if each[0] not in refused]
         result.left_out += applied.refused
     service = made.edits if made and args.dry_run else ()
-    typed = _NEXT_SHELL if args.shell else ""
+    typed = _typed(context) if args.shell and not args.dry_run else ""
     note = "; ".join(filter(None, (note, shared.warning, typed)))
     report = OnReport(found, address, result, changed, note, args.dry_run, service, told, trouble)
     return tell(context, report)
+
+
+def _typed(context: Context) -> str:
+    from headrace.system.service import has_functions  # noqa: PLC0415 - start-up time
+
+    return _NEXT_SHELL if has_functions(context.env) else _NO_FILE
 
 
 def _functions(context: Context, *, asked: bool) -> bool:
