@@ -20,10 +20,12 @@ from lib.terminals import INTERACTIVE, Typist
 
 from .conftest import MakeUser
 
-pytestmark = [
-    pytest.mark.skipif(sys.platform == "win32", reason=lacks("system", "POSIX shells")),
-    pytest.mark.parametrize("shell", INTERACTIVE),
-]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason=lacks("system", "POSIX shells"))
+EACH = pytest.mark.parametrize("shell", INTERACTIVE)
+#: What the others only might do otherwise.
+ONE = pytest.mark.parametrize(
+    "shell", ["bash", *(pytest.param(each, marks=pytest.mark.nightly) for each in ("zsh", "fish"))]
+)
 
 #: As who has nothing on that path of Python's.
 HEADRACE = "env -u PYTHONPATH " + " ".join(headrace())
@@ -87,6 +89,7 @@ def person(tmp_path: Path, shell: str) -> Person:
     return Person(home, shell, env)
 
 
+@EACH
 def test_words_status_and_input_are_those_that_were_typed(person: Person) -> None:
     with person.types() as typist:
         said, code = typist.run("uv status 7 'a  b' '' '*' '$HOME' \"it's\" -- --help")
@@ -97,6 +100,7 @@ def test_words_status_and_input_are_those_that_were_typed(person: Person) -> Non
         assert code == 0
 
 
+@ONE
 def test_a_gateway_that_cannot_start_is_one_line_and_the_tool_runs(person: Person) -> None:
     with person.types() as typist:
         said, code = typist.run("uv status 3")
@@ -107,6 +111,7 @@ def test_a_gateway_that_cannot_start_is_one_line_and_the_tool_runs(person: Perso
     assert "by headrace" in said
 
 
+@ONE
 def test_what_fetches_nothing_is_the_tool_itself(person: Person) -> None:
     with person.types() as typist:
         said, _ = typist.run("uv cache dir")
@@ -115,6 +120,7 @@ def test_what_fetches_nothing_is_the_tool_itself(person: Person) -> None:
     assert "by headrace" not in said
 
 
+@EACH
 def test_a_job_is_stopped_continued_and_ended_from_the_keyboard(person: Person) -> None:
     with person.types() as typist:
         typist.type("uv wait\n")
@@ -136,6 +142,7 @@ def test_a_job_is_stopped_continued_and_ended_from_the_keyboard(person: Person) 
         assert "wait" not in said
 
 
+@ONE
 def test_the_tool_itself_is_there_by_its_other_ways(person: Person) -> None:
     with person.types() as typist:
         assert "by headrace" in typist.run("uv status 0")[0]
@@ -149,6 +156,7 @@ def test_the_tool_itself_is_there_by_its_other_ways(person: Person) -> None:
         assert said.count("by headrace") == 1, said
 
 
+@EACH
 def test_a_function_of_the_users_stays(person: Person) -> None:
     own = (
         "function uv; echo mine $argv; end" if person.shell == "fish" else "uv() { echo mine $1; }"
@@ -157,6 +165,7 @@ def test_a_function_of_the_users_stays(person: Person) -> None:
         assert "mine one" in typist.run("uv one")[0].splitlines()
 
 
+@ONE
 def test_an_alias_of_the_users_stays_and_what_it_stands_for_is_led(person: Person) -> None:
     if person.shell == "fish":
         return  # where an alias is a function
@@ -167,6 +176,7 @@ def test_an_alias_of_the_users_stays_and_what_it_stands_for_is_led(person: Perso
     assert "by headrace" in said.splitlines()
 
 
+@ONE
 def test_a_tool_that_is_not_there_gets_no_function(person: Person) -> None:
     (person.home / "bin/uv").rename(person.home / "bin/poetry")
     has = "functions -q" if person.shell == "fish" else "typeset -f"
@@ -176,6 +186,7 @@ def test_a_tool_that_is_not_there_gets_no_function(person: Person) -> None:
         assert typist.run("uv")[1] == 127
 
 
+@EACH
 def test_a_shell_that_nobody_types_into_has_none(person: Person) -> None:
     asked = f"{evaluated(person.shell)}\nuv status 6"
     done = subprocess.run(
@@ -188,6 +199,7 @@ def test_a_shell_that_nobody_types_into_has_none(person: Person) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (6, "<status><6>\n", "")
 
 
+@EACH
 def test_when_headrace_is_gone_the_tool_runs_as_if_it_had_never_been(
     person: Person, tmp_path: Path
 ) -> None:
@@ -209,6 +221,7 @@ def test_when_headrace_is_gone_the_tool_runs_as_if_it_had_never_been(
     assert "headrace" not in said
 
 
+@ONE
 def test_what_completes_a_tools_words_goes_on_doing_so(person: Person) -> None:
     known = {
         "bash": "complete -W 'status sync' uv",
@@ -225,12 +238,12 @@ def test_what_completes_a_tools_words_goes_on_doing_so(person: Person) -> None:
         assert typist.run("9")[1] == 9
 
 
-@pytest.mark.parametrize("version", UVS[-1:])
+@ONE
 def test_uv_lock_as_it_is_typed_names_the_origin_and_goes_through_the_gateway(
-    make_user: MakeUser, shell: str, version: str
+    make_user: MakeUser, shell: str
 ) -> None:
     user = make_user()
-    uv = Uv(version, user.box)
+    uv = Uv(UVS[-1], user.box)
     text = (user.project / "pyproject.toml").read_text("utf-8")
     text += f'\n[[tool.uv.index]]\nurl = "{user.world.origin}"\ndefault = true\n'
     (user.project / "pyproject.toml").write_text(text, "utf-8")
