@@ -22,7 +22,7 @@ from .conftest import MakeUser
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason=lacks("system", "POSIX shells"))
 EACH = pytest.mark.parametrize("shell", INTERACTIVE)
-#: What the others only might do otherwise.
+#: What zsh and fish hardly do otherwise.
 ONE = pytest.mark.parametrize(
     "shell", ["bash", *(pytest.param(each, marks=pytest.mark.nightly) for each in ("zsh", "fish"))]
 )
