@@ -15,7 +15,7 @@ from lib.capabilities import lacks
 from lib.clients import Environment
 from lib.gateway import free_port, headrace
 from lib.holders import none_left
-from lib.terminals import Typist, rc_file
+from lib.terminals.typist import Typist, rc_file
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason=lacks("system", "POSIX shells"))
 

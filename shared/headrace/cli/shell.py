@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from headrace.cli.context import OK, Context
+from headrace.cli.context import OK, Context, add_json
 from headrace.cli.setup import functions
 from headrace.errors import UsageError
 from headrace.wording import listed
@@ -27,6 +27,7 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         "--shell` writes such a line into your shell's files.",
     )
     parser.add_argument("shell", metavar="SHELL", help=listed(functions.SHELLS))
+    add_json(parser)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
@@ -37,8 +38,11 @@ def run(args: argparse.Namespace, context: Context) -> int:
     if args.shell not in functions.SHELLS:
         raise _no_functions(args.shell)
     tools = by_proxy(context.plugins.led_tools())
-    words = functions.text(args.shell, own.own_command(context.env), own.own_module(), tools)
-    sys.stdout.write(words)
+    text = functions.text(args.shell, own.own_command(context.env), own.own_module(), tools)
+    if context.as_json:
+        context.print_json({"shell": args.shell, "tools": tools, "text": text})
+    else:
+        sys.stdout.write(text)
     return OK
 
 

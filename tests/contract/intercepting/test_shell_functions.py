@@ -16,7 +16,7 @@ from headrace.cli.setup import functions
 from lib.capabilities import lacks
 from lib.clients import UVS, Uv
 from lib.gateway import headrace
-from lib.terminals import INTERACTIVE, Typist
+from lib.terminals.typist import INTERACTIVE, Typist
 
 from .conftest import MakeUser
 

@@ -22,6 +22,7 @@ from lib.gateway import headrace
 #: Commands with ``--json``, and words that they need. What `run` writes is its command's.
 NEEDS: dict[str, list[str]] = {name: [] for name in COMMANDS if name != "run"}
 NEEDS["explain"] = ["requests"]
+NEEDS["shell"] = ["bash"]
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ def test_a_tool_that_only_a_proxy_leads_has_both_ways_told(
     monkeypatch.setenv("HOME", str(tmp_path))
     told = said("uv", tmp_path)
     assert told.keys() == {"run", "typed"}
-    assert "uv: through a proxy" in told["run"]
+    assert "uv, uv pip compile: through a proxy" in told["run"]
     assert "uv pip: by its own settings" in told["run"]
     assert "uv run, uv tool run: what it needs is fetched" in told["run"]
     assert "uv cache" in told["run"].partition("it fetches nothing")[0]
