@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Explanation,
         Finding,
         Host,
+        LeadsContainers,
         LedTool,
         Mirror,
         Origin,
@@ -86,5 +87,13 @@ def headrace_activations() -> Iterable[Activation]:
 def headrace_led_tools() -> Iterable[LedTool]:
     """Engines, by their own settings: a proxy of their client's would get into containers."""
     from headrace_docker.engines.led import every
+
+    return every()
+
+
+@hookimpl(trylast=True)
+def headrace_led_containers() -> Iterable[LeadsContainers]:
+    """Builds and single containers, by what each engine offers for that."""
+    from headrace_docker.builds.all import every
 
     return every()

@@ -90,17 +90,18 @@ def make_world(
     one_host: bool = False,
     tls: ssl.SSLContext | None = None,
     domain: str = "",
+    host: str = "127.0.0.1",
     missing: Sequence[str] = (),
     **mirror_fields: Any,
 ) -> World:
     """Start the servers. Rates are bytes per second of each server's link; `tls` is the origin's;
     `missing` are names of files that no mirror has yet. With a `domain` the upstreams are
-    ``pages.<domain>`` and so on, which only a proxy can reach.
+    ``pages.<domain>`` and so on, which only a proxy can reach; `host` is the address of all.
     """
 
     def server(name: str, **rest: Any) -> RecordingServer:
         known_as = f"{name}.{domain}" if domain else ""
-        return stack.enter_context(RecordingServer(name=name, known_as=known_as, **rest))
+        return stack.enter_context(RecordingServer(name=name, known_as=known_as, host=host, **rest))
 
     index = Index()
     pages = server("pages", tls=tls)

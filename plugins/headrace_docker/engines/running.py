@@ -131,11 +131,11 @@ def ask(path: str, question: str) -> Mapping[str, Any] | None:
 
 
 @functools.lru_cache(maxsize=16)
-def printed(words: tuple[str, ...]) -> str:
-    """Return what a program prints; empty where it fails or hangs."""
+def printed(words: tuple[str, ...], limit: float = LIMIT) -> str:
+    """Return what a program prints; empty where it fails, or takes longer than `limit` seconds."""
     try:
         done = subprocess.run(  # noqa: S603 - an engine that is installed here
-            words, capture_output=True, timeout=LIMIT, check=False, stdin=subprocess.DEVNULL
+            words, capture_output=True, timeout=limit, check=False, stdin=subprocess.DEVNULL
         )
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return ""
@@ -167,11 +167,11 @@ class Machine:
     printed: Callable[[tuple[str, ...]], str] | None = None
     """What a program prints; None: it is run, where the files are this machine's own."""
 
-    def said(self, *words: str) -> str:
-        """Return what a program prints."""
+    def said(self, *words: str, limit: float = LIMIT) -> str:
+        """Return what a program prints within so many seconds."""
         if self.printed is not None:
             return self.printed(words)
-        return printed(words) if self.root == Path("/") else ""
+        return printed(words, limit) if self.root == Path("/") else ""
 
     def path(self, name: str) -> Path:
         """Return a file of the machine by its absolute name."""

@@ -42,7 +42,7 @@ class Command(Protocol):
 
 
 #: Commands in the order of the help.
-COMMANDS = ("on", "off", "status", "doctor", "explain", "run", "shell", "gateway")
+COMMANDS = ("on", "off", "status", "doctor", "explain", "run", "build", "shell", "gateway")
 
 
 class _CommandLine(argparse.ArgumentParser):

@@ -19,8 +19,9 @@ from headrace import __version__
 from headrace.cli import child_process
 from headrace.cli.context import USAGE, Context
 from headrace.config import EnvVars
-from headrace.errors import ClientError, HeadraceError, LocalError
+from headrace.errors import ClientError, HeadraceError, LocalError, UsageError
 from headrace.foreign import whole_number
+from headrace.interface.containers import LedInside, NotLed
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress
 from headrace.interface.leading import LedBy, LedCommand, which_way
 from headrace.models import Origin
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from headrace.cli.runs.started import GatewayOfRun
     from headrace.system.service.identity import Expected
 
-__all__ = ["add", "private_gateway", "run"]
+__all__ = ["add", "lead", "private_gateway", "run"]
 
 
 def add(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -46,11 +47,16 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Run the command; return its exit code."""
+    return lead(args, context, command="run")
+
+
+def lead(args: argparse.Namespace, context: Context, *, command: str) -> int:
+    """Run a command for ``headrace run``, or for ``headrace build``, which is about containers."""
     words: list[str] = args.command_words
     if words[:1] == ["--"]:
         words = words[1:]
     if not words:
-        _warn("which command? headrace run -- COMMAND")
+        _warn(f"which command? headrace {command} -- COMMAND")
         return USAGE
     try:
         path = child_process.find(words[0], context.env)
@@ -63,27 +69,36 @@ def run(args: argparse.Namespace, context: Context) -> int:
         )
     if _inside_another(context):
         return child_process.replace_by(path, words, context.env)
+    inside = _inside(words, context)
+    if command == "build":
+        _check_build(words, inside)
     led = _way(words, context)
     if led.way in (LedBy.PROXY, LedBy.SETTINGS):
-        return _run(path, tuple(words), context, led, quiet=args.quiet)
+        return _run(path, tuple(words), context, led, inside, quiet=args.quiet)
     if led.before:
         # What fetches for a program is led. Where it fails the command says so in its own words.
-        _run(path, led.before, context, led, quiet=args.quiet)
+        _run(path, led.before, context, led, None, quiet=args.quiet)
     # The program itself has the environment that it would have had, and nobody waits for it.
     return child_process.replace_by(path, words, context.env)
 
 
 def _run(
-    path: str, words: tuple[str, ...], context: Context, led: LedCommand, *, quiet: bool
+    path: str,
+    words: tuple[str, ...],
+    context: Context,
+    led: LedCommand,
+    inside: LedInside | NotLed | None,
+    *,
+    quiet: bool,
 ) -> int:
     with ExitStack() as clearing_up:
         try:
-            env, summary = _prepare(words, context, clearing_up, led, quiet=quiet)
+            run_as, env, summary = _prepare(words, context, clearing_up, led, inside, quiet=quiet)
         except Exception as error:  # noqa: BLE001 - nothing of ours costs anybody the command
             why = getattr(error, "message", None) or str(error) or repr(error)
             _warn(f"{why}; the command runs without headrace")
-            env, summary = dict(context.env), list
-        code = child_process.run(path, list(words), env)
+            run_as, env, summary = words, dict(context.env), list
+        code = child_process.run(path, list(run_as), env)
         for text in [] if quiet else summary():
             _warn(text)
     return code
@@ -104,6 +119,25 @@ def _way(words: Sequence[str], context: Context) -> LedCommand:
         return LedCommand(LedBy.SETTINGS)
 
 
+def _inside(words: Sequence[str], context: Context) -> LedInside | NotLed | None:
+    """Say how what the command starts in containers is led, if it starts any."""
+    place = context.place(tuple(words))
+    try:
+        ways = (engine.inside(words, place) for engine in context.plugins.led_containers())
+        return next((way for way in ways if way is not None), None)
+    except Exception as error:  # noqa: BLE001 - as above
+        return NotLed(f"it is not known how its containers are led: {error!r}")
+
+
+def _check_build(words: Sequence[str], inside: LedInside | NotLed | None) -> None:
+    """Refuse what nobody can lead, where its being led was asked for; UsageError."""
+    if inside is None:
+        hint = "`headrace run` leads everything else"
+        raise UsageError("no-build", f"{words[0]} builds no image that headrace knows", hint=hint)
+    if isinstance(inside, NotLed) and inside.refused:
+        raise UsageError("not-led", inside.reason, hint=inside.hint)
+
+
 def _inside_another(context: Context) -> bool:
     number = whole_number(context.env.get(EnvVars.HEADRACE_RUN, ""))
     if number is None or number > 65535:
@@ -120,10 +154,11 @@ def _prepare(
     context: Context,
     clearing_up: ExitStack,
     led: LedCommand,
+    inside: LedInside | NotLed | None,
     *,
     quiet: bool,
-) -> tuple[dict[str, str], Callable[[], list[str]]]:
-    """Start (or find) a gateway; return the command's environment and how to sum up. What the
+) -> tuple[tuple[str, ...], dict[str, str], Callable[[], list[str]]]:
+    """Start (or find) a gateway; return the command, its environment and how to sum up. What the
     command waits for is told meanwhile, unless `quiet`.
     """
     from headrace.cli.runs import shared, started  # noqa: PLC0415 - as above
@@ -142,10 +177,15 @@ def _prepare(
     env = _environment(words, context, found, [o.origin for o in origins])
     if led.way is not LedBy.SETTINGS:
         _merge(env, _led(context, found, origins, led, clearing_up))
+    if isinstance(inside, LedInside):
+        words, variables = _led_inside(words, inside, found, origins, context, clearing_up)
+        _merge(env, variables)
+    elif inside is not None:
+        _warn(f"its containers are not led: {inside.reason}")
     if not quiet:
         ask = partial(_status, found.address, found.expected)
         clearing_up.enter_context(telling(ask, _warn))
-    return env, _summing_up(found, context)
+    return words, env, _summing_up(found, context)
 
 
 def _running(
@@ -252,6 +292,25 @@ def _led(
             _warn(f"{led.tool.name} is not led: {error.message}")
         return {}
     return told
+
+
+def _led_inside(  # noqa: PLR0917 - one caller
+    words: tuple[str, ...],
+    inside: LedInside,
+    found: GatewayOfRun,
+    origins: Sequence[DiscoveredOrigin],
+    context: Context,
+    clearing_up: ExitStack,
+) -> tuple[tuple[str, ...], Mapping[str, str | None]]:
+    """Lead what the command starts in containers, too; where nothing can, say so."""
+    from headrace.cli.runs.inside import begin  # noqa: PLC0415 - a cost of those who are led
+
+    try:
+        command = begin(inside, found, origins, context, clearing_up)
+    except (HeadraceError, OSError) as error:
+        _warn(f"its containers are not led: {getattr(error, 'message', error)}")
+        return words, {}
+    return command.words, command.variables
 
 
 def _merge(env: dict[str, str], variables: Mapping[str, str | None]) -> None:

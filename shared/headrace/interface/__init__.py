@@ -51,6 +51,13 @@ if TYPE_CHECKING:
         Scope,
         Standing,
     )
+    from headrace.interface.containers import (
+        ContainerCommand,
+        InsideLead,
+        LeadsContainers,
+        LedInside,
+        NotLed,
+    )
     from headrace.interface.ecosystems import (
         AllowsAnonymous,
         Confirms,
@@ -209,6 +216,12 @@ __all__ = [  # noqa: RUF022 - by what they are for
     # By which way a tool's commands are led (`leading`).
     "LedBy",
     "LedTool",
+    # How what engines start in containers is led (`containers`).
+    "ContainerCommand",
+    "InsideLead",
+    "LeadsContainers",
+    "LedInside",
+    "NotLed",
     # A machine's accelerators, and builds of packages for them.
     "Accelerator",
     "Host",
@@ -265,6 +278,7 @@ _HOMES = {
     "headrace.http.unpacking": "TooMuchError Unpacker unpack",
     "headrace.interface.activations": "CATALOGUE Activation DiscoveredOrigin FileEdit "
     "GatewayAddress Lingers OptIn Override Place Reader Reload ReloadCheck Scope Standing",
+    "headrace.interface.containers": "ContainerCommand InsideLead LeadsContainers LedInside NotLed",
     "headrace.interface.ecosystems": "Ecosystem AllowsAnonymous Confirms CutsCompanions "
     "FindsArtifacts FormatsRefusals IndexesDocuments Intercepts KnowsNames KnowsRequests Learns "
     "ListsBuilds LocatesDocuments LooksUp ManyOwners NamesFileHosts NamesLayouts ReadsAhead "

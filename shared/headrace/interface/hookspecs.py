@@ -31,6 +31,7 @@ from headrace.interface.activations import (
     Scope,
     Standing,
 )
+from headrace.interface.containers import LeadsContainers
 from headrace.interface.ecosystems import Ecosystem
 from headrace.interface.leading import LedBy, LedTool
 
@@ -57,6 +58,7 @@ __all__ = [
     "FileEdit",
     "Finding",
     "GatewayAddress",
+    "LeadsContainers",
     "LedBy",
     "LedTool",
     "Lingers",
@@ -288,6 +290,19 @@ def headrace_led_tools() -> Iterable[LedTool]:
         @hookimpl
         def headrace_led_tools():
             yield LedTool("crate", ("crate",), {"": LedBy.PROXY, "run": LedBy.ALONE})
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def headrace_led_containers() -> Iterable[LeadsContainers]:
+    """Say how what engines start in containers is led below ``headrace build`` and ``run``.
+
+    Example::
+
+        @hookimpl
+        def headrace_led_containers():
+            yield AcmeBuilds()
     """
     raise NotImplementedError
 

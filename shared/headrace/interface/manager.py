@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from headrace.interface import ecosystems, hookspecs
+from headrace.interface.containers import LeadsContainers
 from headrace.interface.ecosystems import Ecosystem
 from headrace.interface.leading import LedTool
 from headrace.models import Mirror, Origin
@@ -201,6 +202,10 @@ class Plugins:
     def led_tools(self) -> list[LedTool]:
         """By which way each tool's commands are led."""
         return self._all("headrace_led_tools", LedTool)
+
+    def led_containers(self) -> list[LeadsContainers]:
+        """How what engines start in containers is led."""
+        return self._all("headrace_led_containers", hookspecs.LeadsContainers)
 
     def observe(self, event: SourceFailed | TransferFinished) -> None:
         """Tell every watcher."""

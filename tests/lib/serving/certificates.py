@@ -34,7 +34,8 @@ def authority(folder: Path, *names: str) -> Authority:
     use = "-addext keyUsage=critical,keyCertSign,cRLSign"
     openssl(f"req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=TestCompanyRoot {use}")
     openssl(f"req {key} -keyout server.key -out server.csr -subj /CN=localhost")
-    every = ",".join(["IP:127.0.0.1", "DNS:localhost", *(f"DNS:{name}" for name in names)])
+    more = [f"IP:{n}" if n.replace(".", "").isdigit() else f"DNS:{n}" for n in names]
+    every = ",".join(["IP:127.0.0.1", "DNS:localhost", *more])
     (folder / "names").write_text(f"subjectAltName={every}\n", "utf-8")
     sign = "-CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names"
     openssl(f"x509 -req -in server.csr {sign} -out server.pem")

@@ -271,3 +271,8 @@ def test_a_third_partys_answer_comes_before_the_built_in_one() -> None:
         answer = Plugins(order, entry_points=False).credential(ORIGIN)
         assert answer is not None
         assert answer.username == "third"
+
+
+def test_headrace_led_containers_registers_engines() -> None:
+    engine = SimpleNamespace(inside=lambda words, place: None)
+    assert plugins(headrace_led_containers=lambda: [engine]).led_containers() == [engine]

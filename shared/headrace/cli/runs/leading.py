@@ -26,12 +26,12 @@ from headrace.upstream.proxies import Proxies, exceptions_for
 if TYPE_CHECKING:
     from headrace.cli.runs.started import GatewayOfRun
 
-__all__ = ["Lead", "begin", "variables"]
+__all__ = ["USUAL", "Lead", "begin", "bundle", "variables"]
 
 #: Seconds for the gateway to begin; it may read a page for it.
 _LIMIT = 10.0
 #: Variables that name a file of authorities, whoever reads them.
-_USUAL = (EnvVars.SSL_CERT_FILE, EnvVars.REQUESTS_CA_BUNDLE, EnvVars.CURL_CA_BUNDLE)
+USUAL = (EnvVars.SSL_CERT_FILE, EnvVars.REQUESTS_CA_BUNDLE, EnvVars.CURL_CA_BUNDLE)
 _PROXY = (EnvVars.HTTPS_PROXY, EnvVars.HTTPS_PROXY.lower())
 _EXCEPTED = (EnvVars.NO_PROXY, EnvVars.NO_PROXY.lower())
 #: Where systems keep the authorities that everybody trusts, as one file.
@@ -59,9 +59,15 @@ class Lead:
     """Whose removal ends it at once; else it ends when nobody has ``runners`` locked any more."""
 
 
-def begin(found: GatewayOfRun, origins: Iterable[DiscoveredOrigin], env: Mapping[str, str]) -> Lead:
+def begin(
+    found: GatewayOfRun,
+    origins: Iterable[DiscoveredOrigin],
+    env: Mapping[str, str],
+    *,
+    elsewhere: bool = False,
+) -> Lead:
     """Have a gateway lead whoever has locked ``runners`` in its scratch folder; LocalError where it
-    does not.
+    does not. `elsewhere`: they are not on this machine's own network.
     """
     runners = found.scratch / "runners"
     if not runners.is_file():
@@ -72,6 +78,7 @@ def begin(found: GatewayOfRun, origins: Iterable[DiscoveredOrigin], env: Mapping
     asked = {
         "runners": str(runners),
         "alone": sorted(alone),
+        "elsewhere": elsewhere,
         "environment": {name: env[name] for name in NETWORK_VARIABLES if name in env},
     }
     query = urlencode({"asked": json.dumps(asked)})
@@ -98,21 +105,21 @@ def variables(
     told: dict[str, str | None] = dict.fromkeys(_PROXY, lead.proxy)
     kept = exceptions_for(env, lead.hosts)
     told |= dict.fromkeys(_EXCEPTED, kept or None)
-    every = [name for name in (*_USUAL, EnvVars.PIP_CERT) if env.get(name)]
+    every = [name for name in (*USUAL, EnvVars.PIP_CERT) if env.get(name)]
     made: dict[tuple[str, ...], Path] = {}
-    for name in (*_USUAL, *more):
+    for name in (*USUAL, *more):
         # Who had a file of its own trusts that; who had none, what is usual and all that is named.
         own = (env[name],) if env.get(name) else ("", *(env[each] for each in every))
         if own not in made:
             path = made[own] = scratch / f"authorities-{len(made)}.pem"
-            path.write_text(_bundle(own) + lead.certificate, "utf-8")
+            path.write_text(bundle(own) + lead.certificate, "utf-8")
             path.chmod(0o600)
-        if name in _USUAL or env.get(name):
+        if name in USUAL or env.get(name):
             told[name] = str(made[own])
     return told
 
 
-def _bundle(files: Sequence[str]) -> str:
+def bundle(files: Sequence[str]) -> str:
     """Return all authorities of these files (or folders) as PEM; "": those that are usual."""
     parts: list[str] = []
     for name in files:

@@ -49,12 +49,13 @@ class Beginning:
                 runners = Path(asked["runners"])
                 alone = {str(host) for host in asked["alone"]}
                 environment = {str(k): str(v) for k, v in asked["environment"].items()}
+                elsewhere = bool(asked.get("elsewhere"))
             await _taught(parts)
             places = {place for place in _places(parts) if place[0] not in alone}
             if not places:
                 return _told(error="no public origin that is reached by https can be led")
             token, made = await asyncio.to_thread(
-                self._interceptions.begin, places, runners, environment
+                self._interceptions.begin, places, runners, environment, elsewhere=elsewhere
             )
         except (HeadraceError, UnreadableError) as error:
             return _told(error=error.message)

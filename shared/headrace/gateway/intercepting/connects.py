@@ -104,7 +104,8 @@ class Connects:
         host = f"[{place[0]}]" if ":" in place[0] else place[0]
         proxy = interception.proxies.choose(f"https://{host}:{place[1]}/")
         own = [connection.server] if connection.server else []
-        transport, upstream = await dial(place, proxy, own, self._context)  # type: ignore[arg-type]
+        here = not interception.elsewhere
+        transport, upstream = await dial(place, proxy, own, self._context, here=here)  # type: ignore[arg-type]
         client = connection.transport
         if client.is_closing():
             transport.abort()

@@ -51,6 +51,8 @@ class Interception:
     """The user's own, for tunnels."""
     runners: Path
     """Locked by whoever is led."""
+    elsewhere: bool = False
+    """It is not on this machine's own network (a container), so our loopback is not its own."""
     left_alone: set[tuple[str, str]] = field(default_factory=set)
     """Hosts that are tunnelled all the same, for a kind of client ("": for all)."""
 
@@ -78,7 +80,12 @@ class Interceptions:
         self._known: dict[str, Interception] = {}
 
     def begin(
-        self, places: Iterable[Place], runners: Path, environment: Mapping[str, str]
+        self,
+        places: Iterable[Place],
+        runners: Path,
+        environment: Mapping[str, str],
+        *,
+        elsewhere: bool = False,
     ) -> tuple[str, Interception]:
         """Begin one; return its token. HeadraceError where the proxies in the environment are
         none, or the file cannot be written.
@@ -98,9 +105,10 @@ class Interceptions:
             "environment": dict(environment),
             "certificate": certificate,
             "key": key,
+            "elsewhere": elsewhere,
         }
         self._files.write(_name_of(token), table, secret=True)
-        made = self._known[token] = Interception(authority, held, proxies, runners)
+        made = self._known[token] = Interception(authority, held, proxies, runners, elsewhere)
         return token, made
 
     def find(self, token: str) -> Interception | None:
@@ -143,6 +151,7 @@ class Interceptions:
                 frozenset((str(host), int(port)) for host, port in told["places"]),
                 Proxies(told["environment"]),
                 Path(told["runners"]),
+                bool(told.get("elsewhere")),
             )
 
         with contextlib.suppress(HeadraceError, UnreadableError), foreign("an interception"):

@@ -26,6 +26,7 @@ __all__ = ["Half", "TunnelError", "dial"]
 _CONNECT = 30.0
 #: Bytes of a proxy's answer to CONNECT.
 _LONGEST_HEAD = 64 << 10
+_NOT_ITS_OWN = "the loopback of this machine is not for its containers"
 
 
 class TunnelError(ClientError):
@@ -91,17 +92,23 @@ class Half(asyncio.Protocol):
 
 
 async def dial(
-    place: Place, proxy: str | None, own: Sequence[Place], context: Callable[[], ssl.SSLContext]
+    place: Place,
+    proxy: str | None,
+    own: Sequence[Place],
+    context: Callable[[], ssl.SSLContext],
+    *,
+    here: bool = True,
 ) -> tuple[Any, Half]:
     """Connect to a place, through a proxy's URL where there is one; `TunnelError`.
 
-    `own` is where the gateway listens; `context` is for proxies that speak TLS.
+    `own` is where the gateway listens; `context` is for proxies that speak TLS; `here`: whether
+    the client could reach this machine's loopback itself.
     """
     try:
         async with asyncio.timeout(_CONNECT):
-            if proxy is not None:
+            if proxy is not None and (here or not _names_loopback(place[0])):
                 return await _through(place, proxy, context)
-            return await _directly(place, own)
+            return await _directly(place, own, here=here)
     except TunnelError:
         raise
     except TimeoutError:
@@ -111,11 +118,13 @@ async def dial(
         raise TunnelError(f"{where} cannot be reached: {error}") from error
 
 
-async def _directly(place: Place, own: Sequence[Place]) -> tuple[Any, Half]:
+async def _directly(place: Place, own: Sequence[Place], *, here: bool) -> tuple[Any, Half]:
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(*place, type=socket.SOCK_STREAM)
     if any(_is_own(str(info[4][0]), place[1], own) for info in found):
         raise TunnelError("that is the gateway itself", 403)
+    if not here and any(_is_loopback(str(info[4][0])) for info in found):
+        raise TunnelError(_NOT_ITS_OWN, 403)
     error: OSError | None = None
     for family, _, _, _, address in found:
         try:
@@ -136,12 +145,20 @@ def _is_own(address: str, port: int, own: Sequence[Place]) -> bool:
     """Whether somebody listens there who is us: on loopback all addresses are one."""
     if port not in {listening for _, listening in own}:
         return False
+    return _is_loopback(address) or (address, port) in own
+
+
+def _names_loopback(host: str) -> bool:
+    return host == "localhost" or host.endswith(".localhost") or _is_loopback(host)
+
+
+def _is_loopback(address: str) -> bool:
+    """Whether what is sent to an address stays within this machine, whichever it has."""
     with contextlib.suppress(ValueError):
         ip = ipaddress.ip_address(address.partition("%")[0])
         mapped = getattr(ip, "ipv4_mapped", None) or ip
-        if mapped.is_loopback or mapped.is_unspecified:
-            return True
-    return (address, port) in own
+        return bool(mapped.is_loopback or mapped.is_unspecified)
+    return False
 
 
 def _is_here(transport: Any) -> bool:

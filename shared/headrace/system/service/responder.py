@@ -136,11 +136,13 @@ def converse(connection: socket.socket, redirects: list[tuple[str, str]]) -> Non
 def tunnelled(connection: socket.socket, head: bytes, folders: list[str]) -> None:
     """Connect a client that shows a token to where it wants to go, and pass everything on."""
     head, _, early = head.partition(b"\r\n\r\n")
-    env = shown(head, folders)
+    env, elsewhere = shown(head, folders)
     host, _, port = head.split(b" ", 2)[1].decode("latin-1").rpartition(":")
     host = host.strip("[]")
     said = '407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="headrace"'
-    if env is not None:
+    if env is not None and elsewhere and is_loopback(host):
+        said = "403 Forbidden"
+    elif env is not None:
         said = "502 Bad Gateway"
         with contextlib.suppress(OSError, ValueError), reached(host, int(port), env) as there:
             if there.getpeername()[1] != connection.getsockname()[1] or not is_here(there):
@@ -159,8 +161,10 @@ def tunnelled(connection: socket.socket, head: bytes, folders: list[str]) -> Non
     )
 
 
-def shown(head: bytes, folders: list[str]) -> dict[str, str] | None:
-    """Return the environment of the command whose token is shown; None: nobody's is."""
+def shown(head: bytes, folders: list[str]) -> tuple[dict[str, str] | None, bool]:
+    """Return the environment of the command whose token is shown, None: nobody's is; and whether
+    our loopback is not its own (a container).
+    """
     import base64  # noqa: PLC0415 - a cost of those who are led
     import hashlib  # noqa: PLC0415 - as above
     import json  # noqa: PLC0415 - as above
@@ -175,9 +179,23 @@ def shown(head: bytes, folders: list[str]) -> dict[str, str] | None:
             for folder in folders:
                 path = f"{folder}/{hashlib.sha256(token).hexdigest()}.json"
                 with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs memory
-                    told = json.load(file)["environment"]
-                return {str(key): str(value) for key, value in told.items()}
-    return None
+                    table = json.load(file)
+                env = {str(key): str(value) for key, value in table["environment"].items()}
+                return env, bool(table.get("elsewhere"))
+    return None, False
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address leads to this machine's loopback."""
+    import ipaddress  # noqa: PLC0415 - as above
+
+    with contextlib.suppress(OSError, ValueError):
+        for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM):
+            ip = ipaddress.ip_address(str(found[4][0]).partition("%")[0])
+            ip = getattr(ip, "ipv4_mapped", None) or ip
+            if ip.is_loopback or ip.is_unspecified:
+                return True
+    return False
 
 
 def reached(host: str, port: int, env: dict[str, str]) -> socket.socket:

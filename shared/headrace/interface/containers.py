@@ -1,0 +1,83 @@
+"""How commands of containers are led: not the engine's program, but what it starts inside.
+
+A container has a network of its own, where this machine's loopback is out of reach, and files of
+its own. So the gateway has a door on the engine's bridge for as long as the command lives, and a
+plugin says how the address of that door gets inside, and leaves nothing there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from headrace.interface.activations import Place
+
+__all__ = ["ContainerCommand", "InsideLead", "LeadsContainers", "LedInside", "NotLed"]
+
+
+@dataclass(frozen=True, slots=True)
+class InsideLead:
+    """What leads processes within containers, for one command."""
+
+    proxy: str = field(repr=False)
+    """URL of the proxy, with its token: a secret. It must be on no command line."""
+    excepted: str
+    """What ``NO_PROXY`` is to say; empty: nothing."""
+    certificate: Path
+    """PEM file of the authority that they must trust."""
+    authorities: Path
+    """The same, beside all that this machine trusts."""
+    variables: tuple[str, ...]
+    """That name a file of authorities, whoever reads them."""
+    scratch: Path
+    """A folder of this command, which goes with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerCommand:
+    """What is run in place of the user's command."""
+
+    words: tuple[str, ...]
+    variables: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    """For the engine's own program."""
+    files: Mapping[Path, bytes] = field(default_factory=dict, repr=False)
+    """Below the scratch folder, for this user alone."""
+    programs: frozenset[Path] = frozenset()
+    """Those of the files that are executed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedInside:
+    """How a command is led."""
+
+    command: Callable[[InsideLead], ContainerCommand]
+    """LocalError where that cannot be done."""
+    host: str = ""
+    """This machine's address on the containers' bridge; empty: they have its own loopback."""
+    network: str = ""
+    """Where on that bridge containers are: ``10.88.0.0/16``."""
+    there: bool = True
+    """Whether the bridge is there before a container is."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotLed:
+    """Why a command of containers is not led."""
+
+    reason: str
+    hint: str = ""
+    refused: bool = False
+    """It is not even run by those who asked for its being led: there is a way, which they miss."""
+
+
+@runtime_checkable
+class LeadsContainers(Protocol):
+    """An engine whose containers can be led."""
+
+    def inside(self, words: Sequence[str], place: Place) -> LedInside | NotLed | None:
+        """Say how a command's containers are led; None: it starts none that this engine knows.
+
+        May ask the engine, in bounds.
+        """

@@ -1,0 +1,169 @@
+"""Somebody who builds images on a network of a test's own, from an index and its mirrors there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from lib.engines.kinds import HERE, why_not
+from lib.engines.network import ADDRESS, own_network
+from lib.gateway import free_port, headrace
+from lib.holders import none_left
+from lib.images import python_root
+from lib.serving.certificates import authority
+from lib.serving.faults import large
+from lib.waiting import HANG, until
+from lib.wheels import wheel
+from lib.world import World, make_world
+
+DOCKERFILE = """\
+FROM localhost/base
+RUN python3 -m pip install --no-cache-dir --no-compile large
+RUN ["/usr/bin/python3", "-m", "pip", "install", "--no-cache-dir", "--no-compile", "other"]
+"""
+
+
+@dataclass
+class Builder:
+    """One user."""
+
+    world: World
+    root: Path
+    """Of the engine and of the user; short, because sockets are below it."""
+    variables: dict[str, str] = field(default_factory=dict)
+    engine: tuple[str, ...] = ()
+    """The engine's program, and its own options."""
+    options: tuple[str, ...] = ()
+    """Of each build: what this machine needs."""
+
+    def run(
+        self, *words: object, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program as this user."""
+        return subprocess.run(
+            [str(word) for word in words],
+            env={**self.variables, **(env or {})},
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=HANG,
+            check=False,
+        )
+
+    def build(
+        self, name: str, *more: str, led: bool = True, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Build the image of the folder ``context``."""
+        before = [*headrace(), "build", "--"] if led else []
+        words = [*before, *self.engine, "build", *self.options, *more, "-t", name]
+        return self.run(*words, self.root / "context", env=env)
+
+    def dockerfile(self, text: str) -> Path:
+        """Write what is built."""
+        path = self.root / "context" / "Dockerfile"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def own_words(self) -> int:
+        """Bytes of files that the origin gave."""
+        return self.world.files.bytes_sent("*.whl")
+
+
+def somebody(root: Path, stack: contextlib.ExitStack, tmp_path: Path) -> Builder:
+    """Make one, without an engine."""
+    company = authority(tmp_path / "authority", ADDRESS)
+    world = make_world(tmp_path, stack, host=ADDRESS, tls=company.server)
+    world.index.add(large(), wheel("small", "1.0"), wheel("other", "1.0"), wheel("pip", "1.0"))
+    for folder in ("home", "run", "tmp"):
+        (root / folder).mkdir()
+    variables = {
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
+        "HOME": str(root / "home"),
+        "TMPDIR": str(root / "tmp"),
+        "XDG_RUNTIME_DIR": str(root / "run"),
+        "LANG": "C.UTF-8",
+        "HEADRACE_HOME": str(root / "headrace"),
+        "HEADRACE_PORT": str(free_port()),
+        "HEADRACE_CONDA_BASE": str(root / "no-conda"),
+        "SSL_CERT_FILE": str(company.certificate),
+        "PIP_INDEX_URL": world.origin,
+    }
+    lines = ["catalogue = false", f'public_origins = ["{world.origin}"]']
+    for mirror in world.described:
+        lines += ["[[mirror]]", f'id = "{mirror.id}"', f'url = "{mirror.url}"']
+        lines += [f'layout = "{mirror.layout}"']
+    path = root / "headrace" / "config" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return Builder(world, root, variables)
+
+
+def base_image(builder: Builder, tmp_path: Path) -> Path:
+    """Pack a base image that trusts the world's authority and has a pip.conf of its own."""
+    own = {
+        "/etc/pip.conf": f"[global]\nindex-url = {builder.world.origin}\n",
+        "/etc/ssl/certs/ca-certificates.crt": Path(builder.variables["SSL_CERT_FILE"]).read_text(),
+    }
+    folder = tmp_path / "base"
+    folder.mkdir()
+    return python_root.packed(folder, own)
+
+
+@pytest.fixture
+def alone() -> Iterator[Path]:
+    """A short folder, on a network of its own."""
+    if reason := why_not(HERE["podman"]):
+        pytest.skip(reason)
+    root = Path(tempfile.mkdtemp(prefix="hr"))
+    try:
+        with own_network():
+            yield root
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(params=["podman", "buildah"])
+def family(request: pytest.FixtureRequest, alone: Path, tmp_path: Path) -> Iterator[Builder]:
+    """Somebody with podman or buildah."""
+    yield from _of_family(str(request.param), alone, tmp_path)
+
+
+@pytest.fixture
+def podman(alone: Path, tmp_path: Path) -> Iterator[Builder]:
+    """Somebody with podman."""
+    yield from _of_family("podman", alone, tmp_path)
+
+
+def _of_family(program: str, alone: Path, tmp_path: Path) -> Iterator[Builder]:
+    """Make one. Nothing of a build may be left in the end."""
+    if reason := why_not(HERE[program]):
+        pytest.skip(reason)
+    with contextlib.ExitStack() as stack:
+        made = somebody(alone, stack, tmp_path)
+        store = (f"--root={alone}/store", f"--runroot={alone}/runroot", "--storage-driver=overlay")
+        podman = ("podman", *store, "--events-backend=none", "--cgroup-manager=cgroupfs")
+        made.run(*podman, "import", base_image(made, tmp_path), "localhost/base").check_returncode()
+        made.engine = podman if program == "podman" else ("buildah", *store)
+        made.options = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096")
+        made.dockerfile(DOCKERFILE)
+        yield made
+        until(lambda: not list((alone / "tmp").glob("headrace-run-*")))
+        none_left(str(alone))
+        stack.callback(partial(_unmount, alone))
+
+
+def _unmount(root: Path) -> None:
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        if (place := line.split()[1]).startswith(str(root)):
+            subprocess.run(["umount", "-l", place], check=False)

@@ -1,0 +1,88 @@
+"""A small image with the Python of this machine, pip, and a shell: what base images have."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from lib.clients import tool
+
+__all__ = ["PYTHON", "packed"]
+
+#: Where its interpreter is, for a Dockerfile.
+PYTHON = "/usr/bin/python3"
+_PROGRAMS = ("sh", "env", "ls", "cat", "mkdir", "rm")
+_FOLDERS = ("tmp", "run", "etc", "dev", "proc", "sys", "root", "usr/bin", "lib64")
+_LEFT_OUT = ("test", "site-packages", "idlelib", "tkinter", "ensurepip", "lib2to3", "turtledemo")
+_MORE_LEFT_OUT = ("__pycache__", "config-*", "*.a", "pydoc_data", "unittest", "distutils")
+_LIBRARY = re.compile(r"(/\S+) \(0x")
+
+
+def packed(folder: Path, own: Mapping[str, str], pip: str = "26.3") -> Path:
+    """Pack the root of an image as a tar file. `own` are files of its own, by their names."""
+    root = folder / "root"
+    for name in _FOLDERS:
+        (root / name).mkdir(parents=True, exist_ok=True)
+    (root / "tmp").chmod(0o1777)
+    _put_python(root, tool("pip", pip))
+    for name in _PROGRAMS:
+        found = shutil.which(name)
+        assert found is not None, name
+        _put(root, Path(found).resolve(), Path("/usr/bin") / name)
+    if not (root / "bin").exists():
+        (root / "bin").symlink_to("usr/bin")
+    (root / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    for name, text in own.items():
+        (root / name.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+        (root / name.lstrip("/")).write_text(text)
+    made = folder / "root.tar"
+    with tarfile.open(made, "w") as tar:
+        tar.add(root, arcname=".", filter=_plain)
+    shutil.rmtree(root)
+    return made
+
+
+def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    """The same bytes each time."""
+    entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname = 1_700_000_000, 0, 0, "", ""
+    return entry
+
+
+def _put_python(root: Path, pip: Path) -> None:
+    base = Path(sys.base_prefix)
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    library, program = base / "lib" / version, base / "bin" / version
+    inside = root / str(library).lstrip("/")
+    left_out = shutil.ignore_patterns(*_LEFT_OUT, *_MORE_LEFT_OUT)
+    shutil.copytree(library, inside, ignore=left_out)
+    for each in inside.joinpath("lib-dynload").glob("*.so"):
+        for needed in _libraries(each):
+            _put(root, needed, needed)
+    _put(root, program, program)
+    if not (root / PYTHON.lstrip("/")).exists():
+        (root / PYTHON.lstrip("/")).symlink_to(program)
+    for part in pip.glob("pip*"):
+        to = inside / "site-packages" / part.name
+        shutil.copytree(part, to, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def _libraries(path: Path) -> list[Path]:
+    told = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
+    return [Path(name) for name in _LIBRARY.findall(told)]
+
+
+def _put(root: Path, source: Path, name: Path) -> None:
+    """Put a program in, with the libraries that it needs."""
+    target = root / str(name).lstrip("/")
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source.resolve(), target)
+    target.chmod(0o755)
+    for needed in _libraries(source):
+        _put(root, needed, needed)
