@@ -119,6 +119,7 @@ IMPURE = {
     "plugins/headrace_conda/tools/bases.py": "asks the condas of this machine",
     "plugins/headrace_conda/tools/bridge.py": "reads the plugin's own source",
     "plugins/headrace_conda_inside": "runs inside conda, with conda's own modules",
+    "plugins/headrace_docker/builds/buildkit.py": "reads the Dockerfile that is built",
     "plugins/headrace_docker/builds/oci_runtime.py": "a program that becomes an OCI runtime",
     "plugins/headrace_docker/credential_helper.py": "entry file, becomes another program",
     "plugins/headrace_docker/credentials/helper_protocol.py": "reads docker's config.json",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from headrace.interface import LeadsContainers
-from headrace_docker.builds.docker import DockerContainers
+from headrace_docker.builds.buildkit import DockerBuilds
+from headrace_docker.builds.compose import ComposeBuilds
 from headrace_docker.builds.podman import PodmanBuilds
 from headrace_docker.builds.single import SingleContainers
 from headrace_docker.engines.running import Machine
@@ -14,4 +15,9 @@ __all__ = ["every"]
 def every() -> list[LeadsContainers]:
     """Return them all."""
     machine = Machine()
-    return [PodmanBuilds(machine), SingleContainers(machine), DockerContainers()]
+    return [
+        PodmanBuilds(machine),
+        DockerBuilds(machine),
+        ComposeBuilds(machine),
+        SingleContainers(machine),
+    ]

@@ -29,7 +29,7 @@ from headrace_docker.builds.networks import led_on
 from headrace_docker.builds.words import CommandLine
 from headrace_docker.engines.running import Machine
 
-__all__ = ["USUAL", "VALUES", "PodmanBuilds"]
+__all__ = ["VALUES", "PodmanBuilds"]
 
 _PROGRAMS = ("podman", "buildah")
 _BUILDS = (
@@ -53,7 +53,7 @@ VALUES = frozenset(
 _LIMIT = 20.0
 _RUNTIME = Path(__file__).with_name("oci_runtime.py")
 #: Networks that mean the engine's usual one.
-USUAL = ("", "default", "private", "bridge")
+_USUAL = ("", "default", "private", "bridge")
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,11 @@ class PodmanBuilds:
             return NotLed("no OCI runtime is found here")
         command = partial(_command, line, str(found), place)
         network = _network(line)
-        name = "podman" if network in USUAL else network.partition(":")[0]
+        name = "podman" if network in _USUAL else network.partition(":")[0]
         asked = (*own, "network", "inspect", name)
         told = "" if name == "host" else self.machine.said(*asked, limit=_LIMIT)
-        return LedInside(command) if name == "host" else led_on(name, told, command)
+        # Its bridge comes with the first container, and goes with the last.
+        return LedInside(command) if name == "host" else led_on(name, told, command, there=False)
 
     def _asked(self, *words: str) -> object:
         return read_json_or_none(self.machine.said(*words, limit=_LIMIT).encode())

@@ -1,4 +1,4 @@
-"""``podman run``: one container in the foreground, led while it runs.
+"""``docker run`` and ``podman run``: one container in the foreground, led while it runs.
 
 By options of its own: a file of variables, and two files below ``/dev``. What the engine writes
 down of the container (``inspect``) names them, and the token is worth nothing when it has ended.
@@ -18,7 +18,7 @@ from headrace.interface import (
     Place,
     read_json_or_none,
 )
-from headrace_docker.builds import podman
+from headrace_docker.builds import buildkit, podman
 from headrace_docker.builds import words as command_lines
 from headrace_docker.builds.networks import led_on
 from headrace_docker.builds.words import CommandLine
@@ -27,6 +27,7 @@ from headrace_docker.engines.running import Machine
 __all__ = ["SingleContainers"]
 
 _RUNS = (("run",), ("container", "run"))
+_VALUES = frozenset((*podman.VALUES, *buildkit.VALUES))
 _FOLDER = "/dev/headrace"
 _USUAL = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _PROXY = ("HTTPS_PROXY", "https_proxy")
@@ -43,22 +44,25 @@ class SingleContainers:
 
     def inside(self, words: Sequence[str], place: Place) -> LedInside | NotLed | None:
         """Say how a container is led."""
-        line = command_lines.read(words, ("podman",), podman.VALUES, _RUNS)
-        if line is None or place.platform != "linux":
+        line = command_lines.read(words, ("docker", "podman"), _VALUES, _RUNS)
+        if line is None:
             return None
         options, image = _parts(line.rest)
-        network = command_lines.option(options, "--network", "--net") or ""
-        if (why := _why_not(options, network) or self._elsewhere(line)) is not None:
+        network = command_lines.option(options, "--network", "--net") or "default"
+        if (why := _why_not(options, network) or self._elsewhere(line, place)) is not None:
             return why
         command = partial(_command, line, self._own_names(line, image))
         if network == "host":
             return LedInside(command)
-        name = "podman" if network in podman.USUAL else network.partition(":")[0]
+        usual = "podman" if line.program == "podman" else "bridge"
+        name = usual if network in ("default", "bridge") else network.partition(":")[0]
         told = self._said(line, "network", "inspect", name)
-        return led_on(name, told, command)
+        return led_on(name, told, command, there=line.program == "docker")
 
-    def _elsewhere(self, line: CommandLine) -> NotLed | None:
+    def _elsewhere(self, line: CommandLine, place: Place) -> NotLed | None:
         """Say why its network is not this machine's; None: it is."""
+        if line.program == "docker":
+            return buildkit.elsewhere(self.machine, line, place)
         told = read_json_or_none(self._said(line, "info", "--format", "json").encode())
         host = told.get("host", {}) if isinstance(told, dict) else {}
         if not host or host.get("serviceIsRemote") or host.get("security", {}).get("rootless"):
@@ -75,7 +79,7 @@ class SingleContainers:
         return self.machine.said(*line.own, *words, limit=_LIMIT)
 
 
-#: Options of ``run`` without a value, of podman 4.3 and 5.8.
+#: Options of ``run`` without a value, of docker 28 and podman 5.
 _ALONE = frozenset(
     """
     --detach -d --disable-content-trust --env-host --help --http-proxy --init --interactive -i

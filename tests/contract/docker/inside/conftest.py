@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from lib.engines.kinds import HERE, why_not
+from lib.engines.homes import enter, home
+from lib.engines.kinds import AGES, HERE, why_not
 from lib.engines.network import ADDRESS, own_network
+from lib.engines.roots import root_of
 from lib.gateway import free_port, headrace
 from lib.holders import none_left
 from lib.images import python_root
@@ -161,6 +163,49 @@ def _of_family(program: str, alone: Path, tmp_path: Path) -> Iterator[Builder]:
         until(lambda: not list((alone / "tmp").glob("headrace-run-*")))
         none_left(str(alone))
         stack.callback(partial(_unmount, alone))
+
+
+@pytest.fixture
+def docker(alone: Path, tmp_path: Path) -> Iterator[Builder]:
+    """Somebody with a dockerd of Debian forky, and its buildx."""
+    kind = next(each for each in AGES if each.name == "dockerd-28.5-classic")
+    reason = why_not(kind) or why_not(HERE["dockerd"])
+    if reason:
+        pytest.skip(reason)
+    with contextlib.ExitStack() as stack:
+        made = somebody(alone, stack, tmp_path)
+        pid = stack.enter_context(home(kind.suite, alone))
+        plugins = alone / "home" / ".docker" / "cli-plugins"
+        plugins.mkdir(parents=True)
+        for each in ("docker-buildx", "docker-compose"):
+            (plugins / each).symlink_to(
+                root_of(kind.suite) / "usr/libexec/docker/cli-plugins" / each
+            )
+        where = f"unix://{alone}/run/docker.sock"
+        (alone / "daemon.json").write_text("{}")
+        words = ["dockerd", f"--data-root={alone}/data", f"--exec-root={alone}/exec", "-H", where]
+        words += [f"--pidfile={alone}/docker.pid", f"--config-file={alone}/daemon.json"]
+        log = stack.enter_context((alone / "log").open("wb"))
+        inside = enter(kind.suite, pid, words)
+        daemon = subprocess.Popen(inside, env={"PATH": _PATH}, stdout=log, stderr=log)
+        stack.callback(daemon.wait, HANG)
+        stack.callback(daemon.terminate)
+        made.engine = ("docker", "-H", where)
+        until(
+            lambda: made.run(*made.engine, "info").returncode == 0,
+            lambda: (alone / "log").read_text(errors="replace")[-3000:],
+            pause=0.1,
+        )
+        made.run(
+            *made.engine, "import", base_image(made, tmp_path), "localhost/base"
+        ).check_returncode()
+        made.dockerfile(DOCKERFILE)
+        yield made
+        until(lambda: not list((alone / "tmp").glob("headrace-run-*")))
+
+
+#: PATH inside a root of another suite.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def _unmount(root: Path) -> None:

@@ -1,6 +1,8 @@
-"""`headrace run -- podman run`: one container is led, as long as it runs."""
+"""`headrace run -- docker run`, `podman run`: one container is led, as long as it runs."""
 
 from __future__ import annotations
+
+import pytest
 
 from lib.gateway import headrace
 from lib.serving.faults import large
@@ -10,10 +12,12 @@ from .conftest import Builder
 _INSTALL = "python3 -m pip install --no-cache-dir --no-compile large && ls -a /dev/headrace"
 
 
-def test_a_container_gets_its_files_from_mirrors(podman: Builder) -> None:
-    user = podman
-    words = (*user.engine, "run", "--rm", "--runtime=runc", *user.options, "localhost/base")
-    done = user.run(*headrace(), "run", "--", *words, "sh", "-c", _INSTALL)
+@pytest.mark.parametrize("kind", ["podman", "docker"])
+def test_a_container_gets_its_files_from_mirrors(kind: str, request: pytest.FixtureRequest) -> None:
+    user: Builder = request.getfixturevalue("podman" if kind == "podman" else "docker")
+    more = ("--runtime=runc", *user.options) if kind == "podman" else ()
+    words = (*user.engine, "run", "--rm", *more, "localhost/base", "sh", "-c", _INSTALL)
+    done = user.run(*headrace(), "run", "--", *words)
     assert done.returncode == 0, done.stderr
     assert "authorities.pem" in done.stdout
     assert user.own_words() < len(large().data) / 2, done.stderr

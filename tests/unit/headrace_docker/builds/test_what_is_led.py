@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from headrace.interface import InsideLead, LedInside, NotLed, Place, Scope
-from headrace_docker.builds.docker import DockerContainers
+from headrace.interface import InsideLead, LedInside, LocalError, NotLed, Place, Scope
+from headrace_docker.builds.buildkit import DockerBuilds
+from headrace_docker.builds.compose import ComposeBuilds
 from headrace_docker.builds.podman import PodmanBuilds
 from headrace_docker.builds.single import SingleContainers
 from headrace_docker.engines.running import Machine
 
 PODMAN_NET = [{"driver": "bridge", "subnets": [{"subnet": "10.88.0.0/16", "gateway": "10.88.0.1"}]}]
+DOCKER_NET = [
+    {"Driver": "bridge", "IPAM": {"Config": [{"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}]}}
+]
+BUILDER = "Name: default\nDriver: docker\n\nNodes:\nName: default\nBuildKit version: v0.0.0\n"
 
 
 def machine(**told: object) -> Machine:
@@ -25,6 +30,11 @@ def machine(**told: object) -> Machine:
         },
         "network inspect podman": PODMAN_NET,
         "network inspect inner": [{**PODMAN_NET[0], "internal": True}],
+        "buildx version": "buildx 0.29",
+        "buildx inspect": BUILDER,
+        "network inspect bridge": DOCKER_NET,
+        "version --format {{.Server.Version}}": "28.5.2+dfsg4",
+        "context inspect --format {{.Endpoints.docker.Host}}": "unix:///run/docker.sock",
     }
     said = usual | {name.replace("_", " "): value for name, value in told.items()}
 
@@ -43,7 +53,7 @@ def place(folder: Path, env: Mapping[str, str] | None = None) -> Place:
 def way(words: str, folder: Path, env: Mapping[str, str] | None = None, **told: object) -> object:
     """Say how a command is led; None: nobody says."""
     here = machine(**told)
-    engines = (PodmanBuilds(here), SingleContainers(here), DockerContainers())
+    engines = (PodmanBuilds(here), DockerBuilds(here), ComposeBuilds(here), SingleContainers(here))
     found = (engine.inside(words.split(), place(folder, env)) for engine in engines)
     return next((each for each in found if each is not None), None)
 
@@ -56,12 +66,16 @@ def way(words: str, folder: Path, env: Mapping[str, str] | None = None, **told: 
         ("buildah bud .", "10.88.0.1"),
         ("podman build --network=host .", ""),
         ("podman build --net host .", ""),
+        ("docker build .", "172.17.0.1"),
+        ("docker -H unix:///x buildx build --load .", "172.17.0.1"),
+        ("docker build --network host .", ""),
+        ("docker run --rm -it python pip", "172.17.0.1"),
         ("podman run python pip", "10.88.0.1"),
-        ("podman run --rm -it --network podman python pip", "10.88.0.1"),
-        ("podman run --network host python pip", ""),
+        ("docker run --network host python pip", ""),
     ],
 )
 def test_it_is_led_where_its_bridge_is(words: str, host: str, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM a\nRUN b\n")
     found = way(words, tmp_path)
     assert isinstance(found, LedInside), found
     assert found.host == host
@@ -73,14 +87,18 @@ def test_it_is_led_where_its_bridge_is(words: str, host: str, tmp_path: Path) ->
         ("podman build --network none .", "no network"),
         ("podman build --network=inner .", "internal"),
         ("podman build --isolation=chroot .", "no runtime of their own"),
-        ("podman run -d python", "goes on"),
-        ("podman run -itd python", "goes on"),
-        ("podman run --network none python", "its network is none"),
-        ("podman run -e HTTPS_PROXY=http://a python", "proxy of its own"),
-        ("docker run python", "do not reach"),
+        ("docker build --network none .", "no network"),
+        ("docker build -", "no file of this machine's"),
+        ("docker build https://a.example/b.git", "no file of this machine's"),
+        ("docker -H ssh://a.example build .", "another machine"),
+        ("docker run -d python", "goes on"),
+        ("docker run -itd python", "goes on"),
+        ("docker run --network none python", "its network is none"),
+        ("docker run -e HTTPS_PROXY=http://a python", "proxy of its own"),
     ],
 )
 def test_what_cannot_be_led_says_why(words: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM a\nRUN b\n")
     found = way(words, tmp_path)
     assert isinstance(found, NotLed), found
     assert reason in found.reason
@@ -94,10 +112,23 @@ def test_rootless_podman_is_led_on_the_hosts_network_alone(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "words", ["docker build .", "docker -H a buildx build .", "docker compose build"]
+    "told",
+    [
+        {"buildx_version": ""},
+        {"version --format {{.Server.Version}}": "27.5.1"},
+    ],
 )
-def test_builds_that_cannot_be_led_are_refused(words: str, tmp_path: Path) -> None:
-    found = way(words, tmp_path)
+def test_builders_that_cannot_keep_it_out_of_an_image_are_refused(
+    told: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM a\nRUN b\n")
+    found = way("docker build .", tmp_path, **told)
+    assert isinstance(found, NotLed)
+    assert found.refused
+
+
+def test_the_classic_builder_by_its_variable_is_refused(tmp_path: Path) -> None:
+    found = way("docker build .", tmp_path, {"DOCKER_BUILDKIT": "0"})
     assert isinstance(found, NotLed)
     assert found.refused
 
@@ -108,12 +139,35 @@ def test_other_commands_start_no_containers(words: str, tmp_path: Path) -> None:
 
 
 def test_a_secret_is_on_no_command_line(tmp_path: Path) -> None:
-    proxy, files = "http://headrace:SECRET@10.88.0.1:1", (tmp_path / "a.pem", tmp_path / "b.pem")
-    lead = InsideLead(proxy, "", *files, ("SSL_CERT_FILE",), tmp_path)
-    for words in ("podman build .", "buildah bud .", "podman run python"):
+    (tmp_path / "Dockerfile").write_text("FROM a\nRUN b\n")
+    (tmp_path / "Dockerfile.dockerignore").write_text("x\n")
+    lead = InsideLead(
+        "http://headrace:SECRET@10.88.0.1:1",
+        "",
+        tmp_path / "a.pem",
+        tmp_path / "b.pem",
+        ("SSL_CERT_FILE",),
+        tmp_path,
+    )
+    for words in ("podman build .", "docker build -f Dockerfile .", "docker run python"):
         found = way(words, tmp_path)
         assert isinstance(found, LedInside)
         command = found.command(lead)
         assert "SECRET" not in " ".join(command.words)
         assert "SECRET" not in repr(command)
         assert any(b"SECRET" in data for data in command.files.values())
+    built = way("docker build -f Dockerfile .", tmp_path)
+    assert isinstance(built, LedInside)
+    command = built.command(lead)
+    assert command.words[-1] == "."
+    assert "-f" not in command.words
+    assert command.files[tmp_path / "Dockerfile.dockerignore"] == b"x\n"
+
+
+def test_a_dockerfile_without_steps_is_not_led(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM a\n")
+    found = way("docker build .", tmp_path)
+    assert isinstance(found, LedInside)
+    lead = InsideLead("http://a", "", tmp_path, tmp_path, (), tmp_path)
+    with pytest.raises(LocalError, match="has no RUN"):
+        found.command(lead)

@@ -1,0 +1,109 @@
+"""A Dockerfile as text: which lines are RUN instructions, and flags put behind the word. Pure.
+
+Nothing else of the text changes, so that lines keep their numbers in whatever BuildKit says. What
+is in a heredoc, in a comment or in a trigger (ONBUILD) is no instruction of this build.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["Refused", "led"]
+
+_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
+_WORD = re.compile(r"\s*([A-Za-z]+)(?=\s)")
+_HEREDOC = re.compile(r"(?<![\w<])\d*<<(-?)\s*([\"']?)([A-Za-z_][\w.]*)\2")
+#: Instructions that heredocs stand in (BuildKit 0.8 and newer).
+_WITH_HEREDOC = frozenset(("RUN", "COPY", "ADD"))
+#: Frontends of their own that know no secret as a variable: older than 1.10.
+_OLD = re.compile(r"docker/dockerfile(?:-upstream)?:(?:0|1\.[0-9])(?:[.-]|$)")
+#: Steps that bring authorities of the image's own.
+_AUTHORITIES = re.compile(r"\b(?:update-ca-certificates|update-ca-trust|trust\s+anchor)\b")
+_NAMED = re.compile(r"(?i)\s*(?:ENV|ARG)\b.*\b({})\b")
+
+
+class Refused(ValueError):  # noqa: N818 - says why, as an answer
+    """It cannot be led."""
+
+
+def led(text: str, flags: str, variables: tuple[str, ...]) -> tuple[str, int, int]:
+    """Put flags behind each RUN; return the text, how many there are, and how many were left alone.
+
+    A stage that says itself whom it trusts, or by which proxy it goes, is left alone from there on:
+    ours would stand in the place of that. `variables` are the names that say so. Refused where the
+    Dockerfile asks for a frontend that does not know the flags.
+    """
+    lines = text.splitlines(keepends=True)
+    escape = _directives(lines)
+    own = re.compile(_NAMED.pattern.format("|".join(map(re.escape, variables))))
+    found = left = at = 0
+    alone = False
+    while at < len(lines):
+        first = at
+        word = _WORD.match(lines[first])
+        at = _end(lines, at, escape)
+        if word is None or lines[first].lstrip().startswith("#"):
+            continue
+        name = word[1].upper()
+        if name in _WITH_HEREDOC:
+            at = _behind_heredocs(lines, first, at)
+        said = "".join(lines[first:at])
+        if name == "FROM":
+            alone = False
+        elif name in ("ENV", "ARG"):
+            alone = alone or bool(own.match(said.replace("\n", " ")))
+        elif name == "RUN":
+            if alone:
+                left += 1
+            else:
+                found += 1
+                lines[first] = f"{lines[first][: word.end()]} {flags}{lines[first][word.end() :]}"
+            alone = alone or bool(_AUTHORITIES.search(said))
+    return "".join(lines), found, left
+
+
+def _directives(lines: list[str]) -> str:
+    """Read what stands at the top for the parser; return what a line ends with that goes on."""
+    escape = "\\"
+    for line in lines:
+        said = _DIRECTIVE.match(line.strip().removeprefix("\ufeff"))
+        if said is None:
+            break
+        name, value = said[1].lower(), said[2]
+        if name == "escape":
+            escape = value
+        if name == "syntax" and "docker/dockerfile" not in value:
+            raise Refused(f"its frontend is {value}, of which nothing is known")
+        if name == "syntax" and _OLD.search(value):
+            raise Refused(
+                f"its frontend, {value}, knows no secrets as variables: 1.10 and newer do"
+            )
+    return escape
+
+
+def _end(lines: list[str], at: int, escape: str) -> int:
+    """Return where the instruction ends that begins in a line; comments and empty lines within one
+    are passed over.
+    """
+    goes_on = re.compile(re.escape(escape) + r"[ \t]*\r?\n?$")
+    if not lines[at].strip() or lines[at].lstrip().startswith("#"):
+        return at + 1
+    while at < len(lines):
+        line = lines[at]
+        at += 1
+        if line.lstrip().startswith("#") or not line.strip():
+            continue
+        if not goes_on.search(line):
+            break
+    return at
+
+
+def _behind_heredocs(lines: list[str], first: int, at: int) -> int:
+    """Return where the heredocs end that an instruction begins."""
+    for tabs, _, name in _HEREDOC.findall("".join(lines[first:at])):
+        while at < len(lines):
+            line = lines[at].rstrip("\r\n")
+            at += 1
+            if (line.lstrip("\t") if tabs else line) == name:
+                break
+    return at
