@@ -37,8 +37,21 @@ _BUILDS = (
     ("builder", "build"),
 )
 #: docker's own options with a value behind them; and those of a build that have none.
-VALUES = ("--config", "-c", "--context", "-H", "--host", "-l", "--log-level")
-VALUES += ("--tlscacert", "--tlscert", "--tlskey", "--builder")
+VALUES = frozenset(
+    [
+        "--builder",
+        "--config",
+        "--context",
+        "--host",
+        "--log-level",
+        "--tlscacert",
+        "--tlscert",
+        "--tlskey",
+        "-H",
+        "-c",
+        "-l",
+    ]
+)
 _ALONE = frozenset(
     """
     --check --compress --debug -D --disable-content-trust --force-rm --load --no-cache --pull

@@ -31,8 +31,12 @@ from headrace_docker.engines.running import Machine
 __all__ = ["ComposeBuilds"]
 
 #: compose's own options with a value behind them.
-_VALUES = ("--ansi", "--env-file", "--file", "-f", "--parallel", "--profile", "--progress")
-_VALUES += ("--project-directory", "--project-name", "-p")
+_VALUES = frozenset(
+    """
+    --ansi --env-file --file --parallel --profile --progress --project-directory --project-name
+    -f -p
+    """.split()  # noqa: SIM905 - one that can be read
+)
 #: Seconds for an answer of the engine's.
 _LIMIT = 20.0
 

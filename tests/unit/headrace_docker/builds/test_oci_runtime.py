@@ -37,10 +37,11 @@ def put(root: Path, name: str, text: str) -> None:
 def led(table: dict[str, Any], root: Path, *env: str) -> tuple[dict[str, str], dict[str, str]]:
     """Return the variables, and what is in the file that each of them names."""
     root.mkdir(exist_ok=True)
-    config = {"process": {"env": list(env)}, "root": {"path": "root"}, "mounts": []}
+    root_of: dict[str, Any] = {"root": {"path": "root"}, "mounts": []}
+    config = root_of | {"process": {"env": list(env)}}
     assert changed(config, table, root.parent)
-    found = dict(each.partition("=")[::2] for each in config["process"]["env"])  # type: ignore[index]
-    files = {m["destination"]: Path(m["source"]).read_text() for m in config["mounts"]}  # type: ignore[index]
+    found = dict(each.partition("=")[::2] for each in config["process"]["env"])
+    files = {m["destination"]: Path(m["source"]).read_text() for m in config["mounts"]}
     return found, {name: files[found[name]] for name in NAMES if found.get(name) in files}
 
 

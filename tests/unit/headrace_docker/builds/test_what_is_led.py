@@ -22,7 +22,7 @@ DOCKER_NET = [
 BUILDER = "Name: default\nDriver: docker\n\nNodes:\nName: default\nBuildKit version: v0.0.0\n"
 
 
-def machine(**told: object) -> Machine:
+def machine(told: Mapping[str, object]) -> Machine:
     """A machine whose engines say what is usual, but for what a test says."""
     usual: dict[str, object] = {
         "info --format json": {
@@ -36,7 +36,7 @@ def machine(**told: object) -> Machine:
         "version --format {{.Server.Version}}": "28.5.2+dfsg4",
         "context inspect --format {{.Endpoints.docker.Host}}": "unix:///run/docker.sock",
     }
-    said = usual | {name.replace("_", " "): value for name, value in told.items()}
+    said = usual | dict(told)
 
     def printed(words: tuple[str, ...]) -> str:
         asked = " ".join(words)
@@ -50,9 +50,14 @@ def place(folder: Path, env: Mapping[str, str] | None = None) -> Place:
     return Place(Scope.USER, folder, dict(env or {}), "linux", folder)
 
 
-def way(words: str, folder: Path, env: Mapping[str, str] | None = None, **told: object) -> object:
+def way(
+    words: str,
+    folder: Path,
+    env: Mapping[str, str] | None = None,
+    told: Mapping[str, object] | None = None,
+) -> object:
     """Say how a command is led; None: nobody says."""
-    here = machine(**told)
+    here = machine(told or {})
     engines = (PodmanBuilds(here), DockerBuilds(here), ComposeBuilds(here), SingleContainers(here))
     found = (engine.inside(words.split(), place(folder, env)) for engine in engines)
     return next((each for each in found if each is not None), None)
@@ -106,15 +111,15 @@ def test_what_cannot_be_led_says_why(words: str, reason: str, tmp_path: Path) ->
 
 def test_rootless_podman_is_led_on_the_hosts_network_alone(tmp_path: Path) -> None:
     host = {"security": {"rootless": True}, "ociRuntime": {"path": "/usr/bin/runc"}}
-    told = {"info_--format_json": {"host": host}}
-    assert isinstance(way("podman build .", tmp_path, **told), NotLed)
-    assert isinstance(way("podman build --network=host .", tmp_path, **told), LedInside)
+    told = {"info --format json": {"host": host}}
+    assert isinstance(way("podman build .", tmp_path, told=told), NotLed)
+    assert isinstance(way("podman build --network=host .", tmp_path, told=told), LedInside)
 
 
 @pytest.mark.parametrize(
     "told",
     [
-        {"buildx_version": ""},
+        {"buildx version": ""},
         {"version --format {{.Server.Version}}": "27.5.1"},
     ],
 )
@@ -122,7 +127,7 @@ def test_builders_that_cannot_keep_it_out_of_an_image_are_refused(
     told: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "Dockerfile").write_text("FROM a\nRUN b\n")
-    found = way("docker build .", tmp_path, **told)
+    found = way("docker build .", tmp_path, told=told)
     assert isinstance(found, NotLed)
     assert found.refused
 
