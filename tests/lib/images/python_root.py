@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from lib.clients import tool
 
-__all__ = ["PYTHON", "packed"]
+__all__ = ["PYTHON", "packed", "with_own"]
 
 #: Where its interpreter is, for a Dockerfile.
 PYTHON = "/usr/bin/python3"
@@ -23,8 +24,8 @@ _MORE_LEFT_OUT = ("__pycache__", "config-*", "*.a", "pydoc_data", "unittest", "d
 _LIBRARY = re.compile(r"(/\S+) \(0x")
 
 
-def packed(folder: Path, own: Mapping[str, str], pip: str = "26.3") -> Path:
-    """Pack the root of an image as a tar file. `own` are files of its own, by their names."""
+def packed(folder: Path, pip: str = "26.3") -> Path:
+    """Pack the root of an image as a tar file."""
     root = folder / "root"
     for name in _FOLDERS:
         (root / name).mkdir(parents=True, exist_ok=True)
@@ -37,13 +38,22 @@ def packed(folder: Path, own: Mapping[str, str], pip: str = "26.3") -> Path:
     if not (root / "bin").exists():
         (root / "bin").symlink_to("usr/bin")
     (root / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
-    for name, text in own.items():
-        (root / name.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
-        (root / name.lstrip("/")).write_text(text)
     made = folder / "root.tar"
     with tarfile.open(made, "w") as tar:
         tar.add(root, arcname=".", filter=_plain)
     shutil.rmtree(root)
+    return made
+
+
+def with_own(packed_root: Path, made: Path, own: Mapping[str, str]) -> Path:
+    """Copy a root, with files of its own by their names."""
+    shutil.copyfile(packed_root, made)
+    with tarfile.open(made, "a") as tar:
+        for name, text in own.items():
+            entry = tarfile.TarInfo(f".{name}")
+            data = text.encode()
+            entry.size, entry.mtime = len(data), 1_700_000_000
+            tar.addfile(entry, io.BytesIO(data))
     return made
 
 

@@ -111,15 +111,19 @@ def somebody(root: Path, stack: contextlib.ExitStack, tmp_path: Path) -> Builder
     return Builder(world, root, variables)
 
 
-def base_image(builder: Builder, tmp_path: Path) -> Path:
+def base_image(builder: Builder, root: Path, tmp_path: Path) -> Path:
     """Pack a base image that trusts the world's authority and has a pip.conf of its own."""
     own = {
         "/etc/pip.conf": f"[global]\nindex-url = {builder.world.origin}\n",
         "/etc/ssl/certs/ca-certificates.crt": Path(builder.variables["SSL_CERT_FILE"]).read_text(),
     }
-    folder = tmp_path / "base"
-    folder.mkdir()
-    return python_root.packed(folder, own)
+    return python_root.with_own(root, tmp_path / "base.tar", own)
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What all base images begin with."""
+    return python_root.packed(tmp_path_factory.mktemp("python"))
 
 
 @pytest.fixture
@@ -135,19 +139,21 @@ def alone() -> Iterator[Path]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-@pytest.fixture(params=["podman", "buildah"])
-def family(request: pytest.FixtureRequest, alone: Path, tmp_path: Path) -> Iterator[Builder]:
+@pytest.fixture(params=["podman", pytest.param("buildah", marks=pytest.mark.nightly)])
+def family(
+    request: pytest.FixtureRequest, alone: Path, python: Path, tmp_path: Path
+) -> Iterator[Builder]:
     """Somebody with podman or buildah."""
-    yield from _of_family(str(request.param), alone, tmp_path)
+    yield from _of_family(str(request.param), alone, python, tmp_path)
 
 
 @pytest.fixture
-def podman(alone: Path, tmp_path: Path) -> Iterator[Builder]:
+def podman(alone: Path, python: Path, tmp_path: Path) -> Iterator[Builder]:
     """Somebody with podman."""
-    yield from _of_family("podman", alone, tmp_path)
+    yield from _of_family("podman", alone, python, tmp_path)
 
 
-def _of_family(program: str, alone: Path, tmp_path: Path) -> Iterator[Builder]:
+def _of_family(program: str, alone: Path, python: Path, tmp_path: Path) -> Iterator[Builder]:
     """Make one. Nothing of a build may be left in the end."""
     if reason := why_not(HERE[program]):
         pytest.skip(reason)
@@ -155,7 +161,9 @@ def _of_family(program: str, alone: Path, tmp_path: Path) -> Iterator[Builder]:
         made = somebody(alone, stack, tmp_path)
         store = (f"--root={alone}/store", f"--runroot={alone}/runroot", "--storage-driver=overlay")
         podman = ("podman", *store, "--events-backend=none", "--cgroup-manager=cgroupfs")
-        made.run(*podman, "import", base_image(made, tmp_path), "localhost/base").check_returncode()
+        made.run(
+            *podman, "import", base_image(made, python, tmp_path), "localhost/base"
+        ).check_returncode()
         made.engine = podman if program == "podman" else ("buildah", *store)
         made.options = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096")
         made.dockerfile(DOCKERFILE)
@@ -166,7 +174,7 @@ def _of_family(program: str, alone: Path, tmp_path: Path) -> Iterator[Builder]:
 
 
 @pytest.fixture
-def docker(alone: Path, tmp_path: Path) -> Iterator[Builder]:
+def docker(alone: Path, python: Path, tmp_path: Path) -> Iterator[Builder]:
     """Somebody with a dockerd of Debian forky, and its buildx."""
     kind = next(each for each in AGES if each.name == "dockerd-28.5-classic")
     reason = why_not(kind) or why_not(HERE["dockerd"])
@@ -197,7 +205,7 @@ def docker(alone: Path, tmp_path: Path) -> Iterator[Builder]:
             pause=0.1,
         )
         made.run(
-            *made.engine, "import", base_image(made, tmp_path), "localhost/base"
+            *made.engine, "import", base_image(made, python, tmp_path), "localhost/base"
         ).check_returncode()
         made.dockerfile(DOCKERFILE)
         yield made

@@ -6,10 +6,14 @@ import hashlib
 import json
 import tarfile
 
+import pytest
+
 from lib.gateway import headrace
 from lib.serving.faults import large
 
 from .conftest import DOCKERFILE, Builder
+
+pytestmark = pytest.mark.nightly
 
 
 def saved(builder: Builder, name: str) -> tuple[dict[str, str], str]:

@@ -6,6 +6,8 @@ import hashlib
 import json
 import tarfile
 
+import pytest
+
 from lib.serving.faults import large
 
 from .conftest import Builder
@@ -56,6 +58,7 @@ def test_steps_get_files_from_mirrors_and_the_layers_are_those_of_a_plain_build(
         assert trace not in told.lower(), trace
 
 
+@pytest.mark.nightly
 def test_a_second_build_is_all_from_the_engines_cache_led_or_not(family: Builder) -> None:
     if family.engine[0] == "podman":
         assert family.build("first").returncode == 0

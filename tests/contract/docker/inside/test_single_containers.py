@@ -9,6 +9,7 @@ from lib.serving.faults import large
 
 from .conftest import Builder
 
+pytestmark = pytest.mark.nightly
 _INSTALL = "python3 -m pip install --no-cache-dir --no-compile large && ls -a /dev/headrace"
 
 
