@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -27,9 +29,11 @@ if TYPE_CHECKING:
 def headrace_ecosystems(origins: Sequence[Origin]) -> Iterable[Ecosystem]:
     """Channels, where there is a host to ask."""
     from headrace_conda.channels.ecosystem import CondaEcosystem
+    from headrace_conda.subdirs import subdir_of
 
     mine = [origin for origin in origins if origin.ecosystem == CondaEcosystem.name]
-    return [CondaEcosystem(mine)] if mine else []
+    here = subdir_of(sys.platform, platform.machine())
+    return [CondaEcosystem(mine, subdir=here)] if mine else []
 
 
 @hookimpl(trylast=True)

@@ -116,6 +116,7 @@ IMPURE = {
     "shared/headrace/artifacts": "fetches and keeps",
     "shared/headrace/gateway": "the server",
     "shared/headrace/cli": "the edge",
+    "plugins/headrace_conda/plugin.py": "asks what kind of machine this is",
     "plugins/headrace_conda/tools/bases.py": "asks the condas of this machine",
     "plugins/headrace_conda/tools/bridge.py": "reads the plugin's own source",
     "plugins/headrace_conda_inside": "runs inside conda, with conda's own modules",

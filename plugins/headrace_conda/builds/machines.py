@@ -11,23 +11,17 @@ from typing import Any
 
 from headrace.interface import Host, Place
 from headrace_conda.builds.reading import SeenMachine
+from headrace_conda.subdirs import subdir_of
 
 __all__ = ["arch_of", "is_described", "machine_of", "seen_by_conda", "subdir", "variables"]
 
-_SUBDIRS = {
-    ("linux", "x86_64"): "linux-64",
-    ("darwin", "x86_64"): "osx-64",
-    ("darwin", "aarch64"): "osx-arm64",
-    ("win32", "x86_64"): "win-64",
-    ("win32", "aarch64"): "win-arm64",
-}
 #: Virtual packages that the user's environment may replace.
 _OVERRIDABLE = ("__cuda", "__cuda_arch", "__glibc", "__linux", "__osx")
 
 
 def subdir(host: Host) -> str:
     """Name the channels' folder for a machine."""
-    return _SUBDIRS.get((host.platform, host.machine), f"linux-{host.machine}")
+    return subdir_of(host.platform, host.machine)
 
 
 def is_described(host: Host) -> bool:

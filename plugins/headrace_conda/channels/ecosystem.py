@@ -42,6 +42,8 @@ __all__ = ["CondaEcosystem"]
 Step = Generator[LookUpStep, LookUpResult | None, Entry | None]
 
 _SHARDS = "repodata_shards.msgpack.zst"
+_NOTICES = "notices.json"
+_NOARCH = "noarch"
 #: Documents that name packages, likeliest first; a copy of any of them answers.
 _FLAT = (
     "repodata.json.zst",
@@ -81,8 +83,11 @@ class CondaEcosystem:
     name = "conda"
     layouts = tuple(LAYOUTS)
 
-    def __init__(self, origins: Sequence[Origin]) -> None:
-        """Take the origins of this ecosystem: hosts, with all channels below them."""
+    def __init__(self, origins: Sequence[Origin], *, subdir: str = "") -> None:
+        """Take the origins of this ecosystem: hosts, with all channels below them. `subdir` is the
+        folder of a channel that clients on this machine ask for.
+        """
+        self._subdirs = (subdir, _NOARCH) if subdir else (_NOARCH,)
         self._origins: dict[str, Origin] = {}
         for origin in origins:
             named = paths.authority(origin.url)
@@ -296,13 +301,18 @@ class CondaEcosystem:
 
     def leads_to(
         self, plan: ServeDocument | ServeArtifact, document: Document, request: Request
-    ) -> Iterator[ServeArtifact]:
-        """After a shard a solver asks for those of all that its records depend on, in both folders
+    ) -> Iterator[ServeDocument | ServeArtifact]:
+        """After a channel's notices conda asks for the indexes of its folders.
+
+        After a shard a solver asks for those of all that its records depend on, in both folders
         of the channel, and so on from level to level; a far origin costs a round trip for each.
         """
         del request
+        if isinstance(plan, ServeDocument):
+            yield from self._indexes_after(plan)
+            return
         named = _SHARD.fullmatch(document.url.rpartition("/")[2])
-        if not isinstance(plan, ServeArtifact) or named is None:
+        if named is None:
             return
         indexes, digest = self._indexes.copy(), bytes.fromhex(named[1])
         own = next((url for url in indexes if digest in indexes[url].shards.values()), None)
@@ -317,6 +327,14 @@ class CondaEcosystem:
                 origin = self._origins.get(place.authority) if place else None
                 if place is not None and origin is not None and not origin.private:
                     yield ServeArtifact(place.path, None, place.url)
+
+    def _indexes_after(self, plan: ServeDocument) -> Iterator[ServeDocument]:
+        place = paths.place_of(plan.url)
+        if place is None or place.name != _NOTICES or plan.origin.private:
+            return
+        for subdir in self._subdirs:
+            index = ChannelFile(place.authority, f"{place.folder}/{subdir}", _SHARDS)
+            yield self._document(plan.origin, index)
 
 
 def _remember(table: OrderedDict[str, Any], key: str, value: object, most: int) -> None:

@@ -20,7 +20,6 @@ from headrace.documents.passthrough_fetch import (
     DocumentChangedError,
     InParts,
     PassthroughFetch,
-    UnverifiedBytesError,
     follow,
     read,
 )
@@ -43,6 +42,8 @@ _log = logging.getLogger("headrace.documents")
 _NO_ROOM = 60.0
 #: Seconds for which a document whose parts could not be proven comes from its origin in one piece.
 _IN_ONE = 600.0
+#: Seconds for an origin's first sign, before it is asked for what nobody waits for yet.
+_GREETED_WITHIN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,20 @@ class PassthroughDocuments:
             return ServedDocument(document, copy.size, copy=copy)
         return ServedDocument(document, fetch.length, fetch=fetch)
 
+    async def ahead(self, plan: ServeDocument) -> Document | None:
+        """Have a document fetched that a client will ask for; return what the origin says of it.
+
+        None where that is known already. UpstreamError or StoreError as for `get`.
+        """
+        copy = await self._copy_for_clients(plan)
+        if copy is not None and is_fresh(copy.document, None, self._clock()):
+            return None
+        if self._missing.get(plan.key) or self._failed.get(plan.key):
+            return None
+        # How far the origin is decides how it is asked; whoever leads here has just asked it.
+        await self._client.greeted(plan.url, _GREETED_WITHIN)
+        return await asyncio.shield(self._join(plan, copy).head)
+
     # ------------------------------------------------------------------ for look-ups
 
     async def _copy_for_clients(self, plan: ServeDocument) -> Copy | None:
@@ -224,8 +239,10 @@ class PassthroughDocuments:
         return fetch if fetch is not None and fetch.open else self._start(plan, copy)
 
     def _start(self, plan: ServeDocument, before: Copy | None) -> PassthroughFetch:
-        in_parts = None if self._doubtful.get(plan.key) else self._in_parts
-        fetch = self._fetches[plan.key] = PassthroughFetch(plan, before, in_parts)
+        in_one = self._doubtful.get(plan.key) is not None
+        fetch = self._fetches[plan.key] = PassthroughFetch(
+            plan, before, None if in_one else self._in_parts, in_one=in_one
+        )
         task = asyncio.ensure_future(self._drive(fetch))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -240,7 +257,7 @@ class PassthroughDocuments:
             fetch.end(UpstreamError(Fault.CUT, "the gateway ends"))
             raise
         except UpstreamError as error:
-            await self._note(plan.key, error)
+            await self._note(fetch, error)
             fetch.end(error)
         except StoreError as error:
             _log.warning("%s", error)
@@ -263,11 +280,12 @@ class PassthroughDocuments:
                 # In the loop, because this may be the end of all; closing is quick.
                 fetch.draft.discard()
 
-    async def _note(self, key: str, error: UpstreamError) -> None:
+    async def _note(self, fetch: PassthroughFetch, error: UpstreamError) -> None:
+        key = fetch.plan.key
         if error.fault is Fault.MISSING:
             self._missing.note(key, error)
             await asyncio.to_thread(self._copies.forget, key)
-        elif isinstance(error, UnverifiedBytesError):
+        elif fetch.leaves_doubt(error):
             self._doubtful.note(key, error)
         elif not isinstance(error, DocumentChangedError):
             self._failed.note(key, error)

@@ -15,6 +15,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import BinaryIO
 
+from headrace.documents.document_pieces import FAR, FIRST_PIECE, pieces
 from headrace.documents.passthrough_headers import (
     about_caches,
     document_of,
@@ -81,6 +82,10 @@ class DocumentChangedError(OriginError):
     """The document became another one while it came: whoever asks again gets that."""
 
 
+class _NoPieceError(UpstreamError):
+    """The origin does not give the first piece of it: it is asked for in one."""
+
+
 class UnverifiedBytesError(OriginError):
     """A mirror's bytes went out and were not proven: nothing of the origin's may be put after them.
     Whoever asks again gets the document from the origin alone, in one piece.
@@ -91,10 +96,15 @@ class PassthroughFetch:
     """Made and driven by `PassthroughDocuments`."""
 
     def __init__(
-        self, plan: ServeDocument, before: Copy | None, in_parts: InParts | None = None
+        self,
+        plan: ServeDocument,
+        before: Copy | None,
+        in_parts: InParts | None = None,
+        *,
+        in_one: bool = False,
     ) -> None:
         """`before` is the copy that is here; `in_parts` brings a long document from an offset on,
-        if there is somebody who can.
+        if there is somebody who can; with `in_one` it is asked for in one piece wherever it is.
         """
         loop = asyncio.get_running_loop()
         self._in_parts = in_parts
@@ -113,12 +123,22 @@ class PassthroughFetch:
         self._most = 0
         self._version: str | None = None
         """The validator of what comes."""
+        self._in_one = in_one
+        self._piecewise = False
+        """Whether the origin is far and has not refused a piece."""
         self._changed = asyncio.Event()
 
     @property
     def open(self) -> bool:
         """Whether one who comes now may share it: not what the origin wants kept by nobody."""
         return not (self.head.done() and forbids_storing(self.head.result().headers))
+
+    def leaves_doubt(self, error: UpstreamError) -> bool:
+        """Whether it ended so because its origin cannot be asked for a piece."""
+        asked_for_pieces = self._piecewise and self.draft is not None
+        return isinstance(error, UnverifiedBytesError) or (
+            asked_for_pieces and error.fault not in _PASSING
+        )
 
     def progress(self) -> None:
         """Wake the readers."""
@@ -149,6 +169,8 @@ class PassthroughFetch:
     ) -> Copy:
         """Bring the document; UpstreamError or StoreError when it cannot be had."""
         in_vain = 0
+        far = (client.round_trip(self.plan.url) or 0.0) >= FAR
+        self._piecewise = far and not self._in_one
         for _ in range(_MOST_CONTINUED):
             begun, had = time.perf_counter(), self._have
             try:
@@ -157,17 +179,24 @@ class PassthroughFetch:
                     headers=self._asked(),
                     timeout=ORIGIN_SILENCE,
                     initiator=of_origin(self.plan.origin),
+                    spread=self._piecewise,
                 ) as stream:
                     if stream.status == 304 and self.before is not None and self.draft is None:
                         return await self._unchanged(self.before, stream, copies, clock)
                     long = await self._take(stream, copies, clock)
                 if long is not None:
                     await self._take_parts(long)
+                elif self._left:
+                    await self._take_pieces(client)
                 seconds = time.perf_counter() - begun
                 report(
                     "origin", "document", bytes=self._have - had, seconds=seconds, rtt=stream.rtt
                 )
-                break
+                if not self._left:
+                    break
+            except _NoPieceError as error:
+                self._piecewise = False
+                _log.info("%s", error)
             except UpstreamError as error:
                 if error.fault is not Fault.MISSING and not isinstance(error, UnverifiedBytesError):
                     report("origin", "document", fault=error.fault, retry_after=error.retry_after)
@@ -190,13 +219,22 @@ class PassthroughFetch:
     def _have(self) -> int:
         return self.draft.size if self.draft else 0
 
+    @property
+    def _left(self) -> int:
+        """Bytes that are still to come, where that is known."""
+        return max(0, (self.length or 0) - self._have)
+
     def _asked(self) -> dict[str, str]:
-        coding = "identity" if self.plan.url.endswith(_COMPRESSED) or self._have else "gzip"
+        compressed = self.plan.url.endswith(_COMPRESSED)
+        coding = "identity" if compressed or self._have else "gzip"
         asked = {"accept": self.plan.accept, "accept-encoding": coding}
         if self._have:
             asked["range"] = str(RangeRequest(self._have))
             asked["if-range"] = self._version or ""
-        elif self.before is not None:
+            return asked
+        if self._piecewise and compressed:
+            asked["range"] = str(RangeRequest(0, FIRST_PIECE))
+        if self.before is not None:
             if self.before.document.etag:
                 asked["if-none-match"] = self.before.document.etag
             if self.before.document.last_modified:
@@ -230,9 +268,10 @@ class PassthroughFetch:
     async def _take(
         self, stream: DocumentStream, copies: Copies, clock: Callable[[], float]
     ) -> Artifact | None:
-        """Write a body, or the rest of one, to the disk; a long one is returned once its first
-        bytes look right.
+        """Write a body, or a part of one, to the disk; a long one is returned once its first bytes
+        look right, or its first piece is here.
         """
+        first_piece = self._is_first_piece(stream)
         if error := stream.error():
             raise error
         skip = self._place_of_rest(stream) if self._have else await self._begin(stream, copies)
@@ -249,19 +288,22 @@ class PassthroughFetch:
             if not self.head.done():
                 self.head.set_result(document_of(stream.url, stream.headers, clock()))
                 self.progress()
-                if (long := self._long(stream)) is not None:
+                if not first_piece and (long := self._long(stream)) is not None:
                     return long
             self.progress()
         if not self.head.done():
             raise self._strange("too few bytes")
-        if self.length is not None and self._have < self.length:
+        if first_piece:
+            return self._long(stream)
+        if self._left:
             raise UpstreamError(Fault.CUT, f"{for_display(self.plan.url)} gave less than the rest")
         return None
 
     def _long(self, stream: DocumentStream) -> Artifact | None:
         """Return the document as an artifact, where it is long and its parts can be asked for."""
         etag = strong_etag(stream.headers.get("etag"))
-        ranges = stream.headers.get("accept-ranges", "").strip().lower() == "bytes"
+        told = stream.headers.get("accept-ranges", "").strip().lower()
+        ranges = told == "bytes" or stream.status == 206
         if self._in_parts is None or stream.coded or etag is None or not ranges:
             return None
         if self.length is None or self.length - self._have < IN_PARTS:
@@ -304,10 +346,39 @@ class PassthroughFetch:
         if self._have != self.length:
             raise UpstreamError(Fault.CUT, f"{for_display(self.plan.url)} gave less than the rest")
 
+    async def _take_pieces(self, client: Client) -> None:
+        """Write the rest of a document of which the first piece is here."""
+        assert self.length is not None
+        assert self._version is not None
+        if self._left >= IN_PARTS:
+            return  # too long for memory, and nobody brings it in parts: in one, then
+        async with aclosing(
+            pieces(client, self.plan, self._version, self._have, self.length)
+        ) as parts:
+            async for data in parts:
+                await self._write(data)
+                self.progress()
+
+    def _is_first_piece(self, stream: DocumentStream) -> bool:
+        """Whether an answer is a document's first piece; its length is the document's then."""
+        if not self._piecewise or self._have or stream.status not in (206, 416):
+            return False
+        part, version = None, validator(stream.headers)
+        with contextlib.suppress(ValueError):
+            part = ContentRange.parse(stream.headers.get("content-range", ""))
+        whole = part is not None and part.start == 0 and part.total is not None
+        if stream.status != 206 or part is None or not whole or version is None or stream.coded:
+            where = for_display(self.plan.url)
+            raise _NoPieceError(Fault.PROTOCOL, f"{where} is asked for in one piece")
+        self.length = part.total
+        return True
+
     async def _begin(self, stream: DocumentStream, copies: Copies) -> int:
-        if stream.status != 200:
+        if stream.status == 200:
+            self.length = stream.length
+        elif not self._piecewise or stream.status != 206:
             raise self._strange(f"status {stream.status}")
-        self.length, self._version = stream.length, validator(stream.headers)
+        self._version = validator(stream.headers)
         self._most = copies.limit
         if self.length is not None and self.length > self._most:
             raise self._strange("more than all documents together may take here")

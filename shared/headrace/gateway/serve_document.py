@@ -96,6 +96,9 @@ class DocumentHandler:
     # ------------------------------------------------------------------ as it is
 
     async def _passthrough(self, exchange: Exchange, plan: ServeDocument) -> None:
+        if not exchange.head:
+            page = Document(plan.url, b"", "")
+            self._parts.read_ahead.follow(self._ecosystem, plan, page, exchange.request)
         try:
             if exchange.head:
                 await self._describe(exchange, plan)

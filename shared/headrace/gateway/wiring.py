@@ -201,6 +201,7 @@ class _Fetcher:
         self,
         *,
         documents: Documents,
+        passthrough: PassthroughDocuments,
         artifact_index: ArtifactIndex,
         confirmations: Confirmations,
         companions: Companions,
@@ -209,6 +210,7 @@ class _Fetcher:
         sources: Candidates,
     ) -> None:
         self._documents = documents
+        self._passthrough = passthrough
         self._artifact_index = artifact_index
         self._confirmations = confirmations
         self._companions = companions
@@ -219,7 +221,9 @@ class _Fetcher:
     async def document(
         self, ecosystem: Ecosystem, plan: ServeDocument, request: Request
     ) -> Document | None:
-        """Bring a page into the store."""
+        """Bring a page into the store; of one that goes as it is, what its origin says of it."""
+        if plan.magic:
+            return await self._passthrough.ahead(plan)
         form = _form(ecosystem, request, plan)
         return (await self._documents.get(ecosystem, plan, form)).document
 
@@ -406,6 +410,7 @@ def assemble(
     barrier = Barrier(provisional.confirmations)
     fetcher = _Fetcher(
         documents=documents,
+        passthrough=passthrough,
         artifact_index=artifact_index,
         confirmations=provisional.confirmations,
         companions=companions,

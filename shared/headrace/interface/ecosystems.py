@@ -166,7 +166,8 @@ class ReadsAhead(Protocol):
     ) -> Iterable[ServeDocument | ServeArtifact]:
         """Say what a client that got this document asks for next, likeliest first.
 
-        For `ServeArtifact` the document's body is the artifact's content (PEP 658 metadata).
+        For `ServeArtifact` the document's body is the artifact's content (PEP 658 metadata). One
+        that goes as it is (`ServeDocument.magic`) is not waited for: its body is empty here.
         """
 
 

@@ -16,6 +16,7 @@ from headrace.errors import UpstreamError
 from headrace.http.ranges import RangeRequest
 from headrace.models import Fault
 from headrace.policy.destinations import Initiator
+from headrace.policy.lru import LRUCache
 from headrace.redact import for_display
 from headrace.upstream.auth.bearer import BearerTokens
 from headrace.upstream.courtesy import Courtesy
@@ -44,6 +45,8 @@ _MOST_REDIRECTS = 5
 _PATIENCE = 300.0
 #: What is said of a body as it travelled.
 _OF_THE_BODY = ("content-encoding", "content-length", "transfer-encoding")
+#: Hosts whose round trip is remembered.
+_MOST_HOSTS = 1024
 #: Never carried to another scheme, host or port.
 _SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
 
@@ -94,8 +97,37 @@ class Client:
         self._destinations = Destinations(resolver, told)
         self._pool = Http2Pool()
         self._bearer = BearerTokens(self._ask_realm)
+        self._round_trips = LRUCache[str, float](_MOST_HOSTS)
+        self._greetings = LRUCache[str, asyncio.Event](_MOST_HOSTS)
         self.courtesy = courtesy or Courtesy()
         """Asked before anybody is asked anything."""
+
+    def round_trip(self, url: str) -> float | None:
+        """Return the lowest seconds from a request to its answer that a URL's host has shown, or
+        to the end of a TCP handshake; None: nobody was asked there yet.
+        """
+        return self._round_trips.get(netloc_of(url))
+
+    async def greeted(self, url: str, within: float) -> None:
+        """Wait, `within` seconds at most, until the round trip of a URL's host is known; somebody
+        else asks there.
+        """
+        netloc = netloc_of(url)
+        if self._round_trips.get(netloc) is not None:
+            return
+        greeting = self._greetings.get(netloc) or asyncio.Event()
+        self._greetings.put(netloc, greeting)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await greeting.wait()
+
+    def _measured(self, url: str, seconds: float) -> None:
+        netloc = netloc_of(url)
+        before = self._round_trips.get(netloc)
+        if before is None or seconds < before:
+            self._round_trips.put(netloc, seconds)
+        if (greeting := self._greetings.pop(netloc)) is not None:
+            greeting.set()
 
     # ------------------------------------------------------------------ documents
 
@@ -109,36 +141,29 @@ class Client:
         timeout: float = 10.0,  # noqa: ASYNC109 - one silence at a time; `deadline` is the whole
         deadline: float | None = None,
         initiator: Initiator | None = None,
+        spread: bool = False,
     ) -> UpstreamResponse:
         """Fetch a whole document; any status is an answer. Redirects are followed.
 
         `timeout` bounds connecting and every silence, `deadline` the whole, both in seconds;
         `limit` is in bytes after decoding. `headers` win over ours. The body of an answer that is
-        an error (`UpstreamResponse.error`) is empty where it cannot be had.
+        an error (`UpstreamResponse.error`) is empty where it cannot be had. `spread` as for
+        `Http2Pool.take`.
         """
         try:
             async with asyncio.timeout(deadline):
                 way = Way(initiator or Initiator(url))
-                return await self._fetch(url, method, headers or {}, limit, timeout, way=way)
+                asked = {"accept": "*/*", "accept-encoding": "gzip, deflate"}
+                asked |= _lower(headers or {})
+                with self._pool.take(
+                    netloc_of(url), short=method == "HEAD", spread=spread
+                ) as connection:
+                    return await self._whole(
+                        url, method, asked, limit, timeout, connection=connection, way=way
+                    )
         except TimeoutError:
             message = f"{for_display(url)} did not come within {deadline} s"
             raise UpstreamError(Fault.SILENT, message) from None
-
-    async def _fetch(
-        self,
-        url: str,
-        method: str,
-        headers: Mapping[str, str],
-        limit: int,
-        patience: float,
-        *,
-        way: Way,
-    ) -> UpstreamResponse:
-        asked = {"accept": "*/*", "accept-encoding": "gzip, deflate", **_lower(headers)}
-        with self._pool.take(netloc_of(url), short=method == "HEAD") as connection:
-            return await self._whole(
-                url, method, asked, limit, patience, connection=connection, way=way
-            )
 
     async def _whole(
         self,
@@ -220,15 +245,16 @@ class Client:
         headers: Mapping[str, str] | None = None,
         timeout: float = 10.0,  # noqa: ASYNC109 - one silence at a time
         initiator: Initiator | None = None,
+        spread: bool = False,
     ) -> AsyncIterator[DocumentStream]:
         """Open a document whose size nobody knows; any status is an answer, redirects are followed.
 
         `timeout` bounds connecting and every silence, in seconds. What the body raises is
-        `UpstreamError`.
+        `UpstreamError`. `spread` as for `Http2Pool.take`.
         """
         asked = {"accept": "*/*", "accept-encoding": "gzip, deflate", **_lower(headers or {})}
         way = Way(initiator or Initiator(url))
-        with self._pool.take(netloc_of(url)) as connection:
+        with self._pool.take(netloc_of(url), spread=spread) as connection:
             async with self._send(
                 url, "GET", asked, timeout, timeout, connection=connection, way=way
             ) as exchange:
@@ -358,7 +384,15 @@ class Client:
             for wider in (False, True):
                 # Again when it is sent: a connection may take its time, and others ask meanwhile.
                 check = self.courtesy.check
-                exchange = SentRequest(url, proxy, self.roots, host=host, own=own, before=check)
+                exchange = SentRequest(
+                    url,
+                    proxy,
+                    self.roots,
+                    host=host,
+                    own=own,
+                    before=check,
+                    measured=self._measured,
+                )
                 timeouts = {"connect": connect, "read": first_byte, "write": first_byte}
                 exchange.timeouts = {**timeouts, "pool": connect}
                 try:

@@ -20,6 +20,9 @@ __all__ = ["CONNECTIONS", "Http2Pool"]
 #: Connections to one host at most, and streams on each before the next one is opened.
 CONNECTIONS = 4
 STREAMS = 3
+#: Connections that pieces of one thing are spread over. The last one is opened by a burst alone:
+#: the piece that opens it comes three round trips after the others, and all wait for it.
+SPREAD = 3
 #: Connections for questions whose answers have no body.
 SHORT = 3
 
@@ -31,14 +34,16 @@ class Http2Pool:
         self._running: dict[tuple[str, bool], list[int]] = {}
 
     @contextlib.contextmanager
-    def take(self, host: str, *, short: bool = False) -> Iterator[int]:
+    def take(self, host: str, *, short: bool = False, spread: bool = False) -> Iterator[int]:
         """Give the number of the connection for one request, for as long as the context lasts.
 
-        `short`: its answer has no body.
+        `short`: its answer has no body. `spread`: what is asked beside it goes over others, as far
+        as there are any.
         """
         running = self._running.setdefault((host, short), [0] * (SHORT if short else CONNECTIONS))
-        connection = running.index(min(running))
-        if not short:
+        several = running[:SPREAD] if spread else running
+        connection = several.index(min(several))
+        if not short and not spread:
             connection = next(
                 (each for each, streams in enumerate(running) if streams < STREAMS), connection
             )

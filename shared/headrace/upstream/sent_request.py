@@ -56,15 +56,18 @@ class SentRequest:
         host: str = "",
         own: Authorities | None = None,
         before: Callable[[str], None] = lambda _: None,
+        measured: Callable[[str, float], None] = lambda _url, _seconds: None,
     ) -> None:
         """`own` are the authorities that it is to be trusted by, if others than usual. `before` is
         called with the URL when the request is about to go out; what it raises stops it.
+        `measured` hears the URL and the seconds of each round trip, of a handshake too.
         """
         self.url = url
         self.host = host
         self.proxy = proxy
         self.own = own
         self._before = before
+        self._measured = measured
         self.headers: Mapping[str, str] = {}
         self.timeouts: dict[str, float] = {}
         self.fresh = False
@@ -76,13 +79,17 @@ class SentRequest:
     async def trace(self, name: str, _: Mapping[str, Any]) -> None:
         """Hear from httpcore what the connection does."""
         if name.endswith("connect_tcp.started"):
-            self.fresh = True
+            self.fresh, self._sent = True, time.perf_counter()
+        elif name.endswith("connect_tcp.complete"):
+            if not self.proxy:
+                self._measured(self.url, time.perf_counter() - self._sent)
         elif name.endswith("send_request_headers.started"):
             self._before(self.url)
             self._sent = time.perf_counter()
         elif name.endswith("receive_response_headers.complete"):
             self._answered = True
             self.rtt = time.perf_counter() - self._sent
+            self._measured(self.url, self.rtt)
 
     @property
     def address(self) -> str | None:

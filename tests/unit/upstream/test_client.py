@@ -454,3 +454,46 @@ def test_a_stream_shows_where_it_is(server: RecordingServer) -> None:
             return repr(stream)
 
     assert "secret" not in use(work)
+
+
+# ------------------------------------------------------------------ how far somebody is
+
+
+def test_lowest_round_trip_of_a_host_is_known_once_it_has_answered(server: RecordingServer) -> None:
+    async def work(client: Client) -> list[float | None]:
+        url = f"{server.url}/page"
+        found = [client.round_trip(url)]
+        for delay in (0.3, 0.0, 0.3):
+            server.delay = delay
+            await client.fetch(url)
+            found.append(client.round_trip(url))
+        return [*found, client.round_trip("http://127.0.0.1:1/page")]
+
+    before, slow, quick, last, other = use(work)
+    assert before is None
+    assert slow is not None
+    assert slow >= 0.3
+    assert quick is not None
+    assert quick == last < slow
+    assert other is None
+
+
+def test_whoever_waits_for_the_first_sign_of_a_host_waits_no_longer(
+    server: RecordingServer,
+) -> None:
+    release = threading.Event()
+    server.fail(modes.held(release))
+
+    async def work(client: Client) -> list[bool]:
+        url = f"{server.url}/page"
+        waiting = [asyncio.ensure_future(client.greeted(url, HANG)) for _ in "ab"]
+        asked = asyncio.ensure_future(client.fetch(url))
+        await asyncio.sleep(0)
+        early = [task.done() for task in waiting]
+        release.set()
+        await asyncio.gather(asked, *waiting)
+        await client.greeted(url, HANG)
+        await client.greeted("http://127.0.0.1:1/nobody", 0.0)
+        return early
+
+    assert use(work) == [False, False]

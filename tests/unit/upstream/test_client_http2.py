@@ -131,6 +131,16 @@ def test_burst_fills_the_first_connections_and_then_shares_all() -> None:
         assert again == 0
 
 
+def test_what_is_to_be_spread_goes_over_as_many_connections_as_there_are() -> None:
+    pool = Http2Pool()
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(pool.take("a:443"))
+        taken = [
+            stack.enter_context(pool.take("a:443", spread=True)) for _ in range(CONNECTIONS + 1)
+        ]
+    assert [first, *taken] == [0, *range(1, CONNECTIONS), 0, 1]
+
+
 def test_no_context_is_told_to_agree_on_two_things(
     nginx: tuple[str, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,7 @@ from headrace.models import (
     ServeArtifact,
     ServeDocument,
 )
-from headrace_conda.channels import locating, repodata
+from headrace_conda.channels import locating, paths, repodata
 from headrace_conda.channels.ecosystem import _LONG_LIST, CondaEcosystem
 
 if sys.version_info >= (3, 14):
@@ -405,6 +405,26 @@ def test_repodata_may_come_from_a_mirror_only_where_its_origin_states_its_digest
     )
     assert WORLD.locate(replace(stated, origin=COMPANY), mirror) is None
     assert WORLD.locate(replace(stated, object_class="shard"), mirror) is None
+
+
+def test_after_a_channels_notices_come_the_indexes_of_this_machines_folders() -> None:
+    world = CondaEcosystem([PUBLIC, COMPANY], subdir="osx-arm64")
+
+    def ahead(path: str) -> list[str]:
+        plan = world.plan(Request("GET", path))
+        assert isinstance(plan, ServeDocument)
+        after = world.leads_to(plan, Document(plan.url, b"", ""), Request("GET", path))
+        return [each.url for each in after if each.url]
+
+    channel = "https://host.example/ch"
+    assert ahead("/conda/host.example/ch/notices.json") == [
+        f"{channel}/osx-arm64/repodata_shards.msgpack.zst",
+        f"{channel}/noarch/repodata_shards.msgpack.zst",
+    ]
+    assert ahead("/conda/host.example/ch/noarch/repodata.json") == []
+    private = paths.gateway_path(f"{COMPANY.url}/ch/notices.json")
+    assert private is not None
+    assert ahead(private) == []
 
 
 def shard(*depends: str) -> bytes:
