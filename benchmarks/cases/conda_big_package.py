@@ -38,6 +38,7 @@ def run(bench: Bench) -> Iterator[Row]:
         }
         contest = bench.contest(contenders)
         times = f"{contest.seconds(mine):.1f} s : {contest.seconds(best):.1f} s"
+        times += requests_told(contest.runs[mine][-1])
         note = contest.trouble(mine) or contest.trouble(best) or times
         yield Row("headrace / best mirror", contest.ratio(mine, best), Goal(most=0.7), note)
         seconds = contest.seconds(mine)
@@ -93,13 +94,30 @@ def through_gateway(
     with Gateway(stage, origin, mirrors, keep=log, ecosystem="conda") as gateway:
         if warm:
             conda.create(stage, "warming", url, channel, gateway=gateway.url)
-        before = lab.traffic()
+        before, asked = lab.traffic(), lab.requests()
         outcome = conda.create(stage, name, url, channel, gateway=gateway.url, how=how)
         sent = {h: t.bytes - before[h].bytes for h, t in lab.traffic().items()}
+        requests = {h: count - asked[h] for h, count in lab.requests().items()}
         outcome.detail.update(
-            kind=kind, sent=sent, cpu=gateway.cpu(), peak=gateway.resident(peak=True)
+            kind=kind,
+            sent=sent,
+            requests=requests,
+            cpu=gateway.cpu(),
+            peak=gateway.resident(peak=True),
         )
     return outcome
+
+
+def requests_told(outcome: Outcome) -> str:
+    """Say what a run asked of the origin and of the mirrors together; empty where nobody counted.
+
+    A request that is still under way when conda ends is not in it.
+    """
+    requests: dict[str, int] = outcome.detail.get("requests", {})
+    if not requests:
+        return ""
+    mirrors = sum(count for host, count in requests.items() if host != ORIGIN)
+    return f"; requests: origin {requests[ORIGIN]}, mirrors {mirrors}"
 
 
 def against_origin(

@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from benchmarks.bench import Bench, Contest, Goal, Row, Skip
-from benchmarks.cases.conda_big_package import against_origin, direct, through_gateway
+from benchmarks.cases.conda_big_package import (
+    against_origin,
+    direct,
+    requests_told,
+    through_gateway,
+)
 from benchmarks.corpus import Channel
 from benchmarks.corpus.channel import Kind
 from benchmarks.lab import UNEVEN, Lab, nginx
@@ -64,6 +69,7 @@ def _rows(contest: Contest, channel: Channel, kind: Kind, alone: float) -> Itera
         if mine not in contest.runs:
             continue
         times = f"{contest.seconds(mine):.1f} s : {contest.seconds(best):.1f} s ({best[-1]})"
+        times += requests_told(contest.runs[mine][-1])
         note = contest.trouble(mine) or contest.trouble(best) or times
         yield Row(f"{kind}{what}: headrace / mirror", contest.ratio(mine, best), goal, note)
     seconds, bound = contest.seconds(_MINE), UNEVEN.bound(channel.size)

@@ -79,6 +79,14 @@ def test_loss_is_the_lines_and_hurts(lab: NamespaceLab, corpus: Corpus) -> None:
     assert got["speed_download"] * 8 / 1e6 < 0.3 * UNEVEN.lines["c"].rate
 
 
+def test_requests_are_counted_at_each_host(lab: NamespaceLab, corpus: Corpus) -> None:
+    before = lab.requests()
+    for _ in range(2):
+        curl(lab, "a", corpus.small[0].path)
+    counted = {host: count - before[host] for host, count in lab.requests().items()}
+    assert counted == {host: 2 * (host == "a") for host in UNEVEN.lines}
+
+
 def test_access_link_is_shared(lab: NamespaceLab, corpus: Corpus) -> None:
     lab.limit_access(20)
     try:
