@@ -44,6 +44,9 @@ Step = Generator[LookUpStep, LookUpResult | None, Entry | None]
 _SHARDS = "repodata_shards.msgpack.zst"
 _NOTICES = "notices.json"
 _NOARCH = "noarch"
+#: How conda calls itself, and the first year's releases that ask for shards by themselves.
+_CONDA = re.compile(r"conda/([0-9]{1,4})\.")
+_WITH_SHARDS = 26
 #: Documents that name packages, likeliest first; a copy of any of them answers.
 _FLAT = (
     "repodata.json.zst",
@@ -302,14 +305,15 @@ class CondaEcosystem:
     def leads_to(
         self, plan: ServeDocument | ServeArtifact, document: Document, request: Request
     ) -> Iterator[ServeDocument | ServeArtifact]:
-        """After a channel's notices conda asks for the indexes of its folders.
+        """After a channel's notices conda asks for the indexes of its folders, if it knows them.
 
         After a shard a solver asks for those of all that its records depend on, in both folders
         of the channel, and so on from level to level; a far origin costs a round trip for each.
         """
-        del request
         if isinstance(plan, ServeDocument):
-            yield from self._indexes_after(plan)
+            client = _CONDA.match(request.headers.get("user-agent", ""))
+            if client is not None and int(client[1]) >= _WITH_SHARDS:
+                yield from self._indexes_after(plan)
             return
         named = _SHARD.fullmatch(document.url.rpartition("/")[2])
         if named is None:

@@ -26,9 +26,8 @@ __all__ = ["FAR", "FIRST_PIECE", "pieces", "spans"]
 FAR = 0.05
 #: Bytes that are asked for first: what a new connection gives in its first round trip.
 FIRST_PIECE = 14_000
-#: Pieces of the rest at most, as many as there are connections for pages, and bytes of each at
-#: least.
-_MOST = 4
+#: Pieces of the rest at most, one for each connection (`Http2Pool`), and bytes of each at least.
+_MOST = 3
 _LEAST = 16_000
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from headrace.upstream.client import Client
-from headrace.upstream.http2_pool import CONNECTIONS, STREAMS, Http2Pool
+from headrace.upstream.http2_pool import CONNECTIONS, SPREAD, STREAMS, Http2Pool
 from lib.capabilities import lacks
 from lib.serving import ports
 from lib.serving.certificates import authority
@@ -131,14 +131,13 @@ def test_burst_fills_the_first_connections_and_then_shares_all() -> None:
         assert again == 0
 
 
-def test_what_is_to_be_spread_goes_over_as_many_connections_as_there_are() -> None:
+def test_what_is_to_be_spread_goes_over_several_connections_and_opens_no_last_one() -> None:
     pool = Http2Pool()
     with contextlib.ExitStack() as stack:
         first = stack.enter_context(pool.take("a:443"))
-        taken = [
-            stack.enter_context(pool.take("a:443", spread=True)) for _ in range(CONNECTIONS + 1)
-        ]
-    assert [first, *taken] == [0, *range(1, CONNECTIONS), 0, 1]
+        taken = [stack.enter_context(pool.take("a:443", spread=True)) for _ in range(SPREAD + 1)]
+    assert [first, *taken] == [0, *range(1, SPREAD), 0, 1]
+    assert SPREAD < CONNECTIONS
 
 
 def test_no_context_is_told_to_agree_on_two_things(

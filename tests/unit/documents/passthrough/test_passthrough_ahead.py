@@ -22,6 +22,10 @@ INDEXES = [
 ]
 
 
+def ask_notices(gate: ChannelApp) -> Told:
+    return gate.get(NOTICES, User_Agent="conda/26.7.1 requests/2.34.2")
+
+
 def test_indexes_come_with_the_notices_and_are_asked_for_once(
     gate: ChannelApp, origin: RecordingServer
 ) -> None:
@@ -30,7 +34,7 @@ def test_indexes_come_with_the_notices_and_are_asked_for_once(
     release = threading.Event()
     origin.fail(modes.held(release), NOTICES)
     told: list[Told] = []
-    client = threading.Thread(target=lambda: told.append(gate.get(NOTICES)))
+    client = threading.Thread(target=lambda: told.append(ask_notices(gate)))
     client.start()
     try:
         # Nobody has asked for them, and conda waits for its notices.
@@ -39,12 +43,12 @@ def test_indexes_come_with_the_notices_and_are_asked_for_once(
         release.set()
         client.join()
     assert [gate.get(path).body for path in INDEXES] == [body_of(9000, path) for path in INDEXES]
-    gate.get(NOTICES)
+    ask_notices(gate)
     assert [len(origin.requests(path)) for path in INDEXES] == [1, 1]
 
 
 def test_channel_without_them_is_asked_once_too(gate: ChannelApp, origin: RecordingServer) -> None:
-    gate.get(NOTICES)
+    ask_notices(gate)
     until(lambda: all(origin.requests(path) for path in INDEXES))
     assert [gate.get(path).status for path in INDEXES] == [404, 404]
     assert [len(origin.requests(path)) for path in INDEXES] == [1, 1]
@@ -52,6 +56,6 @@ def test_channel_without_them_is_asked_once_too(gate: ChannelApp, origin: Record
 
 def test_nothing_is_asked_ahead_of_a_private_host(tmp_path: Path, origin: RecordingServer) -> None:
     with ChannelApp(tmp_path, origin, private=True) as gate:
-        gate.get(NOTICES)
+        ask_notices(gate)
         gate.get("/ch/noarch/repodata.json")
     assert [seen.path for seen in origin.seen] == [NOTICES, "/ch/noarch/repodata.json"]

@@ -410,10 +410,11 @@ def test_repodata_may_come_from_a_mirror_only_where_its_origin_states_its_digest
 def test_after_a_channels_notices_come_the_indexes_of_this_machines_folders() -> None:
     world = CondaEcosystem([PUBLIC, COMPANY], subdir="osx-arm64")
 
-    def ahead(path: str) -> list[str]:
-        plan = world.plan(Request("GET", path))
+    def ahead(path: str, client: str = "conda/26.7.1 requests/2.34.2") -> list[str]:
+        request = Request("GET", path, headers={"user-agent": client})
+        plan = world.plan(request)
         assert isinstance(plan, ServeDocument)
-        after = world.leads_to(plan, Document(plan.url, b"", ""), Request("GET", path))
+        after = world.leads_to(plan, Document(plan.url, b"", ""), request)
         return [each.url for each in after if each.url]
 
     channel = "https://host.example/ch"
@@ -422,6 +423,9 @@ def test_after_a_channels_notices_come_the_indexes_of_this_machines_folders() ->
         f"{channel}/noarch/repodata_shards.msgpack.zst",
     ]
     assert ahead("/conda/host.example/ch/noarch/repodata.json") == []
+    # These know no shards, or are not known to.
+    for client in ("conda/24.7.1 requests/2.32.3", "rattler/0.40", "conda/", ""):
+        assert ahead("/conda/host.example/ch/notices.json", client) == []
     private = paths.gateway_path(f"{COMPANY.url}/ch/notices.json")
     assert private is not None
     assert ahead(private) == []
