@@ -21,6 +21,7 @@ from headrace.interface import (
     NotLed,
     Place,
 )
+from headrace.interface.editing import presence
 from headrace_docker.builds import dockerfile
 from headrace_docker.builds import words as command_lines
 from headrace_docker.builds.networks import led_on
@@ -148,7 +149,7 @@ def _source(line: CommandLine, place: Place) -> Path | None:
     if named == "-" or context in (None, "-") or "://" in context or context.startswith("git@"):
         return None
     path = place.working_directory / (named or Path(context) / "Dockerfile")
-    return path if path.is_file() else None
+    return path if presence.is_there(path) else None
 
 
 def _places(words: Sequence[str]) -> Iterator[str]:
@@ -220,7 +221,7 @@ def sent_in_place_of(
         raise LocalError("not-led", f"{source} {why}")
     files = {sent: text.encode()}
     ignored = source.with_name(f"{source.name}.dockerignore")
-    if ignored.is_file():
+    if presence.is_there(ignored):
         files[sent.with_name(f"{sent.name}.dockerignore")] = ignored.read_bytes()
     return files
 

@@ -10,7 +10,7 @@ import re
 
 __all__ = ["Refused", "led"]
 
-_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
+_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)")
 _WORD = re.compile(r"\s*([A-Za-z]+)(?=\s)")
 _HEREDOC = re.compile(r"(?<![\w<])\d*<<(-?)\s*([\"']?)([A-Za-z_][\w.]*)\2")
 #: Instructions that heredocs stand in (BuildKit 0.8 and newer).

@@ -130,9 +130,9 @@ def _written(content: bytes, table: dict[str, Any], label: str) -> Path:
     descriptor, name = tempfile.mkstemp(prefix="inside-", suffix=".pem", dir=table["scratch"])
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
-    Path(name).chmod(0o644)
-    if label:
-        os.setxattr(name, "security.selinux", label.encode() + b"\0")
+        os.fchmod(file.fileno(), 0o644)
+        if label:
+            os.setxattr(file.fileno(), "security.selinux", label.encode() + b"\0")
     return Path(name)
 
 

@@ -133,7 +133,9 @@ def _check_build(words: Sequence[str], inside: LedInside | NotLed | None) -> Non
     """Refuse what nobody can lead, where its being led was asked for; UsageError."""
     if inside is None:
         hint = "`headrace run` leads everything else"
-        raise UsageError("no-build", f"{words[0]} builds no image that headrace knows", hint=hint)
+        raise UsageError(
+            "no-build", f"{words[0]!r} is no way to build an image that headrace knows", hint=hint
+        )
     if isinstance(inside, NotLed) and inside.refused:
         raise UsageError("not-led", inside.reason, hint=inside.hint)
 

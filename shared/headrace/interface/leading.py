@@ -8,7 +8,6 @@ too, and may live for days; so a tool says which of its commands start its user'
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -18,7 +17,6 @@ from headrace.interface.activations import Place, Reader
 __all__ = ["LedBy", "LedCommand", "LedTool", "by_proxy", "which_way"]
 
 #: What versions are called by: ``python3.11``.
-_VERSION = re.compile(r"[0-9.]+$")
 #: With one of these among its words a command only tells something of itself.
 _TELLS = frozenset(("--help", "-h", "--version", "-V"))
 
@@ -102,7 +100,7 @@ def by_proxy(tools: Iterable[LedTool]) -> list[str]:
 def _tool_of(words: Sequence[str], tools: Sequence[LedTool]) -> tuple[LedTool, int] | None:
     """Return whose command it is, and where its own words begin."""
     stem = PurePath(words[0]).name.removesuffix(".exe")
-    names = {stem, _VERSION.sub("", stem)}
+    names = {stem, stem.rstrip("0123456789.")}
     if "-m" in words[1:-1]:
         at = list(words).index("-m", 1) + 1
         for tool in tools:

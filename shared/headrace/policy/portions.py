@@ -11,7 +11,7 @@ __all__ = ["LARGEST", "SMALLEST", "portion"]
 LARGEST = 1 << 20
 """Bytes; more would leave a core's own cache before they are sent."""
 SMALLEST = 64 << 10
-_FEW = 8
+_FEW = 4
 """Readers, each of whom is given the largest portion."""
 
 

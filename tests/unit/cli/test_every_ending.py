@@ -19,8 +19,9 @@ from headrace.cli.command_line import COMMANDS
 from headrace.errors import LocalError
 from lib.gateway import headrace
 
-#: Commands with ``--json``, and words that they need. What `run` writes is its command's.
-NEEDS: dict[str, list[str]] = {name: [] for name in COMMANDS if name != "run"}
+#: Commands with ``--json``, and words that they need. What `run` and `build` write is their
+#: command's.
+NEEDS: dict[str, list[str]] = {name: [] for name in COMMANDS if name not in ("run", "build")}
 NEEDS["explain"] = ["requests"]
 NEEDS["shell"] = ["bash"]
 

@@ -17,6 +17,7 @@ from headrace.cli.context import Context
 from headrace.cli.runs import leading
 from headrace.interface.containers import ContainerCommand, InsideLead, LedInside
 from headrace.interface.hookspecs import DiscoveredOrigin
+from headrace.system import atomic
 from headrace.system import folders as made_private
 from headrace.system.service.door import Door
 from headrace.upstream.proxies import exceptions_for
@@ -80,5 +81,4 @@ def _variables(context: Context) -> tuple[str, ...]:
 def _write(files: Mapping[Path, bytes], mode: int) -> None:
     for path, data in files.items():
         made_private.make(path.parent)
-        path.write_bytes(data)
-        path.chmod(mode)
+        atomic.replace(path, data, mode=mode)

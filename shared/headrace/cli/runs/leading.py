@@ -20,6 +20,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from headrace.config import NETWORK_VARIABLES, EnvVars, home_folder
 from headrace.errors import HeadraceError, LocalError
 from headrace.interface.hookspecs import DiscoveredOrigin
+from headrace.system import atomic
 from headrace.system.service import health
 from headrace.upstream.proxies import Proxies, exceptions_for
 
@@ -112,8 +113,7 @@ def variables(
         own = (env[name],) if env.get(name) else ("", *(env[each] for each in every))
         if own not in made:
             path = made[own] = scratch / f"authorities-{len(made)}.pem"
-            path.write_text(bundle(own) + lead.certificate, "utf-8")
-            path.chmod(0o600)
+            atomic.replace(path, (bundle(own) + lead.certificate).encode(), mode=0o600)
         if name in USUAL or env.get(name):
             told[name] = str(made[own])
     return told

@@ -19,6 +19,7 @@ import h11
 
 from headrace.errors import ClientError, HeadraceError
 from headrace.gateway.intercepting.interceptions import Place
+from headrace.wording import with_article
 
 __all__ = ["Half", "TunnelError", "dial"]
 
@@ -223,7 +224,7 @@ async def _through(
 ) -> tuple[Any, Half]:
     parts = urlsplit(proxy)
     if parts.scheme not in ("http", "https") or parts.hostname is None:
-        raise TunnelError(f"a {parts.scheme} proxy cannot be gone through")
+        raise TunnelError(f"{with_article(parts.scheme)} proxy cannot be gone through")
     tls = parts.scheme == "https"
     credential = ""
     if parts.username is not None:
