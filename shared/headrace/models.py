@@ -213,7 +213,8 @@ class Artifact:
     """Bytes up to which nothing is given away before the digest agrees, beyond what holds for all:
     for clients that give up altogether when a body ends early."""
     redirects: bool = True
-    """False: its client cannot be sent to the origin by a redirect, but goes there after a 404."""
+    """False: its client cannot be sent to the origin by a redirect, but goes there after a 404; or
+    it would get something of another name there."""
 
 
 @dataclass(frozen=True, slots=True)

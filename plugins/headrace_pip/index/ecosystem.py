@@ -246,6 +246,8 @@ class PythonEcosystem(HoldsMetadata):
             size=file.size,
             object_class=_object_class(file.filename),
             provisional=mirror,
+            # Where the origin has it under another name it would lead a client to that.
+            redirects=paths.tells_name(path, base + tail),
         )
 
     # ------------------------------------------------------------ places
@@ -263,8 +265,10 @@ class PythonEcosystem(HoldsMetadata):
         return layouts.document_url(mirror.layout, mirror.url, project_of_page(plan))
 
     def confirmation(self, artifact: Artifact) -> str | None:
-        """Give the origin's URL of a file whose path is the digest of its content."""
-        return artifact.url if paths.content_path(artifact.url) else None
+        """Give the origin's URL of a file whose path is the digest of its content. None where the
+        page names it otherwise than that URL: that its bytes are there says nothing of this name.
+        """
+        return artifact.url if paths.tells_name(artifact.path, artifact.url) else None
 
     def leads_to(
         self,

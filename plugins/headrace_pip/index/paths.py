@@ -34,6 +34,7 @@ __all__ = [
     "of_url",
     "parse",
     "path_digest",
+    "tells_name",
     "with_suffix",
 ]
 
@@ -138,6 +139,14 @@ def path_digest(url: str) -> Digest | None:
     """Return the digest that such a path is made of."""
     found = _CONTENT_URL.fullmatch(url)
     return Digest("blake2b_256", found[2] + found[3] + found[4]) if found else None
+
+
+def tells_name(path: str, url: str) -> bool:
+    """Whether a file that is at a URL made of its content has its name, and so its project, from
+    there: then our decoded path is the same.
+    """
+    tail = content_path(url)
+    return tail is not None and path.endswith(f"/{unquote(tail)}")
 
 
 def with_suffix(url: str, suffix: str) -> str:

@@ -44,14 +44,14 @@ def is_older(
     return not theirs or not named(ecosystem, plan, before).keys() <= theirs.keys()
 
 
-def agree(ecosystem: Ecosystem, ours: Artifact, theirs: Artifact) -> bool:
+def agree(ours: Artifact, theirs: Artifact) -> bool:
     """Whether the origin's entry names the same bytes as the one that was handed out."""
     if ours.digest is None:
         return False
     if theirs.digest is not None and theirs.digest.algorithm == ours.digest.algorithm:
         return theirs.digest == ours.digest
-    # Different algorithms: the path itself must be the digest, and both have the path.
-    return proof(ecosystem, ours) is not None
+    # Different algorithms: where the origin has it must be the digest.
+    return _spells(theirs.url, ours)
 
 
 def provable(ecosystem: Ecosystem, plan: ServeDocument, document: Document) -> str | None:
@@ -73,9 +73,13 @@ def proof(ecosystem: Ecosystem, artifact: Artifact) -> str | None:
     are held against must be spelt out by the path itself.
     """
     url = ecosystem.confirmation(artifact) if isinstance(ecosystem, Confirms) else None
-    if url is None or artifact.digest is None:
-        return None
-    return url if artifact.digest.value in urlsplit(url).path.replace("/", "") else None
+    return url if url is not None and _spells(url, artifact) else None
+
+
+def _spells(url: str, artifact: Artifact) -> bool:
+    """Whether a URL's path spells out an artifact's digest."""
+    digest = artifact.digest
+    return digest is not None and digest.value in urlsplit(url).path.replace("/", "")
 
 
 def compare(

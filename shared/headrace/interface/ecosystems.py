@@ -140,7 +140,7 @@ class Confirms(Protocol):
     """
 
     def confirmation(self, artifact: Artifact) -> str | None:
-        """Give the origin's URL whose 200 to a HEAD proves (path, digest), or None."""
+        """Give the origin's URL whose 200 to a HEAD proves (path, name, digest), or None."""
 
 
 @runtime_checkable

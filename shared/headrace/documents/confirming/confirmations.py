@@ -163,7 +163,7 @@ class Confirmations:
         except (UpstreamError, ValueError):
             return None
         theirs = told.get(artifact.path)
-        return theirs is not None and agree(page.ecosystem, artifact, theirs)
+        return theirs is not None and agree(artifact, theirs)
 
     async def _by_head(self, artifact: Artifact, ecosystem: Ecosystem) -> bool | None:
         url = proof(ecosystem, artifact)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from headrace.gateway import serve_artifact
 from lib import wheels
 from lib.app import App, mirror
-from lib.index import Index
+from lib.index import Index, IndexFile
 from lib.serving import modes
 from lib.serving.servers import RecordingServer
 from lib.waiting import until
@@ -23,6 +24,19 @@ THING = wheels.wheel("thing", "1.0", requires=["other"])
 OTHER = wheels.wheel("other", "1.0", size=300_000)
 EVIL = wheels.wheel("thing", "6.6.6", requires=["other"])
 ME, ELSE = {"User-Agent": "me/1"}, {"User-Agent": "else/1"}
+
+
+@dataclass(slots=True)
+class Renamed(IndexFile):
+    """A file that a page gives another name than its address has."""
+
+    own_name: str = ""
+
+    @property
+    def path(self) -> str:
+        """Path in the official layout, decoded."""
+        digest = self.built.blake2b
+        return f"/packages/{digest[:2]}/{digest[2:4]}/{digest[4:]}/{self.own_name}"
 
 
 @pytest.fixture
@@ -142,10 +156,33 @@ def test_lie_itself_is_not_given(app: App, files: RecordingServer, theirs: Index
     assert (answer.status, answer.headers["location"]) == (302, files.url + path)
 
 
-def test_origin_that_does_not_say_is_the_way_out(
-    app: App, files: RecordingServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits long for the origin's word."""
     monkeypatch.setattr(serve_artifact, "HEADERS_WITHIN", 0.5)
+
+
+@pytest.mark.parametrize("name", ["thing-9.0-py3-none-any.whl", "thing-9.0.tar.gz"])
+@pytest.mark.parametrize("own_page", ["comes", "does not come"])
+@pytest.mark.usefixtures("impatient")
+def test_real_file_under_another_name_is_not_given(
+    app: App, theirs: Index, held: threading.Event, name: str, own_page: str
+) -> None:
+    """The origin has its bytes, and for another name."""
+    lie = replace(OTHER, project="thing", version="9.0", name=name)
+    theirs.files.append(Renamed(lie, own_name=OTHER.name))
+    path = file_of(app, "thing", ME)
+    assert path.endswith(name)
+    if own_page == "comes":
+        held.set()
+    answer = app.ask(path, ME)
+    # Where its own page is here already, the origin may say that it has nothing of that name.
+    assert answer.status in {302, 404}
+    assert OTHER.name not in answer.headers.get("location", "")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_origin_that_does_not_say_is_the_way_out(app: App, files: RecordingServer) -> None:
     silent = threading.Event()
     files.fail(modes.held(silent), methods=("HEAD",))
     told(app, ME)

@@ -321,6 +321,12 @@ def test_the_origins_path_proves_only_where_it_is_the_contents_digest() -> None:
     assert WORLD.confirmation(replace(public(), url="https://x.example/foo.whl")) is None
 
 
+@pytest.mark.parametrize("name", ["foo-9.0-py3-none-any.whl", "foo-9.0.tar.gz", "foo-1-9.tar.gz"])
+def test_existence_proves_no_name_but_the_paths_own(name: str) -> None:
+    path = f"/files/foo/0123456789abcdef/{name}"
+    assert WORLD.confirmation(replace(public(), path=path, name=name)) is None
+
+
 # ---------------------------------------------------------------- provisional pages
 
 

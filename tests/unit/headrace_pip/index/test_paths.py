@@ -116,3 +116,11 @@ def test_the_path_is_the_digest_of_the_content() -> None:
 def test_a_companion_lies_beside_its_file_and_not_behind_the_query() -> None:
     assert paths.with_suffix("https://h/a.whl", ".metadata") == "https://h/a.whl.metadata"
     assert paths.with_suffix("https://h/a.whl?x=1", ".asc") == "https://h/a.whl.asc?x=1"
+
+
+def test_a_path_of_the_content_tells_the_name_and_one_of_the_projects_own_does_not() -> None:
+    url = f"{FILES}/packages/{CONTENT}/foo-1.0%2Bcu1.zip"
+    assert paths.tells_name(f"/packages/{CONTENT}/foo-1.0+cu1.zip", url)
+    assert paths.tells_name(f"/index/corp/packages/{CONTENT}/foo-1.0+cu1.zip", url)
+    assert not paths.tells_name("/files/foo/0123456789abcdef/foo-9.0.zip", url)
+    assert not paths.tells_name("/files/foo/0123456789abcdef/foo.zip", f"{FILES}/foo.zip")
