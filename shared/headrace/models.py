@@ -361,6 +361,9 @@ class ServeDocument:
     origin's validators. Such a document begins with one of these; a login page does not."""
     table: bool = False
     """Of such a document: it names artifacts by the thousand; they are looked up by name."""
+    written_down: bool = False
+    """What it says ends in a file that its client's user keeps, and no file may ever be asked for
+    that would prove it: only the origin's own will do, of whatever age."""
     forbidden_is_missing: bool = False
     """The origin says 403 of what it does not have, as an object store does that may not be
     listed."""

@@ -104,7 +104,11 @@ class PythonEcosystem(HoldsMetadata):
         project = normalised(name)
         if project is None:
             return Refuse(404, "not a project's name")
-        return replace(self._page(origin, project), revalidate=insists(request))
+        return replace(
+            self._page(origin, project),
+            revalidate=insists(request),
+            written_down=writes_down(request),
+        )
 
     def _origin(self, name: str | None) -> Origin | None:
         """Return an origin by the name that a path gives it; None: not on the closed list."""

@@ -105,12 +105,13 @@ class Documents:
         the client has no other way to it, its own patience is the limit.
 
         Fault.MISSING means that the origin says so. `form` is what the page will be rewritten to,
-        `greatest_age` the client's demand (`demand`).
+        `greatest_age` the client's demand (`demand`); who accepts none gets no mirror's page.
         """
-        known = await self.known(plan.key)
+        wanted = 0.0 if plan.revalidate else greatest_age
+        own = plan.written_down or wanted == 0.0
+        known = await (self._origins(plan.key) if own else self.known(plan.key))
         if known is not None:
             self._origin.learn(plan.origin, known[0])
-        wanted = 0.0 if plan.revalidate else greatest_age
         if known is not None and is_fresh(known[0], wanted, self._clock()):
             self._told("provisional" if known[0].supplied_by else "fresh")
             return Page(*known)
@@ -121,8 +122,12 @@ class Documents:
         before = known[0] if known else None
         try:
             async with asyncio.timeout(STALE_AFTER if known else self._patience(plan.origin)):
-                document = await self._flights.do(
-                    plan.key, lambda: self._first(ecosystem, plan, form, before)
+                document = await (
+                    self._own.do(plan.key, lambda: self._ask(ecosystem, plan, form, before))
+                    if own
+                    else self._flights.do(
+                        plan.key, lambda: self._first(ecosystem, plan, form, before)
+                    )
                 )
         except TimeoutError:
             where = for_display(plan.origin.url)
@@ -186,6 +191,14 @@ class Documents:
         return self._memory.get(key) or self._remember(
             key, document, await asyncio.to_thread(version_of, document)
         )
+
+    async def _origins(self, key: str) -> tuple[Document, str] | None:
+        """Return the origin's own document that is here; it is on the disk behind a mirror's."""
+        known = await self.known(key)
+        if known is None or known[0].supplied_by is None:
+            return known
+        document = await asyncio.to_thread(self._pages.get, key)
+        return (document, await asyncio.to_thread(version_of, document)) if document else None
 
     # ------------------------------------------------------------------ failures
 

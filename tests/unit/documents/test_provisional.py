@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from headrace.models import Artifact, Digest, OperatorClass, Origin
 from headrace.policy.reputation import Record
 from lib import wheels
 from lib.app import App, mirror
-from lib.index import Index, IndexFile
+from lib.index import JSON, Index, IndexFile
 from lib.serving import modes
 from lib.serving.servers import RecordingServer, Reply
 from lib.waiting import HANG, until
@@ -69,6 +70,11 @@ def there(theirs: Index) -> Iterator[RecordingServer]:
     with RecordingServer(name="mirror") as made:
         theirs.mount_mirror(made)
         yield made
+
+
+def _agent(tool: str, version: str, **installer: object) -> str:
+    facts = {"installer": installer, "python": "3.11.7", "system": {"name": "Linux"}}
+    return f"{tool}/{version} {json.dumps(facts)}"
 
 
 def start(
@@ -231,6 +237,45 @@ def test_false_page_costs_the_mirror_its_right_across_restarts(
         pages.delay = 1.0
         assert app.page("thing", Cache_Control="no-cache").status == 200
     assert there.requests(PAGE) == []
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize(
+    "meant",
+    [
+        {"User-Agent": _agent("uv", "0.13.9", subcommand=["pip", "compile"])},
+        {"User-Agent": _agent("pip", "26.3"), "Cache-Control": "max-age=0"},
+        {"Cache-Control": "no-cache"},
+    ],
+    ids=["writes it down", "refreshes", "no-cache"],
+)
+def test_who_keeps_what_a_page_says_or_wants_it_anew_gets_the_origins_own(
+    tmp_path: Path,
+    pages: RecordingServer,
+    there: RecordingServer,
+    meant: dict[str, str],
+    *,
+    kept: bool,
+) -> None:
+    with start(tmp_path, pages, there) as app:
+        warm_up(app, pages)
+        pages.delay = 1.0
+        if kept:
+            assert app.page("thing").headers["x-headrace-provisional"] == "m"
+        told = app.ask("/simple/thing/", {"Accept": JSON, **meant})
+        assert "x-headrace-provisional" not in told.headers
+        assert told.status == 200
+
+
+def test_what_a_mirror_said_is_no_last_known_page_for_who_keeps_it(
+    tmp_path: Path, pages: RecordingServer, there: RecordingServer
+) -> None:
+    with start(tmp_path, pages, there) as app:
+        warm_up(app, pages)
+        pages.fail(modes.status(503), PAGE)
+        assert app.page("thing").headers["x-headrace-provisional"] == "m"
+        told = app.page("thing", Cache_Control="no-cache")
+        assert (told.status, told.headers["location"]) == (302, f"{pages.url}/simple/thing/")
 
 
 def test_page_that_lacks_what_was_served_before_is_not_shown(
