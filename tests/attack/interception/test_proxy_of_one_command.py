@@ -12,6 +12,7 @@ import json
 import socket
 import ssl
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from lib import wheels
 from lib.gateway import Gateway
 from lib.serving.certificates import Authority, authority
 from lib.serving.servers import RecordingServer
-from lib.waiting import HANG
+from lib.waiting import HANG, until
 from lib.world import MakeWorld, World, make_world
 
 
@@ -206,6 +207,45 @@ def test_what_is_sent_before_the_tunnel_is_there_is_not_lost(led: Led) -> None:
             sock.sendall(all_at_once)
             got = b"".join(iter(lambda: sock.recv(65536), b""))
         assert got.endswith(b"own")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted in /proc")
+@pytest.mark.parametrize("answer", [b"", b"bye"])
+def test_tunnel_whose_ends_have_both_ended_leaves_nothing_open(led: Led, answer: bytes) -> None:
+    process = led.gateway.process
+    assert process is not None
+
+    def opened() -> int:
+        return len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
+
+    def answers_at_the_end() -> None:
+        for _ in range(8):
+            made, _ = listening.accept()
+            with made:
+                assert b"".join(iter(partial(made.recv, 100), b"")) == b"hello"
+                made.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor() as pool:
+        serving = pool.submit(answers_at_the_end)
+        before = opened()
+        for _ in range(8):
+            with led.connect(f"127.0.0.1:{listening.getsockname()[1]}") as sock:
+                assert _head(sock).startswith(b"HTTP/1.1 200 ")
+                sock.sendall(b"hello")
+                sock.shutdown(socket.SHUT_WR)
+                assert b"".join(iter(partial(sock.recv, 100), b"")) == answer
+        serving.result()
+        until(lambda: opened() <= before + 1)
+
+
+def test_whole_url_within_tls_is_asked_of_the_host_that_the_tunnel_is_to(led: Led) -> None:
+    index, other = led.world.pages, "https://me:secret@other.example"
+    for target in (f"https://127.0.0.1:{index.port}/own?q=1", f"{other}/own?q=1"):
+        index.content["/own"] = b"own"
+        index.forget()
+        assert talk(led, index, request_for(index, target), led.certificate).endswith(b"own")
+        assert [seen.path for seen in index.seen] == ["/own"]
+    assert "secret" not in led.gateway.told()
 
 
 def test_login_goes_to_its_origin_alone_and_is_kept_nowhere(led: Led) -> None:

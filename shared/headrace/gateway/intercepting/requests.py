@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
@@ -38,6 +39,8 @@ _HOP = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer "
     b"transfer-encoding upgrade expect".split()
 )
+#: What stands before the path where a client sends a whole URL.
+_ABSOLUTE = re.compile(rb"https://[^/?#]*", re.IGNORECASE)
 
 
 class InterceptedRequests:
@@ -250,8 +253,13 @@ def _end_to_end(raw: Any) -> list[tuple[bytes, bytes]]:
 
 
 def _url_of(place: Place, target: bytes) -> str:
-    """Return the URL that a request within TLS is for."""
-    return f"https://{_names_of(place)[0]}{target.decode('latin-1')}"
+    """Return the URL that a request within TLS is for, whichever form its target has (RFC 9112
+    section 3.2): whose it is the connection says.
+    """
+    whole = _ABSOLUTE.match(target)
+    path = target[whole.end() :] if whole else target
+    path = b"/" + path if whole and path[:1] != b"/" else path
+    return f"https://{_names_of(place)[0]}{path.decode('latin-1')}"
 
 
 def _names_of(place: Place) -> tuple[str, ...]:

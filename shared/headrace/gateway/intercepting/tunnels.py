@@ -48,6 +48,8 @@ class Half(asyncio.Protocol):
         self._early = early
         self._transport: Any = None
         self._other: Any = None
+        self.all_came = False
+        """Nothing more comes from here."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Read nothing until it is known where to."""
@@ -78,10 +80,13 @@ class Half(asyncio.Protocol):
             self._other.resume_reading()
 
     def eof_received(self) -> bool:
-        """Pass on that nothing more comes; the other direction goes on."""
+        """Pass on that nothing more comes; the other direction goes on, unless that has ended: a
+        connection that is told to go on after its end closes by itself no more.
+        """
+        self.all_came = True
         if self._other is not None and self._other.can_write_eof():
             self._other.write_eof()
-            return True
+            return not self._other.get_protocol().all_came
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
