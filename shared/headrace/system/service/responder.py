@@ -174,12 +174,14 @@ def shown(head: bytes, folders: list[str]) -> tuple[dict[str, str] | None, bool]
         scheme, _, pair = value.strip().partition(b" ")
         if name.lower() != b"proxy-authorization" or scheme.lower() != b"basic":
             continue
-        with contextlib.suppress(ValueError, OSError, KeyError):
+        with contextlib.suppress(ValueError, OSError, KeyError, ImportError):
             token = base64.b64decode(pair).partition(b":")[2]
             for folder in folders:
                 path = f"{folder}/{hashlib.sha256(token).hexdigest()}.json"
                 with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs memory
                     table = json.load(file)
+                if has_ended(table["runners"]):
+                    continue
                 env = {str(key): str(value) for key, value in table["environment"].items()}
                 return env, bool(table.get("elsewhere"))
     return None, False
@@ -196,6 +198,18 @@ def is_loopback(host: str) -> bool:
             if ip.is_loopback or ip.is_unspecified:
                 return True
     return False
+
+
+def has_ended(runners: str) -> bool:
+    """Whether nobody has the file of a command's runners locked: its token is worth nothing."""
+    import fcntl  # noqa: PLC0415 - as above, and not on Windows
+
+    with open(runners, "rb") as file:  # noqa: PTH123 - as above
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def reached(host: str, port: int, env: dict[str, str]) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import json
 import signal
@@ -24,11 +25,13 @@ TOKEN = "secret-token"
 
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
-    """The port of a responder that knows one token."""
+    """The port of a responder that knows one token, of a command that runs."""
+    runners = tmp_path / "runners"
     (tmp_path / f"{hashlib.sha256(TOKEN.encode()).hexdigest()}.json").write_text(
-        json.dumps({"environment": {}})
+        json.dumps({"environment": {}, "runners": str(runners)})
     )
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with runners.open("w") as running, socket.create_server(("127.0.0.1", 0)) as listener:
+        fcntl.flock(running, fcntl.LOCK_SH)
         listener.set_inheritable(True)
         words = ["--redirect", f"CONNECT={tmp_path}", "--fd", str(listener.fileno())]
         child = subprocess.Popen(
@@ -66,11 +69,21 @@ def test_nobody_else_is_and_nobody_to_the_port_itself(port: int) -> None:
     assert ask(port, "127.0.0.1:1", TOKEN).startswith(b"HTTP/1.1 502 ")
 
 
+def test_token_is_worth_nothing_when_its_command_has_ended(port: int, tmp_path: Path) -> None:
+    runners = tmp_path / "runners"
+    runners.unlink()
+    assert ask(port, "127.0.0.1:1", TOKEN).startswith(b"HTTP/1.1 407 ")
+    # As after a kill: it lies there, and nobody has it locked.
+    runners.touch()
+    assert ask(port, "127.0.0.1:1", TOKEN).startswith(b"HTTP/1.1 407 ")
+
+
 def test_users_own_proxy_is_gone_through(port: int, tmp_path: Path) -> None:
     with RecordingServer({"/x": b"own"}) as server, RecordingProxy() as proxy:
         [file] = tmp_path.glob("*.json")
         environment = {"HTTPS_PROXY": proxy.url.replace("//", "//me:pass@"), "NO_PROXY": "x.test"}
-        file.write_text(json.dumps({"environment": environment}))
+        told = json.loads(file.read_text())
+        file.write_text(json.dumps({**told, "environment": environment}))
         then = f"GET /x HTTP/1.1\r\nHost: y.test:{server.port}\r\nConnection: close\r\n\r\n"
         assert ask(port, f"y.test:{server.port}", TOKEN, then.encode()).endswith(b"own")
         [passed] = proxy.passed
