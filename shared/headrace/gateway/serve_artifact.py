@@ -21,7 +21,7 @@ from headrace.artifacts.index import ArtifactIndex
 from headrace.artifacts.origin_ranges import OriginRanges, PartsReader
 from headrace.artifacts.small_files import SmallFiles
 from headrace.artifacts.wrong_bytes import WrongBytes, etag_of
-from headrace.documents.confirming.barrier import Barrier
+from headrace.documents.confirming.barrier import Barrier, LedUnconfirmedError
 from headrace.download.downloader import Downloader
 from headrace.download.readers import DownloadReader
 from headrace.errors import (
@@ -184,6 +184,9 @@ class ArtifactHandler:
                 await self._download(exchange, ecosystem, artifact, until)
         except IntegrityError as error:
             return error
+        except LedUnconfirmedError as error:
+            _log.warning("%s: its client is to ask again: %s", artifact.path, error)
+            await exchange.hang_up()
         except (TransferError, UpstreamError, StoreError, TimeoutError) as error:
             if exchange.started:
                 _log.warning("%s is cut: %s", artifact.path, error)

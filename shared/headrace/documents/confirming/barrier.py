@@ -20,7 +20,7 @@ from headrace.errors import IntegrityError, TransferError
 from headrace.models import Artifact, Request
 from headrace.policy.lru import LRUCache
 
-__all__ = ["Barrier"]
+__all__ = ["Barrier", "LedUnconfirmedError"]
 
 #: Clients whose tellings are remembered, and seconds after a client's last request.
 CLIENTS = 512
@@ -29,6 +29,12 @@ REMEMBERED = 600.0
 MOST = 2048
 #: Seconds after which the origin is asked again about what it has not spoken of.
 AGAIN = 3.0
+
+
+class LedUnconfirmedError(TransferError):
+    """The origin has not spoken yet of what led a client to a file. The file itself is no way out
+    then, not even from the origin: nobody may have wanted it. Who asks again is waited for anew.
+    """
 
 
 @dataclass(slots=True)
@@ -79,14 +85,20 @@ class Barrier:
     async def passed(self, request: Request, artifact: Artifact, until: float) -> None:
         """Return when a file may go to this client.
 
-        IntegrityError where the origin has refuted it or what led to it; TransferError where it
-        has not said all by `until` (the event loop's clock): the origin itself is the way out then.
+        IntegrityError where the origin has refuted it or what led to it. By `until` (the event
+        loop's clock) LedUnconfirmedError where it has said nothing of what led to it, TransferError
+        where nothing of the file alone: the origin itself is the way out then.
         """
         try:
             async with asyncio.timeout_at(until):
                 await self._confirmed(request, artifact)
         except TimeoutError:
-            what = f"the origin has not confirmed {artifact.name}, or what led to it, in time"
+            told = self._told.get(_who(request))
+            if told is not None and told.waiting:
+                each = next(iter(told.waiting.values()))
+                what = f"the origin has not confirmed {each.name}, which led to {artifact.name}"
+                raise LedUnconfirmedError("not-confirmed", what, hint="ask again") from None
+            what = f"the origin has not confirmed {artifact.name} in time"
             hint = "the origin itself may give it"
             raise TransferError("not-confirmed", what, hint=hint) from None
 

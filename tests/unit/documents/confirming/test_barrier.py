@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from headrace.gateway import serve_artifact
 from lib import wheels
-from lib.app import App, mirror
+from lib.app import App, Told, mirror
 from lib.index import Index, IndexFile
 from lib.serving import modes
 from lib.serving.servers import RecordingServer
@@ -185,13 +186,36 @@ def test_real_file_under_another_name_is_not_given(
 def test_origin_that_does_not_say_is_the_way_out(app: App, files: RecordingServer) -> None:
     silent = threading.Event()
     files.fail(modes.held(silent), methods=("HEAD",))
-    told(app, ME)
     path = file_of(app, "other", ME)
     began = time.monotonic()
     answer = app.ask(path, ME)
     assert (answer.status, answer.headers["location"]) == (302, files.url + path)
     assert time.monotonic() - began >= 0.5
     silent.set()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_nothing_is_a_way_round_what_the_origin_has_not_said_of_what_led_there(
+    app: App, files: RecordingServer
+) -> None:
+    """A real file that nobody wanted is one at the origin, too: the client asks again instead."""
+    silent = threading.Event()
+    files.fail(modes.held(silent), methods=("HEAD",))
+    told(app, ME)
+    path = file_of(app, "other", ME)
+    with pytest.raises(OSError):
+        app.ask(path, ME)
+    silent.set()
+    files.forget()
+
+    def asked_again() -> Told | None:
+        with contextlib.suppress(OSError):
+            return app.ask(path, ME)
+        return None
+
+    answer = until(asked_again)
+    assert answer is not None
+    assert answer.body == OTHER.data
 
 
 def test_settings_forbid_it(tmp_path: Path, pages: RecordingServer, theirs: Index) -> None:
