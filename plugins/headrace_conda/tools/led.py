@@ -1,23 +1,54 @@
 """By which way the commands of conda's tools are led. Pure.
 
-Looked up in the help of conda 26.7, mamba and micromamba 2, pixi 0.50 and rattler-build 0.40.
+Looked at: the help of conda 26.7.1; where micromamba 2.1 (mamba has the same), pixi and
+rattler-build define their commands in their source, of pixi as it was up to 2026. The last four
+were not run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
-from headrace.interface import LedBy, LedTool, Place, Reader
+from headrace.interface import ConfigurationError, LedBy, LedTool, Place, Reader
+from headrace_conda.tools import mirror_table
+from headrace_conda.tools.mirror_table import table_at
 
 __all__ = ["every"]
 
 _RUNS = {"": LedBy.PROXY, "run": LedBy.ALONE, "shell": LedBy.ALONE}
 #: What fetches nothing, as what a prompt asks.
-_OFFLINE = ("activate", "clean", "completer", "config", "deactivate", "env list", "info", "list")
-_MAMBAS = {**_RUNS, **dict.fromkeys(_OFFLINE, LedBy.OFFLINE)}
+_OFFLINE = (
+    *("activate", "clean", "completer", "config", "deactivate", "env export", "env list"),
+    *("env remove", "info", "list", "package", "ps"),
+)
+#: What only prints, or writes lines into a shell's files; `shell` by itself starts one.
+_OF_SHELL = ("activate", "deactivate", "deinit", "hook", "init", "reactivate", "reinit")
+_MAMBAS = {
+    **_RUNS,
+    **dict.fromkeys(_OFFLINE, LedBy.OFFLINE),
+    **dict.fromkeys((f"shell {name}" for name in _OF_SHELL), LedBy.OFFLINE),
+}
+_VALUES = (
+    *("-n", "--name", "-p", "--prefix", "-r", "--root-prefix", "--relocate-prefix"),
+    *("--log-level", "--rc-file"),
+)
+#: With their short forms; `exec` finds its environment by the program that it starts.
+_RUNS_OF_PIXI = ("r", "run", "s", "shell")
+_ALONE_IN_PIXI = (*_RUNS_OF_PIXI, "exec", "script run", "x")
 _OFFLINE_OF_PIXI = ("clean", "completion", "config", "info", "task")
-_VALUES = ("-n", "--name", "-p", "--prefix", "-r", "--root-prefix", "--rc-file")
-_OF_PIXI = ("--manifest-path", "-e", "--environment", "-m")
+_VALUES_OF_PIXI = (
+    *("--manifest-path", "-e", "--environment", "--auth-file", "--concurrent-downloads"),
+    *("--concurrent-solves", "--pinning-strategy", "--pypi-keyring-provider", "--tls-root-certs"),
+    *("--color", "-p", "--platform", "--change-ps1"),
+)
+#: Options that ``pixi install`` has too.
+_KEPT_OF_PIXI = (*_VALUES_OF_PIXI[:9], "--frozen", "--locked", "--tls-no-verify")
+#: With one of these nothing is installed, or for a script or a machine that `install` knows not.
+_UNTOUCHED_BY_PIXI = (
+    *("--as-is", "--no-install", "--no-lockfile-update", "--dry-run", "-n", "--script"),
+    *("-p", "--platform", "-h", "--help"),
+)
 
 
 def every() -> list[LedTool]:
@@ -30,11 +61,12 @@ def every() -> list[LedTool]:
             "pixi",
             ("pixi",),
             {
-                **_RUNS,
-                **dict.fromkeys(("exec", "x"), LedBy.ALONE),
+                "": LedBy.PROXY,
+                **dict.fromkeys(_ALONE_IN_PIXI, LedBy.ALONE),
                 **dict.fromkeys(_OFFLINE_OF_PIXI, LedBy.OFFLINE),
             },
-            values=("--color",),
+            values=_VALUES_OF_PIXI,
+            tells=("--list",),
             before=_of_pixi,
         ),
         LedTool("rattler-build", ("rattler-build",), {"": LedBy.SETTINGS}),
@@ -42,19 +74,62 @@ def every() -> list[LedTool]:
 
 
 def _of_pixi(words: Sequence[str], place: Place, read: Reader) -> Sequence[str] | None:
-    """Return what installs the environment that ``pixi run`` and ``pixi shell`` need."""
-    del place, read
-    kept: list[str] = []
-    found = False
+    """Return what installs the environment that ``pixi run`` and ``pixi shell`` need, and leaves
+    the lock file alone where they would.
+    """
+    command, asked, options = _parsed(words)
+    named = {name for name, _ in options}
+    if command not in _RUNS_OF_PIXI or not named.isdisjoint(_UNTOUCHED_BY_PIXI):
+        return None
+    if command in ("r", "run") and (not asked or _is_elsewhere(asked, named, place, read)):
+        return None
+    kept = [word for name, own in options if name in _KEPT_OF_PIXI for word in own]
+    return [words[0], "install", *kept]
+
+
+def _parsed(words: Sequence[str]) -> tuple[str, str, list[tuple[str, Sequence[str]]]]:
+    """Return the command, the first word behind it, and each option before that with its words."""
+    said: list[str] = []
+    options: list[tuple[str, Sequence[str]]] = []
     at = 1
-    while at < len(words):
-        word = words[at]
-        if word in _OF_PIXI:
-            kept += words[at : at + 2]
-            at += 1
-        elif word in ("run", "shell") and not found:
-            found = True
-        elif not word.startswith("-"):
-            break
-        at += 1
-    return [words[0], "install", *kept] if found else None
+    while at < len(words) and len(said) < 2:
+        name, given, _ = words[at].partition("=")
+        own = words[at : at + (2 if name in _VALUES_OF_PIXI and not given else 1)]
+        if name.startswith("-"):
+            options.append((name, own))
+        else:
+            said.append(words[at])
+        at += len(own)
+    command, asked = [*said, "", ""][:2]
+    return command, asked, options
+
+
+def _is_elsewhere(task: str, options: Collection[str], place: Place, read: Reader) -> bool:
+    """Whether the environment of a task need not be the default one: pixi alone chooses among
+    them where features of the project have such a task.
+    """
+    if not {"-e", "--environment"}.isdisjoint(options):
+        return False
+    if "--manifest-path" in options:
+        return True
+    here = place.working_directory
+    for folder in (here, *here.parents):
+        try:
+            found = mirror_table.read_all([folder / "pixi.toml", folder / "pyproject.toml"], read)
+        except ConfigurationError:
+            # pixi itself will say so.
+            return True
+        for path, settings in found:
+            root = settings if path.name == "pixi.toml" else table_at(settings, "tool", "pixi")
+            if root:
+                return any(task in table_at(each, "tasks") for each in _features(root))
+    return False
+
+
+def _features(root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Give the features of a project, and what each is on a platform."""
+    features = table_at(root, "feature")
+    for name in features:
+        yield (feature := table_at(features, name))
+        targets = table_at(feature, "target")
+        yield from (table_at(targets, platform) for platform in targets)

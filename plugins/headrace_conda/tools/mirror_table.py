@@ -25,6 +25,7 @@ __all__ = [
     "merged",
     "normal",
     "read_all",
+    "table_at",
     "take_out",
     "without_us",
 ]
@@ -39,6 +40,14 @@ def read_all(paths: Sequence[Path], read: Reader) -> list[Layer]:
     """Read the files that are there, in the given order."""
     found = ((path, read(path)) for path in paths)
     return [(path, toml_text.load(text, path)) for path, text in found if text is not None]
+
+
+def table_at(settings: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    """Return a table in tables; an empty one where there is none."""
+    for key in keys:
+        value = settings.get(key)
+        settings = value if isinstance(value, dict) else {}
+    return settings
 
 
 def normal(url: str) -> str:

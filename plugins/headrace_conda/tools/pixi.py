@@ -14,7 +14,7 @@ from typing import Any
 from headrace.interface import FileEdit, GatewayAddress, Origin, Override, Place, Reader, Scope
 from headrace.interface.editing import loopback
 from headrace_conda.tools import mirror_table
-from headrace_conda.tools.mirror_table import Layer
+from headrace_conda.tools.mirror_table import Layer, table_at
 from headrace_conda.tools.rattler import RattlerActivation
 from headrace_conda.tools.rattler_paths import config_folders, system_folder
 
@@ -54,8 +54,8 @@ class PixiActivation(RattlerActivation):
             for path, settings in mirror_table.read_all(
                 [folder / "pixi.toml", folder / "pyproject.toml"], read
             ):
-                root = settings if path.name == "pixi.toml" else _table(settings, "tool", "pixi")
-                workspace = _table(root, "workspace") or _table(root, "project")
+                root = settings if path.name == "pixi.toml" else table_at(settings, "tool", "pixi")
+                workspace = table_at(root, "workspace") or table_at(root, "project")
                 if isinstance(channels := workspace.get("channels"), list):
                     return [_channel(channel) for channel in channels], path
         return None
@@ -127,13 +127,6 @@ def _as_one(layers: Sequence[Layer], read: Reader) -> bytes:
 def _over(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
     both = {key for key in low if isinstance(low[key], dict) and isinstance(high.get(key), dict)}
     return {**low, **high, **{key: _over(low[key], high[key]) for key in both}}
-
-
-def _table(settings: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
-    for key in keys:
-        value = settings.get(key)
-        settings = value if isinstance(value, dict) else {}
-    return settings
 
 
 def _channel(written: Any) -> str:

@@ -1,8 +1,11 @@
-"""Every command of every tool: which is led through the proxy, and which is its user's own program.
+"""Every command of every tool: which is led through the proxy, which is or starts its user's own
+program, and which fetches nothing.
 
-What is named here was looked up in the tools' own help: pip 26.3, uv 0.6 to 0.13, poetry 2.5, pdm
-2.29, hatch 1.18, pipenv 2026.10, pip-tools 7.6. A command that is not named is led: a tool's new
-commands fetch something more often than they run a program.
+Gone through command by command in the help of these: pip 26.3, uv 0.9.30 and 0.13.9 (and tried:
+the options that it does not name there), poetry 2.5.1, pdm 2.29.4, hatch 1.18.2, pipenv 2026.10.3,
+pip-tools 7.6; where the help leaves open what a command starts, in their source. A command that is
+not named is led, because a tool's new commands fetch something more often than they run a program.
+pdm is the exception: a word that it does not know is a script of its user's.
 """
 
 from __future__ import annotations
@@ -19,8 +22,16 @@ _UV_VALUES = (
     "--color",
     "--config-file",
     "--directory",
+    "--preview-features",
     "--project",
+    "--python-fetch",
+    "--python-preference",
 )
+#: All that pdm knows and that may fetch: ``pdm start`` is ``pdm run start``.
+_OF_PDM = """
+    add build export fix import init install lock new outdated plugin publish py python remove
+    search self show sync update use venv
+""".split()  # noqa: SIM905 - one that can be read
 
 
 def _offline(*commands: str) -> dict[str, LedBy]:
@@ -42,8 +53,9 @@ def every() -> list[LedTool]:
                 "pip": LedBy.SETTINGS,
                 # It may write the index that it was led to into what it makes.
                 "pip compile": LedBy.PROXY,
-                **_offline("cache", "generate-shell-completion", "help", "tool dir"),
+                **_offline("auth dir", "auth token", "cache", "generate-shell-completion", "help"),
                 **_offline("pip check", "pip freeze", "pip show", "python dir", "python find"),
+                **_offline("self version", "tool dir", "workspace dir", "workspace list"),
             },
             modules=("uv",),
             values=_UV_VALUES,
@@ -57,8 +69,8 @@ def every() -> list[LedTool]:
                 "": LedBy.PROXY,
                 "run": LedBy.ALONE,
                 "shell": LedBy.ALONE,
-                **_offline("about", "check", "completions", "config", "env", "help", "list"),
-                **_offline("version"),
+                **_offline("about", "cache", "check", "completions", "config", "debug info"),
+                **_offline("debug tags", "env", "help", "list", "new", "source", "version"),
             },
             modules=("poetry",),
             values=("-C", "--directory", "-P", "--project"),
@@ -67,9 +79,10 @@ def every() -> list[LedTool]:
             "pdm",
             ("pdm",),
             {
-                "": LedBy.PROXY,
-                "run": LedBy.ALONE,
-                **_offline("cache", "completion", "config", "info", "list", "show-settings"),
+                "": LedBy.ALONE,
+                **dict.fromkeys(_OF_PDM, LedBy.PROXY),
+                **_offline("cache", "completion", "config", "info", "list", "py find", "py list"),
+                **_offline("python find", "python list", "venv activate", "venv list"),
             },
             modules=("pdm",),
             values=("-c", "--config"),
@@ -80,11 +93,12 @@ def every() -> list[LedTool]:
             ("hatch",),
             {
                 "": LedBy.PROXY,
-                **dict.fromkeys(("run", "shell", "test"), LedBy.ALONE),
-                **_offline("config", "status"),
+                **dict.fromkeys(("env run", "run", "shell", "test"), LedBy.ALONE),
+                **_offline("clean", "config", "env find", "env prune", "env remove", "env show"),
+                **_offline("new", "python find", "python remove", "python show", "status"),
             },
             modules=("hatch",),
-            values=("-e", "--env", "-p", "--project", "--data-dir", "--cache-dir", "--config"),
+            values=before.HATCH_VALUES,
             before=before.of_hatch,
         ),
         LedTool(
@@ -92,19 +106,28 @@ def every() -> list[LedTool]:
             ("pipenv",),
             {
                 "": LedBy.PROXY,
-                "run": LedBy.ALONE,
-                "shell": LedBy.ALONE,
-                **_offline("graph", "scripts"),
+                # `open` starts an editor.
+                **dict.fromkeys(("open", "run", "shell"), LedBy.ALONE),
+                **_offline("activate", "graph", "remove", "requirements", "scripts", "verify"),
             },
             modules=("pipenv",),
             values=("--python", "--pypi-mirror"),
+            tells=("--envs", "--man", "--py", "--rm", "--support", "--venv", "--where"),
         ),
         LedTool(
             "pip-tools",
             tuple(name for name in PROGRAMS if name != "pipenv"),
-            {"": LedBy.PROXY},
+            # What `pip-sync` has pip install, it writes nowhere.
+            {"": LedBy.PROXY, "sync": LedBy.SETTINGS},
             modules=("piptools", "pipcompilemulti", "pip_deepfreeze"),
         ),
+        LedTool("pip-sync", ("pip-sync",), {"": LedBy.SETTINGS}),
         # What an interpreter runs is its user's; what of that is a module of a tool is found first.
-        LedTool("python", ("python", "pypy", "ipython"), {"": LedBy.SETTINGS}),
+        LedTool(
+            "python",
+            ("python", "pypy", "ipython"),
+            {"": LedBy.SETTINGS},
+            values=("-W", "-X"),
+            runs_modules=True,
+        ),
     ]

@@ -16,7 +16,6 @@ from headrace.interface.activations import Place, Reader
 
 __all__ = ["LedBy", "LedCommand", "LedTool", "by_proxy", "which_way"]
 
-#: What versions are called by: ``python3.11``.
 #: With one of these among its words a command only tells something of itself.
 _TELLS = frozenset(("--help", "-h", "--version", "-V"))
 
@@ -35,7 +34,8 @@ class LedBy(enum.StrEnum):
 
 
 #: Gives the words of a command that fetches what another one needs, and starts nothing; None:
-#: nothing is fetched, or nobody can tell. Pure; the reader is for files that the words name.
+#: nothing is fetched, or nobody can tell. The words begin with what the tool is called by, and so
+#: must those that are given. Pure; the reader is for files that the words name.
 Before = Callable[[Sequence[str], Place, Reader], Sequence[str] | None]
 
 
@@ -55,10 +55,14 @@ class LedTool:
     """What they are called as modules of Python."""
     values: Collection[str] = ()
     """Options before the subcommand with a value behind them, as a word of its own."""
+    tells: Collection[str] = ()
+    """Options that stand in a subcommand's place, and with which it fetches nothing."""
     before: Before | None = None
     """For its commands that are `LedBy.ALONE`: what is led first."""
     authorities: tuple[str, ...] = ()
     """Variables that name its file of certificate authorities, beside the usual ones."""
+    runs_modules: bool = False
+    """It is an interpreter: ``-m`` before a script names a module, which may be a tool's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +89,12 @@ def which_way(
     said = _subcommand(words[start:], tool)
     fitting = [name for name in tool.ways if _begins(said, name.split())]
     way = tool.ways[max(fitting, key=len)] if fitting else LedBy.PROXY
-    if way is LedBy.PROXY and _TELLS & {*words[start:]}:
+    tells = {*_TELLS, *(() if said else tool.tells)}
+    if way is LedBy.PROXY and not tells.isdisjoint(words[start:]):
         way = LedBy.OFFLINE
-    before = tool.before(words, place, read) if way is LedBy.ALONE and tool.before else None
-    return LedCommand(way, tool, tuple(before or ()), every)
+    own = words[start - 1 :]
+    before = tool.before(own, place, read) if way is LedBy.ALONE and tool.before else None
+    return LedCommand(way, tool, (*words[: start - 1], *before) if before else (), every)
 
 
 def by_proxy(tools: Iterable[LedTool]) -> list[str]:
@@ -100,13 +106,28 @@ def by_proxy(tools: Iterable[LedTool]) -> list[str]:
 def _tool_of(words: Sequence[str], tools: Sequence[LedTool]) -> tuple[LedTool, int] | None:
     """Return whose command it is, and where its own words begin."""
     stem = PurePath(words[0]).name.removesuffix(".exe")
+    # Versions are called by theirs: ``python3.11``.
     names = {stem, stem.rstrip("0123456789.")}
-    if "-m" in words[1:-1]:
-        at = list(words).index("-m", 1) + 1
+    named = next((tool for tool in tools if names & {*tool.programs}), None)
+    # What nobody knows may start an interpreter; a tool's own ``-m`` is no business of ours.
+    if (named is None or named.runs_modules) and (at := _module_at(words, named)) is not None:
         for tool in tools:
             if words[at] in tool.modules:
                 return tool, at + 1
-    return next(((tool, 1) for tool in tools if names & {*tool.programs}), None)
+    return None if named is None else (named, 1)
+
+
+def _module_at(words: Sequence[str], interpreter: LedTool | None) -> int | None:
+    """Return where a module is named; behind an interpreter's script ``-m`` is the script's."""
+    at = 1
+    while at < len(words) - 1:
+        word = words[at]
+        if word == "-m":
+            return at + 1
+        if interpreter is not None and (not word.startswith("-") or word == "-c"):
+            return None
+        at += 2 if interpreter is not None and word in interpreter.values else 1
+    return None
 
 
 def _subcommand(words: Sequence[str], tool: LedTool) -> list[str]:
