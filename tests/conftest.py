@@ -11,8 +11,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 from lib.capabilities import capability_of, summary
 
-#: Container engines are large: one of their tests at a time is quicker than many.
-ENGINES = "tests/contract/docker/"
+#: For one worker each: container engines are large, so that one of their tests at a time is quicker
+#: than many; and what shares a gateway would start one in every worker.
+TOGETHER = ("tests/contract/docker/", "tests/attack/interception/")
 
 
 # How long an example takes is the machine's business.
@@ -21,14 +22,14 @@ settings.load_profile("gate")
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Each test is for the next worker that is free, the engines' for one worker.
+    """Each test is for the next worker that is free, what is better kept together for one worker.
 
     xdist's own `--dist loadgroup` groups nothing since pytest 9.2 (xdist 3.8): it writes a test's
     name where pytest no longer reads it.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return ENGINES if nodeid.startswith(ENGINES) else nodeid
+        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -93,12 +93,13 @@ def fetched(project: str, version: str) -> Path:
     return place
 
 
-def installed(project: str, version: str, *beside: str) -> Path:
+def installed(project: str, version: str, *beside: str, program_name: str = "") -> Path:
     """Give the program of a tool that needs others, from an environment of its own that stays; or
-    skip the test. `beside` narrows what it needs.
+    skip the test. `beside` narrows what it needs; the program is called as the project is, unless
+    said.
     """
     place = cache() / f"{project}-{version}-installed"
-    program = place / ("Scripts" if os.name == "nt" else "bin") / project
+    program = place / ("Scripts" if os.name == "nt" else "bin") / (program_name or project)
     if not program.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
         with locked(place.with_suffix(".lock")):

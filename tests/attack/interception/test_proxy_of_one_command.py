@@ -27,7 +27,7 @@ from lib.gateway import Gateway
 from lib.serving.certificates import Authority, authority
 from lib.serving.servers import RecordingServer
 from lib.waiting import HANG, until
-from lib.world import MakeWorld, World, make_world
+from lib.world import World, make_world
 
 
 @dataclass(slots=True)
@@ -69,35 +69,48 @@ def _head(sock: socket.socket) -> bytes:
     return got
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What all tests here share: a running gateway, its origin, and who vouches for that."""
+
+    gateway: Gateway
+    world: World
+    company: Authority
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Start it all once; nothing that a test sends is kept but the page of `thing`."""
+    root = tmp_path_factory.mktemp("place")
+    company = authority(root / "authority")
+    with contextlib.ExitStack() as stack:
+        env = {"SSL_CERT_FILE": str(company.certificate)}
+        made = make_world(root, stack, tls=company.server, mirrors=1, env=env)
+        made.index.add(wheels.wheel("thing", "1.0", size=200_000), wheels.wheel("pip", "1.0"))
+        yield Place(made.gateway, made, company)
+
+
 @pytest.fixture
-def led(tmp_path: Path, world: MakeWorld) -> Iterator[Led]:
-    """A running gateway, and a command that has the file of the led locked."""
-    company = authority(tmp_path / "authority")
-    made = world(tls=company.server, mirrors=1, env={"SSL_CERT_FILE": str(company.certificate)})
-    made.index.add(wheels.wheel("thing", "1.0", size=200_000), wheels.wheel("pip", "1.0"))
+def led(tmp_path: Path, place: Place) -> Iterator[Led]:
+    """A command that has the file of the led locked, at a gateway that leads it."""
+    for server in (place.world.pages, *place.world.mirrors):
+        server.forget()
     runners = tmp_path / "runners"
     with runners.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         asked = {"runners": str(runners), "alone": [], "environment": {}}
         query = urlencode({"asked": json.dumps(asked)})
-        told = json.loads(made.gateway.get(f"/interception?{query}")[2])
+        told = json.loads(place.gateway.get(f"/interception?{query}")[2])
         yield Led(
-            made.gateway,
-            made,
-            company,
+            place.gateway,
+            place.world,
+            place.company,
             runners,
             told["token"],
             told["certificate"],
             Path(told["file"]),
             told["hosts"],
         )
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[MakeWorld]:
-    """Make worlds."""
-    with contextlib.ExitStack() as stack:
-        yield partial(make_world, tmp_path, stack)
 
 
 def talk(led: Led, server: RecordingServer, request: bytes, trust: str) -> bytes:

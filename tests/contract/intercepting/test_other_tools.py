@@ -12,8 +12,9 @@ from lib.clients import installed
 from lib.serving.faults import large
 
 from .conftest import LedUser, MakeUser
+from .test_surroundings import told
 
-#: What each writes down, the commands that make it and install it, and its own settings.
+#: What each reads of its project.
 POETRY = """
 [[tool.poetry.source]]
 name = "here"
@@ -31,21 +32,23 @@ url = "{origin}"
 [tool.pdm]
 distribution = false
 """
+PIPENV = """
+[[source]]
+name = "pypi"
+url = "{origin}"
+verify_ssl = true
 
-
-def prepared(user: LedUser, text: str) -> Path:
-    path = user.project / "pyproject.toml"
-    path.write_text(path.read_text("utf-8") + text.format(origin=user.world.origin), "utf-8")
-    # Not the environment of the test: each tool makes one of its own.
-    user.box.variables.pop("VIRTUAL_ENV")
-    user.box.variables |= {"POETRY_VIRTUALENVS_IN_PROJECT": "1", "PIPENV_VENV_IN_PROJECT": "1"}
-    return user.project
-
-
-def forget_caches(user: LedUser) -> None:
-    for folder in (".cache", ".venv"):
-        shutil.rmtree(user.box.home / folder, ignore_errors=True)
-        shutil.rmtree(user.project / folder, ignore_errors=True)
+[packages]
+large = "*"
+small = "*"
+"""
+HATCH = """
+[tool.hatch.envs.default]
+skip-install = true
+dependencies = ["large", "small"]
+"""
+#: Prints its whole environment, and has what it needs.
+TELL = "import large, os, json; print(json.dumps(dict(os.environ)))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,34 +58,108 @@ class Tool:
     name: str
     requirements: tuple[str, ...]
     settings: str
-    lock: str
-    install: str
+    lock: tuple[str, ...]
+    install: tuple[str, ...]
+    file: str = "pyproject.toml"
+    """Where its settings stand."""
+    locked: str = ""
+    """What it writes down; as it is called, unless said."""
+    program: str = ""
+    runs: bool = True
+
+
+def prepared(user: LedUser, tool: Tool) -> Path:
+    path = user.project / tool.file
+    before = path.read_text("utf-8") if path.exists() else ""
+    path.write_text(before + tool.settings.format(origin=user.world.origin), "utf-8")
+    # Not the environment of the test: each tool makes one of its own.
+    user.box.variables.pop("VIRTUAL_ENV")
+    user.box.variables |= {"POETRY_VIRTUALENVS_IN_PROJECT": "1", "PIPENV_VENV_IN_PROJECT": "1"}
+    user.box.variables |= {"HATCH_DATA_DIR": str(user.project / ".venv" / "hatch")}
+    return user.project
+
+
+def forget_caches(user: LedUser) -> None:
+    for folder in (".cache", ".venv"):
+        shutil.rmtree(user.box.home / folder, ignore_errors=True)
+        shutil.rmtree(user.project / folder, ignore_errors=True)
 
 
 TOOLS = [
-    Tool("poetry", ("2.5.1",), POETRY, "lock", "install"),
-    # A newer hishel lacks what this pdm imports of it.
-    Tool("pdm", ("2.29.4", "hishel[httpx2]==1.4.0"), PDM, "lock", "sync"),
+    Tool("pdm", ("2.29.4", "hishel[httpx2]==1.4.0"), PDM, ("lock",), ("sync",)),
+    Tool("poetry", ("2.5.1",), POETRY, ("lock",), ("install",)),
+    Tool(
+        "pipenv",
+        ("2026.10.3",),
+        PIPENV,
+        ("lock",),
+        ("sync",),
+        file="Pipfile",
+        locked="Pipfile.lock",
+    ),
+    Tool(
+        "pip-tools",
+        ("7.6.2",),
+        "large\nsmall\n",
+        ("--generate-hashes", "--strip-extras", "-q", "needed.in"),
+        (),
+        file="needed.in",
+        locked="needed.txt",
+        program="pip-compile",
+        runs=False,
+    ),
 ]
 
 
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
-def test_lock_is_the_plain_one_and_files_come_from_mirrors(make_user: MakeUser, tool: Tool) -> None:
+@pytest.mark.parametrize(
+    "tool",
+    [
+        pytest.param(tool, id=tool.name, marks=() if tool.name == "poetry" else pytest.mark.nightly)
+        for tool in TOOLS
+    ],
+)
+def test_lock_is_the_plain_one_files_come_from_mirrors_and_a_program_is_left_alone(
+    make_user: MakeUser, tool: Tool
+) -> None:
     user = make_user()
-    program = installed(tool.name, *tool.requirements)
-    made = prepared(user, tool.settings) / f"{tool.name}.lock"
-    user.plain(program, tool.lock).ok()
+    program = installed(tool.name, *tool.requirements, program_name=tool.program)
+    made = prepared(user, tool) / (tool.locked or f"{tool.name}.lock")
+    user.plain(program, *tool.lock).ok()
     plain = made.read_bytes()
     assert b"large" in plain
     made.unlink()
     forget_caches(user)
     user.world.pages.forget()
-    user.led(program, tool.lock).ok()
+    user.led(program, *tool.lock).ok()
     assert made.read_bytes() == plain
-    assert user.world.pages.seen
-    assert all(each.headers["user-agent"].startswith("headrace/") for each in user.world.pages.seen)
+    # What has another form than the one that is kept is the tool's own request.
+    asked = {
+        seen.path for seen in user.world.pages.seen if "headrace" in seen.headers["user-agent"]
+    }
+    assert {"/simple/large/", "/simple/small/"} <= asked
     forget_caches(user)
     user.world.files.forget()
-    result = user.led(program, tool.install).ok()
-    assert user.own_words() < len(large().data) / 2, result.told()
+    if tool.install:
+        result = user.led(program, *tool.install).ok()
+        assert user.own_words() < len(large().data) / 2, result.told()
+    if tool.runs:
+        left_alone(user, program)
     user.world.assert_polite()
+
+
+def left_alone(user: LedUser, program: Path) -> None:
+    led, plain = (run(program, "run", "python", "-c", TELL).ok() for run in (user.led, user.plain))
+    assert told(led.out) == told(plain.out)
+
+
+@pytest.mark.nightly
+def test_environment_of_hatch_comes_from_mirrors_and_its_program_is_left_alone(
+    make_user: MakeUser,
+) -> None:
+    user = make_user()
+    tool = Tool("hatch", ("1.18.2",), HATCH, (), ())
+    program = installed(tool.name, *tool.requirements)
+    prepared(user, tool)
+    left_alone(user, program)
+    assert user.own_words() < len(large().data) / 2
+    assert user.world.at_mirrors()

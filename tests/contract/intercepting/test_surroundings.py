@@ -49,21 +49,28 @@ def test_program_below_uv_run_has_the_environment_that_it_would_have_had(
     assert told(led.out) == told(plain.out)
 
 
-def test_script_and_module_and_tool_below_uv_are_led_first_and_run_once(
+def test_script_below_uv_is_led_first_and_runs_once(make_user: MakeUser) -> None:
+    user = make_user()
+    uv = uv_of(user)
+    user.box.write("project/once.py", 'open("ran", "a").write("x")\nraise SystemExit(7)\n')
+    assert user.led(uv.binary, "run", "once.py").code == 7
+    assert (user.project / "ran").read_text() == "x"
+
+
+@pytest.mark.nightly
+def test_module_and_script_of_its_own_and_tool_below_uv_are_led_first_and_run_once(
     make_user: MakeUser,
 ) -> None:
     user = make_user()
     uv = uv_of(user)
     user.box.variables["UV_DEFAULT_INDEX"] = user.world.origin
     user.box.write("project/once.py", 'open("ran", "a").write("x")\n')
-    user.led(uv.binary, "run", "once.py").ok()
     user.led(uv.binary, "run", "-m", "once").ok()
     script = f"# /// script\n# dependencies = ['small']\n# ///\nimport small\n{TELL}\n"
     user.box.write("project/own.py", script)
     assert "HTTPS_PROXY" not in told(user.led(uv.binary, "run", "own.py").ok().out)
-    assert user.led(uv.binary, "run", "python", "-c", "raise SystemExit(7)").code == 7
     assert user.led(uv.binary, "tool", "run", "--from", "small", "sh", "-c", "exit 9").code == 9
-    assert (user.project / "ran").read_text() == "xx"
+    assert (user.project / "ran").read_text() == "x"
 
 
 def test_users_own_proxy_and_authorities_are_gone_through(make_user: MakeUser) -> None:
@@ -87,7 +94,7 @@ def test_users_own_proxy_and_authorities_are_gone_through(make_user: MakeUser) -
 
 
 def test_login_in_netrc_makes_a_host_one_that_is_tunnelled(make_user: MakeUser) -> None:
-    user = make_user()
+    user = make_user(origin_rate=None)
     uv = uv_of(user)
     user.box.write(".netrc", "machine 127.0.0.1 login me password verysecret\n").chmod(0o600)
     user.world.pages.credential = user.world.files.credential = ("me", "verysecret")
@@ -123,7 +130,10 @@ def test_private_index_beside_the_public_one_keeps_its_credential_to_itself(
     assert user.own_words("*large*.whl") < len(large().data) / 2
 
 
-@pytest.mark.parametrize("fault", ["cut", "wrong", "silent"])
+@pytest.mark.parametrize(
+    "fault",
+    ["wrong", *(pytest.param(each, marks=pytest.mark.nightly) for each in ("cut", "silent"))],
+)
 def test_fault_of_a_mirror_in_the_middle_of_a_file_is_not_noticed(
     make_user: MakeUser, fault: str
 ) -> None:
@@ -144,6 +154,7 @@ def test_fault_of_a_mirror_in_the_middle_of_a_file_is_not_noticed(
     assert any(seen.sent for seen in user.world.mirrors[0].requests("*large*.whl"))
 
 
+@pytest.mark.nightly
 def test_gateway_that_is_killed_over_and_over_leaves_the_tool_its_origin(
     make_user: MakeUser,
 ) -> None:

@@ -11,7 +11,13 @@ from lib.serving.faults import large
 
 from .conftest import LedUser, MakeUser
 
-pytestmark = pytest.mark.parametrize("version", chosen(UVS), ids=lambda v: f"uv-{v}")
+pytestmark = pytest.mark.parametrize(
+    "version",
+    [
+        pytest.param(each, id=f"uv-{each}", marks=() if each == UVS[-1] else pytest.mark.nightly)
+        for each in chosen(UVS)
+    ],
+)
 
 
 def uv_of(user: LedUser, version: str) -> Uv:
