@@ -1,8 +1,8 @@
 """By which way the commands of conda's tools are led. Pure.
 
-Looked at: the help of conda 26.7.1; where micromamba 2.1 (mamba has the same), pixi and
-rattler-build define their commands in their source, of pixi as it was up to 2026. The last four
-were not run.
+Looked at: the help of conda 26.7.1, which has its own settings; and where the public source of
+micromamba 2, pixi and rattler-build defines commands and options (none of these was run). mamba 2
+is taken to have micromamba's.
 """
 
 from __future__ import annotations
