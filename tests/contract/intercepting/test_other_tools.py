@@ -31,6 +31,9 @@ url = "{origin}"
 
 [tool.pdm]
 distribution = false
+
+[tool.pdm.scripts]
+start = "python tell.py"
 """
 PIPENV = """
 [[source]]
@@ -65,7 +68,8 @@ class Tool:
     locked: str = ""
     """What it writes down; as it is called, unless said."""
     program: str = ""
-    runs: bool = True
+    runs: tuple[tuple[str, ...], ...] = (("run", "python", "tell.py"),)
+    """Commands that start a program of the user's."""
 
 
 def prepared(user: LedUser, tool: Tool) -> Path:
@@ -86,7 +90,7 @@ def forget_caches(user: LedUser) -> None:
 
 
 TOOLS = [
-    Tool("pdm", ("2.29.4", "hishel[httpx2]==1.4.0"), PDM, ("lock",), ("sync",)),
+    Tool("pdm", ("2.29.4", "hishel[httpx2]==1.4.0"), PDM, ("lock",), ("sync",), runs=(("start",),)),
     Tool("poetry", ("2.5.1",), POETRY, ("lock",), ("install",)),
     Tool(
         "pipenv",
@@ -106,7 +110,7 @@ TOOLS = [
         file="needed.in",
         locked="needed.txt",
         program="pip-compile",
-        runs=False,
+        runs=(),
     ),
 ]
 
@@ -142,13 +146,14 @@ def test_lock_is_the_plain_one_files_come_from_mirrors_and_a_program_is_left_alo
     if tool.install:
         result = user.led(program, *tool.install).ok()
         assert user.own_words() < len(large().data) / 2, result.told()
-    if tool.runs:
-        left_alone(user, program)
+    for words in tool.runs:
+        left_alone(user, program, *words)
     user.world.assert_polite()
 
 
-def left_alone(user: LedUser, program: Path) -> None:
-    led, plain = (run(program, "run", "python", "-c", TELL).ok() for run in (user.led, user.plain))
+def left_alone(user: LedUser, program: Path, *words: str) -> None:
+    user.box.write("project/tell.py", TELL)
+    led, plain = (run(program, *words).ok() for run in (user.led, user.plain))
     assert told(led.out) == told(plain.out)
 
 
@@ -160,6 +165,18 @@ def test_environment_of_hatch_comes_from_mirrors_and_its_program_is_left_alone(
     tool = Tool("hatch", ("1.18.2",), HATCH, (), ())
     program = installed(tool.name, *tool.requirements)
     prepared(user, tool)
-    left_alone(user, program)
+    left_alone(user, program, "run", "python", "tell.py")
     assert user.own_words() < len(large().data) / 2
+    assert user.world.at_mirrors()
+
+
+@pytest.mark.nightly
+def test_pip_sync_has_its_files_from_mirrors_by_settings_of_pips(make_user: MakeUser) -> None:
+    user = make_user()
+    compiler = installed("pip-tools", "7.6.2", program_name="pip-compile")
+    user.box.write("project/needed.txt", "large==1.0\nsmall==1.0\n")
+    user.plain(compiler.with_name("python"), "-m", "venv", "env").ok()
+    sync = compiler.with_name("pip-sync")
+    result = user.led(sync, "--python-executable", "env/bin/python", "needed.txt").ok()
+    assert user.own_words() < len(large().data) / 2, result.told()
     assert user.world.at_mirrors()
