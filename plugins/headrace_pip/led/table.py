@@ -79,7 +79,7 @@ def every() -> list[LedTool]:
             "pdm",
             ("pdm",),
             {
-                "": LedBy.ALONE,
+                **dict.fromkeys(("", "run"), LedBy.ALONE),
                 **dict.fromkeys(_OF_PDM, LedBy.PROXY),
                 **_offline("cache", "completion", "config", "info", "list", "py find", "py list"),
                 **_offline("python find", "python list", "venv activate", "venv list"),

@@ -118,7 +118,9 @@ TOOLS = [
 @pytest.mark.parametrize(
     "tool",
     [
-        pytest.param(tool, id=tool.name, marks=() if tool.name == "poetry" else pytest.mark.nightly)
+        pytest.param(
+            tool, id=tool.name, marks=() if tool.name == "pip-tools" else pytest.mark.nightly
+        )
         for tool in TOOLS
     ],
 )

@@ -38,10 +38,19 @@ def table(context: Context) -> list[dict[str, Any]]:
 
 def _rows(tool: LedTool) -> Iterator[dict[str, Any]]:
     for way in dict.fromkeys(tool.ways.values()):
-        commands = [f"{tool.name} {name}".rstrip() for name, by in tool.ways.items() if by is way]
+        commands = [_spelled(tool, name) for name, by in tool.ways.items() if by is way]
         first = way is LedBy.ALONE and tool.before is not None
         text = f"{', '.join(commands)}: {_FETCHED if first else _WORDS[way]}"
         yield {"tool": tool.name, "way": str(way), "commands": commands, "text": text}
+
+
+def _spelled(tool: LedTool, subcommand: str) -> str:
+    """Return a command as it is typed; where those that are led are named one by one, the tool's
+    name by itself stands for all others.
+    """
+    if not subcommand and tool.ways[""] is LedBy.ALONE and len(tool.ways) > 1:
+        return f"any other word behind {tool.name}"
+    return f"{tool.name} {subcommand}".rstrip()
 
 
 def lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:

@@ -34,6 +34,15 @@ def test_a_tool_that_only_a_proxy_leads_has_both_ways_told(
     assert told["typed"].startswith("uv is led")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a program is found by its suffix there")
+def test_scripts_that_a_tool_starts_by_their_name_are_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    told = said("pdm", tmp_path)["run"]
+    assert "any other word behind pdm, pdm run: not at all: a program of yours" in told
+
+
 def test_a_tool_with_settings_has_these_told_and_what_is_no_tool_nothing(tmp_path: Path) -> None:
     assert said("pip", tmp_path) == {"run": "pip: by its own settings"}
     assert not list(led.explanations("numpy", Context({"HEADRACE_HOME": str(tmp_path)})))
