@@ -24,6 +24,7 @@ from headrace.policy.timeouts import CONFIRM_WITHIN
 from headrace.redact import for_display
 from headrace.upstream.auth.origin_credentials import OriginClient
 from headrace.upstream.http2_pool import SHORT
+from headrace.upstream.responses import judge_artifact
 from headrace.upstream.single_flight import SingleFlight
 
 __all__ = ["Confirmations", "OpenPage"]
@@ -192,9 +193,14 @@ class Confirmations:
             _log.info("no answer to HEAD %s: %s", for_display(url), error)
             return None
         self._answered = self._clock()
-        if answer.status == 200:
-            return True
-        return False if answer.status in (404, 410) else None
+        if answer.status in (404, 410):
+            return False
+        try:  # a page that says so with a 200, or asks for a login, is no file
+            judge_artifact(answer.status, answer.headers, url, None)
+        except UpstreamError as error:
+            _log.info("HEAD %s says nothing: %s", for_display(url), error)
+            return None
+        return True
 
     def _spawn(self, work: Coroutine[Any, Any, bool | None]) -> asyncio.Task[bool | None]:
         task = asyncio.ensure_future(work)

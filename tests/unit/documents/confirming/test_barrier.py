@@ -195,6 +195,14 @@ def test_origin_that_does_not_say_is_the_way_out(app: App, files: RecordingServe
 
 
 @pytest.mark.usefixtures("impatient")
+def test_page_in_place_of_a_file_is_no_word_on_it(app: App, files: RecordingServer) -> None:
+    files.fail(modes.HTML, methods=("HEAD",))
+    path = file_of(app, "other", ME)
+    answer = app.ask(path, ME)
+    assert (answer.status, answer.headers["location"]) == (302, files.url + path)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_nothing_is_a_way_round_what_the_origin_has_not_said_of_what_led_there(
     app: App, files: RecordingServer
 ) -> None:
