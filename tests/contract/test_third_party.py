@@ -239,3 +239,20 @@ def test_tool_of_the_plugin_would_be_pointed_at_the_gateway(
     told = json.dumps(ask("headrace.cli", "on", "--dry-run", "--json"))
     assert str(tmp_path / ".acme") in told
     assert not (tmp_path / ".acme").exists()
+
+
+def test_tool_of_the_plugin_is_led_where_its_user_types_it(ask: Callable[..., Any]) -> None:
+    assert "acmectl" in ask("headrace.cli", "shell", "bash", "--json")["tools"]
+
+
+def test_builder_of_the_plugin_says_itself_why_it_is_not_led(python: Path, tmp_path: Path) -> None:
+    words = [str(python), "-m", "headrace.cli", "build", "--", "acme-build", "thing"]
+    program = tmp_path / "acme-build"
+    program.write_text("#!/bin/sh\n", "utf-8")
+    program.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    env = {"PATH": path, "HOME": str(tmp_path), "HEADRACE_HOME": str(tmp_path / "headrace")}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=env)
+    assert done.returncode == 1
+    assert "steps of acme-build have no network" in done.stderr
+    assert "build it with podman" in done.stderr

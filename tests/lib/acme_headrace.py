@@ -24,10 +24,15 @@ from headrace.interface import (
     Finding,
     GatewayAddress,
     Host,
+    LeadsContainers,
+    LedBy,
+    LedInside,
+    LedTool,
     Limits,
     LookUp,
     Mirror,
     MirrorStats,
+    NotLed,
     OperatorClass,
     Origin,
     Override,
@@ -196,6 +201,26 @@ def headrace_explanations(what: str, ecosystem: str | None) -> Iterable[Explanat
 def headrace_checks(host: Host) -> Iterable[Finding]:
     if CARD in host.accelerators:
         yield Finding("acme", "warning", "acme-runtime is missing", "install it")
+
+
+class AcmeBuilds:
+    """Acme's builder, which has no network for its steps."""
+
+    def inside(self, words: Sequence[str], place: Place) -> LedInside | NotLed | None:
+        del place
+        if words[0] != "acme-build":
+            return None
+        return NotLed("steps of acme-build have no network", "build it with podman", refused=True)
+
+
+@hookimpl
+def headrace_led_tools() -> Iterable[LedTool]:
+    yield LedTool("acmectl", ("acmectl",), {"": LedBy.PROXY, "start": LedBy.ALONE})
+
+
+@hookimpl
+def headrace_led_containers() -> Iterable[LeadsContainers]:
+    yield AcmeBuilds()
 
 
 @hookimpl
