@@ -23,7 +23,7 @@ from headrace.errors import StoreError, UpstreamError
 from headrace.interface.ecosystems import Ecosystem
 from headrace.models import Artifact, Digest, Fault, Source, SourceFailed, TransferFinished
 from headrace.policy.lru import LRUCache
-from headrace.policy.selection import SMALL
+from headrace.policy.selection import FAR, SMALL
 from headrace.upstream.single_flight import SingleFlight
 
 __all__ = ["HeldFiles", "is_small"]
@@ -38,8 +38,6 @@ MOST_PATIENCE = 6.0
 #: A source straggles that takes so many times as long as predicted, and at least so many seconds.
 STRAGGLES = 3.0
 STRAGGLES_AT_LEAST = 0.25
-#: Seconds of an origin's round trip from which on it is far.
-FAR = 0.1
 #: Seconds after which what is held goes to the disk, and bytes that do not wait for that.
 LATER = 2.0
 MOST_LATER = 8 * 1024 * 1024

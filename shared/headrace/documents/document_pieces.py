@@ -20,10 +20,10 @@ from headrace.policy.timeouts import ORIGIN_SILENCE
 from headrace.redact import for_display
 from headrace.upstream.client import Client
 
-__all__ = ["FAR", "FIRST_PIECE", "pieces", "spans"]
+__all__ = ["FIRST_PIECE", "IN_PIECES_FROM", "pieces", "spans"]
 
 #: Seconds of a round trip from which on a document comes so; nearer a request costs more.
-FAR = 0.05
+IN_PIECES_FROM = 0.05
 #: Bytes that are asked for first: what a new connection gives in its first round trip.
 FIRST_PIECE = 14_000
 #: Pieces of the rest at most, one for each connection (`Http2Pool`), and bytes of each at least.

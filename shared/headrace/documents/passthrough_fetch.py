@@ -15,7 +15,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import BinaryIO
 
-from headrace.documents.document_pieces import FAR, FIRST_PIECE, pieces
+from headrace.documents.document_pieces import FIRST_PIECE, IN_PIECES_FROM, pieces
 from headrace.documents.passthrough_headers import (
     about_caches,
     document_of,
@@ -169,7 +169,7 @@ class PassthroughFetch:
     ) -> Copy:
         """Bring the document; UpstreamError or StoreError when it cannot be had."""
         in_vain = 0
-        far = (client.round_trip(self.plan.url) or 0.0) >= FAR
+        far = (client.round_trip(self.plan.url) or 0.0) >= IN_PIECES_FROM
         self._piecewise = far and not self._in_one
         for _ in range(_MOST_CONTINUED):
             begun, had = time.perf_counter(), self._have

@@ -19,6 +19,7 @@ from headrace.policy.reputation import EVERYTHING, NOTHING, Records, on_probatio
 
 __all__ = [
     "DOCUMENT",
+    "FAR",
     "SMALL",
     "Order",
     "Standings",
@@ -49,6 +50,8 @@ MOST_SMALL = 2
 MOST_RESERVE = 4
 #: A measurement older than this is a guess again.
 STALE = 24 * 3600.0
+#: Seconds of an origin's lowest round trip from which on it is far: a mirror is asked before it.
+FAR = 0.1
 #: What is assumed where one half was measured and the other not: a far but decent server.
 _RTT = 0.3
 _RATE = 1 << 20

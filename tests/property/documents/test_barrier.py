@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -124,9 +123,8 @@ def test_nothing_that_a_lie_led_to_is_given(
             for source, rtt in (("m", 0.01), ("origin", 0.3)):
                 app.parts.sources.report(source, "wheel", bytes=20_000, seconds=rtt, rtt=rtt)
             pages.delay, files.delay = 0.3, slow
-            began = time.monotonic()
+            # A gate that never opened would end here by the limit that each question has.
             given = resolve(app, lie, after)
-            assert time.monotonic() - began < 60
     right = {_tree(built): built.data for built in TREE}
     if given is not None:
         assert "unwanted" not in given

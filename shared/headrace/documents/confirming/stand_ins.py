@@ -16,15 +16,15 @@ from headrace.documents.page_comparison import provable
 from headrace.interface.ecosystems import Ecosystem, LocatesDocuments
 from headrace.models import Document, Mirror, MirrorStats, Origin, ServeDocument
 from headrace.policy import evidence, trust
+from headrace.policy.selection import FAR
 from headrace.upstream.auth.origin_credentials import OriginClient
 
 __all__ = ["MirrorStandings", "StandIns"]
 
 #: Bytes of a page whose size nobody knows yet, for predictions.
 USUAL_PAGE = 60_000
-#: An origin whose lowest round trip takes so many seconds is far: then a mirror gives the page
-#: before it can, if its own is not known or so many seconds shorter.
-FAR = 0.1
+#: A mirror gives the page before an origin that is far can, if its own round trip is not known or
+#: so many seconds shorter.
 NEARER = 0.05
 #: Pages asked of an origin of which nothing is known, while others wait for what they tell, and for
 #: how many seconds.

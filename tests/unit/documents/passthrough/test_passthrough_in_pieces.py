@@ -25,7 +25,7 @@ NEWER = body_of(150_000, "newer")
 @pytest.fixture(autouse=True)
 def far(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every origin counts as far."""
-    monkeypatch.setattr(passthrough_fetch, "FAR", 0.0)
+    monkeypatch.setattr(passthrough_fetch, "IN_PIECES_FROM", 0.0)
 
 
 def ranges(origin: RecordingServer, path: str = PACKED) -> list[tuple[int, int | None]]:
