@@ -235,6 +235,7 @@ class Settings:
     """What the user decided, with our defaults. The names are those of `config.toml`."""
 
     port: int = DEFAULT_PORT
+    """Where the gateway listens on loopback. HEADRACE_PORT goes before it."""
     documents: str = "provisional"
     """``origin``: index pages come from the origin alone, however slow. ``provisional``: a named
     operator's page may be used while each file that it names is confirmed at the origin."""
@@ -253,6 +254,7 @@ class Settings:
     mirrors: tuple[Mirror, ...] = ()
     """The user's own, from ``[[mirror]]`` tables."""
     disabled_mirrors: frozenset[str] = frozenset()
+    """Ids of mirrors that are never asked."""
     enabled_mirrors: frozenset[str] = frozenset()
     """Ids of catalogue mirrors that are used only when named here: degraded, little known."""
     catalogue: bool = True

@@ -143,13 +143,17 @@ class Mirror:
     """A source of bytes that names nothing."""
 
     id: str
+    """What it is called in messages and settings."""
     ecosystem: str
+    """``python`` or another one that a plugin serves."""
     url: str
     """Base URL; what hangs below it is the layout's business. No credentials in it."""
     layout: str
     """One word of the ecosystem's closed list of layouts."""
     operator: str = ""
+    """Who runs it; two mirrors of one operator count as one where two must agree."""
     operator_class: OperatorClass = OperatorClass.COMMUNITY
+    """How much its operator is known for; who says nothing of one's own says organisation."""
     countries: tuple[str, ...] = ()
     """ISO 3166 codes of the countries that it is meant for; empty: everywhere."""
     limits: Limits = Limits()

@@ -20,6 +20,7 @@ from headrace.wording import listed, meant, noun, shown
 
 __all__ = [
     "LABEL",
+    "MIRROR_FIELDS",
     "RANGES",
     "all_in_one",
     "is_address",
@@ -245,7 +246,7 @@ def _is_word(value: object) -> bool:
 
 
 #: The fields of a ``[[mirror]]`` table: whether a value is right, and what is.
-_FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+MIRROR_FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "id": (_is_word, "a word"),
     "ecosystem": (_is_word, "a word"),
     "url": (
@@ -309,14 +310,16 @@ def _wrong_fields(entry: Mapping[str, Any], path: Path) -> list[SettingsError]:
     wrong = []
     for field in ("id", "url"):
         if field not in entry:
-            near = next((key for key in entry if key not in _FIELDS and meant(key, [field])), None)
+            near = next(
+                (key for key in entry if key not in MIRROR_FIELDS and meant(key, [field])), None
+            )
             instead = f" (there is {_name(near)})" if near else ""
             wrong.append(mistaken_mirror(path, name, f"{field} is missing{instead}"))
     for field, value in entry.items():
-        right, allowed = _FIELDS.get(field, (None, ""))
+        right, allowed = MIRROR_FIELDS.get(field, (None, ""))
         if right is None:
-            text = f"{_name(field)} is not a field of a mirror{meant(field, _FIELDS)}"
-            text += f"{' There' if text.endswith('?') else '; there'} are {listed(_FIELDS)}"
+            text = f"{_name(field)} is not a field of a mirror{meant(field, MIRROR_FIELDS)}"
+            text += f"{' There' if text.endswith('?') else '; there'} are {listed(MIRROR_FIELDS)}"
             wrong.append(mistaken_mirror(path, name, text))
         elif not right(value):
             known = list(OperatorClass) if field == "operator_class" else []

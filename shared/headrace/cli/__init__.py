@@ -15,6 +15,11 @@ def main(argv: list[str] | None = None) -> int:
     if words == ["--version"]:
         sys.stdout.write(f"headrace {__version__}\n")
         return 0
+    if len(words) == 2 and set(words) == {"--version", "--json"}:
+        from headrace.cli.help import installation  # noqa: PLC0415 - start-up time
+
+        sys.stdout.write(installation.as_json())
+        return 0
     from headrace.cli import command_line  # noqa: PLC0415 - start-up time
 
     return command_line.main(words)

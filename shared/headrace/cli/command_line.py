@@ -14,15 +14,16 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn, Protocol, cast
+from typing import Any, Protocol, cast
 
 from headrace import __version__
-from headrace.cli.context import FAILED, USAGE, Context
+from headrace.cli.context import FAILED, USAGE, Colour, Context
+from headrace.cli.help.parsers import CommandParser
 from headrace.config import EnvVars, environment
 from headrace.errors import HeadraceError, LocalError, UsageError
 from headrace.wording import listed, meant, shown
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "main", "module_of", "parsers"]
 
 _log = logging.getLogger("headrace.cli")
 
@@ -42,34 +43,18 @@ class Command(Protocol):
 
 
 #: Commands in the order of the help.
-COMMANDS = ("on", "off", "status", "doctor", "explain", "run", "build", "shell", "gateway")
+COMMANDS = (
+    *("on", "off", "status", "doctor", "explain"),
+    *("run", "build", "shell", "gateway", "completion"),
+)
+#: The folder of a command's module, where it is not this one.
+_ROOMS = {"completion": "help"}
 
 
-class _CommandLine(argparse.ArgumentParser):
-    """Says what is wrong as every other error is said."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise UsageError, with the word that was probably meant."""
-        usage = " ".join(self.format_usage().split())
-        hint = f"`{self.prog} --help` tells what there is; {usage}"
-        raise UsageError("usage", f"{message}{self._meant(message)}", hint=hint)
-
-    def _meant(self, message: str) -> str:
-        _, unknown, words = message.partition("unrecognized arguments: ")
-        if unknown:
-            option = next((word for word in words.split() if word.startswith("-")), "")
-            return meant(option.partition("=")[0], self._options())
-        _, _, choice = message.partition("invalid choice: '")
-        return meant(choice.partition("'")[0], COMMANDS)
-
-    def _options(self) -> list[str]:
-        """List the options of this parser and of those below it, in argparse's own words."""
-        found = [word for action in self._actions for word in action.option_strings]
-        for action in self._actions:
-            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - no public name
-                for parser in action.choices.values():
-                    found += parser._options()  # noqa: SLF001 - of its own class
-        return found
+def module_of(command: str) -> str:
+    """Return the name of a command's module."""
+    room = f"{_ROOMS[command]}." if command in _ROOMS else ""
+    return f"headrace.cli.{room}{command}"
 
 
 def main(words: Sequence[str]) -> int:
@@ -78,16 +63,24 @@ def main(words: Sequence[str]) -> int:
     _make_writable()
     _set_up_log(env.get(EnvVars.HEADRACE_LOG) or "warning")
     context = Context(env, as_json=_wants_json(words))
-    parser, modules = _parser(words)
     try:
+        parser, modules = parsers(words)
         args = parser.parse_args(words)
+    except ImportError as error:
+        _tell(_named(error), context)
+        return FAILED
     except UsageError as error:
         _tell(error, context)
         raise SystemExit(USAGE) from None
     if args.command is None:
         parser.print_help(sys.stderr)
         return USAGE
-    context = Context(env, getattr(args, "scope", None), as_json=getattr(args, "json", False))
+    context = Context(
+        env,
+        getattr(args, "scope", None),
+        as_json=getattr(args, "json", False),
+        colour=getattr(args, "color", Colour.AUTO),
+    )
     try:
         code = modules[args.command].run(args, context)
         sys.stdout.flush()
@@ -104,17 +97,25 @@ def main(words: Sequence[str]) -> int:
     return code
 
 
-def _parser(words: Sequence[str]) -> tuple[_CommandLine, dict[str, Command]]:
-    parser = _CommandLine(
+def parsers(words: Sequence[str] = ()) -> tuple[CommandParser, dict[str, Command]]:
+    """Return the parser, and the modules of the commands that it has: the one that is named, for
+    nobody waits for the others, else all.
+    """
+    parser = CommandParser(
         prog="headrace",
         description="Plain installs, from the fastest sources at hand, checked against the origin.",
     )
-    parser.add_argument("--version", action="version", version=f"headrace {__version__}")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"headrace {__version__}",
+        help="show the version; with --json also what runs it, and where it is",
+    )
+    subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     asked = next((word for word in words if not word.startswith("-")), None)
     modules: dict[str, Command] = {}
     for name in (asked,) if asked in COMMANDS else COMMANDS:
-        modules[name] = cast("Command", importlib.import_module(f"headrace.cli.{name}"))
+        modules[name] = cast("Command", importlib.import_module(module_of(name)))
         modules[name].add(subparsers)
     return parser, modules
 
@@ -166,6 +167,12 @@ def _named(error: Exception) -> HeadraceError:
     if isinstance(error, HeadraceError):
         return error
     _log.debug("the command failed", exc_info=error)
+    if isinstance(error, ImportError):
+        return LocalError(
+            "incomplete",
+            f"this installation is not complete: {error}",
+            hint="install headrace again, in the way in which you did it at first",
+        )
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return LocalError(

@@ -11,15 +11,16 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from headrace.config import NO_FILE, EnvVars, Folders, Settings, home_folder
 from headrace.errors import SettingsError
 from headrace.interface.hookspecs import Place, Scope
 from headrace.setting_rules import all_in_one
+from headrace.wording import listed, meant
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,11 +34,13 @@ __all__ = [
     "NEEDS_ATTENTION",
     "OK",
     "USAGE",
+    "Colour",
     "Context",
     "Strictness",
     "add_dry_run",
     "add_json",
     "add_scope",
+    "one_of",
 ]
 
 _log = logging.getLogger("headrace.cli")
@@ -59,16 +62,31 @@ class Strictness(enum.Enum):
     """Those that look, and the one that undoes: they tell mistakes, and go on."""
 
 
+class Colour(enum.StrEnum):
+    """What ``--color`` says of colours."""
+
+    AUTO = "auto"
+    """For a terminal, unless NO_COLOR forbids them; FORCE_COLOR wants them in a pipe, too."""
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 class Context:
     """One run of the command line."""
 
     def __init__(
-        self, env: Mapping[str, str], scope: Scope | None = None, *, as_json: bool = False
+        self,
+        env: Mapping[str, str],
+        scope: Scope | None = None,
+        *,
+        as_json: bool = False,
+        colour: Colour = Colour.AUTO,
     ) -> None:
         """`scope` None: the machine's under sudo, else the user's."""
         self.env = env
         self.scope = scope or _default_scope(env)
         self.as_json = as_json
+        self.colour = colour
         self.strictness = Strictness.WORDS
         self._warned: set[str] = set()
         self.has_told = False
@@ -173,9 +191,22 @@ class Context:
 
     @cached_property
     def console(self) -> Console:
-        """For people, on standard output; rich itself obeys NO_COLOR."""
+        """For people, on standard output; where ``--color`` says nothing rich itself obeys
+        NO_COLOR and FORCE_COLOR.
+        """
         from rich.console import Console  # noqa: PLC0415 - start-up time
 
+        if self.colour is Colour.NEVER:
+            return Console(highlight=False, soft_wrap=True, color_system=None, no_color=True)
+        if self.colour is Colour.ALWAYS:
+            # Told by word, which goes before the environment's NO_COLOR.
+            return Console(
+                highlight=False,
+                soft_wrap=True,
+                force_terminal=True,
+                no_color=False,
+                color_system="standard",
+            )
         return Console(highlight=False, soft_wrap=True)
 
     def place(self, command: tuple[str, ...] = ()) -> Place:
@@ -203,6 +234,22 @@ def add_dry_run(parser: argparse.ArgumentParser) -> None:
     )
 
 
+_Word = TypeVar("_Word", bound=enum.StrEnum)
+
+
+def one_of(kind: type[_Word]) -> Callable[[str], _Word]:
+    """Return argparse's reader of one of some words."""
+
+    def read(text: str) -> _Word:
+        every = [each.value for each in kind]
+        if text in every:
+            return kind(text)
+        what = f"must be one of {listed(every)}, not {text!r}{meant(text, every)}"
+        raise argparse.ArgumentTypeError(what)
+
+    return read
+
+
 def _default_scope(env: Mapping[str, str]) -> Scope:
     if os.name != "nt" and os.geteuid() == 0 and env.get("SUDO_UID"):
         return Scope.SYSTEM
@@ -218,8 +265,7 @@ def add_scope(parser: argparse.ArgumentParser) -> None:
     """Give a command ``--scope``."""
     parser.add_argument(
         "--scope",
-        type=Scope,
-        choices=list(Scope),
+        type=one_of(Scope),
         metavar="{user,system}",
         help="whose configuration and gateway (default: system under sudo, else user)",
     )

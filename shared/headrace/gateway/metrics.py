@@ -6,13 +6,19 @@ from collections.abc import Iterable, Mapping
 
 from headrace.gateway.activity import Activity
 
-__all__ = ["CONTENT_TYPE", "exposition"]
+__all__ = ["CONTENT_TYPE", "GAUGES", "exposition"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+GAUGES: Mapping[str, str] = {
+    "uptime_seconds": "Seconds since this gateway began.",
+    "read_ahead_waiting": "Documents that wait to be read ahead.",
+}
+"""What may go up and down, and what it means."""
+
 
 def exposition(activity: Activity, gauges: Mapping[str, float]) -> bytes:
-    """Write all counters, and `gauges` by name."""
+    """Write all counters, and `gauges` by their name in GAUGES."""
     lines: list[str] = []
     _family(
         lines,
@@ -48,7 +54,8 @@ def exposition(activity: Activity, gauges: Mapping[str, float]) -> bytes:
         [({}, round(activity.saved, 3))],
     )
     for name, value in gauges.items():
-        lines += [f"# TYPE headrace_{name} gauge", f"headrace_{name} {value:g}"]
+        lines += [f"# HELP headrace_{name} {GAUGES[name]}", f"# TYPE headrace_{name} gauge"]
+        lines.append(f"headrace_{name} {value:g}")
     return ("\n".join(lines) + "\n").encode()
 
 

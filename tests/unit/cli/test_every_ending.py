@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from headrace.cli import main
-from headrace.cli.command_line import COMMANDS
+from headrace.cli.command_line import COMMANDS, module_of
 from headrace.errors import LocalError
 from lib.gateway import headrace
 
@@ -23,7 +23,7 @@ from lib.gateway import headrace
 #: command's.
 NEEDS: dict[str, list[str]] = {name: [] for name in COMMANDS if name not in ("run", "build")}
 NEEDS["explain"] = ["requests"]
-NEEDS["shell"] = ["bash"]
+NEEDS["shell"] = NEEDS["completion"] = ["bash"]
 
 
 @pytest.fixture(autouse=True)
@@ -145,7 +145,7 @@ def test_every_exception_ends_in_words(
     def fail(*_: object) -> int:
         raise raised
 
-    monkeypatch.setattr(importlib.import_module(f"headrace.cli.{command}"), "run", fail)
+    monkeypatch.setattr(importlib.import_module(module_of(command)), "run", fail)
     code, error = both_ways([command, *NEEDS[command]], capsys)
     assert (code, error["reference"], error["fault_of"]) == ending
 

@@ -1,0 +1,3 @@
+"""What people and shells are told of the command line itself: help, examples, completion."""
+
+from __future__ import annotations
