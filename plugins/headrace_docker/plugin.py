@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from headrace.interface import (
         Activation,
         AskGateway,
+        ContainerNetwork,
         Credential,
         Ecosystem,
         Explanation,
@@ -97,3 +98,12 @@ def headrace_led_containers() -> Iterable[LeadsContainers]:
     from headrace_docker.builds.all import every
 
     return every()
+
+
+@hookimpl(trylast=True)
+def headrace_container_networks(place: Place) -> Iterable[ContainerNetwork]:
+    """Bridges of docker and podman."""
+    from headrace_docker.builds.bridges import networks
+    from headrace_docker.engines.running import Machine
+
+    return networks(Machine(), place)

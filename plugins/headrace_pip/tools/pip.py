@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from headrace.interface import (
     ConfigurationError,
@@ -123,9 +123,31 @@ class PipActivation:
         variables |= {name: None for name in ("PIP_INDEX_URL", "PIP_PYPI_URL") if name in env}
         return variables, edits
 
+    def in_containers(
+        self, gateway: GatewayAddress, origins: Sequence[Origin]
+    ) -> Mapping[PurePosixPath, bytes]:
+        """Describe the machine's file of pip's, as a container has it. A variable would beat
+        ``[lock]``, and stand in what the engine tells of the container.
+        """
+        return _in_containers(gateway, origins)
+
 
 def _for_this_command(path: Path, content: bytes) -> FileEdit:
     return FileEdit(path, None, content, "for this command alone", private=True)
+
+
+def _in_containers(
+    gateway: GatewayAddress, known: Sequence[Origin]
+) -> Mapping[PurePosixPath, bytes]:
+    mine = next((o for o in known if (o.ecosystem, o.name) == ("python", "default")), None)
+    path = origins.path_of(mine.url, known) if mine is not None else None
+    if mine is None or path is None:
+        return {}
+    values = {
+        "global": {"index-url": gateway.url(path), "trusted-host": gateway.host},
+        "lock": {"index-url": f"{mine.url}/"},
+    }
+    return {PurePosixPath("/etc/pip.conf"): pip_config.render(values)}
 
 
 def _own(

@@ -64,6 +64,7 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
     add_scope(parser)
     add_json(parser)
     # For the holder and for `headrace run`.
+    parser.add_argument("--containers", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--fd", type=int, action="append", default=[], help=argparse.SUPPRESS)
     parser.add_argument("--control", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--state", type=Path, help=argparse.SUPPRESS)
@@ -98,6 +99,10 @@ def run(args: argparse.Namespace, context: Context) -> int:
         context.env = {**context.env, EnvVars.HEADRACE_CONFIG: str(args.settings)}
     if args.folders:
         context.folders = Folders(*args.folders)
+    if args.containers:
+        from headrace.cli.setup import containers  # noqa: PLC0415 - start-up time
+
+        return containers.serve(args.fd, args.control, args.idle_exit, context)
     if args.stop:
         return _stop(context)
     if args.wake:

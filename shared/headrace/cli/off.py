@@ -64,6 +64,7 @@ def _run(args: argparse.Namespace, context: Context) -> int:
     undone = apply.take_back(context, force=args.force, of=[*tools, apply.LEAVING])
     told, trouble = apply.undone(context, before)
     stopped = not (undone.kept or undone.failed)
+    inside = _close_to_containers(context)
     if stopped:
         # Only now: a tool that is still pointed at the gateway must find it.
         _stop(context)
@@ -83,11 +84,14 @@ def _run(args: argparse.Namespace, context: Context) -> int:
                 "told": told,
                 "trouble": trouble,
                 "gateway_stopped": stopped,
+                "containers_stopped": inside,
                 "settings": context.settings_table(),
             }
         )
     else:
         _tell(context, undone, told, trouble)
+        if inside:
+            context.console.print("containers: their gateway is off, and its files are gone")
         _tell_settings(context)
     return NEEDS_ATTENTION if not stopped or trouble else OK
 
@@ -130,6 +134,13 @@ def _stop(context: Context) -> None:
     from headrace.cli.setup import service  # noqa: PLC0415 - start-up time
 
     service.stop(context)
+
+
+def _close_to_containers(context: Context) -> bool:
+    """Stop the gateway of containers, which no file of the user's names."""
+    from headrace.cli.setup import containers  # noqa: PLC0415 - start-up time
+
+    return containers.remove(context)
 
 
 def _adopt(context: Context) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from headrace.cli.context import Context, add_dry_run, add_json, add_scope
 from headrace.config import EnvVars
 from headrace.errors import ConfigurationError
-from headrace.interface.hookspecs import Scope
+from headrace.interface.hookspecs import DiscoveredOrigin, Scope
 
 __all__ = ["add", "run"]
 
@@ -40,6 +40,12 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         action="store_true",
         help="also lead the tools that cannot be pointed anywhere, by a line in your shell's files "
         "(see `headrace shell --help`)",
+    )
+    parser.add_argument(
+        "--containers",
+        action="store_true",
+        help="also for containers: a gateway of their own, which has no login of yours, at this "
+        "machine's address on the bridges of engines",
     )
     add_scope(parser)
     add_json(parser)
@@ -91,11 +97,30 @@ def _run(args: argparse.Namespace, context: Context) -> int:
         refused = {tool for tool, _ in applied.refused}
         result.edits = [each for each in result.edits if each[0] not in refused]
         result.left_out += applied.refused
+    inside, wrong = _containers(context, found, address.port, args)
+    trouble = [*trouble, *wrong]
     service = made.edits if made and args.dry_run else ()
     typed = _typed(context) if args.shell and not args.dry_run else ""
     note = "; ".join(filter(None, (note, shared.warning, typed)))
-    report = OnReport(found, address, result, changed, note, args.dry_run, service, told, trouble)
+    report = OnReport(
+        found, address, result, changed, note, args.dry_run, service, told, trouble, inside
+    )
     return tell(context, report)
+
+
+def _containers(
+    context: Context, found: Sequence[DiscoveredOrigin], port: int, args: argparse.Namespace
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Set up the gateway of containers, where that was said, now or with an earlier `on`. Returns
+    what there is to know, and what went wrong.
+    """
+    from headrace.cli.setup import containers  # noqa: PLC0415 - start-up time
+
+    if not args.containers and not containers.is_on(context):
+        return (), ()
+    if args.dry_run:
+        return containers.foreseen(context, port), ()
+    return containers.set_up(context, found, port)
 
 
 def _typed(context: Context) -> str:

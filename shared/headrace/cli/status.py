@@ -73,7 +73,10 @@ def _collect(context: Context, address: GatewayAddress | None, state: Any) -> di
     from headrace.redact import for_display  # noqa: PLC0415 - start-up time
 
     there, up, told = _asked(address, state) if address else (None, False, None)
-    from headrace.cli.setup.standing import rows  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup import containers  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup.standing import rows  # noqa: PLC0415 - as above
+
+    inside = containers.table(context)
 
     tools = rows(context, address)
     routed = any(tool["state"] in ("routed", "overridden") for tool in tools)
@@ -106,6 +109,7 @@ def _collect(context: Context, address: GatewayAddress | None, state: Any) -> di
         "tools": tools,
         "led_by_run": led.table(context),
         "functions": functions.table(context),
+        "containers": inside,
         "transfers": (told or {}).get("transfers"),
         "under_way": (told or {}).get("under_way"),
         "documents": (told or {}).get("documents"),
@@ -116,6 +120,7 @@ def _collect(context: Context, address: GatewayAddress | None, state: Any) -> di
         "settings": context.settings_table(),
         "attention": trouble
         or overridden
+        or bool(inside and not inside["up"])
         or bool(context.mistakes)
         or _own_in_trouble((told or {}).get("mirrors")),
     }
@@ -192,8 +197,12 @@ def _tell(context: Context, table: dict[str, Any]) -> None:
 
 
 def _led(table: dict[str, Any]) -> list[str]:
+    from headrace.cli.setup import containers  # noqa: PLC0415 - start-up time
+
+    inside = table.get("containers")
     typed = table.get("functions")
     lines = [f"run      {line}" for line in led.lines(table.get("led_by_run") or ())]
+    lines += containers.lines(inside) if inside else ()
     return [*lines, *(f"typed    {line}" for line in (functions.lines(typed) if typed else ()))]
 
 

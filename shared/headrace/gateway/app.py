@@ -44,6 +44,7 @@ from headrace.models import (
     ServeDocument,
 )
 from headrace.redact import for_files
+from headrace.system.service.bridges import Bridges
 from headrace.upstream.responses import UpstreamResponse
 
 __all__ = ["build_app"]
@@ -63,12 +64,15 @@ def build_app(
     *,
     machine: bool = False,
     state: Path | None = None,
+    bridges: Bridges | None = None,
 ) -> Starlette:
     """Make the application of what `assemble` made. Nothing is asked, opened or started before its
     lifespan begins.
 
     Clients must show the `token`; the gateway proves that it knows the `secret` (`identity`). What
     else `secret` opens, and `machine`: see `peers`. `state` is the folder of this gateway alone.
+    With `bridges` it is the gateway of containers: the token is theirs, and opens no page of its
+    own; nobody is led through it.
     """
     interceptions = Interceptions(state or parts.folders.state)
 
@@ -78,7 +82,8 @@ def build_app(
         requests = InterceptedRequests(parts)
         try:
             # A CONNECT has no path, and never comes as far as here (`intercepting.taken`).
-            yield {"connects": Connects(interceptions, requests, parts.client.roots.context)}
+            connects = Connects(interceptions, requests, parts.client.roots.context)
+            yield {} if bridges is not None else {"connects": connects}
         finally:
             await parts.stop()
 
@@ -86,7 +91,7 @@ def build_app(
         ((prefix, each) for each in parts.ecosystems for prefix in each.prefixes),
         key=lambda mount: (-len(mount[0]), mount[0]),
     )
-    peers = Peers(token, secret, machine=machine)
+    peers = Peers(None if bridges is not None else token, secret, machine=machine)
     beginning = Beginning(interceptions, machine=machine)
     routes: list[BaseRoute] = [
         Route("/healthz", _Health(secret), methods=None),
@@ -102,7 +107,7 @@ def build_app(
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.router.redirect_slashes = False
-    app.add_middleware(Guard, parts=parts, token=token, mounts=mounts)
+    app.add_middleware(Guard, parts=parts, token=token, mounts=mounts, bridges=bridges)
     return app
 
 

@@ -11,6 +11,7 @@ from headrace.gateway.exchange import ClientDisconnect, Exchange, Receive, Scope
 from headrace.gateway.wiring import Components
 from headrace.interface.ecosystems import AllowsAnonymous, Ecosystem, FormatsRefusals
 from headrace.models import Request
+from headrace.system.service.bridges import Bridges
 from headrace.variants import host_paths
 
 __all__ = ["Guard"]
@@ -20,6 +21,8 @@ _CHALLENGE = {"www-authenticate": 'Basic realm="headrace", charset="UTF-8"'}
 
 #: The gateway's own pages that start nothing: a person may look at them in a browser.
 _FOR_BROWSERS = frozenset({"/healthz", "/status", "/metrics"})
+#: All of them that the gateway of containers has.
+_OWN = _FOR_BROWSERS
 
 
 class _Refused(Exception):  # noqa: N818 - an answer, no error
@@ -55,10 +58,13 @@ class Guard:
         parts: Components,
         token: str | None,
         mounts: Sequence[tuple[str, Ecosystem]],
+        bridges: Bridges | None = None,
     ) -> None:
         """`mounts` are the ecosystems' path prefixes, the longest first; `token` None: not asked
-        for.
+        for. With `bridges` it is the gateway of containers: what is for them is on their bridges
+        alone, its own pages are on loopback alone.
         """
+        self._bridges = bridges
         self._app = app
         self._parts = parts
         self._token = token
@@ -106,7 +112,8 @@ class Guard:
         mount = next((each for each in self._mounts if below.startswith(each.prefix)), None)
         if mount is not None and mount.refusals is not None:
             exchange.phrased = mount.refusals.phrased
-        _check_head(scope, headers, target)
+        bridge = self._on_bridge(scope)
+        _check_head(scope, headers, target, bridge)
         if method not in ("GET", "HEAD"):
             raise _Refused(405, "only GET and HEAD", {"allow": "GET, HEAD"})
         if scope.get("headrace.body"):
@@ -115,13 +122,22 @@ class Guard:
         port = server[1] if server else None
         if sent_by_a_page(headers, port, own_page=path in _FOR_BROWSERS):
             raise _Refused(403, "this is for installers, not for pages in a browser")
+        if self._bridges is not None and (path in _OWN) is (bridge is not None):
+            raise _Refused(403, "this is the gateway of containers, on their bridges")
         if not self._let_in(path, mount, headers.get("authorization")):
             raise _Refused(401, "the token is missing or wrong", _CHALLENGE)
         exchange.showed_token = self._token is not None and "authorization" in headers
         scope["headrace.exchange"] = exchange
         scope["path"] = path
 
+    def _on_bridge(self, scope: Scope) -> Bridges | None:
+        server = scope.get("server")
+        on = self._bridges is not None and server is not None and server[0] in self._bridges.hosts
+        return self._bridges if on else None
+
     def _let_in(self, path: str, mount: _Mount | None, shown: str | None) -> bool:
+        if self._bridges is not None:
+            return path in _OWN or request_head.authorised(shown, self._token)
         free = mount is not None and mount.anonymous is not None and mount.anonymous.for_everybody
         return free or path == "/healthz" or request_head.authorised(shown, self._token)
 
@@ -144,7 +160,10 @@ def _target_of(scope: Scope) -> bytes:
 
 
 def _check_head(
-    scope: Scope, headers: Mapping[str, str], target: request_head.RequestTarget
+    scope: Scope,
+    headers: Mapping[str, str],
+    target: request_head.RequestTarget,
+    bridge: Bridges | None,
 ) -> None:
     """Refuse what no honest client sends, and what is for another host."""
     pairs = scope["headers"]
@@ -152,7 +171,9 @@ def _check_head(
     host = headers.get("host")
     server = scope.get("server")
     named = host if target.authority is None else target.authority
-    ours = request_head.host_is_ours(named, server[1] if server else None)
+    port = server[1] if server else None
+    names = () if bridge is None else (bridge.names,)
+    ours = request_head.host_is_ours(named, port, *names)
     large = "headrace.large" in scope or len(pairs) > request_head.MAX_LINES
     if ours and host and "," not in host and version == "1.1" and not large:
         return

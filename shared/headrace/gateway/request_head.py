@@ -8,7 +8,7 @@ import base64
 import binascii
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -115,8 +115,8 @@ def join_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return joined
 
 
-def host_is_ours(host: str | None, port: int | None) -> bool:
-    """Whether the Host header names this gateway on loopback.
+def host_is_ours(host: str | None, port: int | None, names: Collection[str] = _LOOPBACK) -> bool:
+    """Whether the Host header names this gateway, on loopback or by other `names`.
 
     A page in a browser can make its own name resolve to 127.0.0.1 (DNS rebinding), but it cannot
     make the browser send another Host than that name.
@@ -126,7 +126,7 @@ def host_is_ours(host: str | None, port: int | None) -> bool:
     name, colon, number = host.strip().lower().rpartition(":")
     if not colon or number.endswith("]"):
         name, number = host.strip().lower(), "80"
-    return name in _LOOPBACK and (port is None or number == str(port))
+    return name in names and (port is None or number == str(port))
 
 
 def authorised(header: str | None, token: str | None) -> bool:

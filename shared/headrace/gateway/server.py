@@ -32,6 +32,7 @@ from headrace.gateway.outliving.kernel_counts import Counts
 from headrace.gateway.outliving.lending import Borrowed, ConnectionRecord, Lending
 from headrace.gateway.outliving.resuming import Remains, find_out
 from headrace.system import open_files
+from headrace.system.service.bridges import Bridges
 from headrace.system.service.link import HolderLink
 
 __all__ = ["ExitReason", "LifespanListener", "serve"]
@@ -75,16 +76,18 @@ def serve(
     idle_exit: float | None = None,
     watcher: LifespanListener | None = None,
     link: HolderLink | None = None,
+    bridges: Bridges | None = None,
 ) -> ExitReason:
     """Serve the ASGI application that `factory` gives, and return why it ended.
 
     SIGTERM and SIGINT close the sockets and let running responses finish for `grace` seconds; a
     second one ends at once. `idle_exit`: end after so many seconds without a request. `link` leads
-    to the holder, which is told beside the `watcher`.
+    to the holder, which is told beside the `watcher`. With `bridges` nobody is heard but whom they
+    let in.
     """
     lending = Lending(link) if link is not None and link.number > 1 else None
     connections = ClientConnections(most_connections(open_files.raise_limit()), lending=lending)
-    protocol: Any = functools.partial(TakeableConnection, registry=connections)
+    protocol: Any = functools.partial(TakeableConnection, registry=connections, bridges=bridges)
     config = uvicorn.Config(
         factory,
         factory=True,

@@ -53,10 +53,12 @@ if TYPE_CHECKING:
     )
     from headrace.interface.containers import (
         ContainerCommand,
+        ContainerNetwork,
         InsideLead,
         LeadsContainers,
         LedInside,
         NotLed,
+        ReadInContainers,
     )
     from headrace.interface.ecosystems import (
         AllowsAnonymous,
@@ -218,10 +220,12 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "LedTool",
     # How what engines start in containers is led (`containers`).
     "ContainerCommand",
+    "ContainerNetwork",
     "InsideLead",
     "LeadsContainers",
     "LedInside",
     "NotLed",
+    "ReadInContainers",
     # A machine's accelerators, and builds of packages for them.
     "Accelerator",
     "Host",
@@ -278,7 +282,10 @@ _HOMES = {
     "headrace.http.unpacking": "TooMuchError Unpacker unpack",
     "headrace.interface.activations": "CATALOGUE Activation DiscoveredOrigin FileEdit "
     "GatewayAddress Lingers OptIn Override Place Reader Reload ReloadCheck Scope Standing",
-    "headrace.interface.containers": "ContainerCommand InsideLead LeadsContainers LedInside NotLed",
+    "headrace.interface.containers": (
+        "ContainerCommand ContainerNetwork InsideLead LeadsContainers LedInside NotLed "
+        "ReadInContainers"
+    ),
     "headrace.interface.ecosystems": "Ecosystem AllowsAnonymous Confirms CutsCompanions "
     "FindsArtifacts FormatsRefusals IndexesDocuments Intercepts KnowsNames KnowsRequests Learns "
     "ListsBuilds LocatesDocuments LooksUp ManyOwners NamesFileHosts NamesLayouts ReadsAhead "

@@ -9,12 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol, runtime_checkable
 
-from headrace.interface.activations import Place
+from headrace.interface.activations import GatewayAddress, Place
+from headrace.models import Origin
 
-__all__ = ["ContainerCommand", "InsideLead", "LeadsContainers", "LedInside", "NotLed"]
+__all__ = [
+    "ContainerCommand",
+    "ContainerNetwork",
+    "InsideLead",
+    "LeadsContainers",
+    "LedInside",
+    "NotLed",
+    "ReadInContainers",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +90,36 @@ class LeadsContainers(Protocol):
 
         May ask the engine, in bounds.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerNetwork:
+    """A network that an engine has for its containers, as the engine tells it."""
+
+    engine: str
+    name: str
+    host: str = ""
+    """This machine's address there; empty: it has none."""
+    subnet: str = ""
+    """Where containers are: ``172.17.0.0/16``."""
+    interface: str = ""
+    """The bridge, by the name that the kernel has for it."""
+    known_as: str = ""
+    """The name by which such containers find this machine without being told; empty: there is
+    none."""
+    names: tuple[str, ...] = ()
+    """All names that engines have for it, where they are asked for one."""
+    why_not: str = ""
+    """Why this machine cannot be reached from there."""
+
+
+@runtime_checkable
+class ReadInContainers(Protocol):
+    """An `Activation` whose tool can be pointed at the gateway within a container, by files that
+    its user mounts there.
+    """
+
+    def in_containers(
+        self, gateway: GatewayAddress, origins: Sequence[Origin]
+    ) -> Mapping[PurePosixPath, bytes]:
+        """Return files by their place in a container; none where the gateway fronts nothing."""

@@ -31,7 +31,7 @@ from headrace.interface.activations import (
     Scope,
     Standing,
 )
-from headrace.interface.containers import LeadsContainers
+from headrace.interface.containers import ContainerNetwork, LeadsContainers
 from headrace.interface.ecosystems import Ecosystem
 from headrace.interface.leading import LedBy, LedTool
 
@@ -303,6 +303,20 @@ def headrace_led_containers() -> Iterable[LeadsContainers]:
         @hookimpl
         def headrace_led_containers():
             yield AcmeBuilds()
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def headrace_container_networks(place: Place) -> Iterable[ContainerNetwork]:
+    """Say which networks engines have on this machine, for ``headrace on --containers``. May ask
+    the engines, in bounds.
+
+    Example::
+
+        @hookimpl
+        def headrace_container_networks(place):
+            yield ContainerNetwork("acme", "usual", "10.9.0.1", "10.9.0.0/16", "acme0")
     """
     raise NotImplementedError
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from headrace.interface import ecosystems, hookspecs
-from headrace.interface.containers import LeadsContainers
+from headrace.interface.containers import ContainerNetwork, LeadsContainers
 from headrace.interface.ecosystems import Ecosystem
 from headrace.interface.leading import LedTool
 from headrace.models import Mirror, Origin
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     )
     from headrace.variants.hosts import Accelerator, Host, Variant, VariantRequest
 
-__all__ = ["Plugins"]
+__all__ = ["Plugins", "PublicPlugins"]
 
 _log = logging.getLogger("headrace.plugins")
 
@@ -207,6 +207,10 @@ class Plugins:
         """How what engines start in containers is led."""
         return self._all("headrace_led_containers", hookspecs.LeadsContainers)
 
+    def container_networks(self, place: Place) -> list[ContainerNetwork]:
+        """Every network that an engine has on this machine."""
+        return self._all("headrace_container_networks", ContainerNetwork, place=place)
+
     def observe(self, event: SourceFailed | TransferFinished) -> None:
         """Tell every watcher."""
         caller = self._manager.hook.headrace_observe
@@ -215,6 +219,20 @@ class Plugins:
                 implementation.function(*([event] if implementation.argnames else []))
             except Exception as error:  # noqa: BLE001 - a watcher must not be felt
                 _log.warning("plugin %s failed in observe: %r", implementation.plugin_name, error)
+
+
+class PublicPlugins(Plugins):
+    """Plugins of a gateway that has nobody's secrets: no plugin is asked for one."""
+
+    def credential(self, origin: Origin) -> Credential | None:
+        """None, whatever the plugins know."""
+        del origin
+        return None
+
+    def login(self, mirror: Mirror) -> Credential | None:
+        """None, whatever the plugins know."""
+        del mirror
+        return None
 
 
 def _is_optional(caller: pluggy.HookCaller, plugin: object) -> bool:

@@ -14,6 +14,7 @@ from typing import cast
 import pytest
 
 from headrace.interface import hookspecs
+from headrace.interface.containers import ContainerNetwork
 from headrace.interface.hookspecs import (
     AcceleratorDetector,
     Activation,
@@ -276,3 +277,10 @@ def test_a_third_partys_answer_comes_before_the_built_in_one() -> None:
 def test_headrace_led_containers_registers_engines() -> None:
     engine = SimpleNamespace(inside=lambda words, place: None)
     assert plugins(headrace_led_containers=lambda: [engine]).led_containers() == [engine]
+
+
+def test_headrace_container_networks_registers_networks() -> None:
+    network = ContainerNetwork("acme", "usual", "10.9.0.1", "10.9.0.0/16", "acme0")
+    here = Place(Scope.USER, Path("/home/u"), {}, "linux", Path("/"))
+    made = plugins(headrace_container_networks=lambda place: [network] if place is here else [])
+    assert made.container_networks(here) == [network]

@@ -29,7 +29,9 @@ class OnReport:
     told: Sequence[str] = ()
     """Programs that read their configuration again."""
     trouble: Sequence[str] = ()
-    """What went wrong where a program was told that our setting is gone."""
+    """What went wrong: where a program was told that our setting is gone, with containers."""
+    inside: Sequence[str] = ()
+    """What is to be known of the gateway of containers."""
 
 
 def tell(context: Context, report: OnReport) -> int:
@@ -69,6 +71,7 @@ def _table(context: Context, report: OnReport, winning: Sequence[Override]) -> d
         ],
         "told": list(report.told),
         "trouble": list(report.trouble),
+        "containers": list(report.inside),
         "left_out": [
             {"tool": tool, "why": error.message, "hint": error.hint}
             for tool, error in report.result.left_out
@@ -100,6 +103,8 @@ def _print(context: Context, report: OnReport, winning: Sequence[Override]) -> N
     for tool, edit in report.result.edits:
         unchanged = "" if edit in report.changed else " (as it was)"
         say(f"{tool:<8} {edit.path}: {edit.reason}{unchanged}")
+    for line in report.inside:
+        say(f"inside   {line}")
     _print_running(say, report)
     for edit in report.service:
         say(f"service  {edit.path}: {edit.reason}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from headrace.gateway.connection import ClientConnection
 from headrace.gateway.request_head import join_headers
+from headrace.system.service.bridges import Bridges
 
 __all__ = ["TakeableConnection"]
 
@@ -21,6 +22,20 @@ class TakeableConnection(ClientConnection):
     early = b""
     """What its client sent behind the head, before it knew whether there is a tunnel."""
     _before = b""
+
+    def __init__(self, *args: Any, bridges: Bridges | None = None, **rest: Any) -> None:
+        """With `bridges` only those are heard whom they let in; else all, as `ClientConnection`."""
+        super().__init__(*args, **rest)
+        self._bridges = bridges
+
+    def connection_made(self, transport: Any) -> None:
+        """Hear nothing of who comes from elsewhere than a bridge's own network."""
+        if self._bridges is not None and not self._bridges.lets_in(
+            transport.get_extra_info("socket")
+        ):
+            self.deaf = True
+            transport.abort()
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; keep what is behind the head of a CONNECT."""

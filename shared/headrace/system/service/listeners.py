@@ -6,7 +6,7 @@ import contextlib
 import ipaddress
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from headrace.errors import LocalError, UsageError
 
@@ -69,8 +69,10 @@ def inherited(env: Mapping[str, str], pid: int) -> list[socket.socket]:
     return take(range(FIRST, FIRST + int(count))) if count.isdecimal() else []
 
 
-def take(descriptors: Sequence[int]) -> list[socket.socket]:
-    """Take listening TCP sockets by their descriptors; LocalError when one is no such thing."""
+def take(descriptors: Sequence[int], bridges: Collection[str] = ()) -> list[socket.socket]:
+    """Take listening TCP sockets by their descriptors; LocalError when one is no such thing, or
+    where others reach it: `bridges` are addresses for containers.
+    """
     sockets = []
     for descriptor in descriptors:
         try:
@@ -82,7 +84,8 @@ def take(descriptors: Sequence[int]) -> list[socket.socket]:
             sock.detach()
             raise _not_ours(descriptor, "it is no listening TCP socket")
         try:
-            check_loopback(address_of(sock)[0])
+            if address_of(sock)[0] not in bridges:
+                check_loopback(address_of(sock)[0])
         except UsageError as error:
             sock.close()
             raise _not_ours(descriptor, error.message) from error

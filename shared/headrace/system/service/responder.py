@@ -309,7 +309,9 @@ def main() -> NoReturn:
             prefix, _, url = value.partition("=")
             redirects.append((prefix, url))
         elif name == "--fd":
-            sockets.append(socket.socket(fileno=int(value)))
+            sock = socket.socket(fileno=int(value))
+            # Containers wait for the worker: it alone knows which of them may come in.
+            sockets += [sock] if is_loopback(sock.getsockname()[0]) else []
     wake_read, wake_write = socket.socketpair()
     wake_write.setblocking(False)
     signal.set_wakeup_fd(wake_write.fileno())

@@ -18,7 +18,7 @@ from headrace.ownership import files as ownership
 from headrace.system import folders as folders_of_ours
 from headrace.system.service.process import base_python
 
-__all__ = ["check_installation", "ensure", "exists", "let_read"]
+__all__ = ["check_installation", "ensure", "exists", "let_read", "may_become"]
 
 _NOLOGIN = "/usr/sbin/nologin"
 
@@ -32,6 +32,11 @@ def exists(name: str) -> bool:
     except KeyError:
         return False
     return True
+
+
+def may_become() -> bool:
+    """Whether this process may start others as that account."""
+    return sys.platform != "win32" and os.geteuid() == 0
 
 
 def ensure(name: str, folders: Folders, sysusers: Path | None = None) -> None:
