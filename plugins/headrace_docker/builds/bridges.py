@@ -6,12 +6,11 @@ anybody's.
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from headrace.interface import ContainerNetwork, Place, read_json_or_none
 from headrace_docker.builds import buildkit
+from headrace_docker.builds.networks import read
 from headrace_docker.builds.words import CommandLine
 from headrace_docker.engines.running import Machine
 
@@ -19,9 +18,7 @@ __all__ = ["networks"]
 
 #: Seconds for an answer of an engine's.
 _LIMIT = 20.0
-#: By which name containers find this machine, where nobody has to give it to them, and all names.
-_KNOWN_AS = {"docker": "", "podman": "host.containers.internal"}
-_NAMES = ("host.docker.internal", "host.containers.internal")
+#: Networks that an engine has by itself.
 _USUAL = ("bridge", "podman")
 
 
@@ -63,42 +60,9 @@ def _elsewhere(machine: Machine, engine: str, place: Place) -> str | None:
 def _of(machine: Machine, engine: str) -> Iterator[ContainerNetwork]:
     names = machine.said(engine, "network", "ls", "--format", "{{.Name}}", limit=_LIMIT).split()
     for name in sorted(names, key=lambda each: (each not in _USUAL, each)):
-        asked = machine.said(engine, "network", "inspect", name, limit=_LIMIT)
-        document = read_json_or_none(asked.encode())
-        table = document[0] if isinstance(document, list) and document else None
-        if isinstance(table, dict):
-            found = _read(engine, name, table)
-            if found is not None:
-                yield found
-
-
-def _read(engine: str, name: str, table: Mapping[str, Any]) -> ContainerNetwork | None:
-    """Return what ``network inspect`` says of a network; None: it is none of its own."""
-    driver = table.get("driver") or table.get("Driver")
-    if driver in ("host", "null", "none"):
-        return None
-    if driver != "bridge":
-        return ContainerNetwork(engine, name, why_not=f"it has no bridge here, but {driver}")
-    if table.get("internal") or table.get("Internal"):
-        return ContainerNetwork(engine, name, why_not="it is internal: it leads nowhere on purpose")
-    found = table.get("subnets") or (table.get("IPAM") or {}).get("Config") or []
-    for each in found if isinstance(found, list) else []:
-        subnet = each.get("subnet") or each.get("Subnet")
-        host = each.get("gateway") or each.get("Gateway")
-        interface = _interface(table)
-        if not subnet or ":" in str(subnet) or not interface:
+        found = read(engine, name, machine.said(engine, "network", "inspect", name, limit=_LIMIT))
+        if found is None:
             continue
-        # Docker does not always tell it: it is the first one then.
-        host = host or next(ipaddress.ip_network(str(subnet)).hosts())
-        return ContainerNetwork(
-            engine, name, str(host), str(subnet), interface, _KNOWN_AS[engine], _NAMES
-        )
-    return ContainerNetwork(engine, name, why_not="it has no address of version 4")
-
-
-def _interface(table: Mapping[str, Any]) -> str:
-    """Return the bridge's name, as docker makes one where its user has not."""
-    options = table.get("Options") or {}
-    told = table.get("network_interface") or options.get("com.docker.network.bridge.name")
-    number = str(table.get("Id") or "")
-    return str(told or (f"br-{number[:12]}" if number else ""))
+        if found.host and not found.interface:
+            found = ContainerNetwork(engine, name, why_not="the engine does not name its bridge")
+        yield found

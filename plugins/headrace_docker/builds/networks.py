@@ -7,37 +7,67 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from headrace.interface import ContainerCommand, LedInside, NotLed, read_json_or_none
+from headrace.interface import (
+    ContainerCommand,
+    ContainerNetwork,
+    LedInside,
+    NotLed,
+    read_json_or_none,
+)
 
-__all__ = ["led_on"]
+__all__ = ["led_on", "read"]
+
+#: By which name containers find this machine, where nobody has to give it to them, and all names.
+_KNOWN_AS = {"podman": "host.containers.internal"}
+_NAMES = ("host.docker.internal", "host.containers.internal")
+#: What an engine calls no network of its own.
+_NONE = ("host", "null", "none")
 
 
 def led_on(
     name: str, told: str, command: partial[ContainerCommand], *, there: bool
 ) -> LedInside | NotLed:
     """Lead containers on a network. `there`: its bridge is there before they are."""
+    found = read("", name, told)
+    if found is None:
+        return NotLed(f"the engine knows no network {name} with a bridge on this machine")
+    if found.why_not:
+        return NotLed(f"on the network {name} nothing is led: {found.why_not}")
+    return LedInside(command, found.host, found.subnet, found.interface, there=there)
+
+
+def read(engine: str, name: str, told: str) -> ContainerNetwork | None:
+    """Return what an engine tells of a network; None: it tells nothing, or has none of its own."""
     document = read_json_or_none(told.encode())
     table = document[0] if isinstance(document, list) and document else None
     if not isinstance(table, dict):
-        return NotLed(f"the engine knows no network {name}")
+        return None
+    driver = table.get("driver") or table.get("Driver")
+    if driver in _NONE:
+        return None
+    if driver != "bridge":
+        return ContainerNetwork(engine, name, why_not=f"it has no bridge here, but {driver}")
     if table.get("internal") or table.get("Internal"):
-        return NotLed(f"the network {name} is internal: it leads nowhere on purpose")
-    for each in _subnets(table):
+        return ContainerNetwork(engine, name, why_not="it is internal: it leads nowhere on purpose")
+    found = table.get("subnets") or (table.get("IPAM") or {}).get("Config") or []
+    for each in found if isinstance(found, list) else []:
         subnet = each.get("subnet") or each.get("Subnet")
         if not subnet or ":" in str(subnet):
             continue
         # Docker does not always tell it; whether that is an address of ours shows the door.
-        gateway = each.get("gateway") or each.get("Gateway") or _first(str(subnet))
-        return LedInside(command, str(gateway), str(subnet), there=there)
-    return NotLed(f"the network {name} has no bridge on this machine")
+        host = str(each.get("gateway") or each.get("Gateway") or _first(str(subnet)))
+        known = _KNOWN_AS.get(engine, "")
+        return ContainerNetwork(engine, name, host, str(subnet), _interface(table), known, _NAMES)
+    return ContainerNetwork(engine, name, why_not="it has no address of version 4")
 
 
 def _first(subnet: str) -> str:
     return str(next(ipaddress.ip_network(subnet).hosts()))
 
 
-def _subnets(table: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    if (table.get("driver") or table.get("Driver")) != "bridge":
-        return []
-    found = table.get("subnets") or (table.get("IPAM") or {}).get("Config") or []
-    return [each for each in found if isinstance(each, dict)]
+def _interface(table: Mapping[str, Any]) -> str:
+    """Return the bridge's name, as docker makes one where its user has not; "": it is not told."""
+    options = table.get("Options") or {}
+    told = table.get("network_interface") or options.get("com.docker.network.bridge.name")
+    number = str(table.get("Id") or "")
+    return str(told or (f"br-{number[:12]}" if number else ""))

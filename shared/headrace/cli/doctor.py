@@ -52,6 +52,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     from headrace.cli.checks import (  # noqa: PLC0415 - start-up time
         accelerators,
         committed,
+        containers,
         functions,
         leading,
         machine,
@@ -68,6 +69,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         *functions.CHECKS,
         *network.CHECKS,
         *leading.CHECKS,
+        *containers.CHECKS,
         *mirrors.CHECKS,
         *accelerators.CHECKS,
         *committed.CHECKS,

@@ -67,6 +67,8 @@ class LedInside:
     """This machine's address on the containers' bridge; empty: they have its own loopback."""
     network: str = ""
     """Where on that bridge containers are: ``10.88.0.0/16``."""
+    interface: str = ""
+    """The bridge, by the name that the kernel has for it; empty: it is not known."""
     there: bool = True
     """Whether the bridge is there before a container is."""
 

@@ -64,13 +64,15 @@ def test_the_door_is_open_to_its_bridge_and_closed_to_every_other_interface() ->
     with contextlib.ExitStack() as stack:
         stack.enter_context(own_network())
         behind = stack.enter_context(RecordingServer())
-        made = Door(ADDRESS, "10.199.0.0/24", ("127.0.0.1", behind.port), SHOWN)
+        made = Door(ADDRESS, "10.199.0.0/24", ("127.0.0.1", behind.port), SHOWN, by="world0")
         stack.callback(made.close)
+        other = Door(ADDRESS, "10.199.0.0/24", ("127.0.0.1", behind.port), SHOWN, by="other0")
+        stack.callback(other.close)
         on = stack.enter_context(somebody("on", "", "10.199.0.5/24", bridge=True))
         off = stack.enter_context(somebody("off", "10.201.0.1/24", "10.201.0.2/24", bridge=False))
-        where = [made.address[0], str(made.address[1])]
         told = {}
-        for name, words in (("on", on), ("off", off)):
+        for name, words, door in (("on", on, made), ("off", off, made), ("other", on, other)):
+            where = [door.address[0], str(door.address[1])]
             told[name] = ""
             for _ in range(20):  # a line that was just made takes a moment
                 done = subprocess.run([*words, *where], capture_output=True, text=True, check=False)
@@ -81,3 +83,4 @@ def test_the_door_is_open_to_its_bridge_and_closed_to_every_other_interface() ->
             assert done.returncode == 0, done.stderr
         assert told["on"].startswith("HTTP/1.1 ")
         assert not told["off"]
+        assert not told["other"]

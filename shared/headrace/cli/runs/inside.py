@@ -66,7 +66,8 @@ def _proxy(way: LedInside, lead: leading.Lead, clearing_up: ExitStack) -> str:
     assert parts.port is not None
     pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()
     shown = f"Basic {base64.b64encode(pair).decode()}"
-    door = Door(way.host, way.network, (parts.hostname, parts.port), shown, there=way.there)
+    gateway = parts.hostname, parts.port
+    door = Door(way.host, way.network, gateway, shown, by=way.interface, there=way.there)
     clearing_up.callback(door.close)
     host, port = door.address
     host = f"[{host}]" if ":" in host else host

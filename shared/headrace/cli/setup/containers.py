@@ -24,7 +24,18 @@ from headrace.system.service.managers import for_containers
 from headrace.system.service.managers.for_containers import ContainersState
 from headrace.wording import counted
 
-__all__ = ["foreseen", "is_on", "lines", "remove", "serve", "set_up", "state_of", "table"]
+__all__ = [
+    "called",
+    "foreseen",
+    "is_on",
+    "lines",
+    "reachable",
+    "remove",
+    "serve",
+    "set_up",
+    "state_of",
+    "table",
+]
 
 
 def state_of(context: Context) -> ContainersState:
@@ -52,7 +63,7 @@ def set_up(
     went wrong, in which case it is off.
     """
     there, elsewhere = reachable(context)
-    told = [f"no containers on {_called(each)}: {each.why_not}" for each in elsewhere]
+    told = [f"no containers on {called(each)}: {each.why_not}" for each in elsewhere]
     try:
         if not there:
             raise LocalError(
@@ -90,7 +101,8 @@ def _option(folder: Path, each: Path) -> str:
     return f"-v {each}:/{each.relative_to(folder)}:ro"
 
 
-def _called(network: ContainerNetwork) -> str:
+def called(network: ContainerNetwork) -> str:
+    """Return what a network is called, for people."""
     return f"{network.engine}'s network {network.name}" if network.name else network.engine
 
 
@@ -128,8 +140,8 @@ def _files(context: Context, address: GatewayAddress, origins: Sequence[Any]) ->
 def foreseen(context: Context, port: int) -> list[str]:
     """Say where the gateway of containers would be."""
     there, elsewhere = reachable(context)
-    hosts = dict.fromkeys(f"{each.host}:{port}, for {_called(each)}" for each in there)
-    missed = [f"no containers on {_called(each)}: {each.why_not}" for each in elsewhere]
+    hosts = dict.fromkeys(f"{each.host}:{port}, for {called(each)}" for each in there)
+    missed = [f"no containers on {called(each)}: {each.why_not}" for each in elsewhere]
     return [*(f"a gateway of their own would be at {each}" for each in hosts), *missed]
 
 

@@ -18,7 +18,7 @@ from headrace.errors import LocalError
 from headrace.interface.containers import ContainerNetwork
 from headrace.system.service.listeners import BACKLOG
 
-__all__ = ["Bridges", "listen"]
+__all__ = ["Bridges", "came_by", "listen"]
 
 #: ip(7): an address may be listened on before it is there, and after it was gone.
 _FREEBIND = 15
@@ -45,7 +45,7 @@ class Bridges:
             own, peer = str(sock.getsockname()[0]), str(sock.getpeername()[0])
             if _is_loopback(own):
                 return _is_loopback(peer)
-            by = _interface_of(sock)
+            by = came_by(sock)
             # By whichever of its addresses: one URL serves all networks of an engine.
             return any(_is_on(each, by, peer) for each in self.networks)
         except (OSError, ValueError):
@@ -61,8 +61,10 @@ def _is_loopback(host: str) -> bool:
     return ipaddress.ip_address(host).is_loopback
 
 
-def _interface_of(sock: Any) -> str:
-    """Return the name of the interface that a connection came in by; OSError."""
+def came_by(sock: Any) -> str:
+    """Return the name of the interface that a connection came in by; OSError where the system does
+    not say it.
+    """
     sock.setsockopt(socket.IPPROTO_IP, _PKTINFO, 1)
     told = sock.getsockopt(socket.IPPROTO_IP, _PKTOPTIONS, 256)
     if len(told) < _HEAD + 4:

@@ -1,9 +1,9 @@
 """A door for containers: a listener on their bridge that lets one command's CONNECTs through to the
 gateway, and nothing else.
 
-It is open as long as the command lives. Whoever knocks must come from the bridge's own network
-(an address alone would also be reached through this machine's other interfaces) and show the
-command's token; of the gateway's own pages nothing is to be had here. The gateway judges what a
+It is open as long as the command lives. Whoever knocks must come by the bridge and from its own
+network (an address alone would also be reached through this machine's other interfaces) and show
+the command's token; of the gateway's own pages nothing is to be had here. The gateway judges what a
 CONNECT is for.
 """
 
@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 
 from headrace.errors import LocalError
+from headrace.system.service.bridges import came_by
 
 __all__ = ["Door"]
 
@@ -42,13 +43,15 @@ class Door:
         gateway: tuple[str, int],
         authorization: str,
         *,
+        by: str = "",
         there: bool = True,
     ) -> None:
         """Listen on a free port; LocalError where `host` is no address of this machine's. With
         `there` False the bridge is yet to come. `authorization` is the value of the header
-        ``Proxy-Authorization`` that opens it.
+        ``Proxy-Authorization`` that opens it. `by` is the bridge, where its name is known.
         """
         self._network = ipaddress.ip_network(network)
+        self._by = by
         self._gateway = gateway
         self._authorization = authorization.encode()
         self._places = threading.BoundedSemaphore(_MOST)
@@ -75,14 +78,18 @@ class Door:
                 client, peer = self._socket.accept()
             except OSError:
                 return
-            if not self._is_for(str(peer[0])) or not self._places.acquire(blocking=False):
+            if not self._is_for(client, str(peer[0])) or not self._places.acquire(blocking=False):
                 client.close()
                 continue
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
-    def _is_for(self, peer: str) -> bool:
+    def _is_for(self, client: socket.socket, peer: str) -> bool:
         """Whether somebody comes from the bridge; what is this machine's own has the gateway."""
-        return ipaddress.ip_address(peer) in self._network and peer != self.address[0]
+        if ipaddress.ip_address(peer) not in self._network or peer == self.address[0]:
+            return False
+        with contextlib.suppress(OSError):
+            return not self._by or came_by(client) == self._by
+        return False
 
     def _serve(self, client: socket.socket) -> None:
         try:
