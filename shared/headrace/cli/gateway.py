@@ -102,7 +102,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     if args.containers:
         from headrace.cli.setup import containers  # noqa: PLC0415 - start-up time
 
-        return containers.serve(args.fd, args.control, args.idle_exit, context)
+        return containers.serve(args, context)
     if args.stop:
         return _stop(context)
     if args.wake:

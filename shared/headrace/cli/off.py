@@ -58,13 +58,13 @@ def _run(args: argparse.Namespace, context: Context) -> int:
 
     context.journal.repair()
     _adopt(context)
+    inside = _close_to_containers(context)
     before = context.journal.entries()
     # Also of a plugin that is no longer installed; the gateway's own files are `_stop`'s.
     tools = dict.fromkeys(entry.tool for entry in before if entry.tool != TOOL)
     undone = apply.take_back(context, force=args.force, of=[*tools, apply.LEAVING])
     told, trouble = apply.undone(context, before)
     stopped = not (undone.kept or undone.failed)
-    inside = _close_to_containers(context)
     if stopped:
         # Only now: a tool that is still pointed at the gateway must find it.
         _stop(context)

@@ -18,6 +18,7 @@ from headrace.config import Folders
 from headrace.interface.containers import ContainerNetwork
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.models import Credential, Origin
+from headrace.system.edits.journal import Journal
 from headrace.system.service import process
 from headrace.system.service.managers import for_containers
 from headrace.system.service.managers.for_containers import ContainersState
@@ -121,8 +122,10 @@ def inside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
         path = root / "config" / "config.toml"
         path.parent.mkdir()
         path.write_text("catalogue = false\n")
-        stack.callback(for_containers.remove, folders)
-        address = for_containers.start(state, folders, Scope.USER, None, origins, env)
+        journal = Journal(folders.state / "journal")
+        keeping = for_containers.Keeping(folders, Scope.USER, None, env, journal)
+        stack.callback(for_containers.remove, keeping)
+        address = for_containers.start(state, origins, keeping)
         made = Inside(state, folders, address)
         made.on = stack.enter_context(somebody("on", "", "10.199.0.5/24", bridge=True))[:-3]
         off = somebody("off", "10.201.0.1/24", "10.201.0.2/24", bridge=False)

@@ -6,6 +6,7 @@ Asked for by name, because it opens a port to whatever runs there. What it is an
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,6 +63,8 @@ def set_up(
     """Find the bridges and start the gateway there. Returns what the user should know, and what
     went wrong, in which case it is off.
     """
+    from headrace.system.service.managers import choose  # noqa: PLC0415 - start-up time
+
     there, elsewhere = reachable(context)
     told = [f"no containers on {called(each)}: {each.why_not}" for each in elsewhere]
     try:
@@ -73,10 +76,8 @@ def set_up(
             )
         state = state_of(context)
         state.record(there, port)
-        named = context.env.get(EnvVars.HEADRACE_CONFIG)
-        settings = Path(named) if named else None
-        env = {**context.env, **context.state.network()}
-        for_containers.start(state, context.folders, context.scope, settings, found, env)
+        by = choose.choose(context.scope, context.env).name
+        for_containers.start(state, found, _keeping(context, by))
         return [*told, *_write(context, state)], []
     except HeadraceError as error:
         remove(context)
@@ -86,7 +87,19 @@ def set_up(
 def remove(context: Context) -> bool:
     """Stop it, and forget it; return whether it was there."""
     shutil.rmtree(_folder(context), ignore_errors=True)
-    return for_containers.remove(context.folders)
+    return for_containers.remove(_keeping(context))
+
+
+def _keeping(context: Context, by: str = "") -> for_containers.Keeping:
+    named = context.env.get(EnvVars.HEADRACE_CONFIG)
+    return for_containers.Keeping(
+        context.folders,
+        context.scope,
+        Path(named) if named else None,
+        {**context.env, **context.state.network()},
+        context.journal,
+        by,
+    )
 
 
 def _folder(context: Context) -> Path:
@@ -148,15 +161,13 @@ def foreseen(context: Context, port: int) -> list[str]:
 # ------------------------------------------------------------------ the worker
 
 
-def serve(
-    descriptors: Sequence[int], control: int | None, idle_exit: float | None, context: Context
-) -> int:
-    """Serve containers; `descriptors` and `control` are the holder's, `idle_exit` is in minutes."""
+def serve(args: argparse.Namespace, context: Context) -> int:
+    """Serve containers, under the holder or as it; `args` are those of ``headrace gateway``."""
     from headrace.gateway import server  # noqa: PLC0415 - start-up time
     from headrace.gateway.app import build_app  # noqa: PLC0415 - as above
     from headrace.gateway.wiring import assemble  # noqa: PLC0415 - as above
     from headrace.interface.manager import PublicPlugins  # noqa: PLC0415 - as above
-    from headrace.system.service import listeners  # noqa: PLC0415 - as above
+    from headrace.system.service import listeners, process  # noqa: PLC0415 - as above
     from headrace.system.service.bridges import Bridges  # noqa: PLC0415 - as above
     from headrace.system.service.link import HolderLink  # noqa: PLC0415 - as above
 
@@ -168,8 +179,12 @@ def serve(
             "no gateway of containers was set up",
             hint="`headrace on --containers` does that",
         )
+    if args.hold:
+        named = Path(args.named) if args.named else None
+        options = for_containers.held(context.folders, context.scope, named)
+        process.become_holder(options, for_containers.sockets(state))
     bridges = Bridges(state.networks())
-    sockets = listeners.take(descriptors, bridges.hosts) or for_containers.sockets(state)
+    sockets = listeners.take(args.fd, bridges.hosts) or for_containers.sockets(state)
     mine = for_containers.folders_of(context.folders)
     context.strictness = Strictness.SHAPES
     own = context.settings.mirrors
@@ -189,8 +204,8 @@ def serve(
             bridges=bridges,
         ),
         sockets,
-        idle_exit=idle_exit * 60 if idle_exit else None,
-        link=None if control is None else HolderLink(socket.socket(fileno=control)),
+        idle_exit=args.idle_exit * 60 if args.idle_exit else None,
+        link=None if args.control is None else HolderLink(socket.socket(fileno=args.control)),
         bridges=bridges,
     )
     return FAILED if end is server.ExitReason.FAILED else OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,8 +10,9 @@ from headrace.config import EnvVars, Folders, home_folder
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import GatewayAddress, Scope
 from headrace.interface.manager import Plugins
+from headrace.system.edits.journal import Journal
 from headrace.system.service import health, process
-from headrace.system.service.managers import choose
+from headrace.system.service.managers import choose, for_containers
 from headrace.system.service.managers.bare import Bare
 from headrace.system.service.managers.spec import describe
 from headrace.system.service.redirects import redirects
@@ -55,4 +57,6 @@ def wake(
         if spec.held.script is None or not spec.held.script.is_file():
             return None  # one that was started by hand, of which `on` knows nothing
         choose.Plan(address, Bare(env), spec, (), "", state).start()
+        with contextlib.suppress(LocalError):  # `status` tells of it; nobody waits for it here
+            for_containers.wake(folders, scope, env, Journal(state.journal))
         return address

@@ -10,22 +10,41 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from headrace.config import Folders
+from headrace.config import EnvVars, Folders, home_folder
 from headrace.errors import LocalError
 from headrace.interface.containers import ContainerNetwork
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.system.service import bridges, health, last_words, listeners, process
 from headrace.system.service.managers import account
-from headrace.system.service.managers.bare import INHERITED
-from headrace.system.service.managers.spec import ACCOUNT, IDLE
+from headrace.system.service.managers.bare import INHERITED, Bare
+from headrace.system.service.managers.spec import ACCOUNT, IDLE, ServiceSpec, describe
+from headrace.system.service.managers.systemd import Systemd
 from headrace.system.state import State
 from headrace.system.state_files import StateFiles
 
-__all__ = ["ContainersState", "folders_of", "held", "remove", "sockets", "start"]
+if TYPE_CHECKING:
+    from headrace.system.edits.journal import Journal
+
+__all__ = [
+    "TOOL",
+    "ContainersState",
+    "Keeping",
+    "folders_of",
+    "held",
+    "hold",
+    "remove",
+    "sockets",
+    "start",
+    "stop",
+    "wake",
+]
+
+#: How the journal calls what is written for it.
+TOOL = "containers"
 
 #: Seconds for the first worker to answer.
 _LIMIT = 20.0
@@ -85,63 +104,108 @@ def held(
 def sockets(state: ContainersState) -> list[socket.socket]:
     """Open its sockets, the one on loopback first; LocalError."""
     address = state.gateway()
+    own = listeners.bind("127.0.0.1", address.port if address is not None else 0)
     try:
-        own = listeners.bind("127.0.0.1", address.port if address is not None else 0)
-    except LocalError:
-        # Nobody has written this port into a file: any will do.
-        own = listeners.bind("127.0.0.1", 0)
-    try:
-        found = [own, *bridges.listen(state.networks(), state.port())]
+        return [own, *bridges.listen(state.networks(), state.port())]
     except LocalError:
         own.close()
         raise
-    state.record_gateway(GatewayAddress(*listeners.address_of(own)), "holder")
-    return found
 
 
-def start(  # noqa: PLR0917 - all that it is made of
-    state: ContainersState,
-    folders: Folders,
-    scope: Scope,
-    settings: Path | None,
-    origins: Sequence[DiscoveredOrigin],
-    env: Mapping[str, str],
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Whose gateway of containers it is, and who is to keep it up."""
+
+    folders: Folders
+    scope: Scope
+    settings: Path | None
+    """The settings file, where it is not the usual one."""
+    env: Mapping[str, str]
+    journal: Journal
+    by: str = Bare.name
+    """The manager's name: systemd's, else it is the holder alone."""
+
+    @property
+    def spec(self) -> ServiceSpec:
+        """As service managers want it."""
+        return describe(self.folders, self.scope, 0, home_folder(), settings=self.settings)
+
+
+def start(
+    state: ContainersState, origins: Sequence[DiscoveredOrigin], keeping: Keeping
 ) -> GatewayAddress:
     """Start it for these networks and origins, and see it answer; one that runs is replaced.
     LocalError where it cannot be. Returns where it is on loopback.
     """
-    mine = folders_of(folders)
-    process.stop(mine.state / "gateway.lock")
-    who = ""
-    if scope is Scope.SYSTEM and account.may_become():
-        account.ensure(ACCOUNT, mine)
-        who = ACCOUNT
+    stop(keeping)
+    if keeping.scope is Scope.SYSTEM and account.may_become():
+        account.ensure(ACCOUNT, folders_of(keeping.folders))
+    # Nobody writes this port into a file: any that is free now will do.
+    with listeners.bind("127.0.0.1", 0) as free:
+        address = GatewayAddress(*listeners.address_of(free))
+    state.record_gateway(address, keeping.by)
     state.record_origins(
         [each for each in origins if not each.origin.private and each.credential is None]
     )
     state.ensure_secret()
     state.ensure_token()
-    log = mine.state / "gateway.log"
-    given = {name: env[name] for name in INHERITED if name in env} if who else dict(env)
-    process.leave_running(held(folders, scope, settings, log), sockets(state), given, account=who)
-    address = state.gateway()
-    assert address is not None
+    if keeping.by == Systemd.name:
+        manager, spec = Systemd(), keeping.spec
+        options = held(keeping.folders, keeping.scope, keeping.settings)
+        edit = manager.containers_edit(spec, (*options.worker, "--hold"), keeping.journal.pristine)
+        keeping.journal.apply([(TOOL, edit)], of=[TOOL])
+        manager.start_containers(spec)
+    else:
+        hold(state, keeping)
     seen = health.wait_until_up(address, state.expected(), _LIMIT)
     if not seen.up or seen.redirecting:
-        said = last_words.of_file(log)
+        log = folders_of(keeping.folders).state / "gateway.log"
+        said = last_words.of_file(log) if log.exists() else ""
         why = f" ({said})" if said else ""
         raise LocalError(
             "gateway-silent",
             f"the gateway of containers did not start{why}",
-            hint=f"{log} says why; then `headrace on --containers` again",
+            hint=f"{log} or the journal says why; then `headrace on --containers` again",
         )
     return address
 
 
-def remove(folders: Folders) -> bool:
+def hold(state: ContainersState, keeping: Keeping) -> None:
+    """Start its holder, apart from this process."""
+    who = ""
+    if keeping.scope is Scope.SYSTEM and account.may_become():
+        who = ACCOUNT
+    env = keeping.env
+    given = {name: env[name] for name in INHERITED if name in env} if who else dict(env)
+    log = folders_of(keeping.folders).state / "gateway.log"
+    options = held(keeping.folders, keeping.scope, keeping.settings, log)
+    process.leave_running(options, sockets(state), given, account=who)
+
+
+def wake(folders: Folders, scope: Scope, env: Mapping[str, str], journal: Journal) -> None:
+    """Start it again where it was set up, nothing else keeps it up, and nobody holds it."""
+    state = ContainersState(folders, scope)
+    lock = folders_of(folders).state / "gateway.lock"
+    if not state.port() or state.kept_up_by() != Bare.name or process.is_held(lock):
+        return
+    named = env.get(EnvVars.HEADRACE_CONFIG)
+    hold(state, Keeping(folders, scope, Path(named) if named else None, env, journal))
+
+
+def stop(keeping: Keeping) -> bool:
+    """Stop it, take the file of its service manager back; return whether it ran."""
+    if any(entry.tool == TOOL for entry in keeping.journal.entries()):
+        manager, spec = Systemd(), keeping.spec
+        manager.stop_containers(spec)
+        keeping.journal.undo(of=[TOOL])
+        manager.forget(spec)
+    return process.stop(folders_of(keeping.folders).state / "gateway.lock")
+
+
+def remove(keeping: Keeping) -> bool:
     """Stop it and forget all that was recorded of it; return whether there was one."""
-    mine = folders_of(folders)
-    stopped = process.stop(mine.state / "gateway.lock")
+    stopped = stop(keeping)
+    mine = folders_of(keeping.folders)
     there = mine.state.is_dir() and not mine.state.is_symlink()
     if there:
         shutil.rmtree(mine.state, ignore_errors=True)

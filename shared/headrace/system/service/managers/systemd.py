@@ -25,10 +25,11 @@ from headrace.system.service.managers import account
 from headrace.system.service.managers.spec import ACCOUNT, ServiceSpec, copies
 from headrace.system.service.process import holder_argv
 
-__all__ = ["Systemd", "quote", "service_unit", "sysusers"]
+__all__ = ["Systemd", "containers_unit", "quote", "service_unit", "sysusers"]
 
 SOCKET = "headrace.socket"
 SERVICE = "headrace.service"
+CONTAINERS = "headrace-containers.service"
 _TIMEOUT = 60.0
 
 #: What needs no privilege, so that a user's own manager can do it as well.
@@ -124,6 +125,37 @@ MemoryMax=1G
 {_identity(spec) if system else ""}{sandbox}"""
 
 
+def containers_unit(spec: ServiceSpec, command: Sequence[str]) -> str:
+    """Return the unit of the gateway of containers, which opens its sockets itself: bridges come
+    and go, and a socket unit would have to be written anew for each.
+    """
+    system = spec.scope is Scope.SYSTEM
+    target = "multi-user.target" if system else "default.target"
+    return f"""\
+# Written by `headrace on --containers`, removed by `headrace off`.
+[Unit]
+Description=headrace gateway: for containers
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+ExecStart={" ".join(quote(word) for word in command)}
+Restart=always
+RestartSec=5
+TimeoutStartSec=90
+TimeoutStopSec=30
+WatchdogSec=90
+KillMode=mixed
+UMask=0077
+LimitNOFILE=65536
+TasksMax=256
+MemoryMax=1G
+{_identity(spec) if system else ""}{_SANDBOX}{_SYSTEM_SANDBOX if system else ""}
+[Install]
+WantedBy={target}
+"""
+
+
 def _identity(spec: ServiceSpec) -> str:
     """The account, and where it may write."""
     lines = [f"User={ACCOUNT}", f"Group={ACCOUNT}"]
@@ -196,6 +228,22 @@ class Systemd:
         self._control(spec, "stop", SERVICE, check=False)
         self._control(spec, "enable", SOCKET)
         self._control(spec, "restart", SOCKET)
+
+    def containers_edit(self, spec: ServiceSpec, command: Sequence[str], read: Reader) -> FileEdit:
+        """Describe the unit of the gateway of containers."""
+        path = self.folder(spec) / CONTAINERS
+        text = containers_unit(spec, command).encode()
+        return FileEdit(path, read(path), text, "keeps up the gateway of containers")
+
+    def start_containers(self, spec: ServiceSpec) -> None:
+        """Load that unit and start it; one that runs is replaced."""
+        self._control(spec, "daemon-reload")
+        self._control(spec, "enable", CONTAINERS)
+        self._control(spec, "restart", CONTAINERS)
+
+    def stop_containers(self, spec: ServiceSpec) -> None:
+        """Stop it, its file being there still."""
+        self._control(spec, "disable", "--now", CONTAINERS, check=False)
 
     def stop(self, spec: ServiceSpec) -> None:
         """Close the port and end the gateway."""

@@ -53,8 +53,11 @@ def options(text: str) -> configparser.RawConfigParser:
 @pytest.mark.parametrize("name", ["home", "a home with $ % \\ and 'quotes\""])
 def test_units_pass_systemd_analyze_verify(tmp_path: Path, scope: Scope, name: str) -> None:
     units = tmp_path / "units"
-    write(made(tmp_path, scope, name=name), units)
-    for unit in (systemd.SOCKET, systemd.SERVICE):
+    spec = made(tmp_path, scope, name=name)
+    write(spec, units)
+    inside = Systemd(units, units).containers_edit(spec, spec.held.worker, no_file)
+    inside.path.write_bytes(inside.after or b"")
+    for unit in (systemd.SOCKET, systemd.SERVICE, systemd.CONTAINERS):
         argv = [str(ANALYZE), "verify", "--man=no", *(["--user"] if scope is Scope.USER else [])]
         done = subprocess.run(
             [*argv, str(units / unit)],
