@@ -228,3 +228,16 @@ def test_its_token_is_this_users_alone_to_read(inside: Inside) -> None:
     for line in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             assert (inside.state.token() or "").encode() not in line.read_bytes()
+
+
+def test_whoever_keeps_it_up_opens_its_sockets_by_one_command(inside: Inside) -> None:
+    """As its unit of systemd has it."""
+    process.stop(for_containers.folders_of(inside.folders).state / "gateway.lock")
+    options = for_containers.held(inside.folders, Scope.USER, None)
+    with subprocess.Popen([*options.worker, "--hold"]) as holder:
+        try:
+            asked = inside.request("/simple/small/")
+            until(lambda: inside.ask(inside.on, asked)[0].startswith("HTTP/1.1 200 "))
+            assert inside.ask([], asked) == [""]
+        finally:
+            holder.terminate()

@@ -180,7 +180,7 @@ def serve(args: argparse.Namespace, context: Context) -> int:
             hint="`headrace on --containers` does that",
         )
     if args.hold:
-        named = Path(args.named) if args.named else None
+        named = Path(args.settings) if args.settings else None
         options = for_containers.held(context.folders, context.scope, named)
         process.become_holder(options, for_containers.sockets(state))
     bridges = Bridges(state.networks())
