@@ -17,10 +17,11 @@ from headrace.errors import UpstreamError
 from headrace.interface.ecosystems import CutsCompanions, Ecosystem
 from headrace.models import Artifact, ServeArtifact
 
-__all__ = ["Companions"]
+__all__ = ["ORIGIN_AFTER", "ORIGIN_AFTER_AHEAD", "Companions"]
 
-#: Seconds after which the origin is asked too.
+#: Seconds after which the origin is asked too: for a client, and where nobody waits yet.
 ORIGIN_AFTER = 0.4
+ORIGIN_AFTER_AHEAD = 2.0
 
 
 class Companions:
@@ -32,16 +33,23 @@ class Companions:
         self._small = small
 
     async def get(
-        self, ecosystem: Ecosystem, plan: ServeArtifact, companion: Artifact, form: str
+        self,
+        ecosystem: Ecosystem,
+        plan: ServeArtifact,
+        companion: Artifact,
+        form: str,
+        *,
+        origin_after: float = ORIGIN_AFTER,
     ) -> tuple[bytes, Artifact | None]:
-        """Return the content, and the artifact that it was cut from; None: it is the origin's own.
+        """Return the content, and the artifact that it was cut from; None: it is the origin's own,
+        which is asked too after so many seconds.
 
         UpstreamError or IntegrityError when it cannot be had.
         """
         if not isinstance(ecosystem, CutsCompanions) or await self._small.cached(companion):
             return await self._small.get(companion), None
         cutting = asyncio.ensure_future(self._cut(ecosystem, plan, companion, form))
-        await asyncio.wait({cutting}, timeout=ORIGIN_AFTER)
+        await asyncio.wait({cutting}, timeout=origin_after)
         if cutting.done() and (found := cutting.result()) is not None:
             return found
         own = asyncio.ensure_future(self._small.get(companion))

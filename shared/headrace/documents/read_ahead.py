@@ -9,11 +9,12 @@ while or the origin asks for a pause. What a mirror's page says is enough for a 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Protocol
 
@@ -56,6 +57,11 @@ class Fetcher(Protocol):
     ) -> Document | None:
         """Bring a small artifact into the store, and return it as a document."""
 
+    async def foresee(self, ecosystem: Ecosystem, plan: ServeArtifact, request: Request) -> None:
+        """Have the origin asked about an artifact that a mirror's page named, before anybody
+        brings it.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class _Step:
@@ -63,6 +69,8 @@ class _Step:
     plan: ServeDocument | ServeArtifact
     request: Request
     depth: int
+    beside: tuple[ServeArtifact, ...] = ()
+    """What lies beside a file, or the file beside which it lies: here as soon as that is."""
 
 
 class ReadAhead:
@@ -143,7 +151,7 @@ class ReadAhead:
             return
         for each in found:
             self._named.put((_who(request), each.plan.key), each)
-        self._enqueue(_Step(ecosystem, plan, request, 0), [each.plan for each in found])
+        self._enqueue(_Step(ecosystem, plan, request, 0), ([each.plan] for each in found))
 
     def follow(
         self,
@@ -182,15 +190,30 @@ class ReadAhead:
         able = self._able(step.ecosystem)
         if step.depth >= self._depth or able is None:
             return
-        self._enqueue(step, await self._next(step, document))
+        plans = await self._next(step, document)
+        if document.supplied_by is None:
+            self._enqueue(step, ([plan] for plan in plans))
+            return
+        if self._clock() >= self._paused_until:
+            # Bytes have to wait for their turn. The origin's word takes longer, and need not.
+            for plan in plans:
+                if isinstance(plan, ServeArtifact):
+                    with contextlib.suppress(HeadraceError, ValueError):
+                        await self._fetcher.foresee(step.ecosystem, plan, step.request)
+        self._enqueue(step, _together(plans))
 
-    def _enqueue(self, step: _Step, plans: Iterable[ServeDocument | ServeArtifact]) -> None:
+    def _enqueue(
+        self, step: _Step, groups: Iterable[Sequence[ServeDocument | ServeArtifact]]
+    ) -> None:
         """Queue what a step leads to, but for what was asked for a moment ago."""
-        for plan in plans:
+        for first, *others in groups:
             if len(self._queue) >= self._queued:
-                self.dropped += 1
-            elif self._first_time("to", plan, step.request):
-                self._queue.append(_Step(step.ecosystem, plan, step.request, step.depth + 1))
+                self.dropped += 1 + len(others)
+            elif self._first_time("to", first, step.request):
+                beside = tuple(each for each in others if isinstance(each, ServeArtifact))
+                self._queue.append(
+                    _Step(step.ecosystem, first, step.request, step.depth + 1, beside)
+                )
         self._work()
 
     def _able(self, ecosystem: Ecosystem) -> ReadsAhead | None:
@@ -227,6 +250,13 @@ class ReadAhead:
             self._spawn(self._fetch(self._queue.popleft()))
 
     async def _fetch(self, step: _Step) -> None:
+        """Bring what a step plans, and after it what lies beside that: two who wait for the same
+        bytes would keep a third from asking.
+        """
+        for plan in (step.plan, *step.beside):
+            await self._bring(replace(step, plan=plan))
+
+    async def _bring(self, step: _Step) -> None:
         try:
             if isinstance(step.plan, ServeDocument):
                 document = await self._fetcher.document(step.ecosystem, step.plan, step.request)
@@ -261,6 +291,28 @@ def _leads_to(
     return (
         tuple(able.leads_to(step.plan, document, request)) if isinstance(able, ReadsAhead) else ()
     )
+
+
+def _together(
+    plans: Iterable[ServeDocument | ServeArtifact],
+) -> Iterator[list[ServeDocument | ServeArtifact]]:
+    """Yield each plan with those behind it that lie beside the same file: of a mirror's page they
+    are cut out of it.
+    """
+    group: list[ServeDocument | ServeArtifact] = []
+    for plan in plans:
+        if group and not _side_by_side(group[0], plan):
+            yield group
+            group = []
+        group.append(plan)
+    if group:
+        yield group
+
+
+def _side_by_side(one: ServeDocument | ServeArtifact, other: ServeDocument | ServeArtifact) -> bool:
+    if not isinstance(one, ServeArtifact) or not isinstance(other, ServeArtifact):
+        return False
+    return one.path.startswith(other.path) or other.path.startswith(one.path)
 
 
 def _key(plan: ServeDocument | ServeArtifact) -> str:

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from headrace.artifacts.companions import Companions
+from headrace.artifacts.companions import ORIGIN_AFTER, ORIGIN_AFTER_AHEAD, Companions
 from headrace.artifacts.entry_tables import EntryTables
 from headrace.artifacts.held_files import HeldFiles
 from headrace.artifacts.index import ArtifactIndex
@@ -242,7 +242,10 @@ class _Fetcher:
         if not artifact.mirrored:
             if artifact.digest is None and artifact.provisional is None:
                 return None
-            content, _ = await self._companions.get(ecosystem, plan, artifact, form)
+            after = ORIGIN_AFTER if artifact.provisional is None else ORIGIN_AFTER_AHEAD
+            content, _ = await self._companions.get(
+                ecosystem, plan, artifact, form, origin_after=after
+            )
         elif artifact.size is not None and artifact.size <= LARGE:
             if artifact.provisional is not None:
                 self._confirmations.begin(artifact)
@@ -254,6 +257,13 @@ class _Fetcher:
         else:
             return None
         return Document(artifact.url, content, artifact.content_type)
+
+    async def foresee(self, ecosystem: Ecosystem, plan: ServeArtifact, request: Request) -> None:
+        """Ask the origin about what a mirror's page named."""
+        form = _form(ecosystem, request, plan.named_by) if plan.named_by else ""
+        artifact = await self._artifact_index.find(ecosystem, plan, form)
+        if artifact is not None and artifact.provisional is not None and artifact.mirrored:
+            self._confirmations.begin(artifact)
 
     async def _whole(self, ecosystem: Ecosystem, artifact: Artifact) -> bytes | None:
         """Bring a small file from a mirror that was measured; the origin's line is for pages."""

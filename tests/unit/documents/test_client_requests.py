@@ -73,6 +73,9 @@ class Index:
     ) -> Document | None:
         raise NotImplementedError
 
+    async def foresee(self, ecosystem: Ecosystem, plan: ServeArtifact, request: Request) -> None:
+        raise NotImplementedError
+
 
 def of_program(*_: object) -> Program:
     return Program(("get", "torch"), Path("/"), Path("/get"), Path("/get"))

@@ -109,6 +109,7 @@ class Fetcher:
         self.now = 0
         self.most = 0
         self.keys: list[str] = []
+        self.foreseen: list[str] = []
 
     async def document(
         self, ecosystem: Ecosystem, plan: ServeDocument, request: Request
@@ -128,6 +129,10 @@ class Fetcher:
     ) -> Document | None:
         del ecosystem, plan, request
         raise AssertionError("nothing leads to an artifact here")
+
+    async def foresee(self, ecosystem: Ecosystem, plan: ServeArtifact, request: Request) -> None:
+        del ecosystem, request
+        self.foreseen.append(plan.path)
 
 
 def follow(
@@ -255,6 +260,78 @@ def test_what_was_followed_a_moment_ago_is_not_however_often_it_is_served() -> N
         return fetched
 
     assert asyncio.run(run()) == [10] * 5 + [20]
+
+
+class Released(Endless):
+    """A world where every page leads to a file and to what lies beside it."""
+
+    def leads_to(  # type: ignore[override]
+        self, plan: ServeDocument | ServeArtifact, document: Document, request: Request
+    ) -> Iterable[ServeArtifact]:
+        del document, request
+        if isinstance(plan, ServeArtifact):
+            return []
+        return [ServeArtifact(f"/{plan.key}.whl{end}", plan) for end in (".metadata", "")]
+
+
+class Holding(Fetcher):
+    """Gives no file before it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let = asyncio.Event()
+
+    async def artifact(
+        self, ecosystem: Ecosystem, plan: ServeArtifact, request: Request
+    ) -> Document | None:
+        del ecosystem, request
+        self.keys.append(plan.path)
+        await self.let.wait()
+        return Document(plan.path, b"", "text/plain")
+
+
+async def release(fetcher: Holding, mirror: str | None, *, in_flight: int) -> ReadAhead:
+    """Give a client four pages, which a mirror may have supplied; none of their files comes."""
+    ahead = ReadAhead(fetcher, in_flight=in_flight)
+    for number in range(4):
+        document = Document(f"http://127.0.0.1:9/{number}", b"", "", supplied_by=mirror)
+        plan = page(str(number))
+        ahead.follow(Released(), plan, document, Request("GET", "/"))  # type: ignore[arg-type]
+    for _ in range(200):
+        await asyncio.sleep(0.001)
+        if ahead.under_way + ahead.waiting == 4 and ahead.under_way == len(fetcher.keys):
+            break
+    return ahead
+
+
+@pytest.mark.parametrize(("mirror", "asked"), [("a", [0, 1, 2, 3]), (None, [])])
+def test_origin_is_asked_about_all_that_mirrors_pages_lead_to_before_a_byte_of_it_comes(
+    mirror: str | None, asked: list[int]
+) -> None:
+    async def run() -> list[str]:
+        fetcher = Holding()
+        ahead = await release(fetcher, mirror, in_flight=1)
+        assert len(fetcher.keys) == 1
+        await ahead.aclose()
+        return [path for path in fetcher.foreseen if path.endswith(".whl")]
+
+    assert sorted(asyncio.run(run())) == [f"/{number}.whl" for number in asked]
+
+
+def test_what_lies_beside_a_file_waits_for_that_in_one_place() -> None:
+    async def run() -> tuple[list[str], list[str]]:
+        fetcher = Holding()
+        ahead = await release(fetcher, "a", in_flight=4)
+        first = list(fetcher.keys)
+        fetcher.let.set()
+        while ahead._workers:  # noqa: ASYNC110 - the code under test sets no event
+            await asyncio.sleep(0)
+        await ahead.aclose()
+        return first, fetcher.keys
+
+    first, every = asyncio.run(run())
+    assert sorted(first) == [f"/{number}.whl.metadata" for number in range(4)]
+    assert sorted(every) == sorted(f"/{n}.whl{end}" for n in range(4) for end in ("", ".metadata"))
 
 
 def test_guess_that_fails_is_felt_by_nobody(tmp_path: Path, origin: RecordingServer) -> None:

@@ -35,8 +35,8 @@ _log = logging.getLogger("headrace.provisional")
 REMEMBERED = 4096
 #: Seconds for which a no is remembered: the origin may publish the file meanwhile.
 REFUTED = 60.0
-#: Questions under way at the origin.
-AT_ONCE = 32
+#: Questions under way at the origin: a client's burst of pages leads to as many.
+AT_ONCE = 64
 #: A question that has taken so many of the origin's lowest round trips is asked once more, on
 #: another connection: while answers come, and where connections are still to be made. Seconds where
 #: no round trip is known, and at least.
