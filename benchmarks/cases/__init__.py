@@ -17,6 +17,8 @@ NAMES = (
     "fast-origin",
     "small-files",
     "resolve",
+    "projects",
+    "proxy",
     "conda-environment",
     "conda-big-package",
     "image",
@@ -32,13 +34,25 @@ NAMES = (
     "cost",
 )
 #: What `--quick` runs, in this order: what most people do first.
-QUICK = ("small-files", "resolve", "big-file", "warm-pages", "start-up", "cost")
-#: Those that lie in a folder of their own: what it costs to be there.
-_UPKEEP = ("full-store", "start-up", "warm-pages", "cost")
+QUICK = (
+    "small-files",
+    "resolve",
+    "projects",
+    "proxy",
+    "big-file",
+    "warm-pages",
+    "start-up",
+    "cost",
+)
+#: Those that lie in folders of their own.
+_FOLDERS = {
+    "upkeep": ("full-store", "start-up", "warm-pages", "cost"),
+    "intercepting": ("projects", "proxy"),
+}
 
 
 def load(name: str) -> tuple[str, Callable[[Bench], Iterator[Row]]]:
     """Give a case's title and its function."""
-    folder = "cases.upkeep" if name in _UPKEEP else "cases"
-    module = importlib.import_module(f"benchmarks.{folder}.{name.replace('-', '_')}")
+    folder = next((f".{folder}" for folder, names in _FOLDERS.items() if name in names), "")
+    module = importlib.import_module(f"benchmarks.cases{folder}.{name.replace('-', '_')}")
     return module.TITLE, module.run

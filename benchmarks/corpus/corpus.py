@@ -17,7 +17,7 @@ from benchmarks.corpus.wheels import Wheel, make_wheel
 __all__ = ["UNCHECKED", "Corpus", "Wheel", "dozens", "single_wheel", "standard"]
 
 #: Part of the folder's name: a corpus made by other rules is another corpus.
-_RULES = 2
+_RULES = 3
 _SMALL_FILES = 60
 _SMALL_SIZE = 100_000
 _TREE = 40
@@ -74,6 +74,8 @@ def _make_standard(tree: Path, big: int) -> dict[str, list[Wheel]]:
         wheel = make_wheel(tree, f"labsmall-{number:02}", "1.0", _SMALL_SIZE)
         write_page(tree, [wheel], old_files=12)
         small.append(wheel)
+    # Whatever wants to be an index for everybody has it, and it is looked at for where files are.
+    write_page(tree, [make_wheel(tree, "pip", "1.0", _SMALL_SIZE)], old_files=80)
     packages = []
     for number in range(_TREE):
         children = range(number * _FAN + 1, min(number * _FAN + _FAN + 1, _TREE))

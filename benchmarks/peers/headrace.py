@@ -20,7 +20,7 @@ from typing import Self
 from benchmarks.loopback import free_port
 from benchmarks.stage import Stage
 
-__all__ = ["Gateway"]
+__all__ = ["Gateway", "configure", "own_program"]
 
 _SOURCE = Path(__file__).parents[2]
 _PATIENCE = 15.0
@@ -57,9 +57,9 @@ class Gateway:
         """Where its log is copied at the end."""
         self.home = Path(tempfile.mkdtemp(prefix="headrace-gateway-"))
         self.log = self.home / "gateway.log"
-        self._configure(mirrors, settings or {}, ecosystem)
+        configure(self.home, mirrors, settings or {}, ecosystem)
         prepare(self.home)
-        words = [*([program] if program else _program()), "gateway"]
+        words = [*([program] if program else own_program()), "gateway"]
         words += [
             "--port",
             str(self.port),
@@ -98,21 +98,6 @@ class Gateway:
                     asking.kill()
                 time.sleep(0.01)
             return asking.returncode == 0
-
-    def _configure(
-        self,
-        mirrors: Mapping[str, str],
-        settings: Mapping[str, str | int | float | bool],
-        ecosystem: str,
-    ) -> None:
-        lines = ["catalogue = false"]
-        lines += [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
-        for name, url in mirrors.items():
-            lines += ["[[mirror]]", f'id = "{name}"', f'url = "{url}"', "gives_documents = true"]
-            if layout := _LAYOUT.get(ecosystem):
-                lines += [f'ecosystem = "{ecosystem}"', f'layout = "{layout}"']
-        (self.home / "config").mkdir()
-        (self.home / "config" / "config.toml").write_text("\n".join(lines) + "\n")
 
     @property
     def url(self) -> str:
@@ -175,7 +160,28 @@ class Gateway:
         self.close()
 
 
-def _program() -> list[str]:
+def configure(
+    home: Path,
+    mirrors: Mapping[str, str],
+    settings: Mapping[str, str | int | float | bool] | None = None,
+    ecosystem: str = "python",
+    *,
+    public: str = "",
+) -> None:
+    """Write the settings into a home: these mirrors and no catalogue, and the `public` index."""
+    lines = ["catalogue = false"]
+    lines += [f"public_origins = {json.dumps([public])}"] if public else []
+    lines += [f"{key} = {json.dumps(value)}" for key, value in (settings or {}).items()]
+    for name, url in mirrors.items():
+        lines += ["[[mirror]]", f'id = "{name}"', f'url = "{url}"', "gives_documents = true"]
+        if layout := _LAYOUT.get(ecosystem):
+            lines += [f'ecosystem = "{ecosystem}"', f'layout = "{layout}"']
+    (home / "config").mkdir()
+    (home / "config" / "config.toml").write_text("\n".join(lines) + "\n")
+
+
+def own_program() -> list[str]:
+    """Give the words that start the headrace of this environment."""
     beside = Path(sys.executable).with_name("headrace")
     return [str(beside)] if beside.exists() else [sys.executable, "-m", "headrace.cli"]
 

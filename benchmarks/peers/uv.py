@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.corpus import Wheel
 from benchmarks.stage import Outcome, Stage, scratch
 
-__all__ = ["install", "program"]
+__all__ = ["install", "program", "synced"]
 
 
 def program() -> str | None:
@@ -33,3 +33,23 @@ def install(stage: Stage, contender: str, base: str, wheels: Sequence[Wheel]) ->
         modules = [folder / "there" / wheel.project.replace("-", "_") for wheel in wheels]
         there = all((module / "payload.bin").exists() for module in modules)
         return replace(outcome, right=there)
+
+
+def synced(
+    index: str, wheels: Sequence[Wheel], run: Callable[[list[str], Path], Outcome]
+) -> Outcome:
+    """Have `run` perform ``uv sync`` in the folder of a project that requires these wheels from an
+    index, with no lock, no environment and no cache yet.
+    """
+    uv = program()
+    assert uv is not None
+    with scratch() as folder:
+        needs = "".join(f'  "{wheel.project}=={wheel.version}",\n' for wheel in wheels)
+        text = f'[project]\nname = "led"\nversion = "1"\ndependencies = [\n{needs}]\n'
+        text += f'requires-python = ">=3.8"\n[[tool.uv.index]]\nurl = "{index}"\ndefault = true\n'
+        (folder / "pyproject.toml").write_text(text)
+        outcome = run([uv, "sync", "--quiet", "--no-cache", "--python", sys.executable], folder)
+        there = set(folder.glob(".venv/lib/python*/site-packages/*/payload.bin"))
+        names = {each.parent.name for each in there}
+        right = all(wheel.project.replace("-", "_") in names for wheel in wheels)
+        return replace(outcome, right=right)

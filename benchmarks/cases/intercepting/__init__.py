@@ -1,0 +1,1 @@
+"""What is led by the gateway as a forward proxy, below ``headrace run``."""
