@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -69,6 +69,8 @@ class SentRequest:
         self._before = before
         self._measured = measured
         self.headers: Mapping[str, str] = {}
+        self.raw_headers: Sequence[tuple[bytes, bytes]] = ()
+        """The same as they came."""
         self.timeouts: dict[str, float] = {}
         self.fresh = False
         self.rtt = 0.0

@@ -41,6 +41,8 @@ __all__ = ["Transports", "host_of"]
 #: Seconds that an idle connection is kept: below the 60 to 75 s of common servers, so that we close
 #: first and a request seldom meets a connection that the server is just closing.
 _KEEPALIVE = 45.0
+#: What a client shows who it is with.
+_LOGINS = (b"authorization", b"cookie")
 #: What a pool of connections is for: scheme, number, proxy, the spaces that it may lead to, and
 #: whom it trusts.
 _Key = tuple[str, int | None, str | None, frozenset[AddressSpace], Authorities | None]
@@ -139,11 +141,16 @@ class Transports:
         """Send what somebody else asks. Over HTTP/1.1, and asked again only where nothing of a body
         can be lost by it.
         """
-        pool = self._pool(exchange, None, spaces, http2=False)
+        # A connection may know who showed a login on it (NTLM), so those have others than we do.
+        plain = body is None and exchange.proxy is None and not _shows_login(headers)
         for last in (body is not None, True):
             exchange.fresh = False
             try:
-                await _ask_by_httpx(pool, exchange, method, list(headers), body)
+                if plain:
+                    await self._ask_directly(exchange, method, list(headers), spaces)
+                else:
+                    pool = self._pool(exchange, None, spaces, http2=False)
+                    await _ask_by_httpx(pool, exchange, method, list(headers), body)
             except HeadraceError:
                 raise
             except Exception as error:
@@ -159,15 +166,17 @@ class Transports:
         headers: list[tuple[bytes, bytes]],
         spaces: frozenset[AddressSpace],
     ) -> None:
-        """Ask over HTTP/1.1, with nobody in between."""
+        """Ask over HTTP/1.1, with nobody in between; `headers` may have a Host of their own."""
         from headrace.upstream.http1.connection import Asked  # noqa: PLC0415
 
         place, target, host = _place_of(exchange.url)
         pool = self._direct_pool(spaces, exchange.own, tls=place.tls)
-        headers = [(b"Host", host), *headers]
+        if not any(name.lower() == b"host" for name, _ in headers):
+            headers = [(b"Host", host), *headers]
         asked = Asked(method, target, headers, exchange.timeouts, exchange.trace)
         exchange.response = await pool.ask(place, asked)
-        exchange.headers = headers_of(exchange.response.raw_headers)
+        exchange.raw_headers = exchange.response.raw_headers
+        exchange.headers = headers_of(exchange.raw_headers)
 
     def _direct_pool(
         self, spaces: frozenset[AddressSpace], own: Authorities | None, *, tls: bool
@@ -306,7 +315,12 @@ async def _ask_by_httpx(
     )
     exchange.response = await transport.handle_async_request(request)
     exchange.response.request = request
-    exchange.headers = headers_of(exchange.response.headers.raw)
+    exchange.raw_headers = exchange.response.headers.raw
+    exchange.headers = headers_of(exchange.raw_headers)
+
+
+def _shows_login(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    return any(name.lower() in _LOGINS for name, _ in headers)
 
 
 def _bounded(network: Any) -> httpcore.AsyncNetworkBackend:

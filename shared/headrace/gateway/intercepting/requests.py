@@ -213,7 +213,7 @@ class _Relay:
                 str(self._scope["method"]), self._url, sent, self._body()
             ) as answer:
                 exchange.status = answer.response.status_code
-                head = _end_to_end(answer.response.headers.raw)
+                head = _end_to_end(answer.raw_headers)
                 await self._send(
                     {"type": "http.response.start", "status": exchange.status, "headers": head}
                 )
