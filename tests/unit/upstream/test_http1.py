@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import h11
 import pytest
 
 from headrace.errors import UpstreamError
@@ -302,3 +303,31 @@ def test_what_is_lent_stays_as_it_is_whatever_other_connections_bring(
         assert not streams._buffers._free
 
     use(loop, lambda: Server(answer), work)
+
+
+def test_of_what_comes_with_a_head_little_goes_through_the_parser_and_none_is_lost(
+    loop: Callable[[], asyncio.AbstractEventLoop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = os.urandom(1 << 20)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(data) + data
+    parsed: list[int] = []
+    receive = h11.Connection.receive_data
+
+    def counted(self: h11.Connection, content: bytes) -> None:
+        parsed.append(len(content))
+        receive(self, content)
+
+    monkeypatch.setattr(h11.Connection, "receive_data", counted)
+
+    async def work(url: str, client: Client, _: Server) -> None:
+        for _turn in range(3):
+            lent = bytearray()
+            async with client.open_range(url) as stream:
+                stream.lent = True
+                async for piece in stream:
+                    lent += piece
+            assert lent == data
+
+    server = use(loop, lambda: Server(answer), work)
+    assert server.connections == [3]
+    assert max(parsed) <= 8 << 10

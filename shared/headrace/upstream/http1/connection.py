@@ -16,13 +16,16 @@ from typing import Any, Protocol
 import h11
 import httpcore
 
-from headrace.upstream.http1.streams import SocketStream
+from headrace.upstream.http1.streams import PIECE, SocketStream
 from headrace.upstream.pinned import HeadCost
 
 __all__ = ["Asked", "Connection", "Http1Answer", "Network", "ServerAddress", "WhenFreed"]
 
 #: Of an answer's head, in bytes; as httpcore has it.
 _LONGEST_HEAD = 100 << 10
+#: Bytes that a head is looked for in at a time. Of a fast line half a megabyte of the body may lie
+#: behind it, which nobody needs to copy and to search.
+_LOOKED_THROUGH = 8 << 10
 
 Trace = Callable[[str, Mapping[str, Any]], Awaitable[None]]
 
@@ -124,16 +127,20 @@ class Connection:
                 return event
             if event is h11.NEED_DATA:
                 cost.check()
-                data = bytes(await self.borrow(patience))
+                data = bytes(await self.borrow(patience, _LOOKED_THROUGH))
                 if not data:
                     raise httpcore.RemoteProtocolError("server disconnected without an answer")
                 cost.count(data)
                 parser.receive_data(data)
 
-    async def borrow(self, patience: float) -> memoryview:
+    async def borrow(self, patience: float, most: int = PIECE) -> memoryview:
         """Lend what the network has until the next call; nothing at its end."""
         assert self._stream is not None
-        return await self._stream.borrow(patience)
+        return await self._stream.borrow(patience, most)
+
+    def put_back(self, count: int) -> bool:
+        """Lend the last `count` bytes once more, with what came behind them; False: nothing did."""
+        return self._stream is not None and self._stream.put_back(count)
 
     async def freed(self, *, kept: bool) -> None:
         """Let it go; `kept`: an answer was read to its end, and more may be asked."""
@@ -190,6 +197,8 @@ class Http1Answer:
                 yield data
             return
         piece: bytes | memoryview = self._parser.trailing_data[0]
+        if piece and self._connection.put_back(len(piece)):
+            piece = b""
         while self._left:
             if not piece:
                 piece = await self._connection.borrow(patience)

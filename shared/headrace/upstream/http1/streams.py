@@ -183,6 +183,15 @@ class _Incoming(asyncio.BufferedProtocol):
                 self.transport.resume_reading()
         return data
 
+    def put_back(self, count: int) -> bool:
+        """Let the last `count` bytes that were lent be the first of what is lent next. False, and
+        nothing is changed, where nothing lies behind them: they are all that came.
+        """
+        if self._lent is not None or self._buffer is None:
+            return False
+        self._taken -= count
+        return True
+
     def give_back(self) -> None:
         """What was lent is not used any more."""
         if self._lent is not None:
@@ -227,6 +236,10 @@ class SocketStream(httpcore.AsyncNetworkStream):
                 async with asyncio.timeout(timeout):
                     await incoming.came()
             return incoming.take(max_bytes)
+
+    def put_back(self, count: int) -> bool:
+        """Lend the last `count` bytes once more, with what came behind them; False: nothing did."""
+        return self._incoming.put_back(count)
 
     async def write(
         self,
