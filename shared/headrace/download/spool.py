@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
+import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -21,6 +23,9 @@ from headrace.transfer.range_set import RangeSet
 if TYPE_CHECKING:
     from headrace.system.storage.store import Store, StoredFile
 
+if sys.platform == "linux":
+    import resource
+
 __all__ = ["MemoryFile", "Spool", "SpoolFile", "TaskStorage"]
 
 _log = logging.getLogger("headrace.transfer")
@@ -28,8 +33,9 @@ _log = logging.getLogger("headrace.transfer")
 #: Bytes that one call to the thread hashes.
 _STRETCH = 4 << 20
 _PART = 1 << 20
-#: A write that takes longer than this (seconds) tells of a busy disk: then writes go to a thread,
-#: so that one slow disk does not hold up every connection.
+#: A write that waits and takes longer than this (seconds) tells of a busy disk: then writes go to a
+#: thread, so that one slow disk does not hold up every connection. One that only had no processor
+#: tells nothing of the disk, and a thread would not have one sooner.
 _BUSY = 0.02
 #: Writes, of 256 KiB where bytes come fast, after which a disk that was busy is tried without a
 #: thread again.
@@ -107,9 +113,9 @@ class Spool:
             # A copy: who is cancelled meanwhile gives the buffer back, and the thread still reads.
             await asyncio.to_thread(self.file.write, offset, bytes(data))
         else:
-            begun = time.perf_counter()
+            begun, waits = time.perf_counter(), _waits()
             self.file.write(offset, data)
-            if time.perf_counter() - begun > _BUSY:
+            if time.perf_counter() - begun > _BUSY and _waits() != waits:
                 self._calm = _AGAIN
         self.written.add(offset, offset + len(data))
         if self.written.total == self.size:
@@ -380,3 +386,13 @@ class TaskStorage:
             end = getattr(self.spool.file, "discard" if discard else "close", None)
             if end is not None:
                 await asyncio.to_thread(end)
+
+
+if sys.platform == "linux":
+
+    def _waits() -> int:
+        """Count the times that this thread gave its processor up by itself: to wait."""
+        return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+
+else:  # whatever takes long counts as waiting
+    _waits = itertools.count().__next__

@@ -1,0 +1,67 @@
+"""Where a download's bytes are written: on the loop's thread, but for a disk that lets wait."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from headrace.download import spool
+from headrace.download.spool import MemoryFile, Spool
+from lib.capabilities import lacks
+
+LONG = 2.5 * spool._BUSY
+"""Seconds."""
+
+
+class Disk(MemoryFile):
+    """Does something before each write, and knows which thread it had."""
+
+    def __init__(self, before: Callable[[], None]) -> None:
+        """As many bytes as there are turns."""
+        super().__init__(4)
+        self.before = before
+        self.threads: list[int] = []
+
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """Take one."""
+        self.threads.append(threading.get_ident())
+        self.before()
+        super().write(offset, data)
+
+
+def wait() -> None:
+    time.sleep(LONG)
+
+
+def compute() -> None:
+    end = time.thread_time() + LONG
+    while time.thread_time() < end:
+        pass
+
+
+def written_by_us(disk: Disk) -> list[bool]:
+    """Write four times; tell whose writes were the loop's own."""
+
+    async def main() -> None:
+        file = Spool(disk, 4, None)
+        for offset in range(4):
+            await file.write(offset, memoryview(b"x"))
+
+    asyncio.run(main())
+    return [thread == threading.get_ident() for thread in disk.threads]
+
+
+def test_disk_that_lets_the_loop_wait_is_written_to_by_a_thread() -> None:
+    assert written_by_us(Disk(wait)) == [True, False, False, False]
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason=lacks("system", "only Linux tells waiting from computing")
+)
+def test_write_that_took_long_without_waiting_tells_nothing_of_the_disk() -> None:
+    assert written_by_us(Disk(compute)) == [True] * 4
