@@ -6,6 +6,7 @@ What a connection is asked for is the scheduler's business.
 from __future__ import annotations
 
 from headrace.transfer import messages as m
+from headrace.transfer.backpressure import FEW
 from headrace.transfer.scheduler import PROBE, SMALL, Assignment, Move, Scheduler
 from headrace.transfer.source_state import CUTS, SourceState
 from headrace.transfer.state import TO_THE_END, TransferState
@@ -53,8 +54,11 @@ class Dispatcher:
             state.shorten(segment, end, out)
         if state.patience > AGAIN and (state.checked or state.etag):
             self._ask_again(now, out)
+        most = state.most
+        if state.backpressure.felt(now):
+            most = min(most, FEW)
         for upstream in self._candidates(now):
-            while upstream.room(now) and len(state.segments.in_flight) < state.most:
+            while upstream.room(now) and len(state.segments.in_flight) < most:
                 if self._enough(now):
                     return
                 choice = self._choose(upstream, now)

@@ -93,7 +93,7 @@ class Transfer:
         self.spec = spec
         self.phase = Phase.SIZING
         self.failure: m.Fail | None = None
-        self.state = TransferState()
+        self.state = TransferState(now)
         self.state.checked = spec.checked
         self.state.origin_alone = not spec.checked
         self.state.etag = spec.etag
@@ -321,6 +321,7 @@ class Transfer:
         segment.last = self._quiet_since = now
         self._came = True
         segment.meter.add(event.length, now)
+        self.state.backpressure.received(event.length, now)
         self.sources[segment.source].received(event.length, now)
         at = segment.cursor
         fresh = self.segments.accept(segment, event.length)
@@ -389,6 +390,8 @@ class Transfer:
         if self.state.in_one_piece:
             return
         everybody = self.dispatcher.scheduler.total_rate(now)
+        if self.state.backpressure.felt(now):
+            return
         left = self.segments.missing / max(everybody, 1.0)
         for upstream in self.sources.values():
             upstream.tune(now, everybody, left, alone=alone)
@@ -396,6 +399,7 @@ class Transfer:
     def _shift(self, seconds: float) -> None:
         """Take our own sleep out of everybody's account."""
         self._quiet_since += seconds
+        self.state.backpressure.shift(seconds)
         for segment in self.segments.in_flight.values():
             segment.shift(seconds)
         for upstream in self.sources.values():

@@ -9,10 +9,10 @@ class Meter:
     """Bytes per second as an average of windows, the newest weighing most.
 
     Until the first window is full the estimate is what came so far over the time so far, so that
-    a fresh connection counts from its first bytes on.
+    a fresh connection counts from its first bytes on; also while nobody asks for more.
     """
 
-    __slots__ = ("_alpha", "_bytes", "_rate", "_since", "_window", "last", "total")
+    __slots__ = ("_alpha", "_brief", "_bytes", "_rate", "_since", "_window", "last", "total")
 
     def __init__(self, now: float, *, window: float, alpha: float = 0.4) -> None:
         """Measure from `now` on; `window` in seconds, `alpha` the newest window's weight."""
@@ -21,6 +21,8 @@ class Meter:
         self._since = now
         self._bytes = 0
         self._rate: float | None = None
+        self._brief: float | None = None
+        """The same over a time that was shorter than a window, where nothing better is known."""
         self.total = 0
         self.last = now
 
@@ -45,7 +47,7 @@ class Meter:
         if self._rate is None:
             elapsed = now - self._since
             if not self._bytes or elapsed <= 0:
-                return None
+                return self._brief
             return self._bytes / max(elapsed, 0.02)
         if idle > self._window:
             return self._rate * self._window / (self._window + 2 * (idle - self._window))
@@ -53,6 +55,8 @@ class Meter:
 
     def restart(self, now: float) -> None:
         """Leave the time up to `now` out: nobody asked for bytes then."""
+        if self._bytes:
+            self._brief = self._bytes / max(self.last - self._since, 0.02)
         self._since = now
         self._bytes = 0
         self.last = now
@@ -66,3 +70,5 @@ class Meter:
         """Correct the average by hand, as a penalty."""
         if self._rate is not None:
             self._rate *= factor
+        elif self._brief is not None:
+            self._brief *= factor

@@ -93,7 +93,7 @@ class Scheduler:
             return segment.left / max(rate, 1.0)
         waited = now - segment.asked_at
         usual = 2 * upstream.expected_rtt()
-        rate = upstream.rate_per_request(now) or PROBE / 2.0
+        rate = upstream.rate_of_each(now) or PROBE / 2.0
         late = max(0.0, waited - usual)
         return max(0.0, usual - waited) + segment.left / rate + 4 * late
 

@@ -104,6 +104,13 @@ class SourceState:
             return rate / max(1, min(self.limit, 4))
         return rate / max(1, min(self.concurrency.connections, len(self.active) + 1))
 
+    def rate_of_each(self, now: float) -> float | None:
+        """Return the bytes per second to expect of one of those that it has been asked for."""
+        rate = self.rate(now)
+        if rate is None or not self.meter.total:
+            return self.rate_per_request(now)
+        return rate / max(1, len(self.active))
+
     def expected_rtt(self) -> float:
         """Return seconds to the first byte of an answer, a guess where nothing is known."""
         return 0.2 if self.rtt is None else self.rtt

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from headrace.models import Fault
 from headrace.transfer import messages as m
+from headrace.transfer.backpressure import Backpressure
 from headrace.transfer.range_set import RangeSet
 from headrace.transfer.segments import Segment, Segments
 from headrace.transfer.source_state import SourceState
@@ -26,7 +27,7 @@ MOST_RESTARTS = 3
 class TransferState:
     """Mutable; shared by the machine, the dispatcher and the integrity check."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: float = 0.0) -> None:
         """Begin with nothing."""
         self.sources: dict[str, SourceState] = {}
         """In the order in which selection gave them."""
@@ -43,6 +44,7 @@ class TransferState:
         """Requests at a time."""
         self.patience = 0.0
         """Seconds without a byte that the most patient reader bears."""
+        self.backpressure = Backpressure(now)
         self.restarts = 0
         """Times that all was dropped because no version could be told."""
         self._requests = 0

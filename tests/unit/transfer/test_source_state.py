@@ -280,5 +280,29 @@ def test_meter_fades_in_silence_and_not_in_our_own_sleep() -> None:
     assert meter.rate(9.5) == 500.0
 
 
+def test_meter_does_not_forget_what_came_in_less_than_a_window() -> None:
+    meter = Meter(0.0, window=1.0)
+    meter.add(200, 0.2)
+    meter.restart(0.5)
+    assert meter.rate(0.6) == 1000.0
+    meter.add(100, 0.9)
+    assert meter.rate(1.0) == 200.0
+    meter.restart(1.0)
+    meter.scale(0.5)
+    assert meter.rate(1.0) == 125.0
+
+
+def test_each_of_those_that_are_asked_for_is_expected_to_bring_its_share() -> None:
+    state = SourceState(source(), 0.0)
+    assert state.rate_of_each(0.0) == state.rate_per_request(0.0)
+    for request in (1, 2):
+        state.started(request, 0.0)
+    state.received(1000, 0.0)
+    state.received(1000, 1.0)
+    assert state.rate_of_each(1.0) == 1000.0
+    state.ended(2)
+    assert state.rate_of_each(1.0) == 2000.0
+
+
 def test_steps_are_long_enough_to_see_something() -> None:
     assert STEP >= 0.5
