@@ -40,6 +40,8 @@ FAR_TURN = 8.0
 """The same where a round trip is a good part of that."""
 SLOW_TURN = 6.0
 """The same for a slow source: an extra round trip costs it more, and nobody waits for it."""
+LONE_TURN = 5.0
+"""The same where there is no other source: each range costs a round trip that nobody else fills."""
 ONLY_SOURCE_TURN = 3.0
 """What the first connection to the only source keeps of its range when a second one comes."""
 WORTH_PROBING = 1.0
@@ -210,7 +212,8 @@ class Scheduler:
         total = self.total_rate(now)
         slow = self._is_slow(upstream, now)
         left = self._segments.missing / max(2 * total, 1.0)
-        longest = max(LONGEST_TURN, min(40 * upstream.expected_rtt(), FAR_TURN))
+        usual = LONE_TURN if self._alone(upstream) else LONGEST_TURN
+        longest = max(usual, min(40 * upstream.expected_rtt(), FAR_TURN))
         turn = SLOW_TURN if slow else min(max(left, SHORTEST_TURN), longest)
         least = max(_smallest(rate), int(2 * rate * upstream.expected_rtt()))
         return min(max(int(rate * turn), least), LARGEST)
