@@ -1,4 +1,4 @@
-"""Whether bytes come faster than this process takes them: then more connections are only in its way.
+"""Whether bytes come faster than this process takes them: more connections are in its way then.
 
 What a connection brings waits until it is taken. Where each piece that is taken is as large as can
 be, the sender has been stopped meanwhile, and no line is what limits the download. Each request
