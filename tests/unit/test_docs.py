@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENGLISH = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CHINESE = [ROOT / "README.zh-CN.md", *sorted((ROOT / "docs" / "zh").glob("*.md"))]
 PAGES = [*ENGLISH, *CHINESE]
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 _SENTENCE = re.compile(r"[a-z]+ [a-z]+ [a-z]+ [a-z]+")
@@ -32,7 +32,7 @@ def text_of(path: Path) -> str:
 
 
 def headings(path: Path) -> list[str]:
-    return re.findall(r"^(#+) .+$", text_of(path), re.M)
+    return re.findall(r"^(#+) .+$", text_of(path), re.MULTILINE)
 
 
 def rows(path: Path) -> list[int]:
@@ -43,7 +43,7 @@ def rows(path: Path) -> list[int]:
 
 def anchors(path: Path) -> set[str]:
     """What GitHub makes of the headings."""
-    titles = re.findall(r"^#+ (.+)$", text_of(path), re.M)
+    titles = re.findall(r"^#+ (.+)$", text_of(path), re.MULTILINE)
     kept = (re.sub(r"[^\w\- ]", "", _CODE.sub(r"\1", title).lower()) for title in titles)
     return {title.strip().replace(" ", "-") for title in kept}
 
