@@ -44,7 +44,7 @@ class Command(Protocol):
 
 #: Commands in the order of the help.
 COMMANDS = (
-    *("on", "off", "status", "doctor", "explain"),
+    *("on", "off", "status", "open", "doctor", "explain"),
     *("run", "build", "shell", "gateway", "completion"),
 )
 #: The folder of a command's module, where it is not this one.

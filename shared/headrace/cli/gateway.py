@@ -141,6 +141,13 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
     def announce() -> None:
         _say(context, GatewayAddress(host, port), origins)
 
+    def ask_tools() -> list[dict[str, Any]]:
+        from headrace.gateway.live.tools import ask_tools  # noqa: PLC0415 - when somebody looks
+
+        place = GatewayAddress(host, port, state.token())
+        also, machine = context.settings.also, context.scope is Scope.SYSTEM
+        return ask_tools(context.plugins, also, place, env, machine=machine)
+
     end = server.serve(
         lambda: build_app(
             assemble(context.settings, context.folders, origins, env, context.plugins),
@@ -148,6 +155,7 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
             secret,
             machine=context.scope is Scope.SYSTEM,
             state=state.folder,
+            ask_tools=ask_tools,
         ),
         sockets,
         idle_exit=args.idle_exit * 60 if args.idle_exit else None,

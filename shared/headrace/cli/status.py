@@ -137,7 +137,7 @@ def _asked(address: GatewayAddress, state: Any) -> tuple[Contact, bool, Any]:
 def _own_in_trouble(mirrors: Any) -> bool:
     if not mirrors:
         return False
-    from headrace.cli import mirrors_told  # noqa: PLC0415 - start-up time
+    from headrace.cli.explaining import mirrors_told  # noqa: PLC0415 - start-up time
 
     return mirrors_told.own_in_trouble(mirrors)
 
@@ -145,7 +145,7 @@ def _own_in_trouble(mirrors: Any) -> bool:
 def _of_mirrors(mirrors: Any) -> list[tuple[str, bool]]:
     if not mirrors:
         return []
-    from headrace.cli import mirrors_told  # noqa: PLC0415 - start-up time
+    from headrace.cli.explaining import mirrors_told  # noqa: PLC0415 - start-up time
 
     return mirrors_told.lines(mirrors)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from headrace.config import Settings
 from headrace.download.connections import ConnectionLimiter
 from headrace.download.context import DownloadContext
+from headrace.download.pictures import DownloadPicture, picture_of
 from headrace.download.readers import DownloadReader, Progress, TaskReaders
 from headrace.download.task import DownloadTask
 from headrace.models import Artifact, Source, SourceFailed, TransferFinished
@@ -79,6 +80,10 @@ class Downloader:
     def progress(self) -> list[Progress]:
         """Tell how far each of them is, those that nobody reads left out."""
         return [each.progress() for each in self._active.values() if not each.left.is_set()]
+
+    def pictures(self) -> list[DownloadPicture]:
+        """Show each of these as a picture."""
+        return [picture_of(each) for each in self._active.values() if not each.left.is_set()]
 
     @property
     def connections(self) -> int:

@@ -130,6 +130,11 @@ class TaskReaders:
         )
 
     @property
+    def tools(self) -> tuple[str, ...]:
+        """Who reads it, each once."""
+        return tuple(dict.fromkeys(each.tool for each in self._readers if each.tool))
+
+    @property
     def patience(self) -> float:
         """Seconds without a byte that the most patient one bears; 0: nobody said."""
         return max((reader.patience for reader in self._readers), default=0.0)
@@ -197,6 +202,8 @@ class DownloadReader:
         that can take nothing back."""
         self.patience = 0.0
         """Seconds without a byte that it bears; 0: nobody said."""
+        self.tool = ""
+        """Who reads, as it calls itself; "": nobody that was asked."""
         self.trickle: Trickle | None = None
         """What it is given before the digest agrees, where it can take nothing back."""
         self._readers = readers

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headrace.gateway.builds.served import BuildsServed
+from headrace.gateway.live.history import History
 from headrace.models import SourceFailed, TransferFinished
 from headrace.redact import for_display
 from headrace.wording import counted
 
-__all__ = ["Activity", "Finished", "Saving"]
+__all__ = ["Activity", "Finished", "Saving", "alone"]
 
 #: Transfers and incidents that are remembered one by one.
 RECENT = 50
@@ -65,6 +66,16 @@ def saving(event: TransferFinished, rates: Mapping[str, float]) -> Saving | None
     )
 
 
+def alone(event: TransferFinished, rates: Mapping[str, float]) -> float | None:
+    """Return the seconds in which the origin alone would have given a file, at its rate before;
+    None where that was not measured, or the file is not here by this transfer alone.
+    """
+    whole = sum(event.bytes_by_source.values()) >= event.size > 0
+    if event.from_store or event.seconds <= 0 or not whole or not rates.get("origin"):
+        return None
+    return event.size / rates["origin"]
+
+
 @dataclass(slots=True)
 class Activity:
     """Counts, and remembers the last of everything."""
@@ -86,6 +97,8 @@ class Activity:
     recent: deque[Finished] = field(default_factory=lambda: deque(maxlen=RECENT))
     incidents: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=RECENT))
     """Internal errors and mirrors that lost a right: when, what, reference."""
+    history: History = field(default_factory=History)
+    """All of it again event by event, for the live page."""
     builds: BuildsServed = field(init=False)
 
     def __post_init__(self) -> None:
@@ -104,6 +117,7 @@ class Activity:
     def incident(self, what: str, reference: str = "") -> None:
         """Remember something that a person should see."""
         self.incidents.append({"at": self.clock(), "what": what, "reference": reference})
+        self.history.incident(what)
 
     def stored(self, size: int) -> None:
         """Count a file that the store had."""
@@ -114,18 +128,22 @@ class Activity:
         """Count bytes that the origin gave of a file of which only parts were wanted."""
         self.bytes_served += size
         _count(self.bytes_by_source, "origin", size)
+        self.history.part("origin", size)
 
     def observe(self, event: SourceFailed | TransferFinished) -> None:
         """Take an event of a transfer."""
         if isinstance(event, SourceFailed):
             _count(self.faults, f"{event.source}:{event.fault.value}")
+            self.history.failed(event)
             return
         self.transfers += 1
         self.bytes_served += event.size
         for source, count in event.bytes_by_source.items():
             if count:
                 _count(self.bytes_by_source, source, count)
-        what = saving(event, self.rates(event))
+        rates = self.rates(event)
+        what = saving(event, rates)
+        self.history.finished(event, alone(event, rates))
         self.saved += what.seconds if what else 0.0
         self.recent.append(Finished(event, self.clock(), what))
 

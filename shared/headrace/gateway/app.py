@@ -12,6 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route
@@ -26,6 +27,8 @@ from headrace.gateway.intercepting.beginning import Beginning
 from headrace.gateway.intercepting.connects import Connects
 from headrace.gateway.intercepting.interceptions import Interceptions
 from headrace.gateway.intercepting.requests import InterceptedRequests
+from headrace.gateway.live.endpoints import LivePage
+from headrace.gateway.live.viewers import Viewers
 from headrace.gateway.peers import Peers, Sight
 from headrace.gateway.relaying import relayed_link, tell_limit
 from headrace.gateway.response_head import UnsendableError
@@ -45,6 +48,7 @@ from headrace.models import (
 )
 from headrace.redact import for_files
 from headrace.system.service.bridges import Bridges
+from headrace.system.service.own_pages import LIVE
 from headrace.upstream.responses import UpstreamResponse
 
 __all__ = ["build_app"]
@@ -65,6 +69,7 @@ def build_app(
     machine: bool = False,
     state: Path | None = None,
     bridges: Bridges | None = None,
+    ask_tools: Callable[[], list[dict[str, Any]]] = list,
 ) -> Starlette:
     """Make the application of what `assemble` made. Nothing is asked, opened or started before its
     lifespan begins.
@@ -73,18 +78,23 @@ def build_app(
     else `secret` opens, and `machine`: see `peers`. `state` is the folder of this gateway alone.
     With `bridges` it is the gateway of containers: the token is theirs, and opens no page of its
     own; nobody is led through it.
+    `ask_tools` says how each tool stands, for the live page; it may take seconds.
     """
     interceptions = Interceptions(state or parts.folders.state)
+    viewers = Viewers(parts, ask_tools)
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Connects]]:
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Connects | Viewers]]:
         await parts.start()
         requests = InterceptedRequests(parts)
         try:
-            # A CONNECT has no path, and never comes as far as here (`intercepting.taken`).
+            # A CONNECT has no path, and never comes as far as here (`intercepting.taken`). Whoever
+            # looks at the live page does so until he is told that this ends (`server`).
             connects = Connects(interceptions, requests, parts.client.roots.context)
-            yield {} if bridges is not None else {"connects": connects}
+            shown: dict[str, Connects | Viewers] = {"connects": connects, "viewers": viewers}
+            yield {} if bridges is not None else shown
         finally:
+            await viewers.aclose()
             await parts.stop()
 
     mounts: list[tuple[str, Ecosystem]] = sorted(
@@ -103,6 +113,8 @@ def build_app(
             Mount(prefix.rstrip("/"), app=_EcosystemEndpoint(parts, each))
             for prefix, each in mounts
         ),
+        # Containers, whose root the kernel calls root, have no such page.
+        *([] if bridges else [Mount(LIVE.rstrip("/"), app=LivePage(parts, peers, viewers))]),
         Mount("/", app=_Nothing()),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
@@ -313,9 +325,14 @@ class _Learning:
 
 
 class _Nothing:
-    """Everything that is nobody's."""
+    """Everything that is nobody's, and the way to the live page for a browser that asks for `/`."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del receive, send
         exchange: Exchange = scope["headrace.exchange"]
+        if exchange.request.path == "/" and "text/html" in exchange.request.headers.get(
+            "accept", ""
+        ):
+            await exchange.text(302, "headrace: the live page is there", {"location": LIVE})
+            return
         await exchange.text(404, "headrace: no ecosystem here has such a path")

@@ -12,6 +12,7 @@ from headrace.gateway.wiring import Components
 from headrace.interface.ecosystems import AllowsAnonymous, Ecosystem, FormatsRefusals
 from headrace.models import Request
 from headrace.system.service.bridges import Bridges
+from headrace.system.service.own_pages import LIVE, LIVE_CODES
 from headrace.variants import host_paths
 
 __all__ = ["Guard"]
@@ -20,9 +21,11 @@ _CHALLENGE = {"www-authenticate": 'Basic realm="headrace", charset="UTF-8"'}
 
 
 #: The gateway's own pages that start nothing: a person may look at them in a browser.
-_FOR_BROWSERS = frozenset({"/healthz", "/status", "/metrics"})
+_FOR_BROWSERS = frozenset({"/", "/healthz", "/status", "/metrics"})
+#: What alone is posted: each looks for itself whether it may be (`live.endpoints`).
+_POSTED = frozenset({LIVE_CODES, f"{LIVE}enter", f"{LIVE}store"})
 #: All of them that the gateway of containers has.
-_OWN = _FOR_BROWSERS
+_OWN = frozenset({"/healthz", "/status", "/metrics"})
 
 
 class _Refused(Exception):  # noqa: N818 - an answer, no error
@@ -114,13 +117,15 @@ class Guard:
             exchange.phrased = mount.refusals.phrased
         bridge = self._on_bridge(scope)
         _check_head(scope, headers, target, bridge)
-        if method not in ("GET", "HEAD"):
+        posted = method == "POST" and path in _POSTED and self._bridges is None
+        if method not in ("GET", "HEAD") and not posted:
             raise _Refused(405, "only GET and HEAD", {"allow": "GET, HEAD"})
         if scope.get("headrace.body"):
             raise _Refused(413, "no request that is served here has a body")
         server = scope.get("server")
         port = server[1] if server else None
-        if sent_by_a_page(headers, port, own_page=path in _FOR_BROWSERS):
+        own_page = path in _FOR_BROWSERS or path.startswith(LIVE)
+        if sent_by_a_page(headers, port, own_page=own_page):
             raise _Refused(403, "this is for installers, not for pages in a browser")
         if self._bridges is not None and (path in _OWN) is (bridge is not None):
             raise _Refused(403, "this is the gateway of containers, on their bridges")
@@ -139,7 +144,9 @@ class Guard:
         if self._bridges is not None:
             return path in _OWN or request_head.authorised(shown, self._token)
         free = mount is not None and mount.anonymous is not None and mount.anonymous.for_everybody
-        return free or path == "/healthz" or request_head.authorised(shown, self._token)
+        # The live page has its own way to know a browser, which has no token.
+        free = free or path == "/healthz" or path.startswith(LIVE)
+        return free or request_head.authorised(shown, self._token)
 
 
 def _ends(scope: Scope) -> tuple[tuple[str, int], tuple[str, int]] | None:

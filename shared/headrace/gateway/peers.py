@@ -77,6 +77,28 @@ class Peers:
             return Sight.ALL if self._shown is None and not self._machine else self._rest
         return Sight.ALL if owner in (0, self._own) and owner != _OVERFLOW else self._rest
 
+    async def sight_of_page(
+        self, scope: Scope, authorization: str | None, *, session: bool
+    ) -> Sight:
+        """As `sight`, for the live page, of which the guard asks no token: a browser has none, and
+        has a `session` in its place. Neither opens anything for another user.
+        """
+        for known in (self._token, self._shown):
+            if known is not None and authorised(authorization, known):
+                return Sight.ALL
+        owner = await asyncio.to_thread(self._owner, scope.get("client"), scope.get("server"))
+        if owner is None:
+            free = self._token is None and self._shown is None and not self._machine
+            return Sight.ALL if session or free else self._rest
+        if owner in (0, self._own) and owner != _OVERFLOW:
+            return Sight.ALL if session or self._token is None else Sight.NONE
+        return self._rest if self._token is None else Sight.NONE
+
+    async def may_enter(self, scope: Scope) -> bool:
+        """Whether whoever has a code may use it: nobody who is known to be another user."""
+        owner = await asyncio.to_thread(self._owner, scope.get("client"), scope.get("server"))
+        return owner is None or (owner in (0, self._own) and owner != _OVERFLOW)
+
     def _owner(self, client: tuple[str, int] | None, server: tuple[str, int] | None) -> int | None:
         tables = list(self._tables())
         if not tables or client is None or server is None:

@@ -36,7 +36,7 @@ from headrace.gateway.relaying import HandBack, tell_limit
 from headrace.http.ranges import RangeRequest
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, ServeArtifact, Source
-from headrace.policy.clients import Clients, ClientTraits
+from headrace.policy.clients import Clients, ClientTraits, product
 from headrace.policy.timeouts import BODY_GAP, HEADERS_WITHIN
 from headrace.redact import for_files
 from headrace.system.storage.store import Store, StoredFile
@@ -375,13 +375,15 @@ class ArtifactHandler:
         traits = self._traits(exchange)
         alone = self._hand_back.is_alone(artifact.origin, artifact.url)
         ends = alone or _ends_here(exchange, artifact, traits)
-        return await self._downloader.open(
+        reader = await self._downloader.open(
             artifact,
             sources,
             more=lambda: self._sources.choose(artifact, ecosystem),
             takes_back=traits.takes_back,
             patience=traits.patience if ends else 0.0,
         )
+        reader.tool = product(exchange.request.headers.get("user-agent", ""))
+        return reader
 
     def _traits(self, exchange: Exchange) -> ClientTraits:
         return self._clients.of(exchange.request.headers.get("user-agent", ""))

@@ -32,6 +32,7 @@ from headrace.download.connections import ConnectionLimiter
 from headrace.download.downloader import Downloader
 from headrace.gateway.activity import Activity
 from headrace.gateway.builds.notice import Notice
+from headrace.gateway.live.history import History
 from headrace.gateway.relaying import HandBack
 from headrace.gateway.serve_artifact import LARGE, ArtifactHandler
 from headrace.interface import clients
@@ -153,6 +154,7 @@ class Components:
                 rested = True
                 for part in (self.documents, self.renderings, self.artifact_index):
                     part.shrink()
+                await asyncio.to_thread(self.activity.history.keep)
                 await asyncio.to_thread(trim_heap)
 
     async def stop(self) -> None:
@@ -173,6 +175,7 @@ class Components:
         await self.client.aclose()
         await asyncio.to_thread(self.client.courtesy.close)
         await asyncio.to_thread(self.statistics.close)
+        await asyncio.to_thread(self.activity.history.keep)
         await asyncio.to_thread(self.store.close)
 
     def incident(self, error: Exception, path: str) -> str:
@@ -325,7 +328,8 @@ def assemble(
     statistics = Statistics(folders.state / "statistics.sqlite")
     network = NetworkFingerprint()
     activity = Activity(
-        lambda event: rates(statistics.snapshot(network()), event.artifact.object_class)
+        lambda event: rates(statistics.snapshot(network()), event.artifact.object_class),
+        history=History(folders.state / "traffic.json"),
     )
     limits = LimitRecords(folders.state / "limits.sqlite")
     # The sources are made of the client.

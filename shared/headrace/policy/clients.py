@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from headrace.policy.timeouts import PROMISED_GAP
 
-__all__ = ["ClientTraits", "Clients", "KnownClient"]
+__all__ = ["ClientTraits", "Clients", "KnownClient", "product"]
 
 _VERSION = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}")
+_PRODUCT = re.compile(r"([A-Za-z][A-Za-z0-9._-]{0,30})(?:/([A-Za-z0-9._+-]{1,20}))?(?=[ (;]|$)")
 #: Characters of a User-Agent that are looked at: longer ones are nobody's that is known.
 _LONGEST = 4096
 #: Seconds that somebody is waited for at most, also by clients that set no limit.
@@ -79,3 +80,11 @@ class Clients:
         if len(user_agent) > _LONGEST:
             return self.unknown
         return next((row.traits for row in self.rows if row.fits(user_agent)), self.unknown)
+
+
+def product(agent: str) -> str:
+    """Return a User-Agent's first product, for people: ``pip 25.2``; "" where it names none
+    (RFC 9110 section 10.1.5).
+    """
+    found = _PRODUCT.match(agent[:_LONGEST])
+    return "" if found is None else " ".join(filter(None, found.groups()))

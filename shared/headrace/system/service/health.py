@@ -22,7 +22,16 @@ from headrace.ownership.listeners import answering_stranger, listeners
 from headrace.system.service import own_pages
 from headrace.system.service.identity import NONCE, Expected, new_nonce, proof
 
-__all__ = ["Contact", "Proof", "ask", "content", "look", "look_and_ask", "wait_until_up"]
+__all__ = [
+    "Contact",
+    "Proof",
+    "ask",
+    "content",
+    "look",
+    "look_and_ask",
+    "look_and_post",
+    "wait_until_up",
+]
 
 ANSWER_LIMIT = 1 << 20
 
@@ -100,6 +109,18 @@ def look_and_ask(
     return contact, None if body is None else read_json_or_none(body)
 
 
+def look_and_post(
+    address: GatewayAddress, expected: Expected, path: str, header: str, timeout: float = 2.0
+) -> tuple[Contact, Any]:
+    """As `look_and_ask`, for what a gateway does only where it is told to; `header` says so."""
+    with _connected(address, expected, timeout) as (contact, connection):
+        if connection is None or contact.redirecting or not contact.up:
+            return contact, None
+        headers = {**_shown(address, expected, contact), header: "1", "Content-Length": "0"}
+        body = _get(connection, path, headers, ANSWER_LIMIT, method="POST")
+    return contact, None if body is None else read_json_or_none(body)
+
+
 def ask(
     address: GatewayAddress,
     expected: Expected,
@@ -144,15 +165,20 @@ def _given(  # noqa: PLR0917 - all that one question needs
 ) -> bytes | None:
     if not contact.up:
         return None
-    headers = {"Accept": accept}
+    headers = {"Accept": accept, **_shown(address, expected, contact)}
+    return _get(connection, path, headers, limit)
+
+
+def _shown(address: GatewayAddress, expected: Expected, contact: Contact) -> dict[str, str]:
+    """Return the header that says whose user this is, where there is anything to show."""
     shown = address.token
     if not shown and expected.secret and contact.proof is Proof.GIVEN:
         # Where the system does not tell whose this connection is: it is the user's.
         shown = own_pages.shown_for(expected.secret)
-    if shown:
-        pair = base64.b64encode(f"headrace:{shown}".encode()).decode()
-        headers["Authorization"] = f"Basic {pair}"
-    return _get(connection, path, headers, limit)
+    if not shown:
+        return {}
+    pair = base64.b64encode(f"headrace:{shown}".encode()).decode()
+    return {"Authorization": f"Basic {pair}"}
 
 
 def wait_until_up(address: GatewayAddress, expected: Expected, timeout: float) -> Contact:
@@ -223,10 +249,15 @@ def _proof(told: dict[str, Any], expected: Expected, nonce: str, address: Gatewa
 
 
 def _get(
-    connection: http.client.HTTPConnection, path: str, headers: dict[str, str], limit: int
+    connection: http.client.HTTPConnection,
+    path: str,
+    headers: dict[str, str],
+    limit: int,
+    *,
+    method: str = "GET",
 ) -> bytes | None:
     try:
-        connection.request("GET", path, headers=headers)
+        connection.request(method, path, headers=headers)
         answer = connection.getresponse()
         body = answer.read(limit)
     except (OSError, http.client.HTTPException, ValueError):

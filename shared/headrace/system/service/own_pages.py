@@ -5,11 +5,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-__all__ = ["INTERCEPTIONS", "shown_for"]
+__all__ = ["INTERCEPTIONS", "LIVE", "LIVE_CODES", "OPENS", "shown_for"]
 
 INTERCEPTIONS = "interceptions"
 """Folder, below a gateway's state, of the commands that are led through it as a proxy: a file each,
 named by the SHA-256 of its token."""
+
+LIVE = "/live/"
+"""Path of the live page."""
+LIVE_CODES = "/live/codes"
+"""Where a code is to be had that opens it in a browser (POST)."""
+OPENS = "x-headrace-open"
+"""Header of who asks for one."""
 
 
 def shown_for(secret: str) -> str:

@@ -86,6 +86,15 @@ class UsageIndex:
             return int(base.execute("SELECT bytes FROM total").fetchone()[0])
         return 0
 
+    def total_before(self, used: float) -> int:
+        """Return the bytes of files that were noted as used by then and not since; a use of the
+        last days may not be noted yet, so this is the most that it can be.
+        """
+        with self._using() as base:
+            asked = base.execute("SELECT total(size) FROM file WHERE used <= ?", (used,))
+            return int(asked.fetchone()[0])
+        return 0
+
     def reconciled(self) -> float:
         """Return when it was last held against the folder; 0.0: never, so it knows too little."""
         with self._using() as base:
