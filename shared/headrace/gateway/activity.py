@@ -18,7 +18,7 @@ from headrace.models import SourceFailed, TransferFinished
 from headrace.redact import for_display
 from headrace.wording import counted
 
-__all__ = ["Activity", "Finished", "Saving", "alone"]
+__all__ = ["Activity", "Finished", "Saving"]
 
 #: Transfers and incidents that are remembered one by one.
 RECENT = 50
@@ -64,16 +64,6 @@ def saving(event: TransferFinished, rates: Mapping[str, float]) -> Saving | None
         best,
         f"{counted(event.size, 'byte')} from {best} alone, at its measured rate",
     )
-
-
-def alone(event: TransferFinished, rates: Mapping[str, float]) -> float | None:
-    """Return the seconds in which the origin alone would have given a file, at its rate before;
-    None where that was not measured, or the file is not here by this transfer alone.
-    """
-    whole = sum(event.bytes_by_source.values()) >= event.size > 0
-    if event.from_store or event.seconds <= 0 or not whole or not rates.get("origin"):
-        return None
-    return event.size / rates["origin"]
 
 
 @dataclass(slots=True)
@@ -141,9 +131,8 @@ class Activity:
         for source, count in event.bytes_by_source.items():
             if count:
                 _count(self.bytes_by_source, source, count)
-        rates = self.rates(event)
-        what = saving(event, rates)
-        self.history.finished(event, alone(event, rates))
+        what = saving(event, self.rates(event))
+        self.history.finished(event)
         self.saved += what.seconds if what else 0.0
         self.recent.append(Finished(event, self.clock(), what))
 

@@ -28,6 +28,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -315,6 +316,8 @@ class ClientConnection(HttpToolsProtocol):
         self._ignored = 0
         self.ended = False
         """Whether the client has said all."""
+        self.endless = False
+        """Its answer has no end: a client that has ended its own side has gone."""
 
     # -------------------------------------------------------------- life
 
@@ -335,7 +338,7 @@ class ClientConnection(HttpToolsProtocol):
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """Go on for a client that only ended its own side (RFC 9112 section 9.6)."""
         self.ended = True
-        if not self._answering or self.transport.is_closing():
+        if not self._answering or self.endless or self.transport.is_closing():
             return None
         cycle: Any = self.cycle
         self.close_after(cycle)
@@ -432,6 +435,7 @@ class ClientConnection(HttpToolsProtocol):
         self.registry.works(self)
         self.scope["headrace.target"] = self.url  # type: ignore[typeddict-unknown-key]
         self.scope["headrace.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
+        self.scope["headrace.endless"] = partial(setattr, self, "endless", True)  # type: ignore[typeddict-unknown-key]
         body = False
         for name, value in self.headers:
             if name in _FRAMING and value.strip() != b"0":

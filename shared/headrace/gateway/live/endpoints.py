@@ -71,20 +71,24 @@ class LivePage:
         asked = parse_qs(exchange.request.query).get("lang", [""])[0]
         language = shell.language(exchange.request.headers.get("accept-language", ""), asked)
         page = shell.shell(language)
-        await self._file(exchange, "text/html; charset=utf-8", page, vary="accept-language")
+        await self._file(exchange, "text/html; charset=utf-8", page, "accept-language")
 
-    async def _file(self, exchange: Exchange, kind: str, body: bytes, **more: str) -> None:
+    async def _file(self, exchange: Exchange, kind: str, body: bytes, *vary: str) -> None:
+        # Over a tunnel to another machine it may be a slow line.
+        packs = "gzip" in exchange.request.headers.get("accept-encoding", "")
+        packed = shell.packed(body) if packs else b""
         headers = {
             "content-type": kind,
+            **({"content-encoding": "gzip"} if packed else {}),
             # An upgrade brings new ones, and from loopback they cost nothing.
             "cache-control": "no-cache",
             "content-security-policy": shell.POLICY,
             "referrer-policy": "no-referrer",
             "cross-origin-opener-policy": "same-origin",
             "x-frame-options": "DENY",
-            **more,
+            "vary": ", ".join(("accept-encoding", *vary)),
         }
-        await exchange.whole(200, headers, body)
+        await exchange.whole(200, headers, packed or body)
 
     # ------------------------------------------------------------------ what it shows
 
@@ -125,6 +129,7 @@ class LivePage:
             await exchange.text(403, f"headrace: {MOST} browsers are looking already")
         else:
             query = parse_qs(exchange.request.query)
+            scope.get("headrace.endless", lambda: None)()
             told = exchange.request.headers.get("last-event-id") or query.get("seen", [""])[0]
             await self._viewers.show(exchange, sight, whole_number(told))
 

@@ -13,7 +13,7 @@ import json
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -23,7 +23,7 @@ from headrace.models import Fault, SourceFailed, TransferFinished
 from headrace.system import atomic
 from headrace.system.folders import make as make_folder
 
-__all__ = ["HELD", "WINDOWS", "Happening", "History", "Kind"]
+__all__ = ["HELD", "WINDOWS", "Comparison", "Happening", "HappeningKind", "History"]
 
 _log = logging.getLogger("headrace.gateway")
 
@@ -43,9 +43,14 @@ _LARGEST, _SOURCES, _LONGEST = 1 << 20, 100, 200
 _MODE = 0o600
 #: Seconds that a file takes at least.
 _INSTANT = 1e-3
+_ORIGIN = "origin"
+#: Bytes of a file that tell what a source can give; smaller ones tell how far it is.
+_TELLING = 1 << 20
+#: From, to (epochs), and bytes by source.
+_Span = tuple[float, float, tuple[tuple[str, int], ...]]
 
 
-class Kind(StrEnum):
+class HappeningKind(StrEnum):
     """What an event is, for people."""
 
     FINISHED = "finished"
@@ -70,7 +75,7 @@ class Happening:
     """Counted from 1 since the worker began."""
     at: float
     """Epoch."""
-    kind: Kind
+    kind: HappeningKind
     what: str
     """The file's name; of an incident the sentence."""
     ecosystem: str = ""
@@ -81,9 +86,31 @@ class Happening:
     seconds: float = 0.0
     given: tuple[tuple[str, int], ...] = ()
     """Bytes by source."""
-    alone: float | None = None
-    """Seconds in which the origin alone would have given it, at the rate that was measured of it
-    before; None: it was not measured."""
+
+    @property
+    def began(self) -> float:
+        """Epoch."""
+        return self.at - max(self.seconds, _INSTANT)
+
+    @property
+    def origins(self) -> int:
+        """Bytes that the origin gave."""
+        return dict(self.given).get(_ORIGIN, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Files that mirrors had a part in, against the origin alone."""
+
+    files: int
+    bytes: int
+    took: float
+    """Seconds; those in which several came count once."""
+    rate: float
+    """Bytes per second that the origin gave at most, all files together."""
+    by_itself: bool
+    """It gave so much when nobody else gave anything: then it is what it can. Else it shared the
+    line with others, and may be able to give more."""
 
 
 class History:
@@ -112,23 +139,22 @@ class History:
 
     # ------------------------------------------------------------------ hearing
 
-    def finished(self, event: TransferFinished, alone: float | None) -> None:
-        """A file is whole; `alone` as in `Happening`."""
+    def finished(self, event: TransferFinished) -> None:
+        """A file is whole."""
         given = tuple((source, count) for source, count in event.bytes_by_source.items() if count)
         self._add(
-            Kind.FINISHED,
+            HappeningKind.FINISHED,
             event.artifact.name,
             ecosystem=event.artifact.ecosystem,
             size=event.size,
             seconds=event.seconds,
             given=given,
-            alone=alone,
         )
         self._count(dict(given))
 
     def failed(self, event: SourceFailed) -> None:
         """A source failed, and the download goes on without it."""
-        kind = Kind.REFUSAL if event.fault in _REFUSED else Kind.TAKEOVER
+        kind = HappeningKind.REFUSAL if event.fault in _REFUSED else HappeningKind.TAKEOVER
         self._add(
             kind,
             event.artifact.name,
@@ -139,7 +165,7 @@ class History:
 
     def incident(self, what: str) -> None:
         """Something that a person should see."""
-        self._add(Kind.INCIDENT, what)
+        self._add(HappeningKind.INCIDENT, what)
 
     def part(self, source: str, size: int) -> None:
         """A source gave bytes that belong to no finished file."""
@@ -147,7 +173,7 @@ class History:
 
     def _add(
         self,
-        kind: Kind,
+        kind: HappeningKind,
         what: str,
         *,
         ecosystem: str = "",
@@ -156,7 +182,6 @@ class History:
         size: int = 0,
         seconds: float = 0.0,
         given: tuple[tuple[str, int], ...] = (),
-        alone: float | None = None,
     ) -> None:
         self.newest += 1
         self._events.append(
@@ -171,7 +196,6 @@ class History:
                 size,
                 seconds,
                 given,
-                alone,
             )
         )
 
@@ -201,32 +225,30 @@ class History:
         skipped = max(0, self.newest - number + 1)
         return list(itertools.islice(reversed(self._events), skipped, skipped + most))
 
-    def columns(self, window: str) -> list[dict[str, int]]:
+    def columns(self, window: str, under_way: Sequence[_Span] = ()) -> list[dict[str, int]]:
         """Return the bytes by source in each column of a window (`WINDOWS`), the oldest first.
 
-        The last minute is told from the events: a file's bytes are spread over the time that it
-        took. The others count a file where it ended.
+        The last minute is told from the events, and from what is `under_way`: a file's bytes are
+        spread over the time that it took. The others count a file where it ended.
         """
         self._load()
         seconds, number = WINDOWS[window]
         now = self._clock()
         width = seconds / number
         found: list[dict[str, float]] = [{} for _ in range(number)]
-        for start, end, given in self._spans(window, now - seconds):
+        for start, end, given in (*self._spans(window, now - seconds), *under_way):
             for index, share in _shares(start - now + seconds, end - now + seconds, width, number):
                 for source, count in given:
                     found[index][source] = found[index].get(source, 0.0) + count * share
         return [{source: round(count) for source, count in each.items()} for each in found]
 
-    def _spans(
-        self, window: str, since: float
-    ) -> Iterator[tuple[float, float, tuple[tuple[str, int], ...]]]:
+    def _spans(self, window: str, since: float) -> Iterator[_Span]:
         if window == "minute":
             for event in reversed(self._events):
                 if event.at < since:
                     return
                 if event.given:
-                    yield event.at - event.seconds, event.at, event.given
+                    yield event.began, event.at, event.given
             return
         index = 0 if window == "hour" else 1
         step, _ = _STEPS[index]
@@ -235,19 +257,14 @@ class History:
                 end = min((number + 1) * step, self._clock())
                 yield number * step, end, tuple(counter.items())
 
-    def saved(self) -> dict[str, float]:
-        """Sum up what is known of the time: files of which the origin's own rate was known.
-
-        Seconds that they took, and that the origin alone would have taken.
-        """
-        known = [each for each in self._events if each.alone is not None]
-        return {
-            "files": len(known),
-            "of": sum(each.kind is Kind.FINISHED for each in self._events),
-            "bytes": sum(each.size for each in known),
-            "took": round(sum(each.seconds for each in known), 2),
-            "alone": round(sum(each.alone or 0.0 for each in known), 2),
-        }
+    def saved(self) -> list[Comparison]:
+        """Compare what was fetched with what the origin alone would have taken, by ecosystem."""
+        by_ecosystem: dict[str, list[Happening]] = {}
+        for each in self._events:
+            if each.kind is HappeningKind.FINISHED and each.size >= _TELLING:
+                by_ecosystem.setdefault(each.ecosystem, []).append(each)
+        found = (_compared(files) for files in by_ecosystem.values())
+        return [each for each in found if each is not None]
 
     # ------------------------------------------------------------------ the file
 
@@ -294,3 +311,36 @@ def _shares(start: float, end: float, width: float, number: int) -> Iterator[tup
         share = min(end, (index + 1) * width) - max(start, index * width)
         if share > 0:
             yield index, share / length
+
+
+def _compared(files: Sequence[Happening]) -> Comparison | None:
+    """Compare an ecosystem's files, in the order in which they ended; None where the origin gave
+    nothing that tells, or everything.
+    """
+    helped = [each for each in files if each.origins < sum(count for _, count in each.given)]
+    whole = [each for each in helped if sum(count for _, count in each.given) >= each.size]
+    alone = [each for each in files if each.given and each.origins >= each.size]
+    rate = max((each.size / (each.at - each.began) for each in alone), default=0.0)
+    reference = rate or _most_at_once(files)
+    if not whole or not reference:
+        return None
+    took, until = 0.0, 0.0
+    for start, end in sorted((each.began, each.at) for each in whole):
+        took += max(0.0, end - max(start, until))
+        until = max(until, end)
+    size = sum(each.size for each in whole)
+    return Comparison(len(whole), size, took, reference, by_itself=bool(rate))
+
+
+def _most_at_once(files: Sequence[Happening]) -> float:
+    """Return the most bytes per second that the origin gave to several files together."""
+    steps: list[tuple[float, float]] = []
+    for each in files:
+        share = each.origins / (each.at - each.began)
+        steps += [(each.began, share), (each.at, -share)]
+    most = now = 0.0
+    # Of two at one moment the one that ends comes first.
+    for _, step in sorted(steps):
+        now += step
+        most = max(most, now)
+    return most

@@ -10,12 +10,13 @@ import functools
 import html
 import json
 import re
+import zlib
 from collections.abc import Mapping
 from importlib import resources
 
-from headrace.http.negotiation import quality
+from headrace.http.conditional import quality
 
-__all__ = ["ASSETS", "LANGUAGES", "POLICY", "asset", "language", "shell"]
+__all__ = ["ASSETS", "LANGUAGES", "POLICY", "asset", "language", "packed", "shell"]
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -43,6 +44,13 @@ def asset(name: str) -> bytes:
 
 def _read(name: str) -> bytes:
     return resources.files(__package__).joinpath("files", name).read_bytes()
+
+
+@functools.lru_cache(len(ASSETS) + len(LANGUAGES))
+def packed(body: bytes) -> bytes:
+    """Return one of these files in fewer bytes (gzip, RFC 1952)."""
+    packing = zlib.compressobj(wbits=31)
+    return packing.compress(body) + packing.flush()
 
 
 def language(accepted: str, asked: str = "") -> str:

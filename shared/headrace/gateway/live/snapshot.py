@@ -25,6 +25,8 @@ __all__ = ["UNUSED_FOR", "events", "now", "state", "store"]
 UNUSED_FOR: tuple[float, ...] = (30 * 86_400.0, 7 * 86_400.0, 0.0)
 #: Sources that are told; a catalogue has more than anybody reads.
 _SOURCES = 40
+#: Bytes that tell a rate; what is smaller tells how far a source is.
+_TELLING = 128 << 10
 
 
 def now(parts: Components, sight: Sight) -> dict[str, Any]:
@@ -71,7 +73,9 @@ def events(happened: Iterable[Happening], sight: Sight) -> list[dict[str, Any]]:
 def state(parts: Components, sight: Sight, tools: list[dict[str, Any]] | None) -> dict[str, Any]:
     """Tell what changes slowly. `tools` None: nobody has asked them yet."""
     everything = sight is Sight.ALL
-    activity = parts.activity
+    activity, moment = parts.activity, time.time()
+    coming = parts.downloader.pictures()
+    under_way = [(moment - each.seconds, moment, each.given) for each in coming]
     return {
         "version": __version__,
         "since": round(activity.began, 1),
@@ -82,13 +86,13 @@ def state(parts: Components, sight: Sight, tools: list[dict[str, Any]] | None) -
             if everything or not each.private
         ],
         "sources": _sources(parts),
-        "traffic": {window: activity.history.columns(window) for window in WINDOWS},
+        "traffic": {each: activity.history.columns(each, under_way) for each in WINDOWS},
         "totals": {
             "files": activity.transfers,
             "from_store": activity.from_store,
             "bytes": activity.bytes_served,
         },
-        "saved": activity.history.saved(),
+        "saved": [asdict(each) for each in activity.history.saved()],
         "tools": tools if everything else [],
         "builds": _builds(parts) if everything else [],
         "weak": {
@@ -117,7 +121,8 @@ def _sources(parts: Components) -> list[dict[str, Any]]:
     by_source: dict[str, dict[str, Record]] = {}
     for (source, name), record in parts.statistics.snapshot(parts.network()).items():
         by_source.setdefault(source, {})[name] = record
-    own, ecosystems = set(), {}
+    own: set[str] = set()
+    ecosystems: dict[str, str] = {}
     for ecosystem in parts.ecosystems:
         for mirror in parts.sources.mirrors(ecosystem.name):
             ecosystems.setdefault(mirror.id, ecosystem.name)
@@ -146,7 +151,7 @@ def _source(
     last = parts.statistics.last_fault(source, parts.network())
     paused_until = max((each.paused_until for each in records.values()), default=0.0)
     objects = [each for name, each in records.items() if name != EVERYTHING]
-    rates = [each.rate for each in objects if each.rate]
+    rates = [each.rate for each in objects if each.rate and each.bytes >= _TELLING]
     rtts = [each.rtt for each in records.values() if each.rtt is not None]
     return {
         "id": source,

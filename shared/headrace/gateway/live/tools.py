@@ -21,10 +21,12 @@ from headrace.interface.hookspecs import Activation, GatewayAddress, Place, Scop
 from headrace.interface.manager import Plugins
 from headrace.system.edits.file_step import read_file
 
-__all__ = ["ask_tools"]
+__all__ = ["STATES", "ask_tools"]
 
 _log = logging.getLogger("headrace.gateway")
 
+STATES = (*(each.name.lower() for each in Standing), "overridden", "broken", "silent")
+"""How a tool can stand."""
 #: Seconds for all of them; whoever takes longer is told as one that does not answer.
 _WITHIN = 10.0
 

@@ -27,8 +27,9 @@ MOST = 16
 #: Seconds between two pictures, and in how many pictures what changes slowly is looked at again.
 _BEAT = 1.0
 _SLOW = 5
-#: Seconds after which the store and the tools are asked again.
-_STORE, _TOOLS = 30.0, 120.0
+#: Seconds after which the store is looked at again, where something has come and where not, and
+#: after which the tools are asked again.
+_STORE, _SAME_STORE, _TOOLS = 3.0, 60.0, 120.0
 #: Seconds without anything new after which a line is sent all the same: who has gone is noticed.
 _QUIET = 15.0
 #: Events that a page begins with, and that are sent at a time.
@@ -71,6 +72,8 @@ class Viewers:
         self._clock: asyncio.Task[None] | None = None
         self._made: dict[tuple[str, Sight], bytes] = {}
         self._store: dict[str, Any] | None = None
+        self._stored = -1
+        """Number of the newest event when the store was looked at."""
         self._tools: list[dict[str, Any]] | None = None
         self._asked: dict[str, float] = {}
         self._asking: set[asyncio.Task[None]] = set()
@@ -139,8 +142,9 @@ class Viewers:
     async def _wait(self, viewer: _Viewer, gone: asyncio.Future[None], exchange: Exchange) -> None:
         stirred = asyncio.ensure_future(viewer.stir.wait())
         try:
+            either: set[asyncio.Future[Any]] = {stirred, gone}
             done, _ = await asyncio.wait(
-                {stirred, gone}, timeout=_QUIET, return_when=asyncio.FIRST_COMPLETED
+                either, timeout=_QUIET, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
             stirred.cancel()
@@ -173,7 +177,8 @@ class Viewers:
 
     def _make(self, *, slow: bool = True) -> None:
         """Make what is shown of what there is now, and wake who is to be shown something new."""
-        self._ask("store", _STORE, self._look_at_store)
+        changed = self._parts.activity.history.newest != self._stored
+        self._ask("store", _STORE if changed else _SAME_STORE, self._look_at_store)
         self._ask("tools", _TOOLS, self._look_at_tools)
         for sight in {each.sight for each in self._viewers}:
             self._put("now", sight, encode("now", snapshot.now(self._parts, sight)))
@@ -209,6 +214,7 @@ class Viewers:
             self._make()
 
     def _look_at_store(self) -> None:
+        self._stored = self._parts.activity.history.newest
         self._store = snapshot.store(self._parts)
 
     def _look_at_tools(self) -> None:

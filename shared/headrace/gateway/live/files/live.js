@@ -3,17 +3,16 @@
 import { bar, clock, colour, columns, key, make, percent, picture, rate, say, shown, size, time, words } from "./drawing.js";
 
 const $ = (id) => document.getElementById(id);
-const port = location.port;
 let stream = null;
 let seal = "";
 let seen = 0;
-let offset = 0;
 let state = null;
 let store = null;
 let busy = 0;
 let span = "minute";
 let kinds = "all";
 let happened = [];
+let most = 60;
 let said = "";
 
 // ------------------------------------------------------------------ the way in
@@ -67,7 +66,6 @@ function lock(why) {
 
 function take(told) {
   seal = told.seal ?? "";
-  offset = told.at - Date.now() / 1000;
   seen = told.newest;
   happened = told.events.reverse();
   $("locked").hidden = true;
@@ -194,16 +192,21 @@ function build(each) {
 }
 
 function drawSaved() {
-  const { files, of, bytes, took, alone } = state.saved;
-  const all = say("totals", { size: size(state.totals.bytes), n: state.totals.files, since: clock(state.since), stored: state.totals.from_store });
   const parts = [];
-  if (files) {
-    const more = alone - took;
+  const alone = (each) => each.bytes / each.rate;
+  const known = state.saved.filter((each) => each.by_itself);
+  if (known.length) {
+    const sum = (value) => known.reduce((all, each) => all + value(each), 0);
+    const took = sum((each) => each.took);
+    const more = sum(alone) - took;
     parts.push(make("p", { class: "big" }, say(more >= 0 ? "saved_big" : "saved_more", { time: time(Math.abs(more)) })));
-    parts.push(make("p", {}, say("saved_text", { took: time(took), alone: time(alone), n: files, size: size(bytes) })));
-    if (files < of) parts.push(note(say("saved_of", { n: files, all: of })));
-  } else parts.push(make("p", { class: "soft" }, say("saved_none")));
-  parts.push(note(all));
+    parts.push(make("p", {}, say("saved_text", { took: time(took), alone: time(took + more), size: size(sum((each) => each.bytes)), n: sum((each) => each.files) })));
+  }
+  for (const each of state.saved.filter((one) => !one.by_itself))
+    parts.push(make("p", {}, say("saved_shared", { took: time(each.took), alone: time(alone(each)), size: size(each.bytes), n: each.files, rate: rate(each.rate) })));
+  if (!parts.length) parts.push(make("p", { class: "soft" }, say("saved_none")));
+  const { files, bytes, from_store: stored } = state.totals;
+  parts.push(note(say("totals", { size: size(bytes), n: files, since: clock(state.since), stored })));
   for (const kind of ["stale", "provisional"])
     if (state.weak[kind]) parts.push(note(say(`weak_${kind}`, { n: state.weak[kind] })));
   replace($("saved"), ...parts);
@@ -251,7 +254,7 @@ function drawSources() {
       make("th", { scope: "row", role: "rowheader" }, make("span", { class: "dot" }, key(each.id), shown(each.id) + (each.own ? ` (${say("yours")})` : ""))),
       cell("rate", each.rate ? rate(each.rate) : say("unmeasured")),
       cell("rtt", each.rtt === null ? say("unmeasured") : `${Math.max(1, Math.round(1000 * each.rtt))} ms`),
-      cell("failures", percent(each.failures)),
+      cell("failures", make("span", { class: each.failures > 0.2 ? "warn" : null }, percent(each.failures))),
       cell("given", each.bytes ? size(each.bytes) : say("unmeasured")),
       cell("stands", sourceState(each)))))));
 }
@@ -272,57 +275,68 @@ function drawTools() {
 
 const marks = { finished: ["✓", "good"], takeover: ["⇄", "warn"], refusal: ["✕", "bad"], incident: ["!", "warn"] };
 
-function sentence(each) {
+function sentence({ each, files }) {
+  const what = files.length > 2 ? say("files", { n: files.length }) : files.join(", ");
   if (each.kind === "finished") {
     const names = Object.keys(each.given).map(shown);
     const sources = names.length > 3 ? say("sources_and", { n: names.length }) : names.join(", ") || say("earlier");
-    return say("e_finished", { what: each.what, size: size(each.size), time: time(each.seconds), rate: rate(each.size / Math.max(each.seconds, 0.001)), sources });
+    return say("e_finished", { what, size: size(each.size), time: time(each.seconds), rate: rate(each.size / Math.max(each.seconds, 0.001)), sources });
   }
-  if (each.kind === "incident") return say("e_incident", { what: each.what });
-  return say(`e_${each.kind}`, { what: each.what, source: shown(each.source), did: didWhat(each.fault) });
+  if (each.kind === "incident") return say("e_incident", { what });
+  return say(`e_${each.kind}`, { what, source: shown(each.source), did: didWhat(each.fault) });
+}
+
+// What one source did over and over is one line, with how often.
+function lines() {
+  const rows = [];
+  for (const each of happened) {
+    if (kinds !== "all" && each.kind === "finished") continue;
+    const last = rows.at(-1);
+    const same = last && each.source && ["kind", "source", "fault"].every((name) => last.each[name] === each[name]);
+    if (!same) rows.push({ each, files: [each.what], count: 1 });
+    else {
+      last.count += 1;
+      if (!last.files.includes(each.what)) last.files.push(each.what);
+    }
+  }
+  return rows;
+}
+
+function line(row) {
+  const [mark, kind] = marks[row.each.kind];
+  return make("li", { "data-kind": row.each.kind },
+    make("time", { datetime: new Date(row.each.at * 1000).toISOString() }, clock(row.each.at)),
+    make("span", { class: `mark ${kind}`, "aria-hidden": "true" }, mark),
+    make("span", { class: "told" }, make("span", { class: "hidden" }, `${say(`kind_${row.each.kind}`)}: `), sentence(row),
+      row.count > 1 ? ` (${say("times", { n: row.count })})` : ""));
 }
 
 function drawTimeline() {
-  const rows = [];
-  let last = null;
-  for (const each of happened) {
-    if (kinds !== "all" && each.kind === "finished") continue;
-    const same = last && each.kind !== "finished" && each.kind === last.each.kind && each.what === last.each.what && each.source === last.each.source && each.fault === last.each.fault;
-    if (same) { last.count += 1; continue; }
-    last = { each, count: 1 };
-    rows.push(last);
-  }
-  replace($("timeline"), ...rows.map(({ each, count }) => {
-    const [mark, kind] = marks[each.kind];
-    return make("li", { "data-kind": each.kind },
-      make("time", { datetime: new Date(each.at * 1000).toISOString() }, clock(each.at)),
-      make("span", { class: `mark ${kind}`, "aria-hidden": "true" }, mark),
-      make("span", { class: "told" }, make("span", { class: "hidden" }, `${say(`kind_${each.kind}`)}: `), sentence(each), count > 1 ? ` (${say("times", { n: count })})` : ""));
-  }), rows.length ? null : make("li", {}, make("span"), make("span"), make("span", { class: "soft" }, state.all ? say("no_events") : say("common"))));
-  $("older").hidden = !happened.length || happened.at(-1).number <= 1;
+  const rows = lines().slice(0, most).map(line);
+  const nothing = () => make("li", {}, make("span"), make("span"), make("span", { class: "soft" }, state.all ? say("no_events") : say("common")));
+  replace($("timeline"), ...(rows.length ? rows : [nothing()]));
+  $("older").hidden = rows.length < most && (!happened.length || happened.at(-1).number <= 1);
 }
 
 $("older").addEventListener("click", async () => {
+  most += 60;
+  if (lines().length >= most) return drawTimeline();
   const answer = await ask(`history?before=${happened.at(-1).number}`);
   const older = answer.ok ? (await answer.json()).events : [];
   happened.push(...older);
   drawTimeline();
-  if (!older.length) $("older").hidden = true;
+  if (!older.length && lines().length < most) $("older").hidden = true;
 });
 
-function choose(group, name, act) {
-  const buttons = document.querySelectorAll(`[data-${group}]`);
+function choose(name, act) {
+  const buttons = document.querySelectorAll(`button[data-${name}]`);
   for (const each of buttons) each.addEventListener("click", () => {
     for (const other of buttons) other.setAttribute("aria-pressed", String(other === each));
     act(each.dataset[name]);
   });
 }
-choose("window", "window", (chosen) => { span = chosen; drawTraffic(); });
-for (const each of document.querySelectorAll("button[data-kind]")) each.addEventListener("click", () => {
-  for (const other of document.querySelectorAll("button[data-kind]")) other.setAttribute("aria-pressed", String(other === each));
-  kinds = each.dataset.kind;
-  drawTimeline();
-});
+choose("window", (chosen) => { span = chosen; drawTraffic(); });
+choose("kind", (chosen) => { kinds = chosen; drawTimeline(); });
 
 // ------------------------------------------------------------------ what a click can free
 
