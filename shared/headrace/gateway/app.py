@@ -114,7 +114,7 @@ def build_app(
             for prefix, each in mounts
         ),
         # Containers, whose root the kernel calls root, have no such page.
-        *([] if bridges else [Mount(LIVE.rstrip("/"), app=LivePage(parts, peers, viewers))]),
+        *([] if bridges is not None else [Mount(LIVE.rstrip("/"), app=LivePage(parts, peers, viewers))]),
         Mount("/", app=_Nothing()),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
