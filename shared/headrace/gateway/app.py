@@ -103,6 +103,8 @@ def build_app(
     )
     peers = Peers(None if bridges is not None else token, secret, machine=machine)
     beginning = Beginning(interceptions, machine=machine)
+    # Containers, whose root the kernel calls root, have no such page.
+    live = Mount(LIVE.rstrip("/"), app=LivePage(parts, peers, viewers))
     routes: list[BaseRoute] = [
         Route("/healthz", _Health(secret), methods=None),
         Route("/status", _OwnPage(parts, peers, views.status), methods=None),
@@ -113,8 +115,7 @@ def build_app(
             Mount(prefix.rstrip("/"), app=_EcosystemEndpoint(parts, each))
             for prefix, each in mounts
         ),
-        # Containers, whose root the kernel calls root, have no such page.
-        *([] if bridges is not None else [Mount(LIVE.rstrip("/"), app=LivePage(parts, peers, viewers))]),
+        *([] if bridges is not None else [live]),
         Mount("/", app=_Nothing()),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)

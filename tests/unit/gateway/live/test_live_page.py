@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -210,8 +211,13 @@ def test_while_nobody_looks_nothing_is_made_and_no_clock_runs(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[str] = []
+
+    def make(name: str, *_: object) -> dict[str, Any]:
+        made.append(name)
+        return {}
+
     for name in ("now", "state", "events", "store"):
-        monkeypatch.setattr(snapshot, name, lambda *_, name=name: made.append(name) or {})
+        monkeypatch.setattr(snapshot, name, partial(make, name))
     looking: viewers.Viewers = app._server.lifespan.state["viewers"]
     for number in range(2000):
         app.parts.activity.incident(f"incident {number}")
