@@ -6,6 +6,7 @@ import base64
 import contextlib
 import http.client
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from headrace.system.edits.journal import Journal
 from headrace.system.service import process
 from headrace.system.service.managers import for_containers
 from headrace.system.service.managers.for_containers import ContainersState
+from lib.capabilities import lacks
 from lib.engines.kinds import HERE, why_not
 from lib.engines.network import ADDRESS, own_network
 from lib.gateway import free_port
@@ -199,6 +201,32 @@ def test_an_address_of_the_bridges_network_is_no_way_in_by_another_interface(
     for words in (elsewhere, ["ip", "route", "add", "10.199.0.77/32", "dev", "off0"]):
         subprocess.run(words, check=True)
     assert inside.ask(inside.off, inside.request("/simple/small/"), source="10.199.0.77") == [""]
+
+
+ROOTLESS = {
+    "slirp4netns": ("slirp4netns", "--configure", "--disable-host-loopback", "{pid}", "tap0"),
+    "pasta": ("pasta", "--foreground", "--config-net", "{pid}"),
+}
+
+
+@pytest.mark.parametrize("program", ROOTLESS)
+def test_the_network_of_a_rootless_engine_is_no_bridge(inside: Inside, program: str) -> None:
+    """Its connections are made by a program of this machine's, so they are this machine's own."""
+    if shutil.which(program) is None:
+        pytest.skip(lacks("programs", f"no {program} here"))
+    with contextlib.ExitStack() as stack:
+        holder = stack.enter_context(subprocess.Popen(["unshare", "-n", "sleep", "600"]))
+        stack.callback(holder.kill)
+        enter = ["nsenter", "-t", str(holder.pid), "-n"]
+        mine = Path("/proc/self/ns/net").readlink()
+        until(lambda: Path(f"/proc/{holder.pid}/ns/net").readlink() != mine)
+        words = [word.format(pid=holder.pid) for word in ROOTLESS[program]]
+        quiet = subprocess.DEVNULL
+        network = stack.enter_context(subprocess.Popen(words, stdout=quiet, stderr=quiet))
+        stack.callback(network.terminate)
+        route = [*enter, "ip", "route", "show", "default"]
+        until(lambda: subprocess.run(route, capture_output=True, check=False).stdout)
+        assert inside.ask(enter, inside.request("/simple/small/")) == [""]
 
 
 def test_on_loopback_are_its_own_pages_alone(inside: Inside) -> None:

@@ -66,7 +66,12 @@ def test_nothing_is_touched_where_the_only_tool_refuses(
     monkeypatch.setattr(context.plugins, "activations", Only(context, "pip"))
     before = files(context)
     with pytest.raises(ConfigurationError, match="HTTP_PROXY is set") as told:
-        on.run(argparse.Namespace(dry_run=False, accept_shared_port=True, shell=False), context)
+        on.run(
+            argparse.Namespace(
+                dry_run=False, accept_shared_port=True, shell=False, containers=False
+            ),
+            context,
+        )
     assert "NO_PROXY=127.0.0.1" in told.value.hint
     assert files(context) == before
     assert context.state.gateway() is None
@@ -77,7 +82,10 @@ def test_a_tool_that_refuses_does_not_stop_the_others(
     context: Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(context.plugins, "activations", Only(context, "pip", "podman"))
-    code = on.run(argparse.Namespace(dry_run=True, accept_shared_port=True, shell=False), context)
+    code = on.run(
+        argparse.Namespace(dry_run=True, accept_shared_port=True, shell=False, containers=False),
+        context,
+    )
     told = json.loads(capsys.readouterr().out)
     assert code == NEEDS_ATTENTION
     assert [(each["tool"], "NO_PROXY" in each["hint"]) for each in told["left_out"]] == [
@@ -101,7 +109,9 @@ def test_on_and_off_at_once_come_one_after_the_other(
     monkeypatch.setattr(context.journal, "undo", is_there_room)
     with pytest.raises(LocalError, match="somebody is at it"):
         command(
-            argparse.Namespace(dry_run=False, force=False, accept_shared_port=True, shell=False),
+            argparse.Namespace(
+                dry_run=False, force=False, accept_shared_port=True, shell=False, containers=False
+            ),
             context,
         )
     with pytest.raises(LocalError, match="there is"):

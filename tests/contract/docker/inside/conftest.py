@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -47,6 +48,8 @@ class Builder:
     """The engine's program, and its own options."""
     options: tuple[str, ...] = ()
     """Of each build: what this machine needs."""
+    tls: ssl.SSLContext | None = None
+    """For more servers that its base images trust."""
 
     def run(
         self, *words: object, env: Mapping[str, str] | None = None
@@ -108,7 +111,7 @@ def somebody(root: Path, stack: contextlib.ExitStack, tmp_path: Path) -> Builder
     path = root / "headrace" / "config" / "config.toml"
     path.parent.mkdir(parents=True)
     path.write_text("\n".join(lines) + "\n", "utf-8")
-    return Builder(world, root, variables)
+    return Builder(world, root, variables, tls=company.server)
 
 
 def base_image(builder: Builder, root: Path, tmp_path: Path) -> Path:
@@ -210,6 +213,34 @@ def docker(alone: Path, python: Path, tmp_path: Path) -> Iterator[Builder]:
         made.dockerfile(DOCKERFILE)
         yield made
         until(lambda: not list((alone / "tmp").glob("headrace-run-*")))
+
+
+@pytest.fixture
+def dockerd(alone: Path, python: Path, tmp_path: Path) -> Iterator[Builder]:
+    """Somebody with the dockerd of this machine, of whichever age."""
+    if reason := why_not(HERE["dockerd"]):
+        pytest.skip(reason)
+    with contextlib.ExitStack() as stack:
+        made = somebody(alone, stack, tmp_path)
+        where = f"unix://{alone}/run/docker.sock"
+        (alone / "daemon.json").write_text("{}")
+        words = ["dockerd", f"--data-root={alone}/data", f"--exec-root={alone}/exec", "-H", where]
+        words += [f"--pidfile={alone}/docker.pid", f"--config-file={alone}/daemon.json"]
+        log = stack.enter_context((alone / "log").open("wb"))
+        daemon = subprocess.Popen(words, stdout=log, stderr=log)
+        stack.callback(daemon.wait, HANG)
+        stack.callback(daemon.terminate)
+        made.engine = ("docker", "-H", where)
+        made.variables["DOCKER_HOST"] = where
+        until(
+            lambda: made.run(*made.engine, "info").returncode == 0,
+            lambda: (alone / "log").read_text(errors="replace")[-3000:],
+            pause=0.1,
+        )
+        made.run(
+            *made.engine, "import", base_image(made, python, tmp_path), "localhost/base"
+        ).check_returncode()
+        yield made
 
 
 #: PATH inside a root of another suite.

@@ -109,8 +109,8 @@ def test_a_network_that_came_later_is_told_by_doctor_and_served_after_on(podman:
 
 
 @pytest.mark.nightly
-def test_dockers_containers_find_it_on_whichever_network(docker: Builder) -> None:
-    docker.variables["DOCKER_HOST"] = docker.engine[-1]
+def test_dockers_containers_find_it_on_whichever_network(dockerd: Builder) -> None:
+    docker = dockerd
     docker.run(*docker.engine, "network", "create", "app").check_returncode()
     with switched_on(docker) as told:
         assert not told["trouble"], told
