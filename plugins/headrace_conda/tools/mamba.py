@@ -1,4 +1,5 @@
-"""Why mamba 2 and micromamba are left as they are.
+"""Why no setting of mamba 2 and micromamba is touched: they are led for one command, as if they
+talked to their origin (``headrace run``, `headrace_conda.tools.led`).
 
 Their own setting, ``mirrored_channels``, cannot be used without a trace, by libmamba's source:
 
@@ -46,9 +47,13 @@ class MambaActivation:
         )
 
     def discover(self, place: Place, read: Reader) -> Sequence[DiscoveredOrigin]:
-        """Nothing: the gateway fronts no origin for a tool that it does not serve."""
-        del place, read
-        return ()
+        """Return the hosts that everybody's channels are on: it is led at these, also on a machine
+        without a conda, whose settings would name them.
+        """
+        del read
+        from headrace_conda.channels import configured  # noqa: PLC0415 - reads the catalogue
+
+        return configured.known_origins() if self.present(place) else ()
 
     def enable(
         self, place: Place, gateway: GatewayAddress, origins: Sequence[Origin], read: Reader
@@ -68,7 +73,7 @@ class MambaActivation:
         if not self.present(place):
             return ()
         what = "a mirror would be recorded in conda-meta and in `list --explicit`"
-        hint = "nothing to do: mamba asks the origin as before"
+        hint = "`headrace run -- micromamba …` or `headrace on --shell` leads it without a trace"
         return [Override(self.tool, "mirrored_channels", what, hint, wins=False)]
 
     def withdraw(self, path: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:

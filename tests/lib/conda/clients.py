@@ -461,10 +461,10 @@ class Rattler:
         """Give an environment's folder."""
         return self.home / "envs" / env
 
-    def create(
-        self, env: str, *specs: str, channel: str | Sequence[str], timeout: float = HANG
-    ) -> Result:
-        """Solve and install; prints the URLs of what it chose as a JSON list."""
+    def command(self, env: str, *specs: str, channel: str | Sequence[str]) -> tuple[str, ...]:
+        """Give the command line that solves and installs, and prints the URLs of what it chose as
+        a JSON list.
+        """
         asked = {
             "channels": [channel] if isinstance(channel, str) else list(channel),
             "specs": specs,
@@ -473,7 +473,13 @@ class Rattler:
             "cache": str(self.home / "rattler"),
             "prefix": str(self.prefix(env)),
         }
-        words = (sys.executable, "-c", _RATTLER, json.dumps(asked))
+        return (sys.executable, "-c", _RATTLER, json.dumps(asked))
+
+    def create(
+        self, env: str, *specs: str, channel: str | Sequence[str], timeout: float = HANG
+    ) -> Result:
+        """Solve and install."""
+        words = self.command(env, *specs, channel=channel)
         return _run(words, self.variables, self.home, timeout)
 
     def meta(self, env: str) -> dict[str, dict[str, Any]]:

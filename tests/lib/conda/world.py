@@ -7,6 +7,7 @@ import importlib.util
 import json
 import re
 import shutil
+import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -272,12 +273,14 @@ def make_world(
     cache_control: str = DOCUMENTS_LAST,
     documents: Channel | None = None,
     missing: Sequence[str] = (),
+    tls: ssl.SSLContext | None = None,
 ) -> World:
     """Start the servers. Rates are bytes per second of each server's link; `documents` is what the
-    mirrors have besides packages; `missing` are names of files that no mirror has.
+    mirrors have besides packages; `missing` are names of files that no mirror has; `tls` is the
+    origin's.
     """
     channel = Channel(name, list(packages))
-    origin = stack.enter_context(RecordingServer(name="origin", rate=origin_rate))
+    origin = stack.enter_context(RecordingServer(name="origin", rate=origin_rate, tls=tls))
     url = channel.mount_origin(origin, sharded=sharded, cache_control=cache_control)
     running, described = [], []
     for number in range(mirrors):

@@ -1,4 +1,4 @@
-"""mamba 2 and micromamba: told about, and left as they are."""
+"""mamba 2 and micromamba: told about, and their settings left as they are."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def test_mamba_that_is_not_there_is_not_mentioned(tmp_path: Path) -> None:
     activation, where = MambaActivation(), place(tmp_path)
     assert activation.standing(where, GATEWAY, reader) is Standing.NOT_FOUND
     assert activation.overrides(where, GATEWAY, reader) == ()
+    assert activation.discover(where, reader) == ()
 
 
 @pytest.mark.parametrize("name", ["bin/mamba", "bin/micromamba", "home/.config/mamba/mambarc"])
@@ -33,6 +34,17 @@ def test_mamba_is_told_to_go_past_the_gateway_and_nothing_is_edited(
     (override,) = activation.overrides(where, GATEWAY, reader)
     assert "conda-meta" in override.what
     assert activation.enable(where, GATEWAY, ORIGINS, reader) == ()
-    assert activation.discover(where, reader) == ()
     assert activation.environment(where, GATEWAY, ORIGINS, reader, tmp_path) == ({}, ())
     assert activation.withdraw(path, None, b"ours\n", b"theirs\n") == b"theirs\n"
+
+
+def test_mamba_on_a_machine_without_conda_has_everybodys_channels_to_be_led_at(
+    tmp_path: Path,
+) -> None:
+    program = tmp_path / "bin" / "micromamba"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    found = MambaActivation().discover(place(tmp_path), reader)
+    assert "https://conda.anaconda.org" in {each.origin.url for each in found}
+    assert all(each.fronted and not each.origin.private for each in found)
