@@ -1,4 +1,4 @@
-"""Two verbs for URLs that may hold secrets: for display, and for files.
+"""Two verbs for URLs that may hold secrets: for display, and for files; and where secrets are for.
 
 *For display* keeps the shape, so that a reader sees that there was a password. *For files* takes
 every secret out, because what a tool writes down is read by others later.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-__all__ = ["for_display", "for_files", "has_secret", "split_credential"]
+__all__ = ["for_display", "for_files", "has_secret", "hosts_of_secrets", "split_credential"]
 
 _TOKEN_PATH = re.compile(r"/t/[^/]+(?=/|$)")
 _SECRET_NAME = re.compile(
@@ -32,6 +33,8 @@ _QUERY_OR_FRAGMENT = re.compile(r"[?#]")
 _VALUE_OF_PATH = re.compile(r"[^/?#]*")
 _VALUE_OF_QUERY = re.compile(r"[^&#]*")
 _VALUE_OF_FRAGMENT = re.compile(r"[^&]*")
+#: A URL in a file or a variable of any kind, up to what would end it there.
+_URL = re.compile(r"https?://[^\s\"'<>,\]]+")
 _TOKEN_BELOW_T = re.compile(r"/t/([^/?#]+)")
 _PART = re.compile(r"[^/\\?#]+")
 _HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:\[]*)(?::[0-9]*)?")
@@ -152,3 +155,14 @@ def split_credential(url: str) -> tuple[str, tuple[str, str] | None]:
         return url, None
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
     return for_files(url), (unquote(user), unquote(password))
+
+
+def hosts_of_secrets(text: str) -> Iterator[str]:
+    """Name the host of each URL with a secret in a text of any kind: a file of settings, the value
+    of a variable.
+    """
+    for found in _URL.finditer(text):
+        with suppress(ValueError):
+            host = urlsplit(found[0]).hostname
+            if host and has_secret(found[0]):
+                yield host

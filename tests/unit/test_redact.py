@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from headrace.errors import OriginError
 from headrace.models import Credential, Digest, Fault
-from headrace.redact import for_display, for_files, has_secret, split_credential
+from headrace.redact import for_display, for_files, has_secret, hosts_of_secrets, split_credential
 
 
 @pytest.mark.parametrize(
@@ -137,3 +137,10 @@ def test_error_says_whose_fault_and_what_next() -> None:
     assert str(error) == "h did not answer (try again later)"
     assert error.fault_of == "the origin"
     assert error.reference == "silent"
+
+
+def test_hosts_of_secrets_are_found_in_text_of_any_kind() -> None:
+    text = """a = "https://me:pw@One.example/simple", 'https://two.example/t/tk-0123456789/x']
+    - https://${USER}:$PASS@three.example:8443/simple
+    https://four.example/simple?x=1 https://[ https://"""
+    assert list(hosts_of_secrets(text)) == ["one.example", "two.example", "three.example"]

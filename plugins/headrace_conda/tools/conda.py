@@ -29,7 +29,7 @@ from headrace.interface.editing import loopback, presence
 from headrace_conda.tools import bases, bridge, condarc
 from headrace_conda.tools.bases import OLDEST, Base
 
-__all__ = ["CondaActivation"]
+__all__ = ["CondaActivation", "named_files"]
 
 #: Programs that run no conda: `headrace run` does not wait for conda's own words before these.
 _OTHERS = re.compile(r"(pip|python|uv|uvx|pipx|poetry|pdm|pixi|rattler)[0-9.]*(-build)?")
@@ -157,7 +157,7 @@ class CondaActivation:
         content = condarc.render(mine, None, (), by_name=by_name)
         edits = [FileEdit(folder / "headrace.yml", None, content, "for this command alone")]
         # The variable names one place: the user's own comes along. The last one read wins.
-        for number, path in enumerate(_named(place)):
+        for number, path in enumerate(named_files(place)):
             users = read(path)
             if users is not None:
                 edits.append(FileEdit(folder / f"users-{number:02}.yml", None, users, "as it is"))
@@ -210,7 +210,7 @@ def _is_ours(path: Path, content: bytes) -> bool:
     return path.name == bridge.NAME or content.startswith(condarc.MARK.encode())
 
 
-def _named(place: Place) -> Iterator[Path]:
+def named_files(place: Place) -> Iterator[Path]:
     """Give the files that CONDARC means, as conda reads it: a file or a folder of them."""
     named = place.environment.get("CONDARC", "")
     if not named:

@@ -7,10 +7,10 @@ is taken to have micromamba's.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from headrace.interface import ConfigurationError, LedBy, LedTool, Place, Reader
+from headrace.interface import ConfigurationError, LedBy, LedTool, Logins, Place, Reader
 from headrace_conda.tools import mirror_table
 from headrace_conda.tools.mirror_table import table_at
 
@@ -51,11 +51,24 @@ _UNTOUCHED_BY_PIXI = (
 )
 
 
+def _logins(tool: str) -> Logins:
+    """Look for a tool's logins when they are asked for: most commands are none that is led."""
+
+    def of_tool(place: Place, read: Reader) -> Iterable[str]:
+        from headrace_conda.tools import logins  # noqa: PLC0415 - as said
+
+        return logins.BY_TOOL[tool](place, read)
+
+    return of_tool
+
+
 def every() -> list[LedTool]:
     """Return them all."""
     return [
-        LedTool("conda", ("conda",), {"": LedBy.SETTINGS}, modules=("conda",)),
-        LedTool("mamba", ("mamba",), _MAMBAS, values=_VALUES),
+        LedTool(
+            "conda", ("conda",), {"": LedBy.SETTINGS}, modules=("conda",), logins=_logins("conda")
+        ),
+        LedTool("mamba", ("mamba",), _MAMBAS, values=_VALUES, logins=_logins("mamba")),
         LedTool("micromamba", ("micromamba",), _MAMBAS, values=_VALUES),
         LedTool(
             "pixi",
@@ -68,6 +81,7 @@ def every() -> list[LedTool]:
             values=_VALUES_OF_PIXI,
             tells=("--list",),
             before=_of_pixi,
+            logins=_logins("rattler"),
         ),
         LedTool("rattler-build", ("rattler-build",), {"": LedBy.SETTINGS}),
     ]

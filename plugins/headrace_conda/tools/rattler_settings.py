@@ -20,8 +20,10 @@ __all__ = [
     "credential_for",
     "default_channels",
     "kept_beside",
+    "names_in_store",
     "origins_of",
     "proxy_in_files",
+    "stores",
 ]
 
 #: Where a channel without a URL lies.
@@ -87,13 +89,8 @@ def credential_for(url: str, place: Place, read: Reader, layers: Sequence[Layer]
     parts = host.split(".")
     names = {host, *(f"*.{'.'.join(parts[index:])}" for index in range(len(parts)))}
     env = place.environment
-    stores = [Path(env["RATTLER_AUTH_FILE"])] if env.get("RATTLER_AUTH_FILE") else []
-    for _, settings in layers:
-        if isinstance(override := settings.get("authentication-override-file"), str):
-            stores.append(Path(override))
-    stores.append(place.home / ".rattler" / "credentials.json")
-    for store in stores:
-        if names & _hosts(read(store)):
+    for store in stores(place, layers):
+        if names & names_in_store(read(store)):
             return store
     name = "_netrc" if place.platform == "win32" else ".netrc"
     netrc = Path(env.get("NETRC") or place.home / name)
@@ -101,6 +98,17 @@ def credential_for(url: str, place: Place, read: Reader, layers: Sequence[Layer]
     return netrc if host in machines else None
 
 
-def _hosts(content: bytes | None) -> set[str]:
+def stores(place: Place, layers: Sequence[Layer]) -> list[Path]:
+    """Return the files in which these tools keep logins."""
+    env = place.environment
+    found = [Path(env["RATTLER_AUTH_FILE"])] if env.get("RATTLER_AUTH_FILE") else []
+    for _, settings in layers:
+        if isinstance(override := settings.get("authentication-override-file"), str):
+            found.append(Path(override))
+    return [*found, place.home / ".rattler" / "credentials.json"]
+
+
+def names_in_store(content: bytes | None) -> set[str]:
+    """Return for which hosts a store has a login, as it writes them: ``host``, ``*.host``."""
     table = read_json_or_none(content or b"{}")
     return set(table) if isinstance(table, dict) else set()

@@ -10,7 +10,9 @@ pdm is the exception: a word that it does not know is a script of its user's.
 
 from __future__ import annotations
 
-from headrace.interface import LedBy, LedTool
+from collections.abc import Iterable
+
+from headrace.interface import LedBy, LedTool, Logins, Place, Reader
 from headrace_pip.led import before
 from headrace_pip.tools.lockers import PROGRAMS
 
@@ -39,10 +41,21 @@ def _offline(*commands: str) -> dict[str, LedBy]:
     return dict.fromkeys(commands, LedBy.OFFLINE)
 
 
+def _logins(tool: str) -> Logins:
+    """Look for a tool's logins when they are asked for: most commands are none that is led."""
+
+    def of_tool(place: Place, read: Reader) -> Iterable[str]:
+        from headrace_pip.led import logins  # noqa: PLC0415 - as said
+
+        return logins.BY_TOOL[tool](place, read)
+
+    return of_tool
+
+
 def every() -> list[LedTool]:
     """Return them all."""
     return [
-        LedTool("pip", ("pip",), {"": LedBy.SETTINGS}, modules=("pip",)),
+        LedTool("pip", ("pip",), {"": LedBy.SETTINGS}, modules=("pip",), logins=_logins("pip")),
         LedTool(
             "uv",
             ("uv",),
@@ -60,6 +73,7 @@ def every() -> list[LedTool]:
             modules=("uv",),
             values=_UV_VALUES,
             before=before.of_uv,
+            logins=_logins("uv"),
         ),
         LedTool("uvx", ("uvx",), {"": LedBy.ALONE}, values=_UV_VALUES, before=before.of_uv),
         LedTool(
@@ -74,6 +88,7 @@ def every() -> list[LedTool]:
             },
             modules=("poetry",),
             values=("-C", "--directory", "-P", "--project"),
+            logins=_logins("poetry"),
         ),
         LedTool(
             "pdm",
@@ -87,6 +102,7 @@ def every() -> list[LedTool]:
             modules=("pdm",),
             values=("-c", "--config"),
             authorities=("PDM_CA_CERTS",),
+            logins=_logins("pdm"),
         ),
         LedTool(
             "hatch",
@@ -112,6 +128,7 @@ def every() -> list[LedTool]:
             },
             modules=("pipenv",),
             values=("--python", "--pypi-mirror"),
+            logins=_logins("pipenv"),
             tells=("--envs", "--man", "--py", "--rm", "--support", "--venv", "--where"),
         ),
         LedTool(

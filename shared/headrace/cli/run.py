@@ -178,7 +178,7 @@ def _prepare(
     )
     env = _environment(words, context, found, [o.origin for o in origins])
     if led.way is not LedBy.SETTINGS:
-        _merge(env, _led(context, found, origins, led, clearing_up))
+        _merge(env, _led(words, context, found, origins, led, clearing_up))
     if isinstance(inside, LedInside):
         words, variables = _led_inside(words, inside, found, origins, context, clearing_up)
         _merge(env, variables)
@@ -275,7 +275,8 @@ def _environment(
     return env
 
 
-def _led(
+def _led(  # noqa: PLR0917 - one caller
+    words: tuple[str, ...],
     context: Context,
     found: GatewayOfRun,
     origins: Sequence[DiscoveredOrigin],
@@ -283,10 +284,11 @@ def _led(
     clearing_up: ExitStack,
 ) -> dict[str, str | None]:
     """Return what leads the command through the proxy, too; where nothing can, say so."""
-    from headrace.cli.runs import leading  # noqa: PLC0415 - a cost of those who are led
+    from headrace.cli.runs import leading, logins  # noqa: PLC0415 - a cost of those who are led
 
     try:
-        lead = leading.begin(found, origins, context.env)
+        own = logins.known(context, words)
+        lead = leading.begin(found, origins, context.env, logins=own)
         clearing_up.callback(lead.file.unlink, missing_ok=True)
         told = leading.variables(lead, context.env, found.scratch, led.authorities)
     except HeadraceError as error:

@@ -88,7 +88,7 @@ if TYPE_CHECKING:
         Finding,
         hookimpl,
     )
-    from headrace.interface.leading import LedBy, LedTool
+    from headrace.interface.leading import LedBy, LedTool, Logins
     from headrace.interface.lookups import (
         CacheMode,
         Entry,
@@ -130,7 +130,13 @@ if TYPE_CHECKING:
     from headrace.ownership.files import trusted as trusted_users
     from headrace.ownership.listeners import nobody_else_listens
     from headrace.ownership.processes import Program
-    from headrace.redact import for_display, for_files, has_secret, split_credential
+    from headrace.redact import (
+        for_display,
+        for_files,
+        has_secret,
+        hosts_of_secrets,
+        split_credential,
+    )
     from headrace.variants.builds import CudaTables, ListedFile, PageEntry
     from headrace.variants.hosts import Accelerator, Host, Situation, Variant, VariantRequest
     from headrace.variants.tables import load as load_cuda_tables
@@ -218,6 +224,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     # By which way a tool's commands are led (`leading`).
     "LedBy",
     "LedTool",
+    "Logins",
     # How what engines start in containers is led (`containers`).
     "ContainerCommand",
     "ContainerNetwork",
@@ -254,6 +261,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "for_display",
     "for_files",
     "has_secret",
+    "hosts_of_secrets",
     "split_credential",
     # A number with its noun.
     "counted",
@@ -291,7 +299,7 @@ _HOMES = {
     "ListsBuilds LocatesDocuments LooksUp ManyOwners NamesFileHosts NamesLayouts ReadsAhead "
     "ServesDocuments",
     "headrace.interface.hookspecs": "hookimpl AcceleratorDetector AskGateway Explanation Finding",
-    "headrace.interface.leading": "LedBy LedTool",
+    "headrace.interface.leading": "LedBy LedTool Logins",
     "headrace.interface.lookups": "CacheMode Entry HeadRequest LookUp LookUpResult LookUpStep",
     "headrace.interface.request_reading": "NamedDocument RequestRead RequestReading",
     "headrace.models": "Artifact Credential Digest Document Fault Limits Mirror MirrorStats "
@@ -302,7 +310,7 @@ _HOMES = {
     "headrace.ownership.files:trusted": "trusted_users",
     "headrace.ownership.listeners": "nobody_else_listens",
     "headrace.ownership.processes": "Program",
-    "headrace.redact": "for_display for_files has_secret split_credential",
+    "headrace.redact": "for_display for_files has_secret hosts_of_secrets split_credential",
     "headrace.variants.builds": "CudaTables ListedFile PageEntry",
     "headrace.variants.hosts": "Accelerator Host Situation Variant VariantRequest",
     "headrace.variants.tables:load": "load_cuda_tables",

@@ -38,6 +38,11 @@ class LedBy(enum.StrEnum):
 #: must those that are given. Pure; the reader is for files that the words name.
 Before = Callable[[Sequence[str], Place, Reader], Sequence[str] | None]
 
+#: Names the hosts at which the user has a login, by the files and variables of a tool: ``host``,
+#: ``*.host`` (that and all below it), ``*`` (any). Pure, as above. What a keyring has is not asked
+#: for, because that may ask its user: such a login is seen when the tool shows it.
+Logins = Callable[[Place, Reader], Iterable[str]]
+
 
 @dataclass(frozen=True, slots=True)
 class LedTool:
@@ -59,6 +64,8 @@ class LedTool:
     """Options that stand in a subcommand's place, and with which it fetches nothing."""
     before: Before | None = None
     """For its commands that are `LedBy.ALONE`: what is led first."""
+    logins: Logins | None = None
+    """Hosts that are its user's own business: nothing is led there."""
     authorities: tuple[str, ...] = ()
     """Variables that name its file of certificate authorities, beside the usual ones."""
     runs_modules: bool = False

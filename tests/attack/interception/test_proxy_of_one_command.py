@@ -276,6 +276,18 @@ def test_login_goes_to_its_origin_alone_and_is_kept_nowhere(led: Led) -> None:
     assert b" 200 " in talk(led, index, request_for(index, "/simple/thing/"), company)
 
 
+@pytest.mark.parametrize("pattern", ["127.0.0.1", "*.127.0.0.1", "*.0.0.1", "*"])
+def test_host_at_which_the_user_has_a_login_is_not_led(place: Place, pattern: str) -> None:
+    def asked(*alone: str) -> dict[str, object]:
+        table = {"runners": "none", "alone": alone, "environment": {}}
+        query = urlencode({"asked": json.dumps(table)})
+        told: dict[str, object] = json.loads(place.gateway.get(f"/interception?{query}")[2])
+        return told
+
+    assert "login" in str(asked("other.example", pattern)["error"])
+    assert asked("other.example", "*.example", "27.0.0.1", "*.7.0.0.1")["hosts"]
+
+
 def test_what_is_no_package_goes_to_the_origin_as_it_was_asked(led: Led) -> None:
     index = led.world.pages
     index.content["/upload"] = b"stored"

@@ -93,14 +93,34 @@ def test_users_own_proxy_and_authorities_are_gone_through(make_user: MakeUser) -
         assert [passed.target for passed in proxy.passed] == [f"other.corp.test:{there}"]
 
 
-def test_login_in_netrc_makes_a_host_one_that_is_tunnelled(make_user: MakeUser) -> None:
+def login_of(user: LedUser, way: str) -> None:
+    """Give the user a login for the public origin."""
+    if way == "store":
+        words = ("auth", "login", user.world.origin, "--username", "me", "--password", "verysecret")
+        user.plain(Uv(UV, user.box).binary, *words).ok()
+        # uv shows it below that URL alone.
+        user.world.files.credential = None
+    else:
+        user.box.write(".netrc", f"{way} login me password verysecret\n").chmod(0o600)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "machine 127.0.0.1",
+        *(pytest.param(n, marks=pytest.mark.nightly) for n in ("default", "store")),
+    ],
+)
+def test_login_makes_a_host_one_that_is_tunnelled(make_user: MakeUser, way: str) -> None:
     user = make_user(origin_rate=None)
     uv = uv_of(user)
-    user.box.write(".netrc", "machine 127.0.0.1 login me password verysecret\n").chmod(0o600)
     user.world.pages.credential = user.world.files.credential = ("me", "verysecret")
+    login_of(user, way)
     user.led(uv.binary, "sync").ok()
-    agents = {seen.headers["user-agent"].partition("/")[0] for seen in user.world.files.seen}
-    assert agents == {"uv"}
+    seen = [*user.world.pages.seen, *user.world.files.seen]
+    # Before it leads anybody headrace reads for itself where the origin keeps its files.
+    own = [each for each in seen if each.path != "/simple/pip/"]
+    assert {each.headers["user-agent"].partition("/")[0] for each in own} == {"uv"}
     assert not user.world.at_mirrors()
     state = [path for path in user.headrace_home.rglob("*") if path.is_file()]
     assert not [path for path in state if b"verysecret" in path.read_bytes()]

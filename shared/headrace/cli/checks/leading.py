@@ -27,7 +27,7 @@ _NAME = "leading"
 
 def chain(context: Context) -> Iterator[Finding]:
     """Go the way that a led command goes, to the first public origin; say whose a failure is."""
-    from headrace.cli.runs import started  # noqa: PLC0415 - start-up time
+    from headrace.cli.runs import logins, started  # noqa: PLC0415 - start-up time
     from headrace.cli.runs.leading import begin  # noqa: PLC0415 - as above
     from headrace.cli.status import gateway_of  # noqa: PLC0415 - as above
     from headrace.system.service import health  # noqa: PLC0415 - as above
@@ -40,7 +40,7 @@ def chain(context: Context) -> Iterator[Finding]:
         try:
             scratch, _ = started.scratch_folder(clearing_up)
             found = started.GatewayOfRun(address, state.expected(), scratch)
-            lead = begin(found, public, context.env)
+            lead = begin(found, public, context.env, logins=logins.known(context))
             clearing_up.callback(lead.file.unlink, missing_ok=True)
         except HeadraceError as error:
             hint = "tools that are led by their own settings are not concerned"

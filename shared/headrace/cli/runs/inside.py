@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from headrace.cli.context import Context
-from headrace.cli.runs import leading
+from headrace.cli.runs import leading, logins
 from headrace.interface.containers import ContainerCommand, InsideLead, LedInside
 from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.system import atomic
@@ -36,7 +36,8 @@ def begin(
     clearing_up: ExitStack,
 ) -> ContainerCommand:
     """Open the door, and return what is to be run; LocalError where that cannot be."""
-    lead = leading.begin(gateway, origins, context.env, elsewhere=bool(way.host))
+    own = logins.known(context)
+    lead = leading.begin(gateway, origins, context.env, logins=own, elsewhere=bool(way.host))
     clearing_up.callback(lead.file.unlink, missing_ok=True)
     inside = InsideLead(
         _proxy(way, lead, clearing_up),

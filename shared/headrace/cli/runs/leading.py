@@ -8,17 +8,16 @@ theirs beside ours. All of it ends with the command.
 from __future__ import annotations
 
 import json
-import netrc
 import ssl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
-from headrace.config import NETWORK_VARIABLES, EnvVars, home_folder
-from headrace.errors import HeadraceError, LocalError
+from headrace.config import NETWORK_VARIABLES, EnvVars
+from headrace.errors import LocalError
 from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.system import atomic
 from headrace.system.service import health
@@ -65,15 +64,17 @@ def begin(
     origins: Iterable[DiscoveredOrigin],
     env: Mapping[str, str],
     *,
+    logins: Iterable[str] = (),
     elsewhere: bool = False,
 ) -> Lead:
     """Have a gateway lead whoever has locked ``runners`` in its scratch folder; LocalError where it
-    does not. `elsewhere`: they are not on this machine's own network.
+    does not. `logins` are hosts at which tools have one (`logins.of_tools`); `elsewhere`: they are
+    not on this machine's own network.
     """
     runners = found.scratch / "runners"
     if not runners.is_file():
         raise LocalError("not-led", "this file system has no locks, so nobody could end a proxy")
-    alone = {*_hosts_in_netrc(env), *_hosts_in_variables(env)}
+    alone = {host.lower() for host in logins}
     alone |= {urlsplit(o.origin.url).hostname or "" for o in origins if o.credential is not None}
     _check_proxy(env)
     asked = {
@@ -153,24 +154,6 @@ def _certifi() -> str:
 
 
 # ---------------------------------------------------------------------- the user's own
-
-
-def _hosts_in_netrc(env: Mapping[str, str]) -> Iterator[str]:
-    """Name every host that the user has a login for there."""
-    with suppress(HeadraceError, OSError, netrc.NetrcParseError, UnicodeDecodeError):
-        path = Path(env.get(EnvVars.NETRC) or home_folder() / ".netrc")
-        yield from (host.lower() for host in netrc.netrc(path).hosts)
-
-
-def _hosts_in_variables(env: Mapping[str, str]) -> Iterator[str]:
-    """Name every host with a login in a URL that some tool reads from a variable."""
-    for value in env.values():
-        if "://" in value and "@" in value:
-            for word in value.split():
-                with suppress(ValueError):
-                    parts = urlsplit(word)
-                    if parts.username and parts.hostname:
-                        yield parts.hostname.lower()
 
 
 def _check_proxy(env: Mapping[str, str]) -> None:

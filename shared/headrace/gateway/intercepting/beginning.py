@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -51,9 +51,12 @@ class Beginning:
                 environment = {str(k): str(v) for k, v in asked["environment"].items()}
                 elsewhere = bool(asked.get("elsewhere"))
             await _taught(parts)
-            places = {place for place in _places(parts) if place[0] not in alone}
-            if not places:
+            known = set(_places(parts))
+            if not known:
                 return _told(error="no public origin that is reached by https can be led")
+            places = {place for place in known if not _is_among(place[0], alone)}
+            if not places:
+                return _told(error="you have a login at every host that could be led")
             token, made = await asyncio.to_thread(
                 self._interceptions.begin, places, runners, environment, elsewhere=elsewhere
             )
@@ -70,6 +73,15 @@ class Beginning:
 
 def _told(**words: Any) -> tuple[str, bytes]:
     return _KIND, json.dumps(words).encode()
+
+
+def _is_among(host: str, patterns: Iterable[str]) -> bool:
+    """Whether a host is meant by one of these: itself, ``*.above``, or ``*``."""
+    return any(
+        pattern in ("*", host, f"*.{host}")
+        or (pattern.startswith("*.") and host.endswith(pattern[1:]))
+        for pattern in patterns
+    )
 
 
 def _able(parts: Components) -> Iterator[Ecosystem]:
