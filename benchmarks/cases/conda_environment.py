@@ -40,7 +40,7 @@ def run(bench: Bench) -> Iterator[Row]:
         for kind in _KINDS:
             contest = bench.contest(_contenders(bench, lab, stage, channel, kind))
             yield from _rows(contest, channel, kind, _alone(bench, channel, kind))
-            if kind == "sharded" or not bench.quick:
+            if not bench.quick:
                 seconds, what = contest.seconds(_MINE), f"{kind}: headrace"
                 yield against_origin(bench, lab, stage, channel, kind, seconds=seconds, what=what)
 
@@ -91,7 +91,7 @@ def _contenders(
         contenders["download, a"] = lambda: direct(lab, stage, "a", channel, kind)
     if kind == "sharded":
         contenders[_WARM] = lambda: through_gateway(bench, lab, stage, channel, kind, warm=True)
-        for how in _WAYS:
+        for how in () if bench.quick else _WAYS:
             contenders[f"{how}, b"] = partial(direct, lab, stage, "b", channel, kind, how=how)
             contenders[f"{how}, headrace"] = partial(
                 through_gateway, bench, lab, stage, channel, kind, how=how
