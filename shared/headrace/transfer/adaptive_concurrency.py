@@ -16,13 +16,19 @@ __all__ = ["STEP", "UNTRIED", "AdaptiveConcurrency", "Step"]
 STEP = 1.0
 """Seconds that new connections have to show what they bring."""
 STEP_ALONE = 0.4
-"""The same for the only source, or two round trips: nobody else brings bytes meanwhile."""
+"""The same for the only source: nobody else brings bytes meanwhile."""
+TRIPS = 6
+"""Round trips, at least, until new connections show it: a handshake, and windows that grow."""
 FLOOR = 4
 """Connections that a source may have without having shown that they bring something."""
 UNTRIED = 4
 """The same over all downloads together."""
 HOLD = 6.0
 """Seconds without growth after one that brought nothing."""
+FALLEN = 0.75
+"""Share of the rate that the only source had then, below which it is another matter: its line was
+full before the first packets were lost, for one.
+"""
 GAIN = 1 / 3
 """What new connections must bring to stay, as a share of what those before bring."""
 WORTH = 4.0
@@ -63,6 +69,8 @@ class AdaptiveConcurrency:
         """The number of connections, this source's and all sources' rate before the last growth."""
         self._hold = HOLD
         self._hold_until = 0.0
+        self._held_at = 0.0
+        """This source's rate when growth brought nothing."""
 
     def begin(self, now: float) -> None:
         """Count steps from here on: the first bytes have come."""
@@ -89,7 +97,8 @@ class AdaptiveConcurrency:
         is seen a step later.
         """
         now, everybody = step.now, step.everybody
-        length = max(STEP_ALONE, 2 * step.rtt) if step.alone else STEP
+        trips = 2 if self._grown_from is None else TRIPS
+        length = max(STEP_ALONE if step.alone else STEP, trips * step.rtt)
         if now - self._step_at < length:
             return
         rate = (step.total - self._step_total) / (now - self._step_at)
@@ -99,7 +108,8 @@ class AdaptiveConcurrency:
         proved = self._judge(step, rate, slow=slow)
         if not (settled or proved or step.alone or slow or self.connections < FLOOR):
             return  # it still grows by itself, which would be taken for a gain
-        if now < self._hold_until or step.left < WORTH:
+        fallen = step.alone and rate < FALLEN * self._held_at
+        if (now < self._hold_until and not fallen) or step.left < WORTH:
             return
         if step.active >= self.connections < step.most:
             if self.connections >= FLOOR:
@@ -119,7 +129,7 @@ class AdaptiveConcurrency:
         taken = gain > 0.05 * sum_before and step.everybody - sum_before < gain / 4
         if gain < GAIN * most or (taken and not step.alone and not slow):
             self.connections = connections
-            self._hold_until = step.now + self._hold
+            self._hold_until, self._held_at = step.now + self._hold, rate
             self._hold *= 2
             return False
         return gain > 1.5 * GAIN * most

@@ -115,6 +115,18 @@ def test_when_all_mirrors_ban_the_origin_gives_what_it_carries() -> None:
     assert outcome.seconds <= at + seconds(LOSSY["official"], size - held) / 0.95 + 1.0
 
 
+def test_origin_that_is_left_alone_before_its_line_lost_a_packet_keeps_its_connections() -> None:
+    size, at = 60_000_000, 1.5
+    mirrors = {name: {"fault": "403", "at": at} for name in "abc"}
+    line = {"rate": 30 * PAYLOAD * MBIT, "rtt": 0.1, "loss": 0.005}
+    rates = list[float]()
+    for seed in range(1, 5):
+        outcome, _ = run(size, four(**mirrors, official=line), seed=seed)
+        held = sum(count for name, count in outcome.fetched.items() if name != "official")
+        rates.append((size - held) / (outcome.last_byte - at) / MBIT)
+    assert sum(rates) / len(rates) >= 20.0
+
+
 @pytest.mark.parametrize("liars", ["a", "b", "ac", "bc", "ab"])
 def test_liars_cost_their_own_bytes_and_little_else_also_when_they_agree(liars: str) -> None:
     outcome, _ = run(SIZE, four(**{name: {"fault": "lie"} for name in liars}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from headrace.transfer.adaptive_concurrency import (
@@ -9,6 +11,7 @@ from headrace.transfer.adaptive_concurrency import (
     HOLD,
     STEP,
     STEP_ALONE,
+    TRIPS,
     WORTH,
     AdaptiveConcurrency,
     Step,
@@ -134,6 +137,30 @@ def test_what_brought_nothing_is_tried_again_later_and_then_much_later() -> None
             pass
         held.append(source.now - since)
     assert held == [HOLD, 2 * HOLD]
+
+
+@pytest.mark.parametrize(
+    ("alone", "rate", "again"), [(True, 7.4, 1), (True, 7.6, 0), (False, 7.4, 0)]
+)
+def test_only_source_that_gives_much_less_than_then_is_tried_again_at_once(
+    alone: bool,  # noqa: FBT001 - a table
+    rate: float,
+    again: int,
+) -> None:
+    source = tried(alone=alone)
+    assert source.give(1e6, 2e6) == FLOOR
+    source.give(rate * 1e5, 2e6)
+    assert (source.concurrency.connections > FLOOR) == bool(again)
+
+
+def test_new_connections_to_a_far_source_have_the_round_trips_that_they_need() -> None:
+    source = tried(alone=True)
+    rtt = TURN / (TRIPS - 1)
+    step = Step(source.now + TURN, source.total, 2e6, 8, 9, alone=True, rtt=rtt)
+    source.concurrency.tune(step)
+    assert source.concurrency.connections == source.grown
+    source.concurrency.tune(replace(step, now=source.now + TRIPS * rtt))
+    assert source.concurrency.connections == FLOOR
 
 
 def test_who_says_that_they_are_too_many_keeps_half_of_those_that_were_used() -> None:
