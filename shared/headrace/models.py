@@ -163,6 +163,8 @@ class Mirror:
     """The catalogue's guess before anything was measured; lower is tried first."""
     opt_in: bool = False
     """Used only when the user names it in the settings (`enabled_mirrors`)."""
+    why_opt_in: str = ""
+    """Why that is so, to stand behind its name; empty: nobody said."""
     login: bool = False
     """One of the user's own, asked with the login that the user has there, shown to nobody else."""
     own: bool = False

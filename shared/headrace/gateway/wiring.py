@@ -55,6 +55,7 @@ from headrace.policy.reputation import rates
 from headrace.redact import for_files
 from headrace.sources.candidates import Candidates
 from headrace.sources.document_sources import DocumentSources
+from headrace.sources.live_settings import LiveSettings
 from headrace.sources.tools_trust import ToolsTrust
 from headrace.system.fingerprint import NetworkFingerprint
 from headrace.system.limits import LimitRecords
@@ -349,7 +350,8 @@ def assemble(
         {found.origin: found.credential for found in origins if found.credential},
         owner=_owners(by_name),
     )
-    logins = MirrorLogins(plugins, settings.mirrors, told=activity.incident)
+    live = LiveSettings(settings, folders, env)
+    logins = MirrorLogins(plugins, lambda: live().mirrors, told=activity.incident)
     connections = ConnectionLimiter(settings.connections)
     sources = Candidates(
         plugins,
@@ -357,6 +359,7 @@ def assemble(
         statistics,
         client,
         network,
+        live=live,
         may_be_asked=logins.may_be_asked,
         busy=connections.busy,
     )

@@ -82,6 +82,11 @@ _NO_LAYOUT = "none"
 #: A mirror's place before anything was measured: what is certain first, whose operator is bound by
 #: more than goodwill next. The user's own mirrors have 0.
 _STATUS_RANK = {Status.OK: 10, Status.DEGRADED: 50, Status.UNKNOWN: 70, Status.RESTRICTED: 80}
+_WHY_NOT = {
+    Status.DEGRADED: "serves with a known weakness",
+    Status.RESTRICTED: "serves some networks, countries or customers only",
+    Status.UNKNOWN: "has no fresh evidence that it serves",
+}
 _CONFIDENCE_RANK = {Confidence.HIGH: 0, Confidence.MEDIUM: 5, Confidence.LOW: 15}
 _CLASS_RANK = {
     OperatorClass.OFFICIAL: 0,
@@ -138,12 +143,19 @@ class CatalogueEntry:
     @property
     def by_default(self) -> bool:
         """Whether it is used without being named in the settings."""
-        return (
-            self.status is Status.OK
-            and self.confidence is not Confidence.LOW
-            and self.operator_class is not OperatorClass.COMMUNITY
-            and not self.account
-        )
+        return not self.why_not
+
+    @property
+    def why_not(self) -> str:
+        """Why it is not used by default; "" where it is."""
+        if self.account:
+            return "needs an account of your own there"
+        if self.status is not Status.OK:
+            return _WHY_NOT.get(self.status, "is not there any more")
+        if self.confidence is Confidence.LOW:
+            return "is known by a single mention"
+        nobodys = self.operator_class is OperatorClass.COMMUNITY
+        return "has no operator who signs for it by name" if nobodys else ""
 
     @property
     def rank(self) -> int:
@@ -168,6 +180,7 @@ class CatalogueEntry:
             gives_documents=self.gives_documents,
             rank=self.rank,
             opt_in=not self.by_default,
+            why_opt_in=self.why_not,
             carries=self.carries,
             evidence_until=self.expires or dt.date.min,
         )

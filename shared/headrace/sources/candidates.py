@@ -67,11 +67,13 @@ class Candidates:
         client: Client,
         network: str | Callable[[], str],
         *,
+        live: Callable[[], Settings] | None = None,
         may_be_asked: Callable[[Mirror], bool] = lambda mirror: not mirror.login,
         busy: Mapping[str, int] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`network` is the fingerprint of the network, or what tells the one of now.
+        """`network` is the fingerprint of the network, or what tells the one of now; `live` tells
+        which mirrors the user wants now, where that is not what `settings` say.
 
         `may_be_asked` tells whether a mirror would let us in; `busy` is a live table of the
         requests that run at each source.
@@ -82,7 +84,8 @@ class Candidates:
         self._client = client
         self._network = network if callable(network) else lambda: network
         self._clock = clock
-        self._mirrors: dict[str, tuple[dt.date, tuple[Mirror, ...]]] = {}
+        self._live = live or (lambda: settings)
+        self._mirrors: dict[str, tuple[dt.date, Settings, tuple[Mirror, ...]]] = {}
         self._lacking = MissingObjects()
         self._raced: dict[tuple[str, str], float] = {}
         self._races: set[asyncio.Task[int]] = set()
@@ -95,10 +98,11 @@ class Candidates:
     def mirrors(self, ecosystem: str) -> tuple[Mirror, ...]:
         """Return the mirrors in use: the user's own first, then the plugins' that are not off."""
         today = evidence.day(self._clock())
-        made_on, found = self._mirrors.get(ecosystem, (None, ()))
-        if made_on != today:
-            found = mirrors_in_use(self._plugins, self._settings, ecosystem, today)
-            self._mirrors[ecosystem] = today, found
+        wanted = self._live()
+        made_on, made_of, found = self._mirrors.get(ecosystem, (None, None, ()))
+        if made_on != today or made_of is not wanted:
+            found = mirrors_in_use(self._plugins, wanted, ecosystem, today)
+            self._mirrors[ecosystem] = today, wanted, found
         return found
 
     def is_old(self, mirror_id: str, ecosystem: str) -> bool:

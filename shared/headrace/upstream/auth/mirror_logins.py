@@ -43,31 +43,36 @@ class MirrorLogins:
     def __init__(
         self,
         plugins: Plugins,
-        mirrors: Iterable[Mirror],
+        mirrors: Callable[[], Iterable[Mirror]],
         *,
         told: Callable[[str], None] = lambda _: None,
         patience: float = PATIENCE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`mirrors` are the user's own; those without `login` are left alone. `told` hears, for
-        people, of one that nobody has a login for.
+        """`mirrors` gives the user's own of now; those without `login` are left alone. `told`
+        hears, for people, of one that nobody has a login for.
         """
         self._told = told
         self._plugins = plugins
         self._patience = patience
-        self._mirrors = {mirror.id: mirror for mirror in mirrors if mirror.login}
+        self._own = mirrors
         self._clock = clock
-        self._known: dict[str, _CachedLogin] = {}
-        self._flights = SingleFlight[str, None]()
-        self._began: dict[str, float] = {}
+        self._known: dict[Mirror, _CachedLogin] = {}
+        """By all that is said of the mirror: an id may stand for another address by now."""
+        self._flights = SingleFlight[Mirror, None]()
+        self._began: dict[Mirror, float] = {}
         """When the look-up of a mirror's login began."""
 
     def may_be_asked(self, mirror: Mirror) -> bool:
         """Whether a mirror wants no login, or one that is known."""
         if not mirror.login:
             return True
-        known = self._known.get(mirror.id)
+        known = self._known.get(mirror)
         return known is not None and known.credential is not None
+
+    @property
+    def _mirrors(self) -> dict[str, Mirror]:
+        return {mirror.id: mirror for mirror in self._own() if mirror.login}
 
     async def load(self, ecosystem: str) -> None:
         """Make sure that `headers` knows what is to be known soon. Who takes longer is waited for
@@ -78,15 +83,16 @@ class MirrorLogins:
             for mirror in self._mirrors.values()
             if mirror.ecosystem == ecosystem and not self._valid(mirror)
         ]
-        tasks = [self._flights.start(each.id, partial(self._begin, each)) for each in wanted]
-        last = max((self._began[mirror.id] for mirror in wanted), default=0.0)
+        tasks = [self._flights.start(each, partial(self._begin, each)) for each in wanted]
+        last = max((self._began[mirror] for mirror in wanted), default=0.0)
         left = last + self._patience - self._clock()
         if tasks and left > 0:
             await asyncio.wait(tasks, timeout=left)
 
     def headers(self, source: str, url: str) -> dict[str, str]:
         """Return the Authorization for a request at `url`, where it is that mirror's (RFC 7617)."""
-        mirror, known = self._mirrors.get(source), self._known.get(source)
+        mirror = self._mirrors.get(source)
+        known = None if mirror is None else self._known.get(mirror)
         if mirror is None or known is None or known.credential is None:
             return {}
         if not trust.may_see_credential(Origin(mirror.ecosystem, mirror.url), url):
@@ -95,21 +101,21 @@ class MirrorLogins:
         return {"authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
 
     def _valid(self, mirror: Mirror) -> bool:
-        known = self._known.get(mirror.id)
+        known = self._known.get(mirror)
         return known is not None and self._clock() < known.until
 
     def _begin(self, mirror: Mirror) -> Coroutine[Any, Any, None]:
-        self._began[mirror.id] = self._clock()
+        self._began[mirror] = self._clock()
         return self._look_up(mirror)
 
     async def _look_up(self, mirror: Mirror) -> None:
         found = await in_a_thread(lambda: self._plugins.login(mirror))
-        before = self._known.get(mirror.id)
+        before = self._known.get(mirror)
         if found is None and (before is None or before.credential is not None):
             words = f"mirror {mirror.id} is not asked: nobody knows a login for it"
             _log.warning("%s", words)
             self._told(words)
-        self._known[mirror.id] = _CachedLogin(found, self._clock() + LIFETIME)
+        self._known[mirror] = _CachedLogin(found, self._clock() + LIFETIME)
 
     async def aclose(self) -> None:
         """Wait for nobody any more."""

@@ -115,7 +115,7 @@ def test_login_that_comes_late_is_there_for_the_next_request_and_is_waited_for_o
 
     async def work() -> None:
         plugins = Plugins([vault], entry_points=False)
-        logins = MirrorLogins(plugins, [wants], patience=3600, clock=lambda: now[0])
+        logins = MirrorLogins(plugins, lambda: [wants], patience=3600, clock=lambda: now[0])
         first = asyncio.ensure_future(logins.load("python"))
         await asyncio.to_thread(vault.began.wait)
         now[0] += 3601
@@ -162,12 +162,28 @@ def test_login_goes_to_urls_of_its_own_mirror_and_to_no_other(
     ]
 
     async def ask() -> dict[str, str]:
-        logins = MirrorLogins(Plugins([Vault(RIGHT)], entry_points=False), mirrors)
+        logins = MirrorLogins(Plugins([Vault(RIGHT)], entry_points=False), lambda: mirrors)
         await logins.load("python")
         assert all(logins.may_be_asked(each) for each in mirrors)
         return logins.headers(source, url)
 
     assert asyncio.run(ask()) == ({"authorization": SHOWN} if shown else {})
+
+
+def test_login_is_not_shown_to_another_address_that_took_the_id_while_the_gateway_ran() -> None:
+    now = [mirror("closed", "https://closed.example", login=True)]
+
+    async def ask() -> None:
+        logins = MirrorLogins(Plugins([Vault(RIGHT)], entry_points=False), lambda: now)
+        await logins.load("python")
+        assert logins.headers("closed", "https://closed.example/a") == {"authorization": SHOWN}
+        now[:] = [mirror("closed", "https://other.example", login=True)]
+        assert not logins.may_be_asked(now[0])
+        for place in ("https://closed.example/a", "https://other.example/a"):
+            assert logins.headers("closed", place) == {}
+        await logins.aclose()
+
+    asyncio.run(ask())
 
 
 def test_login_is_looked_up_for_the_mirrors_in_question_and_again_after_its_time() -> None:
@@ -182,7 +198,7 @@ def test_login_is_looked_up_for_the_mirrors_in_question_and_again_after_its_time
     async def ask() -> None:
         nonlocal now
         plugins = Plugins([vault], entry_points=False)
-        logins = MirrorLogins(plugins, mirrors, clock=lambda: now)
+        logins = MirrorLogins(plugins, lambda: mirrors, clock=lambda: now)
         await logins.load("python")
         assert vault.asked == ["wheels"]
         assert logins.headers("images", images) == {}
@@ -209,7 +225,7 @@ def test_login_that_nobody_knows_is_told_once(before: Credential | None) -> None
     async def ask() -> None:
         nonlocal now
         plugins = Plugins([vault], entry_points=False)
-        logins = MirrorLogins(plugins, [wants], told=told.append, clock=lambda: now)
+        logins = MirrorLogins(plugins, lambda: [wants], told=told.append, clock=lambda: now)
         await logins.load("python")
         assert len(told) == (before is None)
         vault.known = None
