@@ -65,6 +65,9 @@ _DOCUMENT = re.compile(
 )
 _SHARD = re.compile(r"([0-9a-f]{64})\.msgpack\.zst")
 _PACKAGE = re.compile(r".+-[^-]+-[^-]+\.(?:conda|tar\.bz2)")
+#: A package that never changes, of 30 MB.
+_LARGEST_HOST = "conda.anaconda.org"
+_SAMPLE = "conda-forge/linux-64/python-3.12.7-hc5c86c4_0_cpython.conda"
 #: Folders that are remembered: those with packages elsewhere or documents of their own, and those
 #: whose index was asked for.
 _MOST_ELSEWHERE = 1000
@@ -116,6 +119,12 @@ class CondaEcosystem:
     def origins(self) -> tuple[Origin, ...]:
         """The closed list of hosts that may be asked."""
         return tuple(self._origins.values())
+
+    def samples(self) -> Iterator[str]:
+        """Give a package of the largest channel that is as old as its mirrors' copies."""
+        for named, origin in self._origins.items():
+            if not origin.private and named == _LARGEST_HOST:
+                yield f"{paths.PREFIX}{named}/{_SAMPLE}"
 
     # ------------------------------------------------------------ the origins' own URLs
 

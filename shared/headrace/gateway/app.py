@@ -33,6 +33,7 @@ from headrace.gateway.peers import Peers, Sight
 from headrace.gateway.relaying import relayed_link, tell_limit
 from headrace.gateway.response_head import UnsendableError
 from headrace.gateway.serve_document import DocumentHandler
+from headrace.gateway.telling.measurements import measurements
 from headrace.gateway.wiring import Components
 from headrace.interface.ecosystems import AllowsAnonymous, Ecosystem, Learns
 from headrace.models import (
@@ -110,6 +111,7 @@ def build_app(
         Route("/status", _OwnPage(parts, peers, views.status), methods=None),
         Route("/metrics", _OwnPage(parts, peers, views.exposition), methods=None),
         Route("/explain", _OwnPage(parts, peers, views.explain), methods=None),
+        Route("/measurements", _OwnPage(parts, peers, measurements), methods=None),
         Route("/interception", _OwnPage(parts, peers, beginning), methods=None),
         *(
             Mount(prefix.rstrip("/"), app=_EcosystemEndpoint(parts, each))

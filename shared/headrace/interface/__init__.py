@@ -67,6 +67,7 @@ if TYPE_CHECKING:
         Ecosystem,
         FindsArtifacts,
         FormatsRefusals,
+        HasSamples,
         IndexesDocuments,
         Intercepts,
         KnowsNames,
@@ -180,6 +181,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "CutsCompanions",
     "FindsArtifacts",
     "FormatsRefusals",
+    "HasSamples",
     "IndexesDocuments",
     "Intercepts",
     "KnowsNames",
@@ -295,9 +297,9 @@ _HOMES = {
         "ReadInContainers"
     ),
     "headrace.interface.ecosystems": "Ecosystem AllowsAnonymous Confirms CutsCompanions "
-    "FindsArtifacts FormatsRefusals IndexesDocuments Intercepts KnowsNames KnowsRequests Learns "
-    "ListsBuilds LocatesDocuments LooksUp ManyOwners NamesFileHosts NamesLayouts ReadsAhead "
-    "ServesDocuments",
+    "FindsArtifacts FormatsRefusals HasSamples IndexesDocuments Intercepts KnowsNames "
+    "KnowsRequests Learns ListsBuilds LocatesDocuments LooksUp ManyOwners NamesFileHosts "
+    "NamesLayouts ReadsAhead ServesDocuments",
     "headrace.interface.hookspecs": "hookimpl AcceleratorDetector AskGateway Explanation Finding",
     "headrace.interface.leading": "LedBy LedTool Logins",
     "headrace.interface.lookups": "CacheMode Entry HeadRequest LookUp LookUpResult LookUpStep",

@@ -36,6 +36,7 @@ __all__ = [
     "Ecosystem",
     "FindsArtifacts",
     "FormatsRefusals",
+    "HasSamples",
     "IndexesDocuments",
     "Intercepts",
     "KnowsNames",
@@ -85,6 +86,20 @@ class NamesLayouts(Protocol):
     @property
     def layouts(self) -> Collection[str]:
         """The words that `Mirror.layout` may be."""
+
+
+@runtime_checkable
+class HasSamples(Protocol):
+    """It knows files that its mirrors surely have, large enough to tell a rate (`headrace bench`).
+
+    Without it only what came lately is measured with, or what the user names.
+    """
+
+    def samples(self) -> Iterable[str]:
+        """Give the gateway's paths of some, likeliest first; of a page the largest file is meant.
+
+        Example: ``/crates/big/big-1.0.crate``.
+        """
 
 
 # ------------------------------------------------------------------ documents

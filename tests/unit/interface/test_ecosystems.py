@@ -41,6 +41,7 @@ BUILT_IN: dict[type, set[str]] = {
         "Confirms",
         "CutsCompanions",
         "FindsArtifacts",
+        "HasSamples",
         "Intercepts",
         "KnowsNames",
         "KnowsRequests",
@@ -52,6 +53,7 @@ BUILT_IN: dict[type, set[str]] = {
         "ServesDocuments",
     },
     CondaEcosystem: {
+        "HasSamples",
         "IndexesDocuments",
         "Intercepts",
         "Learns",
