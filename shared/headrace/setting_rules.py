@@ -24,6 +24,7 @@ __all__ = [
     "RANGES",
     "all_in_one",
     "is_address",
+    "is_plain",
     "mistake",
     "mistaken_mirror",
     "port_of",
@@ -203,7 +204,7 @@ def is_address(url: str) -> bool:
         return False
 
 
-def _is_plain(url: str) -> bool:
+def is_plain(url: str) -> bool:
     """Whether an address is one without user, token, query and fragment."""
     return is_address(url) and not (
         redact.has_secret(url) or urlsplit(url).query or urlsplit(url).fragment
@@ -221,7 +222,7 @@ def _origin(text: str) -> str:
 
 
 def _public_origin(url: str) -> str:
-    if not _is_plain(url):
+    if not is_plain(url):
         raise _Wrong("must be http or https addresses without user or token")
     return url.rstrip("/")
 
@@ -250,7 +251,7 @@ MIRROR_FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "id": (_is_word, "a word"),
     "ecosystem": (_is_word, "a word"),
     "url": (
-        lambda v: _is_text(v) and _is_plain(v),
+        lambda v: _is_text(v) and is_plain(v),
         "an http or https address without user, token or query",
     ),
     "layout": (_is_word, "a word"),

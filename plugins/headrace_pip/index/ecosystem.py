@@ -84,11 +84,6 @@ class PythonEcosystem(HoldsMetadata):
         """The closed list of indexes that may be asked."""
         return tuple(self._origins.values())
 
-    def samples(self) -> Iterator[str]:
-        """Give the page of a project whose wheels are large, and on every mirror."""
-        if self._default:
-            yield "/simple/numpy/"
-
     # ------------------------------------------------------------ requests
 
     def plan(self, request: Request) -> Plan:

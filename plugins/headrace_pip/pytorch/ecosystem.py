@@ -42,6 +42,10 @@ __all__ = ["PythonWithBuilds", "of_origins"]
 class PythonWithBuilds(PythonAtOwnUrls):
     """Pure, as what it is made from: of a client's program it reads what that offers."""
 
+    def samples(self) -> Iterable[str]:
+        """Give the page of a project whose wheels are large, and on every mirror."""
+        return ["/simple/numpy/"]
+
     def asked(self, request: Request, plan: ServeDocument) -> VariantRequest | None:
         """Say for whom pip installs; None: the page of this index, or of this client, stays."""
         default = self._origins.get(self._default)

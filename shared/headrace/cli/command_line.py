@@ -45,10 +45,13 @@ class Command(Protocol):
 #: Commands in the order of the help.
 COMMANDS = (
     *("on", "off", "status", "open", "doctor", "explain"),
-    *("run", "build", "shell", "gateway", "completion"),
+    *("run", "build", "shell", "mirrors", "gateway", "completion"),
 )
 #: The folder of a command's module, where it is not this one.
-_ROOMS = {"completion": "help"}
+_ROOMS = {
+    "completion": "help",
+    **dict.fromkeys(("mirrors",), "upkeep"),
+}
 
 
 def module_of(command: str) -> str:

@@ -143,19 +143,7 @@ class CatalogueEntry:
     @property
     def by_default(self) -> bool:
         """Whether it is used without being named in the settings."""
-        return not self.why_not
-
-    @property
-    def why_not(self) -> str:
-        """Why it is not used by default; "" where it is."""
-        if self.account:
-            return "needs an account of your own there"
-        if self.status is not Status.OK:
-            return _WHY_NOT.get(self.status, "is not there any more")
-        if self.confidence is Confidence.LOW:
-            return "is known by a single mention"
-        nobodys = self.operator_class is OperatorClass.COMMUNITY
-        return "has no operator who signs for it by name" if nobodys else ""
+        return not _why_not(self)
 
     @property
     def rank(self) -> int:
@@ -180,10 +168,22 @@ class CatalogueEntry:
             gives_documents=self.gives_documents,
             rank=self.rank,
             opt_in=not self.by_default,
-            why_opt_in=self.why_not,
+            why_opt_in=_why_not(self),
             carries=self.carries,
             evidence_until=self.expires or dt.date.min,
         )
+
+
+def _why_not(row: CatalogueEntry) -> str:
+    """Say why a row is not used by default, to stand behind its name; "" where it is."""
+    if row.account:
+        return "needs an account of your own there"
+    if row.status is not Status.OK:
+        return _WHY_NOT.get(row.status, "is not there any more")
+    if row.confidence is Confidence.LOW:
+        return "is known by a single mention"
+    nobodys = row.operator_class is OperatorClass.COMMUNITY
+    return "has no operator who signs for it by name" if nobodys else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,6 @@ class Candidates:
         requests that run at each source.
         """
         self._plugins = plugins
-        self._settings = settings
         self._statistics = statistics
         self._client = client
         self._network = network if callable(network) else lambda: network
@@ -104,6 +103,10 @@ class Candidates:
             found = mirrors_in_use(self._plugins, wanted, ecosystem, today)
             self._mirrors[ecosystem] = today, wanted, found
         return found
+
+    def own(self) -> tuple[Mirror, ...]:
+        """Return the mirrors of the user's own, also those that are not used."""
+        return self._live().mirrors
 
     def is_old(self, mirror_id: str, ecosystem: str) -> bool:
         """Whether what is known of a mirror that is in use is old."""
@@ -141,7 +144,7 @@ class Candidates:
                 ORIGIN,
                 artifact.url,
                 is_origin=True,
-                connections=self._settings.connections_per_mirror,
+                connections=self._live().connections_per_mirror,
                 rate=known.origin.rate,
                 rtt=known.origin.rtt,
                 reserve=artifact.origin_counts and not alone,
@@ -221,7 +224,7 @@ class Candidates:
     def _source(
         self, stats: MirrorStats, url: str, now: float, *, connections: int | None = None
     ) -> Source:
-        most = self._settings.connections_per_mirror
+        most = self._live().connections_per_mirror
         limit = min(most, stats.mirror.limits.connections)
         return Source(
             stats.mirror.id,

@@ -19,9 +19,17 @@ from headrace.interface.ecosystems import Ecosystem
 from headrace.models import Artifact, Digest, Fault, Mirror
 from headrace.policy.destinations import Initiator, of_mirror
 from headrace.policy.trust import may_supply_bytes
-from headrace.upstream.client import Client
+from headrace.upstream.client import Client, RangeStream
 
-__all__ = ["LayoutTried", "Measured", "Place", "find_layout", "measure", "measure_together", "place"]
+__all__ = [
+    "LayoutTried",
+    "Measured",
+    "Place",
+    "find_layout",
+    "measure",
+    "measure_together",
+    "place",
+]
 
 #: Bytes that are read of one source at most, and seconds. Slow start is over by then on any line
 #: on which the difference matters.
@@ -106,7 +114,6 @@ async def measure(
     *,
     start: int = 0,
     most: int = MOST,
-    clock: Callable[[], float] = time.perf_counter,
 ) -> Measured:
     """Read a part of the file at one source, from `start` on; never an error."""
     end = start + most if artifact.size is None else min(start + most, artifact.size)
@@ -121,23 +128,29 @@ async def measure(
             gap_timeout=READING,
             initiator=source.initiator,
         ) as stream:
-            if _other(artifact, stream.total):
-                raise UpstreamError(Fault.NOT_THE_FILE, "gave a file of another size")
-            answered = clock()
-            async for _ in stream:
-                if clock() - answered >= READING or stream.received >= most:
-                    break
-            if not stream.received:
-                raise UpstreamError(Fault.CUT, f"nothing came within {READING:g} s")
-            seconds = clock() - answered + stream.rtt
-            return Measured(source.source_id, stream.received, seconds, stream.rtt)
+            return await _read(source.source_id, stream, artifact, most)
     except UpstreamError as error:
-        return Measured(
-            source.source_id,
-            fault=error.fault,
-            retry_after=error.retry_after,
-            message=error.message,
-        )
+        return _failed(source.source_id, error)
+
+
+async def _read(source_id: str, stream: RangeStream, artifact: Artifact, most: int) -> Measured:
+    if _other(artifact, stream.total):
+        return Measured(source_id, fault=Fault.NOT_THE_FILE, message="a file of another size came")
+    answered = time.perf_counter()
+    async for _ in stream:
+        if time.perf_counter() - answered >= READING or stream.received >= most:
+            break
+    if not stream.received:
+        return Measured(source_id, fault=Fault.CUT, message=f"nothing came in {READING:g} s")
+    # The connection's making is not the rate's business, one round trip is.
+    seconds = time.perf_counter() - answered + stream.rtt
+    return Measured(source_id, stream.received, seconds, stream.rtt)
+
+
+def _failed(source_id: str, error: UpstreamError) -> Measured:
+    return Measured(
+        source_id, fault=error.fault, retry_after=error.retry_after, message=error.message
+    )
 
 
 def _other(artifact: Artifact, total: int | None) -> bool:
@@ -149,14 +162,11 @@ async def measure_together(
     sources: Sequence[Place],
     artifact: Artifact,
     headers: Callable[[Place], Mapping[str, str]],
-    *,
-    clock: Callable[[], float] = time.perf_counter,
 ) -> Measured:
     """Read from all sources at the same time, of each another part, as a transfer does."""
     size = artifact.size or MOST
     share = max(1, size // max(1, len(sources)))
     most = min(MOST, share)
-    began = clock()
     found = await asyncio.gather(
         *(
             measure(client, source, artifact, headers(source), start=number * share, most=most)
@@ -164,10 +174,9 @@ async def measure_together(
         )
     )
     received = sum(each.received for each in found)
-    # Who is done early would have taken more: what counts is what the line brought meanwhile.
+    # Who is done early would have taken more: what counts is what each brought while it read.
     rate = sum(each.rate or 0.0 for each in found)
-    seconds = received / rate if rate else clock() - began
-    return Measured("together", received, seconds)
+    return Measured("together", received, received / rate if rate else 0.0)
 
 
 async def find_layout(

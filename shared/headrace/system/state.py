@@ -152,10 +152,6 @@ class State:
         """
         return self._files.alone("setup")
 
-    def changing_settings(self) -> contextlib.AbstractContextManager[None]:
-        """Let one command at a time change the settings file."""
-        return self._files.alone("settings")
-
 
 def _place(told: Any) -> tuple[str, int]:
     port = int(told["port"])

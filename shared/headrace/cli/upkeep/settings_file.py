@@ -15,6 +15,7 @@ from headrace.foreign import read_toml
 from headrace.interface.hookspecs import Scope
 from headrace.setting_rules import all_in_one
 from headrace.system.edits import file_step
+from headrace.system.state_files import StateFiles
 
 __all__ = ["Edit", "change", "location"]
 
@@ -34,7 +35,8 @@ def change(context: Context, edit: Edit) -> Path | None:
     changed it meanwhile; LocalError where it cannot be written. Then nothing is changed.
     """
     path = location(context)
-    with context.state.changing_settings():
+    locks = StateFiles(context.folders.state, shared=context.scope is Scope.SYSTEM)
+    with locks.alone("settings"):
         before = file_step.read_file(path)
         _check(before or b"", path)
         after = edit(before or b"", path)

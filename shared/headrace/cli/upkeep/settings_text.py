@@ -38,7 +38,10 @@ def with_word(content: bytes, key: str, word: str, path: Path) -> bytes:
     ways: list[_Edit] = [lambda lines: _by_document(lines, lambda d: d[key].append(word))]
     if key not in before:
         # A text of several lines may look like a table: then it goes above everything.
-        ways = [lambda lines: _above_tables(lines, line), lambda lines: line + "\n" + "".join(lines)]
+        ways = [
+            lambda lines: _above_tables(lines, line),
+            lambda lines: line + "\n" + "".join(lines),
+        ]
     return _edited(content, wanted, ways, path)
 
 

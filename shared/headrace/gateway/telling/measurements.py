@@ -1,9 +1,9 @@
 """Answers ``/measurements``: what a file's sources give now, and how a new mirror keeps its files.
 
-Asked by ``headrace bench`` and ``headrace mirrors``, question by question, so that they can show how
-far they are: first which file and which sources (``ecosystem``, ``what``), then each source by its
-id (``source``), then all of them together (``source=*``); or which layout a mirror has (``url``).
-Only for the user whose gateway it is: each question makes requests at others.
+Asked by ``headrace bench`` and ``headrace mirrors``, question by question, so that they can show
+how far they are: first which file and which sources (``ecosystem``, ``what``), then each source by
+its id (``source``), then all of them together (``source=*``); or which layout a mirror has
+(``url``). Only for the user whose gateway it is: each question makes requests at others.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from headrace.documents import page_comparison
-from headrace.errors import HeadraceError, LocalError, UsageError
+from headrace.errors import HeadraceError, LocalError
 from headrace.foreign import UnreadableError
 from headrace.gateway.peers import Sight
 from headrace.gateway.wiring import Components
@@ -74,14 +74,16 @@ async def _answer(
     if "url" in query:
         return table | {"layouts": await _layouts(parts, ecosystem, artifact, query)}
     await parts.logins.load(ecosystem.name)
-    places = list(_places(parts, ecosystem, artifact))
+    places = list(_places(parts, ecosystem, artifact, query.get("source", "")))
     if "source" not in query:
         return table | {"sources": _sources(parts, artifact, places)}
     asked = [each for each in places if not each.why_not]
     if query["source"] != "*":
-        asked = [each for each in asked if each.source_id == query["source"]]
+        chosen = [each for each in places if each.source_id == query["source"]]
+        asked = [each for each in chosen if not each.why_not]
         if not asked:
-            raise UsageError("not-asked", f"{query['source']} is not asked for {artifact.name}")
+            why = chosen[0].why_not if chosen else "is not known"
+            raise LocalError("not-asked", f"it {why}", fault_of="nobody")
         found = await measuring.measure(
             parts.client, asked[0], artifact, _headers(parts, artifact, asked[0])
         )
@@ -106,16 +108,23 @@ def _ecosystem(parts: Components, name: str) -> Ecosystem:
     return found
 
 
-def _places(parts: Components, ecosystem: Ecosystem, artifact: Artifact) -> Iterator[Place]:
-    for mirror in parts.sources.mirrors(ecosystem.name):
+def _places(
+    parts: Components, ecosystem: Ecosystem, artifact: Artifact, also: str
+) -> Iterator[Place]:
+    """Yield the sources in use, and the one that is asked for although it is not."""
+    mirrors = list(parts.sources.mirrors(ecosystem.name))
+    if also not in ("", "*", ORIGIN, *(mirror.id for mirror in mirrors)):
+        every = (*parts.sources.own(), *parts.plugins.mirrors(ecosystem.name))
+        mirrors += [each for each in every if each.id == also and each.ecosystem == ecosystem.name][
+            :1
+        ]
+    for mirror in mirrors:
         lets_in = parts.logins.may_be_asked(mirror)
         yield measuring.place(artifact, ecosystem, mirror, lets_in=lets_in)
     yield measuring.at_origin(artifact, of_origin(artifact.origin))
 
 
-def _sources(
-    parts: Components, artifact: Artifact, places: list[Place]
-) -> list[dict[str, Any]]:
+def _sources(parts: Components, artifact: Artifact, places: list[Place]) -> list[dict[str, Any]]:
     records = parts.statistics.snapshot(parts.network())
     mirrors = {each.id: each for each in parts.sources.mirrors(artifact.ecosystem)}
     told = []
