@@ -34,6 +34,7 @@ from headrace.gateway.relaying import relayed_link, tell_limit
 from headrace.gateway.response_head import UnsendableError
 from headrace.gateway.serve_document import DocumentHandler
 from headrace.gateway.telling.measurements import measurements
+from headrace.gateway.telling.record import ASKER, asker_of
 from headrace.gateway.wiring import Components
 from headrace.interface.ecosystems import AllowsAnonymous, Ecosystem, Learns
 from headrace.models import (
@@ -160,6 +161,7 @@ class _EcosystemEndpoint:
             case ServeDocument():
                 await self._documents.serve(exchange, plan)
             case ServeArtifact():
+                ASKER.set(asker_of(exchange.request.headers))
                 self._parts.variant_pages.taken(exchange.request, plan)
                 page = plan.named_by
                 form = self._documents.form(exchange.request, page) if page else ""

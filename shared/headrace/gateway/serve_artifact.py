@@ -84,11 +84,11 @@ class ArtifactHandler:
         barrier: Barrier,
         origin_ranges: OriginRanges,
         hand_back: HandBack,
-        hit: Callable[[int], None],
+        hit: Callable[[Artifact, int], None],
         clients: Clients,
         limited: Callable[[str], UpstreamError | None] = lambda _: None,
     ) -> None:
-        """All of these are shared by all requests; `hit` counts bytes that the store gave;
+        """All of these are shared by all requests; `hit` hears what the store gave, in bytes;
         `clients` tells how each takes what goes wrong, `limited` what the origin of a URL said when
         it wanted to be left alone for a while.
         """
@@ -286,7 +286,7 @@ class ArtifactHandler:
             return False
         await exchange.begin(answer.status, answer.headers)
         self._wrong.read(artifact, exchange.request.headers, checked=True)
-        self._hit(answer.length)
+        self._hit(artifact, answer.length)
         if answer.single:
             exchange.leave_out()
             await exchange.file(reading, end - start)

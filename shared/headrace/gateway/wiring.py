@@ -35,6 +35,7 @@ from headrace.gateway.builds.notice import Notice
 from headrace.gateway.live.history import History
 from headrace.gateway.relaying import HandBack
 from headrace.gateway.serve_artifact import LARGE, ArtifactHandler
+from headrace.gateway.telling.record import Recording
 from headrace.interface import clients
 from headrace.interface.ecosystems import Ecosystem, ManyOwners, ServesDocuments
 from headrace.interface.hookspecs import DiscoveredOrigin
@@ -57,6 +58,8 @@ from headrace.sources.candidates import Candidates
 from headrace.sources.document_sources import DocumentSources
 from headrace.sources.live_settings import LiveSettings
 from headrace.sources.tools_trust import ToolsTrust
+from headrace.system import download_record
+from headrace.system.download_record import DownloadRecord
 from headrace.system.fingerprint import NetworkFingerprint
 from headrace.system.limits import LimitRecords
 from headrace.system.memory import limit_arenas, trim_heap
@@ -115,6 +118,7 @@ class Components:
     artifacts: ArtifactHandler
     hand_back: HandBack
     activity: Activity
+    recording: Recording
     read_ahead: ReadAhead
     renderings: Renderings
     variant_pages: VariantPages
@@ -177,6 +181,7 @@ class Components:
         await asyncio.to_thread(self.client.courtesy.close)
         await asyncio.to_thread(self.statistics.close)
         await asyncio.to_thread(self.activity.history.keep)
+        await asyncio.to_thread(self.recording.close)
         await asyncio.to_thread(self.store.close)
 
     def incident(self, error: Exception, path: str) -> str:
@@ -184,6 +189,7 @@ class Components:
         reference = secrets.token_hex(4)
         _log.error("incident %s at %s", reference, path, exc_info=error)
         self.activity.incident(f"{type(error).__name__} at {path}", reference)
+        self.recording.incident(f"{type(error).__name__} at {path} ({reference})")
         return reference
 
     def origin_redirect(self, plan: Plan | None) -> str | None:
@@ -364,11 +370,22 @@ def assemble(
         busy=connections.busy,
     )
     origin = OriginClient(client, credentials)
+    recording = Recording(
+        DownloadRecord(folders.state / download_record.NAME),
+        sources.mirrors,
+        sources.standing,
+        lambda artifact, mirror: sources.keeps(artifact, by_name[artifact.ecosystem], mirror),
+    )
 
     def observe(event: SourceFailed | TransferFinished) -> None:
         activity.observe(event)
         sources.notice(event)
+        recording.observe(event)
         plugins.observe(event)
+
+    def hit(artifact: Artifact, size: int) -> None:
+        activity.stored(size)
+        recording.stored(artifact, size)
 
     provisional = Provisional(
         client,
@@ -483,11 +500,12 @@ def assemble(
             barrier=barrier,
             origin_ranges=OriginRanges(origin, told=activity.part),
             hand_back=hand_back,
-            hit=activity.stored,
+            hit=hit,
             limited=client.courtesy.limited,
             clients=clients.load(),
         ),
         activity=activity,
+        recording=recording,
         read_ahead=ReadAhead(fetcher),
         renderings=renderings,
         variant_pages=variant_pages,

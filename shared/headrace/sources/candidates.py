@@ -108,6 +108,10 @@ class Candidates:
         """Return the mirrors of the user's own, also those that are not used."""
         return self._live().mirrors
 
+    def keeps(self, artifact: Artifact, ecosystem: Ecosystem, mirror: Mirror) -> bool:
+        """Whether a mirror has a place for an artifact, as far as its layout tells."""
+        return _located(ecosystem, artifact, mirror) is not None
+
     def is_old(self, mirror_id: str, ecosystem: str) -> bool:
         """Whether what is known of a mirror that is in use is old."""
         today = evidence.day(self._clock())
