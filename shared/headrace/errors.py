@@ -89,6 +89,10 @@ class SettingsError(ConfigurationError):
     """One of headrace's own settings is wrong."""
 
     fault_of = "your settings"
+    key = ""
+    """Which one; empty: not one alone."""
+    entry = ""
+    """Which of several tables of that name, by its id."""
 
 
 class ConflictError(LocalError):

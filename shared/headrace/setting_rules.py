@@ -122,7 +122,9 @@ def mistake(
     where = f"{path}: " if path else "the variable "
     now = "" if value is None else f", not {shown(value)}"
     instead = meant(value, known) if isinstance(value, str) else ""
-    return SettingsError(reference, f"{where}{key} {what}{now}{instead}", hint=hint)
+    error = SettingsError(reference, f"{where}{key} {what}{now}{instead}", hint=hint)
+    error.key = key
+    return error
 
 
 def port_of(variable: str, text: str) -> int:
@@ -302,7 +304,9 @@ def mistaken_mirror(
     path: Path, name: str, what: str, value: object = None, known: Collection[str] = ()
 ) -> SettingsError:
     """Make the error of a ``[[mirror]]`` table; see `mistake`."""
-    return mistake(path, _TABLE, f"{name}: {what}", value, known)
+    error = mistake(path, _TABLE, f"{name}: {what}", value, known)
+    error.entry = name
+    return error
 
 
 def _wrong_fields(entry: Mapping[str, Any], path: Path) -> list[SettingsError]:

@@ -45,12 +45,14 @@ class Command(Protocol):
 #: Commands in the order of the help.
 COMMANDS = (
     *("on", "off", "status", "open", "doctor", "explain"),
-    *("run", "build", "shell", "mirrors", "gateway", "completion"),
+    *("run", "build", "shell"),
+    *("why", "logs", "mirrors", "cache", "config"),
+    *("gateway", "completion"),
 )
 #: The folder of a command's module, where it is not this one.
 _ROOMS = {
     "completion": "help",
-    **dict.fromkeys(("mirrors",), "upkeep"),
+    **dict.fromkeys(("why", "logs", "mirrors", "cache", "config"), "upkeep"),
 }
 
 

@@ -256,15 +256,23 @@ def _default_scope(env: Mapping[str, str]) -> Scope:
     return Scope.USER
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """Give a command ``--json``."""
-    parser.add_argument("--json", action="store_true", help="one JSON document instead of text")
+def add_json(parser: argparse.ArgumentParser, *, within: bool = False) -> None:
+    """Give a command ``--json``; `within`: or what a command consists of, which may have it said
+    before.
+    """
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        default=argparse.SUPPRESS if within else False,
+        help="one JSON document instead of text",
+    )
 
 
-def add_scope(parser: argparse.ArgumentParser) -> None:
-    """Give a command ``--scope``."""
+def add_scope(parser: argparse.ArgumentParser, *, within: bool = False) -> None:
+    """Give a command ``--scope``; `within` as for `add_json`."""
     parser.add_argument(
         "--scope",
+        default=argparse.SUPPRESS if within else None,
         type=one_of(Scope),
         metavar="{user,system}",
         help="whose configuration and gateway (default: system under sudo, else user)",

@@ -338,12 +338,15 @@ def assemble(
         lambda event: rates(statistics.snapshot(network()), event.artifact.object_class),
         history=History(folders.state / "traffic.json"),
     )
+
+    def incident(what: str) -> None:
+        activity.incident(what)
+        recording.incident(what)
+
     limits = LimitRecords(folders.state / "limits.sqlite")
     # The sources are made of the client.
     trust = ToolsTrust(origins, lambda ecosystem: sources.mirrors(ecosystem))  # noqa: PLW0108
-    client = Client(
-        env, told=activity.incident, courtesy=Courtesy(memory=limits), authorities=trust.of
-    )
+    client = Client(env, told=incident, courtesy=Courtesy(memory=limits), authorities=trust.of)
     store = Store(
         folders.cache / "store", limit=settings.store_limit, reserve=settings.disk_reserve
     )
@@ -357,7 +360,7 @@ def assemble(
         owner=_owners(by_name),
     )
     live = LiveSettings(settings, folders, env)
-    logins = MirrorLogins(plugins, lambda: live().mirrors, told=activity.incident)
+    logins = MirrorLogins(plugins, lambda: live().mirrors, told=incident)
     connections = ConnectionLimiter(settings.connections)
     sources = Candidates(
         plugins,
@@ -393,7 +396,7 @@ def assemble(
         DocumentSources(sources, statistics, network),
         settings,
         report=sources.report,
-        told=lambda mirror, what: activity.incident(f"mirror {mirror} {what}"),
+        told=lambda mirror, what: incident(f"mirror {mirror} {what}"),
     )
     renderings = Renderings(pages)
     documents = Documents(

@@ -38,7 +38,7 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         description="Without a word: list the mirrors that are known, whether each is used, and "
         "why. What is changed goes into your settings file, and holds for a gateway that runs.",
     )
-    _add_common(parser)
+    _add_common(parser, within=False)
     parser.add_argument("--all", action="store_true", help="also those that are not used")
     parser.add_argument("--ecosystem", metavar="NAME", help="of one ecosystem alone")
     parser.set_defaults(action="list", all=False)
@@ -77,13 +77,9 @@ def _listing(actions: argparse._SubParsersAction[Any]) -> argparse.ArgumentParse
     return made
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    add_scope(parser)
-    add_json(parser)
-    # What stands before the action counts where the action itself has nothing to say.
-    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to them
-        if parser.prog.count(" ") > 1 and action.dest in ("json", "scope"):
-            action.default = argparse.SUPPRESS
+def _add_common(parser: argparse.ArgumentParser, *, within: bool = True) -> None:
+    add_scope(parser, within=within)
+    add_json(parser, within=within)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:

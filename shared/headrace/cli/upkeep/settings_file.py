@@ -28,17 +28,19 @@ def location(context: Context) -> Path:
     return context.understood.source or context.folders.config / "config.toml"
 
 
-def change(context: Context, edit: Edit) -> Path | None:
+def change(context: Context, edit: Edit, *, mending: bool = False) -> Path | None:
     """Edit the settings file and return its path; None: it says that already.
 
-    SettingsError where it is not understood, before or after; ConflictError where somebody else
-    changed it meanwhile; LocalError where it cannot be written. Then nothing is changed.
+    SettingsError where it is not understood, after it or before (unless that is what is mended);
+    ConflictError where somebody else changed it meanwhile; LocalError where it cannot be written.
+    Then nothing is changed.
     """
     path = location(context)
     locks = StateFiles(context.folders.state, shared=context.scope is Scope.SYSTEM)
     with locks.alone("settings"):
         before = file_step.read_file(path)
-        _check(before or b"", path)
+        if not mending:
+            _check(before or b"", path)
         after = edit(before or b"", path)
         if after == (before or b""):
             return None

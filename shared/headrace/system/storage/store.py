@@ -2,6 +2,7 @@
 
     sha256/ab/abcdef…     whole files; the name is the proof, so a file never changes
     partial/<hash of key>.part, .map, .log    files on their way (see `partial`)
+    pins/    what the user wants to keep (see `pins`)
     index.sqlite    what they take, and in which order they were used (see `usage_index`)
 
 What holds after a SIGKILL at any moment: a file gets its digest's name by one rename, after its
@@ -42,6 +43,7 @@ from headrace.system.storage.eviction import (
     remove_idle,
 )
 from headrace.system.storage.partial import Partial
+from headrace.system.storage.pins import Pins
 from headrace.system.storage.usage_index import IndexedFile, UsageIndex
 from headrace.wording import counted
 
@@ -94,6 +96,7 @@ class Store:
         self.limit = limit
         self.reserve = reserve
         self._clock = clock
+        self.pins = Pins(root)
         self._index = UsageIndex(root / "index.sqlite")
         self._guard = threading.Lock()
         # Who looks whether a partial file is in work has it locked for that moment.
@@ -105,7 +108,8 @@ class Store:
 
     # ------------------------------------------------------------------ finding
 
-    def _path(self, digest: Digest) -> Path:
+    def path(self, digest: Digest) -> Path:
+        """Return where the file of a digest is, or would be."""
         return self.root / digest.algorithm / digest.value[:2] / digest.value
 
     def find(self, digest: Digest, size: int | None = None) -> StoredFile | None:
@@ -114,14 +118,14 @@ class Store:
         Where the size is known and another one is found, the disk has lost something: then the
         bytes are hashed again and a wrong file is removed.
         """
-        path = self._path(digest)
+        path = self.path(digest)
         try:
             found = path.lstat()
         except OSError:
             return None
         if not is_own(found):
             return None
-        if size is not None and found.st_size != size and not self._still_right(path, digest):
+        if size is not None and found.st_size != size and not self.verify(digest):
             return None
         now = self._clock()
         if now - found.st_mtime > _TOUCH:
@@ -129,7 +133,9 @@ class Store:
                 os.utime(path, (now, now))
         return StoredFile(path, found.st_size, digest)
 
-    def _still_right(self, path: Path, digest: Digest) -> bool:
+    def verify(self, digest: Digest) -> bool:
+        """Hash a file again, and remove it where it is wrong; False also where it is not here."""
+        path = self.path(digest)
         try:
             with path.open("rb") as file:
                 right = has_digest(file.fileno(), digest)
@@ -180,7 +186,7 @@ class Store:
         """
         if not partial.complete:
             raise StoreError("not-whole", f"{partial.key} has {partial.have} of {partial.size}")
-        target = self._path(digest)
+        target = self.path(digest)
         try:
             make_folder(target.parent)
         except OSError as error:
@@ -258,10 +264,17 @@ class Store:
                 if not self._index.reconciled() > older_than:
                     self._index.reconcile(self.root, self._clock())
 
-    def evict(self, *, keep: Path | None = None, free: int = 0) -> int:
+    def entries(self) -> list[StoreEntry]:
+        """Return everything that takes room, longest unused first."""
+        if not self.root.exists():
+            return []
+        self._reconcile()
+        return list(oldest_first(self.root, self._index))
+
+    def evict(self, *, keep: Path | None = None, free: int = 0, batch: bool = True) -> int:
         """Remove what was not used for longest until limit and reserve are kept, and `free` bytes
-        more; `keep` stays. What limit and reserve ask for is done in batches. Returns the bytes
-        removed.
+        more; `keep` and what is pinned stay. What limit and reserve ask for is done in batches,
+        unless the caller wants no more than that. Returns the bytes removed.
         """
         if not self.root.exists():
             return 0
@@ -270,7 +283,9 @@ class Store:
             return 0
         # One process at a time: two would each remove the whole excess.
         with locked(self.root / "evict.lock"):
-            removed = self._remove_oldest(self._excess(free, fresh=True), keep, batch=not free)
+            removed = self._remove_oldest(
+                self._excess(free, fresh=True), keep, batch=batch and not free
+            )
         _log.info("the store gave up %d bytes", removed)
         return removed
 
@@ -285,6 +300,7 @@ class Store:
             return 0
         share = min(self.limit, self._usage(fresh=False)) * _BATCH if batch else 0.0
         known = self._index.total()
+        pinned = self.pins.all().keys()
         removed = 0
         gone: list[IndexedFile] = []
         stuck: list[tuple[IndexedFile, float]] = []
@@ -295,7 +311,7 @@ class Store:
                 still = max(excess[0] - missed, excess[1]) - removed
                 if still <= 0 and (still <= -share or len(gone) >= _MOST_FILES):
                     break
-                if entry.path == keep:
+                if entry.path == keep or (entry.file and entry.file.digest in pinned):
                     continue
                 if self._remove(entry):
                     removed += entry.size

@@ -270,7 +270,7 @@ def test_nothing_goes_for_files_that_others_removed_already(opened: Callable[...
     store = opened(20 * SIZE)
     digests = [put(store, number) for number in range(20)]
     for digest in digests[:10]:
-        store._path(digest).unlink()
+        store.path(digest).unlink()
     put(store, 20)
     assert here(store, range(21)) == list(range(10, 21))
     assert store.usage() == 11 * SIZE
@@ -283,7 +283,7 @@ def test_files_that_others_removed_and_added_are_found_within_a_day(
     digests = [put(store, number) for number in range(10)]
     assert store.usage() == 10 * SIZE
     for digest in digests[:5]:
-        store._path(digest).unlink()
+        store.path(digest).unlink()
     put_by_hand(store, 20, NOW)
     clock.now += 2 * 24 * 3600
     store.sweep()

@@ -42,7 +42,7 @@ while True:
     size = len(content)
     digest = Digest("sha256", hashlib.sha256(content).hexdigest())
     if store.find(digest) and chance.random() < 0.5:
-        store._path(digest).unlink(missing_ok=True)
+        store.path(digest).unlink(missing_ok=True)
     file = store.partial(key, size)
     missing = set(range(0, size, 10_000))
     for start, end in file.have:
