@@ -46,13 +46,13 @@ class Command(Protocol):
 COMMANDS = (
     *("on", "off", "status", "open", "doctor", "explain"),
     *("run", "build", "shell"),
-    *("why", "logs", "mirrors", "cache", "config"),
+    *("why", "logs", "bench", "mirrors", "cache", "config"),
     *("gateway", "completion"),
 )
 #: The folder of a command's module, where it is not this one.
 _ROOMS = {
     "completion": "help",
-    **dict.fromkeys(("why", "logs", "mirrors", "cache", "config"), "upkeep"),
+    **dict.fromkeys(("why", "logs", "bench", "mirrors", "cache", "config"), "upkeep"),
 }
 
 

@@ -237,4 +237,5 @@ def _agrees(value: str, digest: Digest | None) -> bool:
 def at_origin(artifact: Artifact, initiator: Initiator) -> Place:
     """Say where the origin has a file."""
     checked = replace(initiator, checked=artifact.digest is not None)
-    return Place("origin", artifact.url, checked)
+    why = "is not measured: it counts what it is asked for" if artifact.origin_counts else ""
+    return Place("origin", artifact.url, checked, why)

@@ -22,7 +22,7 @@ from lib.gateway import headrace
 #: Commands with ``--json``, and words that they need. What `run` and `build` write is their
 #: command's.
 NEEDS: dict[str, list[str]] = {name: [] for name in COMMANDS if name not in ("run", "build")}
-NEEDS["explain"] = ["requests"]
+NEEDS["explain"] = NEEDS["why"] = ["requests"]
 NEEDS["shell"] = NEEDS["completion"] = ["bash"]
 
 
