@@ -29,6 +29,8 @@ _MOST = 10
 #: Of those that deliver, so many are read from at the same time.
 _TOGETHER = 6
 _ORIGIN = "origin"
+#: Bytes below which a rate is mostly slow start.
+_TELLING = 4_000_000
 
 
 def add(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -105,7 +107,7 @@ def _end(
         )
         return OK if good else FAILED
     for ecosystem, error in missed:
-        _say(context, f"{ecosystem}: not measured: {error.message}")
+        _say(context, f"{ecosystem}: not measured: {error}")
     if args.svg is not None:
         _say(context, f"The picture is in {args.svg}.")
     _say(context, "What was measured counts for the next download; `headrace mirrors` shows it.")
@@ -157,7 +159,7 @@ def _measured(
     deliver = [each for each in found if each["measured"] and each["measured"]["rate"]]
     deliver.sort(key=lambda each: -each["measured"]["rate"])
     together = None
-    if deliver:
+    if len(deliver) > 1:
         _progress(context, f"{ecosystem}: together")
         among = ",".join(each["id"] for each in deliver[:_TOGETHER])
         together = asking.measurements(ask, {**query, "source": "*", "among": among})["measured"]
@@ -214,6 +216,8 @@ def _show(context: Context, chart: Chart) -> None:
         _say(context, f"  {left} more not asked: --all asks everybody")
     if text := picture.meaning(chart):
         _say(context, text)
+    if chart.size is not None and chart.size < _TELLING:
+        _say(context, "A file of this size tells little of a rate: name a larger one.")
     context.console.print()
 
 

@@ -279,9 +279,9 @@ def _test(args: argparse.Namespace, context: Context) -> int:
     if context.as_json:
         context.print_json({"id": args.id, "results": results})
         return OK if good else FAILED
-    for each in results:
-        _say(context, _result(args.id, each))
-        if hint := (each.get("error") or {}).get("hint"):
+    for result in results:
+        _say(context, _result(args.id, result))
+        if hint := (result.get("error") or {}).get("hint"):
             _say(context, f"  {hint}")
     return OK if good else FAILED
 

@@ -103,6 +103,11 @@ def meaning(chart: Chart) -> str:
         )
         near = together < alone * 1.1
         return f"{text} The origin is as fast as your line here." if near else text
+    if alone:
+        return (
+            f"A file of {size}, as torch is: {span_text(LARGE / alone)} from the origin; no mirror "
+            "gave anything now."
+        )
     if together:
         return (
             f"A file of {size}, as torch is: {span_text(LARGE / together)} through headrace; the "

@@ -59,7 +59,8 @@ def test_where_only_ascii_can_be_shown_only_ascii_is() -> None:
         (CHART.bars, "5 min from the origin alone, 30 s through headrace."),
         ([Bar("origin", 10e6), Bar("together", 10e6)], "as fast as your line here"),
         ([Bar("together", 10e6)], "the origin gave nothing now"),
-        ([Bar("origin", 10e6)], ""),
+        ([Bar("origin", 10e6)], "2 min from the origin; no mirror gave anything now"),
+        ([Bar("near", 10e6)], ""),
         ([], ""),
     ],
 )

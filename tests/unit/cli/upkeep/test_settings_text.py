@@ -65,7 +65,7 @@ def test_what_is_there_already_or_not_there_changes_no_byte(key: str) -> None:
 
 
 def test_a_mirror_comes_to_the_end_and_goes_again_without_a_trace() -> None:
-    fields = {"id": "new", "url": "https://new.example", "login": True}
+    fields: dict[str, str | bool] = {"id": "new", "url": "https://new.example", "login": True}
     after = with_mirror(FULL, fields, HERE)
     assert after.startswith(FULL)
     assert tomllib.loads(after.decode())["mirror"][-1] == fields
