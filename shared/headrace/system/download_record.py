@@ -104,14 +104,14 @@ def _older(path: Path) -> Path:
 
 
 def entries(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield what was recorded, the oldest first."""
+    """Yield what was recorded, the oldest first; PermissionError where that is somebody else's."""
     for each in (_older(path), path):
-        with contextlib.suppress(OSError):
-            if not is_own(each.lstat()):
-                continue
-            for line in each.read_bytes().splitlines():
-                if (entry := _entry(line)) is not None:
-                    yield entry
+        content = b""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            content = each.read_bytes() if is_own(each.lstat()) else b""
+        for line in content.splitlines():
+            if (entry := _entry(line)) is not None:
+                yield entry
 
 
 def new_lines(path: Path, place: tuple[int, int]) -> tuple[list[dict[str, Any]], tuple[int, int]]:

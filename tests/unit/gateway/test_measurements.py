@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from headrace.models import Credential, Limits
+from headrace.gateway.peers import Sight
+from headrace.gateway.telling.measurements import measurements
+from headrace.models import Credential, Limits, Request
 from lib import wheels
 from lib.app import App, mirror
 from lib.index import Index
@@ -143,4 +147,16 @@ def test_the_names_of_a_private_origin_are_asked_of_no_mirror(lab: Lab) -> None:
         told = asked(app, what="thing")
         assert [each["id"] for each in told["sources"] if each["asked"]] == ["origin"]
         asked(app, what=told["what"], source="*")
+    assert not lab.copy.requests()
+
+
+def test_no_page_in_a_browser_and_no_other_user_starts_a_measurement(lab: Lab) -> None:
+    with lab.app() as app:
+        for said in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://elsewhere.example"}):
+            assert app.ask("/measurements?ecosystem=python&what=thing", said).status == 403
+        request = Request("GET", "/measurements", "ecosystem=python&what=thing")
+        for sight in (Sight.COMMON, Sight.NONE):
+            _, body = asyncio.run(measurements(app.parts, request, sight))
+            assert json.loads(body)["error"]["reference"] == "not-yours"
+    assert not lab.origin.requests()
     assert not lab.copy.requests()

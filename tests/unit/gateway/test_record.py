@@ -24,7 +24,9 @@ PIP = {"User-Agent": "pip/26.3 {}"}
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Any:
-    with RecordingServer(name="origin") as origin, RecordingServer(name="copy") as copy:
+    # So slow that the mirror is asked, whatever it says.
+    slow = RecordingServer(name="origin", rate=3_000_000)
+    with slow as origin, RecordingServer(name="copy") as copy:
         index = Index()
         index.add(THING)
         url, base = index.mount_origin(origin), index.mount_mirror(copy)

@@ -21,6 +21,7 @@ from headrace.cli.context import (
 )
 from headrace.cli.summary import bytes_text
 from headrace.cli.upkeep import columns
+from headrace.cli.upkeep.account import act_as_owner
 from headrace.cli.upkeep.kept import KeptFile, chosen, kept_files, open_store
 from headrace.cli.upkeep.sizes import size_of
 from headrace.cli.upkeep.times import ago
@@ -75,6 +76,7 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do what is asked."""
     context.strictness = Strictness.NONE
+    act_as_owner(context)
     match args.action:
         case "list":
             return _list(args, context)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headrace.cli.context import Context
+from headrace.cli.upkeep.recorded import recorded
 from headrace.errors import UsageError
 from headrace.models import Digest
-from headrace.system import download_record
 from headrace.system.storage.store import Store
 from headrace.wording import meant, shown
 
@@ -70,7 +70,7 @@ def kept_files(context: Context, store: Store) -> list[KeptFile]:
         if digest in found:
             found[digest].pinned, found[digest].name = True, name
     by_text = {str(digest): file for digest, file in found.items()}
-    for entry in download_record.entries(context.folders.state / download_record.NAME):
+    for entry in recorded(context):
         file = by_text.get(str(entry.get("digest")))
         if file is not None:
             file.name = str(entry.get("name") or file.name)

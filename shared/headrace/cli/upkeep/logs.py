@@ -7,14 +7,15 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from headrace.cli.context import OK, Context, Strictness, add_json, add_scope
 from headrace.cli.upkeep import columns
+from headrace.cli.upkeep.account import act_as_owner
+from headrace.cli.upkeep.recorded import recorded
 from headrace.cli.upkeep.telling import moment, of_entry
 from headrace.cli.upkeep.times import seconds_of
-from headrace.errors import LocalError, UsageError
+from headrace.errors import UsageError
 from headrace.system import download_record
 from headrace.wording import listed, meant, shown
 
@@ -45,13 +46,14 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Tell what is recorded, then what comes."""
     context.strictness = Strictness.NONE
+    act_as_owner(context)
     path = context.folders.state / download_record.NAME
     since = time.time() - seconds_of(args.since, "--since") if args.since else None
     place = (0, 0)
     if args.follow:
         # Where the file ends now; what was written since is told as new.
         _, place = download_record.new_lines(path, place)
-    every = _read(path)
+    every = recorded(context)
     chosen = [each for each in every if _is_asked_for(each, args, since)]
     _check_tool(args.tool, every, chosen, follow=args.follow)
     shown_ones = chosen if since is not None else chosen[-_LATELY:]
@@ -67,17 +69,6 @@ def run(args: argparse.Namespace, context: Context) -> int:
         new, place = download_record.new_lines(path, place)
         _tell([each for each in new if _is_asked_for(each, args, None)], context)
     return OK
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    try:
-        return list(download_record.entries(path))
-    except PermissionError as error:
-        raise LocalError(
-            "record-unreadable",
-            f"{path} cannot be read: {error.strerror}",
-            hint="the machine's is root's: run this with sudo",
-        ) from error
 
 
 def _is_asked_for(entry: Mapping[str, Any], args: argparse.Namespace, since: float | None) -> bool:

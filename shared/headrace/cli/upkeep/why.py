@@ -8,9 +8,10 @@ from typing import Any
 
 from headrace.cli.context import OK, Context, Strictness, add_json, add_scope
 from headrace.cli.upkeep import columns
+from headrace.cli.upkeep.account import act_as_owner
+from headrace.cli.upkeep.recorded import recorded
 from headrace.cli.upkeep.telling import is_about, story
 from headrace.errors import UsageError
-from headrace.system import download_record
 from headrace.wording import counted, meant, shown
 
 __all__ = ["add", "run"]
@@ -34,7 +35,8 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Look into the record."""
     context.strictness = Strictness.NONE
-    every = list(download_record.entries(context.folders.state / download_record.NAME))
+    act_as_owner(context)
+    every = recorded(context)
     found = [each for each in every if is_about(each, args.what)]
     if not found:
         names = list(dict.fromkeys(str(e["name"]) for e in reversed(every) if e.get("name")))

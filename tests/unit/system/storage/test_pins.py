@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -11,15 +10,7 @@ import pytest
 from headrace.models import Digest
 from headrace.system.storage.pins import Pins
 from headrace.system.storage.store import Store
-
-
-def put(store: Store, content: bytes) -> Digest:
-    digest = Digest("sha256", hashlib.sha256(content).hexdigest())
-    partial = store.partial(str(digest), len(content))
-    partial.write(0, content)
-    store.commit(partial, digest)
-    partial.close()
-    return digest
+from lib.stores.files import put
 
 
 @pytest.fixture
@@ -29,7 +20,6 @@ def store(tmp_path: Path) -> Store:
 
 def test_a_pinned_file_stays_and_goes_when_it_is_let_go_of(store: Store) -> None:
     old, new = put(store, b"a" * 1000), put(store, b"b" * 1000)
-    store.settle()
     Pins(store.root).add(old, "old.whl")
     store.limit = 0
     store.evict(batch=False)
@@ -42,7 +32,6 @@ def test_a_pinned_file_stays_and_goes_when_it_is_let_go_of(store: Store) -> None
 
 def test_eviction_that_wants_no_more_than_the_limit_removes_no_more(store: Store) -> None:
     digests = [put(store, bytes([n]) * 1000) for n in range(10)]
-    store.settle()
     store.limit = 7500
     store.evict(batch=False)
     assert [bool(store.path(each).exists()) for each in digests] == [False] * 3 + [True] * 7
@@ -63,7 +52,6 @@ def test_what_is_no_pin_is_passed_over(tmp_path: Path) -> None:
 
 def test_a_wrong_file_is_removed_and_a_right_one_stays_unused(store: Store) -> None:
     good, bad = put(store, b"good"), put(store, b"bad")
-    store.settle()
     os.utime(store.path(good), (5, 5))
     store.path(bad).write_bytes(b"worse")
     assert store.verify(good)
