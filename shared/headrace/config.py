@@ -1,7 +1,8 @@
 """Settings, folders, and the only reader of environment variables.
 
-`config.toml` is the user's: headrace reads it and never writes it. What headrace itself remembers
-(origins found at ``on``, the journal, statistics) lies in the state folder.
+`config.toml` is the user's: headrace writes it where the user says so (`headrace mirrors`,
+`headrace config edit`) and at no other time. What headrace itself remembers (origins found at
+``on``, the journal, statistics) lies in the state folder.
 """
 
 from __future__ import annotations

@@ -1,1 +1,3 @@
 """Stores for tests, without a gateway."""
+
+from __future__ import annotations

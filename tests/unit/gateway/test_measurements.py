@@ -146,6 +146,7 @@ def test_the_names_of_a_private_origin_are_asked_of_no_mirror(lab: Lab) -> None:
     with App(lab.root, lab.url, mirrors=[mirror("copy", lab.base)], credentials=known) as app:
         told = asked(app, what="thing")
         assert [each["id"] for each in told["sources"] if each["asked"]] == ["origin"]
+        assert "private origin" in told["sources"][0]["why_not"]
         asked(app, what=told["what"], source="*")
     assert not lab.copy.requests()
 
