@@ -13,8 +13,9 @@ from typing import Any
 
 from headrace.cli.context import FAILED, OK, Context, Strictness, add_json, add_scope
 from headrace.cli.known_words import Words
-from headrace.cli.upkeep import asking, columns, picture
-from headrace.cli.upkeep.picture import TOGETHER, Bar, Chart
+from headrace.cli.upkeep import asking
+from headrace.cli.upkeep.shown import columns, picture
+from headrace.cli.upkeep.shown.picture import TOGETHER, Bar, Chart
 from headrace.errors import HeadraceError, LocalError, UsageError
 from headrace.models import Fault
 from headrace.policy.source_conditions import DOES

@@ -20,11 +20,11 @@ from headrace.cli.context import (
     add_scope,
 )
 from headrace.cli.summary import bytes_text
-from headrace.cli.upkeep import columns
 from headrace.cli.upkeep.account import act_as_owner
 from headrace.cli.upkeep.kept import KeptFile, chosen, kept_files, open_store
-from headrace.cli.upkeep.sizes import size_of
-from headrace.cli.upkeep.times import ago
+from headrace.cli.upkeep.shown import columns
+from headrace.cli.upkeep.shown.sizes import size_of
+from headrace.cli.upkeep.shown.times import ago
 from headrace.errors import LocalError
 from headrace.wording import counted
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from headrace.cli.context import FAILED, OK, Context, Strictness, add_json, add_scope
 from headrace.cli.known_words import UNKNOWN_MIRROR, unknown_words
-from headrace.cli.upkeep import columns, settings_file
-from headrace.cli.upkeep.places import line_of, line_of_key
+from headrace.cli.upkeep.settings import file as settings_file
+from headrace.cli.upkeep.settings.places import line_of, line_of_key
+from headrace.cli.upkeep.shown import columns
 from headrace.config import EnvVars, Settings
 from headrace.errors import ConflictError, HeadraceError, LocalError, SettingsError, UsageError
 from headrace.foreign import read_toml

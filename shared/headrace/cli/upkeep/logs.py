@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from headrace.cli.context import OK, Context, Strictness, add_json, add_scope
-from headrace.cli.upkeep import columns
 from headrace.cli.upkeep.account import act_as_owner
 from headrace.cli.upkeep.recorded import recorded
-from headrace.cli.upkeep.telling import moment, of_entry
-from headrace.cli.upkeep.times import seconds_of
+from headrace.cli.upkeep.shown import columns
+from headrace.cli.upkeep.shown.telling import moment, of_entry
+from headrace.cli.upkeep.shown.times import seconds_of
 from headrace.errors import UsageError
 from headrace.system import download_record
 from headrace.wording import listed, meant, shown

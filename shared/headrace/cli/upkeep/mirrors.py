@@ -15,8 +15,11 @@ from headrace import setting_rules
 from headrace.cli.context import FAILED, OK, Context, Strictness, add_json, add_scope
 from headrace.cli.known_words import Words
 from headrace.cli.summary import bytes_text
-from headrace.cli.upkeep import asking, columns, settings_file, settings_text
+from headrace.cli.upkeep import asking
 from headrace.cli.upkeep.listing import ListedMirror, listed_mirrors
+from headrace.cli.upkeep.settings import file as settings_file
+from headrace.cli.upkeep.settings import text as settings_text
+from headrace.cli.upkeep.shown import columns
 from headrace.errors import HeadraceError, LocalError, UsageError
 from headrace.models import Fault
 from headrace.policy import evidence

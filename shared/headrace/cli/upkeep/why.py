@@ -7,10 +7,10 @@ import time
 from typing import Any
 
 from headrace.cli.context import OK, Context, Strictness, add_json, add_scope
-from headrace.cli.upkeep import columns
 from headrace.cli.upkeep.account import act_as_owner
 from headrace.cli.upkeep.recorded import recorded
-from headrace.cli.upkeep.telling import is_about, story
+from headrace.cli.upkeep.shown import columns
+from headrace.cli.upkeep.shown.telling import is_about, story
 from headrace.errors import UsageError
 from headrace.wording import counted, meant, shown
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from headrace.cli.upkeep.sizes import size_of
-from headrace.cli.upkeep.times import ago, seconds_of
+from headrace.cli.upkeep.shown.sizes import size_of
+from headrace.cli.upkeep.shown.times import ago, seconds_of
 from headrace.errors import UsageError
 
 

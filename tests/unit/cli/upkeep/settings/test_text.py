@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.cli.upkeep.settings_text import (
+from headrace.cli.upkeep.settings.text import (
     with_mirror,
     with_word,
     without_mirror,

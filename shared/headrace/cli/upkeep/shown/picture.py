@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from headrace.cli.summary import bytes_text
-from headrace.cli.upkeep.columns import bar, wrapped
+from headrace.cli.upkeep.shown.columns import bar, wrapped
 
 __all__ = ["TOGETHER", "Bar", "Chart", "meaning", "span_text", "svg", "terminal"]
 

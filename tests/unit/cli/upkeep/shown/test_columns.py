@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headrace.cli.upkeep.columns import bar, laid_out, wrapped
+from headrace.cli.upkeep.shown.columns import bar, laid_out, wrapped
 
 ROWS = [
     ("used", "a-mirror", "12.5 MB/s", "of the catalogue, what is known of it is old"),

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from headrace.cli.upkeep.picture import Bar, Chart, meaning, span_text, svg, terminal
+from headrace.cli.upkeep.shown.picture import Bar, Chart, meaning, span_text, svg, terminal
 
 CHART = Chart(
     "python",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headrace.cli.upkeep.telling import is_about, of_entry, story
+from headrace.cli.upkeep.shown.telling import is_about, of_entry, story
 
 NOW = 1_800_000_000.0
 CAME: dict[str, Any] = {
