@@ -1,8 +1,8 @@
 """By which way the commands of conda's tools are led. Pure.
 
 Looked at: the help of conda 26.7.1, which has its own settings; and where the public source of
-micromamba 2, pixi and rattler-build defines commands and options (none of these was run). mamba 2
-is taken to have micromamba's.
+micromamba 2, pixi and rattler-build defines commands and options (of these the libraries alone were
+run: py-rattler, py-rattler-build). mamba 2 is taken to have micromamba's.
 """
 
 from __future__ import annotations

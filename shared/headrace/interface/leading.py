@@ -14,7 +14,7 @@ from pathlib import PurePath
 
 from headrace.interface.activations import Place, Reader
 
-__all__ = ["LedBy", "LedCommand", "LedTool", "by_proxy", "which_way"]
+__all__ = ["LedBy", "LedCommand", "LedTool", "Logins", "by_proxy", "has_login", "which_way"]
 
 #: With one of these among its words a command only tells something of itself.
 _TELLS = frozenset(("--help", "-h", "--version", "-V"))
@@ -102,6 +102,15 @@ def which_way(
     own = words[start - 1 :]
     before = tool.before(own, place, read) if way is LedBy.ALONE and tool.before else None
     return LedCommand(way, tool, (*words[: start - 1], *before) if before else (), every)
+
+
+def has_login(host: str, logins: Iterable[str]) -> bool:
+    """Whether a host, in lower case, is among what `Logins` name."""
+    return any(
+        pattern in ("*", host, f"*.{host}")
+        or (pattern.startswith("*.") and host.endswith(pattern[1:]))
+        for pattern in map(str.lower, logins)
+    )
 
 
 def by_proxy(tools: Iterable[LedTool]) -> list[str]:

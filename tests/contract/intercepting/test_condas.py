@@ -7,13 +7,14 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from conda_package_streaming import package_streaming
 
-from lib.clients import Result
+from lib.clients import Result, tool
 from lib.conda.channels import Channel, Package, package
 from lib.conda.clients import Conda, Rattler, _run
 from lib.conda.world import (
@@ -71,11 +72,13 @@ class LedChannel:
         self, client: Conda | Rattler, *urls: str, specs: tuple[str, ...] = ("small",)
     ) -> Result:
         """Have it install from a channel, the public one unless said, as ``run`` leads a script."""
-        script = client.home / "installing.sh"
-        command = creating(client, *(urls or (self.world.url,)), specs=specs)
+        return self.led_script(client, creating(client, *(urls or (self.world.url,)), specs=specs))
+
+    def led_script(self, client: Conda | Rattler, command: Sequence[str]) -> Result:
+        """Have a script run a command, as ``run`` leads it."""
+        script = client.home / "script.sh"
         script.write_text(shlex.join((*BARE, *command)), "utf-8")
-        words = (*headrace(), "run", "--", "sh", script)
-        return _run(words, client.variables, client.home, HANG)
+        return _run((*headrace(), "run", "--", "sh", script), client.variables, client.home, HANG)
 
     def left(self) -> list[Path]:
         """What runs have made for themselves and not yet taken away."""
@@ -208,3 +211,55 @@ def test_private_channel_at_a_host_of_its_own_is_tunnelled(
     others = [*channel.world.at_mirrors(), *channel.world.origin.seen]
     assert not [each for each in others if "ours" in each.path or "company" in each.path]
     assert agents(channel, "*/small-*.conda") <= {"headrace"}
+
+
+#: Builds a package; what its host environment needs comes from a channel.
+_BUILDING = """
+import sys
+from pathlib import Path
+from rattler_build import Stage0Recipe
+
+out, url = sys.argv[1:]
+recipe = Stage0Recipe.from_yaml(Path("recipe.yaml").read_text())
+recipe.run_build(output_dir=out, channels=[url], no_build_id=True)
+"""
+_RECIPE = """
+package: {name: made, version: "1.0"}
+build: {number: 0, noarch: generic, script: "cp $PREFIX/share/small/note.txt $PREFIX/made.txt"}
+requirements: {host: [small], run: [small]}
+"""
+
+
+@pytest.mark.nightly
+def test_what_rattler_build_writes_down_of_a_build_is_what_it_writes_alone(
+    make_channel: MakeChannel,
+) -> None:
+    channel = make_channel(large(), SMALL)
+    library = f"PYTHONPATH={tool('py-rattler-build', '0.73.0')}"
+    told = []
+    # As long as each other: what rattler-build writes down is padded to a length.
+    for home in ("alone", "drawn"):
+        client = channel.client("py-rattler", home)
+        (client.home / "recipe.yaml").write_text(_RECIPE, "utf-8")
+        words = ("env", library, sys.executable, "-c", _BUILDING, "out", channel.world.url)
+        channel.world.origin.forget()
+        if home == "alone":
+            _run(words, client.variables, client.home, HANG).ok()
+        else:
+            channel.led_script(client, words).ok()
+        (built,) = (client.home / "out").rglob("made-*.conda")
+        told.append(recorded(built, client.home))
+    assert f"{channel.world.url}/noarch/small-1.0-0.conda" in told[0]
+    assert told[0] == told[1]
+    assert agents(channel, "*.conda") == {"headrace"}
+    assert channel.world.origin.bytes_sent("*.conda") < len(large().data) / 2
+
+
+def recorded(built: Path, home: Path) -> str:
+    """Give what a package says of how it was built, apart from when and where."""
+    text = ""
+    for tar, member in package_streaming.stream_conda_info(built):
+        if member.name == "info/recipe/rendered_recipe.yaml" and (file := tar.extractfile(member)):
+            text = file.read().decode()
+    lines = text.replace(str(home), "HOME").splitlines()
+    return "\n".join(line for line in lines if "timestamp" not in line)

@@ -6,29 +6,33 @@ import base64
 import contextlib
 import http.client
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from headrace.cli.checks.machine import Check
 from headrace.cli.context import Context
-from headrace.errors import HeadraceError
+from headrace.config import EnvVars
+from headrace.errors import HeadraceError, UpstreamError
 from headrace.interface.hookspecs import DiscoveredOrigin, Finding
+from headrace.interface.leading import has_login
 
 if TYPE_CHECKING:
     from headrace.cli.runs.leading import Lead
     from headrace.system.state import State
 
-__all__ = ["CHECKS"]
+__all__ = ["CHECKS", "gone"]
 
 _LIMIT = 15.0
 _NAME = "leading"
+_OURS = "this is headrace's own fault; by `headrace run` the tool then asks its origin itself"
+_NETWORKS = "the network's fault, or that of your own proxy (HTTPS_PROXY, NO_PROXY)"
 
 
 def chain(context: Context) -> Iterator[Finding]:
     """Go the way that a led command goes, to the first public origin; say whose a failure is."""
-    from headrace.cli.runs import logins, started  # noqa: PLC0415 - start-up time
-    from headrace.cli.runs.leading import begin  # noqa: PLC0415 - as above
+    from headrace.cli.runs import leading, logins, started  # noqa: PLC0415 - start-up time
     from headrace.cli.status import gateway_of  # noqa: PLC0415 - as above
     from headrace.system.service import health  # noqa: PLC0415 - as above
 
@@ -40,46 +44,74 @@ def chain(context: Context) -> Iterator[Finding]:
         try:
             scratch, _ = started.scratch_folder(clearing_up)
             found = started.GatewayOfRun(address, state.expected(), scratch)
-            lead = begin(found, public, context.env, logins=logins.known(context))
+            own = logins.known(context)
+            lead = leading.begin(found, public, context.env, logins=own)
             clearing_up.callback(lead.file.unlink, missing_ok=True)
+            told = leading.variables(lead, context.env, scratch)
         except HeadraceError as error:
             hint = "tools that are led by their own settings are not concerned"
-            yield Finding(_NAME, "note", f"no command can be led: {error.message}", hint)
+            text = f"no command can be led: {error.message}"
+            yield Finding(_NAME, "note", text, error.hint or hint)
             return
-        url = public[0].origin.url
-        host = urlsplit(url).hostname or ""
-        if not any(each.rpartition(":")[0].strip("[]") == host for each in lead.hosts):
-            yield Finding(_NAME, "note", f"{host} is tunnelled: you have a login there")
-            return
-        yield _gone(lead, url)
+        env, bundle = {**context.env, **state.network()}, Path(str(told[EnvVars.SSL_CERT_FILE]))
+        there = [each for each in public if _place_of(each.origin.url) in lead.hosts]
+        # Of the others some are of tools that need not be led.
+        hosts = {urlsplit(each.origin.url).hostname or "" for each in public if each not in there}
+        for host in sorted(hosts):
+            if has_login(host, own):
+                yield Finding(_NAME, "note", f"{host} is tunnelled: you have a login there")
+        for each in there[:1]:
+            yield gone(lead, each, bundle, env)
 
 
-def _gone(lead: Lead, url: str) -> Finding:
-    parts, proxy = urlsplit(url), urlsplit(lead.proxy)
+def gone(lead: Lead, origin: DiscoveredOrigin, bundle: Path, env: Mapping[str, str]) -> Finding:
+    """Go there once. `bundle` is what the command would trust, `env` what the gateway goes by."""
+    url = urlsplit(origin.origin.url)
+    host, proxy = url.hostname or "", urlsplit(lead.proxy)
     pair = f"{proxy.username}:{unquote(proxy.password or '')}".encode()
     shown = {"Proxy-Authorization": f"Basic {base64.b64encode(pair).decode()}"}
-    trust = ssl.create_default_context(cadata=lead.certificate)
+    trust = ssl.create_default_context(cafile=bundle)
     way = http.client.HTTPSConnection(
         proxy.hostname or "", proxy.port, timeout=_LIMIT, context=trust
     )
-    try:
-        way.set_tunnel(parts.hostname or "", parts.port or 443, shown)
-        way.request("GET", f"{parts.path}/", headers={"User-Agent": "headrace-doctor"})
-        status = way.getresponse().status
-    except ssl.SSLError as error:
-        hint = "this is headrace's own fault; `headrace run` leads nobody meanwhile"
-        return Finding(
-            _NAME, "failure", f"the authority of a command is not trusted: {error}", hint
-        )
-    except (OSError, http.client.HTTPException) as error:
-        text = f"{parts.hostname} is not reached through the proxy: {error}"
-        hint = "the network's fault, or that of your own proxy (HTTPS_PROXY, NO_PROXY)"
-        return Finding(_NAME, "failure", text, hint)
-    finally:
-        way.close()
+    way.set_tunnel(host, url.port or 443, shown)
+    with contextlib.closing(way):
+        try:
+            way.connect()
+        except ssl.SSLError as error:
+            text = f"the authority of a command is not trusted: {error}"
+            return Finding(_NAME, "failure", text, _OURS)
+        except OSError as error:
+            return Finding(_NAME, "failure", f"the gateway is no proxy to {host}: {error}", _OURS)
+        try:
+            way.request("GET", f"{url.path}/", headers={"User-Agent": "headrace-doctor"})
+            status = way.getresponse().status
+        except (OSError, http.client.HTTPException) as error:
+            return _without_us(origin, host, env, error)
     if status >= 500:
-        return Finding(_NAME, "warning", f"{parts.hostname} answers {status}", "its own fault")
-    return Finding(_NAME, "ok", f"a command is led to {parts.hostname}: proxy, authority, page")
+        return Finding(_NAME, "warning", f"{host} answers {status}", "its own fault")
+    return Finding(_NAME, "ok", f"a command is led to {host}: proxy, authority, page")
+
+
+def _without_us(
+    origin: DiscoveredOrigin, host: str, env: Mapping[str, str], error: Exception
+) -> Finding:
+    """Tell whose fault it is that no page came: ask its origin past the proxy."""
+    from headrace.upstream import oneshot  # noqa: PLC0415 - start-up time
+
+    try:
+        oneshot.fetch_once(env, origin, f"{origin.origin.url}/")
+    except UpstreamError as direct:
+        text = f"{host} is reached neither through headrace nor without: {direct.message}"
+        return Finding(_NAME, "failure", text, direct.hint or _NETWORKS)
+    text = f"{host} answers, and through the proxy it does not: {error}"
+    return Finding(_NAME, "failure", text, _OURS)
+
+
+def _place_of(url: str) -> str:
+    """Write where a URL of https leads as `Lead.hosts` does: host:port."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or 443}"
 
 
 def _origins(state: State) -> list[DiscoveredOrigin]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -20,6 +20,7 @@ from headrace.gateway.intercepting.interceptions import Interceptions, Place
 from headrace.gateway.peers import Sight
 from headrace.gateway.wiring import Components
 from headrace.interface.ecosystems import Ecosystem, Intercepts, NamesFileHosts, ServesDocuments
+from headrace.interface.leading import has_login
 from headrace.models import Request
 
 __all__ = ["Beginning"]
@@ -54,7 +55,7 @@ class Beginning:
             known = set(_places(parts))
             if not known:
                 return _told(error="no public origin that is reached by https can be led")
-            places = {place for place in known if not _is_among(place[0], alone)}
+            places = {place for place in known if not has_login(place[0], alone)}
             if not places:
                 return _told(error="you have a login at every host that could be led")
             token, made = await asyncio.to_thread(
@@ -73,15 +74,6 @@ class Beginning:
 
 def _told(**words: Any) -> tuple[str, bytes]:
     return _KIND, json.dumps(words).encode()
-
-
-def _is_among(host: str, patterns: Iterable[str]) -> bool:
-    """Whether a host is meant by one of these: itself, ``*.above``, or ``*``."""
-    return any(
-        pattern in ("*", host, f"*.{host}")
-        or (pattern.startswith("*.") and host.endswith(pattern[1:]))
-        for pattern in patterns
-    )
 
 
 def _able(parts: Components) -> Iterator[Ecosystem]:
