@@ -15,6 +15,9 @@ from lib.serving.ports import free_port
 
 from .conftest import LedUser, MakeUser
 
+# Each switches headrace on and off; headrace's own faults are tried by day, in the unit tests.
+pytestmark = pytest.mark.nightly
+
 NONE: dict[str, str] = {}
 
 
@@ -60,9 +63,7 @@ BROKEN: dict[str, tuple[Callable[[LedUser], dict[str, str]], str, str, str]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.nightly if n != "nothing" else ()) for n in BROKEN]
-)
+@pytest.mark.parametrize("name", BROKEN)
 def test_doctor_says_whose_fault_it_is_that_nobody_can_be_led(
     make_user: MakeUser, name: str
 ) -> None:
@@ -75,7 +76,6 @@ def test_doctor_says_whose_fault_it_is_that_nobody_can_be_led(
     assert hint in found["hint"], found
 
 
-@pytest.mark.nightly
 def test_doctor_says_that_the_users_own_proxy_is_away(make_user: MakeUser) -> None:
     user = make_user(domain="corp.test", mirrors=0)
     found = of_leading(user, dead_proxy(user))
@@ -84,7 +84,6 @@ def test_doctor_says_that_the_users_own_proxy_is_away(make_user: MakeUser) -> No
     assert "proxy" in found["text"] + found["hint"]
 
 
-@pytest.mark.nightly
 def test_doctor_names_the_file_of_authorities_that_no_command_could_read(
     make_user: MakeUser,
 ) -> None:
