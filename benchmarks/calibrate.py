@@ -25,13 +25,15 @@ def practical_rates(
     *,
     connections: int = _CONNECTIONS,
     hosts: Sequence[str] | None = None,
+    seconds: float = _SECONDS,
 ) -> dict[str, float]:
     """Measure bytes per second of every host, or of these, all at once, so many connections each.
 
-    `path` is that of a big file of `size` bytes which every host has.
+    `path` is that of a big file of `size` bytes which every host has. `seconds` is how long: a line
+    that loses packets gives more until it has lost the first ones.
     """
     part = size // connections
-    words = ["curl", "--silent", "--max-time", str(_SECONDS), "--output", "/dev/null"]
+    words = ["curl", "--silent", "--max-time", str(seconds), "--output", "/dev/null"]
     words += ["--write-out", "%{size_download} %{time_total}"]
     running: dict[str, list[subprocess.Popen[str]]] = {}
     for host in lab.topology.lines if hosts is None else hosts:
