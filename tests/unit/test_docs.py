@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.cli.command_line import parsers
+from headrace.cli.command_line import COMMANDS, parsers
 from headrace.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,6 +99,8 @@ def commands(path: Path) -> list[str]:
 def test_a_command_of_a_page_is_one_that_there_is(path: Path) -> None:
     parser, _ = parsers()
     for command in commands(path):
+        if command.split()[1:] in [[name] for name in COMMANDS]:
+            continue  # it is spoken of
         words = command.replace("…", "x").replace(r"\|", "|").partition(" | ")[0]
         try:
             parser.parse_args(shlex.split(words)[1:])
