@@ -12,8 +12,8 @@ from xdist.scheduler import LoadScopeScheduling
 from lib.capabilities import capability_of, summary
 
 #: For one worker each: container engines are large, so that one of their tests at a time is quicker
-#: than many; and what shares a gateway would start one in every worker.
-TOGETHER = ("tests/contract/docker/", "tests/attack/interception/")
+#: than many; and what shares a gateway, or a browser, would start one in every worker.
+TOGETHER = ("tests/contract/docker/", "tests/contract/live/", "tests/attack/interception/")
 
 
 # How long an example takes is the machine's business.
