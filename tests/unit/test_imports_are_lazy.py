@@ -127,6 +127,12 @@ def test_the_command_line_starts_without_the_rooms_on_a_requests_way() -> None:
     assert not loaded & heavy
 
 
+def test_a_gateway_loads_its_live_page_for_nobody_who_does_not_ask_for_it() -> None:
+    loaded = newly_loaded("headrace.gateway.app")
+    shown = {name for name in loaded if name.startswith("headrace.gateway.live.")}
+    assert shown == {f"headrace.gateway.live.{name}" for name in ("history", "later")}
+
+
 #: What nobody needs who has nothing set up.
 NOT_TOLD = {
     "headrace.interface.lookups",

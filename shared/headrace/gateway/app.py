@@ -27,8 +27,7 @@ from headrace.gateway.intercepting.beginning import Beginning
 from headrace.gateway.intercepting.connects import Connects
 from headrace.gateway.intercepting.interceptions import Interceptions
 from headrace.gateway.intercepting.requests import InterceptedRequests
-from headrace.gateway.live.endpoints import LivePage
-from headrace.gateway.live.viewers import Viewers
+from headrace.gateway.live.later import LivePageLater
 from headrace.gateway.peers import Peers, Sight
 from headrace.gateway.relaying import relayed_link, tell_limit
 from headrace.gateway.response_head import UnsendableError
@@ -83,30 +82,29 @@ def build_app(
     `ask_tools` says how each tool stands, for the live page; it may take seconds.
     """
     interceptions = Interceptions(state or parts.folders.state)
-    viewers = Viewers(parts, ask_tools)
+    peers = Peers(None if bridges is not None else token, secret, machine=machine)
+    live = LivePageLater(parts, peers, ask_tools)
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Connects | Viewers]]:
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Connects | LivePageLater]]:
         await parts.start()
         requests = InterceptedRequests(parts)
         try:
             # A CONNECT has no path, and never comes as far as here (`intercepting.taken`). Whoever
             # looks at the live page does so until he is told that this ends (`server`).
             connects = Connects(interceptions, requests, parts.client.roots.context)
-            shown: dict[str, Connects | Viewers] = {"connects": connects, "viewers": viewers}
-            yield {} if bridges is not None else shown
+            yield {} if bridges is not None else {"connects": connects, "live": live}
         finally:
-            await viewers.aclose()
+            await live.aclose()
             await parts.stop()
 
     mounts: list[tuple[str, Ecosystem]] = sorted(
         ((prefix, each) for each in parts.ecosystems for prefix in each.prefixes),
         key=lambda mount: (-len(mount[0]), mount[0]),
     )
-    peers = Peers(None if bridges is not None else token, secret, machine=machine)
     beginning = Beginning(interceptions, machine=machine)
     # Containers, whose root the kernel calls root, have no such page.
-    live = Mount(LIVE.rstrip("/"), app=LivePage(parts, peers, viewers))
+    page = Mount(LIVE.rstrip("/"), app=live)
     routes: list[BaseRoute] = [
         Route("/healthz", _Health(secret), methods=None),
         Route("/status", _OwnPage(parts, peers, views.status), methods=None),
@@ -118,7 +116,7 @@ def build_app(
             Mount(prefix.rstrip("/"), app=_EcosystemEndpoint(parts, each))
             for prefix, each in mounts
         ),
-        *([] if bridges is not None else [live]),
+        *([] if bridges is not None else [page]),
         Mount("/", app=_Nothing()),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)

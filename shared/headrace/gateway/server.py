@@ -226,8 +226,8 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._watcher.stopping()
         # Their answers would go on for as long as somebody looks.
-        if (viewers := self.lifespan.state.get("viewers")) is not None:
-            viewers.end()
+        if (live := self.lifespan.state.get("live")) is not None:
+            live.end()
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002 - uvicorn's signature
