@@ -7,9 +7,7 @@ import contextlib
 import gzip
 import http.client
 import json
-import os
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
@@ -251,13 +249,6 @@ def test_who_looks_does_not_keep_the_gateway_from_ending(
 
 
 # ------------------------------------------------------------------ what it may do
-
-
-def aged(store: Path, days: float) -> None:
-    for file in (store / "sha256").rglob("*"):
-        if file.is_file():
-            then = time.time() - days * 86_400
-            os.utime(file, (then, then))
 
 
 def test_a_click_frees_what_nobody_used_for_so_long_and_says_how_much(app: App) -> None:
