@@ -16,6 +16,7 @@ from headrace.cli.context import (
     add_json,
     add_scope,
 )
+from headrace.cli.summary import bytes_text
 from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import FileEdit, GatewayAddress
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from headrace.system.edits.apply import TakenBack
 
 __all__ = ["add", "run"]
+
+#: Bytes on the disk from which on people may want them back.
+_WORTH_TELLING = 1_000_000
 
 
 def add(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -85,6 +89,7 @@ def _run(args: argparse.Namespace, context: Context) -> int:
                 "trouble": trouble,
                 "gateway_stopped": stopped,
                 "containers_stopped": inside,
+                "left": _left(context) if stopped else None,
                 "settings": context.settings_table(),
             }
         )
@@ -92,6 +97,8 @@ def _run(args: argparse.Namespace, context: Context) -> int:
         _tell(context, undone, told, trouble)
         if inside:
             context.console.print("containers: their gateway is off, and its files are gone")
+        if stopped:
+            _tell_left(context)
         _tell_settings(context)
     return NEEDS_ATTENTION if not stopped or trouble else OK
 
@@ -121,6 +128,22 @@ def _tell(context: Context, undone: TakenBack, told: Sequence[str], trouble: Seq
         out.print("The gateway stays up for what could not be undone.")
     elif not (undone.restored or undone.merged):
         out.print("Nothing was routed; the gateway is off.")
+
+
+def _left(context: Context) -> dict[str, object]:
+    """Return what stays on purpose: files that need not come again."""
+    from headrace.cli.upkeep.kept import size_below  # noqa: PLC0415 - start-up time
+
+    store = context.folders.cache / "store"
+    return {"store": str(store), "bytes": size_below(store)}
+
+
+def _tell_left(context: Context) -> None:
+    left = _left(context)
+    size = int(str(left["bytes"]))
+    if size >= _WORTH_TELLING:
+        what = f"{bytes_text(size)} of files in {left['store']}; `headrace cache clear` frees them"
+        context.console.print(f"left: {what}", markup=False)
 
 
 def _tell_settings(context: Context) -> None:

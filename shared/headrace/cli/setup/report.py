@@ -13,6 +13,11 @@ from headrace.system.edits.three_way import diff
 
 __all__ = ["OnReport", "tell"]
 
+_NEXT = (
+    "next     install as ever; `headrace status` shows what came from where, `headrace off` gives "
+    "every file back"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class OnReport:
@@ -41,6 +46,8 @@ def tell(context: Context, report: OnReport) -> int:
         context.print_json(_table(context, report, winning))
     else:
         _print(context, report, winning)
+        if report.result.edits and not report.dry_run:
+            context.console.print(_NEXT, markup=False)
     return NEEDS_ATTENTION if report.result.left_out or report.trouble else OK
 
 

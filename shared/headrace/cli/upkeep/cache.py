@@ -7,7 +7,6 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from headrace.cli.context import (
@@ -21,7 +20,7 @@ from headrace.cli.context import (
 )
 from headrace.cli.summary import bytes_text
 from headrace.cli.upkeep.account import act_as_owner
-from headrace.cli.upkeep.kept import KeptFile, chosen, kept_files, open_store
+from headrace.cli.upkeep.kept import KeptFile, chosen, kept_files, open_store, size_below
 from headrace.cli.upkeep.shown import columns
 from headrace.cli.upkeep.shown.sizes import size_of
 from headrace.cli.upkeep.shown.times import ago
@@ -106,7 +105,7 @@ def _info(context: Context) -> int:
     held = sum(each.size for each in files)
     pinned = [each for each in files if each.pinned]
     shared = [each for each in files if len(each.tools) > 1]
-    beside = {name: _size_below(context.folders.cache / name) for name in ("pages", "copies")}
+    beside = {name: size_below(context.folders.cache / name) for name in ("pages", "copies")}
     there = next(each for each in (store.root, *store.root.parents) if each.exists())
     table = {
         "folder": str(store.root),
@@ -141,17 +140,6 @@ def _info(context: Context) -> int:
         "`headrace cache list` shows them; `headrace cache prune --to 5GB` frees room.",
     )
     return OK
-
-
-def _size_below(folder: Path) -> int:
-    total = 0
-    for each in folder.rglob("*"):
-        try:
-            found = each.lstat()
-        except OSError:
-            continue
-        total += found.st_size
-    return total
 
 
 def _list(args: argparse.Namespace, context: Context) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from headrace.cli.context import Context
@@ -14,7 +16,7 @@ from headrace.models import Digest
 from headrace.system.storage.store import Store
 from headrace.wording import meant, shown
 
-__all__ = ["KeptFile", "chosen", "kept_files", "open_store"]
+__all__ = ["KeptFile", "chosen", "kept_files", "open_store", "size_below"]
 
 #: Hex digits of a digest that name a file.
 _FEWEST = 6
@@ -102,3 +104,15 @@ def _is_meant(word: str, file: KeptFile) -> bool:
     value = word.rpartition(":")[2].lower()
     by_digest = len(value) >= _FEWEST and file.digest.value.startswith(value)
     return by_digest or (bool(file.name) and fnmatch.fnmatchcase(file.name, word))
+
+
+def size_below(folder: Path) -> int:
+    """Return the bytes of all files below a folder; what cannot be read counts for nothing."""
+    total = 0
+    for each in folder.rglob("*"):
+        try:
+            found = each.lstat()
+        except OSError:
+            continue
+        total += found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return total
