@@ -127,7 +127,9 @@ class Guard:
         own_page = path in _FOR_BROWSERS or path.startswith(LIVE)
         if sent_by_a_page(headers, port, own_page=own_page):
             raise _Refused(403, "this is for installers, not for pages in a browser")
-        if self._bridges is not None and (path in _OWN) is (bridge is not None):
+        # Whatever page of its own it may have one day: on a bridge are packages alone.
+        wrong = path not in _OWN if bridge is None else mount is None
+        if self._bridges is not None and wrong:
             raise _Refused(403, "this is the gateway of containers, on their bridges")
         if not self._let_in(path, mount, headers.get("authorization")):
             raise _Refused(401, "the token is missing or wrong", _CHALLENGE)

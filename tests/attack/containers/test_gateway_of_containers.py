@@ -155,16 +155,19 @@ def test_without_the_token_or_by_another_name_nothing_is_to_be_had(inside: Insid
         inside.request(path, host="localhost"): "421",
         inside.request(path, host="evil.example"): "421",
         inside.request(path, head="Origin: http://evil.example"): "403",
-        inside.request("/v2/", token=None): "401",
+        inside.request("/packages/x", token=None): "401",
     }
     answers = inside.ask(inside.on, *asked)
     assert [status(each) for each in answers] == list(asked.values())
 
 
-@pytest.mark.parametrize("path", ["/status", "/healthz", "/metrics", "/explain", "/interception"])
+@pytest.mark.parametrize(
+    "path", ["/", "/status", "/healthz", "/metrics", "/explain", "/interception", "/live/"]
+)
 def test_its_own_pages_are_no_containers_business(inside: Inside, path: str) -> None:
     (answer,) = inside.ask(inside.on, inside.request(path))
     assert status(answer) == "403"
+    assert "gateway of containers" in answer
 
 
 def test_it_is_no_proxy_not_even_with_its_token(inside: Inside) -> None:
