@@ -6,6 +6,7 @@ import fcntl
 import os
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 from headrace.gateway.intercepting.interceptions import Interceptions
@@ -20,6 +21,11 @@ OURS = "this command only"
 AGES = {0.0: True, 23.5: True, 23.8: False, 72.0: False}
 
 
+def ago(seconds: float) -> float:
+    """Give the epoch so long ago."""
+    return time.time() - seconds
+
+
 def test_program_reaches_its_origin_for_longer_than_its_authority_lives(
     world: MakeWorld, tmp_path: Path
 ) -> None:
@@ -32,9 +38,7 @@ def test_program_reaches_its_origin_for_longer_than_its_authority_lives(
         fcntl.flock(held, fcntl.LOCK_SH)
         for age in AGES:
             # As the gateway began it then, and has it from its file.
-            begun = Interceptions(
-                made.gateway.root / "state", clock=lambda age=age: time.time() - age * HOUR
-            )
+            begun = Interceptions(made.gateway.root / "state", clock=partial(ago, age * HOUR))
             token, lead = begun.begin([("127.0.0.1", made.pages.port)], runners, {})
             own = company.certificate.read_text("utf-8")
             trusted.write_text(own + lead.authority.certificate, "utf-8")

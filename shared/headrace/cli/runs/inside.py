@@ -36,8 +36,8 @@ def begin(
     clearing_up: ExitStack,
 ) -> ContainerCommand:
     """Open the door, and return what is to be run; LocalError where that cannot be."""
-    own = logins.known(context)
-    lead = leading.begin(gateway, origins, context.env, logins=own, elsewhere=bool(way.host))
+    alone = logins.known(context)
+    lead = leading.begin(gateway, origins, context.env, logins=alone, elsewhere=bool(way.host))
     clearing_up.callback(lead.file.unlink, missing_ok=True)
     inside = InsideLead(
         _proxy(way, lead, clearing_up),
