@@ -346,7 +346,7 @@ class DownloadReader:
         """Whether some of these bytes of the spool, which are worthless, went out."""
         if self.trickle is not None:
             return any(self.trickle.taken.within(low, high))
-        return low < self.position and start < high
+        return max(low, start) < min(high, self.position)
 
     def _recall(self, task: DownloadTask, start: int, end: int) -> None:
         """Count bytes as given that an earlier process gave, if those are the ones that lie here:

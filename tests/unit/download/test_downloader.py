@@ -17,6 +17,7 @@ import pytest
 from headrace.config import Settings
 from headrace.download import range_requests
 from headrace.download.downloader import Downloader
+from headrace.download.readers import DownloadReader
 from headrace.errors import IntegrityError, TransferError
 from headrace.models import (
     Artifact,
@@ -351,6 +352,22 @@ def test_corrupt_source_whose_bytes_nobody_was_given_is_not_noticed(place: Place
         first.release()
 
     place.run(journey)
+
+
+@pytest.mark.parametrize(
+    ("position", "spoilt", "given"),
+    [(5, (0, 9), False), (6, (0, 9), True), (6, (6, 9), False), (6, (0, 5), False)],
+    ids=["nothing was given yet", "some of it", "what comes next", "what comes before"],
+)
+def test_reader_was_given_what_lies_between_its_beginning_and_its_place(
+    place: Place,
+    position: int,
+    spoilt: tuple[int, int],
+    given: bool,  # noqa: FBT001 - a table
+) -> None:
+    reader = DownloadReader(place.artifact, None)
+    reader.position = position
+    assert reader._was_given(5, *spoilt) == given
 
 
 def test_corrupt_source_is_not_taken_up_late_by_the_next_download_either(place: Place) -> None:
