@@ -59,7 +59,8 @@ class PythonEcosystem(HoldsMetadata):
     """Implements `headrace.interface.Ecosystem` for Simple API indexes.
 
     It `ServesDocuments`, which name all files, and `ReadsAhead` of a resolver. Mirrors have pages
-    too (`LocatesDocuments`), and the official index `Confirms` a file by its path.
+    too (`LocatesDocuments`, `ForeseesDocuments`), and the official index `Confirms` a file by its
+    path.
     """
 
     name = "python"
@@ -160,7 +161,7 @@ class PythonEcosystem(HoldsMetadata):
 
     def _link(self, origin: Origin, project: str, document: Document) -> Link:
         prefix = self._prefix(origin)
-        own = self._is_own(document, origin)
+        own = _is_own(document, origin)
 
         def link(url: str, filename: str) -> str | None:
             if own:
@@ -211,7 +212,7 @@ class PythonEcosystem(HoldsMetadata):
         path = paths.file_path(prefix, project_of_page(plan), file.url, file.filename)
         if path is None:
             return
-        if self._is_own(document, plan.origin):
+        if _is_own(document, plan.origin):
             self._learn(plan.origin, file.url)
         if document.supplied_by is None:
             yield from _trusted(file, path, plan.origin)
@@ -220,12 +221,6 @@ class PythonEcosystem(HoldsMetadata):
             if file.core_metadata and path.endswith(".whl"):
                 # A mirror's word for its digest could only do harm.
                 yield _companion(artifact, ".metadata", "metadata", {})
-
-    @staticmethod
-    def _is_own(document: Document, origin: Origin) -> bool:
-        """Whether the page came from the origin's own host, whatever is said about it."""
-        own = urlsplit(document.url).netloc == urlsplit(origin.url).netloc
-        return own and document.supplied_by is None
 
     def _learn(self, origin: Origin, url: str) -> None:
         """Remember where the origin keeps its files, so that a mirror's page can be read."""
@@ -264,7 +259,12 @@ class PythonEcosystem(HoldsMetadata):
 
     def locate_document(self, plan: ServeDocument, mirror: Mirror) -> str | None:
         """Give the page's URL at a mirror; None until the origin's own file host is known."""
-        if plan.origin.private or plan.origin.name not in self._file_bases:
+        known = plan.origin.name in self._file_bases
+        return self.foreseen_document(plan, mirror) if known else None
+
+    def foreseen_document(self, plan: ServeDocument, mirror: Mirror) -> str | None:
+        """Give it whether or not that host is known."""
+        if plan.origin.private:
             return None
         return layouts.document_url(mirror.layout, mirror.url, project_of_page(plan))
 
@@ -347,6 +347,12 @@ def kept_of(document: Document, *, recorded: bool) -> Kept:
         return Kept.RECORDED if recorded else Kept.HOLDABLE
     # Promised metadata that cannot be had is fatal to pip; without the promise it goes on.
     return Kept.UNPROMISED if document.stale else Kept.ALL
+
+
+def _is_own(document: Document, origin: Origin) -> bool:
+    """Whether the page came from the origin's own host, whatever is said about it."""
+    own = urlsplit(document.url).netloc == urlsplit(origin.url).netloc
+    return own and document.supplied_by is None
 
 
 def _metadata(path: str, body: bytes) -> str:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from headrace.config import Settings
 from headrace.documents.confirming.confirmations import Confirmations, OpenPage
-from headrace.documents.confirming.stand_ins import MirrorStandings, StandIns
+from headrace.documents.confirming.stand_ins import LEARNT_WITHIN, MirrorStandings, StandIns
 from headrace.documents.page_comparison import LAGGED, compare, is_older, provable
 from headrace.errors import UpstreamError
 from headrace.interface.ecosystems import Ecosystem, LocatesDocuments
@@ -30,6 +30,7 @@ from headrace.models import (
     ServeDocument,
 )
 from headrace.policy.destinations import of_mirror
+from headrace.policy.selection import FAR
 from headrace.sources.probes import ReportObservation
 from headrace.upstream.auth.origin_credentials import OriginClient
 from headrace.upstream.client import Client
@@ -54,6 +55,14 @@ class _Fetched:
     document: Document
     seconds: float
     rtt: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Foreseen:
+    """A page that a mirror was asked for before it could be read."""
+
+    mirror: str
+    page: asyncio.Task[_Fetched | None]
 
 
 class Provisional:
@@ -101,7 +110,15 @@ class Provisional:
 
         `ask` begins the question to the origin, or joins it.
         """
-        chosen = await self.stand_ins.choose(ecosystem, plan, before)
+        foreseen: list[_Foreseen] = []
+
+        def meanwhile() -> None:
+            if (place := self.stand_ins.foreseen(ecosystem, plan)) is not None:
+                mirror, url = place
+                fetching = self._start(self._fetch_early(plan, mirror, url))
+                foreseen.append(_Foreseen(mirror.id, fetching))
+
+        chosen = await self.stand_ins.choose(ecosystem, plan, before, meanwhile=meanwhile)
         if chosen is None:
             own = ask()
             with self.stand_ins.learning(plan):
@@ -110,9 +127,10 @@ class Provisional:
             self._spawn(self._prepare(ecosystem, plan, document))
             return document
         mirror, head_start = chosen
+        early = next((each.page for each in foreseen if each.mirror == mirror.id), None)
         if head_start is None:
             # Its page will be here before the origin's can be: that one follows, in its turn.
-            offer = self._start(self._offer(ecosystem, plan, mirror, before))
+            offer = self._start(self._offer(ecosystem, plan, mirror, before, early))
             await asyncio.wait({offer}, timeout=self._settings.provisional_after)
             if offer.done() and (offered := offer.result()) is not None:
                 own = self._start(self._in_turn(ask))
@@ -123,7 +141,7 @@ class Provisional:
             done, _ = await asyncio.wait({own}, timeout=head_start)
             if done and _decided(own, before):
                 return own.result()
-            offer = self._start(self._offer(ecosystem, plan, mirror, before))
+            offer = self._start(self._offer(ecosystem, plan, mirror, before, early))
         # What was sent is not called back: over HTTP/2 that costs the connection.
         waiting = {offer} if own.done() else {own, offer}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -180,7 +198,7 @@ class Provisional:
             await asyncio.wait({own})
             if own.cancelled() or own.exception() is not None:
                 return
-            fetched = await self._fetch(ecosystem, plan, mirror)
+            fetched = await self._fetch(plan, mirror, _place_of(ecosystem, plan, mirror))
             if fetched is None:
                 return
             if not await self._is_wrong(OpenPage(ecosystem, plan, fetched.document, own)):
@@ -196,9 +214,13 @@ class Provisional:
         plan: ServeDocument,
         mirror: Mirror,
         before: Document | None,
+        early: asyncio.Task[_Fetched | None] | None,
     ) -> Document | None:
-        """Fetch a mirror's page; None when it cannot stand in."""
-        fetched = await self._fetch(ecosystem, plan, mirror)
+        """Fetch a mirror's page, where it was not asked for `early`; None when it cannot stand
+        in.
+        """
+        fetched = await asyncio.shield(early) if early is not None else None
+        fetched = fetched or await self._fetch(plan, mirror, _place_of(ecosystem, plan, mirror))
         if fetched is None:
             return None
         try:
@@ -210,12 +232,16 @@ class Provisional:
         self._came(mirror, fetched)
         return fetched.document
 
-    async def _fetch(
-        self, ecosystem: Ecosystem, plan: ServeDocument, mirror: Mirror
-    ) -> _Fetched | None:
-        if not isinstance(ecosystem, LocatesDocuments):
+    async def _fetch_early(self, plan: ServeDocument, mirror: Mirror, url: str) -> _Fetched | None:
+        """Fetch a page that cannot be read yet, where the origin turns out to be far before it has
+        answered anything: by the time of a TCP handshake.
+        """
+        await self._client.greeted(plan.url, LEARNT_WITHIN)
+        if (self._client.round_trip(plan.url) or 0.0) < FAR:
             return None
-        url = ecosystem.locate_document(plan, mirror)
+        return await self._fetch(plan, mirror, url)
+
+    async def _fetch(self, plan: ServeDocument, mirror: Mirror, url: str | None) -> _Fetched | None:
         if url is None:
             return None
         began = time.perf_counter()
@@ -314,6 +340,13 @@ class Provisional:
         if mirror:
             what = f"named {artifact.name}, which the origin does not have"
             self._falls(mirror, what, LAGGED)
+
+
+def _place_of(ecosystem: Ecosystem, plan: ServeDocument, mirror: Mirror) -> str | None:
+    """Return where a mirror has a page that can be read; None: nowhere."""
+    return (
+        ecosystem.locate_document(plan, mirror) if isinstance(ecosystem, LocatesDocuments) else None
+    )
 
 
 def _decided(own: asyncio.Task[Document], before: Document | None) -> bool:

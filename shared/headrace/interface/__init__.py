@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         CutsCompanions,
         Ecosystem,
         FindsArtifacts,
+        ForeseesDocuments,
         FormatsRefusals,
         HasSamples,
         IndexesDocuments,
@@ -180,6 +181,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "Confirms",
     "CutsCompanions",
     "FindsArtifacts",
+    "ForeseesDocuments",
     "FormatsRefusals",
     "HasSamples",
     "IndexesDocuments",
@@ -297,9 +299,9 @@ _HOMES = {
         "ReadInContainers"
     ),
     "headrace.interface.ecosystems": "Ecosystem AllowsAnonymous Confirms CutsCompanions "
-    "FindsArtifacts FormatsRefusals HasSamples IndexesDocuments Intercepts KnowsNames "
-    "KnowsRequests Learns ListsBuilds LocatesDocuments LooksUp ManyOwners NamesFileHosts "
-    "NamesLayouts ReadsAhead ServesDocuments",
+    "FindsArtifacts ForeseesDocuments FormatsRefusals HasSamples IndexesDocuments Intercepts "
+    "KnowsNames KnowsRequests Learns ListsBuilds LocatesDocuments LooksUp ManyOwners "
+    "NamesFileHosts NamesLayouts ReadsAhead ServesDocuments",
     "headrace.interface.hookspecs": "hookimpl AcceleratorDetector AskGateway Explanation Finding",
     "headrace.interface.leading": "LedBy LedTool Logins",
     "headrace.interface.lookups": "CacheMode Entry HeadRequest LookUp LookUpResult LookUpStep",

@@ -35,6 +35,7 @@ __all__ = [
     "CutsCompanions",
     "Ecosystem",
     "FindsArtifacts",
+    "ForeseesDocuments",
     "FormatsRefusals",
     "HasSamples",
     "IndexesDocuments",
@@ -145,6 +146,19 @@ class LocatesDocuments(Protocol):
 
     def locate_document(self, plan: ServeDocument, mirror: Mirror) -> str | None:
         """Give the document's URL at a mirror, for provisional pages; None: not there."""
+
+
+@runtime_checkable
+class ForeseesDocuments(Protocol):
+    """Where mirrors have its documents is known before one can be read. Pure.
+
+    Without it nobody asks a mirror before `LocatesDocuments` says where.
+    """
+
+    def foreseen_document(self, plan: ServeDocument, mirror: Mirror) -> str | None:
+        """Give the URL that `locate_document` is going to give, if any, once the origin has said
+        what that hangs on.
+        """
 
 
 @runtime_checkable

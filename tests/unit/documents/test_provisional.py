@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -14,9 +15,13 @@ from typing import cast
 import pytest
 
 from headrace.documents import page_comparison
+from headrace.documents.confirming import stand_ins
+from headrace.documents.confirming.stand_ins import StandIns
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Digest, OperatorClass, Origin
 from headrace.policy.reputation import Record
+from headrace.policy.selection import FAR
+from headrace.upstream.client import Client
 from lib import wheels
 from lib.app import App, mirror
 from lib.index import JSON, Index, IndexFile
@@ -160,6 +165,51 @@ def test_origin_known_to_be_slow_is_not_waited_for(
         app.parts.sources.report("m", "document", bytes=1000, seconds=0.05, rtt=0.02)
         assert app.page("thing").headers["x-headrace-provisional"] == "m"
         released.set()
+
+
+def ask_at_once(app: App, *projects: str) -> list[Future[str | None]]:
+    """Ask for pages on connections of their own; give who supplied each."""
+
+    def ask(project: str) -> str | None:
+        return app.page(project).headers.get("x-headrace-provisional")
+
+    pool = ThreadPoolExecutor(len(projects))
+    asked = [pool.submit(ask, project) for project in projects]
+    pool.shutdown(wait=False)
+    return asked
+
+
+@pytest.mark.parametrize(("round_trip", "meanwhile"), [(2 * FAR, 1), (FAR / 4, 0)])
+def test_page_of_a_far_origin_is_fetched_while_it_is_learned_how_to_read_it(  # noqa: PLR0917
+    tmp_path: Path,
+    index: Index,
+    pages: RecordingServer,
+    files: RecordingServer,
+    there: RecordingServer,
+    monkeypatch: pytest.MonkeyPatch,
+    round_trip: float,
+    meanwhile: int,
+) -> None:
+    index.add(OTHER)
+    index.mount_origin(pages, files)
+    monkeypatch.setattr(Client, "round_trip", lambda *_: round_trip)
+    monkeypatch.setattr(stand_ins, "LEARNT_WITHIN", HANG)
+    heard = StandIns.heard
+    monkeypatch.setattr(StandIns, "heard", lambda self, origin, _: heard(self, origin, round_trip))
+    released, third = threading.Event(), "/simple/thing/"
+    pages.fail(modes.held(released), "/simple/*")
+    with start(tmp_path, pages, there, provisional_after=HANG) as app:
+        first = ask_at_once(app, "warm", "other")
+        until(lambda: len(pages.requests("/simple/*")) == 2)
+        (last,) = ask_at_once(app, "thing")
+        if meanwhile:
+            until(lambda: len(there.requests(third)) == meanwhile)
+        until(lambda: len(app.parts.documents._flights._flights) == 3)
+        assert len(there.requests(third)) == meanwhile
+        released.set()
+        assert last.result(HANG) == ("m" if meanwhile else None)
+        assert [each.result(HANG) for each in first] == [None, None]
+    assert len(there.requests(third)) == meanwhile
 
 
 def test_each_file_of_it_costs_the_origin_one_head(

@@ -41,6 +41,7 @@ BUILT_IN: dict[type, set[str]] = {
         "Confirms",
         "CutsCompanions",
         "FindsArtifacts",
+        "ForeseesDocuments",
         "HasSamples",
         "Intercepts",
         "KnowsNames",

@@ -8,18 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from headrace.config import Settings
 from headrace.documents.page_comparison import provable
-from headrace.interface.ecosystems import Ecosystem, LocatesDocuments
+from headrace.interface.ecosystems import Ecosystem, ForeseesDocuments, LocatesDocuments
 from headrace.models import Document, Mirror, MirrorStats, Origin, ServeDocument
 from headrace.policy import evidence, trust
 from headrace.policy.selection import FAR
 from headrace.upstream.auth.origin_credentials import OriginClient
 
-__all__ = ["MirrorStandings", "StandIns"]
+__all__ = ["LEARNT_WITHIN", "MirrorStandings", "StandIns"]
 
 #: Bytes of a page whose size nobody knows yet, for predictions.
 USUAL_PAGE = 60_000
@@ -98,13 +98,19 @@ class StandIns:
             self._learnt = asyncio.Event()
 
     async def choose(
-        self, ecosystem: Ecosystem, plan: ServeDocument, before: Document | None
+        self,
+        ecosystem: Ecosystem,
+        plan: ServeDocument,
+        before: Document | None,
+        *,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> tuple[Mirror, float | None] | None:
         """Choose the mirror, and the seconds that the origin gets before it is asked; None: it is
         the origin that waits, because the mirror's page will be here first. None for no mirror.
 
         Of a burst of questions two go to an origin of which nothing is known, and for the others
         is chosen when the first has come: a slow line should not be full of pages by then.
+        `meanwhile` is called where that is waited for.
         """
         if (chosen := self._choose(ecosystem, plan, before)) is not None:
             return chosen
@@ -116,6 +122,8 @@ class StandIns:
         if before is not None or not self._may_stand_in(ecosystem, plan):
             return None
         until = time.monotonic() + LEARNT_WITHIN
+        if self._learning.get(plan.origin.url, 0) >= LEARNING:
+            meanwhile()
         while self._learning.get(plan.origin.url, 0) >= LEARNING:
             event, left = self._learnt, until - time.monotonic()
             with contextlib.suppress(TimeoutError):
@@ -147,17 +155,10 @@ class StandIns:
         self, ecosystem: Ecosystem, plan: ServeDocument, before: Document | None
     ) -> tuple[Mirror, float | None] | None:
         size = len(before.body) if before else USUAL_PAGE
-        able = [
-            (_predict(stats.rate, stats.rtt, size), stats.mirror)
-            for stats, agreed in self.who_could(ecosystem, plan)
-            if agreed
-        ]
-        if not able:
+        quickest = _quickest(self.who_could(ecosystem, plan), size)
+        if quickest is None:
             return None
-        known = [pair for pair in able if pair[0] is not None]
-        seconds, mirror = min(
-            known or able, key=lambda pair: (pair[0] or 0.0, pair[1].rank, pair[1].id)
-        )
+        seconds, mirror = quickest
         after = self._settings.provisional_after
         lowest = self._lowest.get(plan.origin.url, self._candidates.origin("document")[1])
         theirs = _predict(*self._candidates.origin("document"), size)
@@ -167,13 +168,32 @@ class StandIns:
             return mirror, 0.0
         return mirror, after
 
+    def foreseen(self, ecosystem: Ecosystem, plan: ServeDocument) -> tuple[Mirror, str] | None:
+        """Return the mirror that is going to be chosen, as far as can be told before its page can
+        be read, and where it has that; None: nobody.
+        """
+        if not isinstance(ecosystem, ForeseesDocuments):
+            return None
+        able = self._who_could(ecosystem, plan, ecosystem.foreseen_document)
+        if (quickest := _quickest(able, USUAL_PAGE)) is None:
+            return None
+        url = ecosystem.foreseen_document(plan, quickest[1])
+        return (quickest[1], url) if url is not None else None
+
     def who_could(
         self, ecosystem: Ecosystem, plan: ServeDocument
     ) -> Iterator[tuple[MirrorStats, bool]]:
         """Yield the mirrors whose page could stand in, and whether it may already."""
+        if isinstance(ecosystem, LocatesDocuments):
+            yield from self._who_could(ecosystem, plan, ecosystem.locate_document)
+
+    def _who_could(
+        self,
+        ecosystem: Ecosystem,
+        plan: ServeDocument,
+        locate: Callable[[ServeDocument, Mirror], str | None],
+    ) -> Iterator[tuple[MirrorStats, bool]]:
         if self._settings.documents == "origin" or self._origin.is_private(plan.origin, plan.url):
-            return
-        if not isinstance(ecosystem, LocatesDocuments):
             return
         now = self._clock()
         today = evidence.day(now)
@@ -181,11 +201,28 @@ class StandIns:
             mirror = stats.mirror
             if not self.has_right(mirror.id) or stats.paused_until > now:
                 continue
-            if ecosystem.locate_document(plan, mirror) is None:
+            if locate(plan, mirror) is None:
                 continue
             if trust.may_supply_document(plan.origin, mirror, today, agreed=True):
                 agreed = evidence.pages_agreed(stats, now)
                 yield stats, trust.may_supply_document(plan.origin, mirror, today, agreed=agreed)
+
+
+def _quickest(
+    able: Iterable[tuple[MirrorStats, bool]], size: int
+) -> tuple[float | None, Mirror] | None:
+    """Return who may, and gives so many bytes first, and in how many seconds, where that is known;
+    None: nobody may.
+    """
+    pairs = [
+        (_predict(stats.rate, stats.rtt, size), stats.mirror) for stats, agreed in able if agreed
+    ]
+    known = [pair for pair in pairs if pair[0] is not None]
+    return min(
+        known or pairs,
+        key=lambda pair: (pair[0] or 0.0, pair[1].rank, pair[1].id),
+        default=None,
+    )
 
 
 def _predict(rate: float | None, rtt: float | None, size: int) -> float | None:
