@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from benchmarks.bench import Bench, Goal, Row
 from benchmarks.corpus import UNCHECKED
@@ -41,13 +42,14 @@ def _rows(bench: Bench, stage: Stage, certificate: Certificate) -> Iterator[Row]
         served(bench.corpus, certificate=certificate) as origin,
         served(bench.corpus, certificate=certificate) as stranger,
     ):
+        user = LedUser(stage, origin.url, {})
         for count in (1, _SEVERAL):
             # Through a tunnel comes what is no origin's; of an origin's what is no package.
             contest = bench.contest(
                 {
-                    "nginx": lambda count=count: _plain(bench, stage, origin, count),
-                    "tunnel": lambda count=count: _led(bench, stage, origin, stranger, count),
-                    "intercepted": lambda count=count: _led(bench, stage, origin, origin, count),
+                    "nginx": partial(_plain, bench, stage, origin, count),
+                    "tunnel": partial(_led, bench, user, stranger, count),
+                    "intercepted": partial(_led, bench, user, origin, count),
                 },
                 least=_TURNS,
             )
@@ -68,10 +70,9 @@ def _plain(bench: Bench, stage: Stage, server: Served, count: int) -> Outcome:
     return _timed(outcome, count * bench.corpus.big.size)
 
 
-def _led(bench: Bench, stage: Stage, origin: Served, server: Served, count: int) -> Outcome:
-    name = "intercepted" if server is origin else "tunnel"
+def _led(bench: Bench, user: LedUser, server: Served, count: int) -> Outcome:
+    name = "intercepted" if server.url == user.origin else "tunnel"
     with scratch() as folder:
-        user = LedUser(stage, origin.url, {})
         outcome = user.run(name, _curl(server, count), folder, keep=bench.log(name))
     return _timed(outcome, count * bench.corpus.big.size)
 
