@@ -164,15 +164,15 @@ def _print(
         _say(context, f"  {hidden} more {noun(hidden, 'is', 'are')} not used: --all says why")
 
 
-def _row(each: ListedMirror) -> tuple[str, str, str, str]:
-    mark = "  used" if each.used else "  -"
+def _row(each: ListedMirror) -> tuple[str, str, str]:
+    mark = "used" if each.used else "-"
     rate = f"{bytes_text(each.rate)}/s" if each.rate else ""
     said = [each.why]
     if each.state and each.state != "not asked yet":
         said.append(each.state)
     if each.paused_for >= 1:
         said.append(f"left alone for {each.paused_for:.0f} s more")
-    return mark, each.mirror.id, rate, "; ".join(said)
+    return f"  {mark:<4}  {each.mirror.id}", rate, "; ".join(said)
 
 
 def _width(context: Context) -> int | None:
