@@ -24,7 +24,7 @@ from headrace.upstream.client import Client, RangeStream
 __all__ = [
     "LayoutTried",
     "Measured",
-    "Place",
+    "MeasuredSource",
     "find_layout",
     "measure",
     "measure_together",
@@ -43,7 +43,7 @@ _TRIED = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MeasuredSource:
     """A source of one file."""
 
     source_id: str
@@ -84,7 +84,9 @@ class LayoutTried:
     message: str = ""
 
 
-def place(artifact: Artifact, ecosystem: Ecosystem, mirror: Mirror, *, lets_in: bool) -> Place:
+def place(
+    artifact: Artifact, ecosystem: Ecosystem, mirror: Mirror, *, lets_in: bool
+) -> MeasuredSource:
     """Say where a mirror has a file, or why it is not asked. `lets_in`: it wants no login, or one
     that is known.
     """
@@ -103,12 +105,12 @@ def place(artifact: Artifact, ecosystem: Ecosystem, mirror: Mirror, *, lets_in: 
             why = f"is not asked: {error.message}"
         else:
             why = "" if url else "keeps other things than this file"
-    return Place(mirror.id, url or "", of_mirror(mirror), why, own=mirror.own)
+    return MeasuredSource(mirror.id, url or "", of_mirror(mirror), why, own=mirror.own)
 
 
 async def measure(
     client: Client,
-    source: Place,
+    source: MeasuredSource,
     artifact: Artifact,
     headers: Mapping[str, str],
     *,
@@ -159,9 +161,9 @@ def _other(artifact: Artifact, total: int | None) -> bool:
 
 async def measure_together(
     client: Client,
-    sources: Sequence[Place],
+    sources: Sequence[MeasuredSource],
     artifact: Artifact,
-    headers: Callable[[Place], Mapping[str, str]],
+    headers: Callable[[MeasuredSource], Mapping[str, str]],
 ) -> Measured:
     """Read from all sources at the same time, of each another part, as a transfer does."""
     size = artifact.size or MOST
@@ -202,7 +204,7 @@ async def find_layout(
     return list(tried.values())
 
 
-async def _try(client: Client, at: Place, layout: str, artifact: Artifact) -> LayoutTried:
+async def _try(client: Client, at: MeasuredSource, layout: str, artifact: Artifact) -> LayoutTried:
     whole = artifact.size is not None and artifact.size <= _TRIED
     end = artifact.size if whole else _TRIED if artifact.size is None else 65536
     hasher = artifact.digest.hasher() if artifact.digest and whole else None
@@ -234,8 +236,8 @@ def _agrees(value: str, digest: Digest | None) -> bool:
     return digest is not None and value == digest.value
 
 
-def at_origin(artifact: Artifact, initiator: Initiator) -> Place:
+def at_origin(artifact: Artifact, initiator: Initiator) -> MeasuredSource:
     """Say where the origin has a file."""
     checked = replace(initiator, checked=artifact.digest is not None)
     why = "is not measured: it counts what it is asked for" if artifact.origin_counts else ""
-    return Place("origin", artifact.url, checked, why)
+    return MeasuredSource("origin", artifact.url, checked, why)

@@ -26,7 +26,7 @@ from headrace.policy.reputation import standing
 from headrace.redact import for_display
 from headrace.sources import measuring
 from headrace.sources.candidates import ORIGIN
-from headrace.sources.measuring import Measured, Place
+from headrace.sources.measuring import Measured, MeasuredSource
 from headrace.upstream.auth.mirror_logins import headers_for
 
 __all__ = ["measurements"]
@@ -110,7 +110,7 @@ def _ecosystem(parts: Components, name: str) -> Ecosystem:
 
 def _places(
     parts: Components, ecosystem: Ecosystem, artifact: Artifact, also: str
-) -> Iterator[Place]:
+) -> Iterator[MeasuredSource]:
     """Yield the sources in use, and the one that is asked for although it is not."""
     mirrors = list(parts.sources.mirrors(ecosystem.name))
     if also not in ("", "*", ORIGIN, *(mirror.id for mirror in mirrors)):
@@ -124,7 +124,9 @@ def _places(
     yield measuring.at_origin(artifact, of_origin(artifact.origin))
 
 
-def _sources(parts: Components, artifact: Artifact, places: list[Place]) -> list[dict[str, Any]]:
+def _sources(
+    parts: Components, artifact: Artifact, places: list[MeasuredSource]
+) -> list[dict[str, Any]]:
     records = parts.statistics.snapshot(parts.network())
     mirrors = {each.id: each for each in parts.sources.mirrors(artifact.ecosystem)}
     told = []
@@ -144,7 +146,7 @@ def _sources(parts: Components, artifact: Artifact, places: list[Place]) -> list
     return told
 
 
-def _headers(parts: Components, artifact: Artifact, at: Place) -> Mapping[str, str]:
+def _headers(parts: Components, artifact: Artifact, at: MeasuredSource) -> Mapping[str, str]:
     source = Source(at.source_id, at.url, is_origin=at.source_id == ORIGIN)
     return headers_for(parts.credentials, parts.logins)(artifact, source)
 
