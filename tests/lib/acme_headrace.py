@@ -15,6 +15,7 @@ from headrace.interface import (
     AcceleratorDetector,
     Activation,
     Artifact,
+    ContainerNetwork,
     Credential,
     Digest,
     DiscoveredOrigin,
@@ -221,6 +222,11 @@ def headrace_led_tools() -> Iterable[LedTool]:
 @hookimpl
 def headrace_led_containers() -> Iterable[LeadsContainers]:
     yield AcmeBuilds()
+
+
+@hookimpl
+def headrace_container_networks() -> Iterable[ContainerNetwork]:
+    yield ContainerNetwork("acme", "usual", why_not="acme's containers have no network")
 
 
 @hookimpl

@@ -23,8 +23,6 @@ __all__ = ["BY_TOOL"]
 #: ``UV_INDEX_COMPANY_USERNAME``: the index ``company``.
 _OF_UV = re.compile(r"UV_INDEX_(.+)_(?:USERNAME|PASSWORD)")
 _OF_POETRY = re.compile(r"POETRY_HTTP_BASIC_(.+)_(?:USERNAME|PASSWORD)")
-#: How uv names an index beside its URL in a variable.
-_NAMED = re.compile(r"([A-Za-z0-9_.-]+)=(https?://\S+)")
 _NO_LETTER = re.compile(r"[^A-Za-z0-9]")
 
 
@@ -46,12 +44,20 @@ def of_uv(place: Place, read: Reader) -> Iterator[str]:
     env = place.environment
     named = {str(table.get("name", "")): str(table["url"]) for table in tables}
     for variable in ("UV_INDEX", *uv_config.VARIABLES):
-        named |= dict(_NAMED.findall(env.get(variable, "")))
+        named |= dict(_named(env.get(variable, "")))
     logins = {match[1] for name in env if (match := _OF_UV.fullmatch(name))}
     yield from _hosts(url for name, url in named.items() if _as_variable(name) in logins)
     yield from _hosts(str(t["url"]) for t in tables if t.get("authenticate") == "always")
     for table in _tables(_load(_store_of_uv(place), read).get("credential")):
         yield from _hosts([str(table.get("service", ""))])
+
+
+def _named(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each index of a variable of uv's that has a name before its URL."""
+    for word in text.split():
+        name, _, url = word.partition("=")
+        if name and url.startswith(("http://", "https://")):
+            yield name, url
 
 
 def of_poetry(place: Place, read: Reader) -> Iterator[str]:

@@ -21,6 +21,7 @@ from headrace.config import EnvVars, Settings
 from headrace.errors import ConflictError, HeadraceError, LocalError, SettingsError, UsageError
 from headrace.foreign import read_toml
 from headrace.redact import for_display
+from headrace.system import atomic, folders
 from headrace.system.edits import file_step
 from headrace.wording import counted
 
@@ -188,11 +189,11 @@ def _edit(context: Context) -> int:
     editor = _editor(context)
     draft = path.with_name(f"{path.name}.draft")
     try:
-        draft.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folders.make(draft.parent)
         # One of before holds what somebody wrote and could not save.
         if not draft.exists():
-            draft.write_bytes(_BEGINNING.encode() if before is None else before)
-            draft.chmod(0o600)
+            content = _BEGINNING.encode() if before is None else before
+            atomic.replace(draft, content, mode=0o600)
     except OSError as error:
         raise LocalError(
             "settings-unwritable",

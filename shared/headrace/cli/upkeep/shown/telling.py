@@ -10,7 +10,7 @@ from typing import Any
 from headrace.cli.summary import bytes_text
 from headrace.models import Fault
 from headrace.policy.source_conditions import DOES
-from headrace.wording import listed
+from headrace.wording import counted, listed
 
 __all__ = ["is_about", "moment", "of_entry", "story"]
 
@@ -66,7 +66,7 @@ def story(entry: Mapping[str, Any], now: float) -> Iterator[str]:
         share = f" ({count / size:.0%})" if size else ""
         yield f"given by   {source}: {bytes_text(count)}{share}"
     for each, count in _failures(entry):
-        times = f" ({count} times)" if count > 1 else ""
+        times = f" ({counted(count, 'time')})" if count > 1 else ""
         yield f"failed     {each}{times}"
     left = entry.get("left")
     for source, why in (left if isinstance(left, Mapping) else {}).items():
