@@ -69,6 +69,8 @@ class EnvVars:
     """The same, second choice."""
     NO_COLOR = "NO_COLOR"
     """Set and not empty: no colours (no-color.org)."""
+    FORCE_COLOR = "FORCE_COLOR"
+    """Set and not empty: colours also where no terminal is (force-color.org)."""
     SSL_CERT_FILE = "SSL_CERT_FILE"
     """PEM file of the certificate authorities to trust upstream, first choice."""
     SSL_CERT_DIR = "SSL_CERT_DIR"

@@ -103,6 +103,7 @@ IMPURE = {
     "shared/headrace/ownership/sockets.py": "reads the kernel's tables of sockets",
     "shared/headrace/config.py": "the only reader of the environment and of the settings file",
     "shared/headrace/interface/__init__.py": "imports a public name when it is asked for",
+    "shared/headrace/interface/entry_points.py": "reads what is installed",
     "shared/headrace/interface/manager.py": "loads entry points and logs",
     "shared/headrace/interface/catalogue.py": "reads the shipped data files",
     "shared/headrace/interface/clients.py": "reads the shipped data files",

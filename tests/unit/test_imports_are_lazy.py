@@ -141,6 +141,10 @@ NOT_TOLD = {
     "headrace.variants.builds",
     "headrace.variants.hosts",
     "http.client",
+    # Nor who writes for no terminal.
+    "email.message",
+    "importlib.metadata",
+    "rich",
     "packaging.utils",
     "ssl",
 }

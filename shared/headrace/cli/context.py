@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -208,6 +208,32 @@ class Context:
                 color_system="standard",
             )
         return Console(highlight=False, soft_wrap=True)
+
+    @property
+    def to_terminal(self) -> bool:
+        """Whether somebody sits there, and sees each line as it comes."""
+        return sys.stdout.isatty()
+
+    @property
+    def _has_styles(self) -> bool:
+        """Whether rich has anything to do: it is a quarter of a short command's start."""
+        if self.colour is Colour.AUTO:
+            return self.to_terminal or bool(self.env.get(EnvVars.FORCE_COLOR))
+        return self.colour is Colour.ALWAYS
+
+    def say(self, text: str, style: str = "") -> None:
+        """Write a line for people."""
+        self.say_parts(((text, style),))
+
+    def say_parts(self, parts: Sequence[tuple[str, str]]) -> None:
+        """Write a line of texts with their styles, which only a terminal shows."""
+        if self._has_styles:
+            from rich.text import Text  # noqa: PLC0415 - start-up time
+
+            self.console.print(Text.assemble(*parts))
+        else:
+            text = "".join(part for part, _ in parts)
+            sys.stdout.write(f"{text.rstrip()}\n")
 
     def place(self, command: tuple[str, ...] = ()) -> Place:
         """Return the facts that activations describe their edits for."""

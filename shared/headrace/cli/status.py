@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from headrace.cli.context import (
@@ -15,7 +17,9 @@ from headrace.cli.context import (
 )
 from headrace.cli.explaining import functions, led
 from headrace.cli.setup.led import way_back
+from headrace.cli.setup.planned_edits import in_use
 from headrace.cli.setup.shared_port import ACCEPTED, STRANGER_HINT
+from headrace.cli.setup.standing import rows
 from headrace.cli.summary import bytes_text, failures_text, under_way
 from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import GatewayAddress, Scope
@@ -44,9 +48,19 @@ def run(args: argparse.Namespace, context: Context) -> int:
     del args
     context.strictness = Strictness.NONE
     address, state = gateway_of(context)
-    table = _collect(context, address, state)
+    there, told = _asked(address, state) if address else (None, None)
+    table = _beginning(context, address, state, there)
+    # Whoever sits there sees each tool as it answers; what is read by a program keeps its order.
+    at_once = context.to_terminal and not context.as_json
+    if at_once:
+        width = _width(each.tool for each in in_use(context))
+        _tell_beginning(context, table, width)
+    table["tools"] = rows(context, address, partial(_tell_row, context, width) if at_once else None)
+    table |= _rest(context, table, there, told)
     if context.as_json:
         context.print_json(table)
+    elif at_once:
+        _tell_rest(context, table)
     else:
         _tell(context, table)
     return NEEDS_ATTENTION if table["attention"] else OK
@@ -69,19 +83,12 @@ def gateway_of(context: Context) -> tuple[GatewayAddress | None, Any]:
         return None, context.state
 
 
-def _collect(context: Context, address: GatewayAddress | None, state: Any) -> dict[str, Any]:
+def _beginning(
+    context: Context, address: GatewayAddress | None, state: Any, there: Contact | None
+) -> dict[str, Any]:
+    """Return what is known before any tool is asked."""
     from headrace.redact import for_display  # noqa: PLC0415 - start-up time
 
-    there, up, told = _asked(address, state) if address else (None, False, None)
-    from headrace.cli.setup import containers  # noqa: PLC0415 - start-up time
-    from headrace.cli.setup.standing import rows  # noqa: PLC0415 - as above
-
-    inside = containers.table(context)
-
-    tools = rows(context, address)
-    routed = any(tool["state"] in ("routed", "overridden") for tool in tools)
-    trouble = bool(there and there.who) or (routed and not up)
-    overridden = any(tool["state"] == "overridden" for tool in tools)
     return {
         "scope": context.scope,
         "gateway": address
@@ -106,10 +113,24 @@ def _collect(context: Context, address: GatewayAddress | None, state: Any) -> di
             }
             for each in _origins(state)
         ],
-        "tools": tools,
+    }
+
+
+def _rest(
+    context: Context, table: dict[str, Any], there: Contact | None, told: Any
+) -> dict[str, Any]:
+    """Return what is known when all tools have answered."""
+    from headrace.cli.setup import containers  # noqa: PLC0415 - start-up time
+
+    tools = table["tools"]
+    routed = any(tool["state"] in ("routed", "overridden") for tool in tools)
+    serves = there is not None and there.up and not there.redirecting
+    trouble = bool(there and there.who) or (routed and not serves)
+    overridden = any(tool["state"] == "overridden" for tool in tools)
+    return {
         "led_by_run": led.table(context),
         "functions": functions.table(context),
-        "containers": inside,
+        "containers": containers.table(context),
         "transfers": (told or {}).get("transfers"),
         "under_way": (told or {}).get("under_way"),
         "documents": (told or {}).get("documents"),
@@ -126,12 +147,11 @@ def _collect(context: Context, address: GatewayAddress | None, state: Any) -> di
     }
 
 
-def _asked(address: GatewayAddress, state: Any) -> tuple[Contact, bool, Any]:
-    """Return who has the port, whether it is a gateway that serves, and what that says."""
+def _asked(address: GatewayAddress, state: Any) -> tuple[Contact, Any]:
+    """Return who has the port, and what that says of itself."""
     from headrace.system.service import health  # noqa: PLC0415 - start-up time
 
-    there, told = health.look_and_ask(address, state.expected(), "/status")
-    return there, there.up and not there.redirecting, told
+    return health.look_and_ask(address, state.expected(), "/status")
 
 
 def _own_in_trouble(mirrors: Any) -> bool:
@@ -160,40 +180,57 @@ def _origins(state: Any) -> Any:
 # ------------------------------------------------------------------ telling
 
 _STYLES = {"routed": "green", "overridden": "yellow", "broken": "red"}
+_WIDEST_STATE = len("overridden")
 
 
 def _tell(context: Context, table: dict[str, Any]) -> None:
-    from rich.table import Table  # noqa: PLC0415 - start-up time
-    from rich.text import Text  # noqa: PLC0415 - as above
+    width = _width(tool["tool"] for tool in table["tools"])
+    _tell_beginning(context, table, width)
+    for tool in table["tools"]:
+        _tell_row(context, width, tool)
+    _tell_rest(context, table)
 
-    out = context.console
-    out.print(Text(_gateway_line(table["gateway"])))
+
+def _tell_beginning(context: Context, table: dict[str, Any], width: int) -> None:
+    context.say(_gateway_line(table["gateway"]))
     for line in _port_lines(table):
-        out.print(Text(line))
+        context.say(line)
     for origin in table["origins"]:
         kind = ", your own: no mirror is asked" if origin["private"] else ""
-        out.print(Text(f"origin   {origin['url']} ({origin['where']}{kind})"))
-    rows = Table(box=None, pad_edge=False)
-    for heading in ("tool", "state", "by"):
-        rows.add_column(heading, overflow="fold")
-    for tool in table["tools"]:
-        why = [] if tool["state"] == "overridden" else list(tool["files"])
-        if tool["state"] == "routed" and not why:
-            why = ["set up for the whole machine"]  # its journal is not this user's
-        for each in tool["overrides"]:
-            hint = f"; {each['hint']}" if each["hint"] else ""
-            why.append(f"{each['where']} {each['what']}{hint}")
-        state = Text(tool["state"], style=_STYLES.get(tool["state"], ""))
-        rows.add_row(tool["tool"], state, Text("\n".join(why)))
-    out.print(rows)
+        context.say(f"origin   {origin['url']} ({origin['where']}{kind})")
+    context.say(f"{'tool':<{width}}  {'state':<{_WIDEST_STATE}}  by")
+
+
+def _width(tools: Iterable[str]) -> int:
+    return max((len(tool) for tool in ("tool", *tools)), default=0)
+
+
+def _tell_row(context: Context, width: int, tool: dict[str, Any]) -> None:
+    why = [] if tool["state"] == "overridden" else list(tool["files"])
+    if tool["state"] == "routed" and not why:
+        why = ["set up for the whole machine"]  # its journal is not this user's
+    for each in tool["overrides"]:
+        hint = f"; {each['hint']}" if each["hint"] else ""
+        why.append(f"{each['where']} {each['what']}{hint}")
+    first, *others = "\n".join(why).split("\n")
+    state = f"{tool['state']:<{_WIDEST_STATE}}"
+    row = ((f"{tool['tool']:<{width}}  ", ""), (state, _STYLES.get(tool["state"], "")))
+    context.say_parts((*row, (f"  {first}", "")))
+    for line in others:
+        context.say(f"{'':<{width + 2 + _WIDEST_STATE}}  {line}")
+
+
+def _tell_rest(context: Context, table: dict[str, Any]) -> None:
+    for line in _down_lines(table):
+        context.say(line)
     for mistake in (table.get("settings") or {}).get("mistakes", ()):
-        out.print(Text(f"settings {mistake['message']}", style="yellow"))
-        out.print(Text(f"         {mistake['hint']}"))
+        context.say(f"settings {mistake['message']}", "yellow")
+        context.say(f"         {mistake['hint']}")
     for line, warning in _of_mirrors(table.get("mirrors")):
-        out.print(Text(line, style="yellow" if warning else ""))
+        context.say(line, "yellow" if warning else "")
     now = [f"now      {line}" for line in under_way(table)]
     for line in (*_led(table), *_builds(table), *now, *_lately(table), *_mirrors(table)):
-        out.print(Text(line))
+        context.say(line)
 
 
 def _led(table: dict[str, Any]) -> list[str]:
@@ -228,12 +265,16 @@ def _port_lines(table: dict[str, Any]) -> list[str]:
         return []
     if gateway["held_by"]:
         return [f"         {STRANGER_HINT}"]
+    return [f"         {ACCEPTED}"] if gateway["shared_port"] and gateway["up"] else []
+
+
+def _down_lines(table: dict[str, Any]) -> list[str]:
+    """Say what tools that are led to a gateway that is down can expect."""
+    gateway = table["gateway"]
+    if gateway is None or gateway["up"] or gateway["held_by"]:
+        return []
     led = [tool["tool"] for tool in table["tools"] if tool["state"] in ("routed", "overridden")]
-    if not gateway["up"] and led:
-        return [f"         {way_back(led, gateway['scope'])}"]
-    if gateway["shared_port"]:
-        return [f"         {ACCEPTED}"]
-    return []
+    return [f"gateway  {way_back(led, gateway['scope'])}"] if led else []
 
 
 def _builds(table: dict[str, Any]) -> list[str]:

@@ -7,14 +7,13 @@ neither the loading of entry points nor the lazily raised errors of generators.
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from headrace.interface import ecosystems, hookspecs
+from headrace.interface import ecosystems, entry_points as installed, hookspecs
 from headrace.interface.containers import ContainerNetwork, LeadsContainers
 from headrace.interface.ecosystems import Ecosystem
 from headrace.interface.leading import LedTool
@@ -52,12 +51,12 @@ class Plugins:
         self._manager.add_hookspecs(hookspecs)
         self.broken: dict[str, str] = {}
         if entry_points:
-            for entry in importlib.metadata.entry_points(group="headrace"):
+            for entry in installed.of_group("headrace"):
                 self._load(entry)
         for plugin in extra:
             self._register(plugin, None)
 
-    def _load(self, entry: importlib.metadata.EntryPoint) -> None:
+    def _load(self, entry: installed.EntryPoint) -> None:
         try:
             plugin = entry.load()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - any error of a foreign module

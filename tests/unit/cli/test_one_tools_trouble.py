@@ -253,6 +253,27 @@ def test_a_tool_that_hangs_keeps_no_other_tool_from_being_asked(
     assert [(row["tool"], row["state"]) for row in rows] == [("bad", "routed"), ("good", "routed")]
 
 
+def test_a_tool_is_told_as_soon_as_it_answers(
+    context: Context, tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, _ = tools()
+    told: list[str] = []
+    others_told = threading.Event()
+
+    def waits(*_: object) -> Standing:
+        assert others_told.wait(HANG)
+        return Standing.ROUTED
+
+    def tell(row: dict[str, Any]) -> None:
+        told.append(row["tool"])
+        others_told.set()
+
+    monkeypatch.setattr(slow, "standing", waits)
+    rows = standing.rows(context, ADDRESS, tell)
+    assert told == ["good", "bad"]
+    assert [row["tool"] for row in rows] == ["bad", "good"]
+
+
 def test_two_tools_that_read_one_file_write_it_once(context: Context, tools: Tools) -> None:
     bad, good = tools()
     bad.path = good.path

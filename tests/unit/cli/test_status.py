@@ -1,22 +1,18 @@
 from __future__ import annotations
 
-import io
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from rich.console import Console
 
 from headrace.cli import status
+from headrace.cli.context import Context
 
 
-def told(tool: dict[str, Any]) -> str:
+def told(tool: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> str:
     """Return the line that a person reads of a tool."""
-    out = io.StringIO()
-    context = SimpleNamespace(console=Console(file=out, width=200))
     table = {"gateway": None, "origins": [], "tools": [tool], "transfers": None}
-    status._tell(cast("Any", context), table)
-    return out.getvalue().splitlines()[-1]
+    status._tell(Context({}), table)
+    return capsys.readouterr().out.splitlines()[-1]
 
 
 def test_it_says_of_how_many_mirrors_what_is_known_is_old() -> None:
@@ -38,6 +34,33 @@ def test_it_says_of_how_many_mirrors_what_is_known_is_old() -> None:
         ("not found", [], ""),
     ],
 )
-def test_every_routed_tool_says_what_routes_it(state: str, files: list[str], said: str) -> None:
-    line = told({"tool": "acme", "state": state, "files": files, "overrides": []})
+def test_every_routed_tool_says_what_routes_it(
+    state: str, files: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = told({"tool": "acme", "state": state, "files": files, "overrides": []}, capsys)
     assert line.split(state)[1].strip() == said
+
+
+def test_columns_stand_below_their_headings_and_colours_are_for_terminals(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    other = {"where": "/etc/x", "what": "wins\nover it", "hint": "mend it"}
+    tools = [
+        {"tool": "acme-of-a-long-name", "state": "overridden", "files": [], "overrides": [other]},
+        {"tool": "bolt", "state": "routed", "files": ["/a", "/b"], "overrides": []},
+        {"tool": "nut", "state": "not found", "files": [], "overrides": []},
+    ]
+    table = {"gateway": None, "origins": [], "tools": tools, "transfers": None}
+    status._tell(Context({}), table)
+    plain = capsys.readouterr().out
+    assert plain.splitlines()[1:] == [
+        "tool                 state       by",
+        "acme-of-a-long-name  overridden  /etc/x wins",
+        "                                 over it; mend it",
+        "bolt                 routed      /a",
+        "                                 /b",
+        "nut                  not found",
+    ]
+    status._tell(Context({"FORCE_COLOR": "1"}), table)
+    coloured = capsys.readouterr().out
+    assert [line.rstrip() for line in coloured.splitlines()] == plain.splitlines()

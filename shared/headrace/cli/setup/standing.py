@@ -7,6 +7,8 @@ seconds; with several of them their seconds do not add up.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any
 
 from headrace.cli.context import Context
@@ -19,24 +21,41 @@ from headrace.system.edits.file_step import read_file
 __all__ = ["rows"]
 
 
-def rows(context: Context, address: GatewayAddress | None) -> list[dict[str, Any]]:
-    """Return a table for each tool, in the order of the plugins. A tool that fails is broken."""
+def rows(
+    context: Context,
+    address: GatewayAddress | None,
+    tell: Callable[[dict[str, Any]], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Return a table for each tool, in the order of the plugins. A tool that fails is broken.
+
+    `tell` is given each as it comes, in this thread.
+    """
     place = context.place()
     files: dict[str, list[str]] = {}
     for entry in context.journal.entries():
         files.setdefault(entry.tool, []).append(entry.path)
-    found: dict[int, dict[str, Any]] = {}
+    answers: SimpleQueue[tuple[int, dict[str, Any]] | None] = SimpleQueue()
 
     def ask(number: int, activation: Activation) -> None:
-        found[number] = _row(activation, place, address, files.get(activation.tool, []))
+        answer = None
+        try:
+            answer = number, _row(activation, place, address, files.get(activation.tool, []))
+        finally:
+            answers.put(answer)
 
     asking = [
         threading.Thread(target=ask, args=each, daemon=True) for each in enumerate(in_use(context))
     ]
     for thread in asking:
         thread.start()
-    for thread in asking:
-        thread.join()
+    found: dict[int, dict[str, Any]] = {}
+    for answer in (answers.get() for _ in asking):
+        if answer is None:
+            continue  # nobody foresaw how it failed, and its thread has told
+        number, row = answer
+        found[number] = row
+        if tell is not None:
+            tell(row)
     return [found[number] for number in sorted(found)]
 
 
