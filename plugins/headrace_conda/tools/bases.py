@@ -70,7 +70,8 @@ _SHOWN = (
 #: The same as `conda config --show` prints, from conda's own context: without its command line,
 #: which loads four times as much. What it makes plain is what conda's own encoder does.
 _CONTEXT = """\
-import collections.abc, enum, json, sys
+import collections.abc, enum, json, os, sys
+from conda.base.constants import SEARCH_PATH
 from conda.base.context import context, reset_context
 def plain(value):
     if isinstance(value, enum.Enum):
@@ -83,7 +84,9 @@ def plain(value):
     return str(value)
 reset_context()
 context.validate_configuration()
-print(json.dumps({name: getattr(context, name) for name in sys.argv[1:]}, default=plain))
+told = {name: getattr(context, name) for name in sys.argv[1:]}
+searched = [os.path.expanduser(os.path.expandvars(path)) for path in SEARCH_PATH]
+print(json.dumps({**told, "searched": searched}, default=plain))
 """
 
 
@@ -186,6 +189,8 @@ def configuration(base: Base, place: Place) -> Mapping[str, Any]:
     """Return what conda says of its channels; LocalError when it cannot say."""
     env = {**place.environment, "CONDA_NO_PLUGINS": "true"}
     told = _run([str(_python(base.prefix)), "-c", _CONTEXT, *_SHOWN], env)
+    if isinstance(told, dict) and isinstance(searched := told.pop("searched", None), list):
+        presence.asked(_read_by(base, place, [str(path) for path in searched]))
     if not isinstance(told, dict):
         # An older conda without that, or settings in which it finds a mistake: it says which.
         told = ask_conda(base, ["config", "--json", "--show", *_SHOWN], place)
@@ -196,6 +201,20 @@ def configuration(base: Base, place: Place) -> Mapping[str, Any]:
             hint=f"`{base.prefix}/bin/conda config --show channels` says why",
         )
     return told
+
+
+def _read_by(base: Base, place: Place, searched: Sequence[str]) -> Iterator[str]:
+    """Name what conda reads before it can say that: itself, and each of its files."""
+    yield from (str(base.site), str(base.site / "conda"), str(base.prefix / "conda-meta" / "history"))
+    for path in searched:
+        yield path
+        if presence.is_folder(Path(path)):
+            yield from (os.path.join(path, name) for name in os.listdir(path))  # noqa: PTH118, PTH208
+    for named in filter(None, [place.environment.get("CONDARC")]):
+        path = str(place.working_directory / Path(named).expanduser())
+        yield path
+        if presence.is_folder(Path(path)):
+            yield from (os.path.join(path, name) for name in os.listdir(path))  # noqa: PTH118, PTH208
 
 
 #: What conda said before anything of ours was written, by base, variables and folder.

@@ -11,12 +11,14 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headrace.interface import Place, read_json_or_none
+from headrace.interface.editing import presence
 
 __all__ = ["Daemon", "Machine", "ask", "daemons", "printed", "program", "version"]
 
@@ -94,6 +96,8 @@ def _same(folder: Path, name: str) -> bool:
 def program(place: Place, name: str) -> Path | None:
     """Return a program on the user's PATH, or where daemons lie."""
     path = place.environment.get("PATH", "")
+    for folder in _FOLDERS:
+        sys.audit(presence.LOOKED, folder)
     found = shutil.which(name, path=os.pathsep.join([path, *_FOLDERS]))
     return Path(found) if found else None
 

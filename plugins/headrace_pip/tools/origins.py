@@ -25,6 +25,7 @@ from headrace.interface import (
     Reader,
     split_credential,
 )
+from headrace.interface.editing import presence
 from headrace_pip.index import layouts
 from headrace_pip.tools import pip_config
 from headrace_pip.tools.beside import of_pip
@@ -50,8 +51,9 @@ _OF_REQUESTS = (EnvVars.REQUESTS_CA_BUNDLE, EnvVars.CURL_CA_BUNDLE)
 _ASK = """\
 import sys
 sys.path[:0] = sys.argv[1:]
-from pip._internal.models.index import PyPI
-print(PyPI.simple_url)
+from pip._internal.models import index
+print(index.PyPI.simple_url)
+print(index.__file__)
 """
 #: Seconds; a cold start of pip on a slow disk takes two or three.
 _PATIENCE = 15.0
@@ -261,7 +263,9 @@ def _ask(python: str, path: Sequence[str]) -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    url = answer.stdout.strip()
+    url, _, file = answer.stdout.strip().partition("\n")
+    # A folder of packages, whose time changes when another pip is installed in it; or the wheel.
+    presence.asked((python, *path, file, *list(Path(file).parents)[2:4]))
     return url if url.startswith("https://") else None
 
 

@@ -20,6 +20,12 @@ def main(argv: list[str] | None = None) -> int:
 
         sys.stdout.write(installation.as_json())
         return 0
+    if words[:1] == ["run"]:
+        from headrace.cli.runs.kept import quick  # noqa: PLC0415 - start-up time
+
+        code = quick.run(words[1:])
+        if code is not None:
+            return code
     from headrace.cli import command_line  # noqa: PLC0415 - start-up time
 
     return command_line.main(words)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-
-from headrace.errors import ClientError
+from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["NOT_EXECUTABLE", "NOT_FOUND", "find", "replace_by", "run"]
 
@@ -21,6 +17,10 @@ NOT_FOUND = 127
 
 def find(name: str, env: Mapping[str, str]) -> str:
     """Return the program's path; ClientError, reference ``not-found`` or ``not-executable``."""
+    import shutil  # noqa: PLC0415 - start-up time
+
+    from headrace.errors import ClientError  # noqa: PLC0415 - as above
+
     path = env.get("PATH", os.defpath)
     if found := shutil.which(name, path=path):
         return found
@@ -41,10 +41,17 @@ def replace_by(path: str, words: Sequence[str], env: Mapping[str, str]) -> int:
     return os.execve(path, list(words), dict(env))  # noqa: S606 - the user's own command
 
 
-def run(path: str, words: Sequence[str], env: Mapping[str, str]) -> int:
+def run(
+    path: str,
+    words: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    after: tuple[float, Callable[[], None]] | None = None,
+) -> int:
     """Run the command in our terminal and process group; return its exit code, or 128 + signal.
 
     What the terminal sends reaches the command without us; what is sent to us alone is passed on.
+    `after` is seconds, and what is called once if the command takes longer.
     """
     if os.name == "nt":
         return _run_windows(path, words, env)
@@ -66,15 +73,23 @@ def run(path: str, words: Sequence[str], env: Mapping[str, str]) -> int:
             setsigmask=before,
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
         )
-        return _follow(pid, watched)
+        return _follow(pid, watched, after)
     finally:
         _forget_pending(watched)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _follow(pid: int, watched: set[signal.Signals]) -> int:
+def _follow(
+    pid: int, watched: set[signal.Signals], after: tuple[float, Callable[[], None]] | None
+) -> int:
     while True:
-        number, from_terminal = _next_signal(watched)
+        came = _next_signal(watched, after[0] if after else None)
+        if came is None:
+            assert after is not None
+            after[1]()
+            after = None
+            continue
+        number, from_terminal = came
         if number == signal.SIGCHLD:
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
@@ -85,8 +100,13 @@ def _follow(pid: int, watched: set[signal.Signals]) -> int:
                 os.kill(pid, number)
 
 
-def _next_signal(watched: set[signal.Signals]) -> tuple[int, bool]:
-    """Wait; say which signal came, and whether the kernel sent it to our whole process group."""
+def _next_signal(watched: set[signal.Signals], within: float | None) -> tuple[int, bool] | None:
+    """Wait; say which signal came, and whether the kernel sent it to our whole process group. None:
+    none came `within` so many seconds.
+    """
+    if within is not None and hasattr(signal, "sigtimedwait"):
+        told = signal.sigtimedwait(watched, within)
+        return told and (told.si_signo, told.si_code > 0)
     if hasattr(signal, "sigwaitinfo"):
         info = signal.sigwaitinfo(watched)
         return info.si_signo, info.si_code > 0
@@ -102,6 +122,8 @@ def _forget_pending(watched: set[signal.Signals]) -> None:
 
 
 def _run_windows(path: str, words: Sequence[str], env: Mapping[str, str]) -> int:
+    import subprocess  # noqa: PLC0415 - start-up time
+
     process = subprocess.Popen([path, *words[1:]], env=dict(env))  # noqa: S603 - the user's own
     while True:
         # Ctrl-C reaches every process of the console; what it means is the command's to say.

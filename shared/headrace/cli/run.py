@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from headrace import __version__
 from headrace.cli import child_process
 from headrace.cli.context import USAGE, Context
-from headrace.config import EnvVars
+from headrace.config import EnvVars, environment
 from headrace.errors import ClientError, HeadraceError, LocalError, UsageError
 from headrace.foreign import whole_number
 from headrace.interface.containers import LedInside, NotLed
@@ -27,10 +27,12 @@ from headrace.interface.leading import LedBy, LedCommand, which_way
 from headrace.models import Origin
 
 if TYPE_CHECKING:
+    from headrace.cli.runs.kept.keeping import Keeping
+    from headrace.cli.runs.leading import Lead
     from headrace.cli.runs.started import GatewayOfRun
     from headrace.system.service.identity import Expected
 
-__all__ = ["add", "lead", "private_gateway", "run"]
+__all__ = ["add", "lead", "private_gateway", "run", "sum_up", "tell_meanwhile"]
 
 
 def add(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -69,12 +71,13 @@ def lead(args: argparse.Namespace, context: Context, *, command: str) -> int:
         )
     if _inside_another(context):
         return child_process.replace_by(path, words, context.env)
+    keeping = _keeping(path, words, context) if command == "run" else None
     inside = _inside(words, context)
     if command == "build":
         _check_build(words, inside)
     led = _way(words, context)
     if led.way in (LedBy.PROXY, LedBy.SETTINGS):
-        return _run(path, tuple(words), context, led, inside, quiet=args.quiet)
+        return _run(path, tuple(words), context, led, inside, keeping, quiet=args.quiet)
     if led.before:
         # What fetches for a program is led. Where it fails the command says so in its own words.
         _run(path, led.before, context, led, None, quiet=args.quiet)
@@ -82,18 +85,21 @@ def lead(args: argparse.Namespace, context: Context, *, command: str) -> int:
     return child_process.replace_by(path, words, context.env)
 
 
-def _run(
+def _run(  # noqa: PLR0917 - one command
     path: str,
     words: tuple[str, ...],
     context: Context,
     led: LedCommand,
     inside: LedInside | NotLed | None,
+    keeping: Keeping | None = None,
     *,
     quiet: bool,
 ) -> int:
     with ExitStack() as clearing_up:
         try:
-            run_as, env, summary = _prepare(words, context, clearing_up, led, inside, quiet=quiet)
+            run_as, env, summary = _prepare(
+                words, context, clearing_up, led, inside, keeping, quiet=quiet
+            )
         except Exception as error:  # noqa: BLE001 - nothing of ours costs anybody the command
             why = getattr(error, "message", None) or str(error) or repr(error)
             _warn(f"{why}; the command runs without headrace")
@@ -104,7 +110,17 @@ def _run(
     return code
 
 
+def _keeping(path: str, words: list[str], context: Context) -> Keeping | None:
+    """Begin to look at what the outcome is made of, where it may be kept."""
+    from headrace.cli.runs.kept import keeping, quick  # noqa: PLC0415 - start-up time
+
+    whole = quick.usable(dict(context.env)) and quick.split(words)[1] == words
+    return keeping.Keeping(path, words, context) if whole else None
+
+
 def _warn(text: str) -> None:
+    # What is said is to be said each time, so nothing of such a run is kept.
+    sys.audit("headrace.said", text)
     sys.stderr.write(f"headrace: {text}\n")
     sys.stderr.flush()
 
@@ -151,12 +167,13 @@ def _inside_another(context: Context) -> bool:
     return health.look(GatewayAddress("127.0.0.1", number), Expected()).up
 
 
-def _prepare(
+def _prepare(  # noqa: PLR0917 - as above
     words: tuple[str, ...],
     context: Context,
     clearing_up: ExitStack,
     led: LedCommand,
     inside: LedInside | NotLed | None,
+    keeping: Keeping | None,
     *,
     quiet: bool,
 ) -> tuple[tuple[str, ...], dict[str, str], Callable[[], list[str]]]:
@@ -167,18 +184,27 @@ def _prepare(
     from headrace.cli.runs.meanwhile import telling  # noqa: PLC0415 - start-up time
     from headrace.cli.setup.discovery import discover  # noqa: PLC0415 - as above
 
-    started.sweep(context.folders)
+    with keeping.looked.nothing_of_this() if keeping else nullcontext():
+        started.sweep(context.folders)
     origins = discover(context, words)
     if not origins:
         raise LocalError("no-origin", "no tool here has an origin that headrace knows")
+    found = _running(context, origins, clearing_up)
+    if found is None or inside is not None:
+        keeping = None  # of what ends with this command nothing is kept
     found = (
-        _running(context, origins, clearing_up)
+        found
         or shared.shared(context, origins, clearing_up)
         or started.own(context, origins, clearing_up)
     )
     env = _environment(words, context, found, [o.origin for o in origins])
+    lead = None
     if led.way is not LedBy.SETTINGS:
-        _merge(env, _led(words, context, found, origins, led, clearing_up))
+        lead = _led(words, context, found, origins, led, clearing_up)
+    if keeping is not None and (lead is not None or led.way is LedBy.SETTINGS):
+        keeping.keep(found, env, lead)
+    if lead is not None:
+        _merge(env, lead[2])
     if isinstance(inside, LedInside):
         words, variables = _led_inside(words, inside, found, origins, context, clearing_up)
         _merge(env, variables)
@@ -282,20 +308,23 @@ def _led(  # noqa: PLR0917 - one caller
     origins: Sequence[DiscoveredOrigin],
     led: LedCommand,
     clearing_up: ExitStack,
-) -> dict[str, str | None]:
-    """Return what leads the command through the proxy, too; where nothing can, say so."""
+) -> tuple[Lead, Mapping[str, Any], Mapping[str, str | None]] | None:
+    """Return what leads the command through the proxy, too, what was asked for it, and what its
+    variables say; where nothing can, say so.
+    """
     from headrace.cli.runs import leading, logins  # noqa: PLC0415 - a cost of those who are led
 
     try:
         own = logins.known(context, words)
-        lead = leading.begin(found, origins, context.env, logins=own)
+        asked = leading.question(found, origins, context.env, logins=own)
+        lead = leading.begun(found, asked)
         clearing_up.callback(lead.file.unlink, missing_ok=True)
         told = leading.variables(lead, context.env, found.scratch, led.authorities)
     except HeadraceError as error:
         if led.tool is not None:
             _warn(f"{led.tool.name} is not led: {error.message}")
-        return {}
-    return told
+        return None
+    return lead, asked, told
 
 
 def _led_inside(  # noqa: PLR0917 - one caller
@@ -339,19 +368,37 @@ def _summing_up(found: GatewayOfRun, context: Context) -> Callable[[], list[str]
     started = time.monotonic()
 
     def summary() -> list[str]:
-        from headrace.cli.explaining import served  # noqa: PLC0415 - start-up time
-        from headrace.cli.summary import sentence  # noqa: PLC0415 - as above
-
         seconds = time.monotonic() - started
-        after = _status(address, expected)
-        told = [sentence(before, after, seconds)]
-        try:
-            told += served.lines(before, after, context)
-        except (HeadraceError, OSError) as error:
-            told.append(f"what runs here is not known: {getattr(error, 'message', error)}")
-        return [line for line in told if line]
+        return _summed_up(before, _status(address, expected), seconds, context)
 
     return summary
+
+
+def _summed_up(before: Any, after: Any, seconds: float, context: Context) -> list[str]:
+    from headrace.cli.explaining import served  # noqa: PLC0415 - start-up time
+    from headrace.cli.summary import sentence  # noqa: PLC0415 - as above
+
+    told = [sentence(before, after, seconds)]
+    try:
+        told += served.lines(before, after, context)
+    except (HeadraceError, OSError) as error:
+        told.append(f"what runs here is not known: {getattr(error, 'message', error)}")
+    return [line for line in told if line]
+
+
+def sum_up(before: Any, after: Any, seconds: float) -> None:
+    """Say what came between two answers of ``/status``, for a run by a kept outcome."""
+    for text in _summed_up(before, after, seconds, Context(environment())):
+        _warn(text)
+
+
+def tell_meanwhile(host: str, port: int, token: str | None, secret: str) -> None:
+    """Begin to tell of what such a run's command waits for."""
+    from headrace.cli.runs.meanwhile import begin  # noqa: PLC0415 - start-up time
+    from headrace.system.service.identity import Expected  # noqa: PLC0415 - as above
+
+    address = GatewayAddress(host, port, token)
+    begin(partial(_status, address, Expected(secret=secret)), _warn, first=0)
 
 
 def _status(address: GatewayAddress, expected: Expected) -> Any:

@@ -28,6 +28,8 @@ class EntryPoint(NamedTuple):
     name: str
     value: str
     """``package.module:object.attribute``, or the module alone."""
+    distribution: str
+    """Whose it is, as names are compared."""
 
     def load(self) -> Any:
         """Import and return it; whatever that raises."""
@@ -45,7 +47,10 @@ def of_group(group: str) -> list[EntryPoint]:
     if not _all_plain():
         from importlib import metadata  # noqa: PLC0415 - see above
 
-        return [EntryPoint(each.name, each.value) for each in metadata.entry_points(group=group)]
+        return [
+            EntryPoint(each.name, each.value, _normal(each.dist.name if each.dist else ""))
+            for each in metadata.entry_points(group=group)
+        ]
     return list(_of_folders(group))
 
 
@@ -70,14 +75,20 @@ def _of_folders(group: str) -> Iterator[EntryPoint]:
         for name in names:
             if not name.endswith(_METADATA):
                 continue
-            distribution = _SEPARATORS.sub("-", name.rpartition(".")[0].partition("-")[0]).lower()
+            distribution = _normal(name.rpartition(".")[0].partition("-")[0])
             if distribution in seen:
                 continue
             seen.add(distribution)
-            yield from _of_file(os.path.join(folder, name, "entry_points.txt"), group)  # noqa: PTH118
+            path = os.path.join(folder, name, "entry_points.txt")  # noqa: PTH118 - as above
+            for point, value in _of_file(path, group):
+                yield EntryPoint(point, value, distribution)
 
 
-def _of_file(path: str, group: str) -> Iterator[EntryPoint]:
+def _normal(name: str) -> str:
+    return _SEPARATORS.sub("-", name).lower()
+
+
+def _of_file(path: str, group: str) -> Iterator[tuple[str, str]]:
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123 - as above
             text = file.read()
@@ -90,4 +101,4 @@ def _of_file(path: str, group: str) -> Iterator[EntryPoint]:
         elif section == group and line and not line.startswith("#"):
             name, equals, value = (part.strip() for part in line.partition("="))
             if equals:
-                yield EntryPoint(name, value)
+                yield name, value

@@ -50,10 +50,14 @@ class Plugins:
         self._manager = pluggy.PluginManager("headrace")
         self._manager.add_hookspecs(hookspecs)
         self.broken: dict[str, str] = {}
+        self.only_ours = True
+        """Whether every plugin is one that headrace itself brings."""
         if entry_points:
             for entry in installed.of_group("headrace"):
+                self.only_ours = self.only_ours and entry.distribution == "headrace"
                 self._load(entry)
         for plugin in extra:
+            self.only_ours = False
             self._register(plugin, None)
 
     def _load(self, entry: installed.EntryPoint) -> None:

@@ -24,6 +24,7 @@ from typing import BinaryIO
 from headrace.errors import LocalError
 
 __all__ = [
+    "LOOKED",
     "account_of",
     "check_all_above",
     "check_all_below",
@@ -36,6 +37,9 @@ __all__ = [
     "who_else",
 ]
 
+#: An audit event (PEP 578): a path is looked at, whose every change counts. Python tells of what is
+#: opened, and not of what is not there to be opened.
+LOOKED = "headrace.looked"
 #: Groups with smaller numbers are the system's and not a directory's (login.defs(5), GID_MIN).
 _FIRST_OF_PEOPLE = 1000
 
@@ -113,6 +117,7 @@ def read(path: Path, owners: Collection[int] | None = None) -> bytes:
     """Return a file's bytes; LocalError when somebody else can write it, or put another one in its
     place; OSError as ever.
     """
+    sys.audit(LOOKED, path)
     if sys.platform == "win32":
         return path.read_bytes()
     owners = trusted() if owners is None else owners

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from headrace.config import NETWORK_VARIABLES, EnvVars
@@ -26,7 +26,7 @@ from headrace.upstream.proxies import Proxies, exceptions_for
 if TYPE_CHECKING:
     from headrace.cli.runs.started import GatewayOfRun
 
-__all__ = ["USUAL", "Lead", "begin", "bundle", "variables"]
+__all__ = ["USUAL", "Lead", "begin", "begun", "bundle", "question", "variables"]
 
 #: Seconds for the gateway to begin; it may read a page for it.
 _LIMIT = 10.0
@@ -59,6 +59,29 @@ class Lead:
     """Whose removal ends it at once; else it ends when nobody has ``runners`` locked any more."""
 
 
+def question(
+    found: GatewayOfRun,
+    origins: Iterable[DiscoveredOrigin],
+    env: Mapping[str, str],
+    *,
+    logins: Iterable[str] = (),
+    elsewhere: bool = False,
+) -> dict[str, Any]:
+    """Return what a gateway is to know of whoever is led; LocalError where nobody can be."""
+    runners = found.scratch / "runners"
+    if not runners.is_file():
+        raise LocalError("not-led", "this file system has no locks, so nobody could end a proxy")
+    alone = {host.lower() for host in logins}
+    alone |= {urlsplit(o.origin.url).hostname or "" for o in origins if o.credential is not None}
+    _check_proxy(env)
+    return {
+        "runners": str(runners),
+        "alone": sorted(alone),
+        "elsewhere": elsewhere,
+        "environment": {name: env[name] for name in NETWORK_VARIABLES if name in env},
+    }
+
+
 def begin(
     found: GatewayOfRun,
     origins: Iterable[DiscoveredOrigin],
@@ -71,18 +94,11 @@ def begin(
     does not. `logins` are hosts at which tools have one (`logins.of_tools`); `elsewhere`: they are
     not on this machine's own network.
     """
-    runners = found.scratch / "runners"
-    if not runners.is_file():
-        raise LocalError("not-led", "this file system has no locks, so nobody could end a proxy")
-    alone = {host.lower() for host in logins}
-    alone |= {urlsplit(o.origin.url).hostname or "" for o in origins if o.credential is not None}
-    _check_proxy(env)
-    asked = {
-        "runners": str(runners),
-        "alone": sorted(alone),
-        "elsewhere": elsewhere,
-        "environment": {name: env[name] for name in NETWORK_VARIABLES if name in env},
-    }
+    return begun(found, question(found, origins, env, logins=logins, elsewhere=elsewhere))
+
+
+def begun(found: GatewayOfRun, asked: Mapping[str, Any]) -> Lead:
+    """Have a gateway answer such a question; LocalError where it does not."""
     query = urlencode({"asked": json.dumps(asked)})
     told = health.ask(found.address, found.expected, f"/interception?{query}", _LIMIT)
     if not isinstance(told, dict) or not isinstance(told.get("token"), str):

@@ -14,6 +14,7 @@ from pathlib import Path
 from headrace.cli.context import Context
 from headrace.config import EnvVars, home_folder
 from headrace.foreign import UnreadableError, foreign
+from headrace.interface.editing import presence
 from headrace.redact import hosts_of_secrets
 
 __all__ = ["known"]
@@ -39,7 +40,9 @@ def _in_netrc(env: Mapping[str, str]) -> Iterator[str]:
     for path in [Path(named)] if named else [folder / ".netrc", folder / "_netrc"]:
         try:
             with foreign("a netrc file"):
-                hosts = netrc.netrc(path).hosts if path.is_file() else {}
+                # One that comes later must be seen to come (`runs.kept`).
+                there = presence.is_there(path) and path.is_file()
+                hosts = netrc.netrc(path).hosts if there else {}
         except UnreadableError as error:
             _log.info("%s", error.message)
             continue

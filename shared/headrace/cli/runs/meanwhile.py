@@ -14,7 +14,7 @@ from typing import Any
 
 from headrace.cli.summary import under_way
 
-__all__ = ["telling"]
+__all__ = ["begin", "telling"]
 
 #: Seconds between two looks, and so between two lines about a file.
 EVERY = 10.0
@@ -23,20 +23,31 @@ EVERY = 10.0
 @contextmanager
 def telling(ask: Callable[[], Any], say: Callable[[str], None]) -> Iterator[None]:
     """Look at the gateway's status now and then, in a thread, and tell of what is held back."""
-    done = threading.Event()
-    thread = threading.Thread(target=_watch, args=(done, ask, say), name="meanwhile", daemon=True)
-    thread.start()
+    done = begin(ask, say)
     try:
         yield
     finally:
         done.set()
 
 
-def _watch(done: threading.Event, ask: Callable[[], Any], say: Callable[[str], None]) -> None:
+def begin(
+    ask: Callable[[], Any], say: Callable[[str], None], *, first: float = EVERY
+) -> threading.Event:
+    """Begin with it, `first` seconds from now; it ends when the event is set, or with the process."""
+    done = threading.Event()
+    words = (done, ask, say, first)
+    threading.Thread(target=_watch, args=words, name="meanwhile", daemon=True).start()
+    return done
+
+
+def _watch(
+    done: threading.Event, ask: Callable[[], Any], say: Callable[[str], None], wait: float
+) -> None:
     if hasattr(signal, "pthread_sigmask"):
         # They are for whoever waits for the command.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    while not done.wait(EVERY):
+    while not done.wait(wait):
+        wait = EVERY
         for line in under_way(ask(), held_back=True):
             if not done.is_set():
                 say(line)

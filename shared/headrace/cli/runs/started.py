@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.cli.context import Context
+from headrace.cli.runs.kept.outcome import PREFIX
 from headrace.config import EnvVars, Folders
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
@@ -40,7 +41,6 @@ __all__ = [
 START_LIMIT = 10.0
 #: Minutes after which a worker with nothing to do ends; the next request starts another.
 IDLE = 10
-PREFIX = "headrace-run-"
 #: Seconds after which a folder that nobody has locked is nobody's.
 _OLD = 3600
 

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from headrace.config import EnvVars, Folders, Settings, home_folder
-from headrace.interface.hookspecs import FileEdit, GatewayAddress, Scope
-
+# What lies below this is imported by programs that must start at once (`cli.runs.kept`).
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from headrace.config import Folders, Settings
+    from headrace.interface.hookspecs import FileEdit, Scope
     from headrace.system.edits.journal import Journal
     from headrace.system.service.managers.choose import RunningGateway
     from headrace.system.state import State
@@ -58,7 +58,10 @@ def ensure(
     One that is up already takes new origins and settings without dropping a connection. LocalError
     when it cannot be started; then no file of it is left.
     """
-    from headrace.interface.manager import Plugins  # noqa: PLC0415 - start-up time
+    from pathlib import Path  # noqa: PLC0415 - start-up time
+
+    from headrace.config import EnvVars, home_folder  # noqa: PLC0415 - as above
+    from headrace.interface.manager import Plugins  # noqa: PLC0415 - as above
     from headrace.system.service import process  # noqa: PLC0415 - as above
     from headrace.system.service.managers import choose  # noqa: PLC0415 - as above
     from headrace.system.service.redirects import redirects  # noqa: PLC0415 - as above
@@ -101,7 +104,8 @@ def add_functions(state: State, env: Mapping[str, str]) -> list[FileEdit]:
     """Give a user's shells the functions that lead tools, where the gateway is the machine's and
     nothing else of this room is theirs. Returns the edits that changed a file.
     """
-    from headrace.system.service.managers import shells  # noqa: PLC0415 - start-up time
+    from headrace.config import home_folder  # noqa: PLC0415 - start-up time
+    from headrace.system.service.managers import shells  # noqa: PLC0415 - as above
 
     journal = _journal(state)
     shell = shells.login_shell(env)
@@ -111,7 +115,8 @@ def add_functions(state: State, env: Mapping[str, str]) -> list[FileEdit]:
 
 def has_functions(env: Mapping[str, str]) -> list[Path]:
     """Return the files of a user's shells that have the line for such functions."""
-    from headrace.system.service.managers import shells  # noqa: PLC0415 - start-up time
+    from headrace.config import home_folder  # noqa: PLC0415 - start-up time
+    from headrace.system.service.managers import shells  # noqa: PLC0415 - as above
 
     return shells.functions_in(home_folder(), env, shells.login_shell(env))
 
@@ -120,7 +125,9 @@ def remove(
     state: State, folders: Folders, settings: Settings, scope: Scope, env: Mapping[str, str]
 ) -> None:
     """Stop the gateway of a scope and take its files back. Nothing to stop is no error."""
-    from headrace.system.service.managers import choose, shells  # noqa: PLC0415 - start-up time
+    from headrace.config import home_folder  # noqa: PLC0415 - start-up time
+    from headrace.interface.hookspecs import GatewayAddress, Scope  # noqa: PLC0415 - as above
+    from headrace.system.service.managers import choose, shells  # noqa: PLC0415 - as above
 
     journal = _journal(state)
     if scope is Scope.USER:

@@ -18,17 +18,15 @@ proof. It is empty now, which a command line of before takes for a gateway that 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
 import re
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from headrace.system.service.proving import NONCE, new_nonce, proof
+
 __all__ = ["NONCE", "Expected", "instance_of_before", "is_nonce", "new_nonce", "proof"]
 
-#: The header of a request that carries the nonce; in lower case, as ASGI has it.
-NONCE = "headrace-nonce"
 _NONCE = re.compile(r"[0-9a-f]{32,64}")
 
 
@@ -43,23 +41,9 @@ class Expected:
     a gateway that proves anything is another."""
 
 
-def new_nonce() -> str:
-    """Return 128 random bits in hex."""
-    return secrets.token_hex(16)
-
-
 def is_nonce(text: str) -> bool:
     """Whether this is one: anything else is not signed."""
     return _NONCE.fullmatch(text) is not None
-
-
-def proof(secret: str, nonce: str, host: str, port: int) -> str:
-    """Return what whoever knows the secret answers, in hex.
-
-    `host` and `port` are where the gateway listens, in its own words and not in the client's.
-    """
-    told = f"headrace healthz\n{nonce}\n{host}\n{port}".encode()
-    return hmac.new(secret.encode(), told, hashlib.sha256).hexdigest()
 
 
 def instance_of_before(state: Path) -> str:

@@ -15,7 +15,11 @@ import contextlib
 import os
 import sys
 import time
-from pathlib import Path
+
+# Quick runs import this before anything else: neither pathlib nor typing comes along.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Runners", "nobody_runs"]
 
@@ -26,7 +30,7 @@ _PAUSE = 0.02
 class Runners:
     """One command's place among those that use a gateway."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
         """Touch nothing yet."""
         self.path = path
         self._fd = -1
@@ -79,9 +83,9 @@ class Runners:
         self._fd = self._alone = -1
 
 
-def nobody_runs(path: Path) -> bool:
+def nobody_runs(path: Path | str) -> bool:
     """Whether there is such a file and nobody has a place."""
-    if sys.platform == "win32" or not path.is_file():
+    if sys.platform == "win32" or not os.path.isfile(path):  # noqa: PTH113 - as above
         return False
     runners = Runners(path)
     try:
@@ -92,6 +96,6 @@ def nobody_runs(path: Path) -> bool:
         runners.close()
 
 
-def _open(path: Path) -> int:
+def _open(path: Path | str) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
     return os.open(path, flags, 0o600)
