@@ -205,7 +205,11 @@ def configuration(base: Base, place: Place) -> Mapping[str, Any]:
 
 def _read_by(base: Base, place: Place, searched: Sequence[str]) -> Iterator[str]:
     """Name what conda reads before it can say that: itself, and each of its files."""
-    yield from (str(base.site), str(base.site / "conda"), str(base.prefix / "conda-meta" / "history"))
+    yield from (
+        str(base.site),
+        str(base.site / "conda"),
+        str(base.prefix / "conda-meta" / "history"),
+    )
     for path in searched:
         yield path
         if presence.is_folder(Path(path)):

@@ -51,9 +51,13 @@ _OF_REQUESTS = (EnvVars.REQUESTS_CA_BUNDLE, EnvVars.CURL_CA_BUNDLE)
 _ASK = """\
 import sys
 sys.path[:0] = sys.argv[1:]
-from pip._internal.models import index
-print(index.PyPI.simple_url)
-print(index.__file__)
+try:
+    from pip._internal.models.index import PyPI
+except ImportError:
+    print("", "", sep="\\n")
+else:
+    print(PyPI.simple_url, sys.modules[PyPI.__module__].__file__, sep="\\n")
+print(*sys.path, sep="\\n")
 """
 #: Seconds; a cold start of pip on a slow disk takes two or three.
 _PATIENCE = 15.0
@@ -263,9 +267,9 @@ def _ask(python: str, path: Sequence[str]) -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    url, _, file = answer.stdout.strip().partition("\n")
-    # A folder of packages, whose time changes when another pip is installed in it; or the wheel.
-    presence.asked((python, *path, file, *list(Path(file).parents)[2:4]))
+    url, *read = answer.stdout.split("\n")
+    # With the folders of packages, whose times change when another pip is installed in them.
+    presence.asked((python, *filter(None, read)))
     return url if url.startswith("https://") else None
 
 

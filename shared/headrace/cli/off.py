@@ -16,6 +16,7 @@ from headrace.cli.context import (
     add_json,
     add_scope,
 )
+from headrace.cli.runs.kept.outcome import forget as forget_kept_runs
 from headrace.cli.summary import bytes_text
 from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import FileEdit, GatewayAddress
@@ -72,6 +73,7 @@ def _run(args: argparse.Namespace, context: Context) -> int:
     if stopped:
         # Only now: a tool that is still pointed at the gateway must find it.
         _stop(context)
+        forget_kept_runs(context.state.folder)
         context.state.turn_off()
     if context.as_json:
         context.print_json(

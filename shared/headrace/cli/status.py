@@ -122,6 +122,7 @@ def _rest(
     """Return what is known when all tools have answered."""
     from headrace.cli.setup import containers  # noqa: PLC0415 - start-up time
 
+    inside = containers.table(context)
     tools = table["tools"]
     routed = any(tool["state"] in ("routed", "overridden") for tool in tools)
     serves = there is not None and there.up and not there.redirecting
@@ -130,7 +131,7 @@ def _rest(
     return {
         "led_by_run": led.table(context),
         "functions": functions.table(context),
-        "containers": containers.table(context),
+        "containers": inside,
         "transfers": (told or {}).get("transfers"),
         "under_way": (told or {}).get("under_way"),
         "documents": (told or {}).get("documents"),

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from headrace.interface import ecosystems, entry_points as installed, hookspecs
+from headrace.interface import ecosystems, hookspecs
+from headrace.interface import entry_points as installed
 from headrace.interface.containers import ContainerNetwork, LeadsContainers
 from headrace.interface.ecosystems import Ecosystem
 from headrace.interface.leading import LedTool

@@ -33,7 +33,9 @@ def put(folder: Path, name: str, text: str = POINTS) -> Path:
 def known(group: str) -> list[tuple[str, ...]]:
     every = importlib.metadata.entry_points(group=group)
     whose = {each.value: each.dist.name if each.dist else "" for each in every}
-    plain = {value: name.lower().replace("_", "-").replace(".", "-") for value, name in whose.items()}
+    plain = {
+        value: name.lower().replace("_", "-").replace(".", "-") for value, name in whose.items()
+    }
     return sorted((each.name, each.value, plain[each.value]) for each in every)
 
 

@@ -33,7 +33,7 @@ def telling(ask: Callable[[], Any], say: Callable[[str], None]) -> Iterator[None
 def begin(
     ask: Callable[[], Any], say: Callable[[str], None], *, first: float = EVERY
 ) -> threading.Event:
-    """Begin with it, `first` seconds from now; it ends when the event is set, or with the process."""
+    """Begin with it `first` seconds from now; it ends with the event, or with the process."""
     done = threading.Event()
     words = (done, ask, say, first)
     threading.Thread(target=_watch, args=words, name="meanwhile", daemon=True).start()

@@ -38,21 +38,24 @@ class Contact:
             self._socket.settimeout(2.0)
             self._socket.connect((host, port))
             _check_listeners(port)
-            nonce = proving.new_nonce()
-            told = self._get("/healthz", f"{proving.NONCE}: {nonce}\r\n")
-            _check_taker(port, self._socket.getsockname()[1])
-            given = told.get("proof")
-            wanted = proving.proof(secret, nonce, host, port)
-            if told.get("headrace") != __version__ or not isinstance(given, str):
-                raise OSError("it is no gateway of this version that serves")
-            if not hmac.compare_digest(wanted.encode(), given.encode()):
-                raise OSError("it is another gateway")
+            self._check_proof(host, port, secret)
         except BaseException:
             self.close()
             raise
         shown = token or own_pages.shown_for(secret)
         pair = binascii.b2a_base64(f"headrace:{shown}".encode(), newline=False).decode()
         self._login = f"Authorization: Basic {pair}\r\n"
+
+    def _check_proof(self, host: str, port: int, secret: str) -> None:
+        nonce = proving.new_nonce()
+        told = self._get("/healthz", f"{proving.NONCE}: {nonce}\r\n")
+        _check_taker(port, self._socket.getsockname()[1])
+        given = told.get("proof")
+        if told.get("headrace") != __version__ or not isinstance(given, str):
+            raise OSError("it is no gateway of this version that serves")
+        wanted = proving.proof(secret, nonce, host, port)
+        if not hmac.compare_digest(wanted.encode(), given.encode()):
+            raise OSError("it is another gateway")
 
     def ask(self, path: str, timeout: float) -> dict[str, object]:
         """Return the table that it gives for a path, within `timeout` seconds a step; OSError."""
@@ -93,14 +96,14 @@ class Contact:
 
 
 def _check_listeners(port: int) -> None:
-    """Raise OSError unless all who listen at the port, on whatever address, are this user or root."""
+    """Raise OSError unless all who listen at the port, wherever, are this user or root."""
     _check_users([row for row in _listening() if _port(row[1]) == port])
 
 
 def _check_taker(port: int, client: int) -> None:
     """Raise OSError unless this user, or root, has taken the connection."""
     ends = f":{port:04X} ".encode(), f":{client:04X} ".encode()
-    with open(_TABLE, "rb", buffering=0) as table:  # noqa: PTH123 - as above
+    with open(_TABLE, "rb", buffering=0) as table:
         found = [line.split() for line in table.read().splitlines() if all(e in line for e in ends)]
     _check_users(
         [
@@ -121,7 +124,7 @@ def _check_users(rows: list[list[bytes]]) -> None:
 def _listening() -> list[list[bytes]]:
     """Return the rows of listeners: they come first, and the kernel writes no more than is read."""
     told, whole = b"", []
-    with open(_TABLE, "rb", buffering=0) as table:  # noqa: PTH123 - as above
+    with open(_TABLE, "rb", buffering=0) as table:
         while piece := table.read(4096):
             told += piece
             rows = [line.split() for line in told.splitlines()[1:]]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from headrace.cli.runs.leading import Lead
     from headrace.cli.runs.started import GatewayOfRun
 
-__all__ = ["Keeping", "forget"]
+__all__ = ["Keeping"]
 
 _log = logging.getLogger("headrace.cli")
 
@@ -63,8 +63,8 @@ class Keeping:
         variables: Mapping[str, str],
         lead: tuple[Lead, Mapping[str, Any], Mapping[str, str | None]] | None,
     ) -> None:
-        """Keep it, where that can be. `variables` are those of the command but for its proxy; `lead`
-        is that, what was asked for it, and what its variables say.
+        """Keep it, where that can be. `variables` are those of the command but for its proxy;
+        `lead` is that, what was asked for it, and what its variables say.
         """
         for path in _modules():
             self.looked.look(path)
@@ -126,12 +126,6 @@ class Keeping:
             },
             "lead": proxied,
         }
-
-
-def forget(folder: Path) -> None:
-    """Remove all that is kept below a state folder: it holds what leads to a gateway."""
-    for path in (folder / outcome.FOLDER).glob("*"):
-        path.unlink(missing_ok=True)
 
 
 def _proxied(

@@ -123,7 +123,7 @@ def _is_of_python(path: str) -> bool:
 
 def _source(path: str) -> str:
     """Return the file that a compiled one stands for: Python looks at that one's times."""
-    folder, name = os.path.split(path)  # noqa: PTH206 - words alone
-    if os.path.basename(folder) != "__pycache__" or not name.endswith(".pyc"):  # noqa: PTH119
+    folder, name = os.path.split(path)
+    if os.path.basename(folder) != "__pycache__" or not name.endswith(".pyc"):
         return path
-    return os.path.join(os.path.dirname(folder), f"{name.split('.')[0]}.py")  # noqa: PTH118, PTH120
+    return os.path.join(os.path.dirname(folder), f"{name.split('.')[0]}.py")

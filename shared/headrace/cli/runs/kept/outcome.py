@@ -18,9 +18,22 @@ import time
 
 from headrace import __version__
 
-__all__ = ["FOLDER", "LASTS", "PREFIX", "fingerprint", "key_of", "kind", "load", "read_own", "stands"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
-# ruff: noqa: PTH - pathlib would cost as much as all of this
+__all__ = [
+    "FOLDER",
+    "LASTS",
+    "PREFIX",
+    "fingerprint",
+    "forget",
+    "key_of",
+    "kind",
+    "load",
+    "read_own",
+    "stands",
+]
 
 #: Below the state folder.
 FOLDER = "kept-runs"
@@ -85,10 +98,15 @@ def read_own(path: str) -> bytes | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         mine = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
-        return file.read(_MOST_BYTES) if mine and not status.st_mode & 0o022 else None
+        if not mine or status.st_mode & 0o022 or status.st_size > _MOST_BYTES:
+            return None
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
 
 
 def load(folder: str, key: str) -> dict[str, object] | None:
@@ -101,12 +119,17 @@ def load(folder: str, key: str) -> dict[str, object] | None:
         return None
 
 
+def forget(state: Path) -> None:
+    """Remove all that is kept below a state folder: it holds what leads to a gateway."""
+    for path in (state / FOLDER).glob("*"):
+        path.unlink(missing_ok=True)
+
+
 def stands(outcome: dict[str, object]) -> bool:
     """Whether nothing has changed of what was looked at for an outcome."""
     made, looked, there = outcome["made"], outcome["looked"], outcome["there"]
-    assert isinstance(made, float)
-    assert isinstance(looked, dict)
-    assert isinstance(there, dict)
+    if not (isinstance(made, float) and isinstance(looked, dict) and isinstance(there, dict)):
+        return False
     if not 0 <= time.time() - made < LASTS:
         return False
     return all(fingerprint(path) == seen for path, seen in looked.items()) and all(

@@ -1,5 +1,5 @@
-"""``headrace run`` where its outcome is kept: the user's gateway is asked who it is, and for a proxy
-of this command's own, what the command needs is made again, and it runs.
+"""``headrace run`` where its outcome is kept: the user's gateway proves itself, and gives a proxy
+of this command's own; what the command needs is made again, and it runs.
 
 What a kept outcome cannot say is left to the long way (`cli.run`): a gateway that is down or is
 another one, anything that changed. Nothing heavy is imported.
@@ -8,6 +8,7 @@ another one, anything that changed. Nothing heavy is imported.
 from __future__ import annotations
 
 import binascii
+import contextlib
 import json
 import os
 import sys
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from headrace.cli.runs.kept.contact import Contact
 
 __all__ = ["HERE", "MOST_FILES", "Scratch", "run", "split", "usable"]
-
-# ruff: noqa: PTH - pathlib would cost as much as all of this
 
 #: Stands in a kept outcome for the command's own folder.
 HERE = "\0here\0"
@@ -159,9 +158,7 @@ def _perform(prepared: _Prepared, command: list[str]) -> int | None:
     return code
 
 
-def _make(
-    outcome: dict[str, Any], gateway: Contact, scratch: Scratch, env: dict[str, str]
-) -> None:
+def _make(outcome: dict[str, Any], gateway: Contact, scratch: Scratch, env: dict[str, str]) -> None:
     """Make the command's files, and its environment in `env`; OSError where the gateway leads
     otherwise than it did.
     """
@@ -252,10 +249,8 @@ class Scratch:
 
 
 def _unlink(path: str) -> None:
-    try:
+    with contextlib.suppress(OSError):
         os.unlink(path)
-    except OSError:
-        pass
 
 
 # ------------------------------------------------------------------ what is told
