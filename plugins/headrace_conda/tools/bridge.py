@@ -8,8 +8,6 @@ it; and Python writes nothing beside it, so nothing is left behind.
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
 from pathlib import Path
 
 from headrace.interface import Folders, Place, Scope, __version__
@@ -35,6 +33,9 @@ def archive(place: Place) -> Path:
 
 def content() -> bytes:
     """Return the package as it is here, and a distribution that makes it known to conda."""
+    import io  # noqa: PLC0415 - a cost of those for whom it is written
+    import zipfile  # noqa: PLC0415 - as above
+
     # Beside this package, wherever that is; it cannot be imported where there is no conda.
     files = {
         f"{_PACKAGE}/{item.name}": item.read_bytes()

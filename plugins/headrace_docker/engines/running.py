@@ -9,7 +9,6 @@ import functools
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -118,6 +117,7 @@ def version(program: Path) -> tuple[int, ...]:
 def ask(path: str, question: str) -> Mapping[str, Any] | None:
     """Ask an engine on its Unix socket; None: no answer, or none that is for us."""
     import http.client  # noqa: PLC0415 - start-up time where no engine runs
+    import socket  # noqa: PLC0415 - as above
 
     connection = http.client.HTTPConnection("localhost", timeout=LIMIT)
     try:

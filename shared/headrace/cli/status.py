@@ -22,6 +22,7 @@ from headrace.cli.setup.shared_port import ACCEPTED, STRANGER_HINT
 from headrace.cli.setup.standing import rows
 from headrace.cli.summary import bytes_text, failures_text, under_way
 from headrace.errors import HeadraceError
+from headrace.interface.editing.presence import is_there
 from headrace.interface.hookspecs import GatewayAddress, Scope
 from headrace.wording import counted, noun
 
@@ -120,9 +121,7 @@ def _rest(
     context: Context, table: dict[str, Any], there: Contact | None, told: Any
 ) -> dict[str, Any]:
     """Return what is known when all tools have answered."""
-    from headrace.cli.setup import containers  # noqa: PLC0415 - start-up time
-
-    inside = containers.table(context)
+    inside = _inside(context)
     tools = table["tools"]
     routed = any(tool["state"] in ("routed", "overridden") for tool in tools)
     serves = there is not None and there.up and not there.redirecting
@@ -146,6 +145,15 @@ def _rest(
         or bool(context.mistakes)
         or _own_in_trouble((told or {}).get("mirrors")),
     }
+
+
+def _inside(context: Context) -> dict[str, Any] | None:
+    """Return what is known of the gateway of containers; None where it was never set up."""
+    if not is_there(context.folders.state / "containers"):
+        return None
+    from headrace.cli.setup import containers  # noqa: PLC0415 - start-up time
+
+    return containers.table(context)
 
 
 def _asked(address: GatewayAddress, state: Any) -> tuple[Contact, Any]:
@@ -235,12 +243,13 @@ def _tell_rest(context: Context, table: dict[str, Any]) -> None:
 
 
 def _led(table: dict[str, Any]) -> list[str]:
-    from headrace.cli.setup import containers  # noqa: PLC0415 - start-up time
-
     inside = table.get("containers")
     typed = table.get("functions")
     lines = [f"run      {line}" for line in led.lines(table.get("led_by_run") or ())]
-    lines += containers.lines(inside) if inside else ()
+    if inside:
+        from headrace.cli.setup import containers  # noqa: PLC0415 - start-up time
+
+        lines += containers.lines(inside)
     return [*lines, *(f"typed    {line}" for line in (functions.lines(typed) if typed else ()))]
 
 

@@ -15,14 +15,16 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headrace.config import EnvVars, Folders
 from headrace.errors import ConfigurationError, HeadraceError
 from headrace.interface.hookspecs import FileEdit, Reader
 from headrace.system.edits.file_step import read_file
 from headrace.system.service.managers.shell_functions import MARK, line_for
-from headrace.system.service.managers.spec import ServiceSpec
-from headrace.system.service.process import worker_argv
+
+if TYPE_CHECKING:
+    from headrace.system.service.managers.spec import ServiceSpec
 
 __all__ = [
     "edits",
@@ -166,6 +168,8 @@ def _command(spec: ServiceSpec, env: Mapping[str, str]) -> Sequence[str]:
     words += [str(folder.absolute()) for folder in folders]
     if settings := env.get(EnvVars.HEADRACE_CONFIG):
         words += ["--settings", str(Path(settings).absolute())]
+    from headrace.system.service.process import worker_argv  # noqa: PLC0415 - start-up time
+
     return worker_argv(*words)
 
 
