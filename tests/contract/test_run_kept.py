@@ -65,6 +65,8 @@ class Box(Environment):
 
     def end(self) -> None:
         self.run(sys.executable, "-c", PROGRAM, "gateway", "--stop").ok()
+        # One that was started by hand keeps the place that it had.
+        (Path(self.variables["HEADRACE_HOME"]) / "state/gateway.json").unlink()
 
     def shown(self, *words: str, **env: str) -> tuple[str, dict[str, dict[str, str]]]:
         """Run a command that shows what it was given; return the way that was taken, too."""

@@ -49,9 +49,10 @@ class Looked:
     def end(self, scratch: Path) -> None:
         """Look no more, and judge. What lies in the command's own folder was made by the run."""
         self._on = False
-        for seen in (self.paths, self.there):
-            for path in [path for path in seen if Path(path).is_relative_to(scratch)]:
-                seen.pop(path)
+        for path in [*self.paths, *self.there]:
+            if Path(path).is_relative_to(scratch):
+                self.paths.pop(path, None)
+                self.there.pop(path, None)
         logging.getLogger().removeHandler(self._log)
         if self._asked:
             self.in_vain = "a program was asked that reads nobody knows what"
