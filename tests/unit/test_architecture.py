@@ -100,6 +100,7 @@ IMPURE = {
     "shared/headrace/ownership/listeners.py": "asks the system who listens on a port",
     "shared/headrace/ownership/processes.py": "asks the system which program has a socket",
     "shared/headrace/ownership/programs.py": "runs a program that the system brings",
+    "shared/headrace/ownership/proving.py": "draws a nonce",
     "shared/headrace/ownership/sockets.py": "reads the kernel's tables of sockets",
     "shared/headrace/config.py": "the only reader of the environment and of the settings file",
     "shared/headrace/interface/__init__.py": "imports a public name when it is asked for",

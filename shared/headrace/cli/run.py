@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
@@ -18,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from headrace import __version__
 from headrace.cli import child_process
 from headrace.cli.context import USAGE, Context
-from headrace.config import EnvVars, environment
+from headrace.cli.runs.telling import status, summed_up, warn
+from headrace.config import EnvVars
 from headrace.errors import ClientError, HeadraceError, LocalError, UsageError
 from headrace.foreign import whole_number
 from headrace.interface.containers import LedInside, NotLed
@@ -27,12 +27,12 @@ from headrace.interface.leading import LedBy, LedCommand, which_way
 from headrace.models import Origin
 
 if TYPE_CHECKING:
-    from headrace.cli.runs.kept.keeping import Keeping
+    from headrace.cli.runs.kept.keeping import OutcomeKeeper
     from headrace.cli.runs.leading import Lead
     from headrace.cli.runs.started import GatewayOfRun
     from headrace.system.service.identity import Expected
 
-__all__ = ["add", "lead", "private_gateway", "run", "sum_up", "tell_meanwhile"]
+__all__ = ["add", "lead", "private_gateway", "run"]
 
 
 def add(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -58,12 +58,12 @@ def lead(args: argparse.Namespace, context: Context, *, command: str) -> int:
     if words[:1] == ["--"]:
         words = words[1:]
     if not words:
-        _warn(f"which command? headrace {command} -- COMMAND")
+        warn(f"which command? headrace {command} -- COMMAND")
         return USAGE
     try:
         path = child_process.find(words[0], context.env)
     except ClientError as error:
-        _warn(error.message)
+        warn(error.message)
         return (
             child_process.NOT_FOUND
             if error.reference == "not-found"
@@ -91,7 +91,7 @@ def _run(  # noqa: PLR0917 - one command
     context: Context,
     led: LedCommand,
     inside: LedInside | NotLed | None,
-    keeping: Keeping | None = None,
+    keeping: OutcomeKeeper | None = None,
     *,
     quiet: bool,
 ) -> int:
@@ -102,27 +102,20 @@ def _run(  # noqa: PLR0917 - one command
             )
         except Exception as error:  # noqa: BLE001 - nothing of ours costs anybody the command
             why = getattr(error, "message", None) or str(error) or repr(error)
-            _warn(f"{why}; the command runs without headrace")
+            warn(f"{why}; the command runs without headrace")
             run_as, env, summary = words, dict(context.env), list
         code = child_process.run(path, list(run_as), env)
         for text in [] if quiet else summary():
-            _warn(text)
+            warn(text)
     return code
 
 
-def _keeping(path: str, words: list[str], context: Context) -> Keeping | None:
+def _keeping(path: str, words: list[str], context: Context) -> OutcomeKeeper | None:
     """Begin to look at what the outcome is made of, where it may be kept."""
     from headrace.cli.runs.kept import keeping, quick  # noqa: PLC0415 - start-up time
 
     whole = quick.usable(dict(context.env)) and quick.split(words)[1] == words
-    return keeping.Keeping(path, words, context) if whole else None
-
-
-def _warn(text: str) -> None:
-    # What is said is to be said each time, so nothing of such a run is kept.
-    sys.audit("headrace.said", text)
-    sys.stderr.write(f"headrace: {text}\n")
-    sys.stderr.flush()
+    return keeping.OutcomeKeeper(path, words, context) if whole else None
 
 
 def _way(words: Sequence[str], context: Context) -> LedCommand:
@@ -131,7 +124,7 @@ def _way(words: Sequence[str], context: Context) -> LedCommand:
         read = context.journal.pristine
         return which_way(words, context.plugins.led_tools(), context.place(tuple(words)), read)
     except Exception as error:  # noqa: BLE001 - any error of a foreign function
-        _warn(f"it is not known how this command is led: {error!r}")
+        warn(f"it is not known how this command is led: {error!r}")
         return LedCommand(LedBy.SETTINGS)
 
 
@@ -173,7 +166,7 @@ def _prepare(  # noqa: PLR0917 - as above
     clearing_up: ExitStack,
     led: LedCommand,
     inside: LedInside | NotLed | None,
-    keeping: Keeping | None,
+    keeping: OutcomeKeeper | None,
     *,
     quiet: bool,
 ) -> tuple[tuple[str, ...], dict[str, str], Callable[[], list[str]]]:
@@ -209,10 +202,10 @@ def _prepare(  # noqa: PLR0917 - as above
         words, variables = _led_inside(words, inside, found, origins, context, clearing_up)
         _merge(env, variables)
     elif inside is not None:
-        _warn(f"its containers are not led: {inside.reason}")
+        warn(f"its containers are not led: {inside.reason}")
     if not quiet:
-        ask = partial(_status, found.address, found.expected)
-        clearing_up.enter_context(telling(ask, _warn))
+        ask = partial(status, found.address, found.expected)
+        clearing_up.enter_context(telling(ask, warn))
     return words, env, _summing_up(found, context)
 
 
@@ -231,7 +224,7 @@ def _running(
     if not there.listening and _woken(context):
         there, told = health.look_and_ask(address, expected, "/status")
     if there.who:
-        _warn(
+        warn(
             f"port {address.port} is held by {there.who}: not your gateway; "
             "this command has one of its own"
         )
@@ -289,7 +282,7 @@ def _environment(
             with guarded(activation):
                 variables, edits = activation.environment(place, address, origins, read, scratch)
         except HeadraceError as error:
-            _warn(f"{activation.tool} is left alone: {error}")
+            warn(f"{activation.tool} is left alone: {error}")
             continue
         for edit in edits:
             if not edit.path.is_relative_to(scratch) or edit.after is None:
@@ -322,7 +315,7 @@ def _led(  # noqa: PLR0917 - one caller
         told = leading.variables(lead, context.env, found.scratch, led.authorities)
     except HeadraceError as error:
         if led.tool is not None:
-            _warn(f"{led.tool.name} is not led: {error.message}")
+            warn(f"{led.tool.name} is not led: {error.message}")
         return None
     return lead, asked, told
 
@@ -341,7 +334,7 @@ def _led_inside(  # noqa: PLR0917 - one caller
     try:
         command = begin(inside, found, origins, context, clearing_up)
     except (HeadraceError, OSError) as error:
-        _warn(f"its containers are not led: {getattr(error, 'message', error)}")
+        warn(f"its containers are not led: {getattr(error, 'message', error)}")
         return words, {}
     return command.words, command.variables
 
@@ -369,39 +362,6 @@ def _summing_up(found: GatewayOfRun, context: Context) -> Callable[[], list[str]
 
     def summary() -> list[str]:
         seconds = time.monotonic() - started
-        return _summed_up(before, _status(address, expected), seconds, context)
+        return summed_up(before, status(address, expected), seconds, context)
 
     return summary
-
-
-def _summed_up(before: Any, after: Any, seconds: float, context: Context) -> list[str]:
-    from headrace.cli.explaining import served  # noqa: PLC0415 - start-up time
-    from headrace.cli.summary import sentence  # noqa: PLC0415 - as above
-
-    told = [sentence(before, after, seconds)]
-    try:
-        told += served.lines(before, after, context)
-    except (HeadraceError, OSError) as error:
-        told.append(f"what runs here is not known: {getattr(error, 'message', error)}")
-    return [line for line in told if line]
-
-
-def sum_up(before: Any, after: Any, seconds: float) -> None:
-    """Say what came between two answers of ``/status``, for a run by a kept outcome."""
-    for text in _summed_up(before, after, seconds, Context(environment())):
-        _warn(text)
-
-
-def tell_meanwhile(host: str, port: int, token: str | None, secret: str) -> None:
-    """Begin to tell of what such a run's command waits for."""
-    from headrace.cli.runs.meanwhile import begin  # noqa: PLC0415 - start-up time
-    from headrace.system.service.identity import Expected  # noqa: PLC0415 - as above
-
-    address = GatewayAddress(host, port, token)
-    begin(partial(_status, address, Expected(secret=secret)), _warn, first=0)
-
-
-def _status(address: GatewayAddress, expected: Expected) -> Any:
-    from headrace.system.service import health  # noqa: PLC0415 - start-up time
-
-    return health.ask(address, expected, "/status")

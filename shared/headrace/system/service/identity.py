@@ -23,7 +23,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.system.service.proving import NONCE, new_nonce, proof
+from headrace.ownership.proving import NONCE, new_nonce, proof
 
 __all__ = ["NONCE", "Expected", "instance_of_before", "is_nonce", "new_nonce", "proof"]
 

@@ -14,9 +14,10 @@ import json
 import os
 
 from headrace import __version__
-from headrace.system.service import own_pages, proving
+from headrace.ownership import proving
+from headrace.system.service import own_pages
 
-__all__ = ["Contact"]
+__all__ = ["ProvenGateway"]
 
 #: Where the kernel tells of IPv4 sockets (proc(5)): addresses in hex, states, user ids, inodes. A
 #: connection to 127.0.0.1 goes to one of these where there is one, before any that takes IPv6 too.
@@ -25,7 +26,7 @@ _ESTABLISHED, _LISTEN = b"01", b"0A"
 _MOST_BYTES = 1 << 20
 
 
-class Contact:
+class ProvenGateway:
     """A connection to a gateway that has proven to be the user's; OSError where it is not that."""
 
     def __init__(self, host: str, port: int, token: str | None, secret: str) -> None:

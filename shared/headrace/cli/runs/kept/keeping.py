@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from headrace.cli.runs.leading import Lead
     from headrace.cli.runs.started import GatewayOfRun
 
-__all__ = ["Keeping"]
+__all__ = ["OutcomeKeeper"]
 
 _log = logging.getLogger("headrace.cli")
 
@@ -44,7 +44,7 @@ _APART = ("runners", "authorities-")
 _PLAIN = re.compile(r"[A-Za-z0-9/_.-]+")
 
 
-class Keeping:
+class OutcomeKeeper:
     """One run on the way to an outcome that may be kept."""
 
     def __init__(self, program: str, words: Sequence[str], context: Context) -> None:

@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from headrace.cli.runs.kept.contact import Contact
+    from headrace.cli.runs.kept.contact import ProvenGateway
 
 __all__ = ["HERE", "MOST_FILES", "Scratch", "run", "split", "usable"]
 
@@ -99,7 +99,7 @@ class _Prepared:
 
     def __init__(self, outcome: dict[str, Any], env: dict[str, str], *, quiet: bool) -> None:
         """OSError where the gateway is not that of before, or leads otherwise."""
-        from headrace.cli.runs.kept.contact import Contact  # noqa: PLC0415 - only now it is wanted
+        from headrace.cli.runs.kept.contact import ProvenGateway  # noqa: PLC0415 - only now it is wanted
 
         secret = kept.read_own(outcome["secret"])
         if secret is None or not os.access(outcome["program"], os.X_OK):
@@ -107,7 +107,7 @@ class _Prepared:
         self.program: str = outcome["program"]
         self.env = env
         self.place = (outcome["host"], outcome["port"], outcome["token"], json.loads(secret))
-        self.gateway = Contact(*self.place)
+        self.gateway = ProvenGateway(*self.place)
         try:
             self.scratch = Scratch(outcome["temporary"])
         except BaseException:
@@ -127,14 +127,14 @@ class _Prepared:
 
     def status(self) -> dict[str, object] | None:
         """Return what the gateway tells now, of who it was before; None: nothing."""
-        from headrace.cli.runs.kept.contact import Contact  # noqa: PLC0415 - loaded already
+        from headrace.cli.runs.kept.contact import ProvenGateway  # noqa: PLC0415 - loaded already
 
         try:
             return self.gateway.ask("/status", 2.0)
         except (OSError, ValueError):
             self.gateway.close()  # it keeps no connection for ever
         try:
-            self.gateway = Contact(*self.place)
+            self.gateway = ProvenGateway(*self.place)
             return self.gateway.ask("/status", 2.0)
         except (OSError, ValueError):
             return None
@@ -158,7 +158,9 @@ def _perform(prepared: _Prepared, command: list[str]) -> int | None:
     return code
 
 
-def _make(outcome: dict[str, Any], gateway: Contact, scratch: Scratch, env: dict[str, str]) -> None:
+def _make(
+    outcome: dict[str, Any], gateway: ProvenGateway, scratch: Scratch, env: dict[str, str]
+) -> None:
     """Make the command's files, and its environment in `env`; OSError where the gateway leads
     otherwise than it did.
     """
@@ -258,7 +260,7 @@ def _unlink(path: str) -> None:
 
 def _tell(place: tuple[Any, ...]) -> None:
     """Tell of what is held back, from now on: a command that takes so long can pay for it."""
-    from headrace.cli.run import tell_meanwhile  # noqa: PLC0415 - seldom
+    from headrace.cli.runs.telling import tell_meanwhile  # noqa: PLC0415 - seldom
 
     tell_meanwhile(*place)
 
@@ -268,6 +270,6 @@ def _sum_up(before: dict[str, object], after: dict[str, object] | None, seconds:
     if after is None:
         return
     if any(after.get(name) != before.get(name) for name in ("transfers", "builds_served")):
-        from headrace.cli.run import sum_up  # noqa: PLC0415 - only where something came
+        from headrace.cli.runs.telling import sum_up  # noqa: PLC0415 - only where something came
 
         sum_up(before, after, seconds)

@@ -16,7 +16,7 @@ import pytest
 
 from headrace import __version__
 from headrace.cli.runs.kept import outcome
-from headrace.system.service import proving
+from headrace.ownership import proving
 from lib.capabilities import lacks
 from lib.waiting import HANG
 
@@ -31,9 +31,9 @@ def right(nonce: str, port: int) -> dict[str, object]:
 
 
 def connect(port: int) -> None:
-    from headrace.cli.runs.kept.contact import Contact  # noqa: PLC0415 - Linux has it
+    from headrace.cli.runs.kept.contact import ProvenGateway  # noqa: PLC0415 - Linux has it
 
-    contact = Contact("127.0.0.1", port, "the-token", SECRET)
+    contact = ProvenGateway("127.0.0.1", port, "the-token", SECRET)
     try:
         assert contact.ask("/status", HANG) == {"it": "is me"}
     finally:
