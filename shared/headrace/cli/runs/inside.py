@@ -49,8 +49,8 @@ def begin(
     )
     # Who runs in a container may be anybody; a certificate is no secret.
     _write({inside.certificate: lead.certificate.encode()}, 0o644)
-    own = [context.env[name] for name in leading.USUAL if context.env.get(name)]
-    bundle = leading.bundle(("", *own)) + lead.certificate
+    named = [context.env[name] for name in leading.USUAL if context.env.get(name)]
+    bundle = leading.bundle(("", *named)) + lead.certificate
     _write({inside.authorities: bundle.encode()}, 0o644)
     command = way.command(inside)
     _write({p: data for p, data in command.files.items() if p not in command.programs}, 0o600)
