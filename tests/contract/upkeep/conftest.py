@@ -14,9 +14,11 @@ import pytest
 
 from headrace.config import Folders
 from headrace.interface.hookspecs import GatewayAddress
+from headrace.system import download_record
 from headrace.system.state import State
 from lib import wheels
 from lib.gateway import headrace
+from lib.waiting import until
 from lib.world import World, make_world
 
 THING = wheels.wheel("thing", "1.0", size=3_000_000)
@@ -58,6 +60,11 @@ class Bench:
     def json(self, *words: str) -> Any:
         """Give what a command says in JSON, however it ends."""
         return json.loads(self.run(*words, "--json").stdout)
+
+    def recorded(self, count: int) -> None:
+        """Wait until so many downloads are written down."""
+        path = self.root / "state" / download_record.NAME
+        until(lambda: len(list(download_record.entries(path))) >= count, self.world.gateway.told)
 
     def fetch(self, name: str = THING.name, agent: str = "pip/26.3 {}") -> bytes:
         """Take a file as an installer does."""

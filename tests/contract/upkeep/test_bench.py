@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from lib.serving import modes
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ def test_each_source_is_read_from_once_and_the_fastest_stands_first(bench: Bench
     assert any("through headrace" in line for line in told)
 
 
+@pytest.mark.nightly
 def test_what_cannot_be_measured_says_why_and_what_next(bench: Bench) -> None:
     for words in (["bench", "nothing-of-that-name"], ["bench", "--ecosystem", "docker"]):
         done = bench.run(*words)
@@ -52,6 +55,7 @@ def test_what_cannot_be_measured_says_why_and_what_next(bench: Bench) -> None:
     assert "cannot be written" in done.stderr
 
 
+@pytest.mark.nightly
 def test_without_a_gateway_one_is_started_and_nothing_of_it_is_left(bench: Bench) -> None:
     bench.world.gateway.close()
     pip = bench.root / "home" / ".config" / "pip" / "pip.conf"

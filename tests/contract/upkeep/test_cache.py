@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lib import wheels
-from lib.waiting import until
 
 if TYPE_CHECKING:
     from contract.upkeep.conftest import Bench
@@ -24,20 +23,17 @@ def full(bench: Bench) -> Bench:
     for each in MORE:
         bench.fetch(each.name)
     bench.fetch()
-    stored(bench, 4)
+    bench.recorded(4)
     bench.fetch(agent="uv/0.13")
-    until(lambda: "uv" in str(bench.json("cache", "list")), bench.world.gateway.told)
+    bench.recorded(5)
     return bench
-
-
-def stored(bench: Bench, count: int) -> None:
-    until(lambda: len(bench.json("cache", "list")["files"]) == count, bench.world.gateway.told)
 
 
 def files(bench: Bench) -> set[str]:
     return {each["name"] for each in bench.json("cache", "list")["files"]}
 
 
+@pytest.mark.nightly
 def test_files_have_their_names_and_the_tools_that_share_them(full: Bench) -> None:
     rows = {each["name"]: each for each in full.json("cache", "list")["files"]}
     assert rows.keys() == {THING, *(each.name for each in MORE)}
@@ -64,7 +60,8 @@ def test_what_is_wrong_on_the_disk_is_dropped_and_comes_again(full: Bench) -> No
     body = full.fetch()
     assert len(body) == row["size"]
     assert b"x" * 1000 not in body
-    stored(full, 4)
+    full.recorded(6)
+    assert len(files(full)) == 4
 
 
 def test_what_is_pinned_stays_and_the_rest_goes_oldest_first(full: Bench) -> None:
@@ -83,6 +80,7 @@ def test_what_is_pinned_stays_and_the_rest_goes_oldest_first(full: Bench) -> Non
     assert len(full.fetch()) > 3_000_000
 
 
+@pytest.mark.nightly
 def test_a_file_that_nobody_has_is_refused_with_the_one_that_was_meant(full: Bench) -> None:
     done = full.run("cache", "pin", "thing-1.0-py3-none-any.wheel")
     assert done.returncode == 1

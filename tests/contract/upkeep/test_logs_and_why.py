@@ -6,10 +6,12 @@ import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from lib import wheels
 from lib.gateway import headrace
 from lib.serving import modes
-from lib.waiting import HANG, until
+from lib.waiting import HANG
 
 if TYPE_CHECKING:
     from contract.upkeep.conftest import Bench
@@ -26,7 +28,7 @@ def entries(bench: Bench, *words: str) -> list[dict[str, Any]]:
 def test_why_tells_who_gave_what_who_failed_and_why_others_gave_nothing(bench: Bench) -> None:
     bench.world.mirrors[1].fail(modes.status(503))
     bench.fetch()
-    until(lambda: entries(bench), bench.world.gateway.told)
+    bench.recorded(1)
     told = bench.ok("why", f"https://somewhere.example/a/{THING}")
     assert f"{THING}, " in told
     assert "for pip" in told
@@ -36,20 +38,21 @@ def test_why_tells_who_gave_what_who_failed_and_why_others_gave_nothing(bench: B
     assert {"mirror0", "mirror1"} <= parts
     assert sum(entry["sources"].values()) >= entry["size"]
     bench.fetch()
-    until(lambda: len(entries(bench)) == 2, bench.world.gateway.told)
+    bench.recorded(2)
     assert bench.json("why", "thing")["downloads"] == [entry]
     assert len(bench.json("why", "thing", "--all")["downloads"]) == 2
     bench.world.gateway.close()
     assert bench.json("why", THING)["downloads"] == [entry]
 
 
+@pytest.mark.nightly
 def test_what_is_not_recorded_is_said_with_what_was_meant(bench: Bench) -> None:
     done = bench.run("why", "thing-1.0-py3-none-any.wl")
     assert done.returncode == 1
     assert "nothing is recorded of" in done.stderr
     assert "`headrace logs`" in done.stderr
     bench.fetch()
-    until(lambda: entries(bench), bench.world.gateway.told)
+    bench.recorded(1)
     assert f"did you mean '{THING}'" in bench.run("why", "thing-1.0-py3-none-any.wl").stderr
 
 
@@ -57,7 +60,7 @@ def test_logs_tell_by_tool_and_go_on_as_it_happens(bench: Bench) -> None:
     bench.world.index.add(OTHER)
     bench.fetch()
     bench.fetch(OTHER.name, "uv/0.13")
-    until(lambda: len(entries(bench)) == 2, bench.world.gateway.told)
+    bench.recorded(2)
     assert [each["name"] for each in entries(bench, "--tool", "UV")] == [OTHER.name]
     assert entries(bench, "--problems") == []
     assert len(entries(bench, "--since", "1h")) == 2

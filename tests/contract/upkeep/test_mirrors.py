@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from lib.serving.servers import RecordingServer
 from lib.waiting import until
 
@@ -44,12 +46,14 @@ def test_a_gateway_that_runs_takes_every_change_and_the_users_comments_stay(
     assert "mirror0" not in text
 
 
+@pytest.mark.nightly
 def test_what_holds_already_changes_no_byte(bench: Bench) -> None:
     before = bench.settings.read_bytes()
     assert "already used" in bench.ok("mirrors", "enable", "mirror0")
     assert bench.settings.read_bytes() == before
 
 
+@pytest.mark.nightly
 def test_an_id_that_nobody_has_is_refused_with_the_one_that_was_meant(bench: Bench) -> None:
     before = bench.settings.read_bytes()
     for action in ("test", "enable", "disable", "remove"):
@@ -84,6 +88,7 @@ def test_a_mirror_that_is_added_was_asked_how_it_keeps_its_files(bench: Bench) -
         assert "that is new, which is known already" in again.stderr
 
 
+@pytest.mark.nightly
 def test_an_address_that_has_nothing_changes_nothing(bench: Bench) -> None:
     before = bench.settings.read_bytes()
     with RecordingServer(name="empty") as empty:
@@ -98,6 +103,7 @@ def test_an_address_that_has_nothing_changes_nothing(bench: Bench) -> None:
     assert bench.settings.read_bytes() == before
 
 
+@pytest.mark.nightly
 def test_settings_with_a_mistake_are_not_edited(bench: Bench) -> None:
     bench.settings.write_text("port = 'x'\n" + bench.settings.read_text())
     before = bench.settings.read_bytes()
