@@ -16,6 +16,7 @@ from headrace.cli.context import (
     add_scope,
 )
 from headrace.cli.explaining import functions, led
+from headrace.cli.explaining.verdict import verdict
 from headrace.cli.setup.led import way_back
 from headrace.cli.setup.planned_edits import in_use
 from headrace.cli.setup.shared_port import ACCEPTED, STRANGER_HINT
@@ -58,6 +59,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         _tell_beginning(context, table, width)
     table["tools"] = rows(context, address, partial(_tell_row, context, width) if at_once else None)
     table |= _rest(context, table, there, told)
+    table["verdict"] = verdict(table)[2]
     if context.as_json:
         context.print_json(table)
     elif at_once:
@@ -168,7 +170,7 @@ def _own_in_trouble(mirrors: Any) -> bool:
         return False
     from headrace.cli.explaining import mirrors_told  # noqa: PLC0415 - start-up time
 
-    return mirrors_told.own_in_trouble(mirrors)
+    return bool(mirrors_told.first_in_trouble(mirrors))
 
 
 def _of_mirrors(mirrors: Any) -> list[tuple[str, bool]]:
@@ -190,6 +192,7 @@ def _origins(state: Any) -> Any:
 
 _STYLES = {"routed": "green", "overridden": "yellow", "broken": "red"}
 _WIDEST_STATE = len("overridden")
+_NOT_HERE = "not found"
 
 
 def _tell(context: Context, table: dict[str, Any]) -> None:
@@ -215,6 +218,8 @@ def _width(tools: Iterable[str]) -> int:
 
 
 def _tell_row(context: Context, width: int, tool: dict[str, Any]) -> None:
+    if tool["state"] == _NOT_HERE:
+        return  # they are named together, below those that matter
     why = [] if tool["state"] == "overridden" else list(tool["files"])
     if tool["state"] == "routed" and not why:
         why = ["set up for the whole machine"]  # its journal is not this user's
@@ -230,6 +235,8 @@ def _tell_row(context: Context, width: int, tool: dict[str, Any]) -> None:
 
 
 def _tell_rest(context: Context, table: dict[str, Any]) -> None:
+    if absent := [tool["tool"] for tool in table["tools"] if tool["state"] == _NOT_HERE]:
+        context.say(f"not here {', '.join(absent)}", "dim")
     for line in _down_lines(table):
         context.say(line)
     for mistake in (table.get("settings") or {}).get("mistakes", ()):
@@ -240,6 +247,9 @@ def _tell_rest(context: Context, table: dict[str, Any]) -> None:
     now = [f"now      {line}" for line in under_way(table)]
     for line in (*_led(table), *_builds(table), *now, *_lately(table), *_mirrors(table)):
         context.say(line)
+    well, leads, text = verdict(table)
+    word, style = ("ok", "green") if well and leads else ("next" if well else "do first", "yellow")
+    context.say_parts(((f"{word:<9}", style if not well or leads else ""), (text, "")))
 
 
 def _led(table: dict[str, Any]) -> list[str]:

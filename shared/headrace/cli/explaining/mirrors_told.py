@@ -8,7 +8,7 @@ from typing import Any
 from headrace.policy.source_conditions import SourceCondition
 from headrace.wording import counted, listed, noun
 
-__all__ = ["NEXT", "lines", "own_in_trouble"]
+__all__ = ["NEXT", "first_in_trouble", "lines"]
 
 _TROUBLE = (SourceCondition.SILENT, SourceCondition.FAILS)
 #: Names of other people's mirrors in one line.
@@ -38,9 +38,13 @@ def lines(mirrors: object) -> list[tuple[str, bool]]:
     return told
 
 
-def own_in_trouble(mirrors: object) -> bool:
-    """Whether a mirror that the user's own settings name does not deliver."""
-    return any(each.get("own") and each.get("state") in _TROUBLE for each in _states(mirrors))
+def first_in_trouble(mirrors: object) -> str:
+    """Return the id of a mirror that the user's own settings name and that does not deliver; "":
+    each of them does.
+    """
+    every = _states(mirrors)
+    found = (each for each in every if each.get("own") and each.get("state") in _TROUBLE)
+    return next((str(each.get("id")) for each in found), "")
 
 
 def _own(each: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
