@@ -22,6 +22,7 @@ from headrace.config import EnvVars
 from headrace.errors import ClientError, HeadraceError, LocalError, UsageError
 from headrace.foreign import whole_number
 from headrace.interface.containers import LedInside, NotLed
+from headrace.interface.editing.presence import is_there
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress
 from headrace.interface.leading import LedBy, LedCommand, which_way
 from headrace.models import Origin
@@ -112,10 +113,16 @@ def _run(  # noqa: PLR0917 - one command
 
 def _keeping(path: str, words: list[str], context: Context) -> OutcomeKeeper | None:
     """Begin to look at what the outcome is made of, where it may be kept."""
+    # Whoever has no gateway of their own pays nothing for what could not be kept.
+    if not is_there(context.folders.state / "gateway.json"):
+        return None
     from headrace.cli.runs.kept import keeping, quick  # noqa: PLC0415 - start-up time
 
-    whole = quick.usable(dict(context.env)) and quick.split(words)[1] == words
-    return keeping.OutcomeKeeper(path, words, context) if whole else None
+    try:
+        whole = quick.usable(dict(context.env)) and quick.split(words)[1] == words
+        return keeping.OutcomeKeeper(path, words, context) if whole else None
+    except (OSError, ValueError):
+        return None  # of a folder that is gone: the command runs all the same
 
 
 def _way(words: Sequence[str], context: Context) -> LedCommand:
