@@ -43,7 +43,7 @@ class Dispatcher:
         """Work on this state."""
         self._state = state
         self._begun = now
-        self.scheduler = Scheduler(state.segments, state.sources)
+        self.scheduler = Scheduler(state.segments, state.sources, state.waste)
         self.readers_at: tuple[int, ...] = (0,)
         """Offsets at which readers wait."""
 

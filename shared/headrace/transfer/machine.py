@@ -327,6 +327,9 @@ class Transfer:
         fresh = self.segments.accept(segment, event.length)
         if segment.check:
             return [m.Compare(segment.id, lo, lo - at, hi - at) for lo, hi in fresh]
+        if segment.hedged:
+            came = min(segment.cursor, segment.end) - at
+            self.state.waste.add(max(0, came - sum(hi - lo for lo, hi in fresh)))
         out: list[m.Action] = []
         for low, high in fresh:
             self.state.credit(segment.source, low, high)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from headrace.transfer.segments import Segment, Segments
 from headrace.transfer.source_state import SourceState
+from headrace.transfer.waste import Waste, on_their_way
 
 __all__ = ["SMALL", "Assignment", "Move", "Scheduler"]
 
@@ -50,6 +51,16 @@ SPREAD = 16 << 20
 """Distance of the unknown sources' first ranges, so that a slow one is not soon in the way."""
 MOST_COPIES = 6
 """Requests for the same bytes at a time; each must be much quicker than all before it."""
+URGENT, LATE = 4.0, 0.5
+"""Who would take so many times as long as another, and so many seconds more, is not waited for,
+whatever comes for nothing then.
+"""
+SLOW_SHARE = 8
+"""Who gives less than this part of the whole is slow."""
+SLOW_START = 5.0
+"""Round trips until a connection gives what it can."""
+SAVED = 1.0
+"""Seconds that sharing a request for most of what lacks must save to have its price."""
 PATIENCE = 0.3
 """Seconds of data waiting behind a hole before somebody else fills it."""
 
@@ -76,10 +87,16 @@ class Assignment:
 class Scheduler:
     """Decides for one idle connection at a time."""
 
-    def __init__(self, segments: Segments, upstreams: Mapping[str, SourceState]) -> None:
-        """Look at these; both change under our eyes."""
+    def __init__(
+        self,
+        segments: Segments,
+        upstreams: Mapping[str, SourceState],
+        waste: Waste | None = None,
+    ) -> None:
+        """Look at these; all change under our eyes."""
         self._segments = segments
         self._sources = upstreams
+        self._waste = waste or Waste()
 
     # ------------------------------------------------------------------ estimates
 
@@ -92,12 +109,22 @@ class Scheduler:
         upstream = self._sources[segment.source]
         rate = segment.rate(now)
         if rate is not None:
-            return segment.left / max(rate, 1.0)
+            return segment.left / max(rate, self._promised(segment, now), 1.0)
         waited = now - segment.asked_at
         usual = 2 * upstream.expected_rtt()
         rate = upstream.rate_of_each(now) or PROBE / 2.0
         late = max(0.0, waited - usual)
         return max(0.0, usual - waited) + segment.left / rate + 4 * late
+
+    def _promised(self, segment: Segment, now: float) -> float:
+        """Return the rate that an answer which has just begun is known to come to: at first each
+        is slow, by its window.
+        """
+        upstream = self._sources[segment.source]
+        opened = segment.opened_at
+        if opened is None or now - opened > SLOW_START * upstream.expected_rtt():
+            return 0.0
+        return (upstream.source.rate or 0.0) / max(1, len(upstream.active))
 
     # ------------------------------------------------------------------ the choice
 
@@ -127,10 +154,12 @@ class Scheduler:
             return None
         head = int((victim.rate(now) or 0.0) * mine)
         if len(copies) == 1 and victim.left - head >= SMALLEST and head >= LEAST:
-            return Assignment(Move.RESCUE, victim.position + head, victim.end, victim.id)
-        if any(copy.source == upstream.id for copy in copies):
+            choice = Assignment(Move.RESCUE, victim.position + head, victim.end, victim.id)
+        elif any(copy.source == upstream.id for copy in copies):
             return None
-        return Assignment(Move.HEDGE, victim.position, victim.position + size, victim.id)
+        else:
+            choice = Assignment(Move.HEDGE, victim.position, victim.position + size, victim.id)
+        return choice if self._worth_its_price(choice, victim, mine, theirs, now) else None
 
     def _holder(self, front: int, now: float) -> Segment | None:
         """Return the request that everything waits for, where others would be allowed to help."""
@@ -177,8 +206,9 @@ class Scheduler:
         """Place an unknown source: the first at the frontier, the others well ahead of it."""
         others = sum(1 for u in self._sources.values() if u.probed and u is not upstream)
         size = self._segments.size
+        probe = max(SMALLEST, min(PROBE, size // 16))
         ahead = others * min(SPREAD, size // 8)
-        return self._first_free(min(front + ahead, max(front, size - PROBE)), PROBE)
+        return self._first_free(min(front + ahead, max(front, size - probe)), probe)
 
     def _alone_and_idle(self, upstream: SourceState) -> bool:
         """The only source, on its only connection, is asked as a plain client would: once."""
@@ -205,7 +235,7 @@ class Scheduler:
 
     def _is_slow(self, upstream: SourceState, now: float) -> bool:
         """Whether it gives so little of the whole that others should not wait for it."""
-        return (upstream.rate(now) or 0.0) * 10 < self.total_rate(now)
+        return (upstream.rate(now) or 0.0) * SLOW_SHARE < self.total_rate(now)
 
     def _sized(self, upstream: SourceState, rate: float, now: float) -> int:
         """Return how many bytes fill this source's turn."""
@@ -221,11 +251,11 @@ class Scheduler:
     # ------------------------------------------------------------------ the end game
 
     def _steal(self, upstream: SourceState, rate: float | None, now: float) -> Assignment | None:
-        if rate is None and (upstream.active or self._segments.size <= SMALL):
+        if rate is None and self._segments.size <= SMALL:
             rate = PROBE / 2.0
         elif rate is None:
-            return self._probe_at_the_end(now)
-        rtt = upstream.expected_rtt()
+            # One that works on its first range already says soon what it is worth.
+            return None if upstream.active else self._probe_at_the_end(now)
         best: tuple[float, Assignment] | None = None
         for victim in self._segments.in_flight.values():
             if victim.check or victim.left <= 0:
@@ -234,16 +264,56 @@ class Scheduler:
             theirs = min(self.eta(copy, now) for copy in copies)
             if best is not None and theirs <= best[0]:
                 continue
-            choice = self._split(victim, theirs, rate, rtt) if len(copies) == 1 else None
-            if choice is not None and self._alone(upstream):
-                choice = self._in_order(victim, choice, theirs, rate)
-            if choice is None and len(copies) < MOST_COPIES:
-                elsewhere = all(copy.source != upstream.id for copy in copies)
-                if elsewhere and rtt + victim.left / rate < 0.6 * theirs - 0.05:
-                    choice = Assignment(Move.HEDGE, victim.position, victim.end, victim.id)
-            if choice is not None:
+            choice = self._taken_from(victim, copies, upstream, rate, theirs)
+            if choice is None:
+                continue
+            mine = upstream.expected_rtt() + (choice.end - choice.start) / rate
+            if self._worth_its_price(choice, victim, mine, theirs, now):
                 best = theirs, choice
         return best[1] if best else None
+
+    def _taken_from(
+        self,
+        victim: Segment,
+        copies: list[Segment],
+        upstream: SourceState,
+        rate: float,
+        theirs: float,
+    ) -> Assignment | None:
+        """Share a range, which takes `theirs` seconds more, or ask for it a second time."""
+        rtt = upstream.expected_rtt()
+        choice = self._split(victim, theirs, rate, rtt) if len(copies) == 1 else None
+        if choice is not None:
+            return self._in_order(victim, choice, theirs, rate) if self._alone(upstream) else choice
+        if len(copies) >= MOST_COPIES or any(copy.source == upstream.id for copy in copies):
+            return None
+        if rtt + victim.left / rate < 0.6 * theirs - 0.05:
+            return Assignment(Move.HEDGE, victim.position, victim.end, victim.id)
+        return None
+
+    def _worth_its_price(
+        self, choice: Assignment, victim: Segment, mine: float, theirs: float, now: float
+    ) -> bool:
+        """Whether a range may be taken from its request, or be asked for twice: as long as little
+        comes for nothing, or where its request would be waited for very long. `mine` and `theirs`
+        are the seconds that either takes.
+        """
+        if self._segments.size <= SMALL:
+            return True  # who asks for a small one twice has waited before
+        upstream = self._sources[victim.source]
+        if choice.move is Move.HEDGE:
+            twice = (victim.rate(now) or 0.0) * mine
+            price = min(float(choice.end - choice.start), twice)
+            price += on_their_way(victim, choice.end, upstream)
+        else:
+            price = on_their_way(victim, choice.start, upstream)
+        if self._waste.allows(price, self._segments.size) or theirs > URGENT * mine + LATE:
+            return True
+        # One request has most of what lacks, since its source was the only one: to share that, once
+        # it shows what it gives, is the only way to be faster.
+        shown = victim.opened_at is not None and now - victim.opened_at >= SAVED
+        most = shown and victim.left * 2 > self._segments.missing
+        return (most or self._alone(upstream)) and theirs - mine > SAVED
 
     def _probe_at_the_end(self, now: float) -> Assignment | None:
         """Give an unknown source the last bytes of the longest range, to learn what it can do."""

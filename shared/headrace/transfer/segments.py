@@ -35,6 +35,7 @@ class Segment:
         "position",
         "source",
         "start",
+        "until",
         "whole",
     )
 
@@ -44,6 +45,8 @@ class Segment:
         self.source = source
         self.start = start
         self.end = end
+        self.until = end
+        """Where the answer ends: what is not wanted of it any more comes for nothing."""
         self.position = start
         """Next offset that is still needed of it."""
         self.cursor = start

@@ -26,6 +26,8 @@ RATE_LIMIT_PAUSE = 30.0
 FLOOR = 1.0
 """Seconds after a 429 at least, also where it names none or 0, or others of it deliver."""
 LONGEST_PAUSE = 8.0
+YOUNG = 1 << 20
+"""Bytes that a source has given until its rate is that of all its connections."""
 FINAL = frozenset(
     {
         Fault.FORBIDDEN,
@@ -102,7 +104,10 @@ class SourceState:
             return None
         if not self.meter.total:
             return rate / max(1, min(self.limit, 4))
-        return rate / max(1, min(self.concurrency.connections, len(self.active) + 1))
+        # What one connection brings by itself is soon shared with those that are made beside it.
+        young = self.meter.total < YOUNG
+        working = self.concurrency.connections if young else len(self.active) + 1
+        return rate / max(1, min(self.concurrency.connections, working))
 
     def rate_of_each(self, now: float) -> float | None:
         """Return the bytes per second to expect of one of those that it has been asked for."""

@@ -14,6 +14,7 @@ from headrace.transfer.backpressure import Backpressure
 from headrace.transfer.range_set import RangeSet
 from headrace.transfer.segments import Segment, Segments
 from headrace.transfer.source_state import SourceState
+from headrace.transfer.waste import Waste, on_their_way
 
 __all__ = ["TransferState"]
 
@@ -32,6 +33,7 @@ class TransferState:
         self.sources: dict[str, SourceState] = {}
         """In the order in which selection gave them."""
         self.segments = Segments()
+        self.waste = Waste()
         self.provenance: dict[str, RangeSet] = {}
         """By source, or `EARLIER` for an earlier task."""
         self.checked = True
@@ -125,11 +127,18 @@ class TransferState:
         """End requests that nobody needs any more."""
         for segment in list(segments):
             out.append(m.Cancel(segment.id))
+            self._pay(segment, segment.cursor)
             self.drop(segment.id)
+
+    def _pay(self, segment: Segment, end: int) -> None:
+        """Count what comes for nothing of a request that ends at an offset, once."""
+        self.waste.add(on_their_way(segment, end, self.sources[segment.source]))
+        segment.until = end
 
     def shorten(self, victim: Segment, end: int, out: list[m.Action]) -> None:
         """Ask a request for less than before."""
         self.segments.shorten(victim, end)
+        self._pay(victim, victim.end)
         out.append(m.Shrink(victim.id, victim.end))
 
     def fail(self, segment: Segment, event: m.Failed, now: float, out: list[m.Action]) -> None:

@@ -66,8 +66,34 @@ def test_uneven_mirrors_give_nearly_their_sum_in_few_requests_and_few_bytes(
     assert max(outcome.most.values()) <= 8
 
 
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize(("others", "busy"), [(0, 0.0), (4, 0.0), (4, 0.1)])
+def test_files_of_some_megabytes_come_once_also_when_several_come_at_a_time(
+    known: bool,  # noqa: FBT001 - given by name
+    others: int,
+    busy: float,
+) -> None:
+    sizes = (2_000_000, 5_000_000, 9_000_000, 24_000_000)
+    fetched = 0
+    for size in sizes:
+        lines = four()
+        for line in lines:  # the others have their part of each
+            line.known, line.rate = known, line.rate / (others + 1)
+            line.connections = 4 if others else 8
+        outcome, _ = run(size, lines, busy=busy)
+        fetched += sum(outcome.fetched.values())
+    assert fetched <= 1.03 * sum(sizes)
+
+
 def test_bytes_come_in_order_while_slow_sources_work_on_the_end() -> None:
     outcome, _ = run(SIZE, four())
+    assert outcome.half is not None
+    assert outcome.half <= 0.75 * outcome.seconds
+
+
+def test_bytes_come_in_order_from_equal_sources_of_which_nothing_was_known() -> None:
+    lines = [Line(name, 2e6, 0.001, is_origin=name == "official") for name in ("a", "official")]
+    outcome, _ = run(16_000_000, lines)
     assert outcome.half is not None
     assert outcome.half <= 0.75 * outcome.seconds
 

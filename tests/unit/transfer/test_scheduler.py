@@ -200,7 +200,7 @@ def test_what_is_free_before_the_readers_is_taken_from_its_beginning_and_no_crum
 def test_source_that_gives_little_of_the_whole_takes_the_end_of_what_is_free() -> None:
     race = Race(40 * MB, 4 * MB, rate=4e6)
     race.segments.forget(0, 36 * MB)
-    for rate, start in ((3.9e5, 36 * MB - int(3.9e5 * SLOW_TURN)), (4.1e5, 0)):
+    for rate, start in ((4.9e5, 36 * MB - int(4.9e5 * SLOW_TURN)), (5.1e5, 0)):
         race.idle.source = replace(race.idle.source, rate=rate)
         choice = race.scheduler._take(race.idle, rate, 0, 0.0)
         assert choice is not None
