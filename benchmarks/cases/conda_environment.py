@@ -15,6 +15,7 @@ from benchmarks.cases.conda_big_package import (
 from benchmarks.corpus import Channel
 from benchmarks.corpus.channel import Kind
 from benchmarks.lab import UNEVEN, Lab, nginx
+from benchmarks.lab.topology import PAYLOAD_SHARE
 from benchmarks.loopback import served
 from benchmarks.peers import conda
 from benchmarks.peers.conda import How
@@ -78,6 +79,16 @@ def _rows(contest: Contest, channel: Channel, kind: Kind, alone: float) -> Itera
     if alone != float("inf"):
         note += f"; conda by itself {alone:.1f} s"
     yield Row(f"{kind}: bound / time", got, None, note)
+    yield from _price(contest.runs[_MINE][-1], channel, kind)
+
+
+def _price(outcome: Outcome, channel: Channel, kind: Kind) -> Iterator[Row]:
+    """Compare all that came over the lines, TLS and heads too, with the index and the packages."""
+    if outcome.good:
+        sent: dict[str, int] = outcome.detail["sent"]
+        shares = ", ".join(f"{host} {count / 1e6:.1f}" for host, count in sent.items())
+        got = sum(sent.values()) * PAYLOAD_SHARE / (channel.size + channel.index_size(kind))
+        yield Row(f"{kind}: bytes fetched / needed", got, Goal(most=1.03), f"MB: {shares}")
 
 
 def _contenders(

@@ -83,6 +83,11 @@ class Channel:
         """Path below which a mirror has the origin's paths."""
         return "/mirror"
 
+    def index_size(self, kind: Kind) -> int:
+        """Bytes of the documents that name the packages, as a client takes them."""
+        pattern = "*/*.msgpack.zst" if kind == "sharded" else "*/repodata.json.zst"
+        return sum(file.stat().st_size for file in (self.root / kind / _NAME).glob(pattern))
+
     def path(self, kind: Kind, package: CondaPackage) -> str:
         """Give a package's path at a host."""
         return f"{self.at(kind)}/{package.subdir}/{package.filename}"
