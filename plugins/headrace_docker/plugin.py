@@ -70,10 +70,11 @@ def headrace_explanations(
 
 @hookimpl(trylast=True)
 def headrace_checks(place: Place, host: Host) -> Iterable[Finding]:
-    """Whether containers can use the GPU."""
-    from headrace_docker.gpu.container_toolkit import check
+    """Whether docker's credential helpers are there, and whether containers can use the GPU."""
+    from headrace_docker.credentials import missing
+    from headrace_docker.gpu import container_toolkit
 
-    return check(place, host)
+    return [*missing.check(place), *container_toolkit.check(place, host)]
 
 
 @hookimpl(trylast=True)

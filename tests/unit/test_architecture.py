@@ -126,6 +126,7 @@ IMPURE = {
     "plugins/headrace_docker/builds/oci_runtime.py": "a program that becomes an OCI runtime",
     "plugins/headrace_docker/credential_helper.py": "entry file, becomes another program",
     "plugins/headrace_docker/credentials/helper_protocol.py": "reads docker's config.json",
+    "plugins/headrace_docker/credentials/missing.py": "looks for docker's helpers on the PATH",
     "plugins/headrace_docker/credentials/waking.py": "starts a program of ours",
     "plugins/headrace_docker/credentials/record.py": "reads what `on` wrote beside that file",
     "plugins/headrace_docker/credentials/logins.py": "asks docker's and podman's stores of logins",

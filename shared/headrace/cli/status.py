@@ -17,7 +17,7 @@ from headrace.cli.context import (
 )
 from headrace.cli.explaining import functions, led
 from headrace.cli.explaining.verdict import verdict
-from headrace.cli.setup.led import way_back
+from headrace.cli.setup.led import other_version, way_back
 from headrace.cli.setup.planned_edits import in_use
 from headrace.cli.setup.shared_port import ACCEPTED, STRANGER_HINT
 from headrace.cli.setup.standing import rows
@@ -102,6 +102,7 @@ def _beginning(
             "scope": state.scope,
             "kept_up_by": state.kept_up_by(),
             "up": there.up,
+            "version": (there.up and there.version) or None,
             "redirecting": there.up and there.redirecting,
             "held_by": there.who or None,
             "shared_port": state.shared_port_accepted(),
@@ -279,13 +280,15 @@ def _gateway_line(gateway: dict[str, Any] | None) -> str:
 
 
 def _port_lines(table: dict[str, Any]) -> list[str]:
-    """Say what is to be done about the port, and what was accepted."""
+    """Say what is to be done about the port, what was accepted, and who answers there."""
     gateway = table["gateway"]
     if gateway is None:
         return []
     if gateway["held_by"]:
         return [f"         {STRANGER_HINT}"]
-    return [f"         {ACCEPTED}"] if gateway["shared_port"] and gateway["up"] else []
+    other = other_version(gateway["version"] or "", gateway["scope"])
+    accepted = ACCEPTED if gateway["shared_port"] and gateway["up"] else ""
+    return [f"         {text}" for text in (other, accepted) if text]
 
 
 def _down_lines(table: dict[str, Any]) -> list[str]:

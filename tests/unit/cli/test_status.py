@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from headrace import __version__
 from headrace.cli import status
 from headrace.cli.context import Context
+from headrace.interface.hookspecs import Scope
 
 
 def told(tool: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> str:
@@ -64,3 +66,34 @@ def test_columns_stand_below_their_headings_and_colours_are_for_terminals(
     status._tell(Context({"FORCE_COLOR": "1"}), table)
     coloured = capsys.readouterr().out
     assert [line.rstrip() for line in coloured.splitlines()] == plain.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("version", "scope", "said"),
+    [
+        ("0.0.7", Scope.USER, "it is headrace 0.0.7, and this command is {}: `headrace on` puts"),
+        ("0.0.7", Scope.SYSTEM, "`sudo headrace on` puts this one in its place"),
+        (__version__, Scope.USER, ""),
+        (None, Scope.USER, ""),  # it is down, or does not say
+    ],
+)
+def test_a_gateway_of_another_installation_is_said_to_be_one(
+    version: str | None, scope: Scope, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway = {
+        "host": "127.0.0.1",
+        "port": 17223,
+        "scope": scope,
+        "kept_up_by": "",
+        "up": True,
+        "version": version,
+        "redirecting": False,
+        "held_by": None,
+        "shared_port": False,
+    }
+    table = {"gateway": gateway, "origins": [], "tools": [], "transfers": None}
+    status._tell(Context({}), table)
+    first, second = capsys.readouterr().out.splitlines()[:2]
+    assert first.startswith("gateway  up at")
+    assert said.format(__version__) in second
+    assert ("headrace" in second) is bool(said)

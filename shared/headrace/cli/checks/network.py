@@ -24,6 +24,7 @@ _CLOCK = 300.0
 
 def gateway(context: Context) -> Iterator[Finding]:
     """Ask the gateway whether it lives, and whether it is ours."""
+    from headrace.cli.setup.led import other_version  # noqa: PLC0415 - start-up time
     from headrace.cli.setup.shared_port import ACCEPTED, STRANGER_HINT  # noqa: PLC0415 - as below
     from headrace.cli.status import gateway_of  # noqa: PLC0415 - as below
     from headrace.system.service import health  # noqa: PLC0415 - start-up time
@@ -49,6 +50,8 @@ def gateway(context: Context) -> Iterator[Finding]:
         yield Finding("gateway", "failure", f"at {where} it cannot start", hint)
     else:
         yield Finding("gateway", "ok", f"up at {where}")
+        if other := other_version(there.version, state.scope):
+            yield Finding("gateway", "note", *other.split(": ", 1))
     if state.shared_port_accepted():
         yield Finding("gateway", "note", ACCEPTED)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from headrace import __version__
 from headrace.cli.context import Context
 from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import Scope, Standing
 from headrace.wording import noun
 
-__all__ = ["led", "way_back"]
+__all__ = ["led", "other_version", "way_back"]
 
 
 def led(context: Context) -> list[str]:
@@ -40,4 +41,19 @@ def way_back(tools: Sequence[str], scope: Scope) -> str:
     return (
         f"{', '.join(tools)} {are} led to it and may fail until it is back: `{way} on` starts it "
         f"again, `{way} off` sends them to their origins"
+    )
+
+
+def other_version(version: str, scope: Scope) -> str:
+    """Say that the gateway which answers is of another version than this command; "": it is not.
+
+    After an upgrade it is the worker of before, which ends by itself; beside another installation
+    it is that one's, and stays.
+    """
+    if not version or version == __version__:
+        return ""
+    way = "sudo headrace" if scope is Scope.SYSTEM else "headrace"
+    return (
+        f"it is headrace {version}, and this command is {__version__}: `{way} on` puts this one in "
+        "its place"
     )

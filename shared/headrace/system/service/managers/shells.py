@@ -3,7 +3,8 @@
 *Waking*: where nothing keeps the port up, a new shell does. A shell is what begins a login, and
 what a person in a container types into. The line looks into the kernel's table of sockets (a
 millisecond) and starts the gateway, apart from the shell, where nobody listens. It says nothing but
-what the gateway left to be said once (`gateway/builds/notice.py`), to a terminal.
+what the gateway left to be said once (`gateway/builds/notice.py`), to a terminal, and that headrace
+is gone while tools are still led to it: they would fail, and nothing else could say why.
 
 *Functions*: where `headrace on --shell` asked for it, a shell that somebody types into has what
 ``headrace shell`` prints.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +45,10 @@ _ZSH = "ZDOTDIR"
 
 _WHY = "starts the gateway again where nobody does, as after a reboot"
 _COMMENT = "# headrace: starts its gateway where nobody does; `headrace off` takes this out again"
+_GONE = (
+    "headrace: {place} is gone or not complete, and tools are still led to its gateway and fail:"
+    " install headrace again, then `headrace off` gives every file back"
+)
 _WHY_FUNCTIONS = "leads tools that cannot be pointed anywhere, in shells that somebody types into"
 
 
@@ -55,7 +61,7 @@ def edits(
     A file that cannot be written is left alone, and so is a link: what it leads to may be kept in
     a repository, or be another user's.
     """
-    text = line(spec.port, _command(spec, env), notice_in(spec.folders))
+    text = line(spec.port, _command(spec, env), notice_in(spec.folders), _installation())
     for path, before in _writable(spec.home, env, shell, read):
         yield FileEdit(path, before, _added(withdraw(before or b""), f"{_COMMENT}\n{text}"), _WHY)
 
@@ -149,9 +155,10 @@ def notice_in(folders: Folders) -> Path:
     return folders.state.absolute() / "notice"
 
 
-def line(port: int, command: Sequence[str], notice: Path) -> str:
+def line(port: int, command: Sequence[str], notice: Path, installation: Sequence[Path] = ()) -> str:
     """Return the line, in words that sh, bash, zsh and fish read alike. `notice`: what lies there
-    is shown to a terminal, once.
+    is shown to a terminal, once. `installation`: what the command needs; where some of it is gone,
+    a terminal is told what to do, and nothing is started.
     """
     start = f"( {shlex.join(command)} </dev/null & ) >/dev/null 2>&1"
     # Columns of /proc/net/tcp (proc(5)): local address, remote address, state 0A is LISTEN.
@@ -159,7 +166,18 @@ def line(port: int, command: Sequence[str], notice: Path) -> str:
     file = shlex.quote(str(notice))
     show = f"cat {file} >&2 2>/dev/null; rm -f {file} 2>/dev/null"
     told = f"if [ -s {file} ] && [ -t 2 ]; then {show}; fi"
+    if installation:
+        there = " && ".join(f"[ -e {shlex.quote(str(path))} ]" for path in installation)
+        gone = shlex.quote(_GONE.format(place=installation[-1].parent))
+        start = f"if {there}; then {start}; elif [ -t 2 ]; then echo {gone} >&2; fi"
     return f"sh -c {shlex.quote(f'{look} || {start}; {told}')}"
+
+
+def _installation() -> list[Path]:
+    """Name what is gone when headrace is: its Python (pipx, uv tool), or its package (pip)."""
+    import headrace  # noqa: PLC0415 - for its place alone
+
+    return [Path(sys.executable), Path(headrace.__file__)]
 
 
 def _command(spec: ServiceSpec, env: Mapping[str, str]) -> Sequence[str]:

@@ -222,6 +222,45 @@ def test_a_command_that_is_gone_or_fails_says_nothing(tmp_path: Path, command: l
 @pytest.mark.parametrize(
     "words", [("sh", "-euc"), ("bash", "-euc"), ("zsh", "-euc"), ("fish", "-c")], ids=lambda w: w[0]
 )
+def test_a_terminal_is_told_that_headrace_is_gone_while_tools_are_led_to_it(
+    tmp_path: Path, words: tuple[str, str]
+) -> None:
+    if shutil.which(words[0]) is None:
+        pytest.skip(lacks("programs", f"{words[0]} is not installed here"))
+    package, mark = tmp_path / "it's here" / "__init__.py", tmp_path / "started"
+    package.parent.mkdir()
+    package.touch()
+    needed = [Path(sys.executable), package]
+    text = shells.line(free_port(), ["touch", str(mark)], tmp_path / "notice", needed)
+    asked = [*words, f"{text}\necho done"]
+
+    def said() -> str:
+        ours, theirs = pty.openpty()
+        subprocess.run(asked, stdout=subprocess.PIPE, stderr=theirs, check=True)
+        os.close(theirs)
+        os.set_blocking(ours, False)
+        try:
+            return os.read(ours, 1000).decode()
+        except OSError:
+            return ""
+        finally:
+            os.close(ours)
+
+    assert said() == ""
+    until(mark.exists)
+    mark.unlink()
+    package.unlink()
+    assert f"{package.parent} is gone" in said()
+    assert "install headrace again, then `headrace off`" in said()
+    assert not mark.exists()
+    quiet = subprocess.run(asked, capture_output=True, text=True, check=True)
+    assert (quiet.stdout, quiet.stderr) == ("done\n", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason=lacks("system", "/proc/net/tcp"))
+@pytest.mark.parametrize(
+    "words", [("sh", "-euc"), ("bash", "-euc"), ("zsh", "-euc"), ("fish", "-c")], ids=lambda w: w[0]
+)
 def test_a_sentence_that_was_left_is_shown_to_a_terminal_once(
     tmp_path: Path, words: tuple[str, str]
 ) -> None:
