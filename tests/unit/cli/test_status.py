@@ -91,7 +91,12 @@ def test_a_gateway_of_another_installation_is_said_to_be_one(
         "held_by": None,
         "shared_port": False,
     }
-    table = {"gateway": gateway, "origins": [], "tools": [], "transfers": None}
+    table: dict[str, Any] = {
+        "gateway": gateway,
+        "origins": [],
+        "tools": [],
+        "transfers": None,
+    }
     status._tell(Context({}), table)
     first, second = capsys.readouterr().out.splitlines()[:2]
     assert first.startswith("gateway  up at")
