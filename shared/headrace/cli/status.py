@@ -17,7 +17,7 @@ from headrace.cli.context import (
 )
 from headrace.cli.explaining import functions, led
 from headrace.cli.explaining.verdict import verdict
-from headrace.cli.setup.led import other_version, way_back
+from headrace.cli.setup.led import other_version
 from headrace.cli.setup.planned_edits import in_use
 from headrace.cli.setup.shared_port import ACCEPTED, STRANGER_HINT
 from headrace.cli.setup.standing import rows
@@ -238,8 +238,6 @@ def _tell_row(context: Context, width: int, tool: dict[str, Any]) -> None:
 def _tell_rest(context: Context, table: dict[str, Any]) -> None:
     if absent := [tool["tool"] for tool in table["tools"] if tool["state"] == _NOT_HERE]:
         context.say(f"not here {', '.join(absent)}", "dim")
-    for line in _down_lines(table):
-        context.say(line)
     for mistake in (table.get("settings") or {}).get("mistakes", ()):
         context.say(f"settings {mistake['message']}", "yellow")
         context.say(f"         {mistake['hint']}")
@@ -289,15 +287,6 @@ def _port_lines(table: dict[str, Any]) -> list[str]:
     other = other_version(gateway["version"] or "", gateway["scope"])
     accepted = ACCEPTED if gateway["shared_port"] and gateway["up"] else ""
     return [f"         {text}" for text in (other, accepted) if text]
-
-
-def _down_lines(table: dict[str, Any]) -> list[str]:
-    """Say what tools that are led to a gateway that is down can expect."""
-    gateway = table["gateway"]
-    if gateway is None or gateway["up"] or gateway["held_by"]:
-        return []
-    led = [tool["tool"] for tool in table["tools"] if tool["state"] in ("routed", "overridden")]
-    return [f"gateway  {way_back(led, gateway['scope'])}"] if led else []
 
 
 def _builds(table: dict[str, Any]) -> list[str]:

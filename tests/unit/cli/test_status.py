@@ -102,3 +102,25 @@ def test_a_gateway_of_another_installation_is_said_to_be_one(
     assert first.startswith("gateway  up at")
     assert said.format(__version__) in second
     assert ("headrace" in second) is bool(said)
+
+
+def test_what_tools_can_expect_of_a_gateway_that_is_down_is_said_once_at_the_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    gateway = {
+        "host": "127.0.0.1",
+        "port": 17223,
+        "scope": Scope.USER,
+        "kept_up_by": "",
+        "up": False,
+        "version": None,
+        "redirecting": False,
+        "held_by": None,
+        "shared_port": False,
+    }
+    tool = {"tool": "acme", "state": "routed", "files": ["/a"], "overrides": []}
+    table = {"gateway": gateway, "origins": [], "tools": [tool], "transfers": None}
+    status._tell(Context({}), table)
+    out = capsys.readouterr().out
+    assert out.count("acme is led to it and may fail until it is back") == 1
+    assert out.splitlines()[-1].startswith("do first acme is led to it")
