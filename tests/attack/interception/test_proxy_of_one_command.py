@@ -5,15 +5,11 @@ certificate. Real sockets, the real gateway.
 from __future__ import annotations
 
 import base64
-import contextlib
 import datetime as dt
-import fcntl
 import json
 import socket
 import ssl
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
@@ -22,116 +18,9 @@ import pytest
 from cryptography import x509
 
 from headrace.gateway.intercepting.authority import RunAuthority
-from lib import wheels
-from lib.gateway import Gateway
-from lib.serving.certificates import Authority, authority
+from lib.hostile.led import Led, Place, head_of, request_for, talk
 from lib.serving.servers import RecordingServer
 from lib.waiting import HANG, until
-from lib.world import World, make_world
-
-
-@dataclass(slots=True)
-class Led:
-    """A command that is led, as the proxy sees it."""
-
-    gateway: Gateway
-    world: World
-    company: Authority
-    runners: Path
-    token: str
-    certificate: str
-    file: Path
-    hosts: list[str]
-
-    def connect(self, target: str, token: str | None = None) -> socket.socket:
-        """Ask for a tunnel; give the connection, of which nothing was read."""
-        made = socket.create_connection(("127.0.0.1", self.gateway.port), timeout=HANG)
-        shown = self.token if token is None else token
-        pair = base64.b64encode(f"headrace:{shown}".encode()).decode()
-        lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
-        lines += [f"Proxy-Authorization: Basic {pair}"] if shown else []
-        made.sendall("\r\n".join([*lines, "", ""]).encode())
-        return made
-
-    def status(self, target: str, token: str | None = None) -> int:
-        """Give the proxy's answer."""
-        with self.connect(target, token) as made:
-            return int(_head(made).split(b" ")[1])
-
-
-def _head(sock: socket.socket) -> bytes:
-    """Read the head of an answer, and not one byte more."""
-    got = b""
-    while not got.endswith(b"\r\n\r\n"):
-        data = sock.recv(1)
-        assert data, got
-        got += data
-    return got
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What all tests here share: a running gateway, its origin, and who vouches for that."""
-
-    gateway: Gateway
-    world: World
-    company: Authority
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """Start it all once; nothing that a test sends is kept but the page of `thing`."""
-    root = tmp_path_factory.mktemp("place")
-    company = authority(root / "authority")
-    with contextlib.ExitStack() as stack:
-        env = {"SSL_CERT_FILE": str(company.certificate)}
-        made = make_world(root, stack, tls=company.server, mirrors=1, env=env)
-        made.index.add(wheels.wheel("thing", "1.0", size=200_000), wheels.wheel("pip", "1.0"))
-        yield Place(made.gateway, made, company)
-
-
-@pytest.fixture
-def led(tmp_path: Path, place: Place) -> Iterator[Led]:
-    """A command that has the file of the led locked, at a gateway that leads it."""
-    for server in (place.world.pages, *place.world.mirrors):
-        server.forget()
-    runners = tmp_path / "runners"
-    with runners.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
-        asked = {"runners": str(runners), "alone": [], "environment": {}}
-        query = urlencode({"asked": json.dumps(asked)})
-        told = json.loads(place.gateway.get(f"/interception?{query}")[2])
-        yield Led(
-            place.gateway,
-            place.world,
-            place.company,
-            runners,
-            told["token"],
-            told["certificate"],
-            Path(told["file"]),
-            told["hosts"],
-        )
-
-
-def talk(led: Led, server: RecordingServer, request: bytes, trust: str) -> bytes:
-    """Send one request through the proxy, within TLS; give all that is answered."""
-    context = ssl.create_default_context(cadata=trust)
-    with led.connect(f"127.0.0.1:{server.port}") as sock:
-        assert _head(sock).startswith(b"HTTP/1.1 200 ")
-        with context.wrap_socket(sock, server_hostname="127.0.0.1") as tls:
-            tls.sendall(request)
-            got = b""
-            with contextlib.suppress(ssl.SSLEOFError):
-                while data := tls.recv(65536):
-                    got += data
-            return got
-
-
-def request_for(server: RecordingServer, path: str, *lines: str, body: bytes = b"") -> bytes:
-    method = "POST" if body else "GET"
-    head = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{server.port}", "Connection: close"]
-    head += [f"Content-Length: {len(body)}"] if body else []
-    return "\r\n".join([*head, *lines, "", ""]).encode() + body
 
 
 def test_whoever_has_not_the_token_gets_no_tunnel(led: Led) -> None:
@@ -243,7 +132,7 @@ def test_tunnel_whose_ends_have_both_ended_leaves_nothing_open(led: Led, answer:
         before = opened()
         for _ in range(8):
             with led.connect(f"127.0.0.1:{listening.getsockname()[1]}") as sock:
-                assert _head(sock).startswith(b"HTTP/1.1 200 ")
+                assert head_of(sock).startswith(b"HTTP/1.1 200 ")
                 sock.sendall(b"hello")
                 sock.shutdown(socket.SHUT_WR)
                 assert b"".join(iter(partial(sock.recv, 100), b"")) == answer
