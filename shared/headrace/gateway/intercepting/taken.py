@@ -68,6 +68,11 @@ class TakeableConnection(ClientConnection):
         if not self._taken:
             super().on_message_complete()
 
+    def end_gently(self) -> None:
+        """Let it go: what its client goes on saying is thrown away, as anybody else's is."""
+        self._taken = False
+        super().end_gently()
+
     def gone(self) -> None:
         """Whoever took it is done with it."""
         self.connection_lost(None)
