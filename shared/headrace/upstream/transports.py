@@ -43,9 +43,11 @@ __all__ = ["Transports", "host_of"]
 _KEEPALIVE = 45.0
 #: What a client shows who it is with.
 _LOGINS = (b"authorization", b"cookie")
-#: What a pool of connections is for: scheme, number, proxy, the spaces that it may lead to, and
-#: whom it trusts.
-_Key = tuple[str, int | None, str | None, frozenset[AddressSpace], Authorities | None]
+#: Methods that change nothing at an origin (RFC 9110 section 9.2.1).
+_SAFE = ("GET", "HEAD", "OPTIONS")
+#: What a pool of connections is for: scheme, number, proxy, the spaces that it may lead to, whom it
+#: trusts, and whether each connection is for one request.
+_Key = tuple[str, int | None, str | None, frozenset[AddressSpace], Authorities | None, bool]
 #: The same where nobody is in between and HTTP/1.1 is spoken: whether within TLS, and the rest.
 _DirectKey = tuple[bool, frozenset[AddressSpace], Authorities | None]
 
@@ -139,17 +141,18 @@ class Transports:
         spaces: frozenset[AddressSpace],
     ) -> None:
         """Send what somebody else asks. Over HTTP/1.1, and asked again only where nothing of a body
-        can be lost by it.
+        can be lost by it, and nothing done twice (RFC 9110 section 9.2.2).
         """
-        # A connection may know who showed a login on it (NTLM), so those have others than we do.
-        plain = body is None and exchange.proxy is None and not _shows_login(headers)
-        for last in (body is not None, True):
+        # A connection may know who showed a login on it (NTLM), so it is nobody else's afterwards.
+        login = _shows_login(headers)
+        plain = body is None and exchange.proxy is None and not login
+        for last in (body is not None or method not in _SAFE, True):
             exchange.fresh = False
             try:
                 if plain:
                     await self._ask_directly(exchange, method, list(headers), spaces)
                 else:
-                    pool = self._pool(exchange, None, spaces, http2=False)
+                    pool = self._pool(exchange, None, spaces, http2=False, once=login)
                     await _ask_by_httpx(pool, exchange, method, list(headers), body)
             except HeadraceError:
                 raise
@@ -222,12 +225,14 @@ class Transports:
         spaces: frozenset[AddressSpace],
         *,
         http2: bool,
+        once: bool = False,
     ) -> httpx.AsyncHTTPTransport:
-        """The same for HTTP/2 and for proxies."""
+        """The same for HTTP/2 and for proxies. `once`: each connection is for one request."""
         scheme, proxy, own = urlsplit(exchange.url).scheme, exchange.proxy, exchange.own
-        key = (scheme, connection if http2 else None, proxy, spaces, own)
+        key = (scheme, connection if http2 else None, proxy, spaces, own, once)
         if key not in self._pools:
-            self._pools[key] = self._make(scheme, proxy, spaces, own, http2=http2)
+            keep = 0 if once else self._keep
+            self._pools[key] = self._make(scheme, proxy, spaces, own, http2=http2, keep=keep)
         return self._pools[key]
 
     def _make(
@@ -238,6 +243,7 @@ class Transports:
         own: Authorities | None,
         *,
         http2: bool,
+        keep: int,
     ) -> httpx.AsyncHTTPTransport:
         import httpcore  # noqa: PLC0415
         import httpx  # noqa: PLC0415
@@ -259,7 +265,7 @@ class Transports:
                 else None,
                 limits=httpx.Limits(
                     max_connections=None,
-                    max_keepalive_connections=self._keep,
+                    max_keepalive_connections=keep,
                     keepalive_expiry=_KEEPALIVE,
                 ),
             )
@@ -279,7 +285,7 @@ class Transports:
             made._pool = httpcore.AsyncConnectionPool(  # noqa: SLF001
                 ssl_context=context,
                 max_connections=None,
-                max_keepalive_connections=self._keep,
+                max_keepalive_connections=keep,
                 keepalive_expiry=_KEEPALIVE,
                 http1=True,
                 http2=http2,

@@ -212,6 +212,7 @@ class InterceptedConnection(HttpToolsProtocol):
         more |= self._given
         more["headrace.target"] = self.url
         more["headrace.hang_up"] = self.transport.abort
+        more["headrace.has_gone"] = self.transport.is_closing
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

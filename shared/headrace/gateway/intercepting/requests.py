@@ -21,12 +21,14 @@ from headrace.foreign import UnreadableError, foreign
 from headrace.gateway.exchange import ClientDisconnect, Exchange, Receive, Scope, Send
 from headrace.gateway.intercepting.interceptions import Interception, Place
 from headrace.gateway.request_head import join_headers
+from headrace.gateway.response_head import NO_BODY
 from headrace.gateway.serve_document import DocumentHandler
 from headrace.gateway.wiring import Components
 from headrace.http.caching import request_max_age
 from headrace.http.negotiation import suits
 from headrace.interface.ecosystems import Ecosystem, Intercepts
 from headrace.models import Document, Plan, Request, ServeArtifact, ServeDocument
+from headrace.upstream.sent_request import SentRequest
 
 __all__ = ["InterceptedRequests"]
 
@@ -213,11 +215,13 @@ class _Relay:
                 str(self._scope["method"]), self._url, sent, self._body()
             ) as answer:
                 exchange.status = answer.response.status_code
-                head = _end_to_end(answer.raw_headers)
+                head = _framed(_end_to_end(answer.raw_headers), answer)
                 await self._send(
                     {"type": "http.response.start", "status": exchange.status, "headers": head}
                 )
                 async for data in answer.response.aiter_raw():
+                    if self._scope["headrace.has_gone"]():
+                        return  # else an endless answer would be read to no end
                     await self._say(data, more=True)
                 await self._say(b"", more=False)
         except Exception as error:
@@ -250,6 +254,15 @@ def _end_to_end(raw: Any) -> list[tuple[bytes, bytes]]:
         for name in value.split(b",")
     }
     return [(key, value) for key, value in raw if key.lower() not in _HOP | named]
+
+
+def _framed(head: list[tuple[bytes, bytes]], answer: SentRequest) -> list[tuple[bytes, bytes]]:
+    """Leave out a length that says nothing of the body that follows: beside chunks, which count
+    (RFC 9112 section 6.3), and where there is none (RFC 9110 section 8.6).
+    """
+    if answer.response.status_code in NO_BODY or "transfer-encoding" in answer.headers:
+        return [(key, value) for key, value in head if key.lower() != b"content-length"]
+    return head
 
 
 def _url_of(place: Place, target: bytes) -> str:
