@@ -34,7 +34,11 @@ _VALUE_OF_PATH = re.compile(r"[^/?#]*")
 _VALUE_OF_QUERY = re.compile(r"[^&#]*")
 _VALUE_OF_FRAGMENT = re.compile(r"[^&]*")
 #: A URL in a file or a variable of any kind, up to what would end it there.
-_URL = re.compile(r"https?://[^\s\"'<>,\]]+")
+_URL = re.compile(r"(?i)https?://[^\s\"'<>,\]]+")
+#: Its authority, up to what no reader takes for a part of it, and a host behind each ``@`` there: a
+#: password may have marks that end a URL elsewhere, and a list of URLs has the same ones.
+_AUTHORITY = re.compile(r"(?i)https?://([^\s\"/?#\\]*)")
+_HOST_OF_USER = re.compile(r"@([\w.-]+|\[[0-9A-Fa-f:.]*\])")
 _TOKEN_BELOW_T = re.compile(r"/t/([^/?#]+)")
 _PART = re.compile(r"[^/\\?#]+")
 _HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:\[]*)(?::[0-9]*)?")
@@ -159,10 +163,20 @@ def split_credential(url: str) -> tuple[str, tuple[str, str] | None]:
 
 def hosts_of_secrets(text: str) -> Iterator[str]:
     """Name the host of each URL with a secret in a text of any kind: a file of settings, the value
-    of a variable.
+    of a variable. Rather too many than too few.
     """
+    yield from dict.fromkeys((*_hosts_of_urls(text), *_hosts_of_users(text)))
+
+
+def _hosts_of_urls(text: str) -> Iterator[str]:
     for found in _URL.finditer(text):
         with suppress(ValueError):
             host = urlsplit(found[0]).hostname
             if host and has_secret(found[0]):
                 yield host
+
+
+def _hosts_of_users(text: str) -> Iterator[str]:
+    for authority in _AUTHORITY.finditer(text):
+        for found in _HOST_OF_USER.finditer(authority[1]):
+            yield found[1].strip("[]").lower()

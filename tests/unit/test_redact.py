@@ -144,3 +144,15 @@ def test_hosts_of_secrets_are_found_in_text_of_any_kind() -> None:
     - https://${USER}:$PASS@three.example:8443/simple
     https://four.example/simple?x=1 https://[ https://"""
     assert list(hosts_of_secrets(text)) == ["one.example", "two.example", "three.example"]
+
+
+@pytest.mark.parametrize("mark", ["", ",", "'", "]", ">", "[", "(", ";", "=", "%2C", "@", ":"])
+@pytest.mark.parametrize("scheme", ["https", "HTTP"])
+@pytest.mark.parametrize(("before", "after"), [("", ""), ("'", "'"), ("['", "', 'x@y']")])
+def test_a_password_may_have_marks_that_end_a_url_elsewhere(
+    mark: str, scheme: str, before: str, after: str
+) -> None:
+    """Whom a login is for must be known, and a host too many is only led less."""
+    text = f"x{before}{scheme}://me:a{mark}b@one.example/simple{after},http://two.example/"
+    assert "one.example" in {*hosts_of_secrets(text)}
+    assert "two.example" not in {*hosts_of_secrets(text)}

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import netrc
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from headrace.cli.context import Context
@@ -37,7 +39,9 @@ def _in_netrc(env: Mapping[str, str]) -> Iterator[str]:
     """Name the hosts there; a ``default`` is shown to every host."""
     named = env.get(EnvVars.NETRC)
     folder = home_folder()
-    for path in [Path(named)] if named else [folder / ".netrc", folder / "_netrc"]:
+    # requests knows a home that is written as shells do, uv does not.
+    own = [Path(named), Path(os.path.expanduser(named))] if named else []  # noqa: PTH111 - no error
+    for path in own or [folder / ".netrc", folder / "_netrc"]:
         try:
             with foreign("a netrc file"):
                 # One that comes later must be seen to come (`runs.kept`).
@@ -45,8 +49,21 @@ def _in_netrc(env: Mapping[str, str]) -> Iterator[str]:
                 hosts = netrc.netrc(path).hosts if there else {}
         except UnreadableError as error:
             _log.info("%s", error.message)
-            continue
+            hosts = dict.fromkeys(_as_others_read_it(path))
         yield from (_EVERY if host == "default" else host for host in hosts)
+
+
+def _as_others_read_it(path: Path) -> Iterator[str]:
+    """Name the hosts of a netrc that Python's reader gives up: others pass over what they do not
+    know. Rather too many than too few.
+    """
+    with suppress(OSError):
+        words = path.read_text("utf-8", "replace").split()
+        for word, following in zip(words, (*words[1:], ""), strict=True):
+            if word == "machine":
+                yield following
+            elif word == "default":
+                yield word
 
 
 def _in_variables(env: Mapping[str, str]) -> Iterator[str]:

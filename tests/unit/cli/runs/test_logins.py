@@ -30,6 +30,25 @@ def test_netrc_names_its_hosts_and_its_default_is_shown_to_every_host(
     assert known(tmp_path, monkeypatch, NETRC=str(own)) == set()
 
 
+def test_a_netrc_that_only_other_readers_can_read_names_its_hosts_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """curl passes over a word that it does not know, Python's reader gives the file up."""
+    own = tmp_path / "own"
+    own.write_bytes(b"future\nmachine a.example login me\n  password \xff\nmachine b.example\n")
+    assert known(tmp_path, monkeypatch, NETRC=str(own)) == {"a.example", "b.example"}
+    own.write_text("future\ndefault login me password secret\n")
+    assert known(tmp_path, monkeypatch, NETRC=str(own)) == {"*"}
+
+
+def test_a_netrc_may_be_named_from_home_as_requests_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own").write_text("machine a.example login me password secret\n")
+    assert known(tmp_path, monkeypatch, NETRC="~/own") == {"a.example"}
+    assert known(tmp_path, monkeypatch, NETRC="~nobody-of-that-name/own") == set()
+
+
 def test_variables_name_hosts_with_a_login_and_a_proxys_is_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
