@@ -19,6 +19,7 @@ import h11
 
 from headrace.errors import ClientError, HeadraceError
 from headrace.gateway.intercepting.interceptions import Place
+from headrace.policy.destinations import AddressSpace, space_of_host
 from headrace.wording import with_article
 
 __all__ = ["Half", "TunnelError", "dial"]
@@ -27,6 +28,8 @@ __all__ = ["Half", "TunnelError", "dial"]
 _CONNECT = 30.0
 #: Bytes of a proxy's answer to CONNECT.
 _LONGEST_HEAD = 64 << 10
+#: What says by itself that it is this machine, to whoever reads it: also a proxy that stands there.
+_OWN = (AddressSpace.LOOPBACK, AddressSpace.SPECIAL)
 _NOT_ITS_OWN = "the loopback of this machine is not for its containers"
 
 
@@ -110,9 +113,11 @@ async def dial(
     `own` is where the gateway listens; `context` is for proxies that speak TLS; `here`: whether
     the client could reach this machine's loopback itself.
     """
+    if not here and space_of_host(place[0]) in _OWN:
+        raise TunnelError(_NOT_ITS_OWN, 403)
     try:
         async with asyncio.timeout(_CONNECT):
-            if proxy is not None and (here or not _names_loopback(place[0])):
+            if proxy is not None:
                 return await _through(place, proxy, context)
             return await _directly(place, own, here=here)
     except TunnelError:
@@ -152,10 +157,6 @@ def _is_own(address: str, port: int, own: Sequence[Place]) -> bool:
     if port not in {listening for _, listening in own}:
         return False
     return _is_loopback(address) or (address, port) in own
-
-
-def _names_loopback(host: str) -> bool:
-    return host == "localhost" or host.endswith(".localhost") or _is_loopback(host)
 
 
 def _is_loopback(address: str) -> bool:

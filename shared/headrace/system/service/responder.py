@@ -38,6 +38,8 @@ WAITING: dict[socket.socket, None] = {}
 #: Before the path of pages that depend on the host (`headrace.variants.host_paths`).
 HOST = "/for/"
 OURS = (b"127.0.0.1", b"localhost", b"[::1]")
+#: Names of this machine's loopback, also where nobody here knows them (a proxy might).
+LOCAL = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
 #: RFC 3986: what may stand in a path and query as it is; the rest is not sent back.
 SAFE = frozenset(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/?%"
@@ -144,7 +146,10 @@ def tunnelled(connection: socket.socket, head: bytes, folders: list[str]) -> Non
         said = "403 Forbidden"
     elif env is not None:
         said = "502 Bad Gateway"
-        with contextlib.suppress(OSError, ValueError), reached(host, int(port), env) as there:
+        with (
+            contextlib.suppress(OSError, ValueError),
+            reached(host, int(port), env, elsewhere=elsewhere) as there,
+        ):
             if there.getpeername()[1] != connection.getsockname()[1] or not is_here(there):
                 TUNNELS.add(connection)
                 connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -191,6 +196,9 @@ def is_loopback(host: str) -> bool:
     """Whether a name or an address leads to this machine's loopback."""
     import ipaddress  # noqa: PLC0415 - as above
 
+    name = host.lower().rstrip(".")
+    if name in LOCAL or name.endswith(".localhost"):
+        return True
     with contextlib.suppress(OSError, ValueError):
         for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM):
             ip = ipaddress.ip_address(str(found[4][0]).partition("%")[0])
@@ -212,8 +220,10 @@ def has_ended(runners: str) -> bool:
     return True
 
 
-def reached(host: str, port: int, env: dict[str, str]) -> socket.socket:
-    """Connect, through the proxy of an environment where it names one; OSError."""
+def reached(host: str, port: int, env: dict[str, str], *, elsewhere: bool) -> socket.socket:
+    """Connect, through the proxy of an environment where it names one; OSError. `elsewhere`: not
+    to our loopback, whatever a name meant when it was looked at.
+    """
     import urllib.request  # noqa: PLC0415 - as above
     from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - a cost of those who are led
 
@@ -225,7 +235,11 @@ def reached(host: str, port: int, env: dict[str, str]) -> socket.socket:
     excepted = getattr(urllib.request, "proxy_bypass_environment")  # noqa: B009 - as above
     direct = excepted(f"{host}:{port}", {"no": told("NO_PROXY")})
     if not proxy or direct or host == "localhost" or host.startswith("127.") or host == "::1":
-        return socket.create_connection((host, port), TIMEOUT)
+        made = socket.create_connection((host, port), TIMEOUT)
+        if elsewhere and is_loopback(made.getpeername()[0]):
+            made.close()
+            raise OSError("the loopback of this machine is not for its containers")
+        return made
     parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     if parts.scheme != "http" or not parts.hostname:
         raise OSError("such a proxy is not gone through here")
