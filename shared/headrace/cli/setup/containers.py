@@ -67,6 +67,13 @@ def set_up(
 
     there, elsewhere = reachable(context)
     told = [f"no containers on {called(each)}: {each.why_not}" for each in elsewhere]
+    state = state_of(context)
+    silent = _of_the_silent(state.networks(), [*there, *elsewhere])
+    engines = dict.fromkeys(each.engine for each in silent)
+    told += [
+        f"{engine} does not answer; its networks are served as they were" for engine in engines
+    ]
+    there += silent
     try:
         if not there:
             raise LocalError(
@@ -74,7 +81,6 @@ def set_up(
                 "no engine here has a bridge where containers could find the gateway",
                 hint="start one that is not rootless; then `headrace on --containers` again",
             )
-        state = state_of(context)
         state.record(there, port)
         by = choose.choose(context.scope, context.env).name
         for_containers.start(state, found, _keeping(context, by))
@@ -82,6 +88,16 @@ def set_up(
     except HeadraceError as error:
         remove(context)
         return told, [f"containers: {error.message}; {error.hint}"]
+
+
+def _of_the_silent(
+    before: Sequence[ContainerNetwork], found: Sequence[ContainerNetwork]
+) -> list[ContainerNetwork]:
+    """Return the networks from before of engines that say nothing now. One that starts again has
+    the same, and its containers the token that they were given.
+    """
+    engines = {each.engine for each in found}
+    return [each for each in before if each.engine not in engines]
 
 
 def remove(context: Context) -> bool:
