@@ -46,10 +46,10 @@ def _in_netrc(env: Mapping[str, str]) -> Iterator[str]:
             with foreign("a netrc file"):
                 # One that comes later must be seen to come (`runs.kept`).
                 there = presence.is_there(path) and path.is_file()
-                hosts = netrc.netrc(path).hosts if there else {}
+                hosts = [*netrc.netrc(path).hosts] if there else []
         except UnreadableError as error:
             _log.info("%s", error.message)
-            hosts = dict.fromkeys(_as_others_read_it(path))
+            hosts = [*_as_others_read_it(path)]
         yield from (_EVERY if host == "default" else host for host in hosts)
 
 
