@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 
 from headrace.redact import for_display
 
-__all__ = ["counted", "listed", "meant", "nearest", "noun", "shown", "with_article"]
+__all__ = ["counted", "listed", "meant", "nearest", "noun", "printable", "shown", "with_article"]
 
 #: Characters of a word that is compared with others, and of how many others: the comparison costs
 #: their product.
@@ -24,6 +24,12 @@ _LONGEST_SHOWN = 60
 _MOST_LISTED = 20
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S*")
 _VOWELS = tuple("aeiouAEIOU")
+#: What a terminal obeys (C0 and C1 but for tabs and the ends of lines, ECMA-48), and what changes
+#: the order of a line or is not seen at all (Unicode's Cf, and its own ends of lines).
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]|\r(?!\n)"
+)
 
 
 def noun(number: float, one: str, many: str = "") -> str:
@@ -76,6 +82,13 @@ def shown(value: object) -> str:
     if isinstance(value, list):
         return "a list" if value else "an empty list"
     return "a table" if isinstance(value, dict) else with_article(type(value).__name__)
+
+
+def printable(text: str) -> str:
+    """Return a text as a terminal may have it: whatever somebody put into a name or an answer, it
+    only shows it. Lines stay lines.
+    """
+    return text if text.isprintable() else _UNSEEN.sub("?", text)
 
 
 def _shown_text(text: str) -> str:

@@ -21,7 +21,7 @@ from headrace.cli.context import FAILED, USAGE, Colour, Context
 from headrace.cli.help.parsers import CommandParser
 from headrace.config import EnvVars, environment
 from headrace.errors import HeadraceError, LocalError, UsageError
-from headrace.wording import listed, meant, shown
+from headrace.wording import listed, meant, printable, shown
 
 __all__ = ["COMMANDS", "main", "module_of", "parsers"]
 
@@ -146,16 +146,28 @@ def _make_writable() -> None:
             reconfigure(errors="backslashreplace")
 
 
+class _LogLines(logging.Formatter):
+    """What a mirror or an origin says may be part of a message, and begins no line of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        return super().formatMessage(record).replace("\n", "\n  ")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def _set_up_log(level: str) -> None:
     chosen = level.lower()
     known = chosen in _LEVELS
-    logging.basicConfig(
-        level=(chosen if known else "warning").upper(),
-        format="%(asctime)s %(name)s: %(levelname)s: %(message)s"
-        if chosen in ("debug", "info")
-        else "headrace: %(levelname)s: %(message)s",
-        stream=sys.stderr,
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        _LogLines(
+            "%(asctime)s %(name)s: %(levelname)s: %(message)s"
+            if chosen in ("debug", "info")
+            else "headrace: %(levelname)s: %(message)s"
+        )
     )
+    logging.basicConfig(level=(chosen if known else "warning").upper(), handlers=[handler])
     if not known:
         what = f"the variable {EnvVars.HEADRACE_LOG} must be one of {listed(_LEVELS)}"
         _log.warning("%s, not %s%s", what, shown(level), meant(level, _LEVELS))
@@ -208,7 +220,7 @@ def _tell(error: HeadraceError, context: Context) -> None:
     except (OSError, ValueError):
         # What was written does not get through, and would be tried once more at exit.
         _drop_output()
-    print(*lines, sep="\n", file=sys.stderr)  # noqa: T201 - the command's own voice
+    print(*map(printable, lines), sep="\n", file=sys.stderr)  # noqa: T201 - the command's own voice
 
 
 def _drop_output() -> None:

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,10 +20,11 @@ from headrace.config import NO_FILE, EnvVars, Folders, Settings, home_folder
 from headrace.errors import SettingsError
 from headrace.interface.hookspecs import Place, Scope
 from headrace.setting_rules import all_in_one
-from headrace.wording import listed, meant
+from headrace.wording import listed, meant, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.segment import Segment
 
     from headrace.interface.manager import Plugins
     from headrace.system.edits.journal import Journal
@@ -194,20 +195,12 @@ class Context:
         """For people, on standard output; where ``--color`` says nothing rich itself obeys
         NO_COLOR and FORCE_COLOR.
         """
-        from rich.console import Console  # noqa: PLC0415 - start-up time
-
         if self.colour is Colour.NEVER:
-            return Console(highlight=False, soft_wrap=True, color_system=None, no_color=True)
+            return _console(color_system=None, no_color=True)
         if self.colour is Colour.ALWAYS:
             # Told by word, which goes before the environment's NO_COLOR.
-            return Console(
-                highlight=False,
-                soft_wrap=True,
-                force_terminal=True,
-                no_color=False,
-                color_system="standard",
-            )
-        return Console(highlight=False, soft_wrap=True)
+            return _console(force_terminal=True, no_color=False, color_system="standard")
+        return _console()
 
     @property
     def to_terminal(self) -> bool:
@@ -233,7 +226,7 @@ class Context:
             self.console.print(Text.assemble(*parts))
         else:
             text = "".join(part for part, _ in parts)
-            sys.stdout.write(f"{text.rstrip()}\n")
+            sys.stdout.write(f"{printable(text.rstrip())}\n")
 
     def place(self, command: tuple[str, ...] = ()) -> Place:
         """Return the facts that activations describe their edits for."""
@@ -251,6 +244,18 @@ class Context:
         text = json.dumps(value, indent=2, default=str)
         self.has_told = True
         sys.stdout.write(f"{text}\n")
+
+
+def _console(**options: Any) -> Console:
+    """Make one that shows whatever a text holds, and obeys nothing in it: styles are rich's own."""
+    from rich.console import Console  # noqa: PLC0415 - start-up time
+
+    class Careful(Console):
+        def render(self, *args: Any, **rest: Any) -> Iterator[Segment]:
+            for each in super().render(*args, **rest):
+                yield each if each.control else each._replace(text=printable(each.text))
+
+    return Careful(highlight=False, soft_wrap=True, **options)
 
 
 def add_dry_run(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from headrace.cli.context import Context
 from headrace.config import environment
 from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import GatewayAddress
+from headrace.wording import printable
 
 if TYPE_CHECKING:
     from headrace.system.service.identity import Expected
@@ -21,7 +22,7 @@ def warn(text: str) -> None:
     """Say something beside what the command says."""
     # What is said is to be said each time, so nothing of such a run is kept.
     sys.audit("headrace.said", text)
-    sys.stderr.write(f"headrace: {text}\n")
+    sys.stderr.write(f"headrace: {printable(text)}\n")
     sys.stderr.flush()
 
 
