@@ -57,3 +57,28 @@ def test_a_store_that_is_not_there_has_nothing_to_free(tmp_path: Path) -> None:
     unused = UnusedFiles(tmp_path / "nothing")
     assert unused.sizes((0.0,)) == {0.0: 0}
     assert unused.remove(0.0) == 0
+
+
+def test_what_is_pinned_stays_whatever_is_asked_for(tmp_path: Path) -> None:
+    clock = Clock()
+    store = Store(tmp_path, limit=1 << 30, reserve=0.0, clock=clock)
+    pinned, other = put(store, b"p" * 1000), put(store, b"o" * 2000)
+    store.pins.add(pinned, "mine")
+    store.pins.add(Digest("sha256", "0" * 64), "not here yet")
+    unused = UnusedFiles(tmp_path, clock=clock)
+    assert unused.sizes((0.0,)) == {0.0: 2000}
+    assert unused.remove(0.0) == 2000
+    assert [store.find(each) is None for each in (pinned, other)] == [False, True]
+    assert unused.sizes((0.0,)) == {0.0: 0}
+    store.close()
+
+
+def test_all_of_it_is_all_of_it_also_where_the_clock_was_put_back(tmp_path: Path) -> None:
+    clock = Clock()
+    store = Store(tmp_path, limit=1 << 30, reserve=0.0, clock=clock)
+    put(store, b"f" * 1000)
+    clock.now -= 30 * DAY
+    unused = UnusedFiles(tmp_path, clock=clock)
+    assert unused.sizes((7 * DAY, 0.0)) == {7 * DAY: 0, 0.0: 1000}
+    assert unused.remove(0.0) == 1000
+    store.close()
