@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import stat
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -68,6 +70,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
             f"there is no ecosystem {shown(wanted)}{meant(wanted, known)}",
             hint=f"there are {listed(known)}",
         )
+    if args.svg is not None:
+        _check_place(args.svg)
     charts: list[Chart] = []
     tables: list[dict[str, Any]] = []
     missed: list[tuple[str, HeadraceError]] = []
@@ -222,13 +226,38 @@ def _show(context: Context, chart: Chart) -> None:
     context.console.print()
 
 
+def _check_place(path: Path) -> None:
+    """Raise LocalError where a picture surely cannot be written: before anybody has waited for it.
+
+    Something else than a file (a pipe, /dev/null) is not looked into.
+    """
+    real = path.resolve()
+    if real.is_dir():
+        raise _unwritable(path, "it is a folder")
+    if not real.parent.is_dir():
+        raise _unwritable(path, "there is no such folder")
+    if not os.access(real if real.exists() and not real.is_file() else real.parent, os.W_OK):
+        raise _unwritable(path, "it is not yours to write")
+
+
 def _write(path: Path, charts: Sequence[Chart]) -> None:
-    when = time.strftime("%Y-%m-%d %H:%M")
+    content = picture.svg(charts, time.strftime("%Y-%m-%d %H:%M")).encode("utf-8", "replace")
+    real = path.resolve()
     try:
-        atomic.replace(path, picture.svg(charts, when).encode(), mode=0o644)
+        if real.exists() and not real.is_file():
+            # A pipe or a device is written to: root could put a file in the place of /dev/null.
+            with real.open("wb") as file:
+                file.write(content)
+        else:
+            mode = stat.S_IMODE(real.stat().st_mode) if real.exists() else 0o644
+            atomic.replace(real, content, mode=mode)
     except OSError as error:
-        raise LocalError(
-            "picture-unwritable",
-            f"{path} cannot be written: {error.strerror or error}",
-            hint="name a file in a folder that is there and that you can write",
-        ) from error
+        raise _unwritable(path, str(error.strerror or error)) from error
+
+
+def _unwritable(path: Path, why: str) -> LocalError:
+    return LocalError(
+        "picture-unwritable",
+        f"{path} cannot be written: {why}",
+        hint="name a file in a folder that is there and that you can write",
+    )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape
+from xml.sax import saxutils
 
 from headrace.cli.summary import bytes_text
 from headrace.cli.upkeep.shown.columns import bar, wrapped
+from headrace.wording import printable
 
 __all__ = ["TOGETHER", "Bar", "Chart", "meaning", "span_text", "svg", "terminal"]
 
@@ -132,6 +133,11 @@ def _rate(each: Bar) -> str:
 
 
 # ------------------------------------------------------------------ a file
+
+
+def escape(text: str) -> str:
+    """Write text as XML has it, which knows no control characters at all (XML 1.0, section 2.2)."""
+    return saxutils.escape(printable(text))
 
 
 def svg(charts: Sequence[Chart], when: str) -> str:
