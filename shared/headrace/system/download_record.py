@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.foreign import read_json_or_none
-from headrace.ownership.files import is_own
+from headrace.ownership.files import is_own, opened
 from headrace.system.folders import make as make_folder
 from headrace.system.locks import locked
 
@@ -33,6 +33,8 @@ LIMIT = 2 << 20
 _LONGEST = 8 << 10
 #: Seconds from an event to its line.
 _BEHIND = 0.5
+#: Epoch: the year 9999.
+_END_OF_TIME = 253_402_300_000
 #: Lines that wait at most: a disk that takes none costs no memory.
 _WAITING = 2000
 
@@ -50,20 +52,23 @@ class DownloadRecord:
         self._timer: threading.Timer | None = None
         self._closed = False
 
-    def add(self, entry: Mapping[str, Any]) -> None:
-        """Keep an entry of plain values."""
+    def add(self, entry: Mapping[str, Any]) -> bool:
+        """Keep an entry of plain values; False: it is too long, and is not kept."""
         if self._path is None:
-            return
+            return True
         line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+        if len(line) > _LONGEST:
+            return False
         with self._guard:
-            if len(line) > _LONGEST or len(self._lines) >= _WAITING:
-                return
+            if len(self._lines) >= _WAITING:
+                return True
             self._lines.append(line)
             if self._timer is None and not self._closed:
                 self._timer = threading.Timer(_BEHIND, self.flush)
                 self._timer.daemon = True
                 self._timer.name = "record"
                 self._timer.start()
+        return True
 
     def flush(self) -> None:
         """Write what waits. Never raises."""
@@ -118,21 +123,40 @@ def new_lines(path: Path, place: tuple[int, int]) -> tuple[list[dict[str, Any]],
     """Return what was recorded behind a place (inode, byte), and the place behind that. (0, 0) is
     before everything in the newer file.
     """
+    # What filled the newer file was written just before that became the older one.
+    rest, place = _behind(_older(path), place) if place[0] else (b"", place)
+    more, place = _behind(path, place, anew=True)
+    # Neither contains a half line.
+    lines = (rest + more).splitlines()
+    return [entry for line in lines if (entry := _entry(line)) is not None], place
+
+
+def _behind(
+    path: Path, place: tuple[int, int], *, anew: bool = False
+) -> tuple[bytes, tuple[int, int]]:
+    """Return the whole lines behind a place, and the place behind them. Of another file than the
+    place is in: nothing, or with `anew` all.
+    """
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             found = os.fstat(file.fileno())
-            start = place[1] if place[0] == found.st_ino and place[1] <= found.st_size else 0
+            known = place[0] == found.st_ino and place[1] <= found.st_size
+            if not known and not anew:
+                return b"", place
+            start = place[1] if known else 0
             file.seek(start)
             content = file.read()
     except OSError:
-        return [], place
+        return b"", place
     # The last line may be half written.
     whole = content[: content.rfind(b"\n") + 1]
-    read = [entry for line in whole.splitlines() if (entry := _entry(line)) is not None]
-    return read, (found.st_ino, start + len(whole))
+    return whole, (found.st_ino, start + len(whole))
 
 
 def _entry(line: bytes) -> dict[str, Any] | None:
     told = read_json_or_none(line)
-    good = isinstance(told, dict) and isinstance(told.get("at"), int | float)
-    return told if good and isinstance(told.get("kind"), str) else None
+    if not isinstance(told, dict) or not isinstance(told.get("kind"), str):
+        return None
+    at = told.get("at")
+    # The system's own calendar ends somewhere behind that.
+    return told if isinstance(at, int | float) and 0 <= at < _END_OF_TIME else None

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from headrace.gateway.telling.record import Recording
+from headrace.models import Artifact, Fault, Origin, SourceFailed, TransferFinished
 from headrace.system import download_record
 from headrace.system.download_record import DownloadRecord, entries, new_lines
 from lib import wheels
@@ -112,3 +114,40 @@ def test_a_folder_that_cannot_be_written_costs_nobody_anything(tmp_path: Path) -
     record = DownloadRecord(tmp_path / "file" / "d.jsonl")
     record.add({"at": 1, "kind": "came"})
     record.close()
+
+
+def test_who_follows_is_told_what_filled_the_file_too(tmp_path: Path) -> None:
+    path = tmp_path / "d.jsonl"
+    record = DownloadRecord(path, limit=500)
+    told: list[float] = []
+    _, place = new_lines(path, (0, 0))
+    for number in range(60):
+        record.add({"at": number, "kind": "came", "text": "x" * 60})
+        record.flush()
+        new, place = new_lines(path, place)
+        told += [each["at"] for each in new]
+    assert told == list(range(60))
+
+
+def test_a_mirror_that_fails_with_many_words_is_told_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "d.jsonl"
+    record = DownloadRecord(path)
+    origin = Origin("python", "https://index.example/simple")
+    name = "n" * 3000
+    artifact = Artifact("python", f"/{name}", name, f"https://index.example/{name}", origin)
+    recording = Recording(record, lambda _: (), lambda _: pytest.fail("asked"), lambda *_: True)
+    for number in range(20):
+        recording.observe(SourceFailed(artifact, f"m{number}", Fault.WRONG_BYTES, "字" * 5000))
+    recording.observe(TransferFinished(artifact, 9, 1.0, {"origin": 9}, {}))
+    record.close()
+    (came,) = entries(path)
+    assert name.startswith(came["name"])
+    assert {each["fault"] for each in came["failed"]} == {"wrong-bytes"}
+    assert len(came["failed"]) == 20
+    assert came["sources"] == {"origin": 9}
+
+
+def test_a_time_that_no_calendar_has_is_no_entry(tmp_path: Path) -> None:
+    path = tmp_path / "d.jsonl"
+    path.write_text('{"at": 1e300, "kind": "came"}\n{"at": -5e17, "kind": "came"}\n')
+    assert list(entries(path)) == []

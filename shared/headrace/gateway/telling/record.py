@@ -26,6 +26,8 @@ _AGENT = re.compile(r"[A-Za-z0-9._-]{1,40}")
 #: Files of which failures are remembered until they have come, and failures of each.
 _UNDER_WAY = 256
 _MOST_FAILURES = 20
+#: Characters of each name of an entry that would be too long else.
+_LONGEST_NAME = 300
 #: Bytes from which on it is said why others gave nothing.
 _LARGE = 1 << 20
 #: Seconds in which a file that the store gives in parts is one.
@@ -117,7 +119,8 @@ class Recording:
             "private": artifact.origin.private,
             "digest": str(artifact.digest) if artifact.digest else None,
         }
-        self._record.add(entry | more)
+        if not self._record.add(entry | more):
+            self._record.add(_shorter(entry | more))
 
     def _left(self, artifact: Artifact, out: set[str]) -> Iterator[tuple[str, str]]:
         """Say why each mirror gave nothing that neither gave nor failed."""
@@ -130,6 +133,13 @@ class Recording:
                 yield mirror.id, "keeps other things than this file"
             else:
                 yield mirror.id, _why(self._standing(mirror.id))
+
+
+def _shorter(entry: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what somebody else makes long: a mirror's words must not hide that it failed."""
+    failed = [{**each, "detail": ""} for each in entry.get("failed", ())]
+    names = {key: entry[key][:_LONGEST_NAME] for key in ("name", "path", "origin")}
+    return {**entry, **names, "failed": failed, "left": {}}
 
 
 def _why(report: SourceReport) -> str:
