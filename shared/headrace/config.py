@@ -35,6 +35,8 @@ __all__ = [
 DEFAULT_PORT = 17223
 #: The reference of the mistake that a variable names a file which is not there.
 NO_FILE = "no-settings-file"
+#: Bytes of a settings file: a gateway that runs reads it again whenever it changes.
+_LARGEST = 4 << 20
 _MEND = "mend or remove the file"
 
 
@@ -348,7 +350,7 @@ class Settings:
 def _content(path: Path, named: str | None) -> bytes:
     """Return the settings file's bytes; none where there is no file; LocalError."""
     try:
-        return ownership.read(path)
+        return ownership.read(path, most=_LARGEST)
     except FileNotFoundError as error:
         if not named:
             return b""

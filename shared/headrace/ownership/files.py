@@ -113,19 +113,27 @@ def check_all_below(folder: Path, owners: Collection[int]) -> None:
                     _believe(Path(entry.path), Path(entry.path), entry.stat(), owners)
 
 
-def read(path: Path, owners: Collection[int] | None = None) -> bytes:
+def read(path: Path, owners: Collection[int] | None = None, *, most: int = -1) -> bytes:
     """Return a file's bytes; LocalError when somebody else can write it, or put another one in its
-    place; OSError as ever.
+    place; OSError as ever, and where there are more than `most` (negative: any number).
     """
     sys.audit(LOOKED, path)
     if sys.platform == "win32":
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return _at_most(file, most, path)
     owners = trusted() if owners is None else owners
     _believe(path, path.parent, path.parent.stat(), owners)
     with opened(path) as file:
         # Of the file that is open, and not of what bears its name a moment later.
         _believe(path, path, os.fstat(file.fileno()), owners)
-        return file.read()
+        return _at_most(file, most, path)
+
+
+def _at_most(file: BinaryIO, most: int, path: Path) -> bytes:
+    content = file.read(most + 1 if most >= 0 else -1)
+    if 0 <= most < len(content):
+        raise OSError(errno.EFBIG, f"it has more than {most} bytes", str(path))
+    return content
 
 
 def opened(path: Path) -> BinaryIO:

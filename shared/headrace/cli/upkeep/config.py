@@ -23,7 +23,7 @@ from headrace.foreign import read_toml
 from headrace.redact import for_display
 from headrace.system import atomic, folders
 from headrace.system.edits import file_step
-from headrace.wording import counted
+from headrace.wording import counted, shown
 
 __all__ = ["add", "run"]
 
@@ -33,6 +33,7 @@ _VARIABLES = {
     "variants": EnvVars.HEADRACE_CUDA,
     "target": EnvVars.HEADRACE_TARGET,
 }
+_STANDARD_ERROR = 2
 #: What a new file begins with.
 _BEGINNING = """\
 # Settings of headrace. None are needed; `headrace config` shows what holds, and README what may
@@ -200,14 +201,16 @@ def _edit(context: Context) -> int:
             f"{draft} cannot be written: {error.strerror or error}",
             hint="check its folder; the machine's needs sudo",
         ) from error
-    done = subprocess.run([*editor, str(draft)], check=False)  # noqa: S603 - the program that the user names
+    # Where one JSON document is wanted, standard output is for nothing else: it draws on the other.
+    output = _STANDARD_ERROR if context.as_json else None
+    done = subprocess.run([*editor, str(draft)], check=False, stdout=output)  # noqa: S603 - the program that the user names
     if done.returncode:
         raise LocalError(
             "editor-failed",
             f"{editor[0]} ended with {done.returncode}: nothing was saved",
             hint=f"what you wrote is in {draft}; `headrace config edit` goes on with it",
         )
-    after = draft.read_bytes()
+    after = _drafted(draft, editor[0])
     mistakes = _mistakes(after, path, context)
     if mistakes:
         sys.stderr.write(f"headrace: not saved; what you wrote is in {draft}\n")
@@ -235,9 +238,29 @@ def _edit(context: Context) -> int:
     return OK
 
 
+def _drafted(draft: Path, editor: str) -> bytes:
+    """Return what the editor left; LocalError where that is nothing, or no file."""
+    content = file_step.read_file(draft)
+    if content is None:
+        raise LocalError(
+            "no-draft",
+            f"{editor} left no file at {draft}: nothing was saved",
+            hint="save to the file that was opened; `headrace config edit` begins anew",
+        )
+    return content
+
+
 def _editor(context: Context) -> list[str]:
-    named = context.env.get(EnvVars.VISUAL) or context.env.get(EnvVars.EDITOR) or ""
-    words = shlex.split(named) if named else []
+    variable = EnvVars.VISUAL if context.env.get(EnvVars.VISUAL) else EnvVars.EDITOR
+    named = context.env.get(variable) or ""
+    try:
+        words = shlex.split(named)
+    except ValueError as error:
+        raise UsageError(
+            "no-editor",
+            f"the variable {variable} is no command: {shown(named)} ({error})",
+            hint="name a program there, and quote its words as in a shell",
+        ) from error
     if not words:
         usual = ("notepad",) if sys.platform == "win32" else ("editor", "nano", "vim", "vi")
         words = [each for each in usual if shutil.which(each)][:1]

@@ -155,3 +155,58 @@ def test_an_editor_that_fails_changes_nothing(
     assert code == 1
     assert table["error"]["hint"]
     assert file.read_text() == "store_limit = 5\n"
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        ("path.unlink()", "no-draft"),
+        ("path.unlink(); path.mkdir()", "unreadable"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "editor-failed"),
+    ],
+)
+def test_an_editor_that_leaves_no_file_changes_nothing_and_is_told(
+    ending: tuple[str, str],
+    file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program, reference = ending
+    file.write_text("store_limit = 5\n")
+    editor(tmp_path, monkeypatch, program)
+    code, table = told(capsys, "edit")
+    assert (code, table["error"]["reference"]) == (1, reference)
+    assert file.read_text() == "store_limit = 5\n"
+
+
+def test_a_variable_that_is_no_command_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VISUAL", "vim '")
+    code, table = told(capsys, "edit")
+    assert (code, table["error"]["reference"]) == (1, "no-editor")
+    assert "VISUAL" in table["error"]["message"]
+
+
+def test_what_the_editor_writes_is_no_part_of_the_json_document(
+    file: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    editor(tmp_path, monkeypatch, 'print("drawn"); path.write_text("store_limit = 8\\n")')
+    assert main(["config", "edit", "--json"]) == 0
+    out = capfd.readouterr().out
+    assert json.loads(out)["changed"] is True
+    assert file.read_text() == "store_limit = 8\n"
+
+
+def test_a_file_that_no_settings_are_is_not_read_into_memory(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with file.open("wb") as made:
+        made.truncate(5 << 20)
+    code, table = told(capsys, "check")
+    assert code == 1
+    assert "more than 4194304 bytes" in table["mistakes"][0]["message"]
