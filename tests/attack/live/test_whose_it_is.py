@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import http.client
 import json
 import os
 import subprocess
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from headrace.gateway.live import endpoints
 from headrace.gateway.live.keys import cookie_name
 from headrace.system.service.own_pages import shown_for
 from lib import wheels
@@ -42,6 +45,20 @@ for method, path, headers in json.loads(sys.argv[3]):
             data += part
     told.append(data.decode())
 print(json.dumps(told))
+"""
+#: Looks on three streams as another user, until it is told to end.
+LOOK = """
+import os, socket, sys
+os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
+streams = [socket.socket() for _ in range(3)]
+head = f"GET /live/events HTTP/1.1\\r\\nHost: 127.0.0.1:{sys.argv[2]}\\r\\n\\r\\n"
+told = []
+for each in streams:
+    each.connect(("127.0.0.1", int(sys.argv[2])))
+    each.sendall(head.encode())
+    told.append(each.recv(12)[9:].decode())
+print(*told, flush=True)
+sys.stdin.read()
 """
 
 
@@ -293,3 +310,27 @@ def test_nothing_that_opens_the_page_is_logged(
         secrets = [code, mine["X-Headrace-Word"], mine["Cookie"].partition("=")[2], told["seal"]]
         assert not [each for each in secrets if each in caplog.text]
         assert len({*secrets, "t0k"}) == 5
+
+
+def test_other_users_of_the_machine_take_no_place_of_whoever_sees_everything(
+    tmp_path: Path, origin: RecordingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoints, "MOST", 2)
+    with App(tmp_path, f"{origin.url}/simple", machine=True) as app, contextlib.ExitStack() as all_:
+        if not Path("/proc/net/tcp").exists() or os.geteuid() != 0:
+            pytest.skip(lacks("root", "two users are needed"))
+        argv = [sys.executable, "-I", "-S", "-c", LOOK, str(OTHER), str(app.port)]
+        looking = all_.enter_context(
+            subprocess.Popen(
+                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/"
+            )
+        )
+        assert looking.stdout is not None
+        assert looking.stdout.readline() == "200 200 403\n"
+        own = all_.enter_context(
+            contextlib.closing(http.client.HTTPConnection("127.0.0.1", app.port))
+        )
+        own.request("GET", "/live/events")
+        answer = all_.enter_context(contextlib.closing(own.getresponse()))
+        assert answer.status == 200
+        looking.communicate()

@@ -125,7 +125,7 @@ class LivePage:
             await exchange.text(403, f"headrace: {_NOT_YOURS}")
         elif exchange.head:
             await exchange.whole(200, {"content-type": "text/event-stream"})
-        elif len(self._viewers) >= MOST:
+        elif self._viewers.number(sight) >= MOST:
             await exchange.text(403, f"headrace: {MOST} browsers are looking already")
         else:
             query = parse_qs(exchange.request.query)

@@ -189,7 +189,7 @@ class History:
                 self.newest,
                 self._clock(),
                 kind,
-                what,
+                what[:_LONGEST],
                 ecosystem,
                 source,
                 fault,

@@ -23,7 +23,7 @@ from headrace.gateway.wiring import Components
 __all__ = ["MOST", "Viewers", "encode"]
 
 MOST = 16
-"""Who may look at a time: tabs, not users."""
+"""Who may look at a time: tabs, not users. Of each sight."""
 #: Seconds between two pictures, and in how many pictures what changes slowly is looked at again.
 _BEAT = 1.0
 _SLOW = 5
@@ -82,6 +82,10 @@ class Viewers:
     def __len__(self) -> int:
         """Count them."""
         return len(self._viewers)
+
+    def number(self, sight: Sight) -> int:
+        """Count those who see so much: others of the machine take each other's places alone."""
+        return sum(each.sight is sight for each in self._viewers)
 
     def end(self) -> None:
         """Let all streams end: the gateway does. May be called from its event loop alone."""

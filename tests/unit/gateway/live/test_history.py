@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,14 @@ def test_ten_thousand_events_are_held_and_the_oldest_go() -> None:
     assert [each.what for each in history.after(HELD + 3, 50)] == ["10003", "10004"]
     assert history.before(7, 100)[-1].number == 6
     assert [each.number for each in history.before(history.newest + 1, 2)] == [10_005, 10_004]
+
+
+def test_names_of_any_length_cost_no_more_than_short_ones() -> None:
+    history = History()
+    history.incident("x" * 100_000)
+    artifact = replace(FILE, name="y" * 4000)
+    history.failed(SourceFailed(artifact, "copy", Fault.SILENT))
+    assert [len(each.what) for each in history.after(0, 9)] == [200, 200]
 
 
 def test_of_more_events_than_are_asked_for_the_newest_are_told_in_their_order() -> None:

@@ -276,7 +276,7 @@ function drawTools() {
 const marks = { finished: ["✓", "good"], takeover: ["⇄", "warn"], refusal: ["✕", "bad"], incident: ["!", "warn"] };
 
 function sentence({ each, files }) {
-  const what = files.length > 2 ? say("files", { n: files.length }) : files.join(", ");
+  const what = files.size > 2 ? say("files", { n: files.size }) : [...files].join(", ");
   if (each.kind === "finished") {
     const names = Object.keys(each.given).map(shown);
     const sources = names.length > 3 ? say("sources_and", { n: names.length }) : names.join(", ") || say("earlier");
@@ -293,10 +293,10 @@ function lines() {
     if (kinds !== "all" && each.kind === "finished") continue;
     const last = rows.at(-1);
     const same = last && each.source && ["kind", "source", "fault"].every((name) => last.each[name] === each[name]);
-    if (!same) rows.push({ each, files: [each.what], count: 1 });
+    if (!same) rows.push({ each, files: new Set([each.what]), count: 1 });
     else {
       last.count += 1;
-      if (!last.files.includes(each.what)) last.files.push(each.what);
+      last.files.add(each.what);
     }
   }
   return rows;
