@@ -38,6 +38,8 @@ READING = 2.0
 #: Seconds for connecting, and for the first byte.
 CONNECT = 4.0
 FIRST_BYTE = 6.0
+#: Seconds for trying one layout: as many as somebody at a terminal has patience for.
+WHOLE = 20.0
 #: Bytes that a layout is tried with; a file of no more than that is held against its digest.
 _TRIED = 1 << 20
 
@@ -205,6 +207,18 @@ async def find_layout(
 
 
 async def _try(client: Client, at: MeasuredSource, layout: str, artifact: Artifact) -> LayoutTried:
+    try:
+        # Each byte in time is not the file in time.
+        async with asyncio.timeout(WHOLE):
+            return await _read_as(client, at, layout, artifact)
+    except TimeoutError:
+        why = f"was not done in {WHOLE:g} s"
+        return LayoutTried(layout, at.url, fits=False, message=why)
+
+
+async def _read_as(
+    client: Client, at: MeasuredSource, layout: str, artifact: Artifact
+) -> LayoutTried:
     whole = artifact.size is not None and artifact.size <= _TRIED
     end = artifact.size if whole else _TRIED if artifact.size is None else 65536
     hasher = artifact.digest.hasher() if artifact.digest and whole else None

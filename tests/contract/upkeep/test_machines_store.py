@@ -1,4 +1,4 @@
-"""What root does to the machine's store is its gateway's account's: that can go on with it."""
+"""What root does to a store, the machine's or a user's, is its owner's: he can go on with it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def owners(folder: Path) -> set[int]:
     return {each.lstat().st_uid for each in (folder, *folder.rglob("*"))}
 
 
-def test_nothing_that_root_makes_there_is_roots(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scope", ["system", "user"])
+def test_nothing_that_root_makes_there_is_roots(scope: str, tmp_path: Path) -> None:
     for each in (tmp_path, *tmp_path.parents):
         if each.stat().st_uid == 0 and each != Path("/tmp"):
             each.chmod(each.stat().st_mode | 0o011)
@@ -50,7 +51,7 @@ def test_nothing_that_root_makes_there_is_roots(tmp_path: Path) -> None:
     env = {**os.environ, "HEADRACE_HOME": str(tmp_path)}
     for words in (["pin", "a.whl"], ["verify"], ["prune", "--to", "0"], ["list"], ["info"]):
         done = subprocess.run(
-            [*headrace(), "cache", *words, "--scope", "system", "--json"],
+            [*headrace(), "cache", *words, "--scope", scope, "--json"],
             env=env,
             capture_output=True,
             text=True,
