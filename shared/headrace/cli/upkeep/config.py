@@ -192,7 +192,9 @@ def _edit(context: Context) -> int:
     try:
         folders.make(draft.parent)
         # One of before holds what somebody wrote and could not save.
-        if not draft.exists():
+        if draft.exists():
+            _check_draft(draft, path)
+        else:
             content = _BEGINNING.encode() if before is None else before
             atomic.replace(draft, content, mode=0o600)
     except OSError as error:
@@ -236,6 +238,18 @@ def _edit(context: Context) -> int:
     _say(context, f"{path} is saved. What it says of mirrors holds at once; all else from the next "
          "start of the gateway on.")  # fmt: skip
     return OK
+
+
+def _check_draft(draft: Path, path: Path) -> None:
+    """Raise ConflictError where the settings were changed since a draft was left: to save it would
+    take that back without a word.
+    """
+    if path.exists() and path.stat().st_mtime_ns > draft.stat().st_mtime_ns:
+        raise ConflictError(
+            "settings-changed",
+            f"{path} was changed since {draft} was left, and that draft knows nothing of it",
+            hint=f"put together what both say, in {path}, and remove {draft}; nothing was changed",
+        )
 
 
 def _drafted(draft: Path, editor: str) -> bytes:

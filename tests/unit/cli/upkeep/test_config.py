@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,27 @@ def test_what_somebody_else_wrote_meanwhile_is_not_overwritten(
     assert (code, table["error"]["reference"]) == (1, "settings-changed")
     assert file.read_text() == "port = 7\n"
     assert file.with_name("config.toml.draft").read_text() == "port = 8"
+
+
+def test_a_draft_from_before_the_last_change_does_not_take_that_back(
+    file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file.write_text("store_limit = 5\n")
+    editor(tmp_path, monkeypatch, 'path.write_text("prt = 1\\n")')
+    assert told(capsys, "edit")[0] == 1
+    draft = file.with_name("config.toml.draft")
+    file.write_text("store_limit = 6\n")
+    os.utime(draft, ns=(0, file.stat().st_mtime_ns - 1))
+    editor(tmp_path, monkeypatch, 'path.write_text("port = 1\\n")')
+    code, table = told(capsys, "edit")
+    assert (code, table["error"]["reference"]) == (1, "settings-changed")
+    assert file.read_text() == "store_limit = 6\n"
+    assert draft.read_text() == "prt = 1\n"
+    draft.unlink()
+    assert told(capsys, "edit")[0] == 0
 
 
 @pytest.mark.parametrize("named", ["no-such-editor-anywhere", sys.executable + " -c raise"])
