@@ -108,7 +108,7 @@ def find(place: Place) -> list[Base]:
     """Return the condas that this user runs, the one of the PATH first."""
     found: dict[Path, Base] = {}
     for prefix in _candidates(place):
-        path = prefix.resolve()
+        path = presence.resolved(prefix)
         if path not in found and (base := _look(path)) is not None:
             found[path] = base
     return list(found.values())
@@ -125,7 +125,7 @@ def _candidates(place: Place) -> Iterator[Path]:
     program = presence.program(place, "conda")
     for path in (Path(env["CONDA_EXE"]) if env.get("CONDA_EXE") else None, program):
         if path is not None:
-            yield path.resolve().parent.parent
+            yield presence.resolved(path).parent.parent
     folders = [place.home / name for name in _NAMES]
     if place.platform == "win32":
         folders += [Path(env.get("PROGRAMDATA") or "C:\\ProgramData") / name for name in _NAMES]

@@ -8,7 +8,6 @@ it is given a few seconds.
 from __future__ import annotations
 
 import logging
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,6 +24,7 @@ from headrace.interface import (
     home_folder,
     read_json,
 )
+from headrace.interface.editing import presence
 from headrace_docker.config_files import docker_config
 from headrace_docker.config_files.docker_config import OURS, RECORD, TOKEN
 from headrace_docker.credentials import record
@@ -92,7 +92,7 @@ def _read(path: Path) -> dict[str, object]:
 
 
 def _ask(helper: str, key: str, env: Mapping[str, str], patience: float) -> tuple[str, str] | None:
-    program = shutil.which(f"docker-credential-{helper}", path=env.get(EnvVars.PATH))
+    program = presence.which(f"docker-credential-{helper}", env.get(EnvVars.PATH))
     if program is None:
         return None
     try:

@@ -8,9 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,9 +93,7 @@ def _same(folder: Path, name: str) -> bool:
 def program(place: Place, name: str) -> Path | None:
     """Return a program on the user's PATH, or where daemons lie."""
     path = place.environment.get("PATH", "")
-    for folder in _FOLDERS:
-        sys.audit(presence.LOOKED, folder)
-    found = shutil.which(name, path=os.pathsep.join([path, *_FOLDERS]))
+    found = presence.which(name, os.pathsep.join([path, *_FOLDERS]))
     return Path(found) if found else None
 
 

@@ -6,7 +6,6 @@ carries, or the one that a distribution keeps for new virtual environments.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -222,9 +221,9 @@ def _ways(place: Place) -> Iterator[tuple[str, Sequence[str]]]:
         yield str(venv / bin_folder / "python"), ()
     yield sys.executable, ()
     for name in ("python3", "python"):
-        if found := shutil.which(name, path=search):
+        if found := presence.which(name, search):
             yield found, ()
-    if (pip := shutil.which("pip", path=search)) and (python := _shebang(Path(pip))):
+    if (pip := presence.which("pip", search)) and (python := _shebang(Path(pip))):
         yield python, ()
     for wheel in _wheels():
         yield sys.executable, (str(wheel),)

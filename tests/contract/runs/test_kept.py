@@ -97,18 +97,20 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     made.variables |= {
         "HEADRACE_HOME": str(folder / "headrace"),
         "HEADRACE_PORT": str(free_port()),
-        "HEADRACE_CONDA_BASE": str(folder / "conda"),
+        "HEADRACE_CONDA_BASE": str(folder / "current-conda"),
         "PYTHONPATH": str(folder / "packages"),
         "PATH": f"{made.home / 'bin'}:{Path(sys.executable).parent}:/usr/bin:/bin",
     }
     (made.home / "bin").mkdir()
     (folder / "packages").mkdir()
+    (folder / "current-conda").symlink_to(folder / "conda")
     # A public origin, and a command that is led to it through a proxy, as most tools are.
     (folder / "conda/lib/python3.11/site-packages/conda-24.7.1.dist-info").mkdir(parents=True)
     (folder / "conda/bin").mkdir()
     (folder / "conda/bin/python").touch()
     executable(made.home / "bin/rattler", f"#!{sys.executable} -IS\n{SHOW}")
     executable(made.home / "bin/uv", "#!/bin/sh\n")
+    (made.home / "bin/pixi").write_text("of no mode yet")
     made.write(".config/pip/pip.conf", "[global]\n# one\nindex-url = http://127.0.0.1:9/simple\n")
     made.begin()
     yield made
@@ -163,6 +165,21 @@ def other_tool(box: Box) -> None:
     new.replace(box.home / "bin/uv")
 
 
+def tool_in_place(box: Box) -> None:
+    (box.home / "bin/uv").write_text("#!/bin/bash\n")
+
+
+def mode_of_a_tool(box: Box) -> None:
+    (box.home / "bin/pixi").chmod(0o755)
+
+
+def another_conda(box: Box) -> None:
+    link = Path(box.variables["HEADRACE_CONDA_BASE"])
+    other = shutil.copytree(link, link.with_name("other-conda"))
+    link.with_name("new").symlink_to(other)
+    link.with_name("new").replace(link)
+
+
 def no_tool(box: Box) -> None:
     (box.home / "bin/uv").unlink()
 
@@ -204,6 +221,9 @@ CHANGES: dict[
     "pip.conf, as large and as old": (same_size, lambda *_: True),
     "the settings": (settings, lambda *_: True),
     "a tool of another version": (other_tool, lambda *_: True),
+    "a tool that is written in place": (tool_in_place, lambda *_: True),
+    "a tool's mode": (mode_of_a_tool, lambda *_: True),
+    "where the link to conda leads": (another_conda, lambda *_: True),
     "a tool that goes": (no_tool, lambda *_: True),
     "a tool that comes": (tool, lambda *_: True),
     "a file of a tool that had none": (file_of_a_tool, lambda *_: True),

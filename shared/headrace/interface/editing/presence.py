@@ -18,7 +18,18 @@ from pathlib import Path
 from headrace.interface.hookspecs import Place
 from headrace.ownership.files import LOOKED
 
-__all__ = ["ASKED", "LOOKED", "THERE", "asked", "has_package", "is_folder", "is_there", "program"]
+__all__ = [
+    "ASKED",
+    "LOOKED",
+    "THERE",
+    "asked",
+    "has_package",
+    "is_folder",
+    "is_there",
+    "program",
+    "resolved",
+    "which",
+]
 
 #: Audit events beside `LOOKED`: a path is looked for; a program was asked, with all that it reads
 #: for its answer.
@@ -32,9 +43,26 @@ def asked(paths: Iterable[str | os.PathLike[str]]) -> None:
 
 def program(place: Place, name: str) -> Path | None:
     """Return the program of that name on the PATH of the place."""
-    # The folders of PATH are looked at for every run, since what is to be run is in one of them.
-    found = shutil.which(name, path=place.environment.get("PATH"))
+    found = which(name, place.environment.get("PATH"))
     return Path(found) if found else None
+
+
+def which(name: str, path: str | None) -> str | None:
+    """Return the program of that name in the folders of a PATH, as `shutil.which` does."""
+    for folder in (os.defpath if path is None else path).split(os.pathsep):
+        sys.audit(LOOKED, folder or ".")
+        # What a link leads to, a mode, and what is written in place change no folder's time.
+        if os.path.lexists(found := os.path.join(folder, name)):  # noqa: PTH118 - as it is looked for
+            sys.audit(LOOKED, found)
+    return shutil.which(name, path=path)
+
+
+def resolved(path: Path) -> Path:
+    """Return where a path leads, and tell that what is there counts: a link may come to lead to
+    another place, in which nobody has looked.
+    """
+    sys.audit(LOOKED, path)
+    return path.resolve()
 
 
 def is_there(path: Path) -> bool:
@@ -51,5 +79,5 @@ def is_folder(path: Path) -> bool:
 
 def has_package(program: Path, package: str) -> bool:
     """Whether a Python package lies in the environment that a program was installed into."""
-    base = program.resolve().parent.parent
+    base = resolved(program).parent.parent
     return any(base.glob(f"[Ll]ib/**/site-packages/{package}*"))

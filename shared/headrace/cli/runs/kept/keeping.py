@@ -24,6 +24,7 @@ from headrace.cli.context import Context
 from headrace.cli.runs.kept import outcome, quick
 from headrace.cli.runs.kept.looking import Looked
 from headrace.config import EnvVars
+from headrace.interface.editing import presence
 from headrace.interface.hookspecs import Scope
 from headrace.system import atomic
 from headrace.system import folders as made_private
@@ -54,8 +55,7 @@ class OutcomeKeeper:
         self._env = dict(context.env)
         self._key = outcome.key_of(list(words), self._env)
         self.looked = Looked()
-        for folder in self._env.get(EnvVars.PATH, "").split(":"):
-            self.looked.look(folder or ".")
+        presence.which(words[0], self._env.get(EnvVars.PATH))
 
     def keep(
         self,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from headrace.interface.editing import presence
 
 __all__ = ["Looked"]
 
-#: What is no file, and so has no time of its last change.
+#: Below these is what is no file, and so has no time of its last change.
 _OF_THE_KERNEL = ("/proc/", "/sys/", "/dev/")
 #: Python's own modules come and go with the interpreter.
 _OF_PYTHON = f"{Path(os.__file__).parent}/"
@@ -77,7 +78,7 @@ class Looked:
         """Take down a path, before it is read."""
         if "__pycache__" in path:
             path = _source(path)
-        passed_over = f"{path}/".startswith(_OF_THE_KERNEL) or _is_of_python(path)
+        passed_over = _is_of_the_kernel(path) or _is_of_python(path)
         if path not in self.paths and not passed_over:
             self.paths[path] = outcome.fingerprint(path)
 
@@ -116,6 +117,21 @@ class _Log(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Take down that there was something."""
         self._looked.in_vain = f"it was said that {record.getMessage()}"
+
+
+def _is_of_the_kernel(path: str) -> bool:
+    """Whether nobody has written what is there. A file in /dev/shm, or at a descriptor of the
+    process, is one as any other.
+    """
+    if not f"{path}/".startswith(_OF_THE_KERNEL):
+        return False
+    try:
+        found = os.stat(path)
+    except OSError:
+        return not path.startswith("/dev/")
+    if path.startswith("/sys/") or stat.S_ISCHR(found.st_mode):
+        return True
+    return found.st_dev == os.stat("/proc").st_dev
 
 
 def _is_of_python(path: str) -> bool:

@@ -4,6 +4,7 @@ import importlib.util
 import logging
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -46,6 +47,47 @@ def test_what_is_read_listed_and_looked_for_is_taken_down(tmp_path: Path) -> Non
     assert looked.there[str(tmp_path)] == 0o040000
     (tmp_path / "after").touch()
     assert str(tmp_path / "after") not in looked.paths
+
+
+def test_a_program_that_is_there_counts_with_its_mode_and_what_it_leads_to(tmp_path: Path) -> None:
+    first, second, program = tmp_path / "first", tmp_path / "second", tmp_path / "program"
+    for folder in (first, second):
+        folder.mkdir()
+    program.write_text("#!/bin/sh\n")
+    (first / "uv").write_text("not executable")
+    (second / "uv").symlink_to(program)
+    program.chmod(0o755)
+    looked = looking.Looked()
+    found = presence.which("uv", f"{first}:{second}:{tmp_path / 'no-folder'}")
+    assert found == str(second / "uv")
+    assert presence.resolved(Path(found)) == program
+    assert ended(looked, tmp_path / "scratch") == ""
+    wanted = {first, second, first / "uv", second / "uv", tmp_path / "no-folder"}
+    assert {str(path) for path in wanted} <= looked.paths.keys()
+    for change in (lambda: (first / "uv").chmod(0o755), lambda: program.write_text("#!/bin/sh \n")):
+        told = {"made": time.time(), "looked": dict(looked.paths), "there": {}}
+        assert outcome.stands(told)
+        time.sleep(0.02)  # a step of the file system's clock
+        change()
+        assert not outcome.stands(told)
+        looked.paths = {path: outcome.fingerprint(path) for path in looked.paths}
+
+
+def test_files_in_memory_and_at_descriptors_count_and_those_of_the_kernel_do_not(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "pip.conf"
+    path.write_text("x")
+    looked = looking.Looked()
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as shared, path.open() as file:
+        at_descriptor = f"/proc/self/fd/{file.fileno()}"
+        for each in (shared.name, "/dev/shm/no-such-file", at_descriptor):
+            looked.look(each)
+            assert each in looked.paths
+        assert looked.paths[at_descriptor] == outcome.fingerprint(str(path))
+    for each in ("/dev/null", "/proc/self/status", "/proc/no-such", "/sys/kernel", "/dev/tty"):
+        looked.look(each)
+        assert each not in looked.paths
 
 
 def test_of_compiled_code_its_source_counts(tmp_path: Path) -> None:
