@@ -143,6 +143,17 @@ def test_what_others_could_have_written_is_no_outcome(tmp_path: Path, way: str) 
     assert outcome.load(str(tmp_path), "key") is None
 
 
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o1777])
+def test_what_others_could_have_put_in_its_place_is_no_outcome(tmp_path: Path, mode: int) -> None:
+    """A file of this user's that lies elsewhere may be moved, or linked, to where this one was."""
+    path = tmp_path / "key.json"
+    path.write_text(json.dumps(told := {"made": time.time(), "looked": {}, "there": {}}))
+    path.chmod(0o600)
+    assert outcome.load(str(tmp_path), "key") == told
+    tmp_path.chmod(mode)
+    assert outcome.load(str(tmp_path), "key") is None
+
+
 @pytest.mark.parametrize(
     "text", ["", "null", "[]", "{", '{"made": "x"}', '{"made": 1e999, "looked": [], "there": {}}']
 )

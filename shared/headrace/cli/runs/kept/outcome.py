@@ -93,8 +93,13 @@ def kind(path: str) -> int:
 
 
 def read_own(path: str) -> bytes | None:
-    """Return a file of this user's that nobody else can write; None for any other."""
+    """Return a file of this user's that nobody else can write, or put another of this user's in
+    its place; None for any other.
+    """
     try:
+        folder = os.stat(os.path.dirname(path))
+        if folder.st_uid != os.geteuid() or folder.st_mode & 0o022:
+            return None
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
