@@ -9,7 +9,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -106,8 +106,10 @@ def _run(  # noqa: PLR0917 - one command
             warn(f"{why}; the command runs without headrace")
             run_as, env, summary = words, dict(context.env), list
         code = child_process.run(path, list(run_as), env)
-        for text in [] if quiet else summary():
-            warn(text)
+        # The command is done, and may have replaced this very headrace: its exit code is returned.
+        with suppress(Exception):
+            for text in [] if quiet else summary():
+                warn(text)
     return code
 
 

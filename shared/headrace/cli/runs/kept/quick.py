@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import sys
+import time
 
 from headrace.cli import child_process
 from headrace.cli.runs.kept import outcome as kept
@@ -87,9 +88,15 @@ def _left_behind(temporary: str) -> bool:
         if not name.startswith(kept.PREFIX):
             continue
         path = os.path.join(temporary, name)
-        if os.lstat(path).st_uid == os.geteuid():
+        try:
+            found = os.lstat(path)
+        except FileNotFoundError:
+            continue  # another run was done meanwhile
+        if found.st_uid == os.geteuid():
             runners = os.path.join(path, "runners")
-            if not os.path.exists(runners) or nobody_runs(runners):
+            # One without is just being made, or of a file system without locks.
+            old = time.time() - found.st_mtime > kept.LASTS
+            if nobody_runs(runners) if os.path.exists(runners) else old:
                 return True
     return False
 
@@ -146,13 +153,14 @@ def _perform(prepared: _Prepared, command: list[str]) -> int | None:
     began = os.times().elapsed
     try:
         after = None if quiet else (_PATIENCE, lambda: _tell(prepared.place))
-        code = child_process.run(prepared.program, command, prepared.env, after=after)
+        try:
+            code = child_process.run(prepared.program, command, prepared.env, after=after)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            return None
         if prepared.before is not None:
             _sum_up(prepared.before, prepared.status(), os.times().elapsed - began)
-    except OSError as error:
-        if error.filename is None:
-            raise
-        return None
     finally:
         prepared.clear()
     return code
@@ -260,9 +268,12 @@ def _unlink(path: str) -> None:
 
 def _tell(place: tuple[Any, ...]) -> None:
     """Tell of what is held back, from now on: a command that takes so long can pay for it."""
-    from headrace.cli.runs.telling import tell_meanwhile  # noqa: PLC0415 - seldom
+    # The command runs: what cannot be told any more (it may have replaced this very headrace)
+    # neither ends it nor has it run once more.
+    with contextlib.suppress(Exception):
+        from headrace.cli.runs.telling import tell_meanwhile  # noqa: PLC0415 - seldom
 
-    tell_meanwhile(*place)
+        tell_meanwhile(*place)
 
 
 def _sum_up(before: dict[str, object], after: dict[str, object] | None, seconds: float) -> None:
@@ -270,6 +281,7 @@ def _sum_up(before: dict[str, object], after: dict[str, object] | None, seconds:
     if after is None:
         return
     if any(after.get(name) != before.get(name) for name in ("transfers", "builds_served")):
-        from headrace.cli.runs.telling import sum_up  # noqa: PLC0415 - only where something came
+        with contextlib.suppress(Exception):  # as above: the command's exit code is returned
+            from headrace.cli.runs.telling import sum_up  # noqa: PLC0415 - only where something came
 
-        sum_up(before, after, seconds)
+            sum_up(before, after, seconds)
