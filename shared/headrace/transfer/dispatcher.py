@@ -6,7 +6,6 @@ What a connection is asked for is the scheduler's business.
 from __future__ import annotations
 
 from headrace.transfer import messages as m
-from headrace.transfer.backpressure import FEW
 from headrace.transfer.scheduler import PROBE, SMALL, Assignment, Move, Scheduler
 from headrace.transfer.source_state import CUTS, SourceState
 from headrace.transfer.state import TO_THE_END, TransferState
@@ -55,8 +54,8 @@ class Dispatcher:
         if state.patience > AGAIN and (state.checked or state.etag):
             self._ask_again(now, out)
         most = state.most
-        if state.backpressure.felt(now):
-            most = min(most, FEW)
+        if (enough := state.backpressure.enough(now)) is not None:
+            most = min(most, enough)
         for upstream in self._candidates(now):
             while upstream.room(now) and len(state.segments.in_flight) < most:
                 if self._enough(now):

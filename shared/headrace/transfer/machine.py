@@ -321,7 +321,7 @@ class Transfer:
         segment.last = self._quiet_since = now
         self._came = True
         segment.meter.add(event.length, now)
-        self.state.backpressure.received(event.length, now)
+        self.state.backpressure.received(event.length, now, len(self.segments.in_flight))
         self.sources[segment.source].received(event.length, now)
         at = segment.cursor
         fresh = self.segments.accept(segment, event.length)

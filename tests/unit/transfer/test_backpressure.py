@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headrace.transfer.backpressure import FAST, FULL, Backpressure
+from headrace.transfer.backpressure import FAST, FEW, FULL, Backpressure
 from headrace.upstream.http1.streams import PIECE
 
 MB = 1 << 20
@@ -46,3 +46,29 @@ def test_it_is_not_felt_while_nothing_comes() -> None:
         pressure.received(PIECE, step / 200)
     assert pressure.felt(0.5)
     assert not pressure.felt(5.0)
+
+
+def rate_of_trial(bring: float) -> tuple[list[int | None], bool]:
+    """Let twice as many requests bring so much more; return what was enough, and what is felt."""
+    rate, now, told = 2 * FAST, 0.0, []
+    pressure = Backpressure(now)
+    while now < 4.0:
+        enough = pressure.enough(now)
+        told.append(enough)
+        brought = rate * bring if enough == 2 * FEW else rate
+        now += PIECE / brought
+        pressure.received(PIECE, now)
+    return list(dict.fromkeys(told)), pressure.felt(now)
+
+
+def test_twice_as_many_are_tried_once_and_what_they_bring_decides() -> None:
+    assert rate_of_trial(1.1) == ([None, FEW, 2 * FEW], True)
+    assert rate_of_trial(1.6) == ([None, FEW, 2 * FEW], False)
+
+
+def test_nothing_is_tried_while_more_than_few_requests_are_not_over() -> None:
+    pressure, now = Backpressure(0.0), 0.0
+    while now < 4.0:
+        now += PIECE / (2 * FAST)
+        pressure.received(PIECE, now, 2 * FEW)
+    assert pressure.enough(now) == FEW
