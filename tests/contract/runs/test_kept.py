@@ -241,6 +241,7 @@ CHANGES: dict[
 SIBLINGS = {
     *("pip.conf, as large and as old", "a tool that goes", "a tool that comes"),
     *("a file of a tool that had none", "another port", "a token"),
+    *("a tool that is written in place", "a tool's mode"),
 }
 MARKS = {name: [pytest.mark.nightly] if name in SIBLINGS else [] for name in CHANGES}
 
