@@ -62,7 +62,7 @@ def make_user(tmp_path: Path, world: MakeWorld) -> Iterator[MakeUser]:
 
     def make(*, domain: str = "", **rest: object) -> LedUser:
         names = [f"{host}.{domain}" for host in ("pages", "files") if domain]
-        company = authority(tmp_path / "authority", *names)
+        company = authority(tmp_path / "authority", "localhost", *names)
         there = world(tls=company.server, domain=domain, **rest)
         # By the page of the last one it is learned where the origin keeps its files.
         there.index.add(large(), wheels.wheel("small", "1.0"), wheels.wheel("pip", "1.0"))

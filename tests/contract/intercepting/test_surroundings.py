@@ -133,7 +133,9 @@ def test_private_index_beside_the_public_one_keeps_its_credential_to_itself(
     uv = uv_of(user)
     index = Index()
     index.add(wheels.wheel("own", "1.0"))
-    with RecordingServer(name="company", tls=user.world.pages.tls) as company:
+    tls = user.world.pages.tls
+    # A host that its user has a login for is let through whole, so this is another one.
+    with RecordingServer(name="company", tls=tls, known_as="localhost") as company:
         company.credential = ("me", "verysecret")
         url = index.mount_origin(company)
         path = user.project / "pyproject.toml"
