@@ -13,6 +13,9 @@ __all__ = ["NOT_EXECUTABLE", "NOT_FOUND", "find", "replace_by", "run"]
 #: POSIX.1-2017 XCU 2.8.2, "Exit Status for Commands".
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
+#: Seconds after which the command is looked at although no signal came. The kernel gives one to any
+#: thread that does not block it, and a library's own thread does not.
+_LOOK_AGAIN = 2.0
 
 
 def find(name: str, env: Mapping[str, str]) -> str:
@@ -82,34 +85,32 @@ def run(
 def _follow(
     pid: int, watched: set[signal.Signals], after: tuple[float, Callable[[], None]] | None
 ) -> int:
+    left = after[0] if after else 0.0
     while True:
-        came = _next_signal(watched, after[0] if after else None)
-        if came is None:
-            assert after is not None
-            after[1]()
-            after = None
-            continue
-        number, from_terminal = came
-        if number == signal.SIGCHLD:
+        within = min(left, _LOOK_AGAIN) if after else _LOOK_AGAIN
+        came = _next_signal(watched, within)
+        if came is None and after:
+            left -= within
+            if left <= 0:
+                after[1]()
+                after = None
+        if came is None or came[0] == signal.SIGCHLD:
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
                 code = os.waitstatus_to_exitcode(status)
                 return code if code >= 0 else 128 - code
-        elif not from_terminal:
+        elif not came[1]:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, number)
+                os.kill(pid, came[0])
 
 
-def _next_signal(watched: set[signal.Signals], within: float | None) -> tuple[int, bool] | None:
+def _next_signal(watched: set[signal.Signals], within: float) -> tuple[int, bool] | None:
     """Wait; say which signal came, and whether the kernel sent it to our whole process group. None:
     none came `within` so many seconds.
     """
-    if within is not None and hasattr(signal, "sigtimedwait"):
+    if hasattr(signal, "sigtimedwait"):
         told = signal.sigtimedwait(watched, within)
         return told and (told.si_signo, told.si_code > 0)
-    if hasattr(signal, "sigwaitinfo"):
-        info = signal.sigwaitinfo(watched)
-        return info.si_signo, info.si_code > 0
     # Where the sender cannot be told (macOS), these two come from the keyboard.
     number = signal.sigwait(watched)
     return number, number in (signal.SIGINT, signal.SIGQUIT)
