@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -28,9 +29,18 @@ def others() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("others")
-def test_the_end_of_a_command_is_seen_although_another_thread_takes_its_signal() -> None:
-    words = ["sh", "-c", "sleep 0.2; exit 7"]
-    assert child_process.run("/bin/sh", words, dict(os.environ)) == 7
+def test_the_end_of_a_command_is_seen_although_another_thread_took_its_signal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spawn = os.posix_spawn
+
+    def spawned_and_ended(*args: Any, **rest: Any) -> int:
+        pid = spawn(*args, **rest)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        return pid
+
+    monkeypatch.setattr(os, "posix_spawn", spawned_and_ended)
+    assert child_process.run("/bin/sh", ["sh", "-c", "exit 7"], dict(os.environ)) == 7
 
 
 @pytest.mark.usefixtures("others")
