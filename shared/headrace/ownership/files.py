@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from headrace.errors import LocalError
-from headrace.wording import counted
 
 __all__ = [
     "LOOKED",
@@ -133,7 +132,7 @@ def read(path: Path, owners: Collection[int] | None = None, *, most: int = -1) -
 def _at_most(file: BinaryIO, most: int, path: Path) -> bytes:
     content = file.read(most + 1 if most >= 0 else -1)
     if 0 <= most < len(content):
-        raise OSError(errno.EFBIG, f"it has more than {counted(most, 'byte')}", str(path))
+        raise OSError(errno.EFBIG, f"it is longer than is read of it (bytes: {most})", str(path))
     return content
 
 
