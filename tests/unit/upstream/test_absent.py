@@ -8,6 +8,7 @@ import sys
 from headrace.upstream.client import Client
 
 PROGRAM = """
+import asyncio
 import sys
 sys.path[:0] = {path!r}
 
@@ -20,10 +21,16 @@ from headrace.upstream.client import Client
 Client({{}})
 from httpcore._synchronization import AsyncLock
 sys.meta_path.insert(0, Watching())
-for _ in range(5):
-    lock = AsyncLock()
-    lock.setup()
-print(Watching.asked.count("sniffio"), lock._backend)
+
+async def lock():
+    # Where the library is installed after all, it wants to be asked within a loop.
+    for _ in range(5):
+        made = AsyncLock()
+        made.setup()
+    return made._backend
+
+backend = asyncio.run(lock())
+print(Watching.asked.count("sniffio"), backend)
 """
 
 
