@@ -48,7 +48,7 @@ def of_uv(place: Place, read: Reader) -> Iterator[str]:
     logins = {match[1] for name in env if (match := _OF_UV.fullmatch(name))}
     yield from _hosts(url for name, url in named.items() if _as_variable(name) in logins)
     yield from _hosts(str(t["url"]) for t in tables if t.get("authenticate") == "always")
-    for table in _tables(_load(_store_of_uv(place), read).get("credential")):
+    for table in _tables(_load(uv_config.credentials_file(place), read).get("credential")):
         yield from _hosts([str(table.get("service", ""))])
 
 
@@ -116,17 +116,6 @@ def _of_user(place: Place, read: Reader) -> Sequence[tuple[Path, Mapping[str, An
         return list(uv_config.user_settings(place, read))
     except ConfigurationError:
         return []  # uv itself will say so
-
-
-def _store_of_uv(place: Place) -> Path:
-    env = place.environment
-    if named := env.get("UV_CREDENTIALS_DIR"):
-        return Path(named) / "credentials.toml"
-    if place.platform == "win32":
-        base = Path(env.get("APPDATA") or place.home / "AppData" / "Roaming") / "uv" / "data"
-    else:
-        base = Path(env.get("XDG_DATA_HOME") or place.home / ".local" / "share") / "uv"
-    return base / "credentials" / "credentials.toml"
 
 
 def _in_urls(paths: Iterable[Path], read: Reader) -> Iterator[str]:

@@ -14,6 +14,7 @@ __all__ = [
     "KEYS",
     "VARIABLES",
     "Settings",
+    "credentials_file",
     "default_index",
     "default_table",
     "file",
@@ -118,3 +119,15 @@ def _settings(path: Path, read: Reader) -> Settings | None:
     tool = document.get("tool")
     own = tool.get("uv") if isinstance(tool, dict) else None
     return own if isinstance(own, dict) else None
+
+
+def credentials_file(place: Place) -> Path:
+    """Return where uv keeps what `uv auth login` was told."""
+    env = place.environment
+    if own := env.get("UV_CREDENTIALS_DIR"):
+        return Path(own) / "credentials.toml"
+    if place.platform == "win32":
+        base = Path(env.get("APPDATA") or place.home / "AppData" / "Roaming") / "uv" / "data"
+    else:
+        base = Path(env.get("XDG_DATA_HOME") or place.home / ".local" / "share") / "uv"
+    return base / "credentials" / "credentials.toml"

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from headrace.cli.context import FAILED, OK, Context, add_json, add_scope
 from headrace.cli.summary import bytes_text
+from headrace.cli.upkeep.shown.times import ago
 from headrace.errors import HeadraceError, LocalError, SettingsError, UsageError
 from headrace.interface.hookspecs import Explanation, GatewayAddress
 
@@ -295,16 +296,9 @@ def _tell(
             # A gateway of the version before does not say.
             old = ", what is known of it is old" if source.get("evidence_old") else ""
             age = source.get("measured")
-            seen = f", measured {_ago(age)} ago" if age is not None and source["rate"] else ""
+            seen = f", measured {ago(age)} ago" if age is not None and source["rate"] else ""
             why = f": {source['reason']}" if source.get("reason") else ""
             shown = f"{number}. {source['id']} ({rate}{rtt}{seen}{old}){why}"
             out.print(f"         {shown}", markup=False)
     if not documents and not artifacts and not quiet:
         out.print("Nothing is known by that name.")
-
-
-def _ago(seconds: float) -> str:
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"

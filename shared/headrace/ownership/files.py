@@ -132,7 +132,8 @@ def read(path: Path, owners: Collection[int] | None = None, *, most: int = -1) -
 def _at_most(file: BinaryIO, most: int, path: Path) -> bytes:
     content = file.read(most + 1 if most >= 0 else -1)
     if 0 <= most < len(content):
-        raise OSError(errno.EFBIG, f"it is longer than is read of it (bytes: {most})", str(path))
+        what = "byte" if most == 1 else "bytes"  # `headrace.wording` brings more than this room has
+        raise OSError(errno.EFBIG, f"it has more than {most} {what}", str(path))
     return content
 
 

@@ -102,7 +102,7 @@ def _stored(place: Place, read: Reader, origin: Callable[[], str]) -> Iterator[R
     """Look for a login that `uv auth login` keeps, which uv would offer to the origin alone."""
     if place.scope is Scope.SYSTEM:
         return
-    path = _store(place)
+    path = uv_config.credentials_file(place)
     try:
         content = read(path)
         entries = toml_text.load(content, path).get("credential") if content else None
@@ -112,17 +112,6 @@ def _stored(place: Place, read: Reader, origin: Callable[[], str]) -> Iterator[R
     if services and _host(origin()) in {_host(each) for each in services}:
         what = f"has a login for {_host(origin())}, which uv gives to no gateway"
         yield Reason(str(path), what, "put it into netrc or keyring, which the gateway asks too")
-
-
-def _store(place: Place) -> Path:
-    env = place.environment
-    if own := env.get("UV_CREDENTIALS_DIR"):
-        return Path(own) / "credentials.toml"
-    if place.platform == "win32":
-        base = Path(env.get("APPDATA") or place.home / "AppData" / "Roaming") / "uv" / "data"
-    else:
-        base = Path(env.get("XDG_DATA_HOME") or place.home / ".local" / "share") / "uv"
-    return base / "credentials" / "credentials.toml"
 
 
 def _host(url: str) -> str:
