@@ -120,9 +120,9 @@ class OperatorClass(enum.StrEnum):
 class Limits:
     """What an operator asks of its clients."""
 
-    connections: int = 8
+    connections: int | None = None
     """At most this many connections at a time, over all downloads of this machine; more than four
-    only while they bring more."""
+    only while they bring more. None: the operator names no number, and eight are polite."""
     probe: bool = True
     """False where the operator forbids requests that no user waits for."""
 

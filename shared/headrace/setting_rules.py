@@ -341,7 +341,7 @@ def _mirror(entry: Mapping[str, Any]) -> Mirror:
         layout=entry.get("layout", "packages"),
         operator=entry.get("operator", ""),
         operator_class=OperatorClass(entry.get("operator_class", "organisation")),
-        limits=Limits(connections=entry.get("connections", Limits().connections)),
+        limits=Limits(connections=entry.get("connections")),
         gives_documents=entry.get("gives_documents", False),
         rank=entry.get("rank", 0),
         carries=tuple(entry.get("carries", ())),

@@ -106,3 +106,11 @@ def test_a_command_of_a_page_is_one_that_there_is(path: Path) -> None:
             parser.parse_args(shlex.split(words)[1:])
         except UsageError as error:
             pytest.fail(f"{command}: {error.message}")
+
+
+def test_nothing_stands_twice_in_the_changelog() -> None:
+    # Lines of two branches are both kept when they are merged, also where one is the other's next
+    # wording.
+    begun = [line[:60] for line in (ROOT / "CHANGELOG.md").read_text("utf-8").splitlines()]
+    long = [line for line in begun if len(line) == 60]
+    assert sorted(long) == sorted(set(long))

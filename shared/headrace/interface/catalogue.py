@@ -362,7 +362,7 @@ def _row(
         capabilities=can,
         carries=_strings(table, "carries"),
         limits=Limits(
-            connections=int(table.get("connections", Limits().connections)),
+            connections=int(table["connections"]) if "connections" in table else None,
             probe=bool(table.get("probe", True)),
         ),
         gives_documents=bool(table.get("documents", False)),

@@ -44,6 +44,8 @@ ORIGIN = "origin"
 #: Seconds between two races of one ecosystem on one network: the unmeasured rest waits for
 #: transfers of its own.
 _RACE_INTERVAL = 600.0
+#: Connections to a host whose operator names no number.
+_POLITE = 8
 
 
 def mirrors_in_use(
@@ -148,7 +150,7 @@ class Candidates:
                 ORIGIN,
                 artifact.url,
                 is_origin=True,
-                connections=self._live().connections_per_mirror,
+                connections=self._live().connections_per_mirror or _POLITE,
                 rate=known.origin.rate,
                 rtt=known.origin.rtt,
                 reserve=artifact.origin_counts and not alone,
@@ -228,8 +230,7 @@ class Candidates:
     def _source(
         self, stats: MirrorStats, url: str, now: float, *, connections: int | None = None
     ) -> Source:
-        most = self._live().connections_per_mirror
-        limit = min(most, stats.mirror.limits.connections)
+        limit = self._most_connections(stats.mirror)
         return Source(
             stats.mirror.id,
             url,
@@ -240,6 +241,13 @@ class Candidates:
             own=stats.mirror.own,
             operator=stats.mirror.operator,
         )
+
+    def _most_connections(self, mirror: Mirror) -> int:
+        """What its operator allows, if he names a number, and never more than the user wants."""
+        wanted, allowed = self._live().connections_per_mirror, mirror.limits.connections
+        if allowed is None:
+            allowed = wanted if mirror.own and wanted else _POLITE
+        return min(allowed, wanted or allowed)
 
     # ------------------------------------------------------------------ learning
 

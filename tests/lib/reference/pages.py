@@ -86,6 +86,8 @@ def _default(field: dataclasses.Field[object]) -> object:
 
 
 def _toml(value: object) -> str:
+    if value is None:
+        return "not set"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):

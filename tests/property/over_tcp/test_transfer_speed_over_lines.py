@@ -66,6 +66,16 @@ def test_uneven_mirrors_give_nearly_their_sum_in_few_requests_and_few_bytes(
     assert max(outcome.most.values()) <= 8
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_lines_that_lose_packets_are_filled_where_their_operators_allow_more(seed: int) -> None:
+    # With eight at each line the two lossy ones leave 0.875 of the sum, whoever works on them.
+    lines = four(c={"connections": 16}, official={"connections": 16})
+    outcome, _ = run(SIZE, lines, seed=seed)
+    assert seconds(148) / outcome.seconds >= 0.88
+    assert sum(outcome.fetched.values()) <= 1.03 * SIZE
+    assert outcome.most["c"] > 8
+
+
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize(("others", "busy"), [(0, 0.0), (4, 0.0), (4, 0.1)])
 def test_files_of_some_megabytes_come_once_also_when_several_come_at_a_time(

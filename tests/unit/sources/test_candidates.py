@@ -296,12 +296,24 @@ def test_nobody_is_in_reserve_whom_a_plugin_left_out() -> None:
     assert ids(build([A, B], extra=[First()])[0]) == ["a", "origin"]
 
 
-def test_limits_of_operator_and_user_hold() -> None:
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (None, {"tight": 1, "wide": 16, "silent": 8, "ours": 8, "origin": 8}),
+        (3, {"tight": 1, "wide": 3, "silent": 3, "ours": 3, "origin": 3}),
+        (12, {"tight": 1, "wide": 12, "silent": 8, "ours": 12, "origin": 12}),
+    ],
+)
+def test_connections_are_what_the_operator_names_and_never_more_than_the_user_wants(
+    wanted: int | None, expected: Mapping[str, int]
+) -> None:
     tight = mirror("tight", limits=Limits(connections=1))
-    wide = mirror("wide", limits=Limits(connections=64))
-    sources, _, _ = build([tight, wide], settings=Settings(connections_per_mirror=3))
+    wide = mirror("wide", limits=Limits(connections=16))
+    ours = mirror("ours", own=True)
+    mirrors = [tight, wide, mirror("silent"), ours]
+    sources, _, _ = build(mirrors, settings=Settings(connections_per_mirror=wanted))
     found = {source.id: source.connections for source in sources.choose(BIG, BELOW)}
-    assert found == {"tight": 1, "wide": 3, "origin": 3}
+    assert found == expected
 
 
 def test_what_was_measured_decides_and_goes_along() -> None:

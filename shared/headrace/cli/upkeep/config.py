@@ -141,7 +141,7 @@ def _shown(value: object) -> str:
         return ", ".join(map(str, value)) or "none"
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value) if value != "" else "not set"
+    return str(value) if value not in ("", None) else "not set"
 
 
 def _where(row: dict[str, Any]) -> str:
