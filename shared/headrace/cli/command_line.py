@@ -19,6 +19,8 @@ from typing import Any, Protocol, cast
 from headrace import __version__
 from headrace.cli.context import FAILED, USAGE, Colour, Context
 from headrace.cli.help.parsers import CommandParser
+from headrace.cli.upkeep.shown.folding import fold
+from headrace.cli.upkeep.shown.speaking import terminal_width
 from headrace.config import EnvVars, environment
 from headrace.errors import HeadraceError, LocalError, UsageError
 from headrace.wording import listed, meant, printable, shown
@@ -29,6 +31,8 @@ _log = logging.getLogger("headrace.cli")
 
 #: What a shell says of a command that SIGINT ended: 128 and the signal's number.
 _INTERRUPTED = 130
+#: Where the further lines of an error's fault and hint begin.
+_BELOW = " " * len("  what to do:  ")
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -153,7 +157,8 @@ class _LogLines(logging.Formatter):
         return super().formatMessage(record).replace("\n", "\n  ")
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
+        text = printable(super().format(record))
+        return "\n".join(fold(text, terminal_width(sys.stderr), "  "))
 
 
 def _set_up_log(level: str) -> None:
@@ -212,15 +217,17 @@ def _tell(error: HeadraceError, context: Context) -> None:
         except OSError:
             _drop_output()
         return
-    lines = [f"headrace: {error.message}", f"  whose fault: {error.fault_of}"]
+    width = terminal_width(sys.stderr)
+    lines = fold(printable(f"headrace: {error.message}"), width, "  ")
+    lines += fold(printable(f"  whose fault: {error.fault_of}"), width, _BELOW)
     if error.hint:
-        lines.append(f"  what to do:  {error.hint}")
+        lines += fold(printable(f"  what to do:  {error.hint}"), width, _BELOW)
     try:
         sys.stdout.flush()
     except (OSError, ValueError):
         # What was written does not get through, and would be tried once more at exit.
         _drop_output()
-    print(*map(printable, lines), sep="\n", file=sys.stderr)  # noqa: T201 - the command's own voice
+    print(*lines, sep="\n", file=sys.stderr)  # noqa: T201 - the command's own voice
 
 
 def _drop_output() -> None:

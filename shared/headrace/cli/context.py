@@ -11,21 +11,19 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from headrace.cli.upkeep.shown.speaking import Colour, Speaker
 from headrace.config import NO_FILE, EnvVars, Folders, Settings, home_folder
 from headrace.errors import SettingsError
 from headrace.interface.hookspecs import Place, Scope
 from headrace.setting_rules import all_in_one
-from headrace.wording import listed, meant, printable
+from headrace.wording import listed, meant
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.segment import Segment
-
     from headrace.interface.manager import Plugins
     from headrace.system.edits.journal import Journal
     from headrace.system.state import State
@@ -63,16 +61,7 @@ class Strictness(enum.Enum):
     """Those that look, and the one that undoes: they tell mistakes, and go on."""
 
 
-class Colour(enum.StrEnum):
-    """What ``--color`` says of colours."""
-
-    AUTO = "auto"
-    """For a terminal, unless NO_COLOR forbids them; FORCE_COLOR wants them in a pipe, too."""
-    ALWAYS = "always"
-    NEVER = "never"
-
-
-class Context:
+class Context(Speaker):
     """One run of the command line."""
 
     def __init__(
@@ -84,10 +73,9 @@ class Context:
         colour: Colour = Colour.AUTO,
     ) -> None:
         """`scope` None: the machine's under sudo, else the user's."""
-        self.env = env
+        super().__init__(env, colour)
         self.scope = scope or _default_scope(env)
         self.as_json = as_json
-        self.colour = colour
         self.strictness = Strictness.WORDS
         self._warned: set[str] = set()
         self.has_told = False
@@ -190,44 +178,6 @@ class Context:
 
         return service.withdraw(tool, before, after, now)
 
-    @cached_property
-    def console(self) -> Console:
-        """For people, on standard output; where ``--color`` says nothing rich itself obeys
-        NO_COLOR and FORCE_COLOR.
-        """
-        if self.colour is Colour.NEVER:
-            return _console(color_system=None, no_color=True)
-        if self.colour is Colour.ALWAYS:
-            # Told by word, which goes before the environment's NO_COLOR.
-            return _console(force_terminal=True, no_color=False, color_system="standard")
-        return _console()
-
-    @property
-    def to_terminal(self) -> bool:
-        """Whether somebody sits there, and sees each line as it comes."""
-        return sys.stdout.isatty()
-
-    @property
-    def _has_styles(self) -> bool:
-        """Whether rich has anything to do: it is a quarter of a short command's start."""
-        if self.colour is Colour.AUTO:
-            return self.to_terminal or bool(self.env.get(EnvVars.FORCE_COLOR))
-        return self.colour is Colour.ALWAYS
-
-    def say(self, text: str, style: str = "") -> None:
-        """Write a line for people."""
-        self.say_parts(((text, style),))
-
-    def say_parts(self, parts: Sequence[tuple[str, str]]) -> None:
-        """Write a line of texts with their styles, which only a terminal shows."""
-        if self._has_styles:
-            from rich.text import Text  # noqa: PLC0415 - start-up time
-
-            self.console.print(Text.assemble(*parts))
-        else:
-            text = "".join(part for part, _ in parts)
-            sys.stdout.write(f"{printable(text.rstrip())}\n")
-
     def place(self, command: tuple[str, ...] = ()) -> Place:
         """Return the facts that activations describe their edits for."""
         return Place(
@@ -244,18 +194,6 @@ class Context:
         text = json.dumps(value, indent=2, default=str)
         self.has_told = True
         sys.stdout.write(f"{text}\n")
-
-
-def _console(**options: Any) -> Console:
-    """Make one that shows whatever a text holds, and obeys nothing in it: styles are rich's own."""
-    from rich.console import Console  # noqa: PLC0415 - start-up time
-
-    class Careful(Console):
-        def render(self, *args: Any, **rest: Any) -> Iterator[Segment]:
-            for each in super().render(*args, **rest):
-                yield each if each.control else each._replace(text=printable(each.text))
-
-    return Careful(highlight=False, soft_wrap=True, **options)
 
 
 def add_dry_run(parser: argparse.ArgumentParser) -> None:

@@ -26,6 +26,8 @@ __all__ = ["add", "run"]
 Check = Callable[[Context], Iterator[Finding]]
 
 _STYLES = {"ok": "green", "note": "", "warning": "yellow", "failure": "red"}
+#: Below what is found.
+_INDENT = " " * 9
 
 
 def add(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -105,11 +107,8 @@ def _guarded(check: Check, context: Context) -> list[Finding]:
 
 
 def _tell(context: Context, findings: list[Finding]) -> None:
-    from rich.text import Text  # noqa: PLC0415 - start-up time
-
     for finding in findings:
-        line = Text(f"{finding.level:<8} ", style=_STYLES[finding.level])
-        line.append(f"{finding.check}: {finding.text}", style="")
-        context.console.print(line)
+        level = (f"{finding.level:<8} ", _STYLES[finding.level])
+        context.say_parts((level, (f"{finding.check}: {finding.text}", "")), indent=_INDENT)
         if finding.hint and finding.level != "ok":
-            context.console.print(Text(f"         {finding.hint}"))
+            context.say(f"{_INDENT}{finding.hint}", indent=_INDENT)

@@ -207,7 +207,7 @@ def _print(context: Context, found: _Finds) -> None:
     for each in found.explanations:
         for number, line in enumerate(each.lines):
             start = each.tool if number == 0 else ""
-            context.console.print(f"{start:<8} {line}", markup=False)
+            context.say(f"{start:<8} {line}", indent=" " * 9)
     _tell(context, found.documents, found.artifacts, quiet=bool(found.explanations))
 
 
@@ -275,21 +275,20 @@ def _tell(
     *,
     quiet: bool,
 ) -> None:
-    out = context.console
     for each in documents:
         kind = "your own index: no mirror is asked for it" if each["private"] else "public"
-        out.print(f"named by {each['origin']} ({each['ecosystem']}, {kind})", markup=False)
+        context.say(f"named by {each['origin']} ({each['ecosystem']}, {kind})")
         if each["kept"]:
             lifetime = f" of {each['lifetime']:.0f}" if each.get("lifetime") else ""
-            out.print(f"         page kept, {each['age']:.0f} s{lifetime} old", markup=False)
+            context.say(f"         page kept, {each['age']:.0f} s{lifetime} old")
         else:
-            out.print("         page not here yet; the origin is asked for it")
+            context.say("         page not here yet; the origin is asked for it")
     for each in artifacts:
         size = f", {bytes_text(each['size'])}" if each["size"] else ""
         stored = ", in the store" if each["stored"] else ""
         weaker = f", provisional: named by {each['provisional']}" if each["provisional"] else ""
-        out.print(f"file     {each['name']}{size}{stored}{weaker}", markup=False)
-        out.print(f"         {each['digest'] or 'no digest: the origin alone may supply it'}")
+        context.say(f"file     {each['name']}{size}{stored}{weaker}")
+        context.say(f"         {each['digest'] or 'no digest: the origin alone may supply it'}")
         for number, source in enumerate(each["sources"], 1):
             rate = f"{bytes_text(source['rate'])}/s" if source["rate"] else "not measured"
             rtt = f", {source['rtt'] * 1000:.0f} ms" if source["rtt"] else ""
@@ -299,6 +298,6 @@ def _tell(
             seen = f", measured {ago(age)} ago" if age is not None and source["rate"] else ""
             why = f": {source['reason']}" if source.get("reason") else ""
             shown = f"{number}. {source['id']} ({rate}{rtt}{seen}{old}){why}"
-            out.print(f"         {shown}", markup=False)
+            context.say(f"         {shown}")
     if not documents and not artifacts and not quiet:
-        out.print("Nothing is known by that name.")
+        context.say("Nothing is known by that name.")

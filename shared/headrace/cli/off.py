@@ -98,7 +98,7 @@ def _run(args: argparse.Namespace, context: Context) -> int:
     else:
         _tell(context, undone, told, trouble)
         if inside:
-            context.console.print("containers: their gateway is off, and its files are gone")
+            context.say("containers: their gateway is off, and its files are gone")
         if stopped:
             _tell_left(context)
         _tell_settings(context)
@@ -106,30 +106,29 @@ def _run(args: argparse.Namespace, context: Context) -> int:
 
 
 def _tell(context: Context, undone: TakenBack, told: Sequence[str], trouble: Sequence[str]) -> None:
-    out = context.console
     for path in undone.restored:
-        out.print(f"{path}: as it was", markup=False)
+        context.say(f"{path}: as it was")
     for path in undone.merged:
-        out.print(f"{path}: changed since; only headrace's lines were taken out", markup=False)
+        context.say(f"{path}: changed since; only headrace's lines were taken out")
     for path in undone.kept:
         text = f"{path}: headrace's own lines were changed; left as it is"
-        out.print(text, markup=False, style="yellow")
+        context.say(text, "yellow")
     for tool, error in undone.failed:
-        out.print(f"{tool}: could not be undone: {error.message}", markup=False, style="yellow")
-        out.print(f"  {error.hint}; then `headrace off` again", markup=False)
+        context.say(f"{tool}: could not be undone: {error.message}", "yellow")
+        context.say(f"  {error.hint}; then `headrace off` again")
     for program in told:
-        out.print(f"{program}: told to read its configuration again", markup=False)
+        context.say(f"{program}: told to read its configuration again")
     for text in trouble:
-        out.print(text, markup=False, style="yellow")
+        context.say(text, "yellow")
     if undone.kept:
-        out.print(
+        context.say(
             "The gateway stays up for it. `headrace off --force` puts the old file back and "
             "keeps yours beside it."
         )
     elif undone.failed:
-        out.print("The gateway stays up for what could not be undone.")
+        context.say("The gateway stays up for what could not be undone.")
     elif not (undone.restored or undone.merged):
-        out.print("Nothing was routed; the gateway is off.")
+        context.say("Nothing was routed; the gateway is off.")
 
 
 def _left(context: Context) -> dict[str, object]:
@@ -145,14 +144,14 @@ def _tell_left(context: Context) -> None:
     size = int(str(left["bytes"]))
     if size >= _WORTH_TELLING:
         what = f"{bytes_text(size)} of files in {left['store']}; `headrace cache clear` frees them"
-        context.console.print(f"left: {what}", markup=False)
+        context.say(f"left: {what}")
 
 
 def _tell_settings(context: Context) -> None:
     for mistake in context.mistakes:
-        context.console.print(f"settings: {mistake.message}", markup=False, style="yellow")
+        context.say(f"settings: {mistake.message}", "yellow")
     if context.mistakes:
-        context.console.print("`headrace off` did not need them; the next `headrace on` does.")
+        context.say("`headrace off` did not need them; the next `headrace on` does.")
 
 
 def _stop(context: Context) -> None:
@@ -206,9 +205,9 @@ def _show(args: argparse.Namespace, context: Context) -> int:
             }
         )
     else:
-        context.console.print(diff(edits), markup=False, end="")
+        context.write(diff(edits))
         for name in kept:
             text = f"{name}: changed since in headrace's lines; it would stay"
-            context.console.print(text, markup=False)
+            context.say(text)
         _tell_settings(context)
     return NEEDS_ATTENTION if kept else OK

@@ -56,20 +56,19 @@ def run(args: argparse.Namespace, context: Context) -> int:
         table = {"url": url, "opened": opened, "tunnel": _tunnel(address) if remote else None}
         context.print_json(table)
         return OK
-    out = context.console
     if args.url:
-        out.print(url, markup=False)
+        context.write(url)
         return OK
     if opened:
-        out.print("the live page is open in your browser", markup=False)
+        context.say("the live page is open in your browser")
         return OK
     if remote:
-        out.print("this terminal is on another machine than your browser; there, run", markup=False)
-        out.print(f"    {_tunnel(address)}", markup=False)
-        out.print("and, while it runs, open this within five minutes:", markup=False)
+        context.say("this terminal is on another machine than your browser; there, run")
+        context.write(f"    {_tunnel(address)}")
+        context.say("and, while it runs, open this within five minutes:")
     else:
-        out.print("no browser could be started here; open this within five minutes:", markup=False)
-    out.print(f"    {url}", markup=False)
+        context.say("no browser could be started here; open this within five minutes:")
+    context.write(f"    {url}")
     return OK
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-import textwrap
 from typing import Any, NoReturn
 
 from headrace.cli.context import Colour, one_of
 from headrace.cli.help.examples import of_command
+from headrace.cli.upkeep.shown.folding import columns_of, fold
 from headrace.errors import UsageError
 from headrace.wording import meant
 
@@ -24,6 +24,9 @@ EXIT_CODES = (
 )
 """What each exit code of every command means."""
 
+#: Columns from which on an option and what it does stand side by side; else that is indented.
+_ROOMY, _BELOW = 58, 8
+
 
 class CommandParser(argparse.ArgumentParser):
     """Says what is wrong as every other error is said; ``-h`` is short, ``--help`` is not."""
@@ -33,6 +36,7 @@ class CommandParser(argparse.ArgumentParser):
         if sys.version_info >= (3, 14):
             rest.setdefault("color", False)  # the usage is part of messages, too
         rest["add_help"] = False
+        rest.setdefault("formatter_class", _Formatter)
         super().__init__(*args, **rest)
         self._everywhere = everywhere = self.add_argument_group("with every command")
         everywhere.add_argument("-h", action=_Help, help="what there is, in short")
@@ -78,12 +82,12 @@ class CommandParser(argparse.ArgumentParser):
             return ""
         width = self._get_formatter()._width  # noqa: SLF001 - the terminal's, as argparse sees it
         column = max(len(command) for command, _ in examples) + 4
-        if column + max(len(what) for _, what in examples) <= width:
+        if column + max(columns_of(what) for _, what in examples) <= width:
             lines = [f"  {command:<{column - 2}}{what}" for command, what in examples]
         else:
             lines = []
             for command, what in examples:
-                lines += textwrap.wrap(what, width, initial_indent="  # ", subsequent_indent="  # ")
+                lines += [f"  # {line}" for line in fold(what, width - 4, "")]
                 lines.append(f"  {command}")  # to be copied: never broken
         return "\n".join(("examples:", *lines))
 
@@ -128,6 +132,23 @@ class CommandParser(argparse.ArgumentParser):
         for parser, _ in self.commands():
             found += parser._options()  # noqa: SLF001 - of its own class
         return found
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Folds as everything else here is folded, which argparse does by the number of characters."""
+
+    def __init__(self, prog: str, **rest: Any) -> None:
+        """Take what argparse takes; in little room what options do stands below them."""
+        super().__init__(prog, **rest)
+        if self._width < _ROOMY:
+            self._max_help_position = _BELOW
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return fold(" ".join(text.split()), width, "")
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = fold(" ".join(text.split()), width - len(indent), "")
+        return "\n".join(f"{indent}{line}" for line in lines)
 
 
 class _Help(argparse._HelpAction):  # noqa: SLF001 - what completions know a help option by

@@ -47,7 +47,7 @@ def tell(context: Context, report: OnReport) -> int:
     else:
         _print(context, report, winning)
         if report.result.edits and not report.dry_run:
-            context.console.print(_NEXT, markup=False)
+            context.say(_NEXT)
     return NEEDS_ATTENTION if report.result.left_out or report.trouble else OK
 
 
@@ -97,9 +97,7 @@ def _table(context: Context, report: OnReport, winning: Sequence[Override]) -> d
 
 
 def _print(context: Context, report: OnReport, winning: Sequence[Override]) -> None:
-    def say(text: str, style: str = "") -> None:
-        context.console.print(text, markup=False, style=style or None)
-
+    say = context.say
     for each in report.found:
         kind = " (your own: no mirror is asked for it)" if each.origin.private else ""
         say(f"origin   {for_display(each.origin.url)}{kind}, from {each.where}")
@@ -122,7 +120,7 @@ def _print(context: Context, report: OnReport, winning: Sequence[Override]) -> N
         say(f"{one.tool:<8} but {one.where} {one.what}", "yellow" if one.wins else "")
         say(f"         {one.hint}")
     if report.dry_run:
-        context.console.print(diff(report.changed), markup=False, end="")
+        context.write(diff(report.changed))
 
 
 def _print_running(say: Callable[[str, str], None], report: OnReport) -> None:

@@ -16,8 +16,10 @@ from typing import Any
 from headrace.cli.context import FAILED, OK, Context, Strictness, add_json, add_scope
 from headrace.cli.known_words import Words
 from headrace.cli.upkeep import asking
-from headrace.cli.upkeep.shown import columns, picture
+from headrace.cli.upkeep.shown import picture
+from headrace.cli.upkeep.shown.folding import cut
 from headrace.cli.upkeep.shown.picture import TOGETHER, Bar, Chart
+from headrace.cli.upkeep.shown.speaking import terminal_width
 from headrace.errors import HeadraceError, LocalError, UsageError
 from headrace.models import Fault
 from headrace.policy.source_conditions import DOES
@@ -125,12 +127,7 @@ def _split(text: str) -> tuple[str | None, str]:
 
 
 def _say(context: Context, text: str) -> None:
-    for line in columns.wrapped(text, _width(context), "  "):
-        context.console.print(line, markup=False)
-
-
-def _width(context: Context) -> int | None:
-    return context.console.width if context.console.is_terminal else None
+    context.say(text, indent="  ")
 
 
 # ------------------------------------------------------------------ measuring
@@ -181,7 +178,7 @@ def _why(told: Mapping[str, Any]) -> str:
 def _progress(context: Context, text: str) -> None:
     if context.as_json or not sys.stderr.isatty():
         return
-    sys.stderr.write(f"\r\x1b[K{text[: max(20, context.console.width - 1)]}")
+    sys.stderr.write(f"\r\x1b[K{cut(text, (terminal_width(sys.stderr) or 80) - 1)}")
     sys.stderr.flush()
 
 
@@ -215,15 +212,15 @@ def _show(context: Context, chart: Chart) -> None:
     listed_ones = [each for each in chart.bars if each.rate or "--all" not in each.why]
     left = len(chart.bars) - len(listed_ones)
     smaller = Chart(chart.ecosystem, chart.file, chart.size, listed_ones)
-    for line, style in picture.terminal(smaller, _width(context), plain=plain):
-        context.console.print(line, markup=False, style=style or None)
+    for line, style in picture.terminal(smaller, context.width, plain=plain):
+        context.say(line, style)
     if left:
         _say(context, f"  {left} more not asked: --all asks everybody")
     if text := picture.meaning(chart):
         _say(context, text)
     if chart.size is not None and chart.size < _TELLING:
         _say(context, "A file of this size tells little of a rate: name a larger one.")
-    context.console.print()
+    context.say("")
 
 
 def _check_place(path: Path) -> None:

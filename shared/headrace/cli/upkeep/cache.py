@@ -91,9 +91,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 
 def _say(context: Context, text: str) -> None:
-    width = context.console.width if context.console.is_terminal else None
-    for line in columns.wrapped(text, width, "  "):
-        context.console.print(line, markup=False)
+    context.say(text)
 
 
 # ------------------------------------------------------------------ looking
@@ -151,9 +149,8 @@ def _list(args: argparse.Namespace, context: Context) -> int:
         return OK
     now = time.time()
     shown = files if args.all else files[:_FEW]
-    width = context.console.width if context.console.is_terminal else None
-    for line in columns.laid_out([_row(each, now) for each in shown], width):
-        context.console.print(line, markup=False)
+    for line in columns.laid_out([_row(each, now) for each in shown], context.width):
+        context.write(line)
     if left := len(files) - len(shown):
         _say(context, f"{left} more: --all shows them")
     if not files:

@@ -71,10 +71,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
     return _show(context)
 
 
-def _say(context: Context, text: str, style: str | None = None) -> None:
-    width = context.console.width if context.console.is_terminal else None
-    for line in columns.wrapped(text, width, "  "):
-        context.console.print(line, markup=False, style=style)
+def _say(context: Context, text: str, style: str = "") -> None:
+    context.say(text, style, indent="  ")
 
 
 # ------------------------------------------------------------------ show
@@ -92,10 +90,9 @@ def _show(context: Context) -> int:
         return OK
     there = "" if path.exists() else " (there is none, and none is needed)"
     _say(context, f"file {path}{there}")
-    width = context.console.width if context.console.is_terminal else None
     table = [(row["name"], _shown(row["value"]), _where(row)) for row in rows]
-    for line in columns.laid_out(table, width):
-        context.console.print(line, markup=False)
+    for line in columns.laid_out(table, context.width):
+        context.write(line)
     if mistakes:
         what = counted(len(mistakes), "mistake")
         _say(context, f"{what} in it: `headrace config check` tells each", "yellow")

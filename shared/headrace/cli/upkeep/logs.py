@@ -12,7 +12,6 @@ from typing import Any
 from headrace.cli.context import OK, Context, Strictness, add_json, add_scope
 from headrace.cli.upkeep.account import act_as_owner
 from headrace.cli.upkeep.recorded import recorded
-from headrace.cli.upkeep.shown import columns
 from headrace.cli.upkeep.shown.telling import moment, of_entry
 from headrace.cli.upkeep.shown.times import seconds_of
 from headrace.errors import UsageError
@@ -62,7 +61,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         return OK
     _tell(shown_ones, context)
     if not shown_ones and not args.follow:
-        context.console.print("Nothing is recorded that fits.", markup=False)
+        context.say("Nothing is recorded that fits.")
     while args.follow:
         sys.stdout.flush()
         time.sleep(_LOOK)
@@ -101,7 +100,6 @@ def _check_tool(
 
 def _tell(entries: Iterable[Mapping[str, Any]], context: Context) -> None:
     now = time.time()
-    width = context.console.width if context.console.is_terminal else None
     for each in entries:
         if context.as_json:
             # One line each: whoever follows reads them as they come.
@@ -109,5 +107,6 @@ def _tell(entries: Iterable[Mapping[str, Any]], context: Context) -> None:
             sys.stdout.write(f"{json.dumps(each)}\n")
             continue
         bad = each["kind"] == "incident" or each.get("failed")
-        for line in columns.wrapped(f"{moment(each['at'], now)} {of_entry(each)}", width, "  "):
-            context.console.print(line, markup=False, style="yellow" if bad else None)
+        context.say(
+            f"{moment(each['at'], now)} {of_entry(each)}", "yellow" if bad else "", indent="  "
+        )

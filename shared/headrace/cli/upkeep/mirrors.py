@@ -158,8 +158,8 @@ def _print(
     _say(context, f"{ecosystem}: {used} of {counted(len(mine), 'mirror')} used, and the origin")
     mattering = [each for each in mine if everything or each.used or each.why == "you disabled it"]
     rows = [_row(each) for each in mattering]
-    for line in columns.laid_out(rows, _width(context)):
-        context.console.print(line, markup=False)
+    for line in columns.laid_out(rows, context.width):
+        context.write(line)
     if hidden := len(mine) - len(mattering):
         _say(context, f"  {hidden} more {noun(hidden, 'is', 'are')} not used: --all says why")
 
@@ -175,13 +175,8 @@ def _row(each: ListedMirror) -> tuple[str, str, str]:
     return f"  {mark:<4}  {each.mirror.id}", rate, "; ".join(said)
 
 
-def _width(context: Context) -> int | None:
-    return context.console.width if context.console.is_terminal else None
-
-
 def _say(context: Context, text: str) -> None:
-    for line in columns.wrapped(text, _width(context), "  "):
-        context.console.print(line, markup=False)
+    context.say(text, indent="  ")
 
 
 # ------------------------------------------------------------------ one of them

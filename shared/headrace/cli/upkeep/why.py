@@ -9,7 +9,6 @@ from typing import Any
 from headrace.cli.context import OK, Context, Strictness, add_json, add_scope
 from headrace.cli.upkeep.account import act_as_owner
 from headrace.cli.upkeep.recorded import recorded
-from headrace.cli.upkeep.shown import columns
 from headrace.cli.upkeep.shown.telling import is_about, story
 from headrace.errors import UsageError
 from headrace.wording import counted, meant, shown
@@ -53,13 +52,11 @@ def run(args: argparse.Namespace, context: Context) -> int:
         context.print_json({"what": args.what, "downloads": told})
         return OK
     now = time.time()
-    width = context.console.width if context.console.is_terminal else None
     for number, each in enumerate(told):
         if number:
-            context.console.print()
+            context.say("")
         for line in story(each, now):
-            for part in columns.wrapped(line, width, " " * 11):
-                context.console.print(part, markup=False)
+            context.say(line, indent=" " * 11)
     if left := len(found) - len(told):
-        context.console.print(f"{counted(left, 'other time')}: --all tells them", markup=False)
+        context.say(f"{counted(left, 'other time')}: --all tells them")
     return OK

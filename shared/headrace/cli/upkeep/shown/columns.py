@@ -4,10 +4,11 @@ not, and a paragraph for each row in a narrow terminal. Pure.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
-__all__ = ["bar", "laid_out", "wrapped"]
+from headrace.cli.upkeep.shown.folding import columns_of, fold, padded
+
+__all__ = ["bar", "laid_out"]
 
 #: Between two columns.
 _GAP = "  "
@@ -26,27 +27,18 @@ def laid_out(
         return []
     every = [*([headings] if headings else []), *rows]
     columns = len(every[0])
-    widths = [max(len(row[column]) for row in every) for column in range(columns)]
+    widths = [max(columns_of(row[column]) for row in every) for column in range(columns)]
     before = sum(widths[:-1]) + len(_GAP) * (columns - 1)
     left = None if width is None else width - before
     if left is not None and left < min(_NARROWEST, widths[-1]):
         return [line for row in rows for line in _paragraph(row, width or 0)]
     lines: list[str] = []
     for row in every:
-        head = _GAP.join(text.ljust(widths[n]) for n, text in enumerate(row[:-1]))
-        parts = [row[-1]] if left is None else _wrap(row[-1], left)
+        head = _GAP.join(padded(text, widths[n]) for n, text in enumerate(row[:-1]))
+        parts = fold(row[-1], left, "")
         lines.append(f"{head}{_GAP if head else ''}{parts[0]}".rstrip())
         lines += [f"{' ' * before}{part}" for part in parts[1:]]
     return lines
-
-
-def wrapped(text: str, width: int | None, indent: str = "") -> list[str]:
-    """Wrap one sentence, its further lines indented."""
-    if width is None:
-        return [text]
-    return textwrap.wrap(
-        text, max(width, 10), subsequent_indent=indent, break_on_hyphens=False
-    ) or [""]
 
 
 def bar(share: float, width: int, *, plain: bool = False) -> str:
@@ -61,17 +53,7 @@ def bar(share: float, width: int, *, plain: bool = False) -> str:
 
 def _paragraph(row: Sequence[str], width: int) -> list[str]:
     first, *rest = [text for text in row if text]
-    lines = textwrap.wrap(first, width, break_on_hyphens=False) or [""]
+    lines = fold(first, width, "")
     for text in rest:
-        lines += textwrap.wrap(
-            text,
-            width,
-            initial_indent=_INDENT,
-            subsequent_indent=_INDENT,
-            break_on_hyphens=False,
-        )
+        lines += [f"{_INDENT}{line}" for line in fold(text, width - len(_INDENT), "")]
     return lines
-
-
-def _wrap(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, max(width, 10), break_on_hyphens=False) or [""]

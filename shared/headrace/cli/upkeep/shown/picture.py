@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from xml.sax import saxutils
 
 from headrace.cli.summary import bytes_text
-from headrace.cli.upkeep.shown.columns import bar, wrapped
+from headrace.cli.upkeep.shown.columns import bar
+from headrace.cli.upkeep.shown.folding import columns_of, fold
 from headrace.wording import printable
 
 __all__ = ["TOGETHER", "Bar", "Chart", "meaning", "span_text", "svg", "terminal"]
@@ -69,17 +70,17 @@ def terminal(chart: Chart, width: int | None, *, plain: bool = False) -> Iterato
     `plain`: nothing but ASCII can be shown.
     """
     size = f", {bytes_text(chart.size)}" if chart.size else ""
-    for line in wrapped(f"{chart.ecosystem}: {chart.file}{size}", width, "  "):
+    for line in fold(f"{chart.ecosystem}: {chart.file}{size}", width, "  "):
         yield line, "bold"
     bars = chart.sorted()
-    names = max((len(each.name) for each in bars), default=0)
+    names = max((columns_of(each.name) for each in bars), default=0)
     rates = max((len(_rate(each)) for each in bars), default=0)
     room = (width or 80) - names - rates - 8 - 9
     cells = max(0, min(_WIDEST, room)) if room >= _NARROWEST else 0
     best = max((each.rate or 0.0 for each in bars), default=0.0)
     for each in bars:
         if not each.rate:
-            for line in wrapped(f"  {each.name:<{names}}  {each.why}", width, "    "):
+            for line in fold(f"  {each.name:<{names}}  {each.why}", width, "    "):
                 yield line, "dim"
             continue
         drawn = f"{bar(each.rate / best, cells, plain=plain)}  " if cells else ""
@@ -87,7 +88,7 @@ def terminal(chart: Chart, width: int | None, *, plain: bool = False) -> Iterato
         text = f"  {each.name:<{names}}  {drawn}{_rate(each):>{rates}}{rtt}".rstrip()
         style = "green" if each.name == TOGETHER else "cyan" if each.name == ORIGIN else ""
         if width is not None and len(text) > width:
-            for line in wrapped(f"  {each.name} {_rate(each)}", width, "    "):
+            for line in fold(f"  {each.name} {_rate(each)}", width, "    "):
                 yield line, style
         else:
             yield text, style

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headrace.cli.upkeep.shown.columns import bar, laid_out, wrapped
+from headrace.cli.upkeep.shown.columns import bar, laid_out
 
 ROWS = [
     ("used", "a-mirror", "12.5 MB/s", "of the catalogue, what is known of it is old"),
@@ -23,8 +23,6 @@ def test_every_word_is_there_at_every_width_and_no_line_is_wider(width: int) -> 
 def test_what_nobody_looks_at_is_one_line_a_row() -> None:
     long = [("used", "x", "", "word " * 100)]
     assert len(laid_out(long, None)) == 1
-    assert wrapped("word " * 100, None) == ["word " * 100]
-    assert len(wrapped("word " * 100, 40)) > 10
 
 
 def test_columns_stand_below_each_other_where_there_is_room() -> None:
