@@ -19,7 +19,7 @@ WAYS = {
     "index": "let `pip download pip` work in this environment: pip.conf, PIP_* or a proxy",
     "programs": "install what README's second command names",
     "packages": "run the tests by tox, or install pip and the group `test` beside headrace",
-    "browser": "install chromium and chromium-driver, and run the tests by tox",
+    "browser": "install chromium and chromium-driver, then tox -e browser",
     "checkout": "run the tests in a clone of the repository, with git installed",
     "IPv6": "give the machine's loopback the address ::1",
     "system": "run the tests on the other system too",
