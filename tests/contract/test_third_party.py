@@ -220,6 +220,22 @@ def test_check_of_the_plugin_is_told_of_the_card(ask: Callable[..., Any]) -> Non
     assert [each["hint"] for each in findings if each["check"] == "acme"] == ["install it"]
 
 
+def test_fix_of_the_plugin_is_shown_done_and_undone(
+    ask: Callable[..., Any], tmp_path: Path
+) -> None:
+    path, fix = tmp_path / ".acme-runtime", "write .acme-runtime as version 2"
+    path.write_bytes(acme_headrace.OLD)
+    told = ask("headrace.cli", "doctor", "--fix", "--json")
+    assert (fix, False) in [(each["what"], each["done"]) for each in told["fixes"]]
+    assert path.read_bytes() == acme_headrace.OLD
+    told = ask("headrace.cli", "doctor", "--fix", "--yes", "--json")
+    assert (fix, True) in [(each["what"], each["done"]) for each in told["fixes"]]
+    assert path.read_bytes() == acme_headrace.NEW
+    assert not [each for each in told["findings"] if "version 1" in each["text"]]
+    ask("headrace.cli", "off", "--json")
+    assert path.read_bytes() == acme_headrace.OLD
+
+
 def test_what_the_plugin_explains_is_told(
     gateway: Gateway, ask: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ from headrace.interface import (
     Explanation,
     FileEdit,
     Finding,
+    Fix,
     GatewayAddress,
     Host,
     LeadsContainers,
@@ -58,6 +59,8 @@ from headrace.interface import (
 _PATH = re.compile(r"/acme/([a-z]+)/(search|[0-9a-f]{64})")
 #: Mirrors that are asked at all, best first.
 _CAMPUS = ("campus", "vault")
+#: The file of acme-runtime, as it was and as it is read now.
+OLD, NEW = b"version 1\n", b"version 2\n"
 CARD = Accelerator("acme", "Acme One", architecture="a1")
 
 
@@ -199,9 +202,14 @@ def headrace_explanations(what: str, ecosystem: str | None) -> Iterable[Explanat
 
 
 @hookimpl
-def headrace_checks(host: Host) -> Iterable[Finding]:
+def headrace_checks(place: Place, host: Host) -> Iterable[Finding]:
     if CARD in host.accelerators:
         yield Finding("acme", "warning", "acme-runtime is missing", "install it")
+    path = place.home / ".acme-runtime"
+    if path.exists() and path.read_bytes() == OLD:
+        edit = FileEdit(path, OLD, NEW, "acme-runtime reads version 2 alone")
+        fix = Fix("write .acme-runtime as version 2", (edit,))
+        yield Finding("acme", "warning", f"{path} is of version 1", "`acme migrate`", fix)
 
 
 class AcmeBuilds:

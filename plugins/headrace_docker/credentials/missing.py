@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeGuard
 
-from headrace.interface import ConfigurationError, Finding, Place
+from headrace.interface import ConfigurationError, FileEdit, Finding, Fix, Place
 from headrace_docker.config_files import docker_config
-from headrace_docker.config_files.docker_config import OURS, STORE
+from headrace_docker.config_files.docker_config import OURS, RECORD, STORE
+from headrace_docker.credentials import record
 
-__all__ = ["check"]
+__all__ = ["TOOL", "check"]
 
+#: The tool that names our helper there.
+TOOL = "docker-logins"
 _LONGEST = 1 << 20
 
 
@@ -38,11 +41,28 @@ def check(place: Place) -> Iterator[Finding]:
     for word, keys in missing.items():
         text = f"{path} names docker-credential-{word}, which is not on your PATH"
         where = ", ".join(key if key == STORE else f"credHelpers for {key}" for key in keys)
+        fix = None
         if word == OURS:
             hint = "`headrace off` names the helper from before again; or mend your PATH"
+            fix = _given_back(place, path) if STORE in keys else None
         else:
             hint = f"install it, or take it out of that file ({where})"
-        yield Finding("docker", "warning", f"{text}: builds and logins of docker fail", hint)
+        yield Finding("docker", "warning", f"{text}: builds and logins of docker fail", hint, fix)
+
+
+def _given_back(place: Place, path: Path) -> Fix | None:
+    """Name the helper from before again; None where none is known that is there."""
+    helper, _ = record.read(str(path.with_name(RECORD)))
+    if not _is_word(helper) or not _found(place, helper):
+        return None
+    try:
+        now = path.read_bytes()
+        clean = docker_config.lead(now, helper, path)
+    except (OSError, ConfigurationError):
+        return None
+    edit = FileEdit(path, now, clean, f"docker asks {helper} itself", private=True)
+    what = f"have docker ask docker-credential-{helper} itself, as before"
+    return Fix(what, (edit,), gives_back=TOOL)
 
 
 def _is_word(word: object) -> TypeGuard[str]:

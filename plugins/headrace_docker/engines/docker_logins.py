@@ -24,6 +24,7 @@ from headrace.interface import (
 )
 from headrace_docker.config_files import docker_config
 from headrace_docker.config_files.docker_config import OURS, RECORD, STORE
+from headrace_docker.credentials.missing import TOOL
 from headrace_docker.engines.running import Machine
 
 __all__ = ["LoginsActivation"]
@@ -34,7 +35,7 @@ _PROGRAM = f"docker-credential-{OURS}"
 class LoginsActivation:
     """Implements `headrace.interface.Activation` for docker's config.json of one user."""
 
-    tool = "docker-logins"
+    tool = TOOL
     opt_in = True
 
     def __init__(self, machine: Machine | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from headrace.cli.context import (
     add_json,
     add_scope,
 )
+from headrace.cli.mending.fixes import Mended, is_agreed, mend, offered, shown
 from headrace.errors import HeadraceError
-from headrace.interface.hookspecs import Finding
+from headrace.interface.hookspecs import Finding, Fix
+from headrace.wording import counted
 
 __all__ = ["add", "run"]
 
@@ -37,7 +39,8 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         help="check everything, with a hint for each thing that is wrong",
         description="Check the gateway, the way to the origins, the disk, the files that were "
         "edited and whatever wins over them; the GPU's driver, and whether what is installed here "
-        "and in containers can use it. Exit code 3 for warnings, 1 for failures.",
+        "and in containers can use it. Exit code 3 for warnings, 1 for failures, as they are when "
+        "--fix has done what it can.",
     )
     parser.add_argument(
         "--committed",
@@ -45,17 +48,42 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         metavar="FILE",
         help="look only whether files name a gateway: these, else those of the project (git)",
     )
+    parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="mend what is safe to mend: shown first, then asked; `headrace off` undoes it",
+    )
+    parser.add_argument("--yes", action="store_true", help="with --fix: do not ask")
     add_scope(parser)
     add_json(parser)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
-    """Run every check; one that breaks is a finding itself."""
+    """Run every check; one that breaks is a finding itself. Then mend, where that is wanted."""
+    context.strictness = Strictness.NONE
+    found = {check: _guarded(check, context) for check in _checks(args)}
+    outcomes: Sequence[Mended] | None = None
+    if not context.as_json:
+        _tell(context, _all(found))
+    if args.fix:
+        outcomes = _mended(args, context, found)
+    if context.as_json:
+        table: dict[str, object] = {"findings": [each.table() for each in _all(found)]}
+        context.print_json(table | (_table(found, outcomes) if args.fix else {}))
+    levels = {finding.level for finding in _all(found)}
+    if "failure" in levels:
+        return FAILED
+    undone = args.fix and outcomes is None and offered(_all(found))
+    return NEEDS_ATTENTION if "warning" in levels or undone else OK
+
+
+def _checks(args: argparse.Namespace) -> Sequence[Check]:
     from headrace.cli.checks import (  # noqa: PLC0415 - start-up time
         accelerators,
         committed,
         containers,
         functions,
+        kept_state,
         leading,
         machine,
         mirrors,
@@ -63,10 +91,12 @@ def run(args: argparse.Namespace, context: Context) -> int:
         setting_up,
     )
 
-    context.strictness = Strictness.NONE
-    findings: list[Finding] = []
-    checks: Sequence[Check] = (
+    if args.committed is not None:
+        files = [Path(name) for name in args.committed]
+        return (partial(committed.of_files, files=files),) if files else committed.CHECKS
+    return (
         *machine.CHECKS,
+        *kept_state.CHECKS,
         *setting_up.CHECKS,
         *functions.CHECKS,
         *network.CHECKS,
@@ -76,19 +106,69 @@ def run(args: argparse.Namespace, context: Context) -> int:
         *accelerators.CHECKS,
         *committed.CHECKS,
     )
-    if args.committed is not None:
-        files = [Path(name) for name in args.committed]
-        checks = (partial(committed.of_files, files=files),) if files else committed.CHECKS
-    for check in checks:
-        findings += _guarded(check, context)
-    if context.as_json:
-        context.print_json({"findings": [finding.table() for finding in findings]})
-    else:
-        _tell(context, findings)
-    levels = {finding.level for finding in findings}
-    if "failure" in levels:
-        return FAILED
-    return NEEDS_ATTENTION if "warning" in levels else OK
+
+
+def _all(found: Mapping[Check, Sequence[Finding]]) -> list[Finding]:
+    return [each for findings in found.values() for each in findings]
+
+
+def _mended(
+    args: argparse.Namespace, context: Context, found: dict[Check, list[Finding]]
+) -> Sequence[Mended] | None:
+    """Show what would be done, and do it where that is wanted; None: it was not. What the checks
+    of it say afterwards is in `found`.
+    """
+    fixes = offered(_all(found))
+    if not context.as_json:
+        _tell_fixes(context, fixes)
+    if not fixes:
+        return ()
+    if not args.yes and (context.as_json or not is_agreed(context, "Do this?")):
+        if not context.as_json:
+            context.say("Nothing was changed. `headrace doctor --fix --yes` does it.")
+        return None
+    outcomes = mend(context, fixes)
+    again = {check: _guarded(check, context) for check in found if offered(found[check])}
+    found |= again
+    if not context.as_json:
+        for each in outcomes:
+            _tell_outcome(context, each)
+        _tell(context, _all(again))
+    return outcomes
+
+
+def _tell_fixes(context: Context, fixes: Sequence[Fix]) -> None:
+    if not fixes:
+        context.say("Nothing here is safe to mend without a thought; the lines above say what is.")
+        return
+    context.say(f"--fix would do {counted(len(fixes), 'thing')}:")
+    for line in shown(fixes):
+        context.say(f"  {line}")
+
+
+def _tell_outcome(context: Context, outcome: Mended) -> None:
+    if outcome.trouble is None:
+        context.say_parts((("mended   ", "green"), (outcome.fix.what, "")))
+        return
+    context.say_parts((("not done ", "yellow"), (f"{outcome.fix.what}: {outcome.trouble}", "")))
+
+
+def _table(
+    found: Mapping[Check, Sequence[Finding]], outcomes: Sequence[Mended] | None
+) -> dict[str, object]:
+    if outcomes is None:
+        rows = [{**fix.table(), "done": False, "error": None} for fix in offered(_all(found))]
+        return {"fixes": rows}
+    return {
+        "fixes": [
+            {
+                **each.fix.table(),
+                "done": each.trouble is None,
+                "error": each.trouble and each.trouble.table(),
+            }
+            for each in outcomes
+        ]
+    }
 
 
 def _guarded(check: Check, context: Context) -> list[Finding]:

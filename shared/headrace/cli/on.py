@@ -60,7 +60,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 
 def _run(args: argparse.Namespace, context: Context) -> int:
-    from headrace.cli.setup import planned_edits  # noqa: PLC0415 - start-up time
+    from headrace.cli.checks.kept_state import another_installation  # noqa: PLC0415 - start-up time
+    from headrace.cli.setup import planned_edits  # noqa: PLC0415 - as above
     from headrace.cli.setup import service as gateway_service  # noqa: PLC0415 - as above
     from headrace.cli.setup.preparation import prepare  # noqa: PLC0415 - as above
     from headrace.cli.setup.report import OnReport, tell  # noqa: PLC0415 - as above
@@ -75,6 +76,7 @@ def _run(args: argparse.Namespace, context: Context) -> int:
     found, made, shared, address = plan.found, plan.made, plan.shared, plan.address
     origins = plan.origins
     note = ""
+    other = another_installation(context)
     if not args.dry_run:
         context.state.turn_on()
         planned_edits.adopt_leftovers(context, address, origins)
@@ -101,7 +103,8 @@ def _run(args: argparse.Namespace, context: Context) -> int:
     trouble = [*trouble, *wrong]
     service = made.edits if made and args.dry_run else ()
     typed = _typed(context) if args.shell and not args.dry_run else ""
-    note = "; ".join(filter(None, (note, shared.warning, typed)))
+    taken = f"{other}, which takes over" if other and made else ""
+    note = "; ".join(filter(None, (note, taken, shared.warning, typed)))
     report = OnReport(
         found, address, result, changed, note, args.dry_run, service, told, trouble, inside
     )

@@ -88,6 +88,7 @@ if TYPE_CHECKING:
         AskGateway,
         Explanation,
         Finding,
+        Fix,
         hookimpl,
     )
     from headrace.interface.leading import LedBy, LedTool, Logins
@@ -151,6 +152,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "AskGateway",
     "Explanation",
     "Finding",
+    "Fix",
     # Who names things, who has their bytes, and what both are (`headrace.models`).
     "Artifact",
     "Credential",
@@ -302,7 +304,8 @@ _HOMES = {
     "FindsArtifacts ForeseesDocuments FormatsRefusals HasSamples IndexesDocuments Intercepts "
     "KnowsNames KnowsRequests Learns ListsBuilds LocatesDocuments LooksUp ManyOwners "
     "NamesFileHosts NamesLayouts ReadsAhead ServesDocuments",
-    "headrace.interface.hookspecs": "hookimpl AcceleratorDetector AskGateway Explanation Finding",
+    "headrace.interface.hookspecs": "hookimpl AcceleratorDetector AskGateway Explanation Finding "
+    "Fix",
     "headrace.interface.leading": "LedBy LedTool Logins",
     "headrace.interface.lookups": "CacheMode Entry HeadRequest LookUp LookUpResult LookUpStep",
     "headrace.interface.request_reading": "NamedDocument RequestRead RequestReading",

@@ -10,7 +10,7 @@ is imported from `headrace.interface`, and from nowhere else in headrace.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -57,6 +57,7 @@ __all__ = [
     "Explanation",
     "FileEdit",
     "Finding",
+    "Fix",
     "GatewayAddress",
     "LeadsContainers",
     "LedBy",
@@ -101,6 +102,28 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
+class Fix:
+    """How ``headrace doctor --fix`` mends a finding: only what is safe to do without a thought.
+
+    It is shown first, and done when it is wanted; then the check is asked again.
+    """
+
+    what: str
+    """What will be done, as one would order it: ``start the gateway again``."""
+    edits: tuple[FileEdit, ...] = ()
+    """Files of the user's, before and after. ``headrace off`` gives them back."""
+    gives_back: str = ""
+    """A tool whose files are given back as they were before headrace; `edits` then say how, where
+    no record of it is left."""
+    perform: Callable[[], None] | None = None
+    """What is no edit of a file of the user's. Whatever it raises is told, and stops no other."""
+
+    def table(self) -> dict[str, object]:
+        """Return it as plain values."""
+        return {"what": self.what, "files": [str(edit.path) for edit in self.edits]}
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What one check of ``headrace doctor`` found."""
 
@@ -109,11 +132,14 @@ class Finding:
     """``ok``, ``note``, ``warning`` or ``failure``."""
     text: str
     hint: str = ""
-    """What to do about it."""
+    """What to do about it: a command that can be copied, where there is one."""
+    fix: Fix | None = None
+    """How ``--fix`` mends it; None: that is for people to decide, or others to do."""
 
-    def table(self) -> dict[str, str]:
+    def table(self) -> dict[str, object]:
         """Return it as plain values."""
-        return asdict(self)
+        plain = {"check": self.check, "level": self.level, "text": self.text, "hint": self.hint}
+        return {**plain, "fix": self.fix and self.fix.table()}
 
 
 #: Asks the gateway for a path, with an Accept header; None: it has not that, or is not there.
@@ -256,13 +282,19 @@ def headrace_explanations(  # noqa: PLR0917 - pluggy gives arguments by name
 @hookspec
 def headrace_checks(place: Place, host: Host) -> Iterable[Finding]:
     """Add to ``headrace doctor``: what a tool needs of this machine, `host` being what was found.
+    What is safe to mend brings a `Fix`, for ``headrace doctor --fix``.
 
     Example::
 
         @hookimpl
-        def headrace_checks(host):
+        def headrace_checks(place, host):
             if host.accelerators and not shutil.which("acme-runtime"):
                 yield Finding("acme", "warning", "acme-runtime is missing", "install it")
+            path = place.home / ".acme"
+            if path.exists() and (old := path.read_bytes()).startswith(b"v1"):
+                edit = FileEdit(path, old, b"v2" + old[2:], "acme reads v2 alone")
+                yield Finding("acme", "warning", f"{path} is of version 1", "`acme migrate`",
+                              Fix("write it as version 2", (edit,)))
     """
     raise NotImplementedError
 

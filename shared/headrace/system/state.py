@@ -12,16 +12,22 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+from headrace import __version__
 from headrace.config import NETWORK_VARIABLES, Folders
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.models import Credential, Origin
 from headrace.system.service.identity import Expected
-from headrace.system.state_files import StateFiles
+from headrace.system.state_files import FORMAT, StateFiles, refuse_newer
 
-__all__ = ["State"]
+__all__ = ["State", "set_up_by"]
+
+#: Where this headrace is installed.
+_HERE = Path(__file__).parents[1]
 
 
 class State:
@@ -56,7 +62,7 @@ class State:
 
     def gateway(self) -> GatewayAddress | None:
         """Return where the gateway is, or None when none was set up."""
-        place = self._files.read("gateway.json", _place, None)
+        place = self._files.read("gateway.json", partial(_place, self.folder), None)
         return None if place is None else GatewayAddress(*place, self.token())
 
     def kept_up_by(self) -> str:
@@ -65,7 +71,14 @@ class State:
 
     def record_gateway(self, address: GatewayAddress, kept_up_by: str = "") -> None:
         """Remember the address; the token is kept apart, see `token`."""
-        entry = {"host": address.host, "port": address.port, "kept_up_by": kept_up_by}
+        entry = {
+            "host": address.host,
+            "port": address.port,
+            "kept_up_by": kept_up_by,
+            "format": FORMAT,
+            "written_by": __version__,
+            "installed_in": str(_HERE),
+        }
         self._files.write("gateway.json", entry)
 
     def forget_gateway(self) -> None:
@@ -153,11 +166,25 @@ class State:
         return self._files.alone("setup")
 
 
-def _place(told: Any) -> tuple[str, int]:
+def set_up_by(state: State) -> tuple[str, Path] | None:
+    """Return version and folder of the headrace that recorded the gateway; None where that is not
+    known: there is none, or its version did not write it down.
+    """
+    files = StateFiles(state.folder, shared=state.scope is Scope.SYSTEM)
+    return files.read("gateway.json", _installation, None)
+
+
+def _place(folder: Path, told: Any) -> tuple[str, int]:
+    refuse_newer(folder / "gateway.json", told, "state-newer")
     port = int(told["port"])
     if not 0 < port < 65536:
         raise ValueError(f"{port} is no port")
     return str(told["host"]), port
+
+
+def _installation(told: Any) -> tuple[str, Path] | None:
+    version, folder = told.get("written_by"), told.get("installed_in")
+    return (str(version), Path(str(folder))) if version and folder else None
 
 
 def _entry(found: DiscoveredOrigin) -> dict[str, Any]:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from headrace import __version__
 from headrace.errors import LocalError
 from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.ownership import files as ownership
 from headrace.system import atomic, folders
 from headrace.system.locks import locked
 
-__all__ = ["StateFiles"]
+__all__ = ["FORMAT", "StateFiles", "refuse_newer"]
+
+#: The form of what is recorded about `on`: the journal, and where the gateway is. One that this
+#: code could not read to the end without loss has a greater number.
+FORMAT = 1
 
 _T = TypeVar("_T")
 _D = TypeVar("_D")
@@ -84,6 +89,23 @@ class StateFiles:
         """Remove it, if it is there."""
         with contextlib.suppress(FileNotFoundError):
             (self.folder / name).unlink()
+
+
+def refuse_newer(path: Path, told: Mapping[str, Any], reference: str) -> None:
+    """Leave alone what a newer version wrote in a form of its own; LocalError names that version.
+
+    To write it anew by what is understood of it would lose the rest.
+    """
+    if int(told.get("format", 1)) <= FORMAT:
+        return
+    newer = str(told.get("written_by") or "of a later version")[:40]
+    raise LocalError(
+        reference,
+        f"{path} was written by headrace {newer}, in a form that this headrace ({__version__}) "
+        "does not know; it is left alone",
+        hint="use that version, or install one that is at least as new; where this one is to stay: "
+        "`headrace off` with that one first",
+    )
 
 
 def _unwritable(path: Path, error: OSError) -> LocalError:

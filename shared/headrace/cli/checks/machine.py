@@ -85,7 +85,10 @@ def disk(context: Context) -> Iterator[Finding]:
     text = f"{usage.free / 1e9:.1f} GB free ({free:.0%}) at {folder}"
     if free <= context.settings.disk_reserve:
         share = f"{context.settings.disk_reserve:.0%}"
-        hint = f"nothing is stored while less than {share} is free; downloads work all the same"
+        hint = (
+            f"nothing is stored while less than {share} is free; downloads work all the same. "
+            "`headrace cache clear` frees what is stored"
+        )
         yield Finding("disk", "warning", text, hint)
     else:
         yield Finding("disk", "ok", text)
@@ -97,7 +100,7 @@ def store(context: Context) -> Iterator[Finding]:
 
     for folder in (context.folders.cache, context.folders.state):
         if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
-            hint = "give the folder to the user that the gateway runs under"
+            hint = f"`sudo chown -R USER {folder}`, USER being who the gateway runs as"
             yield Finding("store", "failure", f"{folder} cannot be written", hint)
             return
     yield Finding("store", "ok", f"at {context.folders.cache}")

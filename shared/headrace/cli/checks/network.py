@@ -12,7 +12,7 @@ from headrace.cli.context import Context
 from headrace.config import NETWORK_VARIABLES, EnvVars
 from headrace.errors import UpstreamError
 from headrace.foreign import UnreadableError, foreign
-from headrace.interface.hookspecs import CATALOGUE, Finding
+from headrace.interface.hookspecs import CATALOGUE, Finding, Scope
 from headrace.redact import for_display
 from headrace.wording import counted
 
@@ -24,6 +24,7 @@ _CLOCK = 300.0
 
 def gateway(context: Context) -> Iterator[Finding]:
     """Ask the gateway whether it lives, and whether it is ours."""
+    from headrace.cli.mending.set_up_again import gateway_again  # noqa: PLC0415 - as below
     from headrace.cli.setup.led import other_version  # noqa: PLC0415 - start-up time
     from headrace.cli.setup.shared_port import ACCEPTED, STRANGER_HINT  # noqa: PLC0415 - as below
     from headrace.cli.status import gateway_of  # noqa: PLC0415 - as below
@@ -39,12 +40,15 @@ def gateway(context: Context) -> Iterator[Finding]:
         text = f"port {address.port} is held by {there.who}: not your gateway"
         yield Finding("gateway", "failure", text, STRANGER_HINT)
     elif not there.up:
+        fix = None
         if there.listening:
             text = f"something that is not headrace answers at {where}"
             hint = "end that program, or set another port in config.toml; then `headrace on`"
         else:
-            text, hint = f"nobody answers at {where}", "`headrace on` starts it again"
-        yield Finding("gateway", "failure", text, hint)
+            way = "sudo headrace" if state.scope is Scope.SYSTEM else "headrace"
+            text, hint = f"nobody answers at {where}", f"`{way} on` starts it again"
+            fix = gateway_again(context) if state is context.state else None
+        yield Finding("gateway", "failure", text, hint, fix)
     elif there.redirecting:
         hint = "its log in the state folder says why; installs go to the origin meanwhile"
         yield Finding("gateway", "failure", f"at {where} it cannot start", hint)
@@ -113,7 +117,12 @@ def _clock(date: str | None, shown: str) -> Iterator[Finding]:
     if abs(ahead) > _CLOCK:
         direction = "ahead of" if ahead > 0 else "behind"
         text = f"this machine is {counted(round(abs(ahead) / 60), 'minute')} {direction} {shown}"
-        yield Finding("clock", "warning", text, "set the clock; certificates depend on it")
+        yield Finding(
+            "clock",
+            "warning",
+            text,
+            "set the clock (`sudo timedatectl set-ntp true`); certificates depend on it",
+        )
 
 
 CHECKS: tuple[Check, ...] = (gateway, surroundings, origins)

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from headrace import __version__
 from headrace.config import EnvVars
 from headrace.errors import ConflictError, LocalError
 from headrace.foreign import UnreadableError, foreign, read_json
@@ -36,6 +37,7 @@ from headrace.system.edits.file_step import (
 )
 from headrace.system.folders import make as make_folder
 from headrace.system.locks import locked
+from headrace.system.state_files import FORMAT, refuse_newer
 
 __all__ = ["Journal", "JournalEntry", "UndoResult", "Withdraw"]
 
@@ -353,6 +355,7 @@ class Journal:
                 return (), ()
             except UnreadableError as error:
                 raise broken(error.message) from error
+            refuse_newer(self.path, document, "journal-newer")
             return (
                 tuple(_decode(JournalEntry, entry) for entry in document["entries"]),
                 tuple(_decode(FileStep, step) for step in document["pending"]),
@@ -360,6 +363,8 @@ class Journal:
 
     def _save(self, entries: Iterable[JournalEntry], pending: Iterable[FileStep]) -> None:
         document = {
+            "format": FORMAT,
+            "written_by": __version__,
             "entries": [_encode(entry) for entry in entries],
             "pending": [_encode(step) for step in pending],
         }

@@ -44,6 +44,30 @@ def test_ours_is_undone_by_off(home: Path) -> None:
     assert "`headrace off`" in hint
 
 
+def test_the_helper_from_before_is_named_again_where_it_is_there(home: Path) -> None:
+    table = {"credsStore": "headrace", "auths": {"a.example": {}}}
+    beside = home / ".docker" / "headrace-credential"
+    place = Place(Scope.USER, home, {"PATH": str(home / "bin")}, "linux", home)
+    told(home, table)
+    beside.write_text("pass 17223\n", "utf-8")
+    beside.chmod(0o600)
+    [found] = check(place)
+    assert found.fix is None  # that one is gone, too
+    install(home, "pass")
+    [found] = check(place)
+    assert found.fix is not None
+    [edit] = found.fix.edits
+    assert found.fix.gives_back == "docker-logins"
+    assert json.loads(edit.after or b"") == {**table, "credsStore": "pass"}
+    assert edit.before == (home / ".docker" / "config.json").read_bytes()
+
+
+def test_a_helper_of_somebody_elses_is_told_and_not_mended(home: Path) -> None:
+    told(home, {"credsStore": "desktop"})
+    place = Place(Scope.USER, home, {"PATH": str(home / "bin")}, "linux", home)
+    assert [each.fix for each in check(place)] == [None]
+
+
 def test_helpers_of_single_registries_are_looked_for_once_each(home: Path) -> None:
     install(home, "pass")
     helpers = {"a.example": "ecr-login", "b.example": "ecr-login", "c.example": "pass"}

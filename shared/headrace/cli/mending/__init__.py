@@ -1,0 +1,3 @@
+"""What headrace does about itself: mends, reports, leaves."""
+
+from __future__ import annotations
