@@ -232,7 +232,8 @@ class SegmentRequest:
             if source.is_origin:
                 owner.accounting.origin_said(None)
             version = stream.version(fetch.validator)
-            await owner.opened(m.Opened(self.number, stream.total, stream.ranged, version))
+            opened = m.Opened(self.number, stream.total, stream.ranged, version, stream.rtt)
+            await owner.opened(opened)
             if not self._cancelled:
                 await self._receive(stream)
 

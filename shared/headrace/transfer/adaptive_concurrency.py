@@ -22,7 +22,7 @@ TRIPS = 6
 FLOOR = 4
 """Connections that a source may have without having shown that they bring something."""
 UNTRIED = 4
-"""The same over all downloads together."""
+"""The same over all downloads together, where there are other sources."""
 HOLD = 6.0
 """Seconds without growth after one that brought nothing."""
 FALLEN = 0.75

@@ -250,7 +250,8 @@ class Transfer:
             return
         upstream = self.sources[segment.source]
         segment.opened(now)
-        upstream.opened(segment.id, now - segment.asked_at, alone=self.state.alone())
+        waited = now - segment.asked_at if event.rtt is None else event.rtt
+        upstream.opened(segment.id, waited, alone=self.state.alone())
         if self.lengths and event.total is not None:
             self.lengths.told[upstream.id] = event.total
             if upstream.source.is_origin and self.lengths.may_try(event.total):

@@ -56,6 +56,8 @@ class Opened:
     """False: a 200, so the body starts at 0 whatever was asked for."""
     validator: str | None = None
     """What names the version that it is of (`http.validators`); None: nothing does."""
+    rtt: float | None = None
+    """Seconds from the request to its answer, a handshake before it left aside; None: not told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,10 +82,13 @@ class SourceState:
         most = min(self.limit, self.share, 1 if shaky else self.concurrency.connections)
         return max(0, most - len(self.active))
 
-    def allowed(self) -> int:
+    def allowed(self, *, alone: bool) -> int:
         """Return the connections that all downloads together may have to it for the next request:
-        more than usual only where this one has seen that more bring more.
+        more than usual only where this one has seen that more bring more, or has no other source.
+        Two downloads with four between them would never see it, and go without for nobody's sake.
         """
+        if alone:
+            return self.source.connections
         return min(self.source.connections, max(UNTRIED, self.concurrency.connections))
 
     def known(self) -> bool:

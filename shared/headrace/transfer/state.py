@@ -99,7 +99,7 @@ class TransferState:
                 connect_timeout=8.0 if alone else 3.0,
                 first_byte_timeout=self._first_byte(upstream, alone=alone),
                 validator=None if self.checked else self.etag or upstream.validator,
-                connections=upstream.allowed(),
+                connections=upstream.allowed(alone=alone),
             )
         )
         return segment

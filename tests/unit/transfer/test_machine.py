@@ -9,6 +9,7 @@ import pytest
 
 from headrace.models import Fault, Source
 from headrace.transfer import messages as m
+from headrace.transfer.adaptive_concurrency import UNTRIED
 from headrace.transfer.machine import GIVE_UP, HOLD_BACK, WHOLE_BELOW, Phase, Spec, Transfer
 from headrace.transfer.scheduler import SMALL
 from headrace.transfer.source_state import CUTS
@@ -368,6 +369,20 @@ def test_denied_source_is_asked_again_when_a_connection_is_free() -> None:
     assert not fetches(transfer.handle(m.Denied(first[0].request), 0.0))
     assert not fetches(transfer.handle(m.Tick(), 0.1))
     assert fetches(transfer.handle(m.Freed("mirror"), 0.2))
+
+
+@pytest.mark.parametrize(("sources", "together"), [((ORIGIN,), 8), ((MIRROR, ORIGIN), UNTRIED)])
+def test_who_has_no_other_source_goes_without_connections_for_nobodys_sake(
+    sources: tuple[Source, ...], together: int
+) -> None:
+    _, first = begin(SIZE, *sources)
+    assert [each.connections for each in first if each.source == "origin"] == [together]
+
+
+def test_a_handshake_before_a_request_is_no_part_of_the_round_trip() -> None:
+    transfer, first = begin(SIZE, Source("origin", "http://origin/f", is_origin=True))
+    transfer.handle(m.Opened(first[0].request, SIZE, rtt=0.2), 1.0)
+    assert transfer.sources["origin"].expected_rtt() == 0.2
 
 
 def test_fewer_connections_are_used_when_others_need_them() -> None:

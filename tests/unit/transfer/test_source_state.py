@@ -189,10 +189,15 @@ def test_our_own_sleep_is_no_step_in_which_a_source_could_show_something() -> No
 
 def test_all_downloads_together_have_more_than_four_only_where_more_bring_more() -> None:
     upstream = SourceState(source(8), 0.0)
-    assert upstream.allowed() == UNTRIED
+    assert upstream.allowed(alone=False) == UNTRIED
     upstream.concurrency.connections = 6
-    assert upstream.allowed() == 6
-    assert SourceState(source(2), 0.0).allowed() == 2
+    assert upstream.allowed(alone=False) == 6
+    assert SourceState(source(2), 0.0).allowed(alone=False) == 2
+
+
+def test_all_downloads_that_have_one_source_alone_may_have_together_what_that_bears() -> None:
+    assert SourceState(source(8), 0.0).allowed(alone=True) == 8
+    assert SourceState(source(2), 0.0).allowed(alone=True) == 2
 
 
 def test_what_a_small_file_costs_is_two_round_trips_and_its_bytes() -> None:
