@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from headrace.errors import ConfigurationError, LocalError, SettingsError
 from headrace.foreign import read_toml
 from headrace.models import Mirror
 from headrace.ownership import files as ownership
+from headrace.values import dataclass
 
 __all__ = [
     "DEFAULT_PORT",

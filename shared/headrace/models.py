@@ -12,8 +12,10 @@ import fnmatch
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from headrace.values import dataclass
 
 __all__ = [
     "Artifact",

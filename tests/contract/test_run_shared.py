@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -191,6 +192,13 @@ def test_hosts_to_choose_builds_for_are_kept_apart_by_path_and_not_by_port(
 
 
 @pytest.mark.nightly
+def test_its_worker_has_said_where_clients_go_while_none_answers(box: Environment) -> None:
+    with going_on(box) as process:
+        port_of(process)
+        (told,) = (Path(box.variables["HEADRACE_HOME"]) / "state/run").rglob("redirects.json")
+        assert "/simple/=http://127.0.0.1:9/simple/" in json.loads(told.read_text("utf-8"))
+
+
 def test_what_is_meant_otherwise_has_a_gateway_of_its_own(box: Environment) -> None:
     settings = Path(box.variables["HEADRACE_HOME"]) / "config/config.toml"
     with going_on(box) as process:

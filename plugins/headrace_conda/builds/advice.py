@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from headrace.interface import Accelerator, Host, load_cuda_tables
+from headrace.interface import Accelerator, Host, dataclass, load_cuda_tables
 from headrace_conda.builds.machines import is_described
 from headrace_conda.builds.reading import Verdict
 from headrace_conda.builds.records import PackageBuild

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from headrace.interface import Place
+from headrace.interface import Place, dataclass
 from headrace_conda.builds.records import PackageBuild, builds_in
 from headrace_conda.tools import bases
 from headrace_conda.tools.bases import Base

@@ -9,10 +9,10 @@ solver, and that is said.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import unquote
 
-from headrace.interface import AskGateway, Explanation, Host, Place
+from headrace.interface import AskGateway, Explanation, Host, Place, dataclass
 from headrace_conda.builds import advice, machines
 from headrace_conda.builds.asking import Answer, Conda
 from headrace_conda.builds.listing import Shards

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import unquote, urljoin
 
-from headrace.interface import AskGateway
+from headrace.interface import AskGateway, dataclass
 from headrace_conda.builds.records import PackageBuild, builds_in
 from headrace_conda.channels import paths, repodata
 

@@ -8,9 +8,10 @@ all of them go together only a solver knows.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cmp_to_key
 
+from headrace.interface import dataclass
 from headrace_conda.builds.records import CARRIER, PackageBuild, newest_first
 from headrace_conda.builds.versions import Condition, compare
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cmp_to_key
 from typing import Any
 
-from headrace.interface import foreign
+from headrace.interface import dataclass, foreign
 from headrace_conda.builds.versions import Condition, compare, condition
 
 __all__ = ["CARRIER", "PackageBuild", "builds_in", "newest_first"]

@@ -6,9 +6,10 @@ Numbers are compared as text, so that one of any length costs what it is long.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
+
+from headrace.interface import dataclass
 
 __all__ = ["Condition", "compare", "condition", "satisfies"]
 

@@ -7,11 +7,10 @@ for any other it is, and no mirror hears of it.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from headrace.interface import Mirror, fits, has_secret
+from headrace.interface import Mirror, dataclass, fits, has_secret
 from headrace_conda.channels.layouts import LAYOUTS
 
 if TYPE_CHECKING:

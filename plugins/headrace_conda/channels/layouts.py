@@ -8,7 +8,8 @@ URL has the same word as the original, so each can give the bytes of the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+from headrace.interface import dataclass
 
 __all__ = ["LAYOUTS", "Layout"]
 

@@ -8,9 +8,10 @@ so that a tool's mirror setting is one prefix put for another. Pure.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, unquote, urlsplit
+
+from headrace.interface import dataclass
 
 __all__ = ["PREFIX", "ChannelFile", "authority", "gateway_path", "origin_url", "parse", "place_of"]
 

@@ -14,13 +14,12 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
 
 import msgpack
 
-from headrace.interface import Digest, Entry, Unpacker, foreign, unpack
+from headrace.interface import Digest, Entry, Unpacker, dataclass, foreign, unpack
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -13,11 +13,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headrace.interface import EnvVars, LocalError, Place, read_json_or_none
+from headrace.interface import EnvVars, LocalError, Place, dataclass, read_json_or_none
 from headrace.interface.editing import presence
 
 __all__ = [

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
+
+from headrace.interface import dataclass
 
 __all__ = ["CommandLine", "option", "read"]
 

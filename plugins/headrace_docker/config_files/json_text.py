@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+
+from headrace.interface import dataclass
 
 __all__ = ["Member", "added", "members", "replaced", "skip", "without"]
 

@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from headrace.interface import ConfigurationError, foreign, read_toml
+from headrace.interface import ConfigurationError, dataclass, foreign, read_toml
 from headrace.interface.editing.toml_text import MARK
 
 __all__ = [

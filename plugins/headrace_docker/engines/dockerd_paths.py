@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headrace.interface import ConfigurationError, Place, Reader, Reload, ReloadCheck, Scope
+from headrace.interface import (
+    ConfigurationError,
+    Place,
+    Reader,
+    Reload,
+    ReloadCheck,
+    Scope,
+    dataclass,
+)
 from headrace.interface.editing import presence
 from headrace_docker.config_files import daemon_json
 from headrace_docker.engines.base import config_home

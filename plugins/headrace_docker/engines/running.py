@@ -10,11 +10,10 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headrace.interface import Place, read_json_or_none
+from headrace.interface import Place, dataclass, read_json_or_none
 from headrace.interface.editing import presence
 
 __all__ = ["Daemon", "Machine", "ask", "daemons", "printed", "program", "version"]

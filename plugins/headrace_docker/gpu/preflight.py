@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from headrace.interface import CudaTables, Host, foreign, read_json
+from headrace.interface import CudaTables, Host, dataclass, foreign, read_json
 from headrace_docker.gpu.requirements import Need, failing, need_of
 
 __all__ = ["Facts", "Reference", "pick", "read_facts", "reference", "verdict"]

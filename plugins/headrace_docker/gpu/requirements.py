@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
-from headrace.interface import Host
+from headrace.interface import Host, dataclass
 
 __all__ = ["Need", "failing", "need_of"]
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from headrace.interface import read_json
+from headrace.interface import dataclass, read_json
 
 __all__ = ["ACCEPT", "Descriptor", "descriptors"]
 

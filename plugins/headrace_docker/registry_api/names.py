@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from urllib.parse import parse_qs
 
+from headrace.interface import dataclass
 from headrace_docker.registry_api.registries import HUB
 
 __all__ = ["ApiRoot", "Object", "parse", "registry_of"]

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 
-from headrace.interface import CATALOGUE, DiscoveredOrigin, Mirror, Origin
+from headrace.interface import CATALOGUE, DiscoveredOrigin, Mirror, Origin, dataclass
 
 __all__ = [
     "ECOSYSTEM",

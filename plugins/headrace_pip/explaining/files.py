@@ -7,13 +7,13 @@ The page is asked for through the gateway, as an installer does; specifiers and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import unquote
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from headrace.interface import AskGateway, Explanation, Host, Place, counted
+from headrace.interface import AskGateway, Explanation, Host, Place, counted, dataclass
 from headrace_pip.explaining import interpreter, wheel_variants
 from headrace_pip.index import read_ahead
 from headrace_pip.index.environment import Environment

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from headrace.interface import Host, UnreadableError, foreign, read_json
+from headrace.interface import Host, UnreadableError, dataclass, foreign, read_json
 
 __all__ = ["TABLE", "label_of", "told"]
 

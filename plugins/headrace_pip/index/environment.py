@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from typing import Any
 
 from packaging import tags
 
-from headrace.interface import UnreadableError, foreign, read_json
+from headrace.interface import UnreadableError, dataclass, foreign, read_json
 
 __all__ = ["Environment", "markers", "read", "tag_ranks"]
 

@@ -16,10 +16,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from headrace.interface import Digest
+from headrace.interface import Digest, dataclass
 from headrace_pip.index.names import normalised, project_of
 
 __all__ = [

@@ -9,11 +9,18 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from packaging.specifiers import SpecifierSet
 
-from headrace.interface import Document, ServeArtifact, ServeDocument, UnreadableError, foreign
+from headrace.interface import (
+    Document,
+    ServeArtifact,
+    ServeDocument,
+    UnreadableError,
+    dataclass,
+    foreign,
+)
 from headrace_pip.index.read_ahead import requirements_of
 from headrace_pip.index.wheel_metadata import metadata_of_wheel
 from headrace_pip.requested.needs import ProjectNeed, release_need

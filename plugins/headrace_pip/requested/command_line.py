@@ -9,11 +9,10 @@ from __future__ import annotations
 import optparse
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, NoReturn
 
-from headrace.interface import foreign
+from headrace.interface import dataclass, foreign
 
 __all__ = ["COMMANDS", "LONG_NAMES", "Interpreter", "LineParser", "PipCommand", "of_pip", "options"]
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from headrace.interface import Program
+from headrace.interface import Program, dataclass
 from headrace_pip.index.names import normalised
 from headrace_pip.index.read_ahead import requirements_of
 from headrace_pip.requested.command_line import Interpreter

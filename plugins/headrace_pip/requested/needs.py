@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from headrace.interface import foreign
+from headrace.interface import dataclass, foreign
 from headrace_pip.index.names import normalised
 
 __all__ = ["ProjectNeed", "need_of", "release_need"]

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
-from headrace.interface import ConfigurationError, Program, UnreadableError, foreign, read_toml
+from headrace.interface import (
+    ConfigurationError,
+    Program,
+    UnreadableError,
+    dataclass,
+    foreign,
+    read_toml,
+)
 from headrace_pip.index.names import normalised, project_of, version_of
 from headrace_pip.index.read_ahead import requirements_of
 from headrace_pip.index.wheel_metadata import metadata_of_wheel

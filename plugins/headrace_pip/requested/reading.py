@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from packaging.specifiers import SpecifierSet
 
@@ -19,6 +19,7 @@ from headrace.interface import (
     RequestReading,
     UnreadableError,
     VariantRequest,
+    dataclass,
     foreign,
 )
 from headrace_pip.index import environment

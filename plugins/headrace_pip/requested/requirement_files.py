@@ -11,11 +11,11 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from headrace.interface import Program, UnreadableError, foreign
+from headrace.interface import Program, UnreadableError, dataclass, foreign
 from headrace_pip.requested.command_line import LineParser
 
 __all__ = ["FileLine", "RequirementFiles"]

@@ -12,7 +12,8 @@ import html
 import html.entities
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+
+from headrace.interface import dataclass
 
 __all__ = ["Comment", "Tag", "tokens"]
 

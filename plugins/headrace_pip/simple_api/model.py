@@ -9,11 +9,11 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from headrace.interface import Digest
+from headrace.interface import Digest, dataclass
 
 __all__ = [
     "HTML_TYPE",

@@ -10,10 +10,9 @@ from __future__ import annotations
 import configparser
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.interface import ConfigurationError, Place, Reader, Scope, foreign
+from headrace.interface import ConfigurationError, Place, Reader, Scope, dataclass, foreign
 from headrace.interface.editing import presence
 from headrace_pip.tools.ini_lines import decode, strip_blocks
 

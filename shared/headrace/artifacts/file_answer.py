@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 
 from headrace.errors import StoreError
 from headrace.http.byteranges import Framing, framing_of
 from headrace.http.conditional import ExcessiveRanges, SelectedRanges, matches, select_ranges
 from headrace.http.ranges import ContentRange, Unsatisfiable
 from headrace.models import Artifact
+from headrace.values import dataclass
 
 __all__ = ["FileAnswer", "ReadPart", "answer_of"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import quote
 
 from headrace.artifacts.lookups import LookUps
@@ -21,6 +21,7 @@ from headrace.models import Artifact, Document, ServeArtifact, ServeDocument
 from headrace.policy.lru import LRUCache
 from headrace.redact import for_files
 from headrace.upstream.single_flight import SingleFlight
+from headrace.values import dataclass
 
 __all__ = ["ArtifactIndex"]
 

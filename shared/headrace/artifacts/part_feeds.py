@@ -6,12 +6,12 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from headrace.errors import UpstreamError
 from headrace.models import Artifact, Fault
 from headrace.redact import for_display
+from headrace.values import dataclass
 
 __all__ = ["PIECE", "PartsSource", "Pieces", "Several"]
 

@@ -119,7 +119,7 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
     from headrace.gateway import server  # noqa: PLC0415 - start-up time
     from headrace.gateway.app import build_app  # noqa: PLC0415 - as above
     from headrace.gateway.wiring import assemble  # noqa: PLC0415 - as above
-    from headrace.system.service import listeners  # noqa: PLC0415 - as above
+    from headrace.system.service import listeners, redirects  # noqa: PLC0415 - as above
     from headrace.system.service.link import HolderLink  # noqa: PLC0415 - as above
 
     for folder in (context.folders.state, context.folders.cache):
@@ -148,15 +148,23 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
         also, machine = context.settings.also, context.scope is Scope.SYSTEM
         return ask_tools(context.plugins, also, place, env, machine=machine)
 
-    end = server.serve(
-        lambda: build_app(
-            assemble(context.settings, context.folders, origins, env, context.plugins),
+    def build() -> Any:
+        components = assemble(context.settings, context.folders, origins, env, context.plugins)
+        if args.state:
+            # Whoever started it for commands has not looked for these.
+            found = redirects.redirects(components.ecosystems, origins)
+            redirects.record(state.folder, found)
+        return build_app(
+            components,
             state.token(),
             secret,
             machine=context.scope is Scope.SYSTEM,
             state=state.folder,
             ask_tools=ask_tools,
-        ),
+        )
+
+    end = server.serve(
+        build,
         sockets,
         idle_exit=args.idle_exit * 60 if args.idle_exit else None,
         watcher=None if link is not None else _watcher(context.env, announce),

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from headrace.documents.negative_cache import NegativeCache
 from headrace.documents.provisional import Provisional
@@ -29,6 +29,7 @@ from headrace.system.storage.pages import PageStore
 from headrace.upstream.auth.origin_credentials import SILENCE, OriginClient
 from headrace.upstream.responses import UpstreamResponse
 from headrace.upstream.single_flight import SingleFlight
+from headrace.values import dataclass
 
 __all__ = [
     "MISSING_LIFETIME",

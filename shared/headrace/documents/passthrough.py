@@ -12,7 +12,6 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
 
 from headrace.documents.cache import MISSING_LIFETIME, PAUSE_AFTER_FAILURE
 from headrace.documents.negative_cache import NegativeCache
@@ -33,6 +32,7 @@ from headrace.redact import for_display
 from headrace.sources.probes import ReportObservation
 from headrace.system.storage.copies import Copies, Copy
 from headrace.upstream.client import Client
+from headrace.values import dataclass
 
 __all__ = ["DocumentHead", "PassthroughDocuments", "ServedDocument"]
 

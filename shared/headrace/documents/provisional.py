@@ -13,7 +13,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from headrace.config import Settings
@@ -34,6 +33,7 @@ from headrace.policy.selection import FAR
 from headrace.sources.probes import ReportObservation
 from headrace.upstream.auth.origin_credentials import OriginClient
 from headrace.upstream.client import Client
+from headrace.values import dataclass
 
 __all__ = ["MirrorStandings", "Provisional"]
 

@@ -14,7 +14,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Protocol
 
@@ -24,6 +24,7 @@ from headrace.interface.request_reading import NamedDocument
 from headrace.models import Document, Fault, Request, ServeArtifact, ServeDocument
 from headrace.ownership.processes import Program, program_at
 from headrace.policy.lru import LRUCache
+from headrace.values import dataclass
 
 __all__ = ["Fetcher", "ReadAhead"]
 

@@ -12,7 +12,6 @@ import gzip
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from headrace.errors import StoreError
 from headrace.foreign import UnreadableError, foreign, read_json
@@ -22,6 +21,7 @@ from headrace.interface.ecosystems import Ecosystem, ServesDocuments
 from headrace.models import Document, Response, ServeDocument
 from headrace.policy.lru import LRUCache
 from headrace.system.storage.pages import PageStore
+from headrace.values import dataclass
 
 __all__ = ["Rendered", "Renderings", "version_of"]
 

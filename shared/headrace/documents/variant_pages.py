@@ -11,7 +11,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from headrace.config import Settings
@@ -30,6 +30,7 @@ from headrace.policy.timeouts import VARIANTS_WITHIN
 from headrace.system.accelerators.detection import detect
 from headrace.system.accelerators.host_view import HostView
 from headrace.system.asked_labels import AskedLabels
+from headrace.values import dataclass
 from headrace.variants.admission import that_matters
 from headrace.variants.builds import Candidate, CudaTables, FamilyPages, ListedFile
 from headrace.variants.compatibility.gpu_names import chosen_for

@@ -6,10 +6,10 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from headrace.errors import UpstreamError
 from headrace.models import Artifact, Fault, Source, SourceFailed, TransferFinished
+from headrace.values import dataclass
 
 __all__ = ["Accounting"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headrace.download.connections import ConnectionLimiter
 from headrace.models import Artifact, Source, SourceFailed, TransferFinished
 from headrace.policy.destinations import of_artifact
+from headrace.values import dataclass
 
 if TYPE_CHECKING:
     from headrace.system.storage.store import Store

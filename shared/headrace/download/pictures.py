@@ -6,10 +6,10 @@ Made when somebody looks, of what the transfer knows anyhow; nothing is kept for
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from headrace.download.readers import TaskReaders
 from headrace.transfer.range_set import RangeSet
+from headrace.values import dataclass
 
 __all__ = ["DownloadPicture", "Flow", "Part", "picture_of"]
 

@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +30,7 @@ from headrace.policy.portions import LARGEST, portion
 from headrace.policy.timeouts import LATE_SMALL, SOURCES_WITHIN
 from headrace.transfer import messages as m
 from headrace.transfer.machine import GIVE_UP, HOLD_BACK, WHOLE_BELOW, Phase
+from headrace.values import dataclass
 
 if TYPE_CHECKING:
     from headrace.download.spool import Spool

@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from headrace.gateway.builds.served import BuildsServed
 from headrace.gateway.live.history import History
 from headrace.models import SourceFailed, TransferFinished
 from headrace.redact import for_display
+from headrace.values import dataclass
 from headrace.wording import counted
 
 __all__ = ["Activity", "Finished", "Saving"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from headrace.gateway import request_head
 from headrace.gateway.browsers import sent_by_a_page
@@ -13,6 +12,7 @@ from headrace.interface.ecosystems import AllowsAnonymous, Ecosystem, FormatsRef
 from headrace.models import Request
 from headrace.system.service.bridges import Bridges
 from headrace.system.service.own_pages import LIVE, LIVE_CODES
+from headrace.values import dataclass
 from headrace.variants import host_paths
 
 __all__ = ["Guard"]

@@ -20,7 +20,6 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
 
@@ -34,6 +33,7 @@ from headrace.gateway.outliving.resuming import Remains, find_out
 from headrace.system import open_files
 from headrace.system.service.bridges import Bridges
 from headrace.system.service.link import HolderLink
+from headrace.values import dataclass
 
 __all__ = ["ExitReason", "LifespanListener", "serve"]
 

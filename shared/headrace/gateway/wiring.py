@@ -7,7 +7,7 @@ import logging
 import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from headrace.artifacts.companions import ORIGIN_AFTER, ORIGIN_AFTER_AHEAD, Companions
 from headrace.artifacts.entry_tables import EntryTables
@@ -72,6 +72,7 @@ from headrace.upstream.auth.mirror_logins import MirrorLogins, headers_for
 from headrace.upstream.auth.origin_credentials import OriginClient, OriginCredentials
 from headrace.upstream.client import Client
 from headrace.upstream.courtesy import Courtesy
+from headrace.values import dataclass
 
 __all__ = ["Components", "assemble"]
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from headrace.http.conditional import SelectedRanges
 from headrace.http.ranges import ContentRange
+from headrace.values import dataclass
 
 __all__ = ["Framing", "PartsParser", "framing_of"]
 

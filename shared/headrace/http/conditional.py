@@ -6,9 +6,9 @@ RFC 9110 sections 12.5.3, 13 and 14. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from headrace.http.ranges import RangeRequest, Unsatisfiable, read_range_set
+from headrace.values import dataclass
 from headrace.wording import counted
 
 __all__ = [

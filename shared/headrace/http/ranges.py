@@ -8,8 +8,8 @@ half-open, ``[start, end)``; only the text of a header has the standard's inclus
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from headrace.values import dataclass
 from headrace.wording import counted
 
 __all__ = ["ContentRange", "RangeRequest", "Unsatisfiable", "read_length", "read_range_set"]

@@ -140,6 +140,7 @@ if TYPE_CHECKING:
         hosts_of_secrets,
         split_credential,
     )
+    from headrace.values import dataclass
     from headrace.variants.builds import CudaTables, ListedFile, PageEntry
     from headrace.variants.hosts import Accelerator, Host, Situation, Variant, VariantRequest
     from headrace.variants.tables import load as load_cuda_tables
@@ -271,6 +272,8 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "split_credential",
     # A number with its noun.
     "counted",
+    # A frozen value, made in a fifth of the time.
+    "dataclass",
     # Where headrace itself keeps what, and the environment.
     "DEFAULT_PORT",
     "EnvVars",
@@ -318,6 +321,7 @@ _HOMES = {
     "headrace.ownership.listeners": "nobody_else_listens",
     "headrace.ownership.processes": "Program",
     "headrace.redact": "for_display for_files has_secret hosts_of_secrets split_credential",
+    "headrace.values": "dataclass",
     "headrace.variants.builds": "CudaTables ListedFile PageEntry",
     "headrace.variants.hosts": "Accelerator Host Situation Variant VariantRequest",
     "headrace.variants.tables:load": "load_cuda_tables",

@@ -14,12 +14,12 @@ import enum
 import importlib.resources
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from headrace.errors import ConfigurationError
 from headrace.models import Limits, Mirror, OperatorClass
+from headrace.values import dataclass
 
 __all__ = [
     "Catalogue",

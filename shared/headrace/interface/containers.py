@@ -8,12 +8,13 @@ plugin says how the address of that door gets inside, and leaves nothing there.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path, PurePosixPath
 from typing import Protocol, runtime_checkable
 
 from headrace.interface.activations import GatewayAddress, Place
 from headrace.models import Origin
+from headrace.values import dataclass
 
 __all__ = [
     "ContainerCommand",

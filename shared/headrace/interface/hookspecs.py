@@ -10,7 +10,7 @@ is imported from `headrace.interface`, and from nowhere else in headrace.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -34,6 +34,7 @@ from headrace.interface.activations import (
 from headrace.interface.containers import ContainerNetwork, LeadsContainers
 from headrace.interface.ecosystems import Ecosystem
 from headrace.interface.leading import LedBy, LedTool
+from headrace.values import dataclass
 
 if TYPE_CHECKING:
     from headrace.models import (

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import PurePath
 
 from headrace.interface.activations import Place, Reader
+from headrace.values import dataclass
 
 __all__ = ["LedBy", "LedCommand", "LedTool", "Logins", "by_proxy", "has_login", "which_way"]
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from headrace.models import Artifact, Digest, Origin, ServeDocument
+from headrace.values import dataclass
 
 __all__ = ["CacheMode", "Entry", "HeadRequest", "LookUp", "LookUpResult", "LookUpStep"]
 

@@ -9,9 +9,9 @@ in time is the core.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 
 from headrace.models import Document, ServeArtifact, ServeDocument
+from headrace.values import dataclass
 from headrace.variants.hosts import VariantRequest
 
 __all__ = ["NamedDocument", "RequestRead", "RequestReading"]

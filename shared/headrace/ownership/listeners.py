@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.ownership import other_systems, sockets
 from headrace.ownership.files import trusted, user_name
 from headrace.ownership.programs import told_by
+from headrace.values import dataclass
 
 __all__ = ["Listeners", "answering_stranger", "listeners", "nobody_else_listens"]
 

@@ -16,13 +16,14 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from pathlib import Path
 
 from headrace.foreign import whole_number
 from headrace.ownership.files import opened
 from headrace.ownership.sockets import entry_of_connection, read_tables
+from headrace.values import dataclass
 
 __all__ = ["Program", "program_at"]
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 import ipaddress
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 from headrace.foreign import whole_number
+from headrace.values import dataclass
 
 __all__ = [
     "SocketEntry",

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from headrace.policy.timeouts import PROMISED_GAP
+from headrace.values import dataclass
 
 __all__ = ["ClientTraits", "Clients", "KnownClient", "product"]
 

@@ -25,11 +25,12 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, lru_cache
 from urllib.parse import urlsplit
 
 from headrace.models import Artifact, Mirror, Origin, Source
+from headrace.values import dataclass
 
 __all__ = [
     "EVERYWHERE",

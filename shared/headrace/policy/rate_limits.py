@@ -7,9 +7,8 @@ is left alone for `FLOOR` seconds, then twice as long each time, until it gives 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from headrace.policy.lru import LRUCache
+from headrace.values import dataclass
 
 __all__ = ["FLOOR", "LONGEST", "RateLimit", "RateLimits", "RememberedLimit"]
 

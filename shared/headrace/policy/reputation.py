@@ -7,9 +7,10 @@ class `EVERYTHING`: who refuses connections refuses them for every object. Pure;
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from headrace.models import Fault, Mirror, MirrorStats
+from headrace.values import dataclass
 
 __all__ = [
     "EVERYTHING",

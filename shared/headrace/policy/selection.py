@@ -11,11 +11,12 @@ should not be one request away from a file that nobody gives.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from headrace.models import Mirror, MirrorStats
 from headrace.policy import evidence
 from headrace.policy.reputation import EVERYTHING, NOTHING, Records, on_probation, standing
+from headrace.values import dataclass
 
 __all__ = [
     "DOCUMENT",

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from headrace.models import Fault
 from headrace.policy.reputation import EVERYTHING, Record, Records
+from headrace.values import dataclass
 
 __all__ = ["DOES", "FAILURES", "SourceCondition", "SourceReport", "report"]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from headrace.errors import UpstreamError
 from headrace.foreign import UnreadableError, foreign
@@ -20,6 +20,7 @@ from headrace.models import Artifact, Digest, Fault, Mirror
 from headrace.policy.destinations import Initiator, of_mirror
 from headrace.policy.trust import may_supply_bytes
 from headrace.upstream.client import Client, RangeStream
+from headrace.values import dataclass
 
 __all__ = [
     "LayoutTried",

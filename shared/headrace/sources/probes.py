@@ -13,13 +13,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from headrace.errors import UpstreamError
 from headrace.models import Fault
 from headrace.policy.destinations import Initiator
 from headrace.upstream.client import Client, RangeStream
+from headrace.values import dataclass
 
 __all__ = ["ProbeTarget", "ReportObservation", "run_race"]
 

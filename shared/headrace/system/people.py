@@ -23,7 +23,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from headrace.config import EnvVars
 from headrace.foreign import whole_number
@@ -31,6 +31,7 @@ from headrace.ownership import other_systems
 from headrace.ownership.programs import told_by
 from headrace.system.accelerators import situation
 from headrace.system.accelerators.host_view import HostView
+from headrace.values import dataclass
 
 __all__ = ["Others", "others"]
 

@@ -9,7 +9,7 @@ that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from headrace.values import dataclass
 
 __all__ = ["STEP", "UNTRIED", "AdaptiveConcurrency", "Step"]
 

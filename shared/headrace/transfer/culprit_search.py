@@ -15,9 +15,9 @@ the origin alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from headrace.transfer.range_set import RangeSet
+from headrace.values import dataclass
 
 __all__ = ["EARLIER", "CulpritSearch", "Piece"]
 

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from headrace.models import Fault, Source
@@ -35,6 +34,7 @@ from headrace.transfer.segments import Segment, Segments
 from headrace.transfer.source_state import SourceState
 from headrace.transfer.state import TransferState
 from headrace.transfer.told_lengths import ToldLengths
+from headrace.values import dataclass
 from headrace.wording import counted
 
 __all__ = ["GIVE_UP", "HOLD_BACK", "WHOLE_BELOW", "Phase", "Spec", "Transfer"]

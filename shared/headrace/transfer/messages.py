@@ -7,9 +7,8 @@ write where. `request` is the number that the machine gave a `Fetch`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from headrace.models import Fault, Source
+from headrace.values import dataclass
 
 __all__ = [
     "Action",

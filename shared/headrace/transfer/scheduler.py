@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from headrace.transfer.segments import Segment, Segments
 from headrace.transfer.source_state import SourceState
 from headrace.transfer.waste import Waste, on_their_way
+from headrace.values import dataclass
 
 __all__ = ["SMALL", "Assignment", "Move", "Scheduler"]
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from headrace.errors import UpstreamError
@@ -30,6 +29,7 @@ from headrace.policy.lru import LRUCache
 from headrace.redact import for_display
 from headrace.upstream.pinned import meaning
 from headrace.upstream.resolver import Resolver
+from headrace.values import dataclass
 
 __all__ = ["Destinations", "Way"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlsplit
 
 from headrace.errors import UpstreamError
@@ -12,6 +12,7 @@ from headrace.http.ranges import ContentRange, read_length
 from headrace.http.retry_after import retry_after
 from headrace.models import Fault, Response
 from headrace.redact import for_display
+from headrace.values import dataclass
 from headrace.wording import counted
 
 __all__ = ["Span", "UpstreamResponse", "judge_artifact", "judge_status"]

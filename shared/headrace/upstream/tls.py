@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.config import EnvVars
@@ -19,6 +18,7 @@ from headrace.errors import SettingsError, UpstreamError
 from headrace.models import Fault
 from headrace.ownership.files import opened
 from headrace.policy.destinations import Initiator
+from headrace.values import dataclass
 
 __all__ = ["Authorities", "AuthoritiesOf", "TrustStore"]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import Version
 
+from headrace.values import dataclass
 from headrace.variants.builds import Candidate, CudaTables, Pair
 from headrace.variants.compatibility.coverage import find_build
 from headrace.variants.compatibility.labels import belongs, label_of, row_of, same_stack, toolkit_of

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from packaging.version import Version
 
+from headrace.values import dataclass
 from headrace.variants.builds import Candidate, CudaTables, Pair
 from headrace.variants.compatibility.criteria import BuildCriteria
 from headrace.variants.compatibility.fit import Cause, Compatible, Incompatible, judge

@@ -9,10 +9,11 @@ build (`admission`); their pages for an installer are arranged by `pages`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from packaging.version import Version
 
+from headrace.values import dataclass
 from headrace.variants import reasons
 from headrace.variants.admission import Listing, of_lead, partners
 from headrace.variants.best_build import BestBuild, settle

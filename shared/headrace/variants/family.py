@@ -9,11 +9,12 @@ runs here, that is the default's family.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from headrace.values import dataclass
 from headrace.variants.admission import Listing, of_lead, partners
 from headrace.variants.builds import Candidate, Decision, Outcome
 from headrace.variants.choose import decide

@@ -7,7 +7,9 @@ Frozen values; nothing here looks at a machine. Versions of CUDA are pairs of nu
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from headrace.values import dataclass
 
 __all__ = ["Accelerator", "Host", "Situation", "Variant", "VariantRequest"]
 

@@ -11,11 +11,12 @@ it, as without us.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 
 from packaging.version import Version
 
+from headrace.values import dataclass
 from headrace.variants import reasons
 from headrace.variants.admission import Listing, of_lead, partner
 from headrace.variants.best_build import settle

@@ -9,10 +9,11 @@ not use what is here says so.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from packaging.version import Version
 
+from headrace.values import dataclass
 from headrace.variants.admission import Listing, of_lead, pins, refused_by
 from headrace.variants.builds import Candidate, FamilyPages, Outcome, PageEntry
 from headrace.variants.compatibility.labels import same_stack

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from headrace.config import EnvVars
 from headrace.errors import SettingsError
+from headrace.values import dataclass
 from headrace.variants.builds import CudaTables, Pair
 from headrace.variants.compatibility.gpu_names import capability_of
 from headrace.variants.compatibility.intel_gpus import family_of_name

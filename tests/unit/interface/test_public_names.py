@@ -83,10 +83,13 @@ def test_a_name_that_is_not_public_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("names", "modules"),
     [
-        ("ConfigurationError, __version__", {"errors", "models"}),
+        ("ConfigurationError, __version__", {"errors", "models", "values"}),
         (
             "Folders, environment",
-            {"config", "errors", "foreign", "models", "ownership", "ownership.files"},
+            {
+                *("config", "errors", "foreign", "models", "values"),
+                *("ownership", "ownership.files"),
+            },
         ),
     ],
 )

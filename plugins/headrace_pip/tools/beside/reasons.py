@@ -8,10 +8,9 @@ along (a user and a password, a file of authorities, netrc, keyring) is no reaso
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from headrace.interface import ConfigurationError, Override, for_display
+from headrace.interface import ConfigurationError, Override, dataclass, for_display
 
 __all__ = ["Reason", "first", "front", "insecure_host", "is_false", "is_true"]
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.cli.context import Context
 from headrace.config import EnvVars
 from headrace.foreign import UnreadableError, foreign
+from headrace.values import dataclass
 from headrace.variants.builds import CudaTables
 
 __all__ = ["Installed", "InstalledFamily", "environments", "family_in"]

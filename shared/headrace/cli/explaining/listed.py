@@ -6,7 +6,7 @@ Where the gateway or an index does not answer, the shipped tables tell, and the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from headrace.cli.context import Context
@@ -15,6 +15,7 @@ from headrace.interface.ecosystems import ListsBuilds
 from headrace.interface.hookspecs import GatewayAddress
 from headrace.system.asked_labels import AskedLabels
 from headrace.system.service.identity import Expected
+from headrace.values import dataclass
 from headrace.variants import listing
 from headrace.variants.builds import Candidate, CudaTables, ListedFile
 from headrace.variants.compatibility.gpu_names import chosen_for

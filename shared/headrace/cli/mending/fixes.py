@@ -8,13 +8,13 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.cli.context import Context
 from headrace.errors import ConflictError, HeadraceError, LocalError
 from headrace.interface.hookspecs import FileEdit, Finding, Fix
+from headrace.values import dataclass
 
 if TYPE_CHECKING:
     from headrace.system.edits.apply import TakenBack

@@ -11,7 +11,6 @@ import json
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -22,6 +21,7 @@ from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.system import atomic
 from headrace.system.service import health
 from headrace.upstream.proxies import Proxies, exceptions_for
+from headrace.values import dataclass
 
 if TYPE_CHECKING:
     from headrace.cli.runs.started import GatewayOfRun

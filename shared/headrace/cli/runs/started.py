@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from headrace.cli.runs.kept.outcome import PREFIX
 from headrace.config import EnvVars, Folders
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
+from headrace.values import dataclass
 
 if TYPE_CHECKING:
     from headrace.system.service.identity import Expected
@@ -98,8 +98,8 @@ def serve(
     """
     from headrace.cli.setup.discovery import network_of
     from headrace.system.service import health, last_words, listeners, process
+    from headrace.system.service import redirects as written
     from headrace.system.service.own_pages import INTERCEPTIONS
-    from headrace.system.service.redirects import redirects
     from headrace.variants.host_paths import OVERRIDES
 
     state = files.state
@@ -114,9 +114,9 @@ def serve(
         worker=process.worker_argv(
             "--scope", "user", "--state", str(state.folder), "--idle-exit", str(IDLE)
         ),
-        redirects=redirects(
-            context.plugins.ecosystems([found.origin for found in origins]), origins
-        ),
+        # Who finds them out here would load every ecosystem for that, a third of such a start; the
+        # worker has them anyway, and no client knows this gateway before it has answered.
+        redirects_file=state.folder / written.FILE,
         interceptions=state.folder / INTERCEPTIONS,
         lock=files.lock,
         log=state.folder / "gateway.log",

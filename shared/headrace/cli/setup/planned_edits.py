@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from headrace.cli.context import Context
 from headrace.cli.setup.guarded import guarded
 from headrace.errors import ConfigurationError, HeadraceError
 from headrace.interface.hookspecs import Activation, FileEdit, GatewayAddress, OptIn, Override
 from headrace.models import Origin
+from headrace.values import dataclass
 
 __all__ = ["PlannedEdits", "adopt_leftovers", "in_use", "overrides", "wanted"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from headrace.errors import ConfigurationError, LocalError
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.models import Origin
 from headrace.redact import for_display
+from headrace.values import dataclass
 
 if TYPE_CHECKING:
     from headrace.system.service.managers import choose

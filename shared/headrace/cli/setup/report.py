@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from headrace.cli.context import NEEDS_ATTENTION, OK, Context
 from headrace.cli.setup.planned_edits import PlannedEdits, overrides
 from headrace.interface.hookspecs import DiscoveredOrigin, FileEdit, GatewayAddress, Override
 from headrace.redact import for_display
 from headrace.system.edits.three_way import diff
+from headrace.values import dataclass
 
 __all__ = ["OnReport", "tell"]
 

@@ -8,13 +8,13 @@ systemd that lingers (its socket is there from shortly after the boot). Another 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headrace.cli.context import Context
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import Scope
 from headrace.system.service import TOOL
+from headrace.values import dataclass
 
 if TYPE_CHECKING:
     from headrace.system.people import Others

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from headrace.cli.upkeep.recorded import recorded
 from headrace.errors import UsageError
 from headrace.models import Digest
 from headrace.system.storage.store import Store
+from headrace.values import dataclass
 from headrace.wording import meant, shown
 
 __all__ = ["KeptFile", "chosen", "kept_files", "open_store", "size_below"]

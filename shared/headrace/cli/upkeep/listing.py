@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from headrace.config import Settings
 from headrace.models import Mirror
 from headrace.policy import evidence
+from headrace.values import dataclass
 
 __all__ = ["ListedMirror", "listed_mirrors"]
 

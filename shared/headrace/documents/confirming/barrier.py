@@ -13,12 +13,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from headrace.documents.confirming.confirmations import Confirmations
 from headrace.errors import IntegrityError, TransferError
 from headrace.models import Artifact, Request
 from headrace.policy.lru import LRUCache
+from headrace.values import dataclass
 
 __all__ = ["Barrier", "LedUnconfirmedError"]
 

@@ -12,7 +12,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from headrace.documents.page_comparison import agree, named, proof
@@ -26,6 +25,7 @@ from headrace.upstream.auth.origin_credentials import OriginClient
 from headrace.upstream.http2_pool import SHORT
 from headrace.upstream.responses import judge_artifact
 from headrace.upstream.single_flight import SingleFlight
+from headrace.values import dataclass
 
 __all__ = ["Confirmations", "OpenPage"]
 

@@ -15,7 +15,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from headrace.system.service.own_pages import INTERCEPTIONS
 from headrace.system.service.runs.runners import nobody_runs
 from headrace.system.state_files import StateFiles
 from headrace.upstream.proxies import Proxies
+from headrace.values import dataclass
 
 if TYPE_CHECKING:
     from headrace.gateway.intercepting.authority import RunAuthority

@@ -14,7 +14,6 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from headrace.foreign import read_json_or_none
 from headrace.models import Fault, SourceFailed, TransferFinished
 from headrace.system import atomic
 from headrace.system.folders import make as make_folder
+from headrace.values import dataclass
 
 __all__ = ["HELD", "WINDOWS", "Comparison", "Happening", "HappeningKind", "History"]
 

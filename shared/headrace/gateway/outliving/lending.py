@@ -19,13 +19,13 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from headrace.foreign import UnreadableError, foreign, read_json
 from headrace.gateway.outliving import kernel_counts
 from headrace.gateway.outliving.kernel_counts import Counts
 from headrace.system.service.link import HolderLink
+from headrace.values import dataclass
 
 __all__ = ["Borrowed", "ConnectionRecord", "Lendable", "Lending", "request_head"]
 

@@ -14,7 +14,8 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from headrace.values import dataclass
 
 __all__ = ["ProcessResult", "run"]
 

@@ -9,11 +9,12 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from headrace.config import EnvVars
 from headrace.policy.timeouts import DETECTED_WITHIN
+from headrace.values import dataclass
 
 __all__ = ["HostView"]
 

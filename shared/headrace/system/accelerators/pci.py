@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from headrace.system.accelerators.host_view import HostView
+from headrace.values import dataclass
 
 __all__ = ["HUAWEI", "INTEL", "NVIDIA", "Device", "devices"]
 

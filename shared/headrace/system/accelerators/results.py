@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
+from headrace.values import dataclass
 from headrace.variants.hosts import Accelerator
 
 __all__ = ["ProbeOutcome", "ProbeResult", "VendorResult"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from headrace.errors import HeadraceError, LocalError
 from headrace.interface.hookspecs import FileEdit, Lingers, Reload
+from headrace.values import dataclass
 
 if TYPE_CHECKING:
     from headrace.interface.manager import Plugins

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.config import home_folder
 from headrace.errors import ConfigurationError
 from headrace.ownership.files import opened
 from headrace.system import atomic, folders
+from headrace.values import dataclass
 
 __all__ = [
     "LARGEST",

@@ -14,7 +14,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,6 +38,7 @@ from headrace.system.edits.file_step import (
 from headrace.system.folders import make as make_folder
 from headrace.system.locks import locked
 from headrace.system.state_files import FORMAT, refuse_newer
+from headrace.values import dataclass
 
 __all__ = ["Journal", "JournalEntry", "UndoResult", "Withdraw"]
 

@@ -12,13 +12,13 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headrace.errors import LocalError
 from headrace.foreign import read_json
 from headrace.interface.hookspecs import Reload, ReloadCheck
+from headrace.values import dataclass
 
 __all__ = ["Patience", "processes", "shows", "tell", "wait_until"]
 

@@ -12,7 +12,6 @@ import hmac
 import http.client
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -21,6 +20,7 @@ from headrace.interface.hookspecs import GatewayAddress
 from headrace.ownership.listeners import answering_stranger, listeners
 from headrace.system.service import own_pages
 from headrace.system.service.identity import NONCE, Expected, new_nonce, proof
+from headrace.values import dataclass
 
 __all__ = [
     "Contact",

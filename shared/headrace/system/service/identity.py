@@ -20,10 +20,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.ownership.proving import NONCE, new_nonce, proof
+from headrace.values import dataclass
 
 __all__ = ["NONCE", "Expected", "instance_of_before", "is_nonce", "new_nonce", "proof"]
 

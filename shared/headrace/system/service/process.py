@@ -16,11 +16,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from headrace.errors import LocalError
+from headrace.values import dataclass
 
 __all__ = [
     "SupervisorOptions",
@@ -48,6 +48,8 @@ class SupervisorOptions:
 
     worker: tuple[str, ...]
     redirects: tuple[str, ...] = ()
+    redirects_file: Path | None = None
+    """Where the worker writes them (`redirects.record`)."""
     interceptions: Path | None = None
     """The folder of the commands that are led: they are tunnelled while no worker can answer."""
     lock: Path | None = None
@@ -80,6 +82,8 @@ def holder_argv(held: SupervisorOptions) -> list[str]:
     script = held.script or Path(__file__).with_name(name)
     words = [base_python(), "-I", "-S", str(script), "--grace", f"{held.grace:g}"]
     words += [word for mapping in held.redirects for word in ("--redirect", mapping)]
+    if held.redirects_file:
+        words += ["--redirect", f"FILE={held.redirects_file}"]
     if held.interceptions:
         # By this name: a holder of before hands it on, and a responder of before ignores it.
         words += ["--redirect", f"CONNECT={held.interceptions}"]

@@ -1,19 +1,25 @@
 """Where clients are sent while no worker can answer: a gateway's prefix, and the origin's for it.
 
-Pure. The ecosystems are asked with a name that nobody has, and where that name ends the origin's
+The ecosystems are asked with a name that nobody has, and where that name ends the origin's
 URL, the rest of the URL is the prefix for all names. So the core needs no knowledge of any layout.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Collection, Iterable
+from pathlib import Path
 
 from headrace.interface.hookspecs import DiscoveredOrigin, Ecosystem
 from headrace.models import PassThrough, Reply, Request, ServeDocument
 from headrace.redact import for_files
+from headrace.system import atomic
 
-__all__ = ["redirects"]
+__all__ = ["FILE", "record", "redirects"]
+
+FILE = "redirects.json"
+"""Below a gateway's state: what its worker wrote for the time in which none answers."""
 
 _NAME = "headrace-nobody-has-this-name"
 
@@ -37,6 +43,13 @@ def redirects(
                 if url is not None:
                     found.setdefault(prefix, url)
     return tuple(f"{prefix}={url}" for prefix, url in sorted(found.items()))
+
+
+def record(folder: Path, found: Iterable[str]) -> None:
+    """Tell the holder's responder, where it has no redirects on its command line."""
+    # Who cannot write it serves all the same.
+    with contextlib.suppress(OSError):
+        atomic.replace(folder / FILE, json.dumps(list(found)).encode(), mode=0o600)
 
 
 def _leads_to(ecosystem: Ecosystem, prefix: str, lent: Collection[str]) -> str | None:

@@ -8,11 +8,14 @@ it does on 404 or 503.
 
 ``--redirect CONNECT=FOLDER``: whoever shows a token that has a file there gets a tunnel, blindly,
 so that a command that is led through the gateway as a proxy sees its origin (`tunnelled`).
+
+``--redirect FILE=PATH``: a worker has written there, as JSON, what else would stand here.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import signal
@@ -303,6 +306,15 @@ def let_in(connection: socket.socket, redirects: list[tuple[str, str]]) -> None:
     threading.Thread(target=serve, args=(connection, redirects), daemon=True).start()
 
 
+def written(path: str) -> list[tuple[str, str]]:
+    """Return the redirects that a worker has written; none where there was no such worker yet."""
+    with contextlib.suppress(OSError, ValueError), open(path, "rb") as file:  # noqa: PTH123 - no more is imported
+        told = json.loads(file.read())
+        pairs = [str(mapping).partition("=") for mapping in told] if type(told) is list else []
+        return [(prefix, url) for prefix, _, url in pairs]
+    return []
+
+
 def leave() -> NoReturn:
     """End when everybody who was let in has an answer, and every tunnel has."""
     while TUNNELS:
@@ -321,7 +333,7 @@ def main() -> NoReturn:
         name, value = words.pop(0), words.pop(0)
         if name == "--redirect":
             prefix, _, url = value.partition("=")
-            redirects.append((prefix, url))
+            redirects += written(url) if prefix == "FILE" else [(prefix, url)]
         elif name == "--fd":
             sock = socket.socket(fileno=int(value))
             # Containers wait for the worker: it alone knows which of them may come in.

@@ -16,7 +16,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,6 +26,7 @@ from headrace.models import Document
 from headrace.ownership.files import is_own
 from headrace.system.folders import make as make_folder
 from headrace.system.storage.trimming import Trimming
+from headrace.values import dataclass
 
 __all__ = ["Copies", "Copy", "Draft"]
 

@@ -6,12 +6,12 @@ import heapq
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.system.locks import try_lock
 from headrace.system.storage.partial import is_same
 from headrace.system.storage.usage_index import IndexedFile, UsageIndex
+from headrace.values import dataclass
 
 __all__ = ["StoreEntry", "list_folder", "oldest_first", "partials", "remove_idle"]
 

@@ -27,7 +27,6 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.errors import StoreError
@@ -45,6 +44,7 @@ from headrace.system.storage.eviction import (
 from headrace.system.storage.partial import Partial
 from headrace.system.storage.pins import Pins
 from headrace.system.storage.usage_index import IndexedFile, UsageIndex
+from headrace.values import dataclass
 from headrace.wording import counted
 
 __all__ = ["Partial", "Store", "StoredFile"]

@@ -20,10 +20,10 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.models import Digest
+from headrace.values import dataclass
 
 __all__ = ["IndexedFile", "UsageIndex"]
 

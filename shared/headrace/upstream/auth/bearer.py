@@ -11,7 +11,6 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from urllib.parse import quote, urlsplit
 
@@ -24,6 +23,7 @@ from headrace.upstream.destinations import Way
 from headrace.upstream.responses import UpstreamResponse
 from headrace.upstream.sent_request import place_of
 from headrace.upstream.single_flight import SingleFlight
+from headrace.values import dataclass
 
 __all__ = ["BearerTokens", "Challenge", "parse"]
 

@@ -11,7 +11,6 @@ import base64
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,6 +19,7 @@ from headrace.models import Artifact, Credential, Mirror, Origin, Source
 from headrace.policy import trust
 from headrace.upstream.auth.origin_credentials import OriginCredentials, in_a_thread
 from headrace.upstream.single_flight import SingleFlight
+from headrace.values import dataclass
 
 __all__ = ["MirrorLogins", "headers_for"]
 

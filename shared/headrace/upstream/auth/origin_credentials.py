@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,7 @@ from headrace.policy.lru import LRUCache
 from headrace.upstream.client import Client, UpstreamResponse
 from headrace.upstream.document_stream import DocumentStream
 from headrace.upstream.single_flight import SingleFlight
+from headrace.values import dataclass
 
 __all__ = ["OriginClient", "OriginCredentials", "in_a_thread"]
 

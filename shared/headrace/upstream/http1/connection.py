@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import h11
@@ -18,6 +17,7 @@ import httpcore
 
 from headrace.upstream.http1.streams import PIECE, SocketStream
 from headrace.upstream.pinned import HeadCost
+from headrace.values import dataclass
 
 __all__ = ["Asked", "Connection", "Http1Answer", "Network", "ServerAddress", "WhenFreed"]
 

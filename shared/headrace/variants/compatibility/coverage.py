@@ -8,10 +8,9 @@ compatibility" and "PTX compatibility").
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from packaging.version import Version
 
+from headrace.values import dataclass
 from headrace.variants.builds import Architectures, Build, CudaTables, Pair
 from headrace.variants.compatibility.labels import row_of, toolkit_of
 from headrace.variants.hosts import Accelerator, Host

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from headrace.values import dataclass
 from headrace.variants.builds import CudaTables
 from headrace.variants.compatibility.drivers import cuda_of
 from headrace.variants.compatibility.intel_gpus import validated

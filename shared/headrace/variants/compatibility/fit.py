@@ -10,10 +10,10 @@ nearest of those.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 from packaging.version import Version
 
+from headrace.values import dataclass
 from headrace.variants.builds import DEFAULT_INDEX, Candidate, CudaTables, Pair
 from headrace.variants.compatibility.coverage import covers, find_build, gpu_text, translates
 from headrace.variants.compatibility.criteria import places

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,7 @@ from headrace.models import (
     ServeDocument,
 )
 from headrace.system.service import responder
-from headrace.system.service.redirects import redirects
+from headrace.system.service.redirects import FILE, record, redirects
 
 ORIGIN = Origin("birds", "https://birds.example/list")
 
@@ -114,6 +115,21 @@ PAIRS = [
 )
 def test_location(target: bytes, place: str | None) -> None:
     assert responder.location(target, PAIRS) == place
+
+
+def test_a_responder_takes_from_a_file_what_the_worker_wrote(tmp_path: Path) -> None:
+    file = tmp_path / FILE
+    assert responder.written(str(file)) == []
+    record(tmp_path, redirects([Birds()]))  # type: ignore[list-item]
+    nests = ("/nests/", "https://birds.example/nests/")
+    assert responder.written(str(file)) == [PAIRS[0], nests]
+    assert file.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("text", ["", "7", '{"/birds/": 1}', "null", "[", "\xff"])
+def test_a_file_that_is_none_of_ours_says_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / FILE).write_bytes(text.encode("latin-1"))
+    assert responder.written(str(tmp_path / FILE)) == []
 
 
 def test_no_answer_can_be_split() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from xml.sax import saxutils
 
 from headrace.cli.summary import bytes_text
 from headrace.cli.upkeep.shown.columns import bar
 from headrace.cli.upkeep.shown.folding import columns_of, fold
+from headrace.values import dataclass
 from headrace.wording import printable
 
 __all__ = ["TOGETHER", "Bar", "Chart", "meaning", "span_text", "svg", "terminal"]

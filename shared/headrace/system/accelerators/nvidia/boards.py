@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from headrace.system.accelerators.host_view import HostView
 from headrace.system.accelerators.records import text_of
+from headrace.values import dataclass
 
 __all__ = ["Board", "board"]
 

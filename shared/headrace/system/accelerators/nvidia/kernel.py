@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from headrace.system.accelerators.host_view import HostView
 from headrace.system.accelerators.pci import NVIDIA, Device
 from headrace.system.accelerators.records import text_of
+from headrace.values import dataclass
 from headrace.variants.hosts import Accelerator
 
 __all__ = ["VERSION", "View", "driver_version", "view"]

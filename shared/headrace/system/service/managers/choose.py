@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from headrace.config import Folders
@@ -26,6 +26,7 @@ from headrace.system.service.managers.systemd import Systemd
 from headrace.system.service.managers.windows import Windows
 from headrace.system.service.runs import places
 from headrace.system.state import State
+from headrace.values import dataclass
 
 __all__ = ["Plan", "RunningGateway", "by_name", "choose", "is_ours", "plan", "remove"]
 

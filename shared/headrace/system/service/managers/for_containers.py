@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from headrace.system.service.managers.spec import ACCOUNT, IDLE, ServiceSpec, de
 from headrace.system.service.managers.systemd import Systemd
 from headrace.system.state import State
 from headrace.system.state_files import StateFiles
+from headrace.values import dataclass
 
 if TYPE_CHECKING:
     from headrace.system.edits.journal import Journal

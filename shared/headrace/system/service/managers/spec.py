@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from headrace.config import Folders
 from headrace.interface.hookspecs import FileEdit, Reader, Scope
 from headrace.system.service.own_pages import INTERCEPTIONS
 from headrace.system.service.process import SupervisorOptions, worker_argv
+from headrace.values import dataclass
 
 __all__ = ["ACCOUNT", "ServiceManager", "ServiceSpec", "copies", "describe"]
 
