@@ -44,9 +44,9 @@ HEAVY = ON_THE_WAY | {
 }
 
 
-def newly_loaded(module: str, *, before: str = "") -> set[str]:
+def newly_loaded(module: str, *, before: str = "", after: str = "") -> set[str]:
     program = (
-        f"import sys\n{before}\nbefore = set(sys.modules)\nimport {module}\n"
+        f"import sys\n{before}\nbefore = set(sys.modules)\nimport {module}\n{after}\n"
         "import json\nprint(json.dumps(sorted(set(sys.modules) - before)))"
     )
     path = [p for p in sys.path if p]
@@ -131,6 +131,14 @@ def test_a_gateway_loads_its_live_page_for_nobody_who_does_not_ask_for_it() -> N
     loaded = newly_loaded("headrace.gateway.app")
     shown = {name for name in loaded if name.startswith("headrace.gateway.live.")}
     assert shown == {f"headrace.gateway.live.{name}" for name in ("history", "later")}
+
+
+def test_whoever_asks_upstreams_loads_no_terminal() -> None:
+    then = "Transports(TrustStore({}), None, keep=1).prepare()"
+    then = f"from headrace.upstream.tls import TrustStore\nheadrace.upstream.transports.{then}"
+    loaded = newly_loaded("headrace.upstream.transports", after=then)
+    assert {"httpx", "httpcore"} <= loaded
+    assert not {name for name in loaded if name.split(".")[0] in ("rich", "click", "pygments")}
 
 
 #: What nobody needs who has nothing set up.

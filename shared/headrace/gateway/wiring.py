@@ -139,6 +139,7 @@ class Components:
         """Load what the first request needs, while nobody waits for it yet."""
         await asyncio.sleep(_BEFORE_LOADING)
         await asyncio.to_thread(self.client.prepare)
+        await asyncio.to_thread(trim_heap)
 
     async def _sweep(self) -> None:
         while True:

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import importlib
 import ssl
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     from headrace.upstream.http1.pool import Http1Pool
 
 __all__ = ["Transports", "host_of"]
+
+# httpx brings a command line of its own where that can be imported, with rich, click and pygments:
+# 6 MB and 50 ms in a process that shows nobody anything. To `import` None is what is not there.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
 #: Seconds that an idle connection is kept: below the 60 to 75 s of common servers, so that we close
 #: first and a request seldom meets a connection that the server is just closing.
