@@ -15,13 +15,16 @@ from headrace.interface import (
     read_json_or_none,
 )
 
-__all__ = ["led_on", "read"]
+__all__ = ["led_on", "led_without_root", "read"]
 
 #: By which name containers find this machine, where nobody has to give it to them, and all names.
 _KNOWN_AS = {"podman": "host.containers.internal"}
 _NAMES = ("host.docker.internal", "host.containers.internal")
 #: What an engine calls no network of its own.
 _NONE = ("host", "null", "none")
+#: Networks of podman's that are by a program of the user's, with which words behind a colon.
+_SLIRP, _PASTA = "slirp4netns", "pasta"
+_OUTBOUND = "outbound_addr"
 
 
 def led_on(
@@ -34,6 +37,31 @@ def led_on(
     if found.why_not:
         return NotLed(f"on the network {name} nothing is led: {found.why_not}")
     return LedInside(command, found.host, found.subnet, found.interface, there=there)
+
+
+def led_without_root(
+    network: str, told: str, program: str, own_address: str, command: partial[ContainerCommand]
+) -> LedInside | NotLed:
+    """Lead containers of a rootless podman. Its networks end in a program of the user's, which
+    connects for them: so they come from this machine's own address, which nobody else can have.
+
+    `network` is what the command says, "": nothing; `told` what podman tells of a network of that
+    name; `program` what podman has such networks by, "": one that has only slirp4netns (before 5).
+    """
+    kind = network.partition(":")[0]
+    if kind == _PASTA or (kind != _SLIRP and program == _PASTA):
+        return NotLed(
+            "pasta gives a rootless engine's containers this machine's own address, so that they "
+            "cannot reach it there: with --network=host they are led"
+        )
+    found = read("", kind, told)
+    if found is not None and found.why_not:
+        return NotLed(f"on the network {kind} nothing is led: {found.why_not}")
+    if not own_address:
+        return NotLed("this machine has no address but its loopback, which containers cannot reach")
+    if _OUTBOUND in network:
+        return NotLed(f"with {_OUTBOUND} its containers come from another address than they reach")
+    return LedInside(command, own_address, f"{own_address}/32")
 
 
 def read(engine: str, name: str, told: str) -> ContainerNetwork | None:

@@ -25,11 +25,11 @@ from headrace.interface import (
     read_json_or_none,
 )
 from headrace_docker.builds import words as command_lines
-from headrace_docker.builds.networks import led_on
+from headrace_docker.builds.networks import led_on, led_without_root
 from headrace_docker.builds.words import CommandLine
 from headrace_docker.engines.running import Machine
 
-__all__ = ["VALUES", "PodmanBuilds"]
+__all__ = ["VALUES", "PodmanBuilds", "is_rootless", "program_of"]
 
 _PROGRAMS = ("podman", "buildah")
 _BUILDS = (
@@ -86,13 +86,24 @@ class PodmanBuilds:
         found = self.machine.program(place, runtime) if runtime else None
         if found is None:
             return NotLed("no OCI runtime is found here")
-        command = partial(_command, line, str(found), place)
+        return self._on_network(own, line, host, partial(_command, line, str(found), place))
+
+    def _on_network(
+        self,
+        own: Sequence[str],
+        line: CommandLine,
+        host: Mapping[str, Any],
+        command: partial[ContainerCommand],
+    ) -> LedInside | NotLed:
         network = _network(line)
         name = "podman" if network in _USUAL else network.partition(":")[0]
-        asked = (*own, "network", "inspect", name)
-        told = "" if name == "host" else self.machine.said(*asked, limit=_LIMIT)
+        if name == "host":
+            return LedInside(command)
+        told = self.machine.said(*own, "network", "inspect", name, limit=_LIMIT)
+        if is_rootless(host):
+            return led_without_root(network, told, program_of(host), self.machine.own(), command)
         # Its bridge comes with the first container, and goes with the last.
-        return LedInside(command) if name == "host" else led_on(name, told, command, there=False)
+        return led_on(name, told, command, there=False)
 
     def _asked(self, *words: str) -> object:
         return read_json_or_none(self.machine.said(*words, limit=_LIMIT).encode())
@@ -111,14 +122,17 @@ def _why_not(line: CommandLine, place: Place, host: Mapping[str, Any]) -> NotLed
     if isolation in ("chroot", "rootless"):
         return NotLed(f"with --isolation {isolation} its steps have no runtime of their own")
     network = _network(line)
-    if network == "none":
-        return NotLed("its steps have no network")
-    if network != "host" and host.get("security", {}).get("rootless"):
-        return NotLed(
-            "a rootless engine's network does not lead to this machine's bridge: with "
-            "--network=host its steps are led"
-        )
-    return None
+    return NotLed("its steps have no network") if network == "none" else None
+
+
+def is_rootless(host: Mapping[str, Any]) -> bool:
+    """Whether an engine is a user's own; `host` is podman's word, as below."""
+    return bool(host.get("security", {}).get("rootless"))
+
+
+def program_of(host: Mapping[str, Any]) -> str:
+    """Return by which program its containers reach other machines then; "": it does not say."""
+    return str(host.get("rootlessNetworkCmd") or "")
 
 
 def _command(line: CommandLine, runtime: str, place: Place, lead: InsideLead) -> ContainerCommand:

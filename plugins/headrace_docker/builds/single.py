@@ -6,9 +6,10 @@ down of the container (``inspect``) names them, and the token is worth nothing w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from headrace.interface import (
     ContainerCommand,
@@ -20,7 +21,7 @@ from headrace.interface import (
 )
 from headrace_docker.builds import buildkit, podman
 from headrace_docker.builds import words as command_lines
-from headrace_docker.builds.networks import led_on
+from headrace_docker.builds.networks import led_on, led_without_root
 from headrace_docker.builds.words import CommandLine
 from headrace_docker.engines.running import Machine
 
@@ -49,7 +50,9 @@ class SingleContainers:
             return None
         options, image = _parts(line.rest)
         network = command_lines.option(options, "--network", "--net") or "default"
-        if (why := _why_not(options, network) or self._elsewhere(line, place)) is not None:
+        host = self._host(line) if line.program == "podman" else {}
+        why = _why_not(options, network) or self._elsewhere(line, host, place)
+        if why is not None:
             return why
         command = partial(_command, line, self._own_names(line, image))
         if network == "host":
@@ -57,16 +60,23 @@ class SingleContainers:
         usual = "podman" if line.program == "podman" else "bridge"
         name = usual if network in ("default", "bridge") else network.partition(":")[0]
         told = self._said(line, "network", "inspect", name)
+        if podman.is_rootless(host):
+            own = self.machine.own()
+            return led_without_root(network, told, podman.program_of(host), own, command)
         return led_on(name, told, command, there=line.program == "docker")
 
-    def _elsewhere(self, line: CommandLine, place: Place) -> NotLed | None:
-        """Say why its network is not this machine's; None: it is."""
+    def _host(self, line: CommandLine) -> Mapping[str, Any]:
+        """Return what podman says of how it runs."""
+        told = read_json_or_none(self._said(line, "info", "--format", "json").encode())
+        host = told.get("host") if isinstance(told, dict) else None
+        return host if isinstance(host, dict) else {}
+
+    def _elsewhere(self, line: CommandLine, host: Mapping[str, Any], place: Place) -> NotLed | None:
+        """Say why its network is not this machine's; None: it is. `host` is podman's word."""
         if line.program == "docker":
             return buildkit.elsewhere(self.machine, line, place)
-        told = read_json_or_none(self._said(line, "info", "--format", "json").encode())
-        host = told.get("host", {}) if isinstance(told, dict) else {}
-        if not host or host.get("serviceIsRemote") or host.get("security", {}).get("rootless"):
-            return NotLed("its network is not this machine's: rootless, remote or a virtual one")
+        if not host or host.get("serviceIsRemote"):
+            return NotLed("its containers are on another machine, or in a virtual one")
         return None
 
     def _own_names(self, line: CommandLine, image: str) -> frozenset[str]:

@@ -5,9 +5,11 @@ Short questions in bounds: an engine that hangs delays `headrace status` by seco
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
+import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,11 +18,13 @@ from typing import Any
 from headrace.interface import Place, dataclass, read_json_or_none
 from headrace.interface.editing import presence
 
-__all__ = ["Daemon", "Machine", "ask", "daemons", "printed", "program", "version"]
+__all__ = ["Daemon", "Machine", "ask", "daemons", "own_address", "printed", "program", "version"]
 
 #: Seconds for one answer.
 LIMIT = 3.0
 _PROC = Path("/proc")
+#: An address for documentation (RFC 5737): the way there is that to anywhere.
+_NOWHERE = ("192.0.2.1", 9)
 _VERSION = re.compile(r"\bv?(\d+)\.(\d+)(?:\.(\d+))?")
 #: Where daemons lie, which a user's PATH may not name.
 _FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
@@ -153,6 +157,14 @@ def _ask_once(path: str, question: str) -> Mapping[str, Any] | None:
     return answer
 
 
+def own_address() -> str:
+    """Return the address that this machine has among others, "": it has none. Nobody is asked."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(_NOWHERE)
+        return str(probe.getsockname()[0])
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """How activations look at the machine; tests give one of their own."""
@@ -165,6 +177,8 @@ class Machine:
     ask: Callable[[str, str], Mapping[str, Any] | None] = _ask_once
     printed: Callable[[tuple[str, ...]], str] | None = None
     """What a program prints; None: it is run, where the files are this machine's own."""
+    own: Callable[[], str] = own_address
+    """This machine's address among others."""
 
     def said(self, *words: str, limit: float = LIMIT) -> str:
         """Return what a program prints within so many seconds."""

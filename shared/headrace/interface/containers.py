@@ -67,7 +67,8 @@ class LedInside:
     host: str = ""
     """This machine's address on the containers' bridge; empty: they have its own loopback."""
     network: str = ""
-    """Where on that bridge containers are: ``10.88.0.0/16``."""
+    """Where on that bridge containers are: ``10.88.0.0/16``. `host` alone (``192.0.2.7/32``): there
+    is no bridge, and a program of this machine connects for them."""
     interface: str = ""
     """The bridge, by the name that the kernel has for it; empty: it is not known."""
     there: bool = True

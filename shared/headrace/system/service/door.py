@@ -84,8 +84,11 @@ class Door:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _is_for(self, client: socket.socket, peer: str) -> bool:
-        """Whether somebody comes from the bridge; what is this machine's own has the gateway."""
-        if ipaddress.ip_address(peer) not in self._network or peer == self.address[0]:
+        """Whether somebody comes from the bridge; what is this machine's own has the gateway, but
+        where the network is this machine alone, which then connects for its containers.
+        """
+        own = peer == self.address[0] and self._network.num_addresses > 1
+        if own or ipaddress.ip_address(peer) not in self._network:
             return False
         with contextlib.suppress(OSError):
             return not self._by or came_by(client) == self._by

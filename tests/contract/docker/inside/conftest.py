@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from lib.engines import rootless as rootless_account
 from lib.engines.homes import enter, home
 from lib.engines.kinds import AGES, HERE, why_not
 from lib.engines.network import ADDRESS, own_network
@@ -50,13 +51,15 @@ class Builder:
     """Of each build: what this machine needs."""
     tls: ssl.SSLContext | None = None
     """For more servers that its base images trust."""
+    before: tuple[str, ...] = ()
+    """What stands before each command: who runs it, and where."""
 
     def run(
         self, *words: object, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run a program as this user."""
         return subprocess.run(
-            [str(word) for word in words],
+            [*self.before, *(str(word) for word in words)],
             env={**self.variables, **(env or {})},
             cwd=self.root,
             capture_output=True,
@@ -174,6 +177,28 @@ def _of_family(program: str, alone: Path, python: Path, tmp_path: Path) -> Itera
         until(lambda: not list((alone / "tmp").glob("headrace-run-*")))
         none_left(str(alone))
         stack.callback(partial(_unmount, alone))
+
+
+@pytest.fixture
+def rootless(alone: Path, python: Path, tmp_path: Path) -> Iterator[Builder]:
+    """Somebody who is not root, with podman."""
+    if reason := rootless_account.why_not():
+        pytest.skip(reason)
+    with contextlib.ExitStack() as stack:
+        made = somebody(alone, stack, tmp_path)
+        # Of pytest's own folders nobody else sees anything.
+        trusted = shutil.copy(made.variables["SSL_CERT_FILE"], alone / "authority.pem")
+        image = shutil.copy(base_image(made, python, tmp_path), alone / "base.tar")
+        made.variables |= {"SSL_CERT_FILE": str(trusted), "LOGNAME": "rootless", "USER": "rootless"}
+        made.dockerfile(DOCKERFILE)
+        for path in (alone, *alone.rglob("*")):
+            os.chown(path, rootless_account.NUMBER, rootless_account.NUMBER)
+        made.before = stack.enter_context(rootless_account.account(alone))
+        made.engine = ("podman", "--events-backend=none", "--cgroup-manager=cgroupfs")
+        made.options = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096")
+        made.run(*made.engine, "import", image, "localhost/base").check_returncode()
+        yield made
+        until(lambda: not list((alone / "tmp").glob("headrace-run-*")))
 
 
 @pytest.fixture

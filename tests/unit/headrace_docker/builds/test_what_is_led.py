@@ -22,7 +22,7 @@ DOCKER_NET = [
 BUILDER = "Name: default\nDriver: docker\n\nNodes:\nName: default\nBuildKit version: v0.0.0\n"
 
 
-def machine(told: Mapping[str, object]) -> Machine:
+def machine(told: Mapping[str, object], own: str = "192.0.2.7") -> Machine:
     """A machine whose engines say what is usual, but for what a test says."""
     usual: dict[str, object] = {
         "info --format json": {
@@ -43,7 +43,11 @@ def machine(told: Mapping[str, object]) -> Machine:
         value = next((each for name, each in said.items() if asked.endswith(f" {name}")), "")
         return value if isinstance(value, str) else json.dumps(value)
 
-    return Machine(printed=printed, program=lambda _, name: Path("/usr/bin") / Path(name).name)
+    return Machine(
+        printed=printed,
+        program=lambda _, name: Path("/usr/bin") / Path(name).name,
+        own=lambda: own,
+    )
 
 
 def place(folder: Path, env: Mapping[str, str] | None = None) -> Place:
@@ -55,9 +59,10 @@ def way(
     folder: Path,
     env: Mapping[str, str] | None = None,
     told: Mapping[str, object] | None = None,
+    own: str = "192.0.2.7",
 ) -> object:
     """Say how a command is led; None: nobody says."""
-    here = machine(told or {})
+    here = machine(told or {}, own)
     engines = (PodmanBuilds(here), DockerBuilds(here), ComposeBuilds(here), SingleContainers(here))
     found = (engine.inside(words.split(), place(folder, env)) for engine in engines)
     return next((each for each in found if each is not None), None)
@@ -109,11 +114,47 @@ def test_what_cannot_be_led_says_why(words: str, reason: str, tmp_path: Path) ->
     assert reason in found.reason
 
 
-def test_rootless_podman_is_led_on_the_hosts_network_alone(tmp_path: Path) -> None:
-    host = {"security": {"rootless": True}, "ociRuntime": {"path": "/usr/bin/runc"}}
-    told = {"info --format json": {"host": host}}
-    assert isinstance(way("podman build .", tmp_path, told=told), NotLed)
-    assert isinstance(way("podman build --network=host .", tmp_path, told=told), LedInside)
+ROOTLESS = {"security": {"rootless": True}, "ociRuntime": {"path": "/usr/bin/runc"}}
+PASTA = {**ROOTLESS, "rootlessNetworkCmd": "pasta"}
+
+
+@pytest.mark.parametrize("words", ["podman build {} .", "podman run {} --rm python pip"])
+@pytest.mark.parametrize(
+    ("host", "option", "led"),
+    [
+        (ROOTLESS, "", "192.0.2.7"),
+        (ROOTLESS, "--network=slirp4netns:port_handler=slirp4netns", "192.0.2.7"),
+        (ROOTLESS, "--network=podman", "192.0.2.7"),
+        (ROOTLESS, "--network=slirp4netns:outbound_addr=192.0.2.8", "another address"),
+        (ROOTLESS, "--network=host", ""),
+        (ROOTLESS, "--network=inner", "it is internal"),
+        (ROOTLESS, "--network=pasta", "pasta gives"),
+        (PASTA, "", "pasta gives"),
+        (PASTA, "--network=podman", "pasta gives"),
+        (PASTA, "--network=slirp4netns", "192.0.2.7"),
+        (PASTA, "--network=host", ""),
+        (PASTA, "--network=none", "net"),
+    ],
+)
+def test_rootless_podman_is_led_where_it_can_reach_this_machine(
+    words: str, host: Mapping[str, object], option: str, led: str, tmp_path: Path
+) -> None:
+    found = way(words.format(option), tmp_path, told={"info --format json": {"host": host}})
+    if isinstance(found, LedInside):
+        assert found.host == led
+        assert found.network == (f"{led}/32" if led else "")
+    else:
+        assert isinstance(found, NotLed)
+        assert led
+        assert led in found.reason
+        assert not found.refused
+
+
+def test_rootless_podman_on_a_machine_without_a_network_is_told(tmp_path: Path) -> None:
+    told = {"info --format json": {"host": ROOTLESS}}
+    found = way("podman build .", tmp_path, told=told, own="")
+    assert isinstance(found, NotLed)
+    assert "no address" in found.reason
 
 
 @pytest.mark.parametrize(
