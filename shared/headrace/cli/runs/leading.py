@@ -7,6 +7,7 @@ theirs beside ours. All of it ends with the command.
 
 from __future__ import annotations
 
+import itertools
 import json
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from headrace.config import NETWORK_VARIABLES, EnvVars
 from headrace.errors import LocalError
+from headrace.interface.editing import presence
 from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.system import atomic
 from headrace.system.service import health
@@ -142,13 +144,18 @@ def bundle(files: Sequence[str]) -> str:
     for name in files:
         path = Path(name)
         if not name:
-            parts += [_read(Path(each)) for each in _SYSTEMS if Path(each).is_file()][:1]
+            usual = (each for each in map(Path, _SYSTEMS) if _is_file(each))
+            parts += [_read(each) for each in itertools.islice(usual, 1)]
             parts.append(_certifi())
         elif path.is_dir():
             parts += [_read(each) for each in sorted(path.iterdir()) if each.is_file()]
         else:
             parts.append(_read(path))
     return "".join(part if part.endswith("\n") else f"{part}\n" for part in parts if part)
+
+
+def _is_file(path: Path) -> bool:
+    return presence.is_there(path) and path.is_file()
 
 
 def _read(path: Path) -> str:

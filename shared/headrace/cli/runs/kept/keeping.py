@@ -39,6 +39,8 @@ _log = logging.getLogger("headrace.cli")
 
 #: Outcomes; the oldest go.
 _MOST = 64
+#: What the C library reads of users, of which Python tells nothing.
+_OF_ACCOUNTS = ("/etc/passwd", "/etc/nsswitch.conf")
 #: In a command's folder: its lock, and the bundles, which are made again with its own authority.
 _APART = ("runners", "authorities-")
 #: A folder whose name means the same wherever it is written: in a URL, in JSON, in TOML.
@@ -66,7 +68,7 @@ class OutcomeKeeper:
         """Keep it, where that can be. `variables` are those of the command but for its proxy;
         `lead` is that, what was asked for it, and what its variables say.
         """
-        for path in _modules():
+        for path in (*_modules(), *_OF_ACCOUNTS):
             self.looked.look(path)
         self.looked.end(found.scratch)
         _log.debug("this outcome is not kept: %s", self.looked.in_vain)
