@@ -20,7 +20,9 @@ PYTHON = "/usr/bin/python3"
 _PROGRAMS = ("sh", "env", "ls", "cat", "mkdir", "rm")
 _FOLDERS = ("tmp", "run", "etc", "dev", "proc", "sys", "root", "usr/bin", "lib64")
 _LEFT_OUT = ("test", "site-packages", "idlelib", "tkinter", "ensurepip", "lib2to3", "turtledemo")
-_MORE_LEFT_OUT = ("__pycache__", "config-*", "*.a", "pydoc_data", "unittest", "distutils")
+_MORE_LEFT_OUT = ("*.opt-*", "config-*", "*.a", "pydoc_data", "unittest", "distutils")
+#: Modules in C that no pip needs, some with many libraries.
+_AND_THESE = ("_tkinter*", "_test*", "_ctypes_test*", "_xx*", "xx*", "_codecs_*")
 _LIBRARY = re.compile(r"(/\S+) \(0x")
 
 
@@ -58,8 +60,10 @@ def with_own(packed_root: Path, made: Path, own: Mapping[str, str]) -> Path:
 
 
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """The same bytes each time."""
-    entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname = 1_700_000_000, 0, 0, "", ""
+    """The same bytes each time. A compiled module counts only beside a source of its own time."""
+    module = entry.name.endswith((".py", ".pyc"))
+    entry.mtime = int(entry.mtime) if module else 1_700_000_000
+    entry.uid, entry.gid, entry.uname, entry.gname = 0, 0, "", ""
     return entry
 
 
@@ -68,7 +72,7 @@ def _put_python(root: Path, pip: Path) -> None:
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     library, program = base / "lib" / version, base / "bin" / version
     inside = root / str(library).lstrip("/")
-    left_out = shutil.ignore_patterns(*_LEFT_OUT, *_MORE_LEFT_OUT)
+    left_out = shutil.ignore_patterns(*_LEFT_OUT, *_MORE_LEFT_OUT, *_AND_THESE)
     shutil.copytree(library, inside, ignore=left_out)
     for each in inside.joinpath("lib-dynload").glob("*.so"):
         for needed in _libraries(each):
@@ -78,7 +82,7 @@ def _put_python(root: Path, pip: Path) -> None:
         (root / PYTHON.lstrip("/")).symlink_to(program)
     for part in pip.glob("pip*"):
         to = inside / "site-packages" / part.name
-        shutil.copytree(part, to, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(part, to)
 
 
 def _libraries(path: Path) -> list[Path]:
