@@ -256,8 +256,9 @@ class Settings:
     disk_reserve: float = 0.10
     """Share of the disk that stays free whatever the limit says; 10 GiB of it at most."""
     connections_per_mirror: int | None = None
-    """At most, over all downloads, also to an origin; more than four only while they bring more.
-    Unless it is said, as many as a mirror's operator allows; eight where he names no number."""
+    """At most, over all downloads, also to an origin; more than four only while they bring more, or
+    where nobody else has what several downloads want. Unless it is said, as many as a mirror's
+    operator allows; eight where he names no number."""
     connections: int = 32
     """Over all downloads. A file that nobody brings has one to its origin beside these limits."""
     downloads: int = 6

@@ -124,7 +124,8 @@ class Limits:
 
     connections: int | None = None
     """At most this many connections at a time, over all downloads of this machine; more than four
-    only while they bring more. None: the operator names no number, and eight are polite."""
+    only while they bring more, or where nobody else has what several downloads want. None: the
+    operator names no number, and eight are polite."""
     probe: bool = True
     """False where the operator forbids requests that no user waits for."""
 
