@@ -11,7 +11,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-__all__ = ["for_display", "for_files", "has_secret", "hosts_of_secrets", "split_credential"]
+__all__ = [
+    "for_display",
+    "for_files",
+    "has_secret",
+    "hide_secrets",
+    "hosts_of_secrets",
+    "secrets_in",
+    "split_credential",
+]
 
 _TOKEN_PATH = re.compile(r"/t/[^/]+(?=/|$)")
 _SECRET_NAME = re.compile(
@@ -44,6 +52,12 @@ _PART = re.compile(r"[^/\\?#]+")
 _HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:\[]*)(?::[0-9]*)?")
 #: Beside a token that is the user's name (hosts of packages, and of code, have it so).
 _NO_PASSWORDS = ("", "x-oauth-basic")
+#: What may be an address in a text: a proxy's is written without a scheme, too.
+_WORD = re.compile(r"[^\s\"'<>]+")
+_SETTING = re.compile(
+    # conda's `auth` names a handler; docker's, in quotes, is a login.
+    r"(?i)((?:password|passwd|secret|token|api[-_]?key|[\"']auth|authorization)[\"']?\s*[=:]\s*)\S.*"
+)
 #: From, and up to: characters of a URL.
 _Span = tuple[int, int]
 
@@ -63,6 +77,31 @@ def for_display(url: str) -> str:
         urlsplit(url)
     except ValueError:
         return "***"
+    shown, at = [], 0
+    written, hidden = _hidden(url)
+    for start, end in hidden:
+        if end > at:
+            # What begins within another is hidden with it.
+            shown += [*written[at:start], "***"] if start >= at else []
+            at = end
+    return "".join([*shown, *written[at:]])
+
+
+def secrets_in(text: str) -> Iterator[str]:
+    """Give what `for_display` hides of each address in a text, as it is written and as it is meant:
+    the same secret may stand elsewhere without its address.
+    """
+    for word in _WORD.finditer(text):
+        if "@" in word[0] or "://" in word[0]:
+            written, hidden = _hidden(word[0])
+            for start, end in hidden:
+                secret = "".join(written[start:end])
+                yield secret
+                yield unquote(secret)
+
+
+def _hidden(url: str) -> tuple[list[str], list[_Span]]:
+    """Return the characters of a URL as they are written, and where secrets are among them."""
     written, plain, depths = _characters(url)
     marks = [plain]
     if depths:
@@ -70,13 +109,7 @@ def for_display(url: str) -> str:
     hidden: set[_Span] = set()
     for each, ends in zip(marks, (*marks[:-1], marks[-2:][0]), strict=True):
         hidden.update(_secrets(each, ends, plain))
-    shown, at = [], 0
-    for start, end in sorted(hidden):
-        if end > at:
-            # What begins within another is hidden with it.
-            shown += [*written[at:start], "***"] if start >= at else []
-            at = end
-    return "".join([*shown, *written[at:]])
+    return written, sorted(hidden)
 
 
 def _characters(url: str) -> tuple[list[str], str, list[int]]:
@@ -137,6 +170,17 @@ def _values(marks: str, ends: str, plain: str) -> Iterator[_Span]:
             ).match(ends, at)
             at = value.end() if value else at
             yield name.end(), at
+
+
+def hide_secrets(text: str) -> str:
+    """Hide what a text for people may show of credentials: in URLs, and in settings named after
+    one. For `for_display` a text is one URL.
+    """
+    return _SETTING.sub(r"\1***", _WORD.sub(_shown, text))
+
+
+def _shown(word: re.Match[str]) -> str:
+    return for_display(word[0]) if "@" in word[0] or "://" in word[0] else word[0]
 
 
 def for_files(url: str) -> str:

@@ -24,7 +24,7 @@ from headrace.http.byteranges import PartsParser, framing_of
 from headrace.http.ranges import ContentRange
 from headrace.interface.editing import toml_text
 from headrace.models import Document, Origin, Request, ServeDocument
-from headrace.redact import for_display, for_files, has_secret, split_credential
+from headrace.redact import for_display, for_files, has_secret, hide_secrets, split_credential
 from headrace.system.accelerators import child_query
 from headrace.system.accelerators.nvidia import nvidia_smi
 from headrace.system.edits import three_way
@@ -209,7 +209,7 @@ ROWS = (
     ),
     Row(
         "what a diff shows",
-        three_way.hide_secrets,
+        hide_secrets,
         ("a", "a:", "://", "@", "http://|a|", "password", "token |\t|", "token=| |", "api-key:|'|"),
     ),
     Row(

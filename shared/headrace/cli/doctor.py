@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,9 +19,9 @@ from headrace.cli.context import (
     add_scope,
 )
 from headrace.cli.mending.fixes import Mended, is_agreed, mend, offered, shown
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, UsageError
 from headrace.interface.hookspecs import Finding, Fix
-from headrace.wording import counted
+from headrace.wording import counted, printable
 
 __all__ = ["add", "run"]
 
@@ -53,7 +54,15 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         action="store_true",
         help="mend what is safe to mend: shown first, then asked; `headrace off` undoes it",
     )
-    parser.add_argument("--yes", action="store_true", help="with --fix: do not ask")
+    parser.add_argument(
+        "--report",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="a report for those who make headrace: shown, and then written to FILE where you say "
+        "so; secrets, logins, names of people and private hosts are taken out, nothing is sent",
+    )
+    parser.add_argument("--yes", action="store_true", help="with --fix and --report: do not ask")
     add_scope(parser)
     add_json(parser)
 
@@ -61,6 +70,8 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Run every check; one that breaks is a finding itself. Then mend, where that is wanted."""
     context.strictness = Strictness.NONE
+    if args.report is not None:
+        return _report(args, context)
     found = {check: _guarded(check, context) for check in _checks(args)}
     outcomes: Sequence[Mended] | None = None
     if not context.as_json:
@@ -106,6 +117,37 @@ def _checks(args: argparse.Namespace) -> Sequence[Check]:
         *accelerators.CHECKS,
         *committed.CHECKS,
     )
+
+
+def _report(args: argparse.Namespace, context: Context) -> int:
+    """Show the report; then write it, where that is wanted."""
+    from headrace.cli.mending import report  # noqa: PLC0415 - start-up time
+
+    if args.fix:
+        raise UsageError(
+            "fix-or-report",
+            "--fix and --report do not go together",
+            hint="a report of what is wrong comes first; `headrace doctor --help` shows both",
+        )
+    path = Path(args.report) if args.report else None
+    if path is not None and path.exists():
+        raise UsageError("report-there", f"{path} is there already", hint="name another file")
+    findings = [each for check in _checks(args) for each in _guarded(check, context)]
+    text = report.compose(context, findings)
+    if context.as_json:
+        written = path is not None and args.yes
+        table = {"report": text, "file": str(path) if written else None}
+    else:
+        sys.stdout.write(printable(text))
+        written = path is not None and (args.yes or is_agreed(context, f"Write this to {path}?"))
+    if written and path is not None:
+        report.write(path, text)
+    if context.as_json:
+        context.print_json(table)
+    elif path is not None:
+        say = "Written" if written else "Not written; `--yes` writes it"
+        sys.stderr.write(f"headrace: {say}: {path}\n")
+    return NEEDS_ATTENTION if path is not None and not written else OK
 
 
 def _all(found: Mapping[Check, Sequence[Finding]]) -> list[Finding]:

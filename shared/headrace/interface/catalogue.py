@@ -12,6 +12,7 @@ import contextlib
 import datetime as dt
 import enum
 import importlib.resources
+import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -28,6 +29,7 @@ __all__ = [
     "Evidence",
     "KnownOrigin",
     "Status",
+    "hosts",
     "load",
     "origins",
     "parse",
@@ -76,6 +78,7 @@ _OFFERED = {*_SERVES, Status.UNKNOWN}
 #: What any server can or cannot do. A file adds its ecosystem's own words (`capabilities`).
 _CAPABILITIES = ("range", "ipv6")
 _YES_NO = ("yes", "no", "unknown")
+_HOST = re.compile(r"https?://([\w.-]+)")
 #: The layout of what no code can read.
 _NO_LAYOUT = "none"
 
@@ -231,6 +234,14 @@ def origins(ecosystem: str, layouts: Collection[str]) -> tuple[KnownOrigin, ...]
     command's start wait for less.
     """
     return parse(ecosystem, _text(ecosystem).partition(_MIRRORS)[0], layouts).origins
+
+
+def hosts() -> set[str]:
+    """Return every host that the shipped files name: none of them is a secret of anybody's."""
+    found: set[str] = set()
+    for ecosystem in shipped():
+        found |= {each.lower() for each in _HOST.findall(_text(ecosystem))}
+    return found
 
 
 def _text(ecosystem: str) -> str:

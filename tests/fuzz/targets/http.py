@@ -13,7 +13,6 @@ from headrace.http import caching, conditional
 from headrace.http.byteranges import PartsParser, framing_of
 from headrace.http.ranges import ContentRange, RangeRequest, Unsatisfiable, read_range_set
 from headrace.models import Document, Request
-from headrace.system.edits.three_way import hide_secrets
 from headrace.variants import host_paths
 from headrace_pip.simple_api import negotiation
 
@@ -105,7 +104,7 @@ def _shown(data: bytes) -> object:
     """What logs and messages show of a URL holds no password."""
     text = data.decode("utf-8", "replace")
     shown = redact.for_display(text)
-    hidden = hide_secrets(text)
+    hidden = redact.hide_secrets(text)
     with contextlib.suppress(ValueError):
         _, pair = redact.split_credential(text)
         redact.has_secret(text)

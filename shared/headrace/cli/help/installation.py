@@ -9,16 +9,20 @@ from pathlib import Path
 
 import headrace
 
-__all__ = ["as_json"]
+__all__ = ["as_json", "table"]
 
 
-def as_json() -> str:
-    """Return one JSON document, for programs and for reports of mistakes."""
-    value = {
+def table() -> dict[str, str]:
+    """Return it as plain values, by name."""
+    return {
         "version": headrace.__version__,
         "installed_in": str(Path(headrace.__file__).parent),
         "python": platform.python_version(),
         "interpreter": sys.executable,
         "platform": f"{platform.system()} {platform.machine()}".strip(),
     }
-    return f"{json.dumps(value, indent=2)}\n"
+
+
+def as_json() -> str:
+    """Return one JSON document, for programs and for reports of mistakes."""
+    return f"{json.dumps(table(), indent=2)}\n"

@@ -6,23 +6,14 @@ Pure. `journal` does the writing.
 from __future__ import annotations
 
 import difflib
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from headrace.interface.hookspecs import FileEdit
-from headrace.redact import for_display
+from headrace.redact import hide_secrets
 from headrace.wording import counted
 
 __all__ = ["diff", "without"]
-
-#: What may be an address: a proxy's is written without a scheme, too.
-_WORD = re.compile(r"[^\s\"'<>]+")
-_SETTING = re.compile(
-    # conda's `auth` names a handler; docker's, in quotes, is a login.
-    r"(?i)((?:password|passwd|secret|token|api[-_]?key|[\"']auth|authorization)[\"']?\s*[=:]\s*)\S.*"
-)
-
 
 #: Pairs of equal lines for each line: two thousand lines may all be alike.
 _MOST_PAIRS = 1000
@@ -103,15 +94,6 @@ def _place(kept: dict[int, int], i1: int, i2: int, base: int, theirs: int) -> tu
     if first is None or now != list(range(first, first + i2 - i1)):
         raise ValueError("the lines that were written have changed")
     return first, first + i2 - i1
-
-
-def hide_secrets(text: str) -> str:
-    """Hide what a diff may show of credentials: in URLs, and in settings named after one."""
-    return _SETTING.sub(r"\1***", _WORD.sub(_shown, text))
-
-
-def _shown(word: re.Match[str]) -> str:
-    return for_display(word[0]) if "@" in word[0] or "://" in word[0] else word[0]
 
 
 def diff(edits: Iterable[FileEdit]) -> str:
