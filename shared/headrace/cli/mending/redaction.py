@@ -26,7 +26,7 @@ _NO_NAMES = frozenset({"root", "user", "headrace", "localhost", "runner", "nobod
 #: What a dotted word ends with that is a file's name, and no host's.
 FILES = frozenset(
     [
-        *("bz2", "cfg", "conda", "conf", "gz", "hash", "html", "ini", "jlap", "json", "jsonl"),
+        *("bz2", "cfg", "conf", "gz", "hash", "html", "ini", "jlap", "json", "jsonl"),
         *("lock", "log", "md", "metadata", "pem", "pth", "py", "service", "sh", "so", "socket"),
         *("sock", "sqlite", "svg", "tar", "timer", "toml", "txt", "whl", "xml", "xz", "yaml"),
         *("yml", "zip", "zst"),
@@ -55,11 +55,14 @@ class Redaction:
         public: Collection[str] = (),
         people: Iterable[str] = (),
         home: str = "",
+        files: Collection[str] = (),
     ) -> None:
         """`secrets`: passwords and tokens; `hosts`: known to be private; `public`: known to be no
-        secret, with all below them; `people`: names of users; `home`: the user's folder.
+        secret, with all below them; `people`: names of users; `home`: the user's folder; `files`: what else names of files
+        end with.
         """
         self._public = {host.lower() for host in public}
+        self._files = FILES.union(files)
         self._numbers: dict[str, int] = {}
         forms = {form for secret in secrets for form in _forms(secret)}
         self._secrets = _any_of(forms, "")
@@ -96,7 +99,7 @@ class Redaction:
     def _name(self, found: re.Match[str]) -> str:
         name = found[1]
         labels = name.split(".")
-        known = labels[0] == "headrace" or labels[-1] in FILES or self._is_public(name)
+        known = labels[0] == "headrace" or labels[-1] in self._files or self._is_public(name)
         if known or name.startswith("private-"):
             return found[0]
         end = "/***" if found[0] != name else ""

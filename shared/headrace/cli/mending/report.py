@@ -150,6 +150,8 @@ def _log(context: Context) -> list[str]:
 
 def redaction_of(context: Context) -> Redaction:
     """Return what takes out all that is known of this machine, its user and its secrets."""
+    from headrace.interface import catalogue  # noqa: PLC0415 - start-up time
+
     origins = _origins(context.state)
     values = [*context.env.values(), *_network(context).values()]
     return Redaction(
@@ -158,6 +160,8 @@ def redaction_of(context: Context) -> Redaction:
         public=_public(context, origins),
         people=_people(context),
         home=str(home_folder()),
+        # One kind of package is called after its ecosystem.
+        files=catalogue.shipped(),
     )
 
 

@@ -90,6 +90,6 @@ def test_what_everybody_knows_stays() -> None:
     text = (
         "https://conda.anaconda.org/conda-forge/linux-64/repodata.json from files.example.org "
         "http://127.0.0.1:17223/simple/ [::1]:80 at 12:34:56, ~/.config/pip/pip.conf, config.toml, "
-        "headrace.service, torch 2.7.1.post1"
+        "headrace.service, torch 2.7.1.post1 alpha-1.0-0.conda"
     )
-    assert Redaction(public=["conda.anaconda.org", "example.org"])(text) == text
+    assert Redaction(public=["conda.anaconda.org", "example.org"], files=["conda"])(text) == text
