@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 
 import pytest
@@ -15,6 +16,9 @@ from lib.capabilities import capability_of, summary
 #: than many; and what shares a gateway, or a browser, would start one in every worker.
 TOGETHER = ("tests/contract/docker/", "tests/contract/live/", "tests/attack/interception/")
 
+
+# What is said is looked at in English, whoever's locale this is.
+os.environ["LANGUAGE"] = "en"
 
 # How long an example takes is the machine's business.
 settings.register_profile("gate", deadline=None, suppress_health_check=[HealthCheck.too_slow])

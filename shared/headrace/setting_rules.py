@@ -84,8 +84,9 @@ def read(
             mistakes += wrong
         elif key not in defaults:
             every = [*defaults, _TABLE]
-            text = f"is not a setting{meant(key, every)} There are {', '.join(sorted(every))}"
-            text = text if "?" in text else text.replace(" There", "; there", 1)
+            guess, known = meant(key, every), ", ".join(sorted(every))
+            text = f"is not a setting{guess} There are {known}"
+            text = text if guess else f"is not a setting; there are {known}"
             mistakes.append(mistake(path, _name(key), text))
         elif isinstance(defaults[key], frozenset):
             values[key], wrong = _each(path, key, value)

@@ -19,6 +19,7 @@ from typing import Any, Protocol, cast
 from headrace import __version__
 from headrace.cli.context import FAILED, USAGE, Colour, Context
 from headrace.cli.help.parsers import CommandParser
+from headrace.cli.language.spoken import translated
 from headrace.cli.upkeep.shown.folding import fold
 from headrace.cli.upkeep.shown.speaking import terminal_width
 from headrace.config import EnvVars, environment
@@ -218,10 +219,12 @@ def _tell(error: HeadraceError, context: Context) -> None:
             _drop_output()
         return
     width = terminal_width(sys.stderr)
-    lines = fold(printable(f"headrace: {error.message}"), width, "  ")
-    lines += fold(printable(f"  whose fault: {error.fault_of}"), width, _BELOW)
+    said = [(f"headrace: {error.message}", "  "), (f"  whose fault: {error.fault_of}", _BELOW)]
     if error.hint:
-        lines += fold(printable(f"  what to do:  {error.hint}"), width, _BELOW)
+        said.append((f"  what to do:  {error.hint}", _BELOW))
+    lines: list[str] = []
+    for text, indent in said:
+        lines += fold(printable(translated(text)), width, indent)
     try:
         sys.stdout.flush()
     except (OSError, ValueError):

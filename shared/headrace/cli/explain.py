@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
@@ -62,6 +61,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     if args.described is not None:
         _check_described(args.described)
     from headrace.cli.run import private_gateway  # noqa: PLC0415 - start-up time
+    from headrace.cli.runs.telling import warn  # noqa: PLC0415 - as above
     from headrace.cli.status import gateway_of  # noqa: PLC0415 - as above
     from headrace.system.service import health  # noqa: PLC0415 - as above
 
@@ -69,10 +69,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     expected = state.expected()
     there = health.look(address, expected) if address else None
     if address and there and there.who:
-        sys.stderr.write(
-            f"headrace: port {address.port} is held by {there.who}: not your gateway; it is asked "
-            "nothing\n"
-        )
+        warn(f"port {address.port} is held by {there.who}: not your gateway; it is asked nothing")
     if address and there and there.up and not there.redirecting:
         return _told(
             args, context, [_found(each, args, context, address, expected) for each in args.what]

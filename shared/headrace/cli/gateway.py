@@ -15,6 +15,7 @@ from typing import Any
 
 from headrace.cli.context import FAILED, OK, Context, Strictness, add_json, add_scope
 from headrace.cli.known_words import Words
+from headrace.cli.language.spoken import translated
 from headrace.config import EnvVars, Folders
 from headrace.errors import LocalError, UsageError
 from headrace.foreign import whole_number
@@ -212,7 +213,7 @@ def _say_or_print(context: Context, text: str, table: Mapping[str, Any]) -> None
     if context.as_json:
         context.print_json(table)
     else:
-        sys.stdout.write(f"headrace: {text}\n")
+        sys.stdout.write(f"headrace: {translated(text)}\n")
     sys.stdout.flush()
 
 
@@ -340,7 +341,7 @@ def _stop(context: Context) -> int:
     tools = [] if up else led(context)
     _say_or_print(context, text, {"gateway": None, "stopped": stopped, "led": tools})
     if tools:
-        sys.stderr.write(f"headrace: {way_back(tools, context.scope)}\n")
+        sys.stderr.write(f"headrace: {translated(way_back(tools, context.scope))}\n")
     return OK  # it did what it was told; scripts that stop it go on
 
 

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from headrace.cli.context import Colour, one_of
 from headrace.cli.help.examples import of_command
+from headrace.cli.language.spoken import translated
 from headrace.cli.upkeep.shown.folding import columns_of, fold
 from headrace.errors import UsageError
 from headrace.wording import meant
@@ -77,7 +78,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def _examples(self) -> str:
         """Explain each example beside it where all have room for that, else above it."""
-        examples = of_command(self.prog)
+        examples = [(command, translated(what)) for command, what in of_command(self.prog)]
         if not examples:
             return ""
         width = self._get_formatter()._width  # noqa: SLF001 - the terminal's, as argparse sees it
@@ -89,11 +90,17 @@ class CommandParser(argparse.ArgumentParser):
             for command, what in examples:
                 lines += [f"  # {line}" for line in fold(what, width - 4, "")]
                 lines.append(f"  {command}")  # to be copied: never broken
-        return "\n".join(("examples:", *lines))
+        return "\n".join((translated("examples:"), *lines))
 
     def _explained(self) -> str:
         """Return argparse's own help without the usage, which stands on top."""
         return self.format_help().partition("\n\n")[2].strip()
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # The usage is part of messages before it is shown, and English there.
+        first, end, rest = message.partition("\n")
+        is_usage = first.startswith("usage: ")
+        super()._print_message(f"{translated(first)}{end}{rest}" if is_usage else message, file)
 
     def _codes(self) -> str:
         formatter = self._get_formatter()
@@ -135,7 +142,9 @@ class CommandParser(argparse.ArgumentParser):
 
 
 class _Formatter(argparse.HelpFormatter):
-    """Folds as everything else here is folded, which argparse does by the number of characters."""
+    """Says it in the reader's language, and folds as everything else here is folded, which argparse
+    does by the number of characters.
+    """
 
     def __init__(self, prog: str, **rest: Any) -> None:
         """Take what argparse takes; in little room what options do stands below them."""
@@ -143,11 +152,18 @@ class _Formatter(argparse.HelpFormatter):
         if self._width < _ROOMY:
             self._max_help_position = _BELOW
 
+    def start_section(self, heading: str | None) -> None:
+        """Begin one, as argparse does."""
+        super().start_section(heading and translated(heading))
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help and translated(action.help)
+
     def _split_lines(self, text: str, width: int) -> list[str]:
         return fold(" ".join(text.split()), width, "")
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        lines = fold(" ".join(text.split()), width - len(indent), "")
+        lines = fold(" ".join(translated(text).split()), width - len(indent), "")
         return "\n".join(f"{indent}{line}" for line in lines)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.cli.context import Context
+from headrace.cli.language.spoken import translated
 from headrace.errors import ConflictError, HeadraceError, LocalError
 from headrace.interface.hookspecs import FileEdit, Finding, Fix
 from headrace.values import dataclass
@@ -65,7 +66,7 @@ def is_agreed(context: Context, question: str) -> bool:
     """Ask whoever sits there; False where nobody does."""
     if not sits_there(context):
         return False
-    sys.stdout.write(f"{question} [y/N] ")
+    sys.stdout.write(f"{translated(question)} [y/N] ")
     sys.stdout.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

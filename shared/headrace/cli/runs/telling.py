@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from headrace.cli.context import Context
+from headrace.cli.language.spoken import translated
 from headrace.cli.upkeep.shown.folding import fold
 from headrace.cli.upkeep.shown.speaking import terminal_width
 from headrace.config import environment
@@ -24,7 +25,7 @@ def warn(text: str) -> None:
     """Say something beside what the command says."""
     # What is said is to be said each time, so nothing of such a run is kept.
     sys.audit("headrace.said", text)
-    lines = fold(f"headrace: {printable(text)}", terminal_width(sys.stderr), "  ")
+    lines = fold(f"headrace: {printable(translated(text))}", terminal_width(sys.stderr), "  ")
     sys.stderr.write("".join(f"{line}\n" for line in lines))
     sys.stderr.flush()
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from headrace.cli.context import FAILED, OK, Context, Strictness, add_json, add_scope
 from headrace.cli.known_words import Words
+from headrace.cli.language.spoken import translated
 from headrace.cli.upkeep import asking
 from headrace.cli.upkeep.shown import picture
 from headrace.cli.upkeep.shown.folding import cut
@@ -178,7 +179,7 @@ def _why(told: Mapping[str, Any]) -> str:
 def _progress(context: Context, text: str) -> None:
     if context.as_json or not sys.stderr.isatty():
         return
-    sys.stderr.write(f"\r\x1b[K{cut(text, (terminal_width(sys.stderr) or 80) - 1)}")
+    sys.stderr.write(f"\r\x1b[K{cut(translated(text), (terminal_width(sys.stderr) or 80) - 1)}")
     sys.stderr.flush()
 
 

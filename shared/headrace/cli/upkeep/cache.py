@@ -18,6 +18,7 @@ from headrace.cli.context import (
     add_json,
     add_scope,
 )
+from headrace.cli.language.spoken import translated
 from headrace.cli.summary import bytes_text
 from headrace.cli.upkeep.account import act_as_owner
 from headrace.cli.upkeep.kept import KeptFile, chosen, kept_files, open_store, size_below
@@ -181,7 +182,8 @@ def _verify(context: Context) -> int:
         done += each.size
         if live and time.monotonic() - told > _OFTEN:
             told = time.monotonic()
-            sys.stderr.write(f"\r{number} of {len(files)}, {bytes_text(done)}\x1b[K")
+            told = translated(f"{number} of {len(files)}, {bytes_text(done)}")
+            sys.stderr.write(f"\r{told}\x1b[K")
             sys.stderr.flush()
     if live:
         sys.stderr.write("\r\x1b[K")

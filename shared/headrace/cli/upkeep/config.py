@@ -14,6 +14,7 @@ from typing import Any
 
 from headrace.cli.context import FAILED, OK, Context, Strictness, add_json, add_scope
 from headrace.cli.known_words import UNKNOWN_MIRROR, unknown_words
+from headrace.cli.runs.telling import warn
 from headrace.cli.upkeep.settings import file as settings_file
 from headrace.cli.upkeep.settings.places import line_of, line_of_key
 from headrace.cli.upkeep.shown import columns
@@ -212,7 +213,7 @@ def _edit(context: Context) -> int:
     after = _drafted(draft, editor[0])
     mistakes = _mistakes(after, path, context)
     if mistakes:
-        sys.stderr.write(f"headrace: not saved; what you wrote is in {draft}\n")
+        warn(f"not saved; what you wrote is in {draft}")
         return _tell(context, path, after.decode("utf-8", "replace"), mistakes)
 
     def edit(content: bytes, _: Path) -> bytes:

@@ -219,9 +219,9 @@ def _switch(args: argparse.Namespace, context: Context) -> int:
 
     path = settings_file.change(context, edit)
     how = "used" if on else "used no more"
-    already = "already " if path is None else ""
     extra = {} if context.understood.catalogue or not on else {"catalogue": False}
-    return _changed(context, path, f"{args.id} is {already}{how}", {"id": args.id, **extra})
+    told = f"{args.id} is already {how}" if path is None else f"{args.id} is {how}"
+    return _changed(context, path, told, {"id": args.id, **extra})
 
 
 def _remove(args: argparse.Namespace, context: Context) -> int:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from headrace.cli.language.spoken import translated
 from headrace.cli.upkeep.shown.folding import columns_of, fold, padded
 
 __all__ = ["bar", "laid_out"]
@@ -25,6 +26,7 @@ def laid_out(
     """Return the lines of rows. `width` None: nobody looks, so nothing is wrapped."""
     if not rows:
         return []
+    rows, headings = [_said(row) for row in rows], _said(headings)
     every = [*([headings] if headings else []), *rows]
     columns = len(every[0])
     widths = [max(columns_of(row[column]) for row in every) for column in range(columns)]
@@ -39,6 +41,11 @@ def laid_out(
         lines.append(f"{head}{_GAP if head else ''}{parts[0]}".rstrip())
         lines += [f"{' ' * before}{part}" for part in parts[1:]]
     return lines
+
+
+def _said(row: Sequence[str]) -> list[str]:
+    """Return a row in the reader's language, whose widths are others."""
+    return [translated(text) for text in row]
 
 
 def bar(share: float, width: int, *, plain: bool = False) -> str:

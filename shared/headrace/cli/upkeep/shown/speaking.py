@@ -1,5 +1,5 @@
-"""What a command says to people on standard output: in the terminal's width and colours, if one is
-there, else line by line as it is.
+"""What a command says to people on standard output: in their language, in the terminal's width and
+colours, if one is there, else line by line as it is.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
+from headrace.cli.language.spoken import translated
 from headrace.cli.upkeep.shown.folding import places
 from headrace.config import EnvVars
 from headrace.wording import printable
@@ -75,11 +76,14 @@ class Speaker:
         return self.colour is Colour.ALWAYS
 
     def say(self, text: str, style: str = "", *, indent: str | None = None) -> None:
-        """Write a line for people, folded where a terminal is narrower: see `folding.fold`."""
+        """Write a line for people, in their language, folded where a terminal is narrower: see
+        `folding.fold`.
+        """
         self.say_parts(((text, style),), indent=indent)
 
     def say_parts(self, parts: Sequence[tuple[str, str]], *, indent: str | None = None) -> None:
         """Write a line of texts with their styles, which only a terminal shows."""
+        parts = [(translated(part), style) for part, style in parts]
         text = printable("".join(part for part, _ in parts).rstrip())
         lines = list(places(text, self.width, indent))
         if self._has_styles and any(style for _, style in parts):

@@ -2,8 +2,6 @@
 counted as a terminal counts it.
 """
 
-# ruff: noqa: RUF001 - Chinese has marks of its own
-
 from __future__ import annotations
 
 import pytest

@@ -1,0 +1,200 @@
+"""The forms of all sentences that the code makes, read from the code: nothing is marked in it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from headrace.cli.language.sentences import core_of
+
+ROOT = Path(__file__).resolve().parents[3]
+CORE = ROOT / "shared" / "headrace"
+#: What a person is told comes from here; the rest is for logs and programs.
+READ = (
+    *("cli", "errors.py", "wording.py", "setting_rules.py", "config.py"),
+    *("system/service", "system/edits"),
+)
+#: Calls whose words go elsewhere: into the log, into patterns.
+_ELSEWHERE = re.compile(r"^(_log\.|re\.|logging\.|NotImplementedError|sys\.audit|AssertionError)")
+#: What a number is called in the code.
+_NUMBERS = {"number", "rest", "hidden"}
+LABEL = "label\x04"
+_WORD = re.compile(r"[A-Za-z]{2,}")
+#: What holds a space and is no sentence: commands, options, code, colours, patterns.
+_NO_SENTENCE = re.compile(
+    r"^(?:https?:|[-#/<>%$@=\[\\*^.}]|import |from \w+(?:\.\w+)* import|\w+ = |_headrace|export H"
+    r"|function |if (?:\[|\{|test|status)|for __|fi;|set -|unset _|command [\"$]|eval \""
+    r"|functions\["
+    r"|case \$|text \{|rect \{|status is-int|grep -|cat \{|sh -c|ssh -|\( \{|u \{|GET |Host:"
+    r"|(?:Accept|Allow|Location|Content-\w+|Cache-Control|Connection|Proxy-Auth\w+|Basic|CONNECT"
+    r"|Authorization|HTTP/1\.1|Restrict\w+|Exec\w+|Description)[=: ]|\d\d\d [A-Z]|\{socket\}|\{\")"
+    r"|__headrace|/dev/null|; then|[<>]=|\\n|%\("
+)
+
+
+#: Words that stand alone, which nothing in the code tells from names; and argparse's own. A label
+#: stands before a column, or at a line's beginning.
+_LABELS = (
+    *(
+        "tool",
+        "state",
+        "by",
+        "gateway",
+        "origin",
+        "builds",
+        "trust",
+        "lately",
+        "now",
+        "run",
+        "typed",
+    ),
+    *("ok", "note", "warning", "failure", "next", "do first", "file", "files", "host", "out"),
+    *("limit", "beside", "store", "settings", "containers"),
+)
+_WORDS = (
+    *("routed", "overridden", "broken", "not routed", "not found", "yours", "here", "default"),
+    *("environment", "client", "upstream", "interrupted", "examples", "commands", "options"),
+    *("positional arguments", "used", "unused", "together", "origin", "none", "by", "off", "ahead"),
+    *("behind", "uses", "unknown"),
+    "usage: {usage}",
+    "the following arguments are required: {arguments}",
+    "unrecognized arguments: {arguments}",
+    "argument {argument}: {message}",
+    "invalid choice: {value} (choose from {choices})",
+    "expected one argument",
+    "expected at least one argument",
+    "expected {n} arguments",
+    "not allowed with argument {argument}",
+    "ignored explicit argument {argument}",
+    "ambiguous option: {option} could match {matches}",
+    "one of the arguments {arguments} is required",
+    "invalid {type} value: {value}",
+)
+
+
+def messages() -> dict[str, str]:
+    """Return the place in the code of each message, by its id; one with a context as gettext
+    writes it.
+    """
+    found: dict[str, str] = {}
+    for place in READ:
+        path = CORE / place
+        for each in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            for key in of_code(each.read_text("utf-8")):
+                found.setdefault(key, each.relative_to(ROOT).as_posix())
+    labels = (f"{LABEL}{word}" for word in _LABELS)
+    found |= dict.fromkeys((*labels, *_WORDS), "(words that stand alone)")
+    examples = CORE / "data" / "examples.toml"
+    for rows in tomllib.loads(examples.read_text("utf-8")).values():
+        for _, what in rows:
+            for key in _cores(what):
+                found.setdefault(key, examples.relative_to(ROOT).as_posix())
+    return found
+
+
+def of_code(text: str) -> Iterator[str]:
+    """Yield the id of each message of a module, in its order."""
+    tree = ast.parse(text)
+    passed = {id(node) for node in _no_messages(tree)}
+    for node in _in_order(tree, passed):
+        if isinstance(node, ast.JoinedStr):
+            yield from _cores(_form(node))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from _cores(node.value)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "Finding":
+            yield from (
+                f"{LABEL}{each.value}" for each in node.args[:1] if isinstance(each, ast.Constant)
+            )
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "counted":
+            words = [each.value for each in node.args[1:] if isinstance(each, ast.Constant)]
+            if words:
+                many = words[1] if len(words) > 1 else f"{words[0]}s"
+                yield from (f"{{n}} {words[0]}", f"{{n}} {many}")
+
+
+def _in_order(node: ast.AST, passed: set[int]) -> Iterator[ast.AST]:
+    if id(node) in passed:
+        return
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant):
+            continue  # it is part of the form
+        if isinstance(node, ast.FormattedValue) and child is node.format_spec:
+            continue
+        yield from _in_order(child, passed)
+
+
+def _no_messages(tree: ast.Module) -> Iterator[ast.AST]:
+    for node in ast.walk(tree):
+        # Docstrings, and those of attributes.
+        if (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) or (
+            isinstance(node, ast.Call) and _ELSEWHERE.match(ast.unparse(node.func))
+        ):
+            yield node
+        elif isinstance(node, ast.AnnAssign | ast.arg) and node.annotation is not None:
+            yield node.annotation
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "cast":
+            yield node.args[0]
+
+
+def _form(node: ast.JoinedStr) -> str:
+    """Return a form with a name for each gap; gaps that touch each other are one."""
+    told = ""
+    names: list[str] = []
+    for part in node.values:
+        if isinstance(part, ast.Constant):
+            told += str(part.value)
+        elif isinstance(part, ast.FormattedValue):
+            if not told.endswith("}"):
+                names.append(_unique(_name(part), names))
+                told += f"{{{names[-1]}}}"
+            if part.format_spec and re.search("[<>]", ast.unparse(part.format_spec)):
+                told += "  "  # it is filled up to a column
+    return told
+
+
+def _name(part: ast.FormattedValue) -> str:
+    """Name a gap by what stands in it; n is a number."""
+    spec = ast.unparse(part.format_spec) if part.format_spec else ""
+    value = part.value
+    while isinstance(value, ast.Call):
+        called = value.func.id if isinstance(value.func, ast.Name) else ""
+        if called in ("len", "round"):
+            return "n"
+        if called in ("counted", "noun"):
+            return called
+        if called == "bytes_text":
+            return "bytes"
+        value = value.args[0] if value.args else value.func
+    name = ""
+    if isinstance(value, ast.BinOp) and "len(" in ast.unparse(value):
+        return "n"
+    if isinstance(value, ast.Name):
+        name = value.id
+    elif isinstance(value, ast.Attribute):
+        name = value.attr
+    elif isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Constant):
+        name = re.sub(r"\W", "", str(value.slice.value))
+        name = "" if name.isdigit() else name
+    is_number = re.search(r"[0-9,.][fd]'?$", spec)
+    return "n" if is_number or name in _NUMBERS else name.strip("_").lower() or "value"
+
+
+def _unique(name: str, taken: list[str]) -> str:
+    if name not in taken:
+        return name
+    return next(f"{name}{n}" for n in range(2, 100) if f"{name}{n}" not in taken)
+
+
+def _cores(text: str) -> Iterator[str]:
+    """Yield the sentences of a text: of each line, of each column."""
+    for line in text.split("\n"):
+        for cell in re.split(r" {2,}", line):
+            core = core_of(cell)[1].strip()
+            literal = re.sub(r"\{\w+\}", "{}", core)
+            words = _WORD.findall(literal)
+            if " " in literal.strip() and words and not _NO_SENTENCE.search(core):
+                yield core

@@ -1,0 +1,130 @@
+"""Each message of the command line has a translation, and each translation belongs to one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from headrace.cli.language.sentences import Sentences
+from lib.translations.found import messages, of_code
+from lib.translations.kept import CATALOGUES, compiled, read, renewed, written
+
+#: What agrees with a number or a plural in English has no place in Chinese.
+MAY_GO = re.compile(r"\{(?:noun|are|goes)\d*\}")
+#: What is put into the gaps of a name; names that are not here have one of their own.
+VALUES = {"n": "7", "counted": "7 {}", "bytes": "7.0 MB"}
+GAP = re.compile(r"\{\w+\}")
+HOW = "`PYTHONPATH=tests python -m lib.translations` brings the file to the code; then translate"
+#: Chinese words that mean what another one of ours means (docs/zh has the right one).
+WRONG_WORDS = {
+    "镜象": "镜像",
+    "缓存": "存储",
+    "网管": "网关",
+    "校验码": "摘要",
+    "哈希值": "摘要",
+    "您": "你",
+    "目录服务": "索引",
+}
+
+
+@pytest.fixture(params=CATALOGUES, ids=lambda path: path.parents[1].name)
+def path(request: pytest.FixtureRequest) -> Path:
+    return Path(request.param)
+
+
+def said(path: Path) -> dict[str, str]:
+    catalogue = read(path)
+    return {
+        f"{each.context}\x04{each.id}" if each.context else str(each.id): str(each.string)
+        for each in catalogue
+        if each.id
+    }
+
+
+def test_there_is_chinese() -> None:
+    assert [each.parents[1].name for each in CATALOGUES] == ["zh_CN"]
+
+
+def test_every_message_is_translated(path: Path) -> None:
+    told = said(path)
+    missing = [f"{place}: {key}" for key, place in messages().items() if not told.get(key)]
+    assert not missing, f"{HOW}:\n" + "\n".join(missing)
+
+
+def test_the_files_are_those_that_the_code_and_the_translations_make(path: Path) -> None:
+    catalogue = renewed(read(path))
+    assert path.read_bytes() == written(catalogue), HOW
+    assert path.with_suffix(".mo").read_bytes() == compiled(catalogue), HOW
+
+
+def test_a_translation_has_the_gaps_of_its_message(path: Path) -> None:
+    wrong = []
+    for key, text in said(path).items():
+        of_message, of_translation = set(GAP.findall(key)), set(GAP.findall(text))
+        lost = {gap for gap in of_message - of_translation if not MAY_GO.fullmatch(gap)}
+        if lost or of_translation - of_message:
+            wrong.append(f"{key} => {text}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_commands_and_options_are_the_same_in_a_translation(path: Path) -> None:
+    command = re.compile(r"`[^`]+`|(?<![\w-])--[a-z-]+\b")
+    wrong = [
+        f"{key} => {text}"
+        for key, text in said(path).items()
+        if sorted(command.findall(key)) != sorted(command.findall(text))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_one_concept_has_one_name(path: Path) -> None:
+    wrong = [
+        f"{text}: {word} is {right}"
+        for text in said(path).values()
+        for word, right in WRONG_WORDS.items()
+        if word in text
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_each_message_is_known_again_when_its_gaps_are_filled(path: Path) -> None:
+    told = {key: text for key, text in said(path).items() if "\x04" not in key}
+    sentences = Sentences(told)
+    wrong = []
+    for key, text in told.items():
+        filled, expected = _filled(key), _filled(text)
+        got = sentences.translated(filled)
+        if "".join(got.split()) != "".join(expected.split()):
+            wrong.append(f"{filled}\n  {got}\n  {expected}")
+    assert not wrong, f"{len(wrong)} of {len(told)}:\n" + "\n".join(wrong)
+
+
+def _filled(text: str) -> str:
+    """Fill numbers with a number, and everything else with a name of its own."""
+    values = {
+        gap: VALUES.get(gap[1:-1].rstrip("0123456789"), "Q{}").format(gap[1:-1])
+        for gap in set(GAP.findall(text))
+    }
+    return GAP.sub(lambda gap: values[gap[0]], text)
+
+
+@pytest.mark.parametrize(
+    ("code", "ids"),
+    [
+        ('say("it is here")', ["it is here"]),
+        ('say(f"{path}: as it was.")', ["{path}: as it was"]),
+        ('say(f"{len(found)} of {n} are here")', ["{n} of {n2} are here"]),
+        ('counted(3, "file")', ["{n} file", "{n} files"]),
+        ('counted(3, "entry", "entries")', ["{n} entry", "{n} entries"]),
+        ('say(f"{tool:<8} left out: {why}")', ["left out: {why}"]),
+        ('say("one line\\nand one more")', ["one line", "and one more"]),
+        ('"""Not a docstring\'s."""', []),
+        ('_log.warning("this is for the log")', []),
+        ('Finding("disk", "ok", "it is fine")', ["label\x04disk", "it is fine"]),
+        ('run(["word", "--option of it"])', []),
+    ],
+)
+def test_messages_are_found_in_code(code: str, ids: list[str]) -> None:
+    assert [key for key in of_code(code) if " " in key or "\x04" in key] == ids
