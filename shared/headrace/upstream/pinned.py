@@ -28,7 +28,7 @@ from headrace.upstream.resolver import Resolver
 if TYPE_CHECKING:
     from httpcore import AsyncNetworkBackend, AsyncNetworkStream
 
-__all__ = ["BoundedBackend", "HeadCost", "PinnedBackend", "meaning", "reading_a_head"]
+__all__ = ["BoundedBackend", "FrameCost", "HeadCost", "PinnedBackend", "meaning", "reading_a_head"]
 
 #: Seconds after which the next address is tried beside the one before (RFC 8305 section 5).
 _STAGGER = 0.25
@@ -201,7 +201,7 @@ def reading_a_head() -> Iterator[None]:
         _HEAD_COST.reset(token)
 
 
-class _Frames:
+class FrameCost:
     """Counts HTTP/2's frames (RFC 9113 section 4.1) that bring no data."""
 
     def __init__(self) -> None:
@@ -246,7 +246,7 @@ class _BoundedStream:
 
     def __init__(self, inner: AsyncNetworkStream, *, frames: bool = False) -> None:
         self._inner = inner
-        self._frames = _Frames() if frames else None
+        self._frames = FrameCost() if frames else None
         self.write = inner.write
         self.aclose = inner.aclose
         self.get_extra_info = inner.get_extra_info

@@ -1,8 +1,8 @@
 """The pools of connections to upstreams: the only file that imports httpx.
 
-What nobody stands in between of, and what is no page over HTTP/2, goes over connections of our own
-(`http1`): bytes in bulk cost half as much there, and a third within TLS. The rest works on httpx's
-transports and not on its client, because what the client adds is what must not happen here:
+What nobody stands in between of goes over connections of our own (`http1`, `http2`): bytes in bulk
+cost half as much there, and a third within TLS. What a proxy leads to works on httpx's transports
+and not on its client, because what the client adds is what must not happen here:
 cookies, netrc, redirects that carry credentials, proxies from the process's own environment,
 decoding of artifacts. Everything that h11, httpx, httpcore, ssl or the socket raises leaves this
 file as `UpstreamError`. HTTP/2 is for documents only: one TCP connection is one congestion window.
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     import httpcore
     import httpx
 
-    from headrace.upstream.http1.connection import Network, ServerAddress
+    from headrace.upstream.http1.connection import Asked, Network, ServerAddress
     from headrace.upstream.http1.pool import Http1Pool
+    from headrace.upstream.http2.connections import Http2Connections
 
 __all__ = ["Transports", "host_of"]
 
@@ -100,6 +101,7 @@ class Transports:
         self._contexts: dict[tuple[Authorities | None, bool], ssl.SSLContext] = {}
         self._pools: dict[_Key, httpx.AsyncHTTPTransport] = {}
         self._direct: dict[_DirectKey, Http1Pool] = {}
+        self._direct2: dict[_DirectKey, Http2Connections] = {}
 
     async def ask(
         self,
@@ -124,8 +126,9 @@ class Transports:
                 sent = sent_headers(headers)
                 async with asyncio.timeout(longest):
                     with reading_a_head():
-                        if exchange.proxy is None and not http2:
-                            await self._ask_directly(exchange, method, sent, spaces)
+                        if exchange.proxy is None:
+                            over = connection if http2 else None
+                            await self._ask_directly(exchange, method, sent, spaces, over)
                         else:
                             pool = self._pool(exchange, connection, spaces, http2=http2)
                             await _ask_by_httpx(pool, exchange, method, sent)
@@ -173,32 +176,66 @@ class Transports:
         method: str,
         headers: list[tuple[bytes, bytes]],
         spaces: frozenset[AddressSpace],
+        connection: int | None = None,
     ) -> None:
-        """Ask over HTTP/1.1, with nobody in between; `headers` may have a Host of their own."""
-        from headrace.upstream.http1.connection import Asked  # noqa: PLC0415
-
-        place, target, host = _place_of(exchange.url)
+        """Ask with nobody in between, over the HTTP/2 connection of a number, or over HTTP/1.1;
+        `headers` may have a Host of their own.
+        """
+        place, asked = _asked(exchange, method, headers)
         pool = self._direct_pool(spaces, exchange.own, tls=place.tls)
-        if not any(name.lower() == b"host" for name, _ in headers):
-            headers = [(b"Host", host), *headers]
-        asked = Asked(method, target, headers, exchange.timeouts, exchange.trace)
-        exchange.response = await pool.ask(place, asked)
+        if connection is None:
+            exchange.response = await pool.ask(place, asked)
+        else:
+            several = self._direct_http2(spaces, exchange.own, pool)
+            exchange.response = await several.ask(place, connection, asked)
         exchange.raw_headers = exchange.response.raw_headers
         exchange.headers = headers_of(exchange.raw_headers)
+
+    async def connect(
+        self, exchange: SentRequest, connections: Sequence[int], spaces: frozenset[AddressSpace]
+    ) -> None:
+        """Make HTTP/2 connections of these numbers, for requests to come."""
+        place, asked = _asked(exchange, "HEAD", [])
+        if place.tls and exchange.proxy is None:
+            pool = self._direct_pool(spaces, exchange.own, tls=True)
+            try:
+                await self._direct_http2(spaces, exchange.own, pool).connect(
+                    place, connections, asked
+                )
+            except HeadraceError:
+                raise
+            except Exception as error:
+                raise exchange.translate(error) from error
+
+    def _direct_http2(
+        self, spaces: frozenset[AddressSpace], own: Authorities | None, pool: Http1Pool
+    ) -> Http2Connections:
+        """The same as `_direct_pool` for HTTP/2; `pool` has those who do not speak it."""
+        from headrace.upstream.http2.connections import Http2Connections  # noqa: PLC0415
+
+        key = (True, spaces, own)
+        if key not in self._direct2:
+            context = self._context(own, tls=True, http2=True)
+            network = self._network(spaces)
+            self._direct2[key] = Http2Connections(context, network, pool, expiry=_KEEPALIVE)
+        return self._direct2[key]
+
+    def _network(self, spaces: frozenset[AddressSpace]) -> Network:
+        from headrace.upstream.http1.streams import SocketBackend  # noqa: PLC0415
+
+        return cast("Network", PinnedBackend(self._resolver, SocketBackend(), spaces))
 
     def _direct_pool(
         self, spaces: frozenset[AddressSpace], own: Authorities | None, *, tls: bool
     ) -> Http1Pool:
         """Return the pool for these; what it holds serves nobody who may not lead as far."""
         from headrace.upstream.http1.pool import Http1Pool  # noqa: PLC0415
-        from headrace.upstream.http1.streams import SocketBackend  # noqa: PLC0415
 
         key = (tls, spaces, own)
         if key not in self._direct:
-            pinned = PinnedBackend(self._resolver, SocketBackend(), spaces)
             self._direct[key] = Http1Pool(
                 self._context(own, tls=tls),
-                cast("Network", pinned),
+                self._network(spaces),
                 keep=self._keep,
                 expiry=_KEEPALIVE,
             )
@@ -218,7 +255,7 @@ class Transports:
 
     def prepare(self) -> None:
         """Load libraries, and the authorities that most connections trust."""
-        for name in ("httpx", "httpcore", "h2.connection", "headrace.upstream.http1.pool"):
+        for name in ("httpx", "httpcore", "h2.connection", "headrace.upstream.http2.connections"):
             importlib.import_module(name)
         for http2 in (False, True):
             self._context(None, tls=True, http2=http2)
@@ -232,7 +269,9 @@ class Transports:
         http2: bool,
         once: bool = False,
     ) -> httpx.AsyncHTTPTransport:
-        """The same for HTTP/2 and for proxies. `once`: each connection is for one request."""
+        """The same for proxies, and for HTTP/2 behind them. `once`: each connection is for one
+        request.
+        """
         scheme, proxy, own = urlsplit(exchange.url).scheme, exchange.proxy, exchange.own
         key = (scheme, connection if http2 else None, proxy, spaces, own, once)
         if key not in self._pools:
@@ -300,12 +339,23 @@ class Transports:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        pools: list[httpx.AsyncHTTPTransport | Http1Pool]
-        pools = [*self._pools.values(), *self._direct.values()]
-        self._pools, self._direct = {}, {}
+        pools: list[httpx.AsyncHTTPTransport | Http2Connections | Http1Pool]
+        pools = [*self._pools.values(), *self._direct2.values(), *self._direct.values()]
+        self._pools, self._direct2, self._direct = {}, {}, {}
         for pool in pools:
             with contextlib.suppress(Exception):
                 await pool.aclose()
+
+
+def _asked(
+    exchange: SentRequest, method: str, headers: list[tuple[bytes, bytes]]
+) -> tuple[ServerAddress, Asked]:
+    from headrace.upstream.http1.connection import Asked  # noqa: PLC0415
+
+    place, target, host = _place_of(exchange.url)
+    if not any(name.lower() == b"host" for name, _ in headers):
+        headers = [(b"Host", host), *headers]
+    return place, Asked(method, target, headers, exchange.timeouts, exchange.trace)
 
 
 async def _ask_by_httpx(

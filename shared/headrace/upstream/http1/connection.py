@@ -78,13 +78,17 @@ class Connection:
         context: ssl.SSLContext,
         network: Network,
         on_freed: WhenFreed,
+        *,
+        stream: SocketStream | None = None,
     ) -> None:
-        """`network` connects; `on_freed` is called once for each answer."""
+        """`network` connects, unless it is made of a `stream` that is connected; `on_freed` is
+        called once for each answer.
+        """
         self.place = place
         self._context = context
         self._network = network
         self._on_freed = on_freed
-        self._stream: SocketStream | None = None
+        self._stream = stream
 
     async def ask(self, asked: Asked) -> Http1Answer:
         """Ask, and return once the answer's head is here; else the connection is closed."""

@@ -13,6 +13,7 @@ from headrace.upstream.http1.connection import (
     Network,
     ServerAddress,
 )
+from headrace.upstream.http1.streams import SocketStream
 
 __all__ = ["Http1Pool"]
 
@@ -48,6 +49,12 @@ class Http1Pool:
         except BaseException:
             self._open.discard(connection)
             raise
+
+    def adopt(self, place: ServerAddress, stream: SocketStream) -> None:
+        """Take a connection that was made for something else, for the next request."""
+        connection = Connection(place, self._context, self._network, self._freed, stream=stream)
+        self._open.add(connection)
+        self._idle[connection] = time.monotonic() + self._expiry
 
     async def _take(self, place: ServerAddress) -> Connection:
         for connection in [each for each in reversed(self._idle) if each.place == place]:

@@ -254,9 +254,13 @@ class SocketStream(httpcore.AsyncNetworkStream):
             async with asyncio.timeout(timeout):
                 await self._incoming.drained()
 
-    async def aclose(self) -> None:
+    def abort(self) -> None:
         """Close, at once."""
         self._transport.abort()
+
+    async def aclose(self) -> None:
+        """The same, by httpcore's name."""
+        self.abort()
 
     async def start_tls(
         self,

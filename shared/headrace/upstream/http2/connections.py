@@ -1,0 +1,103 @@
+"""Connections by number, a few to each place; and who speaks HTTP/1.1 alone."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import Sequence
+from typing import Any
+
+from headrace.policy.lru import LRUCache
+from headrace.upstream.http1.connection import Asked, Http1Answer, Network, ServerAddress
+from headrace.upstream.http1.pool import Http1Pool
+from headrace.upstream.http1.streams import SocketStream
+from headrace.upstream.http2.connection import (
+    Http2Answer,
+    Http2Connection,
+    NotTakenError,
+    SpeaksHttp1Error,
+)
+
+__all__ = ["Http2Connections"]
+
+#: Places that are remembered to speak HTTP/1.1 alone.
+_REMEMBERED = 512
+
+
+class Http2Connections:
+    """What one trust has to all places that may lead as far. For one event loop."""
+
+    def __init__(
+        self, context: ssl.SSLContext, network: Network, http1: Http1Pool, *, expiry: float
+    ) -> None:
+        """Whoever agrees on HTTP/1.1 alone is asked by `http1`; an idle connection is kept for
+        `expiry` seconds.
+        """
+        self._context = context
+        self._network = network
+        self._http1 = http1
+        self._expiry = expiry
+        self._open: dict[tuple[ServerAddress, int], Http2Connection] = {}
+        self._plain = LRUCache[ServerAddress, bool](_REMEMBERED)
+
+    async def ask(
+        self, place: ServerAddress, number: int, asked: Asked
+    ) -> Http2Answer | Http1Answer:
+        """Ask over the connection of that number, and once more over a new one where the server
+        has not begun with it.
+
+        What has no body goes over any that is made, as long as its own is not: a far line's
+        handshakes take longer than the answer.
+        """
+        for last in (False, True):
+            if self._plain.get(place):
+                break
+            connection = self._take(place, number)
+            if not connection.made and asked.method == "HEAD":
+                connection = self._made(place) or connection
+            try:
+                return await connection.ask(asked)
+            except SpeaksHttp1Error:
+                break
+            except NotTakenError:
+                if last:
+                    raise
+        return await self._http1.ask(place, asked)
+
+    async def connect(self, place: ServerAddress, numbers: Sequence[int], asked: Asked) -> None:
+        """Have the connections of these numbers made, for requests to come."""
+        for number in numbers:
+            if not self._plain.get(place):
+                await self._take(place, number).connect(asked)
+
+    def _take(self, place: ServerAddress, number: int) -> Http2Connection:
+        connection = self._open.get((place, number))
+        if connection is None or not connection.usable:
+            for key, each in list(self._open.items()):
+                if not each.usable:
+                    del self._open[key]
+            connection = self._open[place, number] = Http2Connection(
+                place,
+                self._context,
+                self._network,
+                expiry=self._expiry,
+                on_http1=self._is_plain,
+            )
+        return connection
+
+    def _made(self, place: ServerAddress) -> Http2Connection | None:
+        """Return a connection that is made, the one with the fewest requests."""
+        made = [c for (there, _), c in self._open.items() if there == place and c.made and c.usable]
+        return min(made, key=lambda each: each.under_way, default=None)
+
+    def _is_plain(self, place: ServerAddress, stream: SocketStream) -> None:
+        self._plain.put(place, True)
+        self._http1.adopt(place, stream)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        connections: list[Any] = list(self._open.values())
+        self._open.clear()
+        for each in connections:
+            with contextlib.suppress(Exception):
+                await each.aclose()
