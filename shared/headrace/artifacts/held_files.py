@@ -58,16 +58,6 @@ class NearSources(Protocol):
         """Measure the unknown ones in the background."""
 
 
-def _nearest(sources: Sequence[Source]) -> list[Source]:
-    """Return the mirrors to ask: those that were chosen; where none is measured yet, and the origin
-    is far, the one that would be next.
-    """
-    chosen = [each for each in sources if not each.is_origin and not each.reserve]
-    if not chosen and any(each.is_origin and (each.rtt or 0.0) >= FAR for each in sources):
-        return [each for each in sources if each.reserve and not each.is_origin][:1]
-    return chosen
-
-
 def is_small(artifact: Artifact) -> bool:
     """Whether a file may be held: small, of a known digest, and of no private origin."""
     return (
@@ -155,14 +145,15 @@ class HeldFiles:
     async def _fetch(self, artifact: Artifact, ecosystem: Ecosystem) -> bytes | None:
         """Ask the best source, and the next one where that straggles or fails."""
         self._sources.race(artifact, ecosystem)
-        left = _nearest(self._sources.choose(artifact, ecosystem, idle=True))
+        sources = self._nearest(artifact, ecosystem)
+        asked: set[str] = set()
         asking: set[asyncio.Task[bytes | None]] = set()
-        while left or asking:
+        while (left := [each for each in sources if each.id not in asked]) or asking:
             wait = None
             if left:
                 source = min(left, key=lambda one: self._cost(one, artifact))
-                left.remove(source)
-                asking.add(self._spawn(self._from(artifact, source)))
+                asked.add(source.id)
+                asking.add(self._spawn(self._from(artifact, ecosystem, source, asked)))
                 wait = max(STRAGGLES_AT_LEAST, STRAGGLES * self._cost(source, artifact))
             done, asking = await asyncio.wait(
                 asking, timeout=wait, return_when=asyncio.FIRST_COMPLETED
@@ -175,19 +166,44 @@ class HeldFiles:
                     return content
         return None
 
+    def _nearest(self, artifact: Artifact, ecosystem: Ecosystem) -> list[Source]:
+        """Return the mirrors to ask: those that are chosen; where none is measured yet, and the
+        origin is far, the one that would be next.
+        """
+        sources = self._sources.choose(artifact, ecosystem, idle=True)
+        chosen = [each for each in sources if not each.is_origin and not each.reserve]
+        if not chosen and any(each.is_origin and (each.rtt or 0.0) >= FAR for each in sources):
+            return [each for each in sources if each.reserve and not each.is_origin][:1]
+        return chosen
+
     def _cost(self, source: Source, artifact: Artifact) -> float:
         """Predict the seconds until a source has given this file behind all others."""
         rate = source.rate or _RATE
         size = self._outstanding[source.id] + (artifact.size or 0)
         return (_RTT if source.rtt is None else source.rtt) + size / rate
 
-    async def _from(self, artifact: Artifact, source: Source) -> bytes | None:
-        """Return the checked content from one source; None when it has not that."""
+    async def _from(
+        self, artifact: Artifact, ecosystem: Ecosystem, source: Source, asked: set[str]
+    ) -> bytes | None:
+        """Return the checked content from one source; None when it has not that. `asked` are those
+        who are asked for it.
+
+        Who waits was sent there by what was known then: a burst of files goes to the one mirror
+        that was measured. So when it is his turn he looks again, and may go to another one.
+        """
         size = artifact.size or 0
         self._outstanding[source.id] += size
         try:
             async with asyncio.timeout(PATIENCE):
-                await self._turn(source)
+                while not await self._turn(source):
+                    better = self._better(artifact, ecosystem, source, asked)
+                    if better.id != source.id:
+                        self._pass_on(source)
+                        asked.discard(source.id)
+                        asked.add(better.id)
+                        self._outstanding[source.id] -= size
+                        self._outstanding[better.id] += size
+                        source = better
             try:
                 async with asyncio.timeout(MOST_PATIENCE):
                     return await self._ask(artifact, source)
@@ -198,16 +214,35 @@ class HeldFiles:
         finally:
             self._outstanding[source.id] -= size
 
-    async def _turn(self, source: Source) -> None:
-        """Take a connection to a source, when one is free."""
+    def _better(
+        self, artifact: Artifact, ecosystem: Ecosystem, source: Source, asked: set[str]
+    ) -> Source:
+        """Return who gives a file first by what is known now, `source` unless another one does."""
+        found = self._nearest(artifact, ecosystem)
+        others = [each for each in found if each.id not in asked]
+        # What it has still to give counts there already.
+        own = self._cost(source, artifact) - (artifact.size or 0) / (source.rate or _RATE)
+        best = min(others, key=lambda one: self._cost(one, artifact), default=source)
+        return best if self._cost(best, artifact) < own else source
+
+    async def _turn(self, source: Source) -> bool:
+        """Take a connection to a source; False: one may be free now, for whoever is first."""
         connections, host = self._context.connections, host_of(source.url)
-        while not connections.take(host, source.connections, source.id):
-            free = asyncio.Event()
-            connections.wait(host, source.connections, free, free.set)
-            try:
-                await free.wait()
-            finally:
-                connections.leave(free)
+        if connections.take(host, source.connections, source.id):
+            return True
+        free = asyncio.Event()
+        connections.wait(host, source.connections, free, free.set)
+        try:
+            await free.wait()
+        finally:
+            connections.leave(free)
+        return False
+
+    def _pass_on(self, source: Source) -> None:
+        """Offer a connection that was not taken to the next one who waits."""
+        connections, host = self._context.connections, host_of(source.url)
+        if connections.take(host, source.connections, source.id):
+            connections.give(host, source.id)
 
     async def _ask(self, artifact: Artifact, source: Source) -> bytes | None:
         began = time.perf_counter()

@@ -19,6 +19,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     its clock named both. Of several times the latest counts.
     """
     value = headers.get("retry-after", "").strip()
+    if not value:  # as of nearly all answers: a date costs what all the rest of a head does
+        return None
     parts = [part.strip() for part in value.split(",")]
     if all(part.isascii() and part.isdigit() for part in parts):
         seconds: float | None = max(float(part[:12]) for part in parts)

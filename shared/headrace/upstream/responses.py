@@ -54,11 +54,11 @@ class Span:
 
 def judge_status(status: int, headers: Mapping[str, str], url: str) -> UpstreamError | None:
     """Translate a status; None for those that bring what was asked (2xx, 304)."""
+    if 200 <= status < 300 or status == 304:
+        return None
     pause = retry_after(headers, time.time())
     host = urlsplit(url).netloc.rpartition("@")[2]
     message = f"{host} answered {status} for {for_display(url)}"
-    if 200 <= status < 300 or status == 304:
-        return None
     if status in (404, 410):
         fault = Fault.MISSING
     elif status == 429 or (status == 503 and pause is not None):

@@ -59,17 +59,26 @@ _DirectKey = tuple[bool, frozenset[AddressSpace], Authorities | None]
 
 
 @lru_cache(maxsize=128)
+def _parsed(url: str) -> httpx.URL:
+    """Read a URL; ValueError for what is none."""
+    import httpx  # noqa: PLC0415 - 60 ms that the command line need not pay
+
+    try:
+        return httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(str(error)) from error
+
+
+@lru_cache(maxsize=128)
 def host_of(url: str) -> str:
     """Return the host that a URL will be asked at; UpstreamError for what is no URL, or one in
     which two readers see two hosts.
     """
-    import httpx  # noqa: PLC0415 - 60 ms that the command line need not pay
-
     try:
-        host = httpx.URL(url).raw_host.decode("ascii").lower()
+        host = _parsed(url).raw_host.decode("ascii").lower()
         parts = urlsplit(url)
         seen, _ = (parts.hostname or "").lower(), parts.port
-    except (httpx.InvalidURL, ValueError) as error:
+    except ValueError as error:
         message = f"{for_display(url)} cannot be asked: {error}"
         raise UpstreamError(Fault.PROTOCOL, message) from error
     if not host or (seen.isascii() and seen != host):
@@ -80,11 +89,9 @@ def host_of(url: str) -> str:
 @lru_cache(maxsize=128)
 def _place_of(url: str) -> tuple[ServerAddress, bytes, bytes]:
     """Return where a URL leads, and what is asked there: the target and the Host of a request."""
-    import httpx  # noqa: PLC0415
-
     from headrace.upstream.http1.connection import ServerAddress  # noqa: PLC0415
 
-    parsed = httpx.URL(url)
+    parsed = _parsed(url)
     tls = parsed.scheme == "https"
     port = (443 if tls else 80) if parsed.port is None else parsed.port
     return ServerAddress(parsed.raw_host.decode("ascii"), port, tls), parsed.raw_path, parsed.netloc
