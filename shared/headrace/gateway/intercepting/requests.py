@@ -13,6 +13,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from headrace.documents.passthrough_headers import is_known
@@ -136,11 +137,10 @@ class InterceptedRequests:
         """Give a page as its origin gave it; no mirror's, which might be written down."""
         request, cache = exchange.request, self._parts.documents
         form = documents.form(request, plan)
+        plan = replace(plan, written_down=True)
         try:
             age = request_max_age(request.headers)
             page = await cache.get(ecosystem, plan, form, greatest_age=age)
-            if page.document.supplied_by is not None:
-                page = await cache.origins_own(ecosystem, plan, form)
         except (UpstreamError, ValueError) as error:
             _log.info("%s: as the origin answers: %s", request.path, error)
             await exchange.relay()

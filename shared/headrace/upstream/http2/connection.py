@@ -13,8 +13,7 @@ import asyncio
 import contextlib
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpcore
@@ -27,9 +26,10 @@ from h2.settings import SettingCodes, Settings
 
 from headrace.upstream.http1.connection import Asked, Network, ServerAddress
 from headrace.upstream.http1.streams import SocketStream
+from headrace.upstream.http2.answers import Http2Answer, NotTakenError, Stream
 from headrace.upstream.pinned import FrameCost
 
-__all__ = ["Http2Answer", "Http2Connection", "NotTakenError", "SpeaksHttp1Error"]
+__all__ = ["Http2Connection", "SpeaksHttp1Error"]
 
 #: Bytes that may come of one answer, and of all, before somebody takes them.
 WINDOW = 1 << 24
@@ -47,55 +47,6 @@ _NOT_SENT = (b"host", b"connection", b"keep-alive", b"proxy-connection", b"trans
 
 class SpeaksHttp1Error(Exception):
     """The server does not agree on HTTP/2."""
-
-
-class NotTakenError(httpcore.RemoteProtocolError):
-    """The server says that it has not begun with a request: another connection may have it."""
-
-
-@dataclass(slots=True, eq=False)
-class _Stream:
-    """What came of one answer and nobody has taken yet."""
-
-    number: int
-    head: tuple[int, Sequence[tuple[bytes, bytes]]] | None = None
-    parts: deque[tuple[bytes, int]] = field(default_factory=deque)
-    """Each with the bytes that it counts in the windows."""
-    ended: bool = False
-    fault: Exception | None = None
-    reader: asyncio.Future[None] | None = None
-
-    def wake(self) -> None:
-        """Let whoever waits look."""
-        if self.reader is not None and not self.reader.done():
-            self.reader.set_result(None)
-
-    def hear(self, event: events.Event) -> None:
-        """Take what came, and let whoever waits look."""
-        if isinstance(event, events.ResponseReceived):
-            self.head = _told(event.headers or [])
-        elif isinstance(event, events.DataReceived):
-            self.parts.append((event.data or b"", event.flow_controlled_length or 0))
-        elif isinstance(event, events.StreamEnded):
-            self.ended = True
-        elif isinstance(event, events.StreamReset):
-            refused = event.error_code == ErrorCodes.REFUSED_STREAM
-            kind = NotTakenError if refused else httpcore.RemoteProtocolError
-            self.fault = kind(f"peer closed the stream, by error {event.error_code}")
-        self.wake()
-
-    async def stirred(self, patience: float) -> None:
-        """Wait until something else came, `patience` seconds at most; raise what went wrong."""
-        if self.fault is not None:
-            raise self.fault
-        self.reader = asyncio.get_running_loop().create_future()
-        try:
-            async with asyncio.timeout(patience):
-                await self.reader
-        except TimeoutError as error:
-            raise httpcore.ReadTimeout from error
-        finally:
-            self.reader = None
 
 
 class Http2Connection:
@@ -120,7 +71,7 @@ class Http2Connection:
         self._on_http1 = on_http1
         config = H2Configuration(client_side=True, header_encoding=None)
         self._h2 = H2Connection(config)
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, Stream] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()
         """Those for whom the server has no room yet."""
         self._stream: SocketStream | None = None
@@ -212,7 +163,7 @@ class Http2Connection:
         with _said():
             number = self._h2.get_next_available_stream_id()
             self._h2.send_headers(number, _head_of(asked), end_stream=True)
-        stream = self._streams[number] = _Stream(number)
+        stream = self._streams[number] = Stream(number)
         try:
             # A server may answer, and close, before it has the whole: its answer is what counts.
             with contextlib.suppress(httpcore.WriteError):
@@ -241,13 +192,13 @@ class Http2Connection:
                 with contextlib.suppress(ValueError):
                     self._waiting.remove(turn)
 
-    async def took(self, size: int, stream: _Stream) -> None:
+    async def took(self, size: int, stream: Stream) -> None:
         """Let the server send as many bytes again."""
         with _said():
             self._h2.acknowledge_received_data(size, stream.number)
         await self._flush(_PATIENCE)
 
-    async def leave(self, stream: _Stream) -> None:
+    async def leave(self, stream: Stream) -> None:
         """Be done with an answer, wherever it is; the others go on."""
         if self._streams.pop(stream.number, None) is None:
             return
@@ -345,44 +296,6 @@ class Http2Connection:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class Http2Answer:
-    """An answer whose head is here, with the names that httpx gives to its parts."""
-
-    def __init__(
-        self,
-        connection: Http2Connection,
-        stream: _Stream,
-        asked: Asked,
-        status: int,
-        headers: Sequence[tuple[bytes, bytes]],
-    ) -> None:
-        """Made by `Http2Connection.ask`."""
-        self.status_code = status
-        self.raw_headers = headers
-        self.extensions = {"network_stream": connection}
-        self._connection = connection
-        self._stream = stream
-        self._timeouts = asked.timeouts
-
-    async def aiter_raw(self) -> AsyncIterator[bytes]:
-        """Give the body as it comes."""
-        stream = self._stream
-        while True:
-            while stream.parts:
-                data, size = stream.parts.popleft()
-                if size:
-                    await self._connection.took(size, stream)
-                if data:
-                    yield data
-            if stream.ended:
-                return
-            await stream.stirred(self._timeouts["read"])
-
-    async def aclose(self) -> None:
-        """Be done with it."""
-        await self._connection.leave(self._stream)
-
-
 def _seen(task: asyncio.Task[None]) -> None:
     """Nobody may be waiting any more; what went wrong counts as heard."""
     if not task.cancelled():
@@ -408,12 +321,3 @@ def _head_of(asked: Asked) -> list[tuple[bytes, bytes]]:
         (b":path", asked.target),
         *((name.lower(), value) for name, value in asked.headers if name.lower() not in _NOT_SENT),
     ]
-
-
-def _told(headers: Sequence[Any]) -> tuple[int, list[tuple[bytes, bytes]]]:
-    """Split an answer's head into its status and the rest."""
-    pairs = [(bytes(name), bytes(value)) for name, value in headers]
-    status = next((value for name, value in pairs if name == b":status"), b"")
-    if not (status.isdigit() and len(status) == 3):
-        raise httpcore.RemoteProtocolError(f"no status: {status!r}")
-    return int(status), [pair for pair in pairs if pair[0][:1] != b":"]

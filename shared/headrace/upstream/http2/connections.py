@@ -11,12 +11,8 @@ from headrace.policy.lru import LRUCache
 from headrace.upstream.http1.connection import Asked, Http1Answer, Network, ServerAddress
 from headrace.upstream.http1.pool import Http1Pool
 from headrace.upstream.http1.streams import SocketStream
-from headrace.upstream.http2.connection import (
-    Http2Answer,
-    Http2Connection,
-    NotTakenError,
-    SpeaksHttp1Error,
-)
+from headrace.upstream.http2.answers import Http2Answer, NotTakenError
+from headrace.upstream.http2.connection import Http2Connection, SpeaksHttp1Error
 
 __all__ = ["Http2Connections"]
 
