@@ -33,6 +33,8 @@ _VALUES = (
     *("-n", "--name", "-p", "--prefix", "-r", "--root-prefix", "--relocate-prefix"),
     *("--log-level", "--rc-file"),
 )
+#: With these they show no bars of their own at a terminal.
+_QUIET = ("-q", "--quiet", "--json")
 #: With their short forms; `exec` finds its environment by the program that it starts.
 _RUNS_OF_PIXI = ("r", "run", "s", "shell")
 _ALONE_IN_PIXI = (*_RUNS_OF_PIXI, "exec", "script run", "x")
@@ -66,10 +68,17 @@ def every() -> list[LedTool]:
     """Return them all."""
     return [
         LedTool(
-            "conda", ("conda",), {"": LedBy.SETTINGS}, modules=("conda",), logins=_logins("conda")
+            "conda",
+            ("conda",),
+            {"": LedBy.SETTINGS},
+            modules=("conda",),
+            logins=_logins("conda"),
+            silent=(*_QUIET, "CONDA_QUIET", "CONDA_JSON"),
         ),
-        LedTool("mamba", ("mamba",), _MAMBAS, values=_VALUES, logins=_logins("mamba")),
-        LedTool("micromamba", ("micromamba",), _MAMBAS, values=_VALUES),
+        LedTool(
+            "mamba", ("mamba",), _MAMBAS, values=_VALUES, logins=_logins("mamba"), silent=_QUIET
+        ),
+        LedTool("micromamba", ("micromamba",), _MAMBAS, values=_VALUES, silent=_QUIET),
         LedTool(
             "pixi",
             ("pixi",),
@@ -82,6 +91,7 @@ def every() -> list[LedTool]:
             tells=("--list",),
             before=_of_pixi,
             logins=_logins("rattler"),
+            silent=("-q", "--quiet", "--no-progress", "PIXI_NO_PROGRESS"),
         ),
         LedTool("rattler-build", ("rattler-build",), {"": LedBy.SETTINGS}),
     ]

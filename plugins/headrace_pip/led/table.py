@@ -29,6 +29,9 @@ _UV_VALUES = (
     "--python-fetch",
     "--python-preference",
 )
+#: With these tools show no bars of their own at a terminal.
+_QUIET = ("-q", "--quiet")
+_UV_SILENT = (*_QUIET, "--no-progress", "UV_NO_PROGRESS")
 #: All that pdm knows and that may fetch: ``pdm start`` is ``pdm run start``.
 _OF_PDM = """
     add build export fix import init install lock new outdated plugin publish py python remove
@@ -55,7 +58,14 @@ def _logins(tool: str) -> Logins:
 def every() -> list[LedTool]:
     """Return them all."""
     return [
-        LedTool("pip", ("pip",), {"": LedBy.SETTINGS}, modules=("pip",), logins=_logins("pip")),
+        LedTool(
+            "pip",
+            ("pip",),
+            {"": LedBy.SETTINGS},
+            modules=("pip",),
+            logins=_logins("pip"),
+            silent=(*_QUIET, "--progress-bar=off", "PIP_QUIET", "PIP_PROGRESS_BAR=off"),
+        ),
         LedTool(
             "uv",
             ("uv",),
@@ -74,8 +84,16 @@ def every() -> list[LedTool]:
             values=_UV_VALUES,
             before=before.of_uv,
             logins=_logins("uv"),
+            silent=_UV_SILENT,
         ),
-        LedTool("uvx", ("uvx",), {"": LedBy.ALONE}, values=_UV_VALUES, before=before.of_uv),
+        LedTool(
+            "uvx",
+            ("uvx",),
+            {"": LedBy.ALONE},
+            values=_UV_VALUES,
+            before=before.of_uv,
+            silent=_UV_SILENT,
+        ),
         LedTool(
             "poetry",
             ("poetry",),
@@ -89,6 +107,7 @@ def every() -> list[LedTool]:
             modules=("poetry",),
             values=("-C", "--directory", "-P", "--project"),
             logins=_logins("poetry"),
+            silent=_QUIET,
         ),
         LedTool(
             "pdm",
@@ -103,6 +122,7 @@ def every() -> list[LedTool]:
             values=("-c", "--config"),
             authorities=("PDM_CA_CERTS",),
             logins=_logins("pdm"),
+            silent=_QUIET,
         ),
         LedTool(
             "hatch",

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 __all__ = ["NOT_EXECUTABLE", "NOT_FOUND", "find", "replace_by", "run"]
 
@@ -50,11 +51,13 @@ def run(
     env: Mapping[str, str],
     *,
     after: tuple[float, Callable[[], None]] | None = None,
+    aside: Callable[[], AbstractContextManager[object]] | None = None,
 ) -> int:
     """Run the command in our terminal and process group; return its exit code, or 128 + signal.
 
     What the terminal sends reaches the command without us; what is sent to us alone is passed on.
-    `after` is seconds, and what is called once if the command takes longer.
+    `after` is seconds, and what is called once if the command takes longer. `aside` is entered for
+    as long as the keyboard has stopped us: another job has the terminal then.
     """
     if os.name == "nt":
         return _run_windows(path, words, env)
@@ -66,7 +69,7 @@ def run(
         signal.SIGUSR1,
         signal.SIGUSR2,
     }
-    watched = passed_on | {signal.SIGCHLD}
+    watched = passed_on | {signal.SIGCHLD, *((signal.SIGTSTP,) if aside else ())}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     try:
         pid = os.posix_spawn(
@@ -76,14 +79,17 @@ def run(
             setsigmask=before,
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
         )
-        return _follow(pid, watched, after)
+        return _follow(pid, watched, after, aside)
     finally:
         _forget_pending(watched)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _follow(
-    pid: int, watched: set[signal.Signals], after: tuple[float, Callable[[], None]] | None
+    pid: int,
+    watched: set[signal.Signals],
+    after: tuple[float, Callable[[], None]] | None,
+    aside: Callable[[], AbstractContextManager[object]] | None,
 ) -> int:
     left = after[0] if after else 0.0
     while True:
@@ -94,7 +100,10 @@ def _follow(
             if left <= 0:
                 after[1]()
                 after = None
-        if came is None or came[0] == signal.SIGCHLD:
+        if came and came[0] == signal.SIGTSTP and aside:
+            with aside():
+                _stop()
+        elif came is None or came[0] == signal.SIGCHLD:
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
                 code = os.waitstatus_to_exitcode(status)
@@ -114,6 +123,13 @@ def _next_signal(watched: set[signal.Signals], within: float) -> tuple[int, bool
     # Where the sender cannot be told (macOS), these two come from the keyboard.
     number = signal.sigwait(watched)
     return number, number in (signal.SIGINT, signal.SIGQUIT)
+
+
+def _stop() -> None:
+    """Stop as if nobody had looked: where no shell could let us go on, the system does not."""
+    signal.raise_signal(signal.SIGTSTP)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTSTP})
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTSTP})
 
 
 def _forget_pending(watched: set[signal.Signals]) -> None:

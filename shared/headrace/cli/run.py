@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ from headrace.interface.leading import LedBy, LedCommand, which_way
 from headrace.models import Origin
 
 if TYPE_CHECKING:
+    from headrace.cli.runs.bottom_row import BottomRow
     from headrace.cli.runs.kept.keeping import OutcomeKeeper
     from headrace.cli.runs.leading import Lead
     from headrace.cli.runs.started import GatewayOfRun
@@ -96,21 +98,33 @@ def _run(  # noqa: PLR0917 - one command
     *,
     quiet: bool,
 ) -> int:
+    row = _row(context) if led.silent and not quiet else None
     with ExitStack() as clearing_up:
         try:
             run_as, env, summary = _prepare(
-                words, context, clearing_up, led, inside, keeping, quiet=quiet
+                words, context, clearing_up, led, inside, keeping, row, quiet=quiet
             )
         except Exception as error:  # noqa: BLE001 - nothing of ours costs anybody the command
             why = getattr(error, "message", None) or str(error) or repr(error)
             warn(f"{why}; the command runs without headrace")
             run_as, env, summary = words, dict(context.env), list
-        code = child_process.run(path, list(run_as), env)
+        code = child_process.run(path, list(run_as), env, aside=row and row.aside)
+        if row is not None:
+            row.end()
         # The command is done, and may have replaced this very headrace: its exit code is returned.
         with suppress(Exception):
             for text in [] if quiet else summary():
                 warn(text)
     return code
+
+
+def _row(context: Context) -> BottomRow | None:
+    """Return where the progress of a command is shown that shows none itself; None: nowhere."""
+    if not sys.stderr.isatty():
+        return None
+    from headrace.cli.runs import bottom_row, progress  # noqa: PLC0415 - start-up time
+
+    return bottom_row.BottomRow(sys.stderr.fileno()) if progress.wanted(context.env) else None
 
 
 def _keeping(path: str, words: list[str], context: Context) -> OutcomeKeeper | None:
@@ -176,11 +190,12 @@ def _prepare(  # noqa: PLR0917 - as above
     led: LedCommand,
     inside: LedInside | NotLed | None,
     keeping: OutcomeKeeper | None,
+    row: BottomRow | None,
     *,
     quiet: bool,
 ) -> tuple[tuple[str, ...], dict[str, str], Callable[[], list[str]]]:
     """Start (or find) a gateway; return the command, its environment and how to sum up. What the
-    command waits for is told meanwhile, unless `quiet`.
+    command waits for is told meanwhile, unless `quiet`: in a `row` of its own, where there is one.
     """
     from headrace.cli.runs import shared, started  # noqa: PLC0415 - as above
     from headrace.cli.runs.meanwhile import telling  # noqa: PLC0415 - start-up time
@@ -204,7 +219,7 @@ def _prepare(  # noqa: PLR0917 - as above
     if led.way is not LedBy.SETTINGS:
         lead = _led(words, context, found, origins, led, clearing_up)
     if keeping is not None and (lead is not None or led.way is LedBy.SETTINGS):
-        keeping.keep(found, env, lead)
+        keeping.keep(found, env, lead, silent=led.silent)
     if lead is not None:
         _merge(env, lead[2])
     if isinstance(inside, LedInside):
@@ -214,8 +229,14 @@ def _prepare(  # noqa: PLR0917 - as above
         warn(f"its containers are not led: {inside.reason}")
     if not quiet:
         ask = partial(status, found.address, found.expected)
-        clearing_up.enter_context(telling(ask, warn))
+        clearing_up.enter_context(_showing(ask, row) if row else telling(ask, warn))
     return words, env, _summing_up(found, context)
+
+
+def _showing(ask: Callable[[], Any], row: BottomRow) -> AbstractContextManager[None]:
+    from headrace.cli.runs.progress import showing  # noqa: PLC0415 - loaded already
+
+    return showing(ask, row)
 
 
 def _running(

@@ -85,7 +85,7 @@ def picture_of(readers: TaskReaders) -> DownloadPicture:
         seconds=progress.seconds,
         rate=sum(each.rate or 0.0 for each in flows),
         held_back=progress.held_back,
-        given=tuple((source, runs.total) for source, runs in provenance.items() if runs.total),
+        given=tuple(progress.given.items()),
         parts=tuple(_parts(provenance.items(), size)),
         flows=flows,
     )

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,8 @@ class Progress:
     """Somebody waits for the digest, because he can take nothing back."""
     weak: bool
     """What goes out meanwhile is what two mirrors agree on: the origin cannot be reached."""
+    given: Mapping[str, int]
+    """Bytes of these by source, as far as it is known."""
 
 
 class TaskReaders:
@@ -120,6 +122,7 @@ class TaskReaders:
     def progress(self) -> Progress:
         """Tell how far it is."""
         task = self.task
+        provenance = task.transfer.state.provenance if task.transfer else {}
         return Progress(
             task.artifact.name,
             task.size,
@@ -127,6 +130,7 @@ class TaskReaders:
             task.age,
             held_back=any(reader.trickle is not None for reader in self._readers),
             weak=task.parts.weak,
+            given={source: runs.total for source, runs in provenance.items() if runs.total},
         )
 
     @property

@@ -8,8 +8,10 @@ too, and may live for days; so a tool says which of its commands start its user'
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field
+from itertools import pairwise
 from pathlib import PurePath
 
 from headrace.interface.activations import Place, Reader
@@ -19,6 +21,9 @@ __all__ = ["LedBy", "LedCommand", "LedTool", "Logins", "by_proxy", "has_login", 
 
 #: With one of these among its words a command only tells something of itself.
 _TELLS = frozenset(("--help", "-h", "--version", "-V"))
+#: Options of one letter, several in one word; values of variables that leave something off.
+_SHORT = re.compile(r"-[A-Za-z]{1,5}")
+_NOT_SET = ("", "0", "false", "no", "off")
 
 
 class LedBy(enum.StrEnum):
@@ -69,6 +74,11 @@ class LedTool:
     """Hosts that are its user's own business: nothing is led there."""
     authorities: tuple[str, ...] = ()
     """Variables that name its file of certificate authorities, beside the usual ones."""
+    silent: Collection[str] = ()
+    """With one of these it shows no progress of its own at a terminal, so that ``headrace run``
+    does: options (``--quiet``, ``-q``, ``--bar=off``; of one subcommand ``tool fetch -q``),
+    variables of the environment that are set (``CRATE_QUIET``, ``CRATE_BAR=off``); ``""``: it never
+    shows any."""
     runs_modules: bool = False
     """It is an interpreter: ``-m`` before a script names a module, which may be a tool's."""
 
@@ -83,6 +93,8 @@ class LedCommand:
     before: tuple[str, ...] = ()
     """The words of the command that is led first; empty: none."""
     authorities: tuple[str, ...] = field(default=())
+    silent: bool = False
+    """It shows no progress at a terminal; of what nobody knows that is not known."""
 
 
 def which_way(
@@ -102,7 +114,9 @@ def which_way(
         way = LedBy.OFFLINE
     own = words[start - 1 :]
     before = tool.before(own, place, read) if way is LedBy.ALONE and tool.before else None
-    return LedCommand(way, tool, (*words[: start - 1], *before) if before else (), every)
+    first = (*words[: start - 1], *before) if before else ()
+    silent = _is_silent(words[start:], said, tool.silent, place.environment)
+    return LedCommand(way, tool, first, every, silent)
 
 
 def has_login(host: str, logins: Iterable[str]) -> bool:
@@ -159,6 +173,20 @@ def _subcommand(words: Sequence[str], tool: LedTool) -> list[str]:
         else:
             said.append(word)
     return said
+
+
+def _is_silent(
+    words: Sequence[str], said: Sequence[str], silent: Iterable[str], env: Mapping[str, str]
+) -> bool:
+    own = words[: words.index("--")] if "--" in words else words
+    given = {"", *own}
+    # ``--bar off`` is ``--bar=off``, and ``-yq`` is ``-y -q``.
+    given |= {f"{one}={other}" for one, other in pairwise(own) if one.startswith("--")}
+    given |= {f"-{letter}" for word in own if _SHORT.fullmatch(word) for letter in word[1:]}
+    given |= {f"{name}={value}" for name, value in env.items()}
+    given |= {name for name, value in env.items() if value.lower() not in _NOT_SET}
+    parted = (each.rpartition(" ") for each in silent)
+    return any(word in given and _begins(said, command.split()) for command, _, word in parted)
 
 
 def _begins(said: Sequence[str], name: Sequence[str]) -> bool:

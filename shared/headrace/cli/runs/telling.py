@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,10 @@ from headrace.interface.hookspecs import GatewayAddress
 from headrace.wording import printable
 
 if TYPE_CHECKING:
+    from headrace.cli.runs.bottom_row import BottomRow
     from headrace.system.service.identity import Expected
 
-__all__ = ["status", "sum_up", "summed_up", "tell_meanwhile", "warn"]
+__all__ = ["show_progress", "status", "sum_up", "summed_up", "tell_meanwhile", "warn"]
 
 
 def warn(text: str) -> None:
@@ -63,3 +65,21 @@ def tell_meanwhile(host: str, port: int, token: str | None, secret: str) -> None
 
     address = GatewayAddress(host, port, token)
     begin(partial(status, address, Expected(secret=secret)), warn, first=0)
+
+
+def show_progress(
+    host: str, port: int, token: str | None, secret: str
+) -> tuple[BottomRow | None, Callable[[], None] | None]:
+    """Begin to show how far the downloads of such a run are, where somebody sits at a terminal;
+    return the row, and what ends it. Elsewhere they are told as by `tell_meanwhile`.
+    """
+    from headrace.cli.runs.bottom_row import BottomRow  # noqa: PLC0415 - start-up time
+    from headrace.cli.runs.progress import begin, wanted  # noqa: PLC0415 - as above
+    from headrace.system.service.identity import Expected  # noqa: PLC0415 - as above
+
+    if not wanted(environment()):
+        tell_meanwhile(host, port, token, secret)
+        return None, None
+    row = BottomRow(sys.stderr.fileno())
+    address = GatewayAddress(host, port, token)
+    return row, begin(partial(status, address, Expected(secret=secret)), row, first=0)

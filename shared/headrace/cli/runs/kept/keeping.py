@@ -64,9 +64,12 @@ class OutcomeKeeper:
         found: GatewayOfRun,
         variables: Mapping[str, str],
         lead: tuple[Lead, Mapping[str, Any], Mapping[str, str | None]] | None,
+        *,
+        silent: bool,
     ) -> None:
         """Keep it, where that can be. `variables` are those of the command but for its proxy;
-        `lead` is that, what was asked for it, and what its variables say.
+        `lead` is that, what was asked for it, and what its variables say; `silent` as for
+        `LedCommand`.
         """
         for path in (*_modules(), *_OF_ACCOUNTS):
             self.looked.look(path)
@@ -80,6 +83,7 @@ class OutcomeKeeper:
             made_private.make(folder)
             told = self._told(found, variables, lead, folder)
             if told is not None:
+                told["silent"] = silent
                 _write(folder / f"{self._key}.json", json.dumps(told).encode())
                 _drop_old(folder)
 

@@ -20,8 +20,11 @@ from headrace.system.service.runs.runners import Runners, nobody_runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from typing import Any
 
+    from headrace.cli.runs.bottom_row import BottomRow
     from headrace.cli.runs.kept.contact import ProvenGateway
 
 __all__ = ["HERE", "MOST_FILES", "Scratch", "run", "split", "usable"]
@@ -34,6 +37,8 @@ MOST_FILES = 200
 _LIMIT = 10.0
 #: Seconds after which a command is told what it waits for (`cli.runs.meanwhile`).
 _PATIENCE = 10.0
+#: Seconds after which the progress of one that shows none is looked at (`cli.runs.progress`).
+_FIRST = 1.0
 
 
 def run(words: list[str]) -> int | None:
@@ -113,6 +118,7 @@ class _Prepared:
             raise FileNotFoundError
         self.program: str = outcome["program"]
         self.env = env
+        self.silent = bool(outcome.get("silent"))
         self.place = (outcome["host"], outcome["port"], outcome["token"], json.loads(secret))
         self.gateway = ProvenGateway(*self.place)
         try:
@@ -152,13 +158,24 @@ def _perform(prepared: _Prepared, command: list[str]) -> int | None:
     quiet = prepared.before is None
     began = os.times().elapsed
     try:
-        after = None if quiet else (_PATIENCE, lambda: _tell(prepared.place))
+        row = _LaterRow(prepared.place)
+        after, aside = (_PATIENCE, lambda: _tell(prepared.place)), None
+        if prepared.silent and os.isatty(2):
+            after, aside = (_FIRST, row.begin), row.aside
         try:
-            code = child_process.run(prepared.program, command, prepared.env, after=after)
+            code = child_process.run(
+                prepared.program,
+                command,
+                prepared.env,
+                after=None if quiet else after,
+                aside=None if quiet else aside,
+            )
         except OSError as error:
             if error.filename is None:
                 raise
             return None
+        finally:
+            row.end()
         if prepared.before is not None:
             _sum_up(prepared.before, prepared.status(), os.times().elapsed - began)
     finally:
@@ -264,6 +281,31 @@ def _unlink(path: str) -> None:
 
 
 # ------------------------------------------------------------------ what is told
+
+
+class _LaterRow:
+    """Shows the progress of a command that shows none itself, once it takes long enough."""
+
+    def __init__(self, place: tuple[Any, ...]) -> None:
+        self._place = place
+        self._row: BottomRow | None = None
+        self._end: Callable[[], None] | None = None
+
+    def begin(self) -> None:
+        """Begin with it, where somebody looks."""
+        with contextlib.suppress(Exception):  # as in `_tell`
+            from headrace.cli.runs.telling import show_progress  # noqa: PLC0415 - seldom
+
+            self._row, self._end = show_progress(*self._place)
+
+    def aside(self) -> AbstractContextManager[object]:
+        """Leave the terminal to another job."""
+        return self._row.aside() if self._row else contextlib.nullcontext()
+
+    def end(self) -> None:
+        """Give the row back."""
+        if self._end:
+            self._end()
 
 
 def _tell(place: tuple[Any, ...]) -> None:

@@ -27,6 +27,7 @@ class Prepared(quick._Prepared):
     def __init__(self) -> None:
         self.program = "/bin/sh"
         self.env = {}
+        self.silent = False
         self.before: Any = {"transfers": 1}
         self.place = ("127.0.0.1", 9, None, "secret")
 
