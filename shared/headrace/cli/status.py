@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from headrace.cli.setup.planned_edits import in_use
 from headrace.cli.setup.shared_port import ACCEPTED, STRANGER_HINT
 from headrace.cli.setup.standing import rows
 from headrace.cli.summary import bytes_text, failures_text, under_way
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, UsageError
 from headrace.interface.editing.presence import is_there
 from headrace.interface.hookspecs import GatewayAddress, Scope
 from headrace.wording import counted, noun
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from headrace.system.service.health import Contact
 
 __all__ = ["add", "gateway_of", "run"]
+
+#: Seconds between two looks at the tools with ``--watch``.
+_TOOLS_EVERY = 30.0
 
 
 def add(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -41,14 +45,18 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         description="Show each tool, what it asks now, and what the gateway did lately. Exit code "
         "3 when something is routed and does not work as it should.",
     )
+    parser.add_argument(
+        "--watch", "-w", action="store_true", help="go on, and draw it again each second"
+    )
     add_scope(parser)
     add_json(parser)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Look, and tell."""
-    del args
     context.strictness = Strictness.NONE
+    if args.watch:
+        _watch(context)
     address, state = gateway_of(context)
     there, told = _asked(address, state) if address else (None, None)
     table = _beginning(context, address, state, there)
@@ -67,6 +75,35 @@ def run(args: argparse.Namespace, context: Context) -> int:
     else:
         _tell(context, table)
     return NEEDS_ATTENTION if table["attention"] else OK
+
+
+def _watch(context: Context) -> None:
+    """Draw it again and again until KeyboardInterrupt; UsageError where nobody would see it."""
+    from headrace.cli.explaining.watching import watch  # noqa: PLC0415 - start-up time
+
+    if context.as_json or not context.to_terminal:
+        what = "--watch and --json exclude each other" if context.as_json else ""
+        raise UsageError(
+            "no-terminal",
+            what or "--watch draws on a terminal, and standard output is none",
+            hint="`headrace logs --follow --json` tells each file as it comes; `headrace status "
+            "--json` tells how all stands now",
+        )
+    asked, tools = 0.0, list[dict[str, Any]]()
+
+    def tell() -> None:
+        nonlocal asked, tools
+        address, state = gateway_of(context)
+        there, told = _asked(address, state) if address else (None, None)
+        table = _beginning(context, address, state, there)
+        # How a tool stands changes seldom, and some take seconds to tell it.
+        if not asked or time.monotonic() - asked > _TOOLS_EVERY:
+            tools, asked = rows(context, address, None), time.monotonic()
+        table["tools"] = tools
+        table |= _rest(context, table, there, told)
+        _tell(context, table)
+
+    watch(tell)
 
 
 def gateway_of(context: Context) -> tuple[GatewayAddress | None, Any]:
@@ -237,7 +274,7 @@ def _tell_row(context: Context, width: int, tool: dict[str, Any]) -> None:
 
 def _tell_rest(context: Context, table: dict[str, Any]) -> None:
     if absent := [tool["tool"] for tool in table["tools"] if tool["state"] == _NOT_HERE]:
-        context.say(f"not here {', '.join(absent)}", "dim")
+        context.say(f"not here {', '.join(absent)}", "dim", indent=" " * len("not here "))
     for mistake in (table.get("settings") or {}).get("mistakes", ()):
         context.say(f"settings {mistake['message']}", "yellow")
         context.say(f"         {mistake['hint']}")
