@@ -55,7 +55,7 @@ def explain(
     spec = _spec(what, version)
     wanted = None if spec.startswith("-") else condition(spec)
     if wanted is None:
-        return [Explanation("conda", (f"{spec} names no package of conda's",), (), {"file": None})]
+        return [_nothing(f"{spec} names no package of conda's")]
     host = find_host()
     found = bases.find(place)
     if found:
@@ -66,7 +66,7 @@ def explain(
     if not builds and shards.silent:
         why = "there is no conda here to ask, and conda-forge's records cannot be had"
         hint = "`headrace doctor` says whether the channel can be reached"
-        return [Explanation("conda", (why, hint), (), {"file": None})]
+        return [_nothing(why, hint)]
     if not builds:
         return []
     machine = machines.machine_of(host, place.environment)
@@ -163,7 +163,12 @@ def _told(
         "__cuda_arch": arch,
         "builds": builds,
     }
-    return Explanation("conda", tuple(lines), (path,) if path else (), {**table, **told})
+    paths = (path,) if path else ()
+    return Explanation("conda", tuple(lines), paths, {**table, **told}, answers=choice is not None)
+
+
+def _nothing(*lines: str) -> Explanation:
+    return Explanation("conda", lines, (), {"file": None}, answers=False)
 
 
 def _first(found: _Subject, cpu: str) -> list[str]:

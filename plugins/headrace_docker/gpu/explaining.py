@@ -28,16 +28,18 @@ __all__ = ["explain"]
 
 _TAG_CUDA = re.compile(r"(cuda|cu)(\d{1,2})\.?(\d{1,2})?")
 _FEW = 3
+#: Of an image that is there, and has no part for this machine.
+_ELSEWHERE = "will not run here: it is for"
 
 
 def explain(what: str, host: Host, ask: AskGateway) -> list[Explanation]:
     """Ask for an image; one explanation, whatever comes of it."""
     wanted = preflight.reference(what)
     if wanted is None:
-        return [Explanation("docker", (f"{what} is no image's name",))]
+        return [Explanation("docker", (f"{what} is no image's name",), answers=False)]
     found = _facts(wanted, host, ask)
     if isinstance(found, str):
-        return [Explanation("docker", (found,))]
+        return [Explanation("docker", (found,), answers=found.startswith(_ELSEWHERE))]
     tables = load_cuda_tables()
     lines = preflight.verdict(found, host, tables)
     others = _others(wanted, found, host, ask) if not lines[0].startswith("runs") else []
@@ -83,7 +85,7 @@ def _read(wanted: Reference, body: bytes, host: Host, ask: AskGateway) -> Facts 
     chosen, platforms = preflight.pick(manifest, host.machine)
     if platforms:
         if chosen is None:
-            return f"will not run here: it is for {', '.join(platforms)}"
+            return f"{_ELSEWHERE} {', '.join(platforms)}"
         manifest = read_json(ask(_path(wanted, "manifests", chosen), ACCEPT) or b"")
     config = ask(_path(wanted, "blobs", str(manifest["config"]["digest"])), "*/*")
     return preflight.read_facts(manifest, config or b"", wanted.tag, platforms)

@@ -137,7 +137,7 @@ def _path(file: FileLink) -> str:
 
 
 def _nothing(why: str) -> Explanation:
-    return Explanation(_TOOL, (why,), table={"file": None, "why": why})
+    return Explanation(_TOOL, (why,), table={"file": None, "why": why}, answers=False)
 
 
 def _told(lines: list[str], file: FileLink, for_whom: str = "") -> Explanation:

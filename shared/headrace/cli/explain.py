@@ -209,9 +209,8 @@ def _print(context: Context, found: _Finds) -> None:
 
 
 def _answers(found: _Finds) -> bool:
-    # A tool that looked for a file and found none has nothing to take.
-    takes = [each for each in found.explanations if each.table.get("file", "") is not None]
-    return bool(found.artifacts or takes or (found.documents and not found.explanations))
+    answers = any(each.answers for each in found.explanations)
+    return bool(found.artifacts or answers or (found.documents and not found.explanations))
 
 
 def _builds(

@@ -100,6 +100,9 @@ class Explanation:
     """Paths of the gateway whose sources are worth telling too."""
     table: Mapping[str, object] = field(default_factory=dict)
     """The same as values, for ``--json``."""
+    answers: bool = True
+    """False: there is no such thing, nothing of it fits, or nobody could be asked. Where nobody
+    else answers either, `headrace explain` ends with exit code 1."""
 
 
 @dataclass(frozen=True, slots=True)

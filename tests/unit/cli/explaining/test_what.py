@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headrace.cli import explain
+from headrace.interface.hookspecs import Explanation
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,28 @@ def test_a_request_is_split_as_its_tool_reads_it(
     text: str, parts: tuple[str | None, str, str | None]
 ) -> None:
     assert explain._parse(text) == parts
+
+
+YES, NO = Explanation("x", ("is there",)), Explanation("x", ("is not",), answers=False)
+PAGE, FILE = {"kept": True}, {"name": "f"}
+
+
+@pytest.mark.parametrize(
+    ("explanations", "documents", "artifacts", "answers"),
+    [
+        ([YES], [], [], True),
+        ([NO], [], [], False),
+        ([NO], [PAGE], [], False),
+        ([NO, YES], [], [], True),
+        ([NO], [], [FILE], True),
+        ([], [PAGE], [], True),
+        ([], [], [], False),
+    ],
+)
+def test_what_nobody_can_explain_is_no_success(
+    explanations: list[Explanation],
+    documents: list[dict[str, object]],
+    artifacts: list[dict[str, object]],
+    answers: bool,  # noqa: FBT001 - a column
+) -> None:
+    assert explain._answers(explain._Finds(explanations, documents, artifacts)) is answers

@@ -164,5 +164,7 @@ def test_tags_that_would_fit_are_those_that_differ_in_cuda_alone() -> None:
 
 
 def test_image_that_nobody_may_see_is_said_to_be_so() -> None:
-    (said,) = explain("org/secret:1", A100, lambda *_: None)
-    assert "for strangers" in said.lines[0]
+    for name in ("org/secret:1", "registry.invalid/x/y:1", "not an image"):
+        (said,) = explain(name, A100, lambda *_: None)
+        assert not said.answers
+        assert "for strangers" in said.lines[0] or "no image's name" in said.lines[0]
