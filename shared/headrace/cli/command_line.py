@@ -52,12 +52,12 @@ COMMANDS = (
     *("on", "off", "status", "open", "doctor", "explain"),
     *("run", "build", "shell"),
     *("why", "logs", "bench", "mirrors", "cache", "config"),
-    *("gateway", "completion"),
+    *("gateway", "completion", "self"),
 )
 #: The folder of a command's module, where it is not this one.
 _ROOMS = {
     "completion": "help",
-    **dict.fromkeys(("why", "logs", "bench", "mirrors", "cache", "config"), "upkeep"),
+    **dict.fromkeys(("why", "logs", "bench", "mirrors", "cache", "config", "self"), "upkeep"),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from headrace.interface.hookspecs import FileEdit, GatewayAddress
 if TYPE_CHECKING:
     from headrace.system.edits.apply import TakenBack
 
-__all__ = ["add", "run"]
+__all__ = ["GivenBack", "add", "give_back", "run"]
 
 #: Bytes on the disk from which on people may want them back.
 _WORTH_TELLING = 1_000_000
@@ -58,6 +59,69 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 
 def _run(args: argparse.Namespace, context: Context) -> int:
+    given = give_back(context, force=args.force)
+    if context.as_json:
+        context.print_json(
+            {
+                "dry_run": False,
+                "scope": context.scope,
+                **given.table(),
+                "left": _left(context) if given.stopped else None,
+                "settings": context.settings_table(),
+            }
+        )
+    else:
+        given.tell(context)
+        if given.stopped:
+            _tell_left(context)
+        _tell_settings(context)
+    return OK if given.is_whole else NEEDS_ATTENTION
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """What came of it."""
+
+    undone: TakenBack
+    told: Sequence[str]
+    """Programs that read their configuration again."""
+    trouble: Sequence[str]
+    inside: bool
+    """Whether there was a gateway of containers."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether no file leads to the gateway any more, so that it was stopped."""
+        return not (self.undone.kept or self.undone.failed)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nobody has to do anything about it."""
+        return self.stopped and not self.trouble
+
+    def table(self) -> dict[str, object]:
+        """Return it as plain values."""
+        failed = self.undone.failed
+        return {
+            "restored": self.undone.restored,
+            "merged": self.undone.merged,
+            "kept": self.undone.kept,
+            "failed": [{"tool": t, "why": e.message, "hint": e.hint} for t, e in failed],
+            "told": self.told,
+            "trouble": self.trouble,
+            "gateway_stopped": self.stopped,
+            "containers_stopped": self.inside,
+        }
+
+    def tell(self, context: Context) -> None:
+        """Say it for people."""
+        _tell(context, self.undone, self.told, self.trouble)
+        if self.inside:
+            context.say("containers: their gateway is off, and its files are gone")
+
+
+def give_back(context: Context, *, force: bool) -> GivenBack:
+    """Take everything out, and stop the gateway where nothing leads to it any more."""
     from headrace.system.edits import apply  # noqa: PLC0415 - start-up time
     from headrace.system.service import TOOL  # noqa: PLC0415 - as above
 
@@ -67,42 +131,15 @@ def _run(args: argparse.Namespace, context: Context) -> int:
     before = context.journal.entries()
     # Also of a plugin that is no longer installed; the gateway's own files are `_stop`'s.
     tools = dict.fromkeys(entry.tool for entry in before if entry.tool != TOOL)
-    undone = apply.take_back(context, force=args.force, of=[*tools, apply.LEAVING])
+    undone = apply.take_back(context, force=force, of=[*tools, apply.LEAVING])
     told, trouble = apply.undone(context, before)
-    stopped = not (undone.kept or undone.failed)
-    if stopped:
+    given = GivenBack(undone, told, trouble, inside)
+    if given.stopped:
         # Only now: a tool that is still pointed at the gateway must find it.
         _stop(context)
         forget_kept_runs(context.state.folder)
         context.state.turn_off()
-    if context.as_json:
-        context.print_json(
-            {
-                "dry_run": False,
-                "scope": context.scope,
-                "restored": undone.restored,
-                "merged": undone.merged,
-                "kept": undone.kept,
-                "failed": [
-                    {"tool": tool, "why": error.message, "hint": error.hint}
-                    for tool, error in undone.failed
-                ],
-                "told": told,
-                "trouble": trouble,
-                "gateway_stopped": stopped,
-                "containers_stopped": inside,
-                "left": _left(context) if stopped else None,
-                "settings": context.settings_table(),
-            }
-        )
-    else:
-        _tell(context, undone, told, trouble)
-        if inside:
-            context.say("containers: their gateway is off, and its files are gone")
-        if stopped:
-            _tell_left(context)
-        _tell_settings(context)
-    return NEEDS_ATTENTION if not stopped or trouble else OK
+    return given
 
 
 def _tell(context: Context, undone: TakenBack, told: Sequence[str], trouble: Sequence[str]) -> None:

@@ -58,8 +58,8 @@ class Redaction:
         files: Collection[str] = (),
     ) -> None:
         """`secrets`: passwords and tokens; `hosts`: known to be private; `public`: known to be no
-        secret, with all below them; `people`: names of users; `home`: the user's folder; `files`: what else names of files
-        end with.
+        secret, with all below them; `people`: names of users; `home`: the user's folder; `files`:
+        what else names of files end with.
         """
         self._public = {host.lower() for host in public}
         self._files = FILES.union(files)

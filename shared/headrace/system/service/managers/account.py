@@ -18,7 +18,7 @@ from headrace.ownership import files as ownership
 from headrace.system import folders as folders_of_ours
 from headrace.system.service.process import base_python
 
-__all__ = ["check_installation", "ensure", "exists", "let_read", "may_become"]
+__all__ = ["check_installation", "ensure", "exists", "let_read", "may_become", "remove"]
 
 _NOLOGIN = "/usr/sbin/nologin"
 
@@ -106,6 +106,21 @@ def _make(name: str, folders: Folders, sysusers: Path | None) -> None:
         f"the account {name} cannot be made",
         hint=f"make a system account {name} without a login, then try again",
     )
+
+
+def remove(name: str, folders: Folders) -> bool:
+    """Remove an account that was made for these folders; False where it is still there."""
+    import pwd  # noqa: PLC0415 - not on Windows
+
+    if not exists(name):
+        return True
+    if pwd.getpwnam(name).pw_dir != str(folders.state):
+        return False  # somebody made it for something else as well
+    for way in (["userdel", name], ["deluser", name]):
+        program = shutil.which(way[0])
+        if program is not None and exists(name):
+            subprocess.run([program, *way[1:]], capture_output=True, timeout=60, check=False)  # noqa: S603 - the system's own tools
+    return not exists(name)
 
 
 def check_installation() -> None:
