@@ -144,9 +144,10 @@ def _report(args: argparse.Namespace, context: Context) -> int:
         report.write(path, text)
     if context.as_json:
         context.print_json(table)
+    elif written:
+        context.say(f"The report is in {path}.")
     elif path is not None:
-        say = "Written" if written else "Not written; `--yes` writes it"
-        sys.stderr.write(f"headrace: {say}: {path}\n")
+        context.say("Nothing was written: `--yes` does that.")
     return NEEDS_ATTENTION if path is not None and not written else OK
 
 

@@ -77,8 +77,10 @@ def run(args: argparse.Namespace, context: Context) -> int:
         return OK
     if args.action == "update":
         return _update(context, installed)
-    by = f"installed by {installed.by}" if installed.by else "of a folder, not installed"
-    context.say(f"headrace {__version__}, {by}, in {installed.folder}")
+    if installed.by:
+        context.say(f"headrace {__version__}, installed by {installed.by}, in {installed.folder}")
+    else:
+        context.say(f"headrace {__version__}, of a folder and not installed: {installed.folder}")
     context.say("`headrace self update` says how to renew it, `headrace self uninstall` removes it")
     return OK
 
@@ -132,9 +134,9 @@ def _show(context: Context, found: Traces, *, keep_store: bool) -> None:
     for folder, inside in names.items():
         context.say(f"remove     {folder}: {', '.join(inside)}")
     if found.store is not None:
-        what = "keep       " if keep_store else "remove     "
+        what = "keep     " if keep_store else "remove   "
         size = bytes_text(size_below(found.store))
-        context.say(f"{what}{found.store}: {size} of files that were downloaded")
+        context.say(f"{what}  {found.store}: {size} of files that were downloaded")
     for path in found.foreign:
         context.say(f"keep       {path}: not headrace's")
 
@@ -215,13 +217,14 @@ def _package(context: Context, installed: Installed) -> int:
 
 def _tell_package(context: Context, installed: Installed, code: int | None) -> None:
     if code == 0:
-        sys.stdout.write("The package is removed, too.\n")
+        context.say("The package is removed, too.")
         return
     if not installed.remove:
         context.say(f"What is left is the folder {installed.folder}")
         return
     command = printable(as_typed(installed.remove))
-    did = "" if code is None else f"that ended with {code}; "
-    context.say(f"What is left is the package: {did}`{command}` removes it")
+    if code is not None:
+        context.say(f"The package could not be removed: that ended with {code}.")
+    context.say(f"What is left is the package: `{command}` removes it")
     if installed.wakes:
         context.say("Say that now: while it is there its plugin starts the gateway again")

@@ -87,5 +87,5 @@ def test_a_folder_that_nobody_installed_is_named(
     assert main(["self"]) == 0
     assert main(["self", "update"]) == 0
     out = capsys.readouterr().out
-    assert "of a folder, not installed" in out
+    assert "of a folder and not installed" in out
     assert "is no installation" in out
