@@ -175,12 +175,16 @@ def is_own(status: os.stat_result) -> bool:
 def account_of(folder: Path) -> frozenset[int]:
     """Return the owner of a folder that nobody but the trusted could have made there; else none.
 
-    So the machine's state is known: root gave it to the gateway's account.
+    So the machine's state is known: root gave it to the gateway's account. Within that the account
+    may have more of its own, which are known by it.
     """
     try:
-        if who_else(folder.parent.stat(), trusted(), sticky=False):
+        above, owner = folder.parent, folder.stat().st_uid
+        if not who_else(above.stat(), trusted(), sticky=False):
+            return frozenset((owner,))
+        if owner in trusted() or above.stat().st_uid != owner:
             return frozenset()
-        return frozenset((folder.stat().st_uid,))
+        return frozenset((owner,)) if account_of(above) == {owner} else frozenset()
     except OSError:
         return frozenset()
 

@@ -7,6 +7,7 @@ Asked for by name, because it opens a port to whatever runs there. What it is an
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -102,8 +103,12 @@ def _of_the_silent(
 
 def remove(context: Context) -> bool:
     """Stop it, and forget it; return whether it was there."""
-    shutil.rmtree(_folder(context), ignore_errors=True)
-    return for_containers.remove(_keeping(context))
+    folder = _folder(context)
+    shutil.rmtree(folder, ignore_errors=True)
+    there = for_containers.remove(_keeping(context))
+    with contextlib.suppress(OSError):
+        folder.parent.rmdir()
+    return there
 
 
 def _keeping(context: Context, by: str = "") -> for_containers.Keeping:
