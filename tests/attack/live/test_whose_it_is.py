@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,14 @@ from typing import Any
 import pytest
 
 from headrace.gateway.live import endpoints
-from headrace.gateway.live.keys import cookie_name
+from headrace.gateway.live.keys import SESSION_LIVES, cookie_name
 from headrace.system.service.own_pages import shown_for
 from lib import wheels
 from lib.app import App, Told
 from lib.capabilities import lacks
 from lib.index import Index
 from lib.serving.servers import RecordingServer
+from lib.waiting import HANG
 
 SIX = wheels.wheel("six", "1.0", size=3000)
 OTHER = 43_211
@@ -283,6 +285,25 @@ def test_half_a_session_that_another_port_was_given_opens_nothing(
         assert app.ask(f"/live/snapshot?word={word}").status == 403
         held = {"Cookie": mine["Cookie"]}
         assert app.ask(f"/live/snapshot?word={word}", held).status == 200
+
+
+def test_what_is_shown_ends_with_the_session_that_opened_it(
+    tmp_path: Path, origin: RecordingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with App(tmp_path, f"{origin.url}/simple", token="t0k") as app:
+        code = app.ask("/live/codes", {**OPENS, **basic("t0k")}, method="POST").json()["code"]
+        mine = entered(app, code)
+        made = http.client.HTTPConnection("127.0.0.1", app.port, timeout=HANG)
+        with contextlib.closing(made) as browser:
+            browser.request("GET", "/live/events", headers=mine)
+            stream = browser.getresponse()
+            assert stream.readline()
+            later = time.monotonic() + SESSION_LIVES
+            keys = app._server.lifespan.state["live"]._page._keys
+            monkeypatch.setattr(keys, "_clock", lambda: later)
+            # To its end, whatever was under way: a browser asks again then, and is judged anew.
+            assert stream.read() is not None
+        assert app.ask("/live/events", mine).status == 403
 
 
 def test_where_the_system_does_not_tell_whose_a_browser_is_it_needs_a_session_too(

@@ -12,6 +12,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -94,12 +95,15 @@ class LivePage:
 
     async def _sight(self, exchange: Exchange, scope: Scope) -> Sight:
         """Say what this browser may see."""
-        headers = exchange.request.headers
-        word = headers.get(_WORD) or parse_qs(exchange.request.query).get("word", [""])[0]
-        cookie = cookie_in(headers.get("cookie", ""), self._cookie(scope))
-        session = self._keys.is_session(cookie, word)
+        session = self._keys.is_session(*self._halves(exchange, scope))
         shown = request_head.join_headers(scope["headers"]).get("authorization")
         return await self._peers.sight_of_page(scope, shown, session=session)
+
+    def _halves(self, exchange: Exchange, scope: Scope) -> tuple[str, str]:
+        """Return what a browser shows as a session, cookie and word."""
+        headers = exchange.request.headers
+        word = headers.get(_WORD) or parse_qs(exchange.request.query).get("word", [""])[0]
+        return cookie_in(headers.get("cookie", ""), self._cookie(scope)), word
 
     async def _snapshot(self, exchange: Exchange, scope: Scope) -> None:
         sight = await self._sight(exchange, scope)
@@ -131,7 +135,11 @@ class LivePage:
             query = parse_qs(exchange.request.query)
             scope.get("headrace.endless", lambda: None)()
             told = exchange.request.headers.get("last-event-id") or query.get("seen", [""])[0]
-            await self._viewers.show(exchange, sight, whole_number(told))
+            # Whoever shows a session sees no more than that opens, also after it has ended.
+            halves = self._halves(exchange, scope)
+            session = partial(self._keys.is_session, *halves)
+            lasts = session if session() else None
+            await self._viewers.show(exchange, sight, whole_number(told), lasts)
 
     async def _history(self, exchange: Exchange, scope: Scope) -> None:
         sight = await self._sight(exchange, scope)

@@ -110,10 +110,17 @@ class Viewers:
 
     # ------------------------------------------------------------------ one of them
 
-    async def show(self, exchange: Exchange, sight: Sight, seen: int | None) -> None:
+    async def show(
+        self,
+        exchange: Exchange,
+        sight: Sight,
+        seen: int | None,
+        lasts: Callable[[], bool] | None = None,
+    ) -> None:
         """Send one browser what there is, and whatever comes, until it goes.
 
-        `seen` is the newest event that it has; None: it begins.
+        `seen` is the newest event that it has; None: it begins. `lasts` says whether it may look
+        still; None: it may as long as it does.
         """
         history = self._parts.activity.history
         begins = seen is None or not 0 <= seen <= history.newest
@@ -128,7 +135,7 @@ class Viewers:
             # A browser that comes back names the last event; a worker before counted others.
             await exchange.more(b"retry: 2000\n\n" + encode("begin", {"anew": begins}))
             async with exchange.watched() as gone:
-                while not gone.done() and not self._ends:
+                while not gone.done() and not self._ends and (lasts is None or lasts()):
                     viewer.stir.clear()
                     if data := self._news(viewer):
                         await exchange.more(data)
