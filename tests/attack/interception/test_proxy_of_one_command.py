@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import re
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +53,15 @@ def test_proxy_leads_nobody_to_the_gateway_itself_nor_to_what_is_no_place(led: L
         assert led.status(f"{host}:{led.gateway.port}") == 403, host
     for target in ("", "nowhere", "a:b", "a:0", "a:99999", "u:p@a:443", "/a:443", "a:4/x", "a b:4"):
         assert led.status(target) == 400, target
+
+
+@pytest.mark.parametrize("target", ["no-such-host.invalid:443", "a%0d%0ax.invalid:443", "a%c3%a9.invalid:443"])
+def test_status_line_of_a_refused_connect_says_why_and_is_one_line(led: Led, target: str) -> None:
+    """pip shows nothing but this line: no client has a use for the body."""
+    with led.connect(target) as made:
+        line, _, rest = head_of(made).partition(b"\r\n")
+    assert re.fullmatch(rb"HTTP/1\.1 (400|502) [A-Z][ -~]+ \(headrace: [ -~]{5,200}\)", line)
+    assert rest.startswith(b"content-type: text/plain")
 
 
 def test_certificate_is_for_the_led_hosts_alone_and_for_a_day_at_most(led: Led) -> None:

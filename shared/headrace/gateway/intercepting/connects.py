@@ -13,6 +13,7 @@ import base64
 import binascii
 import contextlib
 import logging
+import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -34,6 +35,9 @@ _log = logging.getLogger("headrace.gateway")
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 #: Seconds for a client's TLS handshake.
 _HANDSHAKE = 20.0
+#: What has no place in a status line (RFC 9112 section 4, without what only some can show), and how
+#: many characters are told.
+_ODD, _MOST_WORDS = re.compile(r"[^ -~]"), 200
 _CHALLENGE = b'proxy-authenticate: Basic realm="headrace"\r\n'
 
 
@@ -232,7 +236,7 @@ async def _refuse(
     transport = connection.transport
     if not transport.is_closing():
         transport.write(
-            STATUS_LINE.get(status, b"HTTP/1.1 502 Bad Gateway\r\n")
+            _status_line(status, words)
             + more
             + b"content-type: text/plain; charset=utf-8\r\ncache-control: no-store\r\n"
             + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
@@ -240,6 +244,15 @@ async def _refuse(
         )
         transport.resume_reading()
         connection.end_gently()
+
+
+def _status_line(status: int, words: str) -> bytes:
+    """Begin an answer. Clients show nobody the body of a refused CONNECT, but some (pip, conda)
+    what stands behind the number.
+    """
+    usual = STATUS_LINE.get(status, b"HTTP/1.1 502 Bad Gateway\r\n").removesuffix(b"\r\n")
+    told = _ODD.sub("?", words)[:_MOST_WORDS]
+    return usual + f" (headrace: {told})\r\n".encode()
 
 
 def _place_of(target: bytes) -> Place | None:
