@@ -55,7 +55,9 @@ def test_proxy_leads_nobody_to_the_gateway_itself_nor_to_what_is_no_place(led: L
         assert led.status(target) == 400, target
 
 
-@pytest.mark.parametrize("target", ["no-such-host.invalid:443", "a%0d%0ax.invalid:443", "a%c3%a9.invalid:443"])
+@pytest.mark.parametrize(
+    "target", ["no-such-host.invalid:443", "a%0d%0ax.invalid:443", "a%c3%a9.invalid:443"]
+)
 def test_status_line_of_a_refused_connect_says_why_and_is_one_line(led: Led, target: str) -> None:
     """pip shows nothing but this line: no client has a use for the body."""
     with led.connect(target) as made:
