@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -47,6 +48,8 @@ _NOARCH = "noarch"
 #: How conda calls itself, and the first year's releases that ask for shards by themselves.
 _CONDA = re.compile(r"conda/([0-9]{1,4})\.")
 _WITH_SHARDS = 26
+#: How its newer solvers call themselves behind that; the classic one does not.
+_SOLVER = " solver/"
 #: Documents that name packages, likeliest first; a copy of any of them answers.
 _FLAT = (
     "repodata.json.zst",
@@ -83,7 +86,7 @@ class CondaEcosystem:
     """Implements `headrace.interface.Ecosystem` for conda channels.
 
     Its documents go out as they are: it `LooksUp` packages in them, `IndexesDocuments` that are
-    large, `Learns` from the others and `ReadsAhead` of a solver.
+    large, `Learns` from the others, `ReadsAhead` of a solver and `KnowsSubstitutes`.
     """
 
     name = "conda"
@@ -340,6 +343,16 @@ class CondaEcosystem:
                 origin = self._origins.get(place.authority) if place else None
                 if place is not None and origin is not None and not origin.private:
                     yield ServeArtifact(place.path, None, place.url)
+
+    def instead_of(self, plan: ServeDocument, request: Request) -> Iterator[ServeDocument]:
+        """Where a channel has no index of shards conda asks for flat repodata, packed; with its
+        classic solver for the newest of each name first.
+        """
+        place = paths.place_of(plan.url)
+        if place is None or place.name != _SHARDS or plan.origin.private:
+            return
+        if _SOLVER in request.headers.get("user-agent", ""):
+            yield self._document(plan.origin, replace(place, name=_ASKED[0]))
 
     def _indexes_after(self, plan: ServeDocument) -> Iterator[ServeDocument]:
         place = paths.place_of(plan.url)

@@ -180,12 +180,15 @@ class PassthroughDocuments:
     async def ahead(self, plan: ServeDocument) -> Document | None:
         """Have a document fetched that a client will ask for; return what the origin says of it.
 
-        None where that is known already. UpstreamError or StoreError as for `get`.
+        None where that is known already, or it failed just now. UpstreamError or StoreError as for
+        `get`.
         """
         copy = await self._copy_for_clients(plan)
         if copy is not None and is_fresh(copy.document, None, self._clock()):
             return None
-        if self._missing.get(plan.key) or self._failed.get(plan.key):
+        if gone := self._missing.get(plan.key):
+            raise gone
+        if self._failed.get(plan.key):
             return None
         # How far the origin is decides how it is asked; whoever leads here has just asked it.
         await self._client.greeted(plan.url, _GREETED_WITHIN)

@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from headrace.errors import HeadraceError, UpstreamError
-from headrace.interface.ecosystems import Ecosystem, KnowsNames, ReadsAhead
+from headrace.interface.ecosystems import Ecosystem, KnowsNames, KnowsSubstitutes, ReadsAhead
 from headrace.interface.request_reading import NamedDocument
 from headrace.models import Document, Fault, Request, ServeArtifact, ServeDocument
 from headrace.ownership.processes import Program, program_at
@@ -267,6 +267,8 @@ class ReadAhead:
             if error.fault is Fault.RATE_LIMITED:
                 until = self._clock() + (error.retry_after or PAUSE)
                 self._paused_until = max(self._paused_until, until)
+            if error.fault is Fault.MISSING:
+                self._substitute(step)
             document = None
         except (HeadraceError, ValueError, OSError) as error:
             _log.info("read-ahead of %s failed: %s", step.plan, error)
@@ -274,6 +276,18 @@ class ReadAhead:
         self.fetched += document is not None
         if document is not None:
             await self._lead(step, document)
+
+    def _substitute(self, step: _Step) -> None:
+        """Queue what a client asks for that hears of a document: it is not there."""
+        ecosystem, plan = step.ecosystem, step.plan
+        if not isinstance(plan, ServeDocument) or step.depth >= self._depth:
+            return
+        try:
+            if isinstance(ecosystem, KnowsSubstitutes):
+                plans = tuple(ecosystem.instead_of(plan, step.request))
+                self._enqueue(step, ([each] for each in plans))
+        except Exception as error:  # noqa: BLE001 - a guess that fails costs nobody anything
+            _log.info("nothing is read ahead in the place of %s: %r", _key(plan), error)
 
     async def aclose(self) -> None:
         """Stop everything."""

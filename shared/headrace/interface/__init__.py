@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         Intercepts,
         KnowsNames,
         KnowsRequests,
+        KnowsSubstitutes,
         Learns,
         ListsBuilds,
         LocatesDocuments,
@@ -191,6 +192,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "Intercepts",
     "KnowsNames",
     "KnowsRequests",
+    "KnowsSubstitutes",
     "Learns",
     "ListedFile",
     "ListsBuilds",
@@ -305,8 +307,8 @@ _HOMES = {
     ),
     "headrace.interface.ecosystems": "Ecosystem AllowsAnonymous Confirms CutsCompanions "
     "FindsArtifacts ForeseesDocuments FormatsRefusals HasSamples IndexesDocuments Intercepts "
-    "KnowsNames KnowsRequests Learns ListsBuilds LocatesDocuments LooksUp ManyOwners "
-    "NamesFileHosts NamesLayouts ReadsAhead ServesDocuments",
+    "KnowsNames KnowsRequests KnowsSubstitutes Learns ListsBuilds LocatesDocuments LooksUp "
+    "ManyOwners NamesFileHosts NamesLayouts ReadsAhead ServesDocuments",
     "headrace.interface.hookspecs": "hookimpl AcceleratorDetector AskGateway Explanation Finding "
     "Fix",
     "headrace.interface.leading": "LedBy LedTool Logins",

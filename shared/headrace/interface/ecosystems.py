@@ -42,6 +42,7 @@ __all__ = [
     "Intercepts",
     "KnowsNames",
     "KnowsRequests",
+    "KnowsSubstitutes",
     "Learns",
     "ListsBuilds",
     "LocatesDocuments",
@@ -197,6 +198,20 @@ class ReadsAhead(Protocol):
 
         For `ServeArtifact` the document's body is the artifact's content (PEP 658 metadata). One
         that goes as it is (`ServeDocument.magic`) is not waited for: its body is empty here.
+        """
+
+
+@runtime_checkable
+class KnowsSubstitutes(Protocol):
+    """It knows what its clients ask for in the place of a document that is missing. Pure, too.
+
+    Without it nothing is read ahead where what a page led to is not there.
+    """
+
+    def instead_of(self, plan: ServeDocument, request: Request) -> Iterable[ServeDocument]:
+        """Say what a client asks for next that hears of the origin: there is no such document.
+
+        `request` is what it asked for when this was foreseen.
         """
 
 

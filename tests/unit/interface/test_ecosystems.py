@@ -57,6 +57,7 @@ BUILT_IN: dict[type, set[str]] = {
         "HasSamples",
         "IndexesDocuments",
         "Intercepts",
+        "KnowsSubstitutes",
         "Learns",
         "LooksUp",
         "ManyOwners",

@@ -7,6 +7,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from headrace_conda.subdirs import subdir_of
 from lib.app import Told
 from lib.conda.channel_app import ChannelApp
@@ -22,8 +24,12 @@ INDEXES = [
 ]
 
 
-def ask_notices(gate: ChannelApp) -> Told:
-    return gate.get(NOTICES, User_Agent="conda/26.7.1 requests/2.34.2")
+FLAT = [path.replace("repodata_shards.msgpack", "repodata.json") for path in INDEXES]
+CONDA = "conda/26.7.1 requests/2.34.2"
+
+
+def ask_notices(gate: ChannelApp, client: str = CONDA) -> Told:
+    return gate.get(NOTICES, User_Agent=client)
 
 
 def test_indexes_come_with_the_notices_and_are_asked_for_once(
@@ -52,6 +58,21 @@ def test_channel_without_them_is_asked_once_too(gate: ChannelApp, origin: Record
     until(lambda: all(origin.requests(path) for path in INDEXES))
     assert [gate.get(path).status for path in INDEXES] == [404, 404]
     assert [len(origin.requests(path)) for path in INDEXES] == [1, 1]
+
+
+@pytest.mark.parametrize("turn", ["first", "second"])
+def test_channel_without_them_gives_flat_repodata_before_conda_asks_for_that(
+    gate: ChannelApp, origin: RecordingServer, turn: str
+) -> None:
+    kept = {"Cache-Control": "max-age=1200"}
+    origin.content |= {path: Reply(body_of(9000, path), 200, "x/y", kept) for path in FLAT}
+    if turn == "second":  # what is missing is known
+        assert [gate.get(path).status for path in INDEXES] == [404, 404]
+    ask_notices(gate, f"{CONDA} solver/rattler conda-rattler-solver/0.2.0")
+    until(lambda: all(origin.requests(path) for path in FLAT))
+    assert [gate.get(path).status for path in INDEXES] == [404, 404]
+    assert [gate.get(path).body for path in FLAT] == [body_of(9000, path) for path in FLAT]
+    assert [len(origin.requests(path)) for path in (*INDEXES, *FLAT)] == [1, 1, 1, 1]
 
 
 def test_nothing_is_asked_ahead_of_a_private_host(tmp_path: Path, origin: RecordingServer) -> None:

@@ -37,6 +37,7 @@ else:
 PUBLIC = Origin("conda", "https://host.example", name="public")
 FILES = Origin("conda", "http://127.0.0.1:8000", name="files")
 COMPANY = Origin("conda", "https://conda.corp.example", private=True, name="company")
+RATTLER = "conda/26.7.1 requests/2.34.2 solver/rattler conda-rattler-solver/0.2.0"
 WORLD = CondaEcosystem([PUBLIC, FILES, COMPANY])
 
 SHA = "ab" * 32
@@ -429,6 +430,29 @@ def test_after_a_channels_notices_come_the_indexes_of_this_machines_folders() ->
     private = paths.gateway_path(f"{COMPANY.url}/ch/notices.json")
     assert private is not None
     assert ahead(private) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "client", "then"),
+    [
+        ("ch/noarch/repodata_shards.msgpack.zst", RATTLER, ["ch/noarch/repodata.json.zst"]),
+        ("ch/noarch/repodata_shards.msgpack.zst", "conda/26.7.1 requests/2.34.2", []),
+        ("ch/noarch/repodata.json.zst", RATTLER, []),
+        ("ch/notices.json", RATTLER, []),
+    ],
+    ids=["no shards", "classic solver", "no flat repodata", "no notices"],
+)
+def test_where_there_are_no_shards_flat_repodata_is_asked_for(
+    path: str, client: str, then: list[str]
+) -> None:
+    for origin in (PUBLIC, COMPANY):
+        request = Request(
+            "GET", paths.gateway_path(f"{origin.url}/{path}") or "", headers={"user-agent": client}
+        )
+        plan = WORLD.plan(request)
+        assert isinstance(plan, ServeDocument)
+        urls = [each.url for each in WORLD.instead_of(plan, request)]
+        assert urls == ([] if origin.private else [f"{origin.url}/{each}" for each in then])
 
 
 def shard(*depends: str) -> bytes:
