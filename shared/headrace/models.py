@@ -240,6 +240,9 @@ class Source:
     """Bytes per second that this source has given lately; None: not measured yet."""
     rtt: float | None = None
     """Seconds to the first byte of an answer on a warm connection; None: not measured yet."""
+    untried: int = 1
+    """Connections that it is asked over from the start, before they have shown what they bring:
+    more than one where each round trip is dear."""
     reserve: bool = False
     """Asked only while no other source does well."""
     home: str = ""

@@ -7,7 +7,7 @@ import logging
 import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import field
+from dataclasses import field, replace
 
 from headrace.artifacts.companions import ORIGIN_AFTER, ORIGIN_AFTER_AHEAD, Companions
 from headrace.artifacts.entry_tables import EntryTables
@@ -21,6 +21,7 @@ from headrace.documents.cache import Documents
 from headrace.documents.client_requests import ClientRequests
 from headrace.documents.confirming.barrier import Barrier
 from headrace.documents.confirming.confirmations import Confirmations
+from headrace.documents.document_pieces import IN_PIECES_FROM
 from headrace.documents.head_requests import HeadRequests
 from headrace.documents.passthrough import PassthroughDocuments
 from headrace.documents.passthrough_fetch import InParts
@@ -68,6 +69,7 @@ from headrace.system.statistics import Statistics
 from headrace.system.storage.copies import Copies
 from headrace.system.storage.pages import PageStore
 from headrace.system.storage.store import Store
+from headrace.transfer.adaptive_concurrency import UNTRIED
 from headrace.upstream.auth.mirror_logins import MirrorLogins, headers_for
 from headrace.upstream.auth.origin_credentials import OriginClient, OriginCredentials
 from headrace.upstream.client import Client
@@ -308,12 +310,20 @@ def _form(ecosystem: Ecosystem, request: Request, plan: ServeDocument) -> str:
 
 
 def _in_parts(
-    downloader: Downloader, sources: Candidates, ecosystems: Mapping[str, Ecosystem]
+    downloader: Downloader,
+    sources: Candidates,
+    ecosystems: Mapping[str, Ecosystem],
+    client: Client,
 ) -> InParts:
-    """Make what brings long documents: a download like any other."""
+    """Make what brings long documents: a download like any other, side by side from the start where
+    its origin is far, as shorter ones are (`document_pieces`).
+    """
 
     async def bring(artifact: Artifact, start: int) -> AsyncGenerator[bytes, None]:
         chosen = sources.choose(artifact, ecosystems[artifact.ecosystem])
+        far = (client.round_trip(artifact.url) or 0.0) >= IN_PIECES_FROM
+        if far and len(chosen) == 1:
+            chosen = (replace(chosen[0], untried=UNTRIED),)
         # It goes on to all who ask, as it comes.
         download = await downloader.open(artifact, chosen, takes_back=False)
         try:
@@ -432,7 +442,7 @@ def assemble(
         Copies(folders.cache / "copies"),
         report=sources.report,
         told=activity.document,
-        in_parts=_in_parts(downloader, sources, by_name),
+        in_parts=_in_parts(downloader, sources, by_name, client),
         kept=entry_tables.kept,
     )
     look_ups = LookUps(

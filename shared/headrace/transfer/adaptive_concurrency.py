@@ -1,10 +1,10 @@
 """How many connections one source is worth: grown step by step while growth brings something.
 
-A source starts with one connection. Its first answer brings `FLOOR` where others work beside it:
-untried, because they fill each other's round trips. One that is alone gets a second. From there on
-the number doubles each step, up to what the source allows, as long as its own rate and the sum over
-all sources grow. What brought nothing is taken back, and not tried again for `HOLD`, then twice
-that.
+A source starts with one connection, unless selection says more (`Source.untried`). Its first answer
+brings `FLOOR` where others work beside it: untried, because they fill each other's round trips. One
+that is alone gets a second. From there on the number doubles each step, up to what the source
+allows, as long as its own rate and the sum over all sources grow. What brought nothing is taken
+back, and not tried again for `HOLD`, then twice that.
 """
 
 from __future__ import annotations
@@ -54,14 +54,16 @@ class Step:
     """Seconds to the first byte of its answers."""
     left: float = float("inf")
     """Seconds until all is here, as things go."""
+    denied: bool = False
+    """Others have the connections that it was to have."""
 
 
 class AdaptiveConcurrency:
     """Of one source within one transfer."""
 
-    def __init__(self, now: float) -> None:
-        """Begin with one connection."""
-        self.connections = 1
+    def __init__(self, now: float, connections: int = 1) -> None:
+        """Begin with so many connections."""
+        self.connections = connections
         self._step_at = now
         self._step_total = 0
         self._step_rate = 0.0
@@ -71,6 +73,8 @@ class AdaptiveConcurrency:
         self._hold_until = 0.0
         self._held_at = 0.0
         """This source's rate when growth brought nothing."""
+        self._denied = False
+        """It did not get what it was allowed, in this step."""
 
     def begin(self, now: float) -> None:
         """Count steps from here on: the first bytes have come."""
@@ -97,6 +101,7 @@ class AdaptiveConcurrency:
         is seen a step later.
         """
         now, everybody = step.now, step.everybody
+        self._denied = self._denied or step.denied
         trips = 2 if self._grown_from is None else TRIPS
         length = max(STEP_ALONE if step.alone else STEP, trips * step.rtt)
         if now - self._step_at < length:
@@ -105,6 +110,9 @@ class AdaptiveConcurrency:
         settled = rate < 1.1 * self._step_rate
         self._step_at, self._step_total, self._step_rate = now, step.total, rate
         slow = rate * 10 < everybody
+        denied, self._denied = self._denied, False
+        if denied and step.alone and self._grown_from is not None:
+            return  # others had what it was to show something with: its trial begins now
         proved = self._judge(step, rate, slow=slow)
         if not (settled or proved or step.alone or slow or self.connections < FLOOR):
             return  # it still grows by itself, which would be taken for a gain

@@ -179,6 +179,9 @@ class Scheduler:
             return None
         if segments.size <= SMALL or not upstream.ranged or self._alone_and_idle(upstream):
             size = segments.size
+        elif rate is None and self._alone(upstream) and upstream.concurrency.connections > 1:
+            # Side by side from the start; what each gives decides how they share the rest.
+            size = -(-segments.size // upstream.concurrency.connections)
         elif rate is None:  # one probe is enough to learn it
             return None if upstream.active else self._probe(upstream, front)
         else:

@@ -50,7 +50,7 @@ class SourceState:
         self.limit = source.connections
         self.share = source.connections
         """This download's part of `limit`; other downloads have the rest."""
-        self.concurrency = AdaptiveConcurrency(now)
+        self.concurrency = AdaptiveConcurrency(now, min(source.untried, source.connections))
         """How many connections it is worth at present."""
         self.active: set[int] = set()
         self.delivering: set[int] = set()
@@ -213,8 +213,19 @@ class SourceState:
         most, active = min(self.limit, self.share), len(self.active)
         if self.meter.total:
             total, rtt = self.meter.total, self.expected_rtt()
-            step = Step(now, total, everybody, active, most, alone=alone, rtt=rtt, left=left)
-            self.concurrency.tune(step)
+            self.concurrency.tune(
+                Step(
+                    now,
+                    total,
+                    everybody,
+                    active,
+                    most,
+                    alone=alone,
+                    rtt=rtt,
+                    left=left,
+                    denied=self.denied,
+                )
+            )
 
     def shift(self, seconds: float) -> None:
         """Leave out seconds in which this process itself slept."""

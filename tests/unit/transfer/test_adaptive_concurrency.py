@@ -32,13 +32,22 @@ class Source:
         self.grown = 0
 
     def give(
-        self, rate: float, everybody: float, *, most: int = 9, idle: int = 0, left: float = 99.0
+        self,
+        rate: float,
+        everybody: float,
+        *,
+        most: int = 9,
+        idle: int = 0,
+        left: float = 99.0,
+        denied: bool = False,
     ) -> int:
         """Give for one turn; return the connections that it is worth then."""
         self.now += TURN
         self.total += int(rate * TURN)
         active = self.concurrency.connections - idle
-        step = Step(self.now, self.total, everybody, active, most, self.alone, left=left)
+        step = Step(
+            self.now, self.total, everybody, active, most, self.alone, left=left, denied=denied
+        )
         self.concurrency.tune(step)
         return self.concurrency.connections
 
@@ -126,6 +135,21 @@ def test_number_doubles_where_a_source_is_alone_or_gives_little_and_else_grows_b
 def test_source_that_gives_as_much_on_each_gets_all_that_it_allows_without_a_pause() -> None:
     source = tried()
     assert source.give(1.5e6, 2.5e6) == 9
+
+
+def test_trial_of_the_only_source_begins_when_others_no_longer_have_the_connections_for_it() -> (
+    None
+):
+    source = tried(alone=True)
+    for _ in range(9):
+        assert source.give(1e6, 1e6, denied=True) == source.grown
+    assert source.give(1e6, 1e6) == FLOOR
+
+
+def test_beside_other_sources_what_did_not_get_its_connections_is_taken_back_like_any_other() -> (
+    None
+):
+    assert tried().give(1e6, 2e6, denied=True) == FLOOR
 
 
 def test_what_brought_nothing_is_tried_again_later_and_then_much_later() -> None:

@@ -379,6 +379,16 @@ def test_who_has_no_other_source_goes_without_connections_for_nobodys_sake(
     assert [each.connections for each in first if each.source == "origin"] == [together]
 
 
+def test_far_document_of_one_origin_comes_side_by_side_from_the_start() -> None:
+    far = Source("origin", "http://origin/f", is_origin=True, untried=4)
+    _, first = begin(SIZE, far)
+    assert [(each.start, each.end) for each in first] == [
+        (part * SIZE // 4, (part + 1) * SIZE // 4) for part in range(4)
+    ]
+    assert len(begin(SIZE, replace(far, connections=2))[1]) == 2
+    assert len(begin(SIZE, replace(far, untried=1))[1]) == 1
+
+
 def test_a_handshake_before_a_request_is_no_part_of_the_round_trip() -> None:
     transfer, first = begin(SIZE, Source("origin", "http://origin/f", is_origin=True))
     transfer.handle(m.Opened(first[0].request, SIZE, rtt=0.2), 1.0)
