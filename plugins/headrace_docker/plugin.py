@@ -96,9 +96,9 @@ def headrace_led_tools() -> Iterable[LedTool]:
 @hookimpl(trylast=True)
 def headrace_led_containers() -> Iterable[LeadsContainers]:
     """Builds and single containers, by what each engine offers for that."""
-    from headrace_docker.builds.all import every
+    from headrace_docker.builds.all import Engines
 
-    return every()
+    return [Engines()]
 
 
 @hookimpl(trylast=True)

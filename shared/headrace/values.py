@@ -35,7 +35,7 @@ if not TYPE_CHECKING:  # to a type checker it is the standard library's
         return _frozen if frozen else _changeable
 
 
-def _changeable(described: type) -> type:
+def _changeable(described: type) -> Any:
     own = vars(described)
     made: Any = _standard(init=False, repr=False, eq=False, slots=True)(described)
     every = fields(made)
@@ -47,7 +47,7 @@ def _changeable(described: type) -> type:
     return made
 
 
-def _frozen(described: type) -> type:
+def _frozen(described: type) -> Any:
     own = vars(described)
     made: Any = _standard(init=False, repr=False, eq=False, slots=True)(described)
     every = fields(made)
@@ -87,11 +87,11 @@ def _frozen(described: type) -> type:
 def _ordered(made: type) -> type:
     key = _key_of([each for each in fields(made) if each.compare])
 
-    def by(compare: Callable[[Any, Any], Any]) -> Callable[[Any, object], bool]:
-        def compared(self: Any, other: object) -> bool:
+    def by(compare: Callable[[Any, Any], Any]) -> Callable[[Any, object], Any]:
+        def compared(self: Any, other: object) -> Any:
             if other.__class__ is not self.__class__:
                 return NotImplemented
-            return bool(compare(key(self), key(other)))
+            return compare(key(self), key(other))
 
         return compared
 
@@ -182,12 +182,11 @@ def _key_of(compared: list[Field[Any]]) -> Callable[[Any], tuple[Any, ...]]:
     return lambda value: (only(value),)
 
 
-def _eq_by(key: Callable[[Any], tuple[Any, ...]]) -> Callable[[Any, object], bool]:
-    def eq(self: Any, other: object) -> bool:
+def _eq_by(key: Callable[[Any], tuple[Any, ...]]) -> Callable[[Any, object], Any]:
+    def eq(self: Any, other: object) -> Any:
         if other.__class__ is not self.__class__:
             return NotImplemented
-        same: bool = key(self) == key(other)
-        return same
+        return key(self) == key(other)
 
     return eq
 

@@ -98,6 +98,7 @@ PURE = {
 }
 #: The files that may touch the world, each with the reason why.
 IMPURE = {
+    "shared/headrace/ownership/changes.py": "asks the system what a file is now",
     "shared/headrace/ownership/files.py": "asks the system who can write a file",
     "shared/headrace/ownership/listeners.py": "asks the system who listens on a port",
     "shared/headrace/ownership/processes.py": "asks the system which program has a socket",
@@ -111,6 +112,7 @@ IMPURE = {
     "shared/headrace/interface/catalogue.py": "reads the shipped data files",
     "shared/headrace/interface/clients.py": "reads the shipped data files",
     "shared/headrace/variants/tables.py": "reads the shipped data files",
+    "shared/headrace/interface/editing/answers.py": "keeps what a program said",
     "shared/headrace/interface/editing/presence.py": "looks for tools on PATH",
     "shared/headrace/system": "files and processes",
     "shared/headrace/upstream": "connections to upstreams",

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.interface import EnvVars, LocalError, Place, dataclass, read_json_or_none
-from headrace.interface.editing import presence
+from headrace.interface.editing import answers, presence
 
 __all__ = [
     "OLDEST",
@@ -70,6 +70,16 @@ _SHOWN = (
 #: which loads four times as much. What it makes plain is what conda's own encoder does.
 _CONTEXT = """\
 import collections.abc, enum, json, os, sys
+def look(path):
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        return error.errno
+    return [found.st_dev, found.st_ino, found.st_mode, found.st_uid,
+            found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+at = sys.argv.index("--")
+read = sys.argv[1:at]
+seen = {path: look(path) for path in read}
 from conda.base.constants import SEARCH_PATH
 from conda.base.context import context, reset_context
 def plain(value):
@@ -81,11 +91,17 @@ def plain(value):
         if hasattr(value, name):
             return getattr(value, name)()
     return str(value)
+searched = [os.path.expanduser(os.path.expandvars(path)) for path in SEARCH_PATH]
+if os.environ.get("CONDARC"):
+    searched.append(os.path.abspath(os.path.expanduser(os.environ["CONDARC"])))
+for path in searched:
+    seen[path] = look(path)
+    for name in os.listdir(path) if os.path.isdir(path) else ():
+        seen[os.path.join(path, name)] = look(os.path.join(path, name))
 reset_context()
 context.validate_configuration()
-told = {name: getattr(context, name) for name in sys.argv[1:]}
-searched = [os.path.expanduser(os.path.expandvars(path)) for path in SEARCH_PATH]
-print(json.dumps({**told, "searched": searched}, default=plain))
+told = {name: getattr(context, name) for name in sys.argv[at + 1:]}
+print(json.dumps({**told, "seen": seen}, default=plain))
 """
 
 
@@ -186,38 +202,39 @@ def _base(prefix: Path, version: str, site: Path, *, has_headrace: bool) -> Base
 
 def configuration(base: Base, place: Place) -> Mapping[str, Any]:
     """Return what conda says of its channels; LocalError when it cannot say."""
+    told, _ = _configuration(base, place)
+    return told
+
+
+def _configuration(base: Base, place: Place) -> tuple[Mapping[str, Any], answers.Seen]:
+    """The same, and each path that conda read for it, as it was before; none where conda does not
+    tell.
+    """
     env = {**place.environment, "CONDA_NO_PLUGINS": "true"}
-    told = _run([str(_python(base.prefix)), "-c", _CONTEXT, *_SHOWN], env)
-    if isinstance(told, dict) and isinstance(searched := told.pop("searched", None), list):
-        presence.asked(_read_by(base, place, [str(path) for path in searched]))
+    python, seen = str(_python(base.prefix)), {}
+    told = _run([python, "-c", _CONTEXT, *_itself(base), "--", *_SHOWN], env)
+    if isinstance(told, dict) and isinstance(seen := told.pop("seen", None), dict):
+        presence.asked(seen)
     if not isinstance(told, dict):
         # An older conda without that, or settings in which it finds a mistake: it says which.
-        told = ask_conda(base, ["config", "--json", "--show", *_SHOWN], place)
+        told, seen = ask_conda(base, ["config", "--json", "--show", *_SHOWN], place), {}
     if not isinstance(told, dict) or "channels" not in told:
         raise LocalError(
             "conda-silent",
             f"the conda in {base.prefix} cannot say which channels it uses",
             hint=f"`{base.prefix}/bin/conda config --show channels` says why",
         )
-    return told
+    return told, seen or {}
 
 
-def _read_by(base: Base, place: Place, searched: Sequence[str]) -> Iterator[str]:
-    """Name what conda reads before it can say that: itself, and each of its files."""
-    yield from (
+def _itself(base: Base) -> list[str]:
+    """Name what changes with conda itself."""
+    return [
         str(base.site),
         str(base.site / "conda"),
         str(base.prefix / "conda-meta" / "history"),
-    )
-    for path in searched:
-        yield path
-        if presence.is_folder(Path(path)):
-            yield from (os.path.join(path, name) for name in os.listdir(path))  # noqa: PTH118, PTH208
-    for named in filter(None, [place.environment.get("CONDARC")]):
-        path = str(place.working_directory / Path(named).expanduser())
-        yield path
-        if presence.is_folder(Path(path)):
-            yield from (os.path.join(path, name) for name in os.listdir(path))  # noqa: PTH118, PTH208
+        str(presence.resolved(_python(base.prefix) or base.prefix)),
+    ]
 
 
 #: What conda said before anything of ours was written, by base, variables and folder.
@@ -228,7 +245,8 @@ def configuration_before(base: Base, place: Place) -> Mapping[str, Any]:
     """As `configuration`, asked once in a command: for what our own edits do not change."""
     key = (base, frozenset(place.environment.items()), place.working_directory)
     if key not in _said:
-        _said[key] = configuration(base, place)
+        question = [str(base.prefix), *_itself(base), _CONTEXT, *_SHOWN]
+        _said[key] = answers.kept("conda", question, place, lambda: _configuration(base, place))
     return _said[key]
 
 

@@ -200,9 +200,13 @@ def _prepare(  # noqa: PLR0917 - as above
     from headrace.cli.runs import shared, started  # noqa: PLC0415 - as above
     from headrace.cli.runs.meanwhile import telling  # noqa: PLC0415 - start-up time
     from headrace.cli.setup.discovery import discover  # noqa: PLC0415 - as above
+    from headrace.interface.editing import answers  # noqa: PLC0415 - as above
+    from headrace.system import folders as made_private  # noqa: PLC0415 - as above
 
     with keeping.looked.nothing_of_this() if keeping else nullcontext():
         started.sweep(context.folders)
+        with suppress(OSError):
+            made_private.make(context.folders.state / answers.FOLDER)
     origins = discover(context, words)
     if not origins:
         raise LocalError("no-origin", "no tool here has an origin that headrace knows")

@@ -21,6 +21,7 @@ PLUGINS = [*sorted((ROOT / "plugins").rglob("*.py")), ROOT / "tests" / "lib" / "
 OPEN = {
     "headrace.interface.catalogue",
     "headrace.interface.editing",
+    "headrace.interface.editing.answers",
     "headrace.interface.editing.loopback",
     "headrace.interface.editing.presence",
     "headrace.interface.editing.toml_text",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from headrace.interface import InsideLead, LedInside, LocalError, NotLed, Place, Scope
+from headrace_docker.builds import all as all_of_them
+from headrace_docker.builds import podman
 from headrace_docker.builds.buildkit import DockerBuilds
 from headrace_docker.builds.compose import ComposeBuilds
 from headrace_docker.builds.podman import PodmanBuilds
@@ -217,3 +219,27 @@ def test_a_dockerfile_without_steps_is_not_led(tmp_path: Path) -> None:
     lead = InsideLead("http://a", "", tmp_path, tmp_path, (), tmp_path)
     with pytest.raises(LocalError, match="has no RUN"):
         found.command(lead)
+
+
+@pytest.mark.parametrize("program", ["docker", "/usr/bin/podman", "buildah", "docker.exe"])
+def test_whoever_starts_containers_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    class Knows:
+        def inside(self, words: Sequence[str], place: Place) -> NotLed:
+            del place
+            return NotLed(words[0])
+
+    monkeypatch.setattr(all_of_them, "every", lambda: [Knows()])
+    assert all_of_them.Engines().inside((program, "build", "."), place(tmp_path)) == NotLed(program)
+
+
+def test_nothing_is_loaded_for_a_command_of_no_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(all_of_them, "every", lambda: pytest.fail("all of them were loaded"))
+    assert all_of_them.Engines().inside(("pip", "install", "podman"), place(tmp_path)) is None
+
+
+def test_the_programs_of_each_engine_are_among_those_that_are_looked_at() -> None:
+    assert {*podman._PROGRAMS, "docker"} == all_of_them.PROGRAMS

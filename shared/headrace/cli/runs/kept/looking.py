@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.cli.runs.kept import outcome
-from headrace.interface.editing import presence
+from headrace.interface.editing import answers, presence
 
 __all__ = ["Looked"]
 
@@ -78,7 +78,10 @@ class Looked:
         """Take down a path, before it is read."""
         if "__pycache__" in path:
             path = _source(path)
-        passed_over = _is_of_the_kernel(path) or _is_of_python(path)
+        # What another program said is held against what that read (`answers`).
+        passed_over = (
+            f"/{answers.FOLDER}/" in path or _is_of_the_kernel(path) or _is_of_python(path)
+        )
         if path not in self.paths and not passed_over:
             self.paths[path] = outcome.fingerprint(path)
 

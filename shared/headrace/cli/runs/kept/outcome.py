@@ -17,6 +17,7 @@ import sys
 import time
 
 from headrace import __version__
+from headrace.ownership.changes import fingerprint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,20 +69,6 @@ def key_of(words: list[str], env: dict[str, str]) -> str:
         sorted(item for item in env.items() if item[0] not in _OF_TERMINALS),
     ]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
-
-
-def fingerprint(path: str) -> list[int] | int:
-    """Return what tells a file or folder from any other, and from itself after a change; of one
-    that cannot be looked at the error's number.
-    """
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError) as error:
-        return getattr(error, "errno", None) or -1
-    return [
-        *(found.st_dev, found.st_ino, found.st_mode, found.st_uid),
-        *(found.st_size, found.st_mtime_ns, found.st_ctime_ns),
-    ]
 
 
 def kind(path: str) -> int:
