@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from headrace.cli.runs.kept.outcome import forget as forget_kept_runs
 from headrace.cli.summary import bytes_text
 from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import FileEdit, GatewayAddress
+from headrace.values import dataclass
 
 if TYPE_CHECKING:
     from headrace.system.edits.apply import TakenBack

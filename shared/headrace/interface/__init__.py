@@ -274,7 +274,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "split_credential",
     # A number with its noun.
     "counted",
-    # A frozen value, made in a fifth of the time.
+    # As Python's own, made in a quarter of the time.
     "dataclass",
     # Where headrace itself keeps what, and the environment.
     "DEFAULT_PORT",

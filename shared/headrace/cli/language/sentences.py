@@ -12,9 +12,9 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from headrace.cli.upkeep.shown.folding import columns_of
+from headrace.values import dataclass
 
 __all__ = ["Sentences", "core_of"]
 

@@ -11,13 +11,13 @@ import sysconfig
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from headrace.foreign import read_json_or_none
+from headrace.values import dataclass
 
 __all__ = ["Installed", "as_typed", "look"]
 

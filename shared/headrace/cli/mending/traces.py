@@ -11,12 +11,13 @@ import stat
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from headrace.cli.context import Context
 from headrace.config import home_folder
 from headrace.interface.hookspecs import Scope
+from headrace.values import dataclass
 
 __all__ = ["Traces", "lines_of_the_users", "look", "runs_at_work"]
 
