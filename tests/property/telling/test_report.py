@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 from hypothesis import assume, given
@@ -19,7 +20,7 @@ HOSTS = st.builds(
     lambda labels, top: ".".join([*labels, top]), st.lists(LABEL, min_size=1, max_size=3), TOP
 )
 #: How a secret comes into a text.
-FORMS = {
+FORMS: dict[str, Callable[[str], str]] = {
     "bare": lambda secret: secret,
     "in a URL": lambda secret: f"http://me:{quote(secret, safe='')}@127.0.0.1:17223/simple/",
     "in a proxy": lambda secret: f"HTTPS_PROXY=me:{quote(secret, safe='')}@10.0.0.1:3128",

@@ -55,7 +55,8 @@ def gateway(context: Context) -> Iterator[Finding]:
     else:
         yield Finding("gateway", "ok", f"up at {where}")
         if other := other_version(there.version, state.scope):
-            yield Finding("gateway", "note", *other.split(": ", 1))
+            text, _, hint = other.partition(": ")
+            yield Finding("gateway", "note", text, hint)
     if state.shared_port_accepted():
         yield Finding("gateway", "note", ACCEPTED)
 

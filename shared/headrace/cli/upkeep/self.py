@@ -159,8 +159,17 @@ def _leave(args: argparse.Namespace, context: Context, installed: Installed) -> 
             hint="all tools are as they were; look at whose it is, then say it again",
         ) from error
     account = _account(context)
-    code = _package(context, installed) if args.package else None
     lines = list(traces.lines_of_the_users()) if context.scope is Scope.USER else []
+    if not context.as_json:
+        given.tell(context)
+        for each in left:
+            context.say(f"{each}: left")
+        for line in lines:
+            context.say(f"{line} is of headrace, and written by you: it stays")
+        if account:
+            context.say(account)
+        sys.stdout.flush()
+    code = _package(context, installed) if args.package else None
     if context.as_json:
         context.print_json(
             {
@@ -173,13 +182,6 @@ def _leave(args: argparse.Namespace, context: Context, installed: Installed) -> 
             }
         )
     else:
-        given.tell(context)
-        for each in left:
-            context.say(f"{each}: left")
-        for line in lines:
-            context.say(f"{line} is of headrace, and written by you: it stays")
-        if account:
-            context.say(account)
         _tell_package(context, installed, code)
     return FAILED if code else NEEDS_ATTENTION if given.trouble else OK
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import json
 import site
 import sys
@@ -72,7 +73,7 @@ def test_pips_for_one_user_is_renewed_for_that_user(
 def test_uvs_is_removed_by_uv_where_no_pip_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(installed.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     found = look(tmp_path, by="uv")
     assert as_typed(found.remove) == f"uv pip uninstall --python {sys.executable} headrace"
 
