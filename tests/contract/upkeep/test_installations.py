@@ -25,6 +25,20 @@ from lib.waiting import until
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the folders are those of Linux")
 
 
+#: The doctor's two checks of the gateway alone: the others ask the network.
+MEND = """
+import os
+from headrace.cli.checks import kept_state, network
+from headrace.cli.context import Context
+from headrace.cli.mending import fixes
+context = Context(dict(os.environ))
+found = [*kept_state.service(context), *network.gateway(context)]
+print(*(f"{each.check}:{each.level}" for each in found))
+print(*(each.trouble for each in fixes.mend(context, fixes.offered(found))))
+print(*(f"{each.check}:{each.level}" for each in network.gateway(context)))
+"""
+
+
 class User:
     """A home in which pip is there, and files of the user's own."""
 
@@ -73,7 +87,9 @@ def user(tmp_path: Path) -> Iterator[User]:
         time.sleep(0.05)
 
 
-def test_uninstalled_while_it_is_on_it_leaves_nothing_but_what_is_not_its_own(user: User) -> None:
+def test_a_gateway_that_is_gone_is_mended_and_uninstalled_it_leaves_nothing_of_its_own(
+    user: User,
+) -> None:
     def headrace(*words: str) -> Result:
         return user.environment.run(*headrace_of_the_tests(), *words, timeout=300)
 
@@ -81,7 +97,14 @@ def test_uninstalled_while_it_is_on_it_leaves_nothing_but_what_is_not_its_own(us
         file.write('eval "$(headrace completion bash)"\n')
     before = user.files()
     headrace("on").ok()
-    mine = user.home / ".local/state/headrace/mine.txt"
+    state = user.home / ".local/state/headrace"
+    headrace("gateway", "--stop").ok()
+    (state / "keeper" / "holder.py").unlink()
+    mended = user.environment.run(sys.executable, "-c", MEND, timeout=300).ok()
+    was, trouble, now = mended.out.splitlines()
+    assert was.split()[:2] == ["service:warning", "gateway:failure"]
+    assert (trouble, now.split()[0]) == ("None", "gateway:ok")
+    mine = state / "mine.txt"
     mine.write_text("a user's", "utf-8")
     shown = headrace("self", "uninstall")
     assert shown.code == 3

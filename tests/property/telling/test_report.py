@@ -26,6 +26,7 @@ FORMS: dict[str, Callable[[str], str]] = {
     "in a proxy": lambda secret: f"HTTPS_PROXY=me:{quote(secret, safe='')}@10.0.0.1:3128",
     "in a path": lambda secret: f"https://conda.example/t/{quote(secret, safe='')}/main",
     "in a query": lambda secret: f"https://h.example/x?token={quote_plus(secret)}&a=1",
+    "escaped": lambda secret: f"field {quote(secret, safe='')} end",
     "in JSON": lambda secret: json.dumps({"words": [secret]}),
     "in Python": repr,
     "in base64": lambda secret: f"blob {base64.b64encode(secret.encode()).decode()} end",
