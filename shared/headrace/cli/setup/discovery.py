@@ -29,12 +29,16 @@ def discover(context: Context, command: tuple[str, ...] = ()) -> list[Discovered
     place = context.place(command)
     read = context.journal.pristine
     found: dict[tuple[str, str], DiscoveredOrigin] = {}
+    told: set[str] = set()
     for activation in context.plugins.activations():
         try:
             with guarded(activation):
                 origins = list(activation.discover(place, read))
         except HeadraceError as error:
-            _log.warning("%s is left out: %s", activation.tool, error)
+            # What is in the way of all of them, as a journal that cannot be read, is told once.
+            level = logging.INFO if str(error) in told else logging.WARNING
+            _log.log(level, "%s is left out: %s", activation.tool, error)
+            told.add(str(error))
             continue
         for origin in origins:
             each = _called_public(origin) if _is_below(origin.origin.url, public) else origin

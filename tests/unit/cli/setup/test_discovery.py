@@ -1,10 +1,13 @@
-"""Origins as they are typed."""
+"""Origins as they are typed, and as they are found."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from headrace.cli.setup.discovery import typed
+from headrace.cli.context import Context
+from headrace.cli.setup.discovery import discover, typed
 from headrace.errors import UsageError
 
 
@@ -35,3 +38,17 @@ def test_an_origin_has_a_name_and_its_login_apart() -> None:
     assert (found.origin.name, found.origin.url) == ("corp", "https://h/simple")
     assert found.origin.private
     assert found.credential is not None
+
+
+def test_what_is_in_the_way_of_every_tool_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    context = Context({"HEADRACE_HOME": str(tmp_path), "PATH": ""})
+    context.state.journal.parent.mkdir(mode=0o700)
+    context.state.journal.write_text("no journal", "utf-8")
+    context.state.journal.chmod(0o600)
+    discover(context)
+    told = [each for each in caplog.records if each.levelname == "WARNING"]
+    assert len(told) == 1
+    assert "cannot be read" in told[0].getMessage()
