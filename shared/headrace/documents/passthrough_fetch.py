@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from headrace.documents.document_pieces import FIRST_PIECE, IN_PIECES_FROM, pieces
 from headrace.documents.passthrough_headers import (
+    WANTED_DIGEST,
     about_caches,
     document_of,
     stated_digest,
@@ -232,6 +233,9 @@ class PassthroughFetch:
             asked["range"] = str(RangeRequest(self._have))
             asked["if-range"] = self._version or ""
             return asked
+        if compressed:
+            # With its origin's word on what it is, anybody may give it.
+            asked["want-repr-digest"] = WANTED_DIGEST
         if self._piecewise and compressed:
             asked["range"] = str(RangeRequest(0, FIRST_PIECE))
         if self.before is not None:

@@ -11,6 +11,7 @@ from headrace.http.conditional import matches
 from headrace.models import Digest, Document
 
 __all__ = [
+    "WANTED_DIGEST",
     "about_caches",
     "document_of",
     "head_for",
@@ -18,6 +19,9 @@ __all__ = [
     "stated_digest",
 ]
 
+#: How an origin is asked to state what `stated_digest` reads (RFC 9530 section 4). What object
+#: stores want instead is not sent: where a request was signed, one more header of theirs spoils it.
+WANTED_DIGEST = "sha-256=10"
 #: Headers of one way to carry the body, which is not ours.
 _CARRIAGE = ("content-encoding", "content-length", "transfer-encoding", "content-range")
 

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -123,6 +123,26 @@ def test_a_stated_digest_is_what_the_parts_are_checked_by(
         BODY, 200, "application/zstd", {"Repr-Digest": f"sha-256=:{right}:"}
     )
     assert gate.get(PACKED).body == BODY
+
+
+def test_what_its_origin_states_when_it_is_asked_to_comes_from_mirrors(
+    tmp_path: Path, origin: RecordingServer
+) -> None:
+    right = base64.b64encode(hashlib.sha256(BODY).digest()).decode()
+
+    def states(_path: str, headers: Mapping[str, str]) -> Reply:
+        wanted = headers.get("want-repr-digest") == "sha-256=10"
+        told = {"Repr-Digest": f"sha-256=:{right}:"} if wanted else {}
+        return Reply(BODY, 200, "application/zstd", told)
+
+    origin.content[PACKED] = states
+    with RecordingServer({PACKED: BODY}, name="mirror") as server:
+        mirror = Mirror(
+            "mirror", "conda", server.url, "same-path", operator_class=OperatorClass.ORGANISATION
+        )
+        with ChannelApp(tmp_path, origin, mirrors=[mirror]) as gate:
+            assert gate.get(PACKED).body == BODY
+        assert sum(seen.sent for seen in server.seen) > len(BODY) // 2
 
 
 def test_lie_of_a_mirror_goes_to_nobody_and_is_not_kept(
