@@ -11,11 +11,12 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from headrace.download.diskless import stream_without_disk
+from headrace.download.spool import MemoryFile
 from headrace.download.task import DownloadTask
 from headrace.download.trickle import Trickle
 from headrace.errors import (
@@ -28,12 +29,14 @@ from headrace.errors import (
 from headrace.models import Artifact
 from headrace.policy.portions import LARGEST, portion
 from headrace.policy.timeouts import LATE_SMALL, SOURCES_WITHIN
+from headrace.system.storage.file_part import CAN_BE_SENT, FilePart
 from headrace.transfer import messages as m
 from headrace.transfer.machine import GIVE_UP, HOLD_BACK, WHOLE_BELOW, Phase
 from headrace.values import dataclass
 
 if TYPE_CHECKING:
-    from headrace.download.spool import Spool
+    from headrace.download.spool import Spool, SpoolFile
+    from headrace.system.storage.file_part import SendableFile
     from headrace.system.storage.store import StoredFile
 
 __all__ = ["DownloadReader", "Progress", "TaskReaders"]
@@ -41,6 +44,10 @@ __all__ = ["DownloadReader", "Progress", "TaskReaders"]
 #: Seconds for which a task that nobody reads is there for the next reader: clients that read a
 #: file part by part have nobody there between two parts.
 _LINGER = 1.0
+#: Gives what comes next of a file, of what lies below an offset.
+_Take = Callable[["SpoolFile", int], "bytes | FilePart"]
+#: Bytes that are given at a time where they need no memory.
+_IN_PLACE = 4 << 20
 #: Those who read something just now.
 _reading: set[DownloadReader] = set()
 
@@ -284,7 +291,7 @@ class DownloadReader:
         self._told = task.size
         return task.size
 
-    async def read(
+    def read(
         self, start: int = 0, end: int | None = None, *, already: int = 0
     ) -> AsyncIterator[bytes]:
         """Give ``[start, end)`` in order, in portions. The first `already` bytes of
@@ -292,6 +299,25 @@ class DownloadReader:
 
         Ends with TransferError or IntegrityError rather than with less or with wrong bytes.
         """
+        given = self._read(start, end, already, self._bytes)
+        return cast("AsyncIterator[bytes]", given)
+
+    def read_in_place(
+        self, start: int = 0, end: int | None = None, *, already: int = 0
+    ) -> AsyncIterator[bytes | FilePart]:
+        """The same, but that what lies in a file is given as a part of it, where it can be sent
+        from there.
+        """
+        return self._read(start, end, already, self._in_place)
+
+    async def _read(
+        self,
+        start: int,
+        end: int | None,
+        already: int,
+        take: _Take,
+    ) -> AsyncIterator[bytes | FilePart]:
+        data: bytes | FilePart
         if self._stored is not None:
             async for data in _read_stored(self._stored, start + already, end):
                 yield data
@@ -315,7 +341,7 @@ class DownloadReader:
                 seen = self._still_right(task, start, seen)
                 if task.size != size:
                     raise OtherLengthError(self.artifact.name)
-                data = self._next(self._readers, end)
+                data = self._next(self._readers, end, take)
                 if not data and task.storage.diskless:
                     async for data in self._stream_without_disk(task, start, end):
                         self.position += len(data)
@@ -366,7 +392,7 @@ class DownloadReader:
             raise IntegrityError("restarted", message, hint="ask again")
         task.delivery.give(start, end)
 
-    def _next(self, readers: TaskReaders, end: int) -> bytes:
+    def _next(self, readers: TaskReaders, end: int, take: _Take) -> bytes | FilePart:
         spool = readers.task.storage.spool
         if spool is None:
             return b""
@@ -376,12 +402,22 @@ class DownloadReader:
             return b""
         if self.trickle is not None and readers.whole:
             self._check_drips(self.trickle, spool)
-        data = spool.file.read(self.position, min(limit - self.position, portion(len(_reading))))
+        data = take(spool.file, limit)
         self.unchecked |= self.trickle is None and not readers.whole
         readers.task.delivery.give(self.position, self.position + len(data))
         if self.trickle is not None:
             self.trickle.took(self.position, self.position + len(data))
         return data
+
+    def _bytes(self, file: SpoolFile, limit: int) -> bytes:
+        """Return what is given next, of what lies below `limit`."""
+        return file.read(self.position, min(limit - self.position, portion(len(_reading))))
+
+    def _in_place(self, file: SpoolFile, limit: int) -> bytes | FilePart:
+        if not CAN_BE_SENT or isinstance(file, MemoryFile):
+            return self._bytes(file, limit)
+        end = min(limit, self.position + _IN_PLACE)
+        return FilePart(cast("SendableFile", file), self.position, end)
 
     def _check_drips(self, trickle: Trickle, spool: Spool) -> None:
         """The digest agrees: what went out before must be of the same file."""

@@ -33,11 +33,13 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from headrace.gateway.outliving.file_sending import FileSending
 from headrace.gateway.outliving.lending import Borrowed, Lending
 from headrace.gateway.outliving.resuming import Outlet
 from headrace.gateway.request_head import MAX_HEADERS, MAX_LINES
 from headrace.ownership.sockets import has_gone, owners_of_clients, read_tables
 from headrace.policy.shares import heavy_user, who_goes
+from headrace.system.storage.file_part import CAN_BE_SENT
 
 __all__ = ["ClientConnection", "ClientConnections", "most_connections"]
 
@@ -316,6 +318,8 @@ class ClientConnection(HttpToolsProtocol):
         self._ignored = 0
         self.ended = False
         """Whether the client has said all."""
+        self.sending: FileSending | None = None
+        """What of an answer is sent from a file just now."""
         self.endless = False
         """Its answer has no end: a client that has ended its own side has gone."""
 
@@ -331,6 +335,8 @@ class ClientConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
+        if self.sending is not None:
+            self.sending.end()
         self._forget_head()
         self.registry.went(self)
         super().connection_lost(exc)
@@ -434,6 +440,7 @@ class ClientConnection(HttpToolsProtocol):
             return
         self.registry.works(self)
         self.scope["headrace.target"] = self.url  # type: ignore[typeddict-unknown-key]
+        self.scope["headrace.files"] = CAN_BE_SENT and self.scheme == "http"  # type: ignore[typeddict-unknown-key]
         self.scope["headrace.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
         self.scope["headrace.endless"] = partial(setattr, self, "endless", True)  # type: ignore[typeddict-unknown-key]
         body = False

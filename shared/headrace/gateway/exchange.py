@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from headrace.gateway import response_head
 from headrace.models import Request, Response
 from headrace.policy.portions import SMALLEST, portion
+from headrace.system.storage.file_part import FilePart
 
 __all__ = ["ClientDisconnect", "Exchange", "Receive", "Scope", "Send"]
 
@@ -66,6 +67,8 @@ class Exchange:
         self.request = request
         self.showed_token = False
         """Whether the client proved itself by the gateway's token."""
+        self.takes_files = False
+        """Whether a part of the body may be one of a file (`FilePart`)."""
         self.status: int | None = None
         self.phrased: Callable[[int, str, str], Response] | None = None
         """How this client is refused, where that is not a sentence for people."""
@@ -108,17 +111,20 @@ class Exchange:
             self._resumed.leave_out(self.already)
             self._reader = None if self.already else self._reader
 
-    async def more(self, data: bytes) -> None:
+    async def more(self, data: bytes | FilePart) -> None:
         """Send a part of the body; waits while the client does not read."""
         if self._reader is not None:
+            data = bytes(data)
             self._read += data
             if len(self._read) > _LONGEST_READ:
                 self._reader = None
                 self._read.clear()
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def end(self, data: bytes = b"") -> None:
+    async def end(self, data: bytes | FilePart = b"") -> None:
         """Complete the answer."""
+        # Nothing goes out behind bytes, so the connection may be closed once they are written.
+        data = bytes(data)
         if self._reader is not None:
             reader, self._reader = self._reader, None
             await reader(bytes(self._read) + data)

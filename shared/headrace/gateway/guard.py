@@ -83,6 +83,7 @@ class Guard:
         exchange = Exchange(
             request, receive, send, scope.get("headrace.hang_up"), scope.get("headrace.resumed")
         )
+        exchange.takes_files = bool(scope.get("headrace.files"))
         try:
             self._look(scope, exchange)
             await self._app(scope, receive, send)

@@ -39,6 +39,7 @@ from headrace.models import Artifact, ServeArtifact, Source
 from headrace.policy.clients import Clients, ClientTraits, product
 from headrace.policy.timeouts import BODY_GAP, HEADERS_WITHIN
 from headrace.redact import for_files
+from headrace.system.storage.file_part import FilePart
 from headrace.system.storage.store import Store, StoredFile
 from headrace.upstream.auth.mirror_logins import MirrorLogins
 from headrace.upstream.auth.origin_credentials import OriginCredentials
@@ -419,9 +420,10 @@ class ArtifactHandler:
         answer = await self._decide(exchange, artifact, size, download.etag)
         if answer is None:
             return
-        parts = answer.body(download.read)
-        if exchange.already and answer.single:
-            parts = download.read(*answer.single, already=exchange.already)
+        parts: AsyncIterator[bytes | FilePart] = answer.body(download.read)
+        if answer.single:
+            read = download.read_in_place if exchange.takes_files else download.read
+            parts = read(*answer.single, already=exchange.already)
         elif exchange.already and self._traits(exchange).takes_back:
             raise TransferError("restarted", "another worker began these parts, of unchecked bytes")
         first = asyncio.ensure_future(_next(parts))
@@ -545,7 +547,11 @@ def _is_rest(asked: Mapping[str, str]) -> bool:
 
 
 async def _send(
-    exchange: Exchange, answer: FileAnswer, data: bytes, parts: AsyncIterator[bytes], gap: float
+    exchange: Exchange,
+    answer: FileAnswer,
+    data: bytes | FilePart,
+    parts: AsyncIterator[bytes | FilePart],
+    gap: float,
 ) -> None:
     """Send the rest of a body, after its head: `data`, then `parts`, each within `gap` seconds."""
     # Of several parts what the client has is given once more, and left out by who writes.
@@ -565,7 +571,7 @@ async def _send(
         await exchange.end()
 
 
-async def _next(parts: AsyncIterator[bytes]) -> bytes:
+async def _next(parts: AsyncIterator[bytes | FilePart]) -> bytes | FilePart:
     """Return the next part; empty at the end."""
     async for part in parts:
         if part:

@@ -13,8 +13,10 @@ import re
 from enum import Enum
 from typing import Any
 
+from headrace.gateway.outliving.file_sending import FileSending
 from headrace.gateway.outliving.kernel_counts import Counts
 from headrace.gateway.outliving.lending import Borrowed, Lending
+from headrace.system.storage.file_part import FilePart
 
 __all__ = ["Outlet", "Remains", "find_out"]
 
@@ -113,9 +115,15 @@ class Outlet:
         self._left_out -= count
         self._cycle.expected_content_length -= count
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | FilePart) -> None:
         """Write a part of the answer; the first one is its head."""
         connection = self._connection
+        if isinstance(data, FilePart):
+            waiting = self._left_out or connection.transport.get_write_buffer_size()
+            if self.head and not waiting and not connection.transport.is_closing():
+                FileSending(connection, data, self._count)
+                return
+            data = bytes(data)
         if not self.head:
             if self._sent:
                 data = self._resumed(data)
@@ -130,6 +138,9 @@ class Outlet:
         if data and not connection.transport.is_closing():
             self.out += len(data)
             connection.transport.write(data)
+
+    def _count(self, sent: int) -> None:
+        self.out += sent
 
     def _resumed(self, head: bytes) -> bytes:
         """Return what is missing of the head that went out; cut where this is another answer."""

@@ -112,8 +112,8 @@ class Partial:
         return self.size == 0 or self.have == ((0, self.size),)
 
     @contextlib.contextmanager
-    def _using(self) -> Iterator[int]:
-        """Keep the descriptor open meanwhile: its number may belong to another file afterwards."""
+    def using(self) -> Iterator[int]:
+        """Keep the descriptor open meanwhile; its number may belong to another file afterwards."""
         with self._guard:
             if self._fd is None or self._closing:
                 raise StoreError("partial-closed", f"{self.path.name} is closed already")
@@ -139,7 +139,7 @@ class Partial:
         end = offset + len(data)
         if offset < 0 or end > self.size:
             raise StoreError("outside", f"bytes {offset}-{end} of a file of {self.size}")
-        with self._using() as fd:
+        with self.using() as fd:
             self._write(fd, offset, memoryview(data))
         with self._guard:
             self._extents.add(offset, end)
@@ -173,7 +173,7 @@ class Partial:
     def read(self, offset: int, length: int) -> bytes:
         """Read bytes, also after the commit. What was never written reads as anything."""
         parts = []
-        with self._using() as fd:
+        with self.using() as fd:
             while length > 0:
                 try:
                     part = _pread(fd, length, offset)
@@ -185,6 +185,14 @@ class Partial:
                 offset += len(part)
                 length -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Read what fits into a buffer; return how much that is, 0 behind the file's end."""
+        with self.using() as fd:
+            try:
+                return _pread_into(fd, buffer, offset)
+            except OSError as error:
+                raise _store_error(error, self.path) from error
 
     def forget(self, start: int, end: int) -> None:
         """Take bytes out of the map, on disk too: they were found wrong."""
@@ -267,7 +275,7 @@ class Partial:
         download. `read` goes on working.
         """
         try:
-            with self._using() as fd:
+            with self.using() as fd:
                 # An earlier run may have had another size in mind.
                 os.ftruncate(fd, self.size)
                 getattr(os, "fdatasync", os.fsync)(fd)
@@ -354,6 +362,10 @@ def _store_error(error: OSError, path: Path) -> StoreError:
 if sys.platform != "win32":
     _pwrite = os.pwrite
     _pread = os.pread
+
+    def _pread_into(fd: int, buffer: memoryview, offset: int) -> int:
+        return os.preadv(fd, [buffer], offset)
+
 else:  # Windows has no positioned writes: seek and write under one lock
     _seeking = threading.Lock()
 
@@ -366,3 +378,8 @@ else:  # Windows has no positioned writes: seek and write under one lock
         with _seeking:
             os.lseek(fd, offset, os.SEEK_SET)
             return os.read(fd, length)
+
+    def _pread_into(fd: int, buffer: memoryview, offset: int) -> int:
+        data = _pread(fd, len(buffer), offset)
+        buffer[: len(data)] = data
+        return len(data)
