@@ -40,8 +40,9 @@ _AT_A_TIME = 256 << 10
 #: tells nothing of the disk, and a thread would not have one sooner.
 _BUSY = 0.02
 #: Writes, of 256 KiB where bytes come fast, after which a disk that was busy is tried without a
-#: thread again.
-_AGAIN = 128
+#: thread again: the first after few, since a loop that waited for another thread looks the same;
+#: after twice as many each time, if it goes on, and fewer again with each write that does not wait.
+_SOON, _AGAIN = 8, 128
 
 
 class SpoolFile(Protocol):
@@ -103,6 +104,7 @@ class Spool:
         self._hasher = digest.hasher() if digest else None
         self._hashed = 0
         self._calm = 0
+        self._pause = _SOON
         self._full = asyncio.Event()
 
     async def filled(self) -> None:
@@ -127,7 +129,10 @@ class Spool:
             begun, waits = time.perf_counter(), _waits()
             self.file.write(offset, data)
             if time.perf_counter() - begun > _BUSY and _waits() != waits:
-                self._calm = _AGAIN
+                self._calm = self._pause
+                self._pause = min(2 * self._pause, _AGAIN)
+            else:
+                self._pause = max(self._pause - 1, _SOON)
         self.written.add(offset, offset + len(data))
         if self.written.total == self.size:
             self._full.set()

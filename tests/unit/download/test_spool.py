@@ -21,9 +21,10 @@ LONG = 2.5 * spool._BUSY
 class Disk(MemoryFile):
     """Does something before each write, and knows which thread it had."""
 
-    def __init__(self, before: Callable[[], None]) -> None:
+    def __init__(self, before: Callable[[], None], turns: int = 4) -> None:
         """As many bytes as there are turns."""
-        super().__init__(4)
+        super().__init__(turns)
+        self.turns = turns
         self.before = before
         self.threads: list[int] = []
 
@@ -45,11 +46,11 @@ def compute() -> None:
 
 
 def written_by_us(disk: Disk) -> list[bool]:
-    """Write four times; tell whose writes were the loop's own."""
+    """Write as often as there are turns; tell whose writes were the loop's own."""
 
     async def main() -> None:
-        file = Spool(disk, 4, None)
-        for offset in range(4):
+        file = Spool(disk, disk.turns, None)
+        for offset in range(disk.turns):
             await file.write(offset, memoryview(b"x"))
 
     asyncio.run(main())
@@ -58,6 +59,25 @@ def written_by_us(disk: Disk) -> list[bool]:
 
 def test_disk_that_lets_the_loop_wait_is_written_to_by_a_thread() -> None:
     assert written_by_us(Disk(wait)) == [True, False, False, False]
+
+
+def test_loop_that_had_to_wait_once_soon_writes_by_itself_again() -> None:
+    waits = [wait]
+
+    def before() -> None:
+        if waits:
+            waits.pop()()
+
+    ours = written_by_us(Disk(before, 40))
+    assert ours.count(False) == spool._SOON
+
+
+def test_disk_that_always_lets_wait_is_tried_ever_more_seldom(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(spool, "_BUSY", 0.001)
+    ours = written_by_us(Disk(lambda: time.sleep(0.002), 400))
+    assert ours.count(True) <= 7
 
 
 @pytest.mark.skipif(

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import h11
+import httpcore
 import pytest
 
 from headrace.errors import UpstreamError
@@ -331,3 +332,46 @@ def test_of_what_comes_with_a_head_little_goes_through_the_parser_and_none_is_lo
     server = use(loop, lambda: Server(answer), work)
     assert server.connections == [3]
     assert max(parsed) <= 8 << 10
+
+
+def test_each_wait_has_its_own_patience_and_a_connection_at_rest_has_no_clock(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def main() -> None:
+        told, left = asyncio.Event(), asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            for _ in range(2):
+                await told.wait()
+                told.clear()
+                writer.write(b"x")
+            with contextlib.suppress(OSError):
+                await reader.read()
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+            left.set()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            stream = await streams.SocketBackend().connect_tcp("127.0.0.1", port)
+            incoming = stream._incoming
+            told.set()
+            assert bytes(await stream.borrow(HANG)) == b"x"
+            # The clock of the wait before is late for this one.
+            with pytest.raises(httpcore.ReadTimeout):
+                await stream.borrow(0.01)
+            asking = asyncio.ensure_future(stream.borrow(None))
+            told.set()
+            assert bytes(await asking) == b"x"
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(stream.borrow(HANG), 0.01)
+            assert incoming._timer is not None
+            stream.rest()
+            assert incoming._timer is None
+            await stream.aclose()
+            await left.wait()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(main())

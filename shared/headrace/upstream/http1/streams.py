@@ -97,6 +97,8 @@ class _Incoming(asyncio.BufferedProtocol):
         self._taken = self._filled = 0
         self._paused = False
         self._reader: asyncio.Future[None] | None = None
+        self._late_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -129,6 +131,7 @@ class _Incoming(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing more comes and nothing goes."""
         self.ended, self.error = True, exc
+        self._forget_time()
         _buffers.done(self)
         self._writable.set()
         self._wake()
@@ -150,14 +153,39 @@ class _Incoming(asyncio.BufferedProtocol):
         """Whether a read would not have to wait."""
         return self.ended or self._filled > self._taken
 
-    async def came(self) -> None:
-        """Return once a read need not wait."""
+    async def came(self, patience: float | None) -> None:
+        """Return once a read need not wait; TimeoutError after so many seconds."""
+        loop = asyncio.get_running_loop()
+        if patience is None:
+            self._forget_time()
+        else:
+            self._late_at = loop.time() + patience
+            if self._timer is None or self._timer.when() > self._late_at:
+                self._forget_time()
+                self._timer = loop.call_at(self._late_at, self._look, loop)
         while not self.waiting:
-            self._reader = asyncio.get_running_loop().create_future()
+            self._reader = loop.create_future()
             try:
                 await self._reader
             finally:
                 self._reader = None
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look whether somebody waits for too long. One timer serves thousands of waits: to begin
+        and to end one for each costs as much as all else that is done about a piece.
+        """
+        self._timer = None
+        if self._reader is None or self._reader.done():
+            return
+        if loop.time() < self._late_at:
+            self._timer = loop.call_at(self._late_at, self._look, loop)
+        else:
+            self._reader.set_exception(TimeoutError())
+
+    def _forget_time(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     async def drained(self) -> None:
         """Return once what was written is nearly out."""
@@ -200,6 +228,7 @@ class _Incoming(asyncio.BufferedProtocol):
 
     def rest(self) -> None:
         """Hold no memory while nothing is expected; what was lent is not used any more."""
+        self._forget_time()
         self.give_back()
         if not self._filled and self._buffer is not None:
             _buffers.give(self._buffer)
@@ -233,8 +262,7 @@ class SocketStream(httpcore.AsyncNetworkStream):
         with _said(httpcore.ReadError, httpcore.ReadTimeout):
             if not incoming.waiting:
                 incoming.give_back()
-                async with asyncio.timeout(timeout):
-                    await incoming.came()
+                await incoming.came(timeout)
             return incoming.take(max_bytes)
 
     def put_back(self, count: int) -> bool:
