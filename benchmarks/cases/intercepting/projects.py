@@ -16,13 +16,15 @@ from benchmarks.peers import uv
 from benchmarks.peers.led import LedUser
 from benchmarks.stage import Outcome, Stage
 
-TITLE = "headrace run -- uv sync, nothing known and no gateway before, https"
+TITLE = "headrace run -- uv sync, nothing known before, https"
 
-_SMALL, _LARGE = "60 small packages", "one large wheel"
-_GOALS = {_SMALL: Goal(most=1.3), _LARGE: Goal(most=0.75)}
+_SMALL = "60 small packages, no lock, gateway to start"
+_LOCKED = "60 small packages, lock committed, gateway up"
+_LARGE = "one large wheel, no lock, gateway to start"
+_GOALS = {_SMALL: Goal(most=1.3), _LOCKED: Goal(most=1.3), _LARGE: Goal(most=0.75)}
 _MINE = "uv sync, headrace"
 #: Of many small files chance decides more than of one large one.
-_MEDIAN_OF = {_SMALL: 5, _LARGE: 1}
+_MEDIAN_OF = {_SMALL: 5, _LOCKED: 5, _LARGE: 1}
 
 
 def run(bench: Bench) -> Iterator[Row]:
@@ -30,15 +32,11 @@ def run(bench: Bench) -> Iterator[Row]:
     if not uv.program():
         raise Skip("uv is not installed")
     with bench.lab(UNEVEN) as (lab, stage):
-        for what, wheels in ((_SMALL, bench.corpus.small), (_LARGE, [bench.corpus.big])):
-            contenders = _contenders(bench, lab, stage, wheels, direct=_direct(what))
+        for what in _GOALS:
+            wheels = [bench.corpus.big] if what == _LARGE else bench.corpus.small
+            contenders = _contenders(bench, lab, stage, wheels, what)
             contest = bench.contest(contenders, least=_MEDIAN_OF[what])
             yield _row(contest, what, len(wheels))
-
-
-def _direct(what: str) -> Sequence[str]:
-    """Name the mirrors of which one is the best."""
-    return ("a", "b") if what == _SMALL else ("b",)
 
 
 def _row(contest: Contest, what: str, packages: int) -> Row:
@@ -50,21 +48,32 @@ def _row(contest: Contest, what: str, packages: int) -> Row:
 
 
 def _contenders(
-    bench: Bench, lab: Lab, stage: Stage, wheels: Sequence[Wheel], *, direct: Sequence[str]
+    bench: Bench, lab: Lab, stage: Stage, wheels: Sequence[Wheel], what: str
 ) -> dict[str, Callable[[], Outcome]]:
+    origin = lab.url(ORIGIN, secure=True)
+    # Of which one is the best.
+    direct = ("b",) if what == _LARGE else ("a", "b")
+    lock = ""
+    if what == _LOCKED:
+        near = lab.url(direct[0], secure=True)
+        lock = uv.locked(f"{near}/simple", wheels, stage).replace(f"{near}/", f"{origin}/")
+
     def of_mirror(host: str) -> Outcome:
-        name, index = f"uv sync, {host}", f"{lab.url(host, secure=True)}/simple"
-        return uv.synced(index, wheels, lambda words, folder: stage.run(name, words, folder))
+        name, base = f"uv sync, {host}", lab.url(host, secure=True)
+        own = lock.replace(f"{origin}/", f"{base}/")
+        return uv.synced(
+            f"{base}/simple", wheels, lambda words, folder: stage.run(name, words, folder), lock=own
+        )
 
     def of_origin() -> Outcome:
-        origin = lab.url(ORIGIN, secure=True)
         mirrors = {host: lab.url(host, secure=True) for host in lab.topology.mirrors}
 
         def through(words: list[str], folder: Path) -> Outcome:
-            log = bench.log(f"{len(wheels)}-wheels")
-            return LedUser(stage, origin, mirrors).run(_MINE, words, folder, keep=log)
+            log = bench.log(f"{len(wheels)}-wheels{'-locked' if lock else ''}")
+            user = LedUser(stage, origin, mirrors, gateway=bool(lock))
+            return user.run(_MINE, words, folder, keep=log)
 
-        return uv.synced(f"{origin}/simple", wheels, through)
+        return uv.synced(f"{origin}/simple", wheels, through, lock=lock)
 
     contenders: dict[str, Callable[[], Outcome]] = {
         f"uv sync, {host}": partial(of_mirror, host) for host in direct

@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks.bench import Bench, Goal, Row
 from benchmarks.loopback import free_port, served
 from benchmarks.peers.headrace import Gateway
+from benchmarks.peers.led import RECORD
 from benchmarks.stage import Outcome, Stage, scratch
 
 TITLE = "start-up, CPU against `python -I -c pass`; wake-ups of an idle gateway"
@@ -30,12 +31,6 @@ _GOALS = {
     _WITH_ONE: 4.0,
     "headrace run -- true, gateway to start": 25.0,
 }
-#: What `headrace on` remembers of the tools' origins.
-_RECORD = (
-    "import os; from headrace.cli.context import Context; "
-    "from headrace.cli.setup.discovery import discover; context = Context(dict(os.environ)); "
-    "context.state.record_origins(discover(context))"
-)
 _MAIN = {
     "headrace": "from headrace.cli import main; raise SystemExit(main())",
     "docker-credential-headrace": "from headrace_docker.credential_helper import main; main()",
@@ -83,7 +78,7 @@ def _gateway_of_user(home: Path) -> Iterator[None]:
         command = [sys.executable, "-c", program, *words]
         subprocess.run(command, env=env, check=True, capture_output=True)
 
-    python(_RECORD)
+    python(RECORD)
     python(_MAIN["headrace"], "gateway", "--detach", "--port", str(free_port()))
     try:
         yield

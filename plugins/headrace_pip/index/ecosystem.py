@@ -274,6 +274,30 @@ class PythonEcosystem(HoldsMetadata):
         """
         return artifact.url if paths.tells_name(artifact.path, artifact.url) else None
 
+    def spelt(self, plan: ServeArtifact) -> Artifact | None:
+        """Make an artifact of a path that is the digest of its content, where it is known where the
+        origin has such paths.
+        """
+        page = plan.named_by
+        if page is None or plan.path.endswith(paths.COMPANIONS):
+            return None
+        base = self._file_bases.get(page.origin.name)
+        tail = plan.path.removeprefix(self._prefix(page.origin)).lstrip("/")
+        url = f"{base}{quote(tail)}"
+        if base is None or not paths.tells_name(plan.path, url):
+            return None
+        name = plan.path.rpartition("/")[2]
+        return Artifact(
+            ecosystem=self.name,
+            path=plan.path,
+            name=name,
+            url=url,
+            origin=page.origin,
+            digest=paths.path_digest(url),
+            size=None,
+            object_class=_object_class(name),
+        )
+
     def leads_to(
         self,
         plan: ServeDocument | ServeArtifact,

@@ -16,7 +16,12 @@ from urllib.parse import quote
 from headrace.artifacts.lookups import LookUps
 from headrace.documents.cache import Documents
 from headrace.documents.provisional import Provisional
-from headrace.interface.ecosystems import Ecosystem, FindsArtifacts, ServesDocuments
+from headrace.interface.ecosystems import (
+    Ecosystem,
+    FindsArtifacts,
+    ServesDocuments,
+    SpellsDigests,
+)
 from headrace.models import Artifact, Document, ServeArtifact, ServeDocument
 from headrace.policy.lru import LRUCache
 from headrace.redact import for_files
@@ -78,10 +83,13 @@ class ArtifactIndex:
         if page is None:
             return self._among_all(plan.path)
         known = await self._documents.known(page.key)
-        if known is not None:
-            artifact = await self._in(ecosystem, page, known[0], known[1], plan.path)
-            if artifact is not None:
-                return artifact
+        artifact = await (
+            self._spelt(ecosystem, plan)
+            if known is None
+            else self._in(ecosystem, page, known[0], known[1], plan.path)
+        )
+        if artifact is not None:
+            return artifact
         fetched = await self._documents.get(ecosystem, page, form)
         if known is None or fetched.version != known[1]:
             artifact = await self._in(ecosystem, page, fetched.document, fetched.version, plan.path)
@@ -92,6 +100,17 @@ class ArtifactIndex:
         # It may be older than the page that the client has, and names no companions of files.
         own = await self._documents.origins_own(ecosystem, page, form)
         return await self._in(ecosystem, page, own.document, own.version, plan.path)
+
+    async def _spelt(self, ecosystem: Ecosystem, plan: ServeArtifact) -> Artifact | None:
+        """Return what a path says of itself and the origin confirms: whoever installs from a lock
+        asks for no page, and sixty of them cost more than what they name.
+        """
+        if not isinstance(ecosystem, SpellsDigests):
+            return None
+        if (artifact := ecosystem.spelt(plan)) is None or artifact.origin.private:
+            return None
+        size = await self._provisional.confirmations.length(artifact, ecosystem)
+        return None if size is None else replace(artifact, size=size)
 
     async def renewed(self, ecosystem: Ecosystem, plan: ServeArtifact) -> Artifact | None:
         """Return what the origin says now of an artifact that is looked up; None: nothing else.

@@ -8,6 +8,7 @@ cut, never ended cleanly, so that no client takes a part for the whole (RFC 9112
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -16,7 +17,7 @@ from typing import Any, Protocol
 
 from headrace.artifacts.companions import Companions
 from headrace.artifacts.file_answer import FileAnswer, answer_of
-from headrace.artifacts.held_files import HeldFiles
+from headrace.artifacts.held_files import HeldFiles, is_small
 from headrace.artifacts.index import ArtifactIndex
 from headrace.artifacts.origin_ranges import OriginRanges, PartsReader
 from headrace.artifacts.small_files import SmallFiles
@@ -177,7 +178,7 @@ class ArtifactHandler:
                 await self._little(exchange, artifact, little, until)
             elif exchange.head:
                 await self._head(exchange, artifact, until)
-            elif (content := self._held_files.held(artifact)) is not None:
+            elif (content := await self._small(exchange, ecosystem, artifact)) is not None:
                 self._wrong.read(artifact, exchange.request.headers, checked=True)
                 await self._content(exchange, artifact, content, self._wrong.etag(artifact))
                 self._held_files.keep(artifact)
@@ -210,6 +211,20 @@ class ArtifactHandler:
             await passing
         finally:
             passing.cancel()
+
+    async def _small(
+        self, exchange: Exchange, ecosystem: Ecosystem, artifact: Artifact
+    ) -> bytes | None:
+        """Return a small file that is in memory, or bring it whole, of one near mirror; None: a
+        download may bring it.
+        """
+        held = self._held_files.held(artifact)
+        if held is not None or exchange.already or not is_small(artifact):
+            return held
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HELD_WITHIN):
+                return await self._held_files.get(artifact, ecosystem)
+        return None
 
     async def _renewed(
         self,

@@ -83,6 +83,7 @@ if TYPE_CHECKING:
         NamesLayouts,
         ReadsAhead,
         ServesDocuments,
+        SpellsDigests,
     )
     from headrace.interface.hookspecs import (
         AcceleratorDetector,
@@ -203,6 +204,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "NamesLayouts",
     "ReadsAhead",
     "ServesDocuments",
+    "SpellsDigests",
     # How it finds out, step by step, what an artifact's digest is (`lookups`).
     "CacheMode",
     "Entry",
@@ -308,7 +310,7 @@ _HOMES = {
     "headrace.interface.ecosystems": "Ecosystem AllowsAnonymous Confirms CutsCompanions "
     "FindsArtifacts ForeseesDocuments FormatsRefusals HasSamples IndexesDocuments Intercepts "
     "KnowsNames KnowsRequests KnowsSubstitutes Learns ListsBuilds LocatesDocuments LooksUp "
-    "ManyOwners NamesFileHosts NamesLayouts ReadsAhead ServesDocuments",
+    "ManyOwners NamesFileHosts NamesLayouts ReadsAhead ServesDocuments SpellsDigests",
     "headrace.interface.hookspecs": "hookimpl AcceleratorDetector AskGateway Explanation Finding "
     "Fix",
     "headrace.interface.leading": "LedBy LedTool Logins",

@@ -52,6 +52,7 @@ __all__ = [
     "NamesLayouts",
     "ReadsAhead",
     "ServesDocuments",
+    "SpellsDigests",
 ]
 
 
@@ -171,6 +172,17 @@ class Confirms(Protocol):
 
     def confirmation(self, artifact: Artifact) -> str | None:
         """Give the origin's URL whose 200 to a HEAD proves (path, name, digest), or None."""
+
+
+@runtime_checkable
+class SpellsDigests(Protocol):
+    """The path of a file may be all that there is to know of it: where it `Confirms` too, the
+    origin's word that it has it is as good as the page, which a client with a lock never asked for.
+    Pure.
+    """
+
+    def spelt(self, plan: ServeArtifact) -> Artifact | None:
+        """Make an artifact of a path alone, its size unknown; None: the path does not tell."""
 
 
 @runtime_checkable

@@ -52,6 +52,7 @@ BUILT_IN: dict[type, set[str]] = {
         "NamesLayouts",
         "ReadsAhead",
         "ServesDocuments",
+        "SpellsDigests",
     },
     CondaEcosystem: {
         "HasSamples",

@@ -83,6 +83,8 @@ class Confirmations:
         self._clock = clock
         self._expected = LRUCache[str, tuple[Ecosystem, OpenPage | None]](REMEMBERED)
         self._verdicts = LRUCache[tuple[str, str], tuple[bool, float]](REMEMBERED)
+        self._lengths = LRUCache[str, int](REMEMBERED)
+        """Bytes, by URL, of what the origin said that it has."""
         self._flights = SingleFlight[tuple[str, str], bool | None]()
         self._answered = self._prepared = float("-inf")
         self._turns = asyncio.Semaphore(AT_ONCE)
@@ -111,6 +113,16 @@ class Confirmations:
         if (known := self.known(artifact)) is not None:
             return known
         return await self._flights.do(_name(artifact), lambda: self._ask(artifact))
+
+    async def length(self, artifact: Artifact, ecosystem: Ecosystem) -> int | None:
+        """Return how long the origin says that a file is, which a client alone has named so far;
+        None: it does not say, or has no such file.
+        """
+        url = proof(ecosystem, artifact)
+        if url is None or self._origin.is_private(artifact.origin, url):
+            return None
+        self.expect(artifact, ecosystem, None)
+        return self._lengths.get(url) if await self.ask(artifact) else None
 
     def begin(self, artifact: Artifact) -> None:
         """Ask, without waiting."""
@@ -204,10 +216,12 @@ class Confirmations:
         if answer.status in (404, 410):
             return False
         try:  # a page that says so with a 200, or asks for a login, is no file
-            judge_artifact(answer.status, answer.headers, url, None)
+            span = judge_artifact(answer.status, answer.headers, url, None)
         except UpstreamError as error:
             _log.info("HEAD %s says nothing: %s", for_display(url), error)
             return None
+        if span.total is not None:
+            self._lengths.put(url, span.total)
         return True
 
     def _spawn(self, work: Coroutine[Any, Any, bool | None]) -> asyncio.Task[bool | None]:

@@ -96,9 +96,12 @@ async def _taught(parts: Components) -> None:
 
 async def _read(parts: Components, ecosystem: Ecosystem, plan: Any) -> None:
     with contextlib.suppress(UpstreamError, ValueError):
-        page = await parts.documents.get(ecosystem, plan, "")
+        # However old: it is for where files are, and that is seldom another place.
+        known = await parts.documents.known(plan.key)
+        own = known is not None and known[0].supplied_by is None
+        page = known[0] if known and own else (await parts.documents.get(ecosystem, plan, "")).document
         if isinstance(ecosystem, ServesDocuments):
-            await asyncio.to_thread(lambda: list(ecosystem.artifacts(page.document, plan)))
+            await asyncio.to_thread(lambda: list(ecosystem.artifacts(page, plan)))
 
 
 def _places(parts: Components) -> Iterator[Place]:
