@@ -56,3 +56,21 @@ def test_uv_sync_gets_its_files_from_mirrors(make_user: MakeUser, version: str) 
     assert user.own_words() < len(large().data) / 2, result.told()
     assert sum(mirror.bytes_sent("*.whl") for mirror in user.world.mirrors) > len(large().data) / 2
     user.world.assert_polite()
+
+
+def test_uv_sync_of_a_committed_lock_needs_no_page_but_the_one_that_teaches(
+    make_user: MakeUser, version: str
+) -> None:
+    user = make_user()
+    uv = uv_of(user, version)
+    user.plain(uv.binary, "lock").ok()
+    shutil.rmtree(user.box.home / "uv-cache")
+    for server in (user.world.pages, user.world.files, *user.world.mirrors):
+        server.forget()
+    result = user.led(uv.binary, "sync").ok()
+    assert {seen.path for seen in user.world.pages.seen} == {"/simple/pip/"}
+    assert not [seen for mirror in user.world.mirrors for seen in mirror.requests("/simple/*")]
+    names = [seen.path.rpartition("/")[2] for seen in user.world.files.requests("*", "HEAD")]
+    assert {name.partition("-")[0] for name in names} == {"large", "small"}
+    assert len(names) == len(set(names))
+    assert user.own_words() < len(large().data) / 2, result.told()

@@ -98,10 +98,11 @@ async def _read(parts: Components, ecosystem: Ecosystem, plan: Any) -> None:
     with contextlib.suppress(UpstreamError, ValueError):
         # However old: it is for where files are, and that is seldom another place.
         known = await parts.documents.known(plan.key)
-        own = known is not None and known[0].supplied_by is None
-        page = known[0] if known and own else (await parts.documents.get(ecosystem, plan, "")).document
+        page = known[0] if known is not None else None
+        if page is None or page.supplied_by is not None:
+            page = (await parts.documents.get(ecosystem, plan, "")).document
         if isinstance(ecosystem, ServesDocuments):
-            await asyncio.to_thread(lambda: list(ecosystem.artifacts(page, plan)))
+            await asyncio.to_thread(list, ecosystem.artifacts(page, plan))
 
 
 def _places(parts: Components) -> Iterator[Place]:

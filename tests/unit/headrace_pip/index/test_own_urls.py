@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headrace.models import Document, Origin
+from headrace.models import Digest, Document, Origin, Request, ServeArtifact
 from headrace_conda.channels.ecosystem import CondaEcosystem
 from headrace_pip.pytorch.ecosystem import PythonWithBuilds
 
@@ -56,6 +56,34 @@ def test_file_of_a_variant_index_has_the_path_that_its_page_gives_it() -> None:
     body = f'<a href="{url}#sha256={"a" * 64}">torch-2.9.0+cu126-cp312-cp312-linux_x86_64.whl</a>'
     [artifact] = made.artifacts(Document(plan.url, body.encode(), "text/html"), plan)
     assert made.requested_at(url) == artifact.path
+
+
+@pytest.mark.parametrize(
+    ("path", "url"),
+    [
+        (f"/{BLAKE}/{WHEEL}", f"https://files.example/{BLAKE}/{WHEEL}"),
+        (f"/{BLAKE}/{WHEEL}.metadata", None),
+        (f"/{BLAKE}/{WHEEL}.asc", None),
+        (f"/files/foo/{'0' * 16}/{WHEEL}", None),
+        (f"/index/corp/{BLAKE}/{WHEEL}", None),
+        (f"/pytorch/cu126/{BLAKE}/{WHEEL}", None),
+        (
+            f"/{BLAKE}/foo-1.0+own-py3-none-any.whl",
+            f"https://files.example/{BLAKE}/foo-1.0%2Bown-py3-none-any.whl",
+        ),
+    ],
+)
+def test_path_alone_tells_a_file_whose_digest_it_is(path: str, url: str | None) -> None:
+    made = taught()
+    plan = made.plan(Request("GET", path, "", {}))
+    assert isinstance(plan, ServeArtifact)
+    spelt = made.spelt(plan)
+    assert (spelt.url if spelt else None) == url
+    if spelt is not None:
+        assert spelt.digest == Digest("blake2b_256", "abcd" + "0" * 60)
+        assert made.confirmation(spelt) == url
+        assert spelt.size is None
+    assert PythonWithBuilds([INDEX, CORP, TORCH]).spelt(plan) is None
 
 
 def test_hosts_of_files_are_known_from_pages_of_public_indexes() -> None:
