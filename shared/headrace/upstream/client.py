@@ -22,7 +22,7 @@ from headrace.upstream.auth.bearer import BearerTokens
 from headrace.upstream.courtesy import Courtesy
 from headrace.upstream.destinations import Destinations, Way
 from headrace.upstream.document_stream import DocumentStream
-from headrace.upstream.http2_pool import Http2Pool
+from headrace.upstream.http2_pool import Http2Pool, numbers
 from headrace.upstream.proxies import Proxies
 from headrace.upstream.range_stream import RangeStream
 from headrace.upstream.resolver import Resolver
@@ -284,6 +284,26 @@ class Client:
             yield exchange
         finally:
             await close_quietly(exchange.response)
+
+    async def connect(self, url: str, *, short: bool, initiator: Initiator | None = None) -> None:
+        """Make the connections that a burst of requests at a URL's host will go over: over a far
+        line their handshakes take longer than the answers. UpstreamError where that fails.
+
+        `short`: those for questions whose answers have no body, else those for documents.
+        """
+        way, host, proxy = Way(initiator or Initiator(url)), host_of(url), self.proxies.choose(url)
+        self.courtesy.check(url)
+        exchange = SentRequest(
+            url,
+            proxy,
+            self.roots,
+            host=host,
+            own=self._authorities(way.initiator),
+            measured=self._measured,
+        )
+        exchange.timeouts = {"connect": 10.0, "read": _PATIENCE, "write": _PATIENCE, "pool": 10.0}
+        spaces = self._destinations.allowed(way, url, host, proxied=proxy is not None)
+        await self._transports.connect(exchange, numbers(short=short), spaces)
 
     # ------------------------------------------------------------------ one request
 

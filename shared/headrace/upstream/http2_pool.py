@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-__all__ = ["CONNECTIONS", "Http2Pool"]
+__all__ = ["CONNECTIONS", "Http2Pool", "numbers"]
 
 #: Connections to one host at most, and streams on each before the next one is opened.
 CONNECTIONS = 4
@@ -25,6 +25,11 @@ STREAMS = 3
 SPREAD = 3
 #: Connections for questions whose answers have no body.
 SHORT = 3
+
+
+def numbers(*, short: bool) -> range:
+    """Return the numbers of the connections for one kind of request."""
+    return range(CONNECTIONS, CONNECTIONS + SHORT) if short else range(CONNECTIONS)
 
 
 class Http2Pool:

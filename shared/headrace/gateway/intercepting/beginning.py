@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -22,6 +22,7 @@ from headrace.gateway.wiring import Components
 from headrace.interface.ecosystems import Ecosystem, Intercepts, NamesFileHosts, ServesDocuments
 from headrace.interface.leading import has_login
 from headrace.models import Request
+from headrace.policy.selection import FAR
 
 __all__ = ["Beginning"]
 
@@ -37,6 +38,7 @@ class Beginning:
         """`machine`: whether it is the machine's gateway."""
         self._interceptions = interceptions
         self._machine = machine
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(
         self, parts: Components, request: Request, sight: Sight
@@ -52,6 +54,7 @@ class Beginning:
                 environment = {str(k): str(v) for k, v in asked["environment"].items()}
                 elsewhere = bool(asked.get("elsewhere"))
             await _taught(parts)
+            self._begin(_connected(parts))
             known = set(_places(parts))
             if not known:
                 return _told(error="no public origin that is reached by https can be led")
@@ -70,6 +73,11 @@ class Beginning:
             hosts=sorted(f"{host}:{port}" for host, port in places),
             until=made.authority.until,
         )
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
 def _told(**words: Any) -> tuple[str, bytes]:
@@ -103,6 +111,22 @@ async def _read(parts: Components, ecosystem: Ecosystem, plan: Any) -> None:
             page = (await parts.documents.get(ecosystem, plan, "")).document
         if isinstance(ecosystem, ServesDocuments):
             await asyncio.to_thread(list, ecosystem.artifacts(page, plan))
+
+
+async def _connected(parts: Components) -> None:
+    """Make the connections that a command's first burst will go over, while it is still starting:
+    to far origins, for their pages, and for questions about files.
+    """
+    asking = []
+    for ecosystem in _able(parts):
+        hosts = ecosystem.file_hosts() if isinstance(ecosystem, NamesFileHosts) else ()
+        for origin in ecosystem.origins:
+            if origin.private or (parts.client.round_trip(origin.url) or 0.0) < FAR:
+                continue
+            asking.append(parts.origin.connect(origin, origin.url, short=False))
+            asking += [parts.origin.connect(origin, host, short=True) for host in hosts]
+    # Whatever is wrong there is told to who asks for something.
+    await asyncio.gather(*asking, return_exceptions=True)
 
 
 def _places(parts: Components) -> Iterator[Place]:

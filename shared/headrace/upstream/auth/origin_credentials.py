@@ -246,6 +246,10 @@ class OriginClient:
             return answer
         return await ask(headers={**given, **better})
 
+    async def connect(self, origin: Origin, url: str, *, short: bool) -> None:
+        """Make connections for requests to come, as `Client.connect`."""
+        await self._client.connect(url, short=short, initiator=of_origin(origin))
+
     @contextlib.asynccontextmanager
     async def open(
         self, origin: Origin, url: str, *, headers: Mapping[str, str], checked: bool = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ssl
 from collections.abc import Sequence
@@ -62,9 +63,10 @@ class Http2Connections:
 
     async def connect(self, place: ServerAddress, numbers: Sequence[int], asked: Asked) -> None:
         """Have the connections of these numbers made, for requests to come."""
-        for number in numbers:
-            if not self._plain.get(place):
-                await self._take(place, number).connect(asked)
+        if not self._plain.get(place):
+            making = [self._take(place, number).connect(asked) for number in numbers]
+            with contextlib.suppress(SpeaksHttp1Error):
+                await asyncio.gather(*making)
 
     def _take(self, place: ServerAddress, number: int) -> Http2Connection:
         connection = self._open.get((place, number))
