@@ -80,7 +80,7 @@ class HeldFiles:
         self._flights = SingleFlight[str, bytes | None]()
         self._held = LRUCache[str, bytes](MEMORY, len, largest=SMALL)
         """By path: the origin's page and a mirror's give different digests of the same bytes."""
-        self._outstanding: Counter[str] = Counter()
+        self.outstanding: Counter[str] = Counter()
         """Bytes that each source has still to give."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._to_keep: dict[Digest, bytes] = {}
@@ -179,7 +179,7 @@ class HeldFiles:
     def _cost(self, source: Source, artifact: Artifact) -> float:
         """Predict the seconds until a source has given this file behind all others."""
         rate = source.rate or _RATE
-        size = self._outstanding[source.id] + (artifact.size or 0)
+        size = self.outstanding[source.id] + (artifact.size or 0)
         return (_RTT if source.rtt is None else source.rtt) + size / rate
 
     async def _from(
@@ -192,7 +192,7 @@ class HeldFiles:
         that was measured. So when it is his turn he looks again, and may go to another one.
         """
         size = artifact.size or 0
-        self._outstanding[source.id] += size
+        self.outstanding[source.id] += size
         try:
             async with asyncio.timeout(PATIENCE):
                 while not await self._turn(source):
@@ -201,8 +201,8 @@ class HeldFiles:
                         self._pass_on(source)
                         asked.discard(source.id)
                         asked.add(better.id)
-                        self._outstanding[source.id] -= size
-                        self._outstanding[better.id] += size
+                        self.outstanding[source.id] -= size
+                        self.outstanding[better.id] += size
                         source = better
             try:
                 async with asyncio.timeout(MOST_PATIENCE):
@@ -212,7 +212,7 @@ class HeldFiles:
         except TimeoutError:  # it is busy, or too slow for this
             return None
         finally:
-            self._outstanding[source.id] -= size
+            self.outstanding[source.id] -= size
 
     def _better(
         self, artifact: Artifact, ecosystem: Ecosystem, source: Source, asked: set[str]

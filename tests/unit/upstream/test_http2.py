@@ -18,7 +18,7 @@ from h2.settings import SettingCodes, Settings
 from headrace.errors import UpstreamError
 from headrace.models import Fault
 from headrace.upstream.client import Client
-from headrace.upstream.http2_pool import STREAMS
+from headrace.upstream.http2_pool import SHORT, STREAMS
 from lib.serving.certificates import authority
 
 #: Longer than any of these tests takes.
@@ -98,6 +98,10 @@ class Talk:
 
     def send(self) -> None:
         self.writer.write(self.h2.data_to_send())
+
+
+async def says_yes(talk: Talk, number: int, _: str) -> None:
+    talk.h2.send_headers(number, [(b":status", b"200")], end_stream=True)
 
 
 async def gives(talk: Talk, number: int, _: str) -> None:
@@ -231,6 +235,32 @@ def test_more_than_a_server_takes_at_a_time_waits_for_its_turn(tmp_path: Path) -
 
     asyncio.run(main())
     assert most == server.takes
+
+
+def test_questions_without_a_body_find_connections_made(tmp_path: Path) -> None:
+    server = Server(tmp_path, says_yes)
+
+    async def main() -> None:
+        async with server.client() as (client, url):
+            await client.connect(url, short=True)
+            asking = [client.fetch(f"{url}/{n}", method="HEAD", timeout=HANG) for n in range(12)]
+            assert {answer.status for answer in await asyncio.gather(*asking)} == {200}
+
+    asyncio.run(main())
+    assert sorted(len(talk.asked) for talk in server.talks) == [12 // SHORT] * SHORT
+
+
+def test_a_question_without_a_body_goes_over_any_connection_that_is_made(tmp_path: Path) -> None:
+    server = Server(tmp_path, says_yes)
+
+    async def main() -> None:
+        async with server.client() as (client, url):
+            await client.fetch(f"{url}/page", timeout=HANG)
+            answer = await client.fetch(f"{url}/file", method="HEAD", timeout=HANG)
+            assert answer.status == 200
+
+    asyncio.run(main())
+    assert [talk.asked for talk in server.talks] == [["/page", "/file"]]
 
 
 def test_one_who_speaks_http_1_alone_is_asked_over_the_connection_that_was_made(
