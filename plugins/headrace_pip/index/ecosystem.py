@@ -40,7 +40,7 @@ from headrace_pip.simple_api.negotiation import (
 )
 from headrace_pip.simple_api.rewrite import headers_of, is_json, linked, parse, project_of_page
 
-__all__ = ["SMALL_FILE", "PythonEcosystem", "kept_of"]
+__all__ = ["SMALL_FILE", "PythonEcosystem", "kept_of", "object_class_of"]
 
 _NO_BRANCH = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -243,7 +243,7 @@ class PythonEcosystem(HoldsMetadata):
             origin=origin,
             digest=digest,
             size=file.size,
-            object_class=_object_class(file.filename),
+            object_class=object_class_of(file.filename),
             provisional=mirror,
             # Where the origin has it under another name it would lead a client to that.
             redirects=paths.tells_name(path, base + tail),
@@ -273,30 +273,6 @@ class PythonEcosystem(HoldsMetadata):
         page names it otherwise than that URL: that its bytes are there says nothing of this name.
         """
         return artifact.url if paths.tells_name(artifact.path, artifact.url) else None
-
-    def spelt(self, plan: ServeArtifact) -> Artifact | None:
-        """Make an artifact of a path that is the digest of its content, where it is known where the
-        origin has such paths.
-        """
-        page = plan.named_by
-        if page is None or plan.path.endswith(paths.COMPANIONS):
-            return None
-        base = self._file_bases.get(page.origin.name)
-        tail = plan.path.removeprefix(self._prefix(page.origin)).lstrip("/")
-        url = f"{base}{quote(tail)}"
-        if base is None or not paths.tells_name(plan.path, url):
-            return None
-        name = plan.path.rpartition("/")[2]
-        return Artifact(
-            ecosystem=self.name,
-            path=plan.path,
-            name=name,
-            url=url,
-            origin=page.origin,
-            digest=paths.path_digest(url),
-            size=None,
-            object_class=_object_class(name),
-        )
 
     def leads_to(
         self,
@@ -399,7 +375,7 @@ def _trusted(file: FileLink, path: str, origin: Origin) -> Iterator[Artifact]:
         origin=origin,
         digest=best_digest(file.hashes),
         size=file.size,
-        object_class=_object_class(file.filename),
+        object_class=object_class_of(file.filename),
     )
     yield main
     if file.core_metadata:
@@ -423,6 +399,7 @@ def _companion(main: Artifact, suffix: str, kind: str, hashes: Mapping[str, str]
     )
 
 
-def _object_class(filename: str) -> str:
+def object_class_of(filename: str) -> str:
+    """Name what kind of file it is, for what is learned of mirrors."""
     # Operators that block by kind (a proof-of-work wall before source archives) exist.
     return "wheel" if filename.endswith(".whl") else "sdist"

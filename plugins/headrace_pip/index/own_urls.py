@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from urllib.parse import quote
 
-from headrace.interface import Origin, ServeDocument
+from headrace.interface import Artifact, Origin, ServeArtifact, ServeDocument
 from headrace_pip.index import paths
-from headrace_pip.index.ecosystem import PythonEcosystem
+from headrace_pip.index.ecosystem import PythonEcosystem, object_class_of
 from headrace_pip.index.names import normalised
 from headrace_pip.pytorch import index
 
@@ -46,6 +47,30 @@ class PythonAtOwnUrls(PythonEcosystem):
         base = self._file_bases.get(origin.name, f"{origin.url}/")
         own = bool(index.label_of(origin)) and _below(url, origin.url) is not None
         return own or (paths.content_path(url) is not None and url.startswith(base))
+
+    def spelt(self, plan: ServeArtifact) -> Artifact | None:
+        """Make an artifact of a path that is the digest of its content, where it is known where the
+        origin has such paths.
+        """
+        page = plan.named_by
+        if page is None or plan.path.endswith(paths.COMPANIONS):
+            return None
+        base = self._file_bases.get(page.origin.name)
+        tail = plan.path.removeprefix(self._prefix(page.origin)).lstrip("/")
+        url = f"{base}{quote(tail)}"
+        if base is None or not paths.tells_name(plan.path, url):
+            return None
+        name = plan.path.rpartition("/")[2]
+        return Artifact(
+            ecosystem=self.name,
+            path=plan.path,
+            name=name,
+            url=url,
+            origin=page.origin,
+            digest=paths.path_digest(url),
+            size=None,
+            object_class=object_class_of(name),
+        )
 
     def file_hosts(self) -> Collection[str]:
         """Give where public indexes keep their files, as far as their pages were seen."""
