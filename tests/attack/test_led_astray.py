@@ -16,6 +16,7 @@ from typing import TypeVar
 import pytest
 
 from headrace.errors import UpstreamError
+from headrace.gateway.live.incidents import form_of
 from headrace.models import Artifact, Digest, Fault, Mirror, Origin, Source
 from headrace.policy.destinations import Initiator, of_artifact, of_mirror, of_origin
 from headrace.upstream.client import Client
@@ -156,6 +157,7 @@ def test_a_public_upstream_redirects_to_nobody_near(world: World, host: str) -> 
     assert not world.network.reached(world.trap.port)
     assert not world.trap.seen
     assert "upstream.example leads to http" in error.message
+    assert form_of(error.message)["form"] == "led_astray"
     assert world.told == [error.message]
     with pytest.raises(UpstreamError):
         world.use(lambda client: _range(client, url, public(world)))

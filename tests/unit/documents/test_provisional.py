@@ -17,6 +17,7 @@ import pytest
 from headrace.documents import page_comparison
 from headrace.documents.confirming import stand_ins
 from headrace.documents.confirming.stand_ins import StandIns
+from headrace.gateway.live.incidents import form_of
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, Digest, OperatorClass, Origin
 from headrace.policy.reputation import Record
@@ -258,6 +259,7 @@ def test_lie_about_a_files_digest_gives_nobody_other_bytes(
         until(lambda: app.status()["incidents"])
         (incident,) = app.status()["incidents"]
         assert "names other bytes" in incident["what"]
+        assert form_of(incident["what"])["form"] == "other_bytes"
 
 
 def test_a_lie_about_a_files_length_is_not_believed_against_the_origin(
@@ -410,6 +412,7 @@ def test_a_mirror_of_old_evidence_whose_page_lags_gives_none(
         assert "x-headrace-provisional" not in app.page("other").headers
         assert there.requests("/simple/other/") == []
         assert "lacks 1 file of" in app.status()["incidents"][0]["what"]
+        assert form_of(app.status()["incidents"][0]["what"])["form"] == "behind"
 
 
 def test_a_mirror_of_old_evidence_is_left_in_peace_by_a_quick_origin(

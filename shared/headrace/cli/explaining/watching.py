@@ -22,7 +22,7 @@ _LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 _ENDED = 128
 
 
-class _Page(io.StringIO):
+class _AsTerminal(io.StringIO):
     """What a command says, as if it said it to the terminal."""
 
     def isatty(self) -> bool:
@@ -37,7 +37,7 @@ def watch(tell: Callable[[], None]) -> None:
     try:
         with _screen():
             while True:
-                with contextlib.redirect_stdout(_Page()) as page:
+                with contextlib.redirect_stdout(_AsTerminal()) as page:
                     tell()
                 last = page.getvalue()
                 _send(_drawn(last.splitlines()))

@@ -12,7 +12,8 @@ from typing import Any
 
 from headrace import __version__
 from headrace.download.pictures import DownloadPicture
-from headrace.gateway.live.history import WINDOWS, Happening
+from headrace.gateway.live.history import WINDOWS, Happening, HappeningKind
+from headrace.gateway.live.incidents import form_of
 from headrace.gateway.peers import Sight
 from headrace.gateway.wiring import Components
 from headrace.policy.reputation import EVERYTHING, Record
@@ -55,6 +56,7 @@ def events(happened: Iterable[Happening], sight: Sight) -> list[dict[str, Any]]:
         return []
     return [
         {
+            **({"known": form_of(each.what)} if each.kind is HappeningKind.INCIDENT else {}),
             "number": each.number,
             "at": round(each.at, 1),
             "kind": each.kind.value,

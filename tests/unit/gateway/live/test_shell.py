@@ -9,7 +9,7 @@ from importlib import resources
 
 import pytest
 
-from headrace.gateway.live import history, shell, tools
+from headrace.gateway.live import history, incidents, shell, tools
 from headrace.models import Fault
 from headrace.policy.source_conditions import SourceCondition
 from lib.capabilities import lacks
@@ -63,6 +63,7 @@ def test_every_word_that_is_shown_is_in_the_dictionary_and_none_is_left_over() -
     used |= {f"ago_{each}" for each in history.WINDOWS}
     used |= {f"kind_{each.value}" for each in history.HappeningKind}
     used |= {f"e_{each.value}" for each in history.HappeningKind}
+    used |= {f"i_{each}" for each in incidents.FORMS}
     used |= {f"weak_{each}" for each in ("stale", "provisional")}
     used |= {f"tool_{each}" for each in tools.STATES}
     # Chosen within a call, or headings of a table.

@@ -14,6 +14,7 @@ import pytest
 
 from headrace.config import Settings
 from headrace.errors import ConfigurationError
+from headrace.gateway.live.incidents import form_of
 from headrace.interface.hookspecs import hookimpl
 from headrace.interface.manager import Plugins
 from headrace.models import Credential, Mirror, Origin
@@ -237,6 +238,7 @@ def test_login_that_nobody_knows_is_told_once(before: Credential | None) -> None
 
     asyncio.run(ask())
     assert told == ["mirror closed is not asked: nobody knows a login for it"]
+    assert form_of(told[0])["form"] == "no_login"
 
 
 def test_pages_never_come_from_a_mirror_with_a_login() -> None:

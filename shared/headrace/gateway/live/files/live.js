@@ -282,7 +282,7 @@ function sentence({ each, files }) {
     const sources = names.length > 3 ? say("sources_and", { n: names.length }) : names.join(", ") || say("earlier");
     return say("e_finished", { what, size: size(each.size), time: time(each.seconds), rate: rate(each.size / Math.max(each.seconds, 0.001)), sources });
   }
-  if (each.kind === "incident") return say("e_incident", { what });
+  if (each.kind === "incident") return each.known?.form ? say(`i_${each.known.form}`, each.known) : say("e_incident", { what });
   return say(`e_${each.kind}`, { what, source: shown(each.source), did: didWhat(each.fault) });
 }
 
