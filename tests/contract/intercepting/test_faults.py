@@ -123,4 +123,8 @@ def test_fault_of_a_host_that_is_tunnelled_is_the_one_that_it_would_be(
         told.append((done.code, got.read_bytes() if got.exists() else b"", done.out.split()[0]))
     if fault == "slow":  # how far it came is a matter of time
         told = [(code, b"", said) for code, _, said in told]
+    if fault == "refused":  # by the host or, for it, by the proxy: 7 and 56 of curl(1)
+        assert [code for code, _, _ in told] == [7, 56]
+        assert "502" in done.err
+        return
     assert told[0] == told[1]
