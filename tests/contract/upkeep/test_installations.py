@@ -18,8 +18,8 @@ import pytest
 from lib.clients import PIPS, Environment, Pip, Result
 from lib.gateway import headrace as headrace_of_the_tests
 from lib.holders import living
-from lib.installations import Installation
 from lib.serving.ports import free_port
+from lib.versions.installations import Installation
 from lib.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the folders are those of Linux")

@@ -19,13 +19,13 @@ from urllib.parse import unquote, urlsplit
 from headrace.foreign import read_json_or_none
 from headrace.values import dataclass
 
-__all__ = ["Installed", "as_typed", "look"]
+__all__ = ["InstalledPackage", "as_typed", "look"]
 
 _PROJECT = "headrace"
 
 
 @dataclass(frozen=True, slots=True)
-class Installed:
+class InstalledPackage:
     """Where it is, who put it there, and what to say to that one."""
 
     by: str
@@ -52,7 +52,7 @@ class Installed:
 
 def look(
     prefix: Path | None = None, found: importlib.metadata.Distribution | None = None
-) -> Installed:
+) -> InstalledPackage:
     """Find it out by what installers leave (PEP 376 and 610, and their own files). `prefix`: of
     this Python's environment; `found`: the installed package.
     """
@@ -61,7 +61,7 @@ def look(
     try:
         found = found or importlib.metadata.distribution(_PROJECT)
     except importlib.metadata.PackageNotFoundError:
-        return Installed("", folder)
+        return InstalledPackage("", folder)
     data = tomllib.loads(
         resources.files("headrace").joinpath("data", "installers.toml").read_text("utf-8")
     )
@@ -82,7 +82,7 @@ def look(
     pull = [("git", "-C", source, "pull")] if source and (Path(source) / ".git").exists() else []
     editable = isinstance(told, dict) and (told.get("dir_info") or {}).get("editable")
     names = [row["name"], "--user" if user else "", *(each["name"] for each in around)]
-    return Installed(
+    return InstalledPackage(
         by=" ".join(filter(None, names)),
         folder=folder,
         remove=_filled(row["remove"], words),

@@ -23,7 +23,7 @@ from headrace.cli.context import (
     add_scope,
 )
 from headrace.cli.mending.fixes import is_agreed, sits_there
-from headrace.cli.mending.installed import Installed, as_typed, look
+from headrace.cli.mending.installed import InstalledPackage, as_typed, look
 from headrace.cli.summary import bytes_text
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import Scope
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     return OK
 
 
-def _update(context: Context, installed: Installed) -> int:
+def _update(context: Context, installed: InstalledPackage) -> int:
     if not installed.renew:
         context.say(f"{installed.folder} is no installation: renew that folder")
         return OK
@@ -98,7 +98,7 @@ def _update(context: Context, installed: Installed) -> int:
 # ------------------------------------------------------------------ uninstall
 
 
-def _uninstall(args: argparse.Namespace, context: Context, installed: Installed) -> int:
+def _uninstall(args: argparse.Namespace, context: Context, installed: InstalledPackage) -> int:
     from headrace.cli.mending import traces  # noqa: PLC0415 - start-up time
 
     if traces.runs_at_work(context):
@@ -141,7 +141,7 @@ def _show(context: Context, found: Traces, *, keep_store: bool) -> None:
         context.say(f"keep       {path}: not headrace's")
 
 
-def _leave(args: argparse.Namespace, context: Context, installed: Installed) -> int:
+def _leave(args: argparse.Namespace, context: Context, installed: InstalledPackage) -> int:
     from headrace.cli.mending import traces  # noqa: PLC0415 - start-up time
     from headrace.cli.off import give_back  # noqa: PLC0415 - as above
 
@@ -207,7 +207,7 @@ def _account(context: Context) -> str:
     return ""
 
 
-def _package(context: Context, installed: Installed) -> int:
+def _package(context: Context, installed: InstalledPackage) -> int:
     """Have whoever installed it remove it; return the exit code."""
     words = list(installed.remove)
     if not words or (program := shutil.which(words[0], path=context.env.get("PATH"))) is None:
@@ -217,7 +217,7 @@ def _package(context: Context, installed: Installed) -> int:
     return done.returncode
 
 
-def _tell_package(context: Context, installed: Installed, code: int | None) -> None:
+def _tell_package(context: Context, installed: InstalledPackage, code: int | None) -> None:
     if code == 0:
         context.say("The package is removed, too.")
         return

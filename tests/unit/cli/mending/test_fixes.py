@@ -26,6 +26,8 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "headrace"))
+    # Should a guard fail that is tried here: a conda of this machine is nobody's.
+    monkeypatch.setenv("HEADRACE_CONDA_BASE", str(tmp_path / "no-conda"))
     monkeypatch.delenv("SUDO_UID", raising=False)
     return Context({"HEADRACE_HOME": str(tmp_path / "headrace"), "PATH": ""})
 

@@ -13,10 +13,10 @@ import pytest
 
 from headrace.cli import main
 from headrace.cli.mending import installed
-from headrace.cli.mending.installed import Installed, as_typed
+from headrace.cli.mending.installed import InstalledPackage, as_typed
 
 
-def look(root: Path, *, url: str = "", by: str = "pip", editable: bool = False) -> Installed:
+def look(root: Path, *, url: str = "", by: str = "pip", editable: bool = False) -> InstalledPackage:
     """Look at an environment at `root`, into which `by` put it from `url`."""
     info = root / "lib" / "headrace-1.0.dist-info"
     info.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ def look(root: Path, *, url: str = "", by: str = "pip", editable: bool = False) 
     return installed.look(root, importlib.metadata.Distribution.at(info))
 
 
-def told(found: Installed) -> tuple[str, str, list[str]]:
+def told(found: InstalledPackage) -> tuple[str, str, list[str]]:
     return found.by, as_typed(found.remove), [as_typed(words) for words in found.renew]
 
 

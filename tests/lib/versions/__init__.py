@@ -1,0 +1,3 @@
+"""Headrace in versions that there never were."""
+
+from __future__ import annotations
