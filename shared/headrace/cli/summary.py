@@ -29,13 +29,13 @@ def sentence(before: Any, after: Any, seconds: float) -> str:
     size = _more(old, new, "bytes")
     if files + stored == 0:
         return ""
-    parts = [f"{bytes_text(size)} in {counted(files + stored, 'file')}"]
+    text = f"{bytes_text(size)} in {counted(files + stored, 'file')}"
     sources = _sources(old.get("bytes_by_source", {}), new.get("bytes_by_source", {}))
     if stored:
         sources.append(f"the store ({round(stored)})")
     if sources:
-        parts.append("from " + ", ".join(sources))
-    text = " ".join(parts) + f"; {seconds:.1f} s in all"
+        text = _from(text, ", ".join(sources))
+    text += f"; {seconds:.1f} s in all"
     saved = _more(old, new, "saved_seconds")
     if saved >= 0.1:
         text += f"; about {saved:.1f} s less than from the best single source"
@@ -43,6 +43,10 @@ def sentence(before: Any, after: Any, seconds: float) -> str:
     if failed := failures_text(old_faults, after.get("faults_survived")):
         text += f"; {failed}"
     return text
+
+
+def _from(came: str, sources: str) -> str:
+    return f"{came} from {sources}"
 
 
 def under_way(status: Any, *, held_back: bool = False) -> list[str]:
@@ -55,8 +59,9 @@ def under_way(status: Any, *, held_back: bool = False) -> list[str]:
         if not isinstance(each, Mapping) or (held_back and not each.get("held_back")):
             continue
         here, size, seconds = (_number(each.get(key)) for key in ("here", "size", "seconds"))
-        text = f"{each.get('name')}: {bytes_text(here)}"
-        text += f" of {bytes_text(size)}" if size else ""
+        name = each.get("name")
+        text = f"{name}: {bytes_text(here)}"
+        text = f"{name}: {bytes_text(here)} of {bytes_text(size)}" if size else text
         text += f", {bytes_text(here / seconds)}/s" if seconds >= 1 else ""
         text += "; its client gets it when it is checked" if each.get("held_back") else ""
         if each.get("weak"):

@@ -3,20 +3,48 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import functools
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from headrace.cli.language.sentences import core_of
+from headrace.cli.language.forms import core_of
 
 ROOT = Path(__file__).resolve().parents[3]
 CORE = ROOT / "shared" / "headrace"
+PLUGINS = ROOT / "plugins"
 #: What a person is told comes from here; the rest is for logs and programs.
 READ = (
-    *("cli", "errors.py", "wording.py", "setting_rules.py", "config.py"),
-    *("system/service", "system/edits"),
+    *("cli", "errors.py", "wording.py", "setting_rules.py", "config.py", "foreign.py"),
+    *("variants", "ownership/files.py", "sources/measuring.py", "documents/variant_pages.py"),
+    *("policy/selection_reasons.py", "policy/source_conditions.py"),
+    *(
+        "interface/catalogue.py",
+        "interface/editing",
+        "interface/manager.py",
+        "interface/activations.py",
+    ),
+    *("system/accelerators", "system/edits", "system/people.py", "system/service"),
+    *("system/state.py", "system/state_files.py"),
+    *("upstream/destinations.py", "upstream/error_mapping.py", "upstream/pinned.py"),
+    *("upstream/proxies.py", "upstream/resolver.py", "upstream/responses.py", "upstream/tls.py"),
+    *("gateway/activity.py", "gateway/builds", "gateway/telling"),
+    *(f"gateway/intercepting/{name}.py" for name in ("beginning", "connects", "tunnels")),
 )
+#: The same of the plugins.
+READ_OF_PLUGINS = (
+    *("headrace_conda/builds", "headrace_conda/tools", "headrace_docker/builds"),
+    *("headrace_docker/config_files", "headrace_docker/credentials/missing.py"),
+    *("headrace_docker/engines", "headrace_docker/gpu", "headrace_pip/explaining"),
+    "headrace_pip/tools",
+)
+#: What is in them is for programs, or for whoever writes the data that is shipped.
+_NOT_READ = {
+    *("variants/tables.py", "tools/bridge.py", "tools/led.py", "explaining/interpreter.py"),
+    *("tools/rattler_paths.py", "tools/condarc.py"),
+}
 #: Calls whose words go elsewhere: into the log, into patterns.
 _ELSEWHERE = re.compile(r"^(_log\.|re\.|logging\.|NotImplementedError|sys\.audit|AssertionError)")
 #: What a number is called in the code.
@@ -31,7 +59,7 @@ _NO_SENTENCE = re.compile(
     r"|case \$|text \{|rect \{|status is-int|grep -|cat \{|sh -c|ssh -|\( \{|u \{|GET |Host:"
     r"|(?:Accept|Allow|Location|Content-\w+|Cache-Control|Connection|Proxy-Auth\w+|Basic|CONNECT"
     r"|Authorization|HTTP/1\.1|Restrict\w+|Exec\w+|Description)[=: ]|\d\d\d [A-Z]|\{socket\}|\{\")"
-    r"|__headrace|/dev/null|; then|[<>]=|\\n|%\("
+    r"|\{\{json|__headrace|/dev/null|; then|[<>]=|\\n|%\("
 )
 
 
@@ -58,7 +86,7 @@ _WORDS = (
     *("routed", "overridden", "broken", "not routed", "not found", "yours", "here", "default"),
     *("environment", "client", "upstream", "interrupted", "examples", "commands", "options"),
     *("positional arguments", "used", "unused", "together", "origin", "none", "by", "off", "ahead"),
-    *("behind", "uses", "unknown"),
+    *("behind", "uses", "unknown", "it", "public", "private"),
     "usage: {usage}",
     "the following arguments are required: {arguments}",
     "unrecognized arguments: {arguments}",
@@ -75,14 +103,17 @@ _WORDS = (
 )
 
 
+@functools.cache
 def messages() -> dict[str, str]:
     """Return the place in the code of each message, by its id; one with a context as gettext
     writes it.
     """
     found: dict[str, str] = {}
-    for place in READ:
-        path = CORE / place
+    read = [*(CORE / place for place in READ), *(PLUGINS / place for place in READ_OF_PLUGINS)]
+    for path in read:
         for each in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            if "/".join(each.parts[-2:]) in _NOT_READ:
+                continue
             for key in of_code(each.read_text("utf-8")):
                 found.setdefault(key, each.relative_to(ROOT).as_posix())
     labels = (f"{LABEL}{word}" for word in _LABELS)
@@ -189,8 +220,19 @@ def _unique(name: str, taken: list[str]) -> str:
     return next(f"{name}{n}" for n in range(2, 100) if f"{name}{n}" not in taken)
 
 
+def _is_program(text: str) -> bool:
+    """Whether a text of several lines is one that another Python runs."""
+    if "\n" not in text.strip():
+        return False
+    with contextlib.suppress(SyntaxError, ValueError):
+        return bool(ast.parse(text))
+    return False
+
+
 def _cores(text: str) -> Iterator[str]:
     """Yield the sentences of a text: of each line, of each column."""
+    if _is_program(text):
+        return
     for line in text.split("\n"):
         for cell in re.split(r" {2,}", line):
             core = core_of(cell)[1].strip()

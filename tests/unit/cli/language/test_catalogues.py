@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from headrace.cli import summary
 from headrace.cli.language.sentences import Sentences
 from lib.translations.found import messages, of_code
 from lib.translations.kept import CATALOGUES, compiled, read, renewed, written
@@ -14,7 +17,7 @@ from lib.translations.kept import CATALOGUES, compiled, read, renewed, written
 #: What agrees with a number or a plural in English has no place in Chinese.
 MAY_GO = re.compile(r"\{(?:noun|are|goes)\d*\}")
 #: What is put into the gaps of a name; names that are not here have one of their own.
-VALUES = {"n": "7", "counted": "7 {}", "bytes": "7.0 MB"}
+VALUES = {"n": "7", "counted": "7 files", "bytes": "7.0 MB", "sources": "q (x)"}
 GAP = re.compile(r"\{\w+\}")
 HOW = "`PYTHONPATH=tests python -m lib.translations` brings the file to the code; then translate"
 #: Chinese words that mean what another one of ours means (docs/zh has the right one).
@@ -25,7 +28,6 @@ WRONG_WORDS = {
     "校验码": "摘要",
     "哈希值": "摘要",
     "您": "你",
-    "目录服务": "索引",
 }
 
 
@@ -34,7 +36,8 @@ def path(request: pytest.FixtureRequest) -> Path:
     return Path(request.param)
 
 
-def said(path: Path) -> dict[str, str]:
+@functools.cache
+def said(path: Path) -> Mapping[str, str]:
     catalogue = read(path)
     return {
         f"{each.context}\x04{each.id}" if each.context else str(each.id): str(each.string)
@@ -94,7 +97,7 @@ def test_each_message_is_known_again_when_its_gaps_are_filled(path: Path) -> Non
     sentences = Sentences(told)
     wrong = []
     for key, text in told.items():
-        filled, expected = _filled(key), _filled(text)
+        filled, expected = _filled(key), _filled(text).replace("7 files", "7 个文件")
         got = sentences.translated(filled)
         if "".join(got.split()) != "".join(expected.split()):
             wrong.append(f"{filled}\n  {got}\n  {expected}")
@@ -108,6 +111,38 @@ def _filled(text: str) -> str:
         for gap in set(GAP.findall(text))
     }
     return GAP.sub(lambda gap: values[gap[0]], text)
+
+
+TRANSFERS = {
+    "finished": 3,
+    "from_store": 1,
+    "bytes": 263_400_000,
+    "bytes_by_source": {"tuna": 200_000_000, "origin": 63_400_000},
+    "saved_seconds": 12.5,
+}
+STATUS = {
+    "transfers": TRANSFERS,
+    "faults_survived": {"tuna:silent": 2, "bfsu:wrong-bytes": 1},
+    "under_way": [
+        {"name": "x.whl", "here": 1e6, "size": 3e6, "seconds": 2.0, "held_back": True, "weak": True}
+    ],
+}
+
+
+def test_what_is_put_together_of_parts_is_said_whole(path: Path) -> None:
+    sentences = Sentences(said(path))
+    texts = [summary.sentence({}, STATUS, 9.25), *summary.under_way(STATUS)]
+    assert [sentences.translated(text) for text in texts] == [
+        (
+            "4 个文件共 263.4 MB，来自 tuna（200.0 MB），源站（63.4 MB），存储（1）；共用 9.2 秒；"
+            "比只用最好的单个来源约省 12.5 秒；有 3 个请求失败，已改向其他来源获取："
+            "tuna (silent 2), bfsu (wrong-bytes)"
+        ),
+        (
+            "x.whl: 1.0 MB / 3.0 MB, 500.0 kB/s；核对无误后才交给客户端，"
+            "在此之前只给两个镜像一致的内容：源站没有响应"
+        ),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from headrace.cli.language.sentences import Sentences, core_of
+from headrace.cli.language.forms import core_of
+from headrace.cli.language.sentences import Sentences
 
 MESSAGES = {
     "{n} file": "{n} 个文件",

@@ -1,0 +1,178 @@
+"""The form of a sentence: its text with gaps, and what stood in them in a finished one. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["GAP", "PREDICATE", "Form", "core_of", "form_of", "left_over"]
+
+GAP = re.compile(r"\{(\w+)\}")
+#: What stands in gaps of these names, with a number behind the name where there are several.
+_KINDS = {
+    "n": re.compile(r"[\d.,]+"),
+    "counted": re.compile(r"[\d.,]+ [^;:.,]+"),
+    "sources": re.compile(r".+ \([^()]+\)"),
+    "bytes": re.compile(r"[\d.]+ (?:bytes?|kB|MB|GB)"),
+}
+#: A form with fewer letters says little, and one with so few characters for its number of gaps says
+#: nothing.
+_FEW_LETTERS = 5
+_LEAST = (0, 2, 3, 7)
+_ONE_WORD = re.compile(r"\S*|'[^']*'|`[^`]*`")
+#: Where a gap may end, if what would stand in it does not belong there.
+_MOST_ENDS = 4
+#: What a sentence goes on with behind its subject, which another part of the code may say.
+PREDICATE = re.compile(
+    r"(?:adds|answers|are|blocks|can|cannot|comes|covers|cuts|decides|does|gave|gives|goes|has|is|keeps"
+    r"|knows|leads|makes|may|must|names|needs|runs|says|sends|serves|sets|stays|stops|takes|wants|was"
+    r"|were|will) "
+)
+#: Words that were not said in the other language; commands and names are in no language.
+_LEFT = re.compile(r"`[^`]*`|(?<!\w)'[^'\n]*'|(?<![\w/.:=@-])([a-z]{2,})(?![\w/.:=@-])")
+#: Between a wide and a narrow character a space is set, and between two wide ones none.
+_WIDE = re.compile(r"[\u2e80-\u9fff]")
+_WIDE_MARKS = tuple("，。；：！？（）、")
+_NARROW = re.compile(r"[\w`'\"/\[(+~-]", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A sentence with gaps."""
+
+    literals: tuple[str, ...]
+    names: tuple[str, ...]
+    translation: str
+    longest: str
+    """Of the literals: a text without it has another form."""
+    letters: int
+    marks: int
+    """Characters of all literals: what says most is looked for first."""
+    is_terse: bool
+    """It says next to nothing: what stands in its gaps must be single words."""
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether a text may have this form by chance."""
+        return self.letters < _FEW_LETTERS
+
+    def values(self, text: str) -> dict[str, str] | None:
+        """Return what stands in the gaps of a text of this form; None where it has another."""
+        if self.longest not in text or not text.startswith(self.literals[0]):
+            return None
+        end_of_all = len(text) - len(self.literals[-1])
+        if not text.endswith(self.literals[-1]):
+            return None
+        found: dict[str, str] = {}
+        at = len(self.literals[0])
+        for name, literal in zip(self.names, self.literals[1:], strict=True):
+            is_last = len(found) == len(self.names) - 1
+            end = end_of_all if is_last else text.find(literal, at)
+            for _ in range(0 if is_last else _MOST_ENDS):
+                if end < at or self._takes(name, text[at:end]):
+                    break
+                end = text.find(literal, end + 1)
+            if end < at or not self._takes(name, text[at:end]):
+                return None
+            found[name] = text[at:end]
+            at = end + len(literal)
+        return found
+
+    def said(self, values: Mapping[str, str]) -> str:
+        """Return the translation with what stands in its gaps."""
+        told = ""
+        for at, part in enumerate(GAP.split(self.translation)):
+            told = _beside(told, values.get(part, "") if at % 2 else part)
+        return told
+
+    def is_believed(self, values: Mapping[str, str], said: Mapping[str, str]) -> bool:
+        """Whether a text with these values is meant by this form, and not by chance of it: what
+        stands in a weak one is known itself, or single words; a number's noun is always known.
+        """
+        for name, value in values.items():
+            is_known = said[name] != value
+            if name.startswith("counted") and not is_known:
+                return False
+            if not self.is_weak or _kind(name) or _ONE_WORD.fullmatch(value):
+                continue
+            if not is_known or "; " in value or ". " in value:
+                return False
+        return True
+
+    def _takes(self, name: str, value: str) -> bool:
+        kind = _kind(name)
+        if kind is not None:
+            return bool(kind.fullmatch(value))
+        return " " not in value if self.is_terse else True
+
+
+def _kind(name: str) -> re.Pattern[str] | None:
+    return _KINDS.get(name.rstrip("0123456789"))
+
+
+def form_of(key: str, translation: str) -> Form:
+    """Return the form of a message."""
+    parts = GAP.split(key)
+    literals, names = tuple(parts[::2]), tuple(parts[1::2])
+    letters = sum(each.isalpha() for each in "".join(literals))
+    words = sum(_kind(name) is None for name in names)
+    marks = len("".join("".join(literals).split()))
+    is_terse = marks < _LEAST[min(words, len(_LEAST) - 1)]
+    longest = max(literals, key=len)
+    return Form(literals, names, translation, longest, letters, marks, is_terse)
+
+
+def left_over(text: str) -> int:
+    """Count the words of a text that are English still."""
+    return sum(bool(word[1]) for word in _LEFT.finditer(text))
+
+
+def core_of(text: str) -> tuple[str, str, str]:
+    """Return a sentence without the marks around it, and these: before, core, behind."""
+    rest = text.lstrip(" ,;:")
+    if rest.startswith("(") and rest.count("(") > rest.count(")"):
+        rest = rest[1:]
+    before = text[: len(text) - len(rest)]
+    core = rest
+    while core:
+        shorter = core.rstrip(" ,;:")
+        if (shorter.endswith(")") and shorter.count(")") > shorter.count("(")) or (
+            shorter.endswith(".") and not shorter.endswith("..")
+        ):
+            shorter = shorter[:-1]
+        if shorter == core:
+            break
+        core = shorter
+    behind = rest[len(core) :]
+    if _is_enclosed(core):
+        before, core, behind = f"{before}(", core[1:-1], f"){behind}"
+    return before, core, behind
+
+
+def _is_enclosed(text: str) -> bool:
+    """Whether one pair of parentheses is around all of it."""
+    if not (text.startswith("(") and text.endswith(")")):
+        return False
+    depth = 0
+    for each in text[:-1]:
+        depth += (each == "(") - (each == ")")
+        if depth == 0:
+            return False
+    return True
+
+
+def _beside(told: str, more: str) -> str:
+    """Put two parts of a sentence together as Chinese has it."""
+    if not told or not more:
+        return told + more
+    if told.endswith(_WIDE_MARKS) or more.lstrip(" ").startswith(_WIDE_MARKS):
+        return told.rstrip(" ") + more.lstrip(" ")
+    last, first = told[-1], more[0]
+    if (_WIDE.match(last) and _NARROW.match(first)) or (_NARROW.match(last) and _WIDE.match(first)):
+        return f"{told} {more}"
+    if last == " " and told[-2:-1] != " " and _WIDE.match(told[-2:-1]) and _WIDE.match(first):
+        return told[:-1] + more
+    if first == " " and more[1:2] != " " and _WIDE.match(last) and _WIDE.match(more[1:2]):
+        return told + more[1:]
+    return told + more
