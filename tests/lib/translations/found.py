@@ -7,7 +7,7 @@ import contextlib
 import functools
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from headrace.cli.language.forms import core_of
@@ -136,14 +136,16 @@ def of_code(text: str) -> Iterator[str]:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from _cores(node.value)
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "Finding":
-            yield from (
-                f"{LABEL}{each.value}" for each in node.args[:1] if isinstance(each, ast.Constant)
-            )
+            yield from (f"{LABEL}{word}" for word in _words(node.args[:1]))
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "counted":
-            words = [each.value for each in node.args[1:] if isinstance(each, ast.Constant)]
-            if words:
+            if words := _words(node.args[1:]):
                 many = words[1] if len(words) > 1 else f"{words[0]}s"
                 yield from (f"{{n}} {words[0]}", f"{{n}} {many}")
+
+
+def _words(nodes: Iterable[ast.AST]) -> list[str]:
+    values = (each.value for each in nodes if isinstance(each, ast.Constant))
+    return [value for value in values if isinstance(value, str)]
 
 
 def _in_order(node: ast.AST, passed: set[int]) -> Iterator[ast.AST]:
@@ -233,7 +235,7 @@ def _cores(text: str) -> Iterator[str]:
     """Yield the sentences of a text: of each line, of each column."""
     if _is_program(text):
         return
-    for line in text.split("\n"):
+    for line in text.splitlines():
         for cell in re.split(r" {2,}", line):
             core = core_of(cell)[1].strip()
             literal = re.sub(r"\{\w+\}", "{}", core)

@@ -42,6 +42,10 @@ class _Undated(Catalog):
             ("Plural-Forms", self.plural_forms),
         ]
 
+    @mime_headers.setter
+    def mime_headers(self, headers: object) -> None:
+        """They are what they are."""
+
 
 def renewed(catalogue: Catalog) -> Catalog:
     """Return the catalogue of the code as it is now, with what is translated already."""
@@ -50,7 +54,7 @@ def renewed(catalogue: Catalog) -> Catalog:
         context, _, text = key.rpartition("\x04")
         before = catalogue.get(text, context or None)
         said = before.string if before else ""
-        new.add(text, said, context=context or None, locations=[(place, None)])
+        new.add(text, said, context=context or None, locations=[(place, 0)])
     return new
 
 

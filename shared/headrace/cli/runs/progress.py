@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from headrace.cli.language.spoken import translated
 from headrace.cli.runs.bottom_row import BottomRow
 from headrace.cli.summary import bytes_text
 from headrace.cli.upkeep.shown.times import ago
@@ -68,7 +69,7 @@ def _watch(done: threading.Event, ask: Callable[[], Any], row: BottomRow, wait: 
         came = _came(told)
         rate = (came - before[0]) / (now - before[1]) if before else 0.0
         before = came, now
-        row.show(sentence(told, rate))
+        row.show(translated(sentence(told, rate)))
 
 
 def sentence(status: Any, rate: float) -> str:

@@ -139,7 +139,7 @@ def test_what_is_put_together_of_parts_is_said_whole(path: Path) -> None:
             "tuna (silent 2), bfsu (wrong-bytes)"
         ),
         (
-            "x.whl: 1.0 MB / 3.0 MB, 500.0 kB/s；核对无误后才交给客户端，"
+            "x.whl: 1.0 MB / 3.0 MB，500.0 kB/s；核对无误后才交给客户端，"
             "在此之前只给两个镜像一致的内容：源站没有响应"
         ),
     ]
