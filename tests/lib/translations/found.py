@@ -138,9 +138,9 @@ def of_code(text: str) -> Iterator[str]:
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "Finding":
             yield from (f"{LABEL}{word}" for word in _words(node.args[:1]))
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "counted":
-            if words := _words(node.args[1:]):
-                many = words[1] if len(words) > 1 else f"{words[0]}s"
-                yield from (f"{{n}} {words[0]}", f"{{n}} {many}")
+            one, *many = _words(node.args[1:]) or [""]
+            if one:
+                yield from (f"{{n}} {one}", f"{{n}} {many[0] if many else f'{one}s'}")
 
 
 def _words(nodes: Iterable[ast.AST]) -> list[str]:
