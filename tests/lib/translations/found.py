@@ -53,9 +53,9 @@ LABEL = "label\x04"
 _WORD = re.compile(r"[A-Za-z]{2,}")
 #: What holds a space and is no sentence: commands, options, code, colours, patterns.
 _NO_SENTENCE = re.compile(
-    r"^(?:https?:|[-#/<>%$@=\[\\*^.}]|import |from \w+(?:\.\w+)* import|\w+ = |_headrace|export H"
+    r"^(?:https?:|[-#/<>%$@=\\*^.}]|\[(?![A-Z]+:)|import |from \w+(?:\.\w+)* import|\w+ = "
     r"|function |if (?:\[|\{|test|status)|for __|fi;|set -|unset _|command [\"$]|eval \""
-    r"|functions\["
+    r"|functions\[|_headrace|export H"
     r"|case \$|text \{|rect \{|status is-int|grep -|cat \{|sh -c|ssh -|\( \{|u \{|GET |Host:"
     r"|(?:Accept|Allow|Location|Content-\w+|Cache-Control|Connection|Proxy-Auth\w+|Basic|CONNECT"
     r"|Authorization|HTTP/1\.1|Restrict\w+|Exec\w+|Description)[=: ]|\d\d\d [A-Z]|\{socket\}|\{\")"

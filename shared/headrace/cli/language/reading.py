@@ -93,8 +93,10 @@ class Reading:
         return None if found is None else before + found + _wide(behind)
 
     def _known(self, text: str, depth: int) -> str | None:
-        if text in self._whole:
-            return self._whole[text]
+        # What is an option's help is a command's description, too: a sentence of its own.
+        for key in (text, text[:1].lower() + text[1:]):
+            if key in self._whole:
+                return self._whole[key]
         if (text, depth) not in self._found:
             self._found[text, depth] = self._by_form(text, depth)
         return self._found[text, depth]

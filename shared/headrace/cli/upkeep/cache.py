@@ -182,8 +182,8 @@ def _verify(context: Context) -> int:
         done += each.size
         if live and time.monotonic() - told > _OFTEN:
             told = time.monotonic()
-            told = translated(f"{number} of {len(files)}, {bytes_text(done)}")
-            sys.stderr.write(f"\r{told}\x1b[K")
+            line = translated(f"{number} of {len(files)}, {bytes_text(done)}")
+            sys.stderr.write(f"\r{line}\x1b[K")
             sys.stderr.flush()
     if live:
         sys.stderr.write("\r\x1b[K")

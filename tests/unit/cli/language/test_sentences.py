@@ -37,6 +37,7 @@ def say() -> Sentences:
     ("text", "said"),
     [
         ("3 files", "3 个文件"),
+        ("Say it again.", "再说一次。"),
         ("up at http://[::1]:8/ (yours)", "运行于 http://[::1]:8/（你自己的）"),
         # A sentence's end, and what stands around it, become Chinese with it.
         ("As before. Say no more.", "As before. Say no more."),
