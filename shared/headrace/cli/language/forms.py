@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from headrace.values import dataclass
 
 __all__ = ["GAP", "PREDICATE", "Form", "core_of", "form_of", "left_over"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from headrace.cli.language.forms import Form, core_of, left_over
+from headrace.values import dataclass
 
 __all__ = ["Reading"]
 
