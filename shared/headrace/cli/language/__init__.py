@@ -1,3 +1,3 @@
-"""What is said in the reader's language: which that is, sentences, and how wide they are."""
+"""What is said in the reader's language: which that is, and sentences by their forms."""
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from headrace.cli.language.forms import GAP, PREDICATE, form_of, left_over
-from headrace.cli.language.reading import Reading
+from headrace.cli.language.phrasing import Phrasing
 from headrace.cli.upkeep.shown.folding import columns_of
 
 __all__ = ["Sentences"]
@@ -85,7 +85,7 @@ class Sentences:
         return headed if left_over(headed) <= left_over(said) else said
 
     def _phrase(self, text: str) -> str:
-        return Reading(self._whole, [form for form in self._forms if form.longest in text]).said(
+        return Phrasing(self._whole, [form for form in self._forms if form.longest in text]).said(
             text
         )
 

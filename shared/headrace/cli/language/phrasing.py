@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from headrace.cli.language.forms import Form, core_of, left_over
 from headrace.values import dataclass
 
-__all__ = ["Reading"]
+__all__ = ["Phrasing"]
 
 #: Where a text may consist of several sentences, with what is not looked into: commands, names.
 _JOINTS = re.compile(r"`[^`]*`|(?<!\w)'[^'\n]*'(?!\w)|(; |\. |(?<=\?) |: | \(|(?<=\))[,;:.]? |, )")
@@ -33,7 +33,7 @@ class _Said:
     is_known: bool
 
 
-class Reading:
+class Phrasing:
     """Says one text. What was found out of a part of it is kept as long."""
 
     def __init__(self, whole: Mapping[str, str], forms: Sequence[Form]) -> None:
