@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from headrace.gateway import wiring
 from headrace.models import Mirror, OperatorClass
 from lib.conda.channel_app import ChannelApp
 from lib.conda.channel_documents import PACKED, body_of
 from lib.serving import modes
 from lib.serving.servers import RecordingServer, Reply
-from lib.waiting import until
+from lib.waiting import HANG, until
 
 MB = 1 << 20
 BODY = body_of(6 * MB, "one")
@@ -52,6 +53,29 @@ def test_long_document_comes_over_several_connections_and_is_the_origins(
     before = len(origin.seen)
     assert gate.get(PACKED).body == BODY
     assert len(origin.seen) == before
+
+
+def test_parts_of_a_far_document_are_asked_for_before_one_of_them_is_here(
+    gate: ChannelApp, origin: RecordingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wiring, "IN_PIECES_FROM", 0.0)
+    release, asked, told = threading.Event(), set[str](), list[bytes]()
+
+    def silent(_path: str, headers: Mapping[str, str]) -> Reply:
+        if "range" in headers:
+            asked.add(headers["range"])
+            release.wait(HANG)
+        return Reply(BODY)
+
+    origin.content[PACKED] = silent
+    client = threading.Thread(target=lambda: told.append(gate.get(PACKED).body))
+    client.start()
+    try:
+        until(lambda: len(asked) == 4)
+    finally:
+        release.set()
+        client.join()
+    assert told == [BODY]
 
 
 def test_readers_follow_a_document_that_comes_in_parts(
