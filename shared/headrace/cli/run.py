@@ -108,7 +108,7 @@ def _run(  # noqa: PLR0917 - one command
             why = getattr(error, "message", None) or str(error) or repr(error)
             warn(f"{why}; the command runs without headrace")
             run_as, env, summary = words, dict(context.env), list
-        code = child_process.run(path, list(run_as), env, aside=row and row.aside)
+        code = child_process.run(path, list(run_as), env, aside=row.aside if row else None)
         if row is not None:
             row.end()
         # The command is done, and may have replaced this very headrace: its exit code is returned.

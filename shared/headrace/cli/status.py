@@ -82,10 +82,9 @@ def _watch(context: Context) -> None:
     from headrace.cli.explaining.watching import watch  # noqa: PLC0415 - start-up time
 
     if context.as_json or not context.to_terminal:
-        what = "--watch and --json exclude each other" if context.as_json else ""
         raise UsageError(
             "no-terminal",
-            what or "--watch draws on a terminal, and standard output is none",
+            "--watch draws on a terminal, which standard output is not here",
             hint="`headrace logs --follow --json` tells each file as it comes; `headrace status "
             "--json` tells how all stands now",
         )
@@ -231,6 +230,8 @@ def _origins(state: Any) -> Any:
 _STYLES = {"routed": "green", "overridden": "yellow", "broken": "red"}
 _WIDEST_STATE = len("overridden")
 _NOT_HERE = "not found"
+#: Where what is said begins, behind a word of up to eight letters.
+_BELOW = " " * 9
 
 
 def _tell(context: Context, table: dict[str, Any]) -> None:
@@ -274,7 +275,7 @@ def _tell_row(context: Context, width: int, tool: dict[str, Any]) -> None:
 
 def _tell_rest(context: Context, table: dict[str, Any]) -> None:
     if absent := [tool["tool"] for tool in table["tools"] if tool["state"] == _NOT_HERE]:
-        context.say(f"not here {', '.join(absent)}", "dim", indent=" " * len("not here "))
+        context.say(f"not here {', '.join(absent)}", "dim", indent=_BELOW)
     for mistake in (table.get("settings") or {}).get("mistakes", ()):
         context.say(f"settings {mistake['message']}", "yellow")
         context.say(f"         {mistake['hint']}")
