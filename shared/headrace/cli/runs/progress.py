@@ -83,8 +83,8 @@ def sentence(status: Any, rate: float) -> str:
     sizes = [_number(each.get("size")) for each in files]
     known = all(sizes)
     rate = rate if rate > 0 else sum(map(_rate_of, files))
-    what = str(files[0].get("name")) if len(files) == 1 else counted(len(files), "file")
-    parts = [f"{what}: {bytes_text(here)}{f' of {bytes_text(sum(sizes))}' if known else ''}"]
+    what = f"{counted(len(files), 'file')}: " if len(files) > 1 else ""
+    parts = [f"{what}{bytes_text(here)}{f' of {bytes_text(sum(sizes))}' if known else ''}"]
     if rate > 0:
         parts.append(f"{bytes_text(rate)}/s")
     if rate > 0 and known:
@@ -98,6 +98,9 @@ def sentence(status: Any, rate: float) -> str:
         parts.append(f"from {listed(sorted(given, key=lambda s: -given[s]), most=_NAMED)}")
     if any(each.get("held_back") for each in files):
         parts.append("checked before it goes on")
+    if len(files) == 1:
+        # The longest, and what its reader knows best: it may be cut off.
+        parts.append(str(files[0].get("name")))
     return printable(f"headrace  {', '.join(parts)}").replace("\n", " ").replace("\t", " ")
 
 

@@ -23,10 +23,10 @@ GIVEN = {"tuna": 3_000_000, "origin": 500_000, "ustc": 1_500_000}
         (
             [{**ONE, "given": GIVEN}],
             5e6,
-            "big.whl: 5.0 MB of 20.0 MB, 5.0 MB/s, 3 s left, from tuna, ustc, origin",
+            "5.0 MB of 20.0 MB, 5.0 MB/s, 3 s left, from tuna, ustc, origin, big.whl",
         ),
-        ([ONE], 0.0, "big.whl: 5.0 MB of 20.0 MB, 2.5 MB/s, 6 s left"),
-        ([{**ONE, "seconds": 0.1}], 0.0, "big.whl: 5.0 MB of 20.0 MB"),
+        ([ONE], 0.0, "5.0 MB of 20.0 MB, 2.5 MB/s, 6 s left, big.whl"),
+        ([{**ONE, "seconds": 0.1}], 0.0, "5.0 MB of 20.0 MB, big.whl"),
         ([ONE, {**ONE, "size": None}], 1e6, "2 files: 10.0 MB, 1.0 MB/s"),
         (
             [ONE, {**ONE, "here": 0, "size": 85_000_000}],
@@ -36,9 +36,9 @@ GIVEN = {"tuna": 3_000_000, "origin": 500_000, "ustc": 1_500_000}
         (
             [{**ONE, "held_back": True}],
             5e6,
-            "big.whl: 5.0 MB of 20.0 MB, 5.0 MB/s, 3 s left, checked before it goes on",
+            "5.0 MB of 20.0 MB, 5.0 MB/s, 3 s left, checked before it goes on, big.whl",
         ),
-        ([{**ONE, "name": "a\x1b[2J\nb", "size": None}], 0, "a?[2J b: 5.0 MB, 2.5 MB/s"),
+        ([{**ONE, "name": "a\x1b[2J\nb", "size": None}], 0, "5.0 MB, 2.5 MB/s, a?[2J b"),
     ],
 )
 def test_the_line_says_what_comes_how_fast_and_from_whom(
