@@ -105,7 +105,10 @@ class Form:
         kind = _kind(name)
         if kind is not None:
             return bool(kind.fullmatch(value))
-        return " " not in value if self.is_terse else True
+        if self.is_terse:
+            return " " not in value
+        # What follows a sentence in this language does not stand in its middle in the other.
+        return "; " not in value or self.translation.endswith(f"{{{name}}}")
 
 
 def _kind(name: str) -> re.Pattern[str] | None:

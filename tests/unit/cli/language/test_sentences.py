@@ -20,6 +20,8 @@ MESSAGES = {
     "not {value}": "而不是 {value}",
     "{what} is here": "{what} 在这里",
     "as it was": "已还原",
+    "no mirror is called {mirror}": "没有叫 {mirror} 的镜像",
+    "did you mean {found}?": "是不是想写 {found}？",
     "nothing was changed": "什么都没有改动",
     "say it again": "再说一次",
     "label\x04state": "状态",
@@ -47,6 +49,10 @@ def say() -> Sentences:
         (
             "port must be a whole number from 0 to 9 (a port), not 'a: b'",
             "port 必须是 0 到 9 的整数（端口），而不是 'a: b'",
+        ),
+        (
+            "no mirror is called 'x'; did you mean 'y'?",
+            "没有叫 'x' 的镜像；是不是想写 'y'？",
         ),
         # Whose name has Latin letters has a space before it, whose has none does not.
         ("torch is here", "torch 在这里"),
