@@ -181,9 +181,14 @@ def _form(node: ast.JoinedStr) -> str:
         if isinstance(part, ast.Constant):
             told += str(part.value)
         elif isinstance(part, ast.FormattedValue):
-            if not told.endswith("}"):
+            if told.endswith("}"):
+                # Nobody sees where the first ends, so that both are of no kind of their own.
+                last = names.pop()
+                told = told.removesuffix(f"{{{last}}}")
+                names.append(_unique("value" if _is_of_kind(last) else last, names))
+            else:
                 names.append(_unique(_name(part), names))
-                told += f"{{{names[-1]}}}"
+            told += f"{{{names[-1]}}}"
             if part.format_spec and re.search("[<>]", ast.unparse(part.format_spec)):
                 told += "  "  # it is filled up to a column
     return told
@@ -214,6 +219,10 @@ def _name(part: ast.FormattedValue) -> str:
         name = "" if name.isdigit() else name
     is_number = re.search(r"[0-9,.][fd]'?$", spec)
     return "n" if is_number or name in _NUMBERS else name.strip("_").lower() or "value"
+
+
+def _is_of_kind(name: str) -> bool:
+    return name.rstrip("0123456789") in ("n", "counted", "bytes", "sources")
 
 
 def _unique(name: str, taken: list[str]) -> str:

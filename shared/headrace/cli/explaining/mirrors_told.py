@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from headrace.policy.source_conditions import SourceCondition
-from headrace.wording import counted, listed, noun
+from headrace.wording import counted, listed
 
 __all__ = ["NEXT", "first_in_trouble", "lines"]
 
@@ -33,7 +33,8 @@ def lines(mirrors: object) -> list[tuple[str, bool]]:
     if failing:
         names = listed(failing, most=_MOST)
         few = f"{len(failing)} of {counted(len(others), 'mirror')}"
-        text = f"{few} {noun(len(failing), 'does', 'do')} not deliver now: {names}"
+        one, more = f"{few} does not deliver now: {names}", f"{few} do not deliver now: {names}"
+        text = one if len(failing) == 1 else more
         told.append((f"mirrors  {text}", False))
     return told
 
