@@ -111,7 +111,7 @@ def test_a_wrong_setting_is_told_by_every_command_and_stops_those_that_set_up(
     # A child of this process would tell its end to whichever thread does not block that.
     ran: list[Sequence[str]] = []
 
-    def child(_: str, words: Sequence[str], __: object) -> int:
+    def child(_: str, words: Sequence[str], __: object, **_more: object) -> int:
         ran.append(words)
         return 0
 
