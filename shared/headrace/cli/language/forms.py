@@ -10,13 +10,12 @@ from headrace.values import dataclass
 __all__ = ["GAP", "PREDICATE", "Form", "core_of", "form_of", "left_over"]
 
 GAP = re.compile(r"\{(\w+)\}")
+_NUMBER = re.compile(r"[\d.,]+")
+_COUNTED = re.compile(r"[\d.,]++ [^;:.,]+")
+_SOURCES = re.compile(r".+ \([^()]+\)")
+_BYTES = re.compile(r"[\d.]++ (?:bytes?|kB|MB|GB)")
 #: What stands in gaps of these names, with a number behind the name where there are several.
-_KINDS = {
-    "n": re.compile(r"[\d.,]+"),
-    "counted": re.compile(r"[\d.,]+ [^;:.,]+"),
-    "sources": re.compile(r".+ \([^()]+\)"),
-    "bytes": re.compile(r"[\d.]+ (?:bytes?|kB|MB|GB)"),
-}
+_KINDS = {"n": _NUMBER, "counted": _COUNTED, "sources": _SOURCES, "bytes": _BYTES}
 #: A form with fewer letters says little, and one with so few characters for its number of gaps says
 #: nothing.
 _FEW_LETTERS = 5

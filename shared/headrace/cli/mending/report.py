@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import platform
 import re
 import socket
@@ -73,8 +74,11 @@ def compose(context: Context, findings: Iterable[Finding]) -> str:
 
 def write(path: Path, text: str) -> None:
     """Write it where nothing is, for its owner's eyes; OSError."""
-    with path.open("x", encoding="utf-8") as file:
-        path.chmod(0o600)
+
+    def private(name: str, flags: int) -> int:
+        return os.open(name, flags, 0o600)
+
+    with open(path, "x", encoding="utf-8", opener=private) as file:
         file.write(text)
 
 
