@@ -16,6 +16,7 @@ import pytest
 from headrace.errors import UpstreamError
 from headrace.models import Fault
 from headrace.upstream.client import Client
+from headrace.upstream.http2.connection import WINDOW
 from lib.serving.certificates import authority
 from lib.waiting import HANG
 
@@ -26,6 +27,7 @@ PING = bytes((0, 0, 8, 6, 0, 0, 0, 0, 0)) + b"\0" * 8
 EMPTY_DATA = bytes((0, 0, 0, 0, 0, 0, 0, 0, 1))
 PADDING = bytes((0, 0, 2, 0, 8, 0, 0, 0, 1)) + b"\1\0"
 HEAD = bytes((0, 0, 1, 1, 4, 0, 0, 0, 1)) + b"\x88"
+DATA = bytes((0, 0x40, 0, 0, 0, 0, 0, 0, 1)) + bytes(1 << 14)
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
 
 Sends = Callable[[asyncio.StreamReader], AsyncIterator[bytes]]
@@ -66,6 +68,13 @@ async def _padding(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
         yield PADDING * 100
 
 
+async def _data(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    await reader.read(100)
+    yield SETTINGS + HEAD
+    while True:
+        yield DATA
+
+
 async def _crumbs(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
     await reader.readuntil(b"\r\n\r\n")
     yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -78,6 +87,7 @@ class Flood:
 
     def __init__(self, sends: Sends, tls: ssl.SSLContext | None = None) -> None:
         self.sent = 0
+        self.ended = asyncio.Event()
         self._sends = sends
         self._tls = tls
 
@@ -93,7 +103,9 @@ class Flood:
                 writer.write(piece)
                 await writer.drain()
                 self.sent += len(piece)
-                assert self.sent < 4 * BUFFERS
+                if self.sent > 16 * BUFFERS:
+                    break
+        self.ended.set()
         writer.close()
 
 
@@ -132,6 +144,26 @@ def test_frames_without_end(tmp_path: Path, sends: Sends) -> None:
     error = fault_of(flood, "https://{}/", {"SSL_CERT_FILE": str(company.certificate)})
     assert error.fault is Fault.PROTOCOL
     assert flood.sent < BUFFERS
+
+
+def test_what_nobody_waits_for_any_more(tmp_path: Path) -> None:
+    """A body that a server goes on with when its reader has left, and said so."""
+    company = authority(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+    tls.set_alpn_protocols(["h2"])
+    flood = Flood(_data, tls)
+
+    async def main() -> None:
+        async with flood.running() as address:
+            client = Client({"SSL_CERT_FILE": str(company.certificate)})
+            async with client.open_document(f"https://{address}/", timeout=HANG) as document:
+                await anext(aiter(document))
+            await flood.ended.wait()
+            await client.aclose()
+
+    asyncio.run(main())
+    assert flood.sent < 3 * WINDOW + BUFFERS
 
 
 def test_a_body_in_crumbs() -> None:

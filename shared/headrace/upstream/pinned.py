@@ -204,7 +204,9 @@ def reading_a_head() -> Iterator[None]:
 class FrameCost:
     """Counts HTTP/2's frames (RFC 9113 section 4.1) that bring no data."""
 
-    def __init__(self) -> None:
+    def __init__(self, data_for: Callable[[int, int], None] = lambda _number, _size: None) -> None:
+        """`data_for` hears of each frame that brings data: for which stream, and how many bytes."""
+        self._data_for = data_for
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
         self._empty = 0.0
@@ -230,8 +232,10 @@ class FrameCost:
     def _begin(self, header: bytes) -> None:
         self._left = int.from_bytes(header[:3])
         # One with padding may hold nothing else.
-        if self._left and header[3] == 0 and not header[4] & 0x08:
-            return
+        if self._left and header[3] == 0:
+            self._data_for(int.from_bytes(header[5:]) & 0x7FFFFFFF, self._left)
+            if not header[4] & 0x08:
+                return
         self._empty += 1
         if self._empty > _EMPTY_FRAMES:
             now = self._loop.time()

@@ -282,6 +282,11 @@ class SocketStream(httpcore.AsyncNetworkStream):
             async with asyncio.timeout(timeout):
                 await self._incoming.drained()
 
+    def put(self, few: bytes) -> None:
+        """Send a few bytes, and leave it to others to wait until they are out."""
+        if not self._incoming.ended:
+            self._transport.write(few)
+
     def abort(self) -> None:
         """Close, at once."""
         self._transport.abort()

@@ -14,6 +14,7 @@ import contextlib
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import httpcore
@@ -23,10 +24,12 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import H2Error
 from h2.settings import SettingCodes, Settings
+from hyperframe.frame import Frame, GoAwayFrame
 
 from headrace.upstream.http1.connection import Asked, Network, ServerAddress
 from headrace.upstream.http1.streams import SocketStream
 from headrace.upstream.http2.answers import Http2Answer, NotTakenError, Stream
+from headrace.upstream.http2.pulse import Pulse
 from headrace.upstream.pinned import FrameCost
 
 __all__ = ["Http2Connection", "SpeaksHttp1Error"]
@@ -39,6 +42,8 @@ AT_ONCE = 100
 _LONGEST_HEAD = 64 << 10
 #: Bytes that are read at a time.
 _PIECE = 64 << 10
+#: What a frame costs at least, in bytes, that comes for somebody who has left.
+_A_FRAME = 1 << 10
 #: Seconds for a server to take what is no request.
 _PATIENCE = 10.0
 #: Headers that are for one connection (RFC 9113 section 8.2.2), or are said in another way.
@@ -47,6 +52,18 @@ _NOT_SENT = (b"host", b"connection", b"keep-alive", b"proxy-connection", b"trans
 
 class SpeaksHttp1Error(Exception):
     """The server does not agree on HTTP/2."""
+
+
+class _Protocol(H2Connection):
+    """h2's own, but that a server which takes no more requests may finish those that it has (RFC
+    9113 section 6.8): h2 takes whatever comes then for a fault.
+    """
+
+    def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[events.Event]]:
+        state = self.state_machine.state
+        told = super()._receive_goaway_frame(frame)
+        self.state_machine.state = state
+        return told
 
 
 class Http2Connection:
@@ -70,7 +87,7 @@ class Http2Connection:
         self._expiry = expiry
         self._on_http1 = on_http1
         config = H2Configuration(client_side=True, header_encoding=None)
-        self._h2 = H2Connection(config)
+        self._h2 = _Protocol(config)
         self._streams: dict[int, Stream] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()
         """Those for whom the server has no room yet."""
@@ -78,13 +95,18 @@ class Http2Connection:
         self._making: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
         self._idle: asyncio.TimerHandle | None = None
+        self._pulse = Pulse(self._ping, self._end, self.get_extra_info)
+        self._owed = 0
+        """Bytes that may still come for those who left: a server goes on until it hears of it."""
+        self._full: Exception | None = None
+        """Why no other request goes over it."""
         self._fault: Exception | None = None
         """Why nothing goes over it any more."""
 
     @property
     def usable(self) -> bool:
         """Whether another request may go over it."""
-        return self._fault is None
+        return self._fault is None and self._full is None
 
     @property
     def made(self) -> bool:
@@ -155,15 +177,16 @@ class Http2Connection:
         await self.connect(asked)
         await self._room(asked.timeouts["pool"])
         await asked.trace("http2.send_request_headers.started", {})
-        if self._fault is not None:
-            raise NotTakenError(f"the connection was closed: {self._fault}")
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
+        if not self.usable:
+            raise NotTakenError(f"the connection was closed: {self._fault or self._full}")
         with _said():
             number = self._h2.get_next_available_stream_id()
             self._h2.send_headers(number, _head_of(asked), end_stream=True)
         stream = self._streams[number] = Stream(number)
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        self._pulse.expect()
         try:
             # A server may answer, and close, before it has the whole: its answer is what counts.
             with contextlib.suppress(httpcore.WriteError):
@@ -178,7 +201,7 @@ class Http2Connection:
 
     async def _room(self, patience: float) -> None:
         """Wait until the server takes one more."""
-        while self._fault is None and len(self._streams) >= min(
+        while self.usable and len(self._streams) >= min(
             AT_ONCE, self._h2.remote_settings.max_concurrent_streams
         ):
             turn = asyncio.get_running_loop().create_future()
@@ -188,6 +211,10 @@ class Http2Connection:
                     await turn
             except TimeoutError as error:
                 raise httpcore.PoolTimeout from error
+            except asyncio.CancelledError:
+                if not turn.cancelled():  # it was told, and somebody else has not been
+                    self._let_look(1)
+                raise
             finally:
                 with contextlib.suppress(ValueError):
                     self._waiting.remove(turn)
@@ -196,7 +223,9 @@ class Http2Connection:
         """Let the server send as many bytes again."""
         with _said():
             self._h2.acknowledge_received_data(size, stream.number)
-        await self._flush(_PATIENCE)
+        # Where that fails nothing more comes, but what came is here and counts.
+        with contextlib.suppress(httpcore.NetworkError, httpcore.TimeoutException):
+            await self._flush(_PATIENCE)
 
     async def leave(self, stream: Stream) -> None:
         """Be done with an answer, wherever it is; the others go on."""
@@ -207,24 +236,28 @@ class Http2Connection:
                 for _, size in stream.parts:
                     self._h2.acknowledge_received_data(size, stream.number)
                 if not stream.ended:
+                    self._owed = 2 * WINDOW
                     self._h2.reset_stream(stream.number, ErrorCodes.CANCEL)
             self._rest()
         stream.parts.clear()
-        self._next()
-        with contextlib.suppress(httpcore.NetworkError, httpcore.TimeoutException):
-            await self._flush(_PATIENCE)
+        self._let_look(1)
+        try:
+            with contextlib.suppress(httpcore.NetworkError, httpcore.TimeoutException):
+                await self._flush(_PATIENCE)
+        finally:
+            if self._full is not None and not self._streams:
+                self._end(self._full)
 
-    def _next(self) -> None:
-        """Let the first of those who wait for room look."""
-        for turn in self._waiting:
-            if not turn.done():
-                turn.set_result(None)
-                break
+    def _let_look(self, most: int | None = None) -> None:
+        """Let those who wait for room look, the first ones of them."""
+        for turn in islice((each for each in self._waiting if not each.done()), most):
+            turn.set_result(None)
 
     def _rest(self) -> None:
         """Hold no memory while nothing is expected, and close in a while."""
         if not self._streams and self._stream is not None and self._idle is None:
             self._stream.rest()
+            self._pulse.rest()
             loop = asyncio.get_running_loop()
             self._idle = loop.call_later(self._expiry, self._end, TimeoutError("nobody asked"))
 
@@ -237,12 +270,14 @@ class Http2Connection:
 
     async def _read(self, stream: SocketStream) -> None:
         """Read for all, to the connection's end."""
-        cost = FrameCost()
+        cost = FrameCost(self._data_for)
         try:
             while self._fault is None:
                 data = bytes(await stream.borrow(None, _PIECE))
                 if not data:
-                    raise httpcore.RemoteProtocolError("the server disconnected")  # noqa: TRY301
+                    why = self._full or httpcore.RemoteProtocolError("the server disconnected")
+                    raise why  # noqa: TRY301
+                self._pulse.came()
                 cost.feed(data)
                 with _said():
                     for event in self._h2.receive_data(data):
@@ -260,18 +295,35 @@ class Http2Connection:
             for number, stream in self._streams.items():
                 if number > (event.last_stream_id or 0):
                     stream.fault = NotTakenError(said)
-            self._end(httpcore.RemoteProtocolError(said))
+                    stream.wake()
+            self._full = httpcore.RemoteProtocolError(said)
+            self._let_look()
+            if not self._streams:
+                self._end(self._full)
         elif isinstance(event, events.RemoteSettingsChanged):
-            for _ in range(len(self._waiting)):
-                self._next()
+            self._let_look()
         elif (found := self._streams.get(getattr(event, "stream_id", None) or 0)) is not None:
             found.hear(event)
+
+    def _data_for(self, number: int, size: int) -> None:
+        """Count what comes for nobody."""
+        if number not in self._streams:
+            self._owed -= max(size, _A_FRAME)
+            if self._owed < 0:
+                raise httpcore.RemoteProtocolError("bytes that nobody waits for, without end")
+
+    def _ping(self) -> None:
+        with contextlib.suppress(H2Error):
+            self._h2.ping(b"headrace")
+            if self._stream is not None:
+                self._stream.put(self._h2.data_to_send())
 
     def _end(self, fault: Exception) -> None:
         """Nothing goes over it any more; who waits hears why."""
         if self._fault is not None:
             return
         self._fault = fault
+        self._pulse.end()
         if self._idle is not None:
             self._idle.cancel()
         if self._stream is not None:
@@ -279,9 +331,7 @@ class Http2Connection:
         for stream in self._streams.values():
             stream.fault = stream.fault or fault
             stream.wake()
-        for turn in self._waiting:
-            if not turn.done():
-                turn.set_result(None)
+        self._let_look()
 
     def get_extra_info(self, info: str) -> Any:
         """Return what the network tells of itself, by httpcore's names."""
@@ -294,6 +344,8 @@ class Http2Connection:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._stream is not None:  # it was made meanwhile
+            self._stream.abort()
 
 
 def _seen(task: asyncio.Task[None]) -> None:

@@ -35,6 +35,8 @@ class Http2Connections:
         self._http1 = http1
         self._expiry = expiry
         self._open: dict[tuple[ServerAddress, int], Http2Connection] = {}
+        self._full: set[Http2Connection] = set()
+        """Those that take no other request, until the last one is done."""
         self._plain = LRUCache[ServerAddress, bool](_REMEMBERED)
 
     async def ask(
@@ -74,6 +76,8 @@ class Http2Connections:
             for key, each in list(self._open.items()):
                 if not each.usable:
                     del self._open[key]
+                    self._full.add(each)
+            self._full = {each for each in self._full if each.under_way}
             connection = self._open[place, number] = Http2Connection(
                 place,
                 self._context,
@@ -94,8 +98,9 @@ class Http2Connections:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        connections: list[Any] = list(self._open.values())
+        connections: list[Any] = [*self._open.values(), *self._full]
         self._open.clear()
+        self._full.clear()
         for each in connections:
             with contextlib.suppress(Exception):
                 await each.aclose()

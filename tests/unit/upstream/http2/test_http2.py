@@ -4,112 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.events import DataReceived, RequestReceived, StreamReset
-from h2.settings import SettingCodes, Settings
 
 from headrace.errors import UpstreamError
 from headrace.models import Fault
 from headrace.upstream.client import Client
 from headrace.upstream.http2_pool import SHORT, STREAMS
 from lib.serving.certificates import authority
+from lib.serving.http2 import BODY, Http2Server, Talk, gives
 
 #: Longer than any of these tests takes.
 HANG = 30.0
-BODY = b"a page of the origin's" * 20
-
-
-class Server:
-    """An HTTP/2 server whose answers a test decides on, request by request."""
-
-    def __init__(self, folder: Path, answer: Callable[[Talk, int, str], Awaitable[None]]) -> None:
-        self.company = authority(folder)
-        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.tls.load_cert_chain(folder / "server.pem", folder / "server.key")
-        self.tls.set_alpn_protocols(["h2"])
-        self.answer = answer
-        self.talks: list[Talk] = []
-        self.greets_after = 0
-        """Requests that come before the server says anything."""
-        self.takes = 100
-        """Requests at a time, as its settings say."""
-
-    @contextlib.asynccontextmanager
-    async def client(self) -> AsyncIterator[tuple[Client, str]]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
-        port = server.sockets[0].getsockname()[1]
-        client = Client({"SSL_CERT_FILE": str(self.company.certificate)})
-        try:
-            yield client, f"https://127.0.0.1:{port}"
-        finally:
-            await client.aclose()
-            server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        talk = Talk(writer)
-        self.talks.append(talk)
-        tasks = []
-        greeted = False
-        while data := await reader.read(65536):
-            for event in talk.h2.receive_data(data):
-                if isinstance(event, RequestReceived):
-                    path = dict(event.headers or [])[b":path"].decode()
-                    talk.asked.append(path)
-                    tasks.append((event.stream_id or 0, path))
-                elif isinstance(event, StreamReset):
-                    talk.left.append(event.stream_id or 0)
-                assert not isinstance(event, DataReceived)
-            if len(talk.asked) >= self.greets_after:
-                if not greeted:
-                    talk.greet(self.takes)
-                    greeted = True
-                for number, path in tasks:
-                    await self.answer(talk, number, path)
-                tasks.clear()
-                talk.send()
-        writer.close()
-
-
-class Talk:
-    """One connection."""
-
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self.h2 = H2Connection(H2Configuration(client_side=False, header_encoding=None))
-        self.writer = writer
-        self.asked: list[str] = []
-        self.left: list[int] = []
-        self.held: list[int] = []
-
-    def greet(self, takes: int) -> None:
-        told = {SettingCodes.MAX_CONCURRENT_STREAMS: takes}
-        self.h2.local_settings = Settings(client=False, initial_values=told)
-        self.h2.initiate_connection()
-
-    def give(self, number: int, body: bytes = BODY, *, whole: bool = True) -> None:
-        self.h2.send_headers(number, [(b":status", b"200")])
-        self.h2.send_data(number, body, end_stream=whole)
-
-    def send(self) -> None:
-        self.writer.write(self.h2.data_to_send())
 
 
 async def says_yes(talk: Talk, number: int, _: str) -> None:
     talk.h2.send_headers(number, [(b":status", b"200")], end_stream=True)
 
 
-async def gives(talk: Talk, number: int, _: str) -> None:
-    talk.give(number)
-
-
 def test_requests_do_not_wait_for_the_settings_of_a_far_server(tmp_path: Path) -> None:
-    server = Server(tmp_path, gives)
+    server = Http2Server(tmp_path, gives)
     server.greets_after = STREAMS
 
     async def main() -> None:
@@ -126,7 +42,7 @@ def test_who_leaves_his_request_costs_the_others_nothing(tmp_path: Path) -> None
         if path != "/never":
             talk.give(number, whole=path != "/begun")
 
-    server = Server(tmp_path, answer)
+    server = Http2Server(tmp_path, answer)
 
     async def main() -> None:
         async with server.client() as (client, url):
@@ -149,7 +65,7 @@ def test_one_answer_that_stands_still_ends_no_other(tmp_path: Path) -> None:
         if path != "/never":
             talk.give(number)
 
-    server = Server(tmp_path, answer)
+    server = Http2Server(tmp_path, answer)
 
     async def main() -> None:
         async with server.client() as (client, url):
@@ -177,7 +93,7 @@ def test_what_a_server_has_not_begun_with_is_asked_once_more(
         else:
             talk.give(number)
 
-    server = Server(tmp_path, answer)
+    server = Http2Server(tmp_path, answer)
 
     async def main() -> None:
         async with server.client() as (client, url):
@@ -195,7 +111,7 @@ def test_a_stream_that_is_cut_is_a_cut_and_leaves_the_connection(tmp_path: Path)
         if path == "/cut":
             talk.h2.reset_stream(number, ErrorCodes.INTERNAL_ERROR)
 
-    server = Server(tmp_path, answer)
+    server = Http2Server(tmp_path, answer)
 
     async def main() -> None:
         async with server.client() as (client, url):
@@ -224,7 +140,7 @@ def test_more_than_a_server_takes_at_a_time_waits_for_its_turn(tmp_path: Path) -
         talk.give(talk.held.pop())
         talk.send()
 
-    server = Server(tmp_path, answer)
+    server = Http2Server(tmp_path, answer)
     server.takes = 2
 
     async def main() -> None:
@@ -238,7 +154,7 @@ def test_more_than_a_server_takes_at_a_time_waits_for_its_turn(tmp_path: Path) -
 
 
 def test_questions_without_a_body_find_connections_made(tmp_path: Path) -> None:
-    server = Server(tmp_path, says_yes)
+    server = Http2Server(tmp_path, says_yes)
 
     async def main() -> None:
         async with server.client() as (client, url):
@@ -251,7 +167,7 @@ def test_questions_without_a_body_find_connections_made(tmp_path: Path) -> None:
 
 
 def test_a_question_without_a_body_goes_over_any_connection_that_is_made(tmp_path: Path) -> None:
-    server = Server(tmp_path, says_yes)
+    server = Http2Server(tmp_path, says_yes)
 
     async def main() -> None:
         async with server.client() as (client, url):
