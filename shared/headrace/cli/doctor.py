@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from headrace.cli.context import (
@@ -72,10 +74,12 @@ def run(args: argparse.Namespace, context: Context) -> int:
     context.strictness = Strictness.NONE
     if args.report is not None:
         return _report(args, context)
-    found = {check: _guarded(check, context) for check in _checks(args)}
+    found: dict[Check, list[Finding]] = {}
+    for check, findings in _looked(args, context):
+        found[check] = findings
+        if not context.as_json:
+            _tell(context, findings)
     outcomes: Sequence[Mended] | None = None
-    if not context.as_json:
-        _tell(context, _all(found))
     if args.fix:
         outcomes = _mended(args, context, found)
     if context.as_json:
@@ -88,7 +92,35 @@ def run(args: argparse.Namespace, context: Context) -> int:
     return NEEDS_ATTENTION if "warning" in levels or undone else OK
 
 
-def _checks(args: argparse.Namespace) -> Sequence[Check]:
+def _looked(args: argparse.Namespace, context: Context) -> Iterator[tuple[Check, list[Finding]]]:
+    """Run the checks: first those of this machine, then at once those that ask others, who may
+    never answer. A terminal has each when it is there; elsewhere they have one order.
+    """
+    near, far = _checks(args)
+    for check in near:
+        yield check, _guarded(check, context)
+    ended: SimpleQueue[tuple[Check, list[Finding]]] = SimpleQueue()
+    for check in far:
+        work = partial(_into, ended, check, context)
+        # Not waited for where the user goes before they are through.
+        threading.Thread(target=work, name="doctor", daemon=True).start()
+    came = (ended.get() for _ in far)
+    if context.to_terminal and not context.as_json:
+        yield from came
+    else:
+        yield from sorted(came, key=lambda each: far.index(each[0]))
+
+
+def _into(ended: SimpleQueue[tuple[Check, list[Finding]]], check: Check, context: Context) -> None:
+    try:
+        findings = _guarded(check, context)
+    except BaseException as error:  # noqa: BLE001 - it would end this thread, and be waited for
+        findings = [_broken(check, error)]
+    ended.put((check, findings))
+
+
+def _checks(args: argparse.Namespace) -> tuple[Sequence[Check], Sequence[Check]]:
+    """Return those that look at this machine alone, and those that ask others."""
     from headrace.cli.checks import (  # noqa: PLC0415 - start-up time
         accelerators,
         committed,
@@ -104,19 +136,18 @@ def _checks(args: argparse.Namespace) -> Sequence[Check]:
 
     if args.committed is not None:
         files = [Path(name) for name in args.committed]
-        return (partial(committed.of_files, files=files),) if files else committed.CHECKS
-    return (
+        return (partial(committed.of_files, files=files),) if files else committed.CHECKS, ()
+    near = (
         *machine.CHECKS,
         *kept_state.CHECKS,
         *setting_up.CHECKS,
         *functions.CHECKS,
         *network.CHECKS,
-        *leading.CHECKS,
         *containers.CHECKS,
-        *mirrors.CHECKS,
         *accelerators.CHECKS,
         *committed.CHECKS,
     )
+    return near, (*network.FAR, *leading.FAR, *mirrors.FAR)
 
 
 def _report(args: argparse.Namespace, context: Context) -> int:
@@ -132,7 +163,7 @@ def _report(args: argparse.Namespace, context: Context) -> int:
     path = Path(args.report) if args.report else None
     if path is not None and path.exists():
         raise UsageError("report-there", f"{path} is there already", hint="name another file")
-    findings = [each for check in _checks(args) for each in _guarded(check, context)]
+    findings = [each for _, findings in _looked(args, context) for each in findings]
     text = report.compose(context, findings)
     if context.as_json:
         written = path is not None and args.yes
@@ -215,7 +246,7 @@ def _table(
 
 
 def _guarded(check: Check, context: Context) -> list[Finding]:
-    name = getattr(check, "__name__", "committed")
+    name = _name_of(check)
     found: list[Finding] = []
     try:
         found.extend(check(context))
@@ -224,9 +255,17 @@ def _guarded(check: Check, context: Context) -> list[Finding]:
     except OSError as error:
         found.append(Finding(name, "failure", str(error), ""))
     except Exception as error:  # noqa: BLE001 - the other checks go on
-        hint = "this is headrace's own fault or a plugin's; the other checks went on"
-        found.append(Finding(name, "failure", f"the check failed: {error!r}", hint))
+        found.append(_broken(check, error))
     return found
+
+
+def _broken(check: Check, error: BaseException) -> Finding:
+    hint = "this is headrace's own fault or a plugin's; the other checks went on"
+    return Finding(_name_of(check), "failure", f"the check failed: {error!r}", hint)
+
+
+def _name_of(check: Check) -> str:
+    return getattr(check, "__name__", "committed")
 
 
 def _tell(context: Context, findings: list[Finding]) -> None:

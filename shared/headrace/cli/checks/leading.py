@@ -6,7 +6,9 @@ import base64
 import contextlib
 import http.client
 import ssl
+import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -22,9 +24,11 @@ if TYPE_CHECKING:
     from headrace.cli.runs.leading import Lead
     from headrace.system.state import State
 
-__all__ = ["CHECKS", "gone"]
+__all__ = ["FAR", "gone"]
 
-_LIMIT = 15.0
+#: Seconds for what comes through the gateway, which has said something by then, and past it.
+_LIMIT = 10.0
+_PAST = 8.0
 _NAME = "leading"
 _OURS = "this is headrace's own fault; by `headrace run` the tool then asks its origin itself"
 _NETWORKS = "the network's fault, or that of your own proxy (HTTPS_PROXY, NO_PROXY)"
@@ -83,24 +87,39 @@ def gone(lead: Lead, origin: DiscoveredOrigin, bundle: Path, env: Mapping[str, s
             return Finding(_NAME, "failure", text, _OURS)
         except OSError as error:
             return Finding(_NAME, "failure", f"the gateway is no proxy to {host}: {error}", _OURS)
+        # Side by side: where no network is, neither answers, and the user has waited once.
+        past = _asked_past(origin, env)
         try:
             way.request("GET", f"{url.path}/", headers={"User-Agent": "headrace-doctor"})
             status = way.getresponse().status
         except (OSError, http.client.HTTPException) as error:
-            return _without_us(origin, host, env, error)
+            return _without_us(host, past, error)
     if status >= 500:
         return Finding(_NAME, "warning", f"{host} answers {status}", "its own fault")
     return Finding(_NAME, "ok", f"a command is led to {host}: proxy, authority, page")
 
 
-def _without_us(
-    origin: DiscoveredOrigin, host: str, env: Mapping[str, str], error: Exception
-) -> Finding:
-    """Tell whose fault it is that no page came: ask its origin past the proxy."""
+def _asked_past(origin: DiscoveredOrigin, env: Mapping[str, str]) -> Future[object]:
+    """Ask an origin past the proxy, in a thread that nobody has to wait for."""
     from headrace.upstream import oneshot  # noqa: PLC0415 - start-up time
 
+    said: Future[object] = Future()
+
+    def ask() -> None:
+        try:
+            url = f"{origin.origin.url}/"
+            said.set_result(oneshot.fetch_once(env, origin, url, within=_PAST))
+        except Exception as error:  # noqa: BLE001 - whoever wants the answer has it then
+            said.set_exception(error)
+
+    threading.Thread(target=ask, name="past", daemon=True).start()
+    return said
+
+
+def _without_us(host: str, past: Future[object], error: Exception) -> Finding:
+    """Tell whose fault it is that no page came, by what its origin said past the proxy."""
     try:
-        oneshot.fetch_once(env, origin, f"{origin.origin.url}/")
+        past.result()
     except UpstreamError as direct:
         text = f"{host} is reached neither through headrace nor without: {direct.message}"
         return Finding(_NAME, "failure", text, direct.hint or _NETWORKS)
@@ -125,4 +144,4 @@ def _is_led(url: str, *, private: bool) -> bool:
     return not private and url.startswith("https://")
 
 
-CHECKS: tuple[Check, ...] = (chain,)
+FAR: tuple[Check, ...] = (chain,)

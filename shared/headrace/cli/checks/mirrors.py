@@ -24,7 +24,7 @@ from headrace.redact import for_display
 from headrace.upstream.responses import UpstreamResponse
 from headrace.wording import counted, listed, noun
 
-__all__ = ["CHECKS"]
+__all__ = ["FAR"]
 
 #: Of the user's own, and of the catalogue's for one ecosystem, so many are asked.
 _MOST_OWN = 24
@@ -45,7 +45,7 @@ def reachable(context: Context) -> Iterator[Finding]:
     pauses = _pauses(context)
     asked = [m for m in (*own[:_MOST_OWN], *others) if m.id not in pauses]
     env = {**context.env, **context.state.network()}
-    answers = oneshot.fetch_each(env, [(f"{m.url}/", of_mirror(m)) for m in asked])
+    answers = oneshot.fetch_each(env, [oneshot.Question(f"{m.url}/", of_mirror(m)) for m in asked])
     said = dict(zip([(m.ecosystem, m.id) for m in asked], answers, strict=True))
     for mirror in own[:_MOST_OWN]:
         yield _of_own(mirror, said.get((mirror.ecosystem, mirror.id)), pauses)
@@ -143,4 +143,4 @@ def _what(
     return DOES[Fault.SERVER_ERROR] if answer.status >= 500 else ""
 
 
-CHECKS: tuple[Check, ...] = (reachable,)
+FAR: tuple[Check, ...] = (reachable,)

@@ -16,10 +16,12 @@ from headrace.interface.hookspecs import CATALOGUE, Finding, Scope
 from headrace.redact import for_display
 from headrace.wording import counted
 
-__all__ = ["CHECKS"]
+__all__ = ["CHECKS", "FAR"]
 
 #: Seconds of difference from which certificates and signatures begin to fail.
 _CLOCK = 300.0
+#: Seconds for an origin: a failure is said of it afterwards, so it has more than a mirror.
+_PATIENCE = 8.0
 
 
 def gateway(context: Context) -> Iterator[Finding]:
@@ -85,19 +87,20 @@ def surroundings(context: Context) -> Iterator[Finding]:
 
 
 def origins(context: Context) -> Iterator[Finding]:
-    """Ask each origin for something small, with the recorded settings."""
+    """Ask the origins for something small, side by side, with the recorded settings."""
     from headrace.upstream import oneshot  # noqa: PLC0415 - start-up time
 
     env = {**context.env, **context.state.network()}
-    for each in context.state.origins():
+    found = context.state.origins()
+    asked = [oneshot.question_of(each) for each in found]
+    answers = oneshot.fetch_each(env, asked, within=_PATIENCE)
+    for each, answer in zip(found, answers, strict=True):
         shown = for_display(each.origin.url)
-        try:
-            answer = oneshot.fetch_once(env, each, f"{each.origin.url}/")
-        except UpstreamError as error:
-            hint = error.hint or "check the network, the proxy and the certificate settings"
+        if isinstance(answer, UpstreamError):
+            hint = answer.hint or "check the network, the proxy and the certificate settings"
             # One that no tool names, but that every user could, may well be out of reach.
             level = "note" if each.where == CATALOGUE else "failure"
-            yield Finding("origin", level, f"{shown}: {error.message}", hint)
+            yield Finding("origin", level, f"{shown}: {answer.message}", hint)
             continue
         if answer.status >= 500:
             text = f"{shown} answers {answer.status}"
@@ -126,4 +129,5 @@ def _clock(date: str | None, shown: str) -> Iterator[Finding]:
         )
 
 
-CHECKS: tuple[Check, ...] = (gateway, surroundings, origins)
+CHECKS: tuple[Check, ...] = (gateway, surroundings)
+FAR: tuple[Check, ...] = (origins,)
