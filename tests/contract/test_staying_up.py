@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import shutil
@@ -118,9 +119,18 @@ def client(tmp_path: Path, version: str, kept: Kept) -> Pip:
     return pip
 
 
-@pytest.mark.parametrize("fault", ["killed", "stopped"])
-@pytest.mark.parametrize("how", ["holder", "systemd"])
-@pytest.mark.parametrize("version", VERSIONS)
+def endings() -> Iterator[object]:
+    """Give client, keeper and fault: by day all with the older pip, which takes nothing back, and
+    one with the newer.
+    """
+    for version, how, fault in itertools.product(
+        VERSIONS, ("holder", "systemd"), ("killed", "stopped")
+    ):
+        by_night = version != VERSIONS[0] and (how, fault) != ("holder", "killed")
+        yield pytest.param(version, how, fault, marks=[pytest.mark.nightly] if by_night else [])
+
+
+@pytest.mark.parametrize(("version", "how", "fault"), endings())
 def test_worker_that_ends_in_the_middle_of_an_install_is_not_noticed(
     keep: START, tmp_path: Path, version: str, how: str, fault: str
 ) -> None:

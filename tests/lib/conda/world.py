@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,7 @@ PACKAGES = ("*.conda", "*.tar.bz2")
 RETRY_WORDS = ("retry", "retrying", "resum", "incomplete", "connection broken", "mismatch", "error")
 
 
+@lru_cache(maxsize=4)
 def large(seed: str = "") -> Package:
     """Give a package of 24 MiB."""
     made = package("large", size=SIZE)

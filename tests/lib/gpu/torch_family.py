@@ -11,6 +11,7 @@ import html
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import quote
 
 from packaging.specifiers import SpecifierSet
@@ -109,26 +110,35 @@ def family_in(world: World) -> Family:
 def family(index: Index, *projects: str) -> Family:
     """Put the projects on the default index, and make their variant indexes."""
     made = Family()
+    for label, built in _built(projects or ("torch", "torchvision", "torchaudio")):
+        if label:
+            made.files.setdefault(label, []).append(built)
+        else:
+            index.add(built)
+    return made
+
+
+# Six hundred wheels, always the same, for whatever test asks.
+@lru_cache(maxsize=4)
+def _built(projects: tuple[str, ...]) -> tuple[tuple[str, wheels.Built], ...]:
+    """Make the wheels, each with the label of its variant index; empty: the default index."""
+    found: list[tuple[str, wheels.Built]] = []
     runtimes: set[str] = set()
     for each in listing():
-        if each.project not in (projects or ("torch", "torchvision", "torchaudio")):
+        if each.project not in projects:
             continue
         if not any(tag.startswith(_CP) and "x86_64" in tag for tag in each.wheels):
             continue
         needs = _needs(each)
-        built = wheels.wheel(each.project, each.name, needs, tag=TAG)
         runtimes.update(need.partition("=")[0] for need in needs if need.startswith("nvidia"))
-        if each.index:
-            made.files.setdefault(each.index, []).append(built)
-        else:
-            index.add(built)
-    for label in made.files:
+        found.append((each.index, wheels.wheel(each.project, each.name, needs, tag=TAG)))
+    for label in dict.fromkeys(label for label, _ in found):
         for kind, name in _COMPILERS.items():
             if label.startswith(kind):
-                made.files[label].append(wheels.wheel(name, "3.7.1", tag=TAG))
-    for name in sorted(runtimes):
-        index.add(wheels.wheel(name, "1.0", tag="py3-none-manylinux_2_28_x86_64"))
-    return made
+                found.append((label, wheels.wheel(name, "3.7.1", tag=TAG)))
+    plain = "py3-none-manylinux_2_28_x86_64"
+    found += [("", wheels.wheel(name, "1.0", tag=plain)) for name in sorted(runtimes)]
+    return tuple(found)
 
 
 def _needs(each: Candidate) -> list[str]:

@@ -42,11 +42,12 @@ class Blob:
 
     media_type: str
     data: bytes = field(repr=False)
+    digest: str = field(init=False, default="")
+    """Its name."""
 
-    @property
-    def digest(self) -> str:
-        """Its name."""
-        return digest_of(self.data)
+    def __post_init__(self) -> None:
+        """Hash once; registries ask often."""
+        object.__setattr__(self, "digest", digest_of(self.data))
 
     def descriptor(self, **more: object) -> dict[str, object]:
         """What others say of it."""

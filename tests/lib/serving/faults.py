@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from lib import wheels
 from lib.serving import modes
@@ -15,6 +16,8 @@ Fault = Callable[[RecordingServer, object], None]
 """Done to a server; which file it is about, a fault that needs it knows by itself."""
 
 
+# Asked for several times in most tests: making and hashing it was a quarter of what they cost.
+@lru_cache(maxsize=4)
 def large(seed: str = "") -> Built:
     """Return a wheel of 24 MiB; another seed makes a well-formed twin of the same length."""
     return wheels.wheel("large", "1.0", size=SIZE, seed=seed)
