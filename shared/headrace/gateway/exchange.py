@@ -175,7 +175,7 @@ class Exchange:
             return
         self.status = 0
         self._hang_up()
-        await self._until_gone()
+        await self.until_gone()
 
     async def open_file(self, path: Path, start: int) -> FileIO:
         """Open a file at a place, for `file`; OSError when it cannot be."""
@@ -244,13 +244,16 @@ class Exchange:
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[asyncio.Future[None]]:
         """Give a future that is done when the client has gone."""
-        watch = asyncio.ensure_future(self._until_gone())
+        watch = asyncio.ensure_future(self.until_gone())
         try:
             yield watch
         finally:
             watch.cancel()
 
-    async def _until_gone(self) -> None:
+    async def until_gone(self) -> None:
+        """Wait for the end of a connection that is closing: the server takes an answer that ends
+        before it, and is not complete, for a mistake of ours.
+        """
         while (await self._receive())["type"] != "http.disconnect":
             pass
 

@@ -219,6 +219,42 @@ def test_nobody_goes_on_reading_an_origin_for_a_client_that_has_gone(
     assert ended.wait(HANG)
 
 
+@pytest.mark.parametrize("client_goes", [True, False])
+def test_an_answer_that_does_not_come_to_its_end_is_no_mistake_in_the_log(
+    led: Led, odd: OddOrigin, *, client_goes: bool
+) -> None:
+    """Whoever looks for what is wrong would find it there: a client has what it came for and goes,
+    or the origin is cut.
+    """
+    gone = threading.Event()
+
+    def short(sock: socket.socket) -> None:
+        odd.read(sock)
+        sock.sendall(SHORT)
+
+    def long(sock: socket.socket) -> None:
+        odd.read(sock)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 90000000\r\n\r\n" + bytes(100_000))
+        if client_goes:
+            gone.wait(HANG)
+            with contextlib.suppress(OSError):
+                sock.sendall(bytes(40_000_000))
+
+    odd.talks = [long]
+    before = len(led.gateway.log.read_bytes())
+    with within(led, odd.port) as tls:
+        tls.sendall(asked("GET", odd.port, "/long"))
+        assert head_of(tls).startswith(b"HTTP/1.1 200 ")
+        if not client_goes:
+            all_of(tls)
+    gone.set()
+    with within(led, odd.port) as tls:  # what was of the last one is over when this is answered
+        odd.talks = [short]
+        tls.sendall(asked("GET", odd.port, "/next"))
+        assert head_of(tls).startswith(b"HTTP/1.1 200 ")
+    assert b"ERROR" not in led.gateway.log.read_bytes()[before:]
+
+
 @pytest.mark.parametrize("body", [b"", b"body"])
 def test_a_connection_that_has_seen_a_login_is_not_used_again(
     led: Led, odd: OddOrigin, body: bytes

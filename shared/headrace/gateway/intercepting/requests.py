@@ -221,13 +221,17 @@ class _Relay:
                 )
                 async for data in answer.response.aiter_raw():
                     if self._scope["headrace.has_gone"]():
-                        return  # else an endless answer would be read to no end
+                        break  # else an endless answer would be read to no end
                     await self._say(data, more=True)
-                await self._say(b"", more=False)
+                else:
+                    await self._say(b"", more=False)
+                    return
         except Exception as error:
             _log.info("an origin's answer ends for its client: %r", error)
             self._scope["headrace.hang_up"]()
+            await exchange.until_gone()
             raise ClientDisconnect from error
+        await exchange.until_gone()
 
     async def _say(self, data: bytes, *, more: bool) -> None:
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
