@@ -88,6 +88,27 @@ def test_it_is_written_once_kept_by_a_later_on_and_taken_out_byte_for_byte(user:
     assert user.files() == user.before
 
 
+def test_what_is_written_for_the_gateway_is_shown_before_told_then_and_told_when_it_is_taken_out(
+    user: User,
+) -> None:
+    rc, own = user.box.home / ".bashrc", user.box.variables["HEADRACE_HOME"]
+    tells = f"service  {rc}: starts the gateway again"
+    foreseen = user.headrace("on", "--dry-run")
+    assert tells in foreseen
+    assert f"+++ {rc}" in foreseen
+    assert "+# headrace: starts its gateway" in foreseen
+    assert f"+++ {own}" not in foreseen
+    done = user.headrace("on")
+    assert tells in done
+    assert own not in done
+    again = json.loads(user.headrace("on", "--json"))["service"]
+    assert {each["path"]: each["changed"] for each in again}[str(rc)] is False
+    foreseen = user.headrace("off", "--dry-run")
+    assert "-# headrace: starts its gateway" in foreseen
+    assert f"--- {own}" not in foreseen
+    assert f"{rc}: as it was" in user.headrace("off").splitlines()
+
+
 @pytest.mark.nightly
 def test_who_takes_it_out_by_hand_does_not_get_it_again_unasked(user: User) -> None:
     user.headrace("on")

@@ -24,6 +24,7 @@ from headrace.values import dataclass
 
 if TYPE_CHECKING:
     from headrace.system.edits.apply import TakenBack
+    from headrace.system.edits.journal import UndoResult
 
 __all__ = ["GivenBack", "add", "give_back", "run"]
 
@@ -88,6 +89,8 @@ class GivenBack:
     trouble: Sequence[str]
     inside: bool
     """Whether there was a gateway of containers."""
+    service: UndoResult
+    """What became of the files of whoever kept the gateway up, without headrace's own."""
 
     @property
     def stopped(self) -> bool:
@@ -97,7 +100,7 @@ class GivenBack:
     @property
     def is_whole(self) -> bool:
         """Whether nobody has to do anything about it."""
-        return self.stopped and not self.trouble
+        return self.stopped and not self.trouble and not self.service.kept
 
     def table(self) -> dict[str, object]:
         """Return it as plain values."""
@@ -111,11 +114,17 @@ class GivenBack:
             "trouble": self.trouble,
             "gateway_stopped": self.stopped,
             "containers_stopped": self.inside,
+            "service": {
+                "restored": self.service.restored,
+                "merged": self.service.merged,
+                "kept": self.service.kept,
+            },
         }
 
     def tell(self, context: Context) -> None:
         """Say it for people."""
         _tell(context, self.undone, self.told, self.trouble)
+        _tell_files(context, self.service)
         if self.inside:
             context.say("containers: their gateway is off, and its files are gone")
 
@@ -123,6 +132,7 @@ class GivenBack:
 def give_back(context: Context, *, force: bool) -> GivenBack:
     """Take everything out, and stop the gateway where nothing leads to it any more."""
     from headrace.system.edits import apply  # noqa: PLC0415 - start-up time
+    from headrace.system.edits.journal import UndoResult  # noqa: PLC0415 - as above
     from headrace.system.service import TOOL  # noqa: PLC0415 - as above
 
     context.journal.repair()
@@ -133,23 +143,17 @@ def give_back(context: Context, *, force: bool) -> GivenBack:
     tools = dict.fromkeys(entry.tool for entry in before if entry.tool != TOOL)
     undone = apply.take_back(context, force=force, of=[*tools, apply.LEAVING])
     told, trouble = apply.undone(context, before)
-    given = GivenBack(undone, told, trouble, inside)
-    if given.stopped:
+    service = UndoResult()
+    if not (undone.kept or undone.failed):
         # Only now: a tool that is still pointed at the gateway must find it.
-        _stop(context)
+        service = _stop(context)
         forget_kept_runs(context.state.folder)
         context.state.turn_off()
-    return given
+    return GivenBack(undone, told, trouble, inside, service)
 
 
 def _tell(context: Context, undone: TakenBack, told: Sequence[str], trouble: Sequence[str]) -> None:
-    for path in undone.restored:
-        context.say(f"{path}: as it was")
-    for path in undone.merged:
-        context.say(f"{path}: changed since; only headrace's lines were taken out")
-    for path in undone.kept:
-        text = f"{path}: headrace's own lines were changed; left as it is"
-        context.say(text, "yellow")
+    _tell_files(context, undone)
     for tool, error in undone.failed:
         context.say(f"{tool}: could not be undone: {error.message}", "yellow")
         context.say(f"  {error.hint}; then `headrace off` again")
@@ -166,6 +170,16 @@ def _tell(context: Context, undone: TakenBack, told: Sequence[str], trouble: Seq
         context.say("The gateway stays up for what could not be undone.")
     elif not (undone.restored or undone.merged):
         context.say("Nothing was routed; the gateway is off.")
+
+
+def _tell_files(context: Context, undone: TakenBack | UndoResult) -> None:
+    for path in undone.restored:
+        context.say(f"{path}: as it was")
+    for path in undone.merged:
+        context.say(f"{path}: changed since; only headrace's lines were taken out")
+    for path in undone.kept:
+        text = f"{path}: headrace's own lines were changed; left as it is"
+        context.say(text, "yellow")
 
 
 def _left(context: Context) -> dict[str, object]:
@@ -191,10 +205,10 @@ def _tell_settings(context: Context) -> None:
         context.say("`headrace off` did not need them; the next `headrace on` does.")
 
 
-def _stop(context: Context) -> None:
+def _stop(context: Context) -> UndoResult:
     from headrace.cli.setup import service  # noqa: PLC0415 - start-up time
 
-    service.stop(context)
+    return service.stop(context)
 
 
 def _close_to_containers(context: Context) -> bool:
@@ -218,14 +232,17 @@ def _adopt(context: Context) -> None:
 
 
 def _show(args: argparse.Namespace, context: Context) -> int:
+    from headrace.cli.setup.service import is_ours  # noqa: PLC0415 - start-up time
     from headrace.system.edits.file_step import read_file  # noqa: PLC0415 - as above
-    from headrace.system.edits.three_way import diff  # noqa: PLC0415 - start-up time
+    from headrace.system.edits.three_way import diff  # noqa: PLC0415 - as above
 
     del args
     edits: list[FileEdit] = []
     kept: list[str] = []
     for entry in context.journal.entries():
         path = Path(entry.path)
+        if is_ours(context, path):
+            continue  # nobody's to read: copies of headrace's own programs
         try:
             edits.append(FileEdit(path, read_file(path), context.journal.pristine(path), "off"))
         except HeadraceError:

@@ -10,7 +10,7 @@ from typing import Any
 from headrace.cli.context import Context, add_dry_run, add_json, add_scope
 from headrace.config import EnvVars
 from headrace.errors import ConfigurationError
-from headrace.interface.hookspecs import DiscoveredOrigin, Scope
+from headrace.interface.hookspecs import DiscoveredOrigin, FileEdit, Scope
 
 __all__ = ["add", "run"]
 
@@ -66,7 +66,7 @@ def _run(args: argparse.Namespace, context: Context) -> int:
     from headrace.cli.setup.preparation import prepare  # noqa: PLC0415 - as above
     from headrace.cli.setup.report import OnReport, tell  # noqa: PLC0415 - as above
     from headrace.system.edits import apply  # noqa: PLC0415 - start-up time
-    from headrace.system.service import add_functions  # noqa: PLC0415 - as above
+    from headrace.system.service import add_functions, functions_edits  # noqa: PLC0415 - as above
 
     if not args.dry_run:
         context.journal.repair()
@@ -76,6 +76,10 @@ def _run(args: argparse.Namespace, context: Context) -> int:
     found, made, shared, address = plan.found, plan.made, plan.shared, plan.address
     origins = plan.origins
     note = ""
+    service: Sequence[FileEdit] = made.edits if made else ()
+    if functions and not made:
+        service = functions_edits(context.state, context.env)
+    written = gateway_service.written(context, service)
     other = another_installation(context)
     if not args.dry_run:
         context.state.turn_on()
@@ -92,6 +96,7 @@ def _run(args: argparse.Namespace, context: Context) -> int:
     if args.dry_run:
         changed = [edit for _, edit in result.edits if edit.before != edit.after]
     else:
+        service = [each for each in service if not gateway_service.is_ours(context, each.path)]
         # What the service has written for itself stays in force.
         tools = [activation.tool for activation in context.plugins.activations()]
         applied = apply.apply(context, result.edits, of=tools)
@@ -101,12 +106,20 @@ def _run(args: argparse.Namespace, context: Context) -> int:
         result.left_out += applied.refused
     inside, wrong = _containers(context, found, address.port, args)
     trouble = [*trouble, *wrong]
-    service = made.edits if made and args.dry_run else ()
     typed = _typed(context) if args.shell and not args.dry_run else ""
     taken = f"{other}, which takes over" if other and made else ""
     note = "; ".join(filter(None, (note, taken, shared.warning, typed)))
     report = OnReport(
-        found, address, result, changed, note, args.dry_run, service, told, trouble, inside
+        found,
+        address,
+        result,
+        [*changed, *written],
+        note,
+        args.dry_run,
+        service,
+        told,
+        trouble,
+        inside,
     )
     return tell(context, report)
 

@@ -30,7 +30,7 @@ class OnReport:
     note: str
     dry_run: bool
     service: Sequence[FileEdit] = ()
-    """What whoever keeps the gateway up would need."""
+    """What whoever keeps the gateway up needs; once it is written, without headrace's own files."""
     told: Sequence[str] = ()
     """Programs that read their configuration again."""
     trouble: Sequence[str] = ()
@@ -87,12 +87,17 @@ def _table(context: Context, report: OnReport, winning: Sequence[Override]) -> d
             {"tool": each.tool, "where": each.where, "what": each.what, "hint": each.hint}
             for each in winning
         ],
+        "service": [
+            {
+                "path": str(edit.path),
+                "reason": edit.reason,
+                "changed": report.dry_run or edit in report.changed,
+            }
+            for edit in report.service
+        ],
     }
     if report.dry_run:
         table["diff"] = diff(report.changed)
-        table["service"] = [
-            {"path": str(edit.path), "reason": edit.reason} for edit in report.service
-        ]
     return table
 
 
@@ -112,7 +117,8 @@ def _print(context: Context, report: OnReport, winning: Sequence[Override]) -> N
         say(f"inside   {line}")
     _print_running(say, report)
     for edit in report.service:
-        say(f"service  {edit.path}: {edit.reason}")
+        unchanged = "" if report.dry_run or edit in report.changed else " (as it was)"
+        say(f"service  {edit.path}: {edit.reason}{unchanged}")
     for tool, error in report.result.left_out:
         say(f"{tool:<8} left out: {error.message}", "yellow")
         say(f"         {error.hint}")

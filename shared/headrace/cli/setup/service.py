@@ -12,12 +12,14 @@ from headrace.cli.context import Context
 from headrace.cli.setup.discovery import network_of
 from headrace.config import EnvVars, home_folder
 from headrace.errors import HeadraceError
-from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
+from headrace.interface.hookspecs import DiscoveredOrigin, FileEdit, GatewayAddress, Scope
 from headrace.system import service
+from headrace.system.edits.file_step import read_file
+from headrace.system.edits.journal import UndoResult
 from headrace.system.service.managers import account, choose
 from headrace.system.service.runs import places
 
-__all__ = ["machines_gateway", "plan", "start", "stop"]
+__all__ = ["is_ours", "machines_gateway", "plan", "start", "stop", "written"]
 
 
 def plan(
@@ -77,10 +79,38 @@ def start(
     return GatewayAddress(kept.address.host, kept.address.port, state.token()), kept.note
 
 
-def stop(context: Context) -> None:
-    """Stop the gateway, take the files of its service manager back, forget what was recorded."""
-    service.remove(context.state, context.folders, context.settings, context.scope, context.env)
+def is_ours(context: Context, path: Path) -> bool:
+    """Whether a file lies in a folder of headrace's own, so that nobody else looks after it."""
+    folders = context.folders
+    return any(path.is_relative_to(each) for each in (folders.config, folders.state, folders.cache))
+
+
+def written(context: Context, edits: Sequence[FileEdit]) -> list[FileEdit]:
+    """Return those of the service's edits that change a file of somebody's as it is now."""
+    found = []
+    for edit in edits:
+        now = None
+        with contextlib.suppress(HeadraceError):  # then writing it says why
+            now = read_file(edit.path)
+        if now != edit.after and not is_ours(context, edit.path):
+            found.append(edit)
+    return found
+
+
+def stop(context: Context) -> UndoResult:
+    """Stop the gateway, take the files of its service manager back, forget what was recorded.
+    Returns what became of the files that are not headrace's own.
+    """
+    undone = service.remove(
+        context.state, context.folders, context.settings, context.scope, context.env
+    )
     _forget(context)
+    return UndoResult(
+        *(
+            tuple(each for each in paths if not is_ours(context, Path(each)))
+            for paths in (undone.restored, undone.merged, undone.kept)
+        )
+    )
 
 
 def _forget(context: Context) -> None:

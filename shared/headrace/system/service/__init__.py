@@ -13,11 +13,19 @@ if TYPE_CHECKING:
 
     from headrace.config import Folders, Settings
     from headrace.interface.hookspecs import FileEdit, Scope
-    from headrace.system.edits.journal import Journal
+    from headrace.system.edits.journal import Journal, UndoResult
     from headrace.system.service.managers.choose import RunningGateway
     from headrace.system.state import State
 
-__all__ = ["TOOL", "add_functions", "ensure", "has_functions", "remove", "withdraw"]
+__all__ = [
+    "TOOL",
+    "add_functions",
+    "ensure",
+    "functions_edits",
+    "has_functions",
+    "remove",
+    "withdraw",
+]
 
 #: How the journal calls the files of this room.
 TOOL = "gateway"
@@ -100,17 +108,21 @@ def ensure(
     return kept
 
 
-def add_functions(state: State, env: Mapping[str, str]) -> list[FileEdit]:
-    """Give a user's shells the functions that lead tools, where the gateway is the machine's and
-    nothing else of this room is theirs. Returns the edits that changed a file.
+def functions_edits(state: State, env: Mapping[str, str]) -> list[FileEdit]:
+    """Describe the edits that give a user's shells the functions that lead tools, where the gateway
+    is the machine's and nothing else of this room is theirs.
     """
     from headrace.config import home_folder  # noqa: PLC0415 - start-up time
     from headrace.system.service.managers import shells  # noqa: PLC0415 - as above
 
-    journal = _journal(state)
-    shell = shells.login_shell(env)
-    found = shells.with_functions((), home_folder(), env, shell, journal.pristine)
-    return journal.apply([(TOOL, edit) for edit in found], of=[TOOL])
+    shell, read = shells.login_shell(env), _journal(state).pristine
+    return shells.with_functions((), home_folder(), env, shell, read)
+
+
+def add_functions(state: State, env: Mapping[str, str]) -> list[FileEdit]:
+    """Make these edits. Returns those that changed a file."""
+    found = functions_edits(state, env)
+    return _journal(state).apply([(TOOL, edit) for edit in found], of=[TOOL])
 
 
 def has_functions(env: Mapping[str, str]) -> list[Path]:
@@ -123,7 +135,7 @@ def has_functions(env: Mapping[str, str]) -> list[Path]:
 
 def remove(
     state: State, folders: Folders, settings: Settings, scope: Scope, env: Mapping[str, str]
-) -> None:
+) -> UndoResult:
     """Stop the gateway of a scope and take its files back. Nothing to stop is no error."""
     from headrace.config import home_folder  # noqa: PLC0415 - start-up time
     from headrace.interface.hookspecs import GatewayAddress, Scope  # noqa: PLC0415 - as above
@@ -133,7 +145,7 @@ def remove(
     if scope is Scope.USER:
         for path, clean in shells.leftovers(home_folder(), env, shells.login_shell(env)):
             journal.adopt(TOOL, path, clean)
-    choose.remove(
+    return choose.remove(
         folders,
         scope,
         env,

@@ -16,6 +16,7 @@ from pathlib import Path
 from headrace.config import Folders
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, GatewayAddress, Reader, Scope
+from headrace.system.edits.journal import UndoResult
 from headrace.system.service import health, process
 from headrace.system.service.identity import instance_of_before
 from headrace.system.service.managers import ports, shells
@@ -189,8 +190,8 @@ def remove(
     home: Path,
     kept_up_by: str,
     address: GatewayAddress,
-    undo: Callable[[], object],
-) -> None:
+    undo: Callable[[], UndoResult],
+) -> UndoResult:
     """Stop the gateway, take its files back with `undo` (the journal's), and tell the manager."""
     manager = by_name(kept_up_by, env)
     made = describe(folders, scope, address.port, home, host=address.host)
@@ -198,8 +199,9 @@ def remove(
     if made.held.lock is not None:
         # One that was started by hand meanwhile, or left behind by its manager.
         process.stop(made.held.lock)
-    undo()
+    undone = undo()
     manager.forget(made)
+    return undone
 
 
 def _port(state: State, host: str, wanted: int) -> tuple[int, str]:
