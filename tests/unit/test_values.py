@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import abc
 import ast
 import copy
 import dataclasses
+import inspect
 import pickle
 import sys
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, dataclass, field
+from dataclasses import FrozenInstanceError, InitVar, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -91,6 +93,181 @@ def test_ordered_ones_are_ordered_by_their_fields() -> None:
         assert sorted([large, small]) == [small, large]
         with pytest.raises(TypeError, match="not supported"):
             _ = small < 1
+
+
+def initial_value(make: Any) -> list[object]:
+    @make(frozen=True, slots=True)
+    class Thing:
+        """One."""
+
+        name: str
+        twice: InitVar[bool] = False
+
+        def __post_init__(self, twice: bool) -> None:
+            object.__setattr__(self, "name", self.name * (1 + twice))
+
+    return [repr(Thing("a")), repr(Thing("a", twice=True)), str(inspect.signature(Thing))]
+
+
+def ordered_and_changeable(make: Any) -> list[object]:
+    @make(slots=True, order=True)
+    class Thing:
+        """One."""
+
+        size: int
+
+    one = Thing(1)
+    one.size = 2
+    return [one > Thing(1), raised(lambda: hash(one))]
+
+
+def a_standard_child(make: Any, *, frozen: bool = True) -> list[object]:
+    @make(frozen=True, slots=True)
+    class Thing:
+        """One."""
+
+        name: str
+
+    @dataclass(frozen=frozen)
+    class More(Thing):
+        """One that a plugin makes of it."""
+
+        size: int = 1
+
+    return [repr(More("a")), More("a") == More("a"), raised(lambda: setattr(More("a"), "name", 1))]
+
+
+def a_standard_child_that_changes(make: Any) -> list[object]:
+    return a_standard_child(make, frozen=False)
+
+
+def a_standard_parent(make: Any, *, frozen: bool = True) -> list[object]:
+    @dataclass(frozen=frozen)
+    class Thing:
+        """One."""
+
+        name: str
+
+    @make(frozen=True, slots=True)
+    class More(Thing):
+        """One that comes of it."""
+
+        size: int = 1
+
+    return [repr(More("a")), len({More("a"), More("a")}), raised(lambda: delattr(More(""), "name"))]
+
+
+def a_standard_parent_that_changes(make: Any) -> list[object]:
+    return a_standard_parent(make, frozen=False)
+
+
+def no_hash(make: Any) -> list[object]:
+    @make(frozen=True, slots=True)
+    class Thing:
+        """One."""
+
+        name: str
+        __hash__ = None
+
+    return [raised(lambda: hash(Thing("a")))]
+
+
+def setting_of_its_own(make: Any) -> object:
+    @make(frozen=True, slots=True)
+    class Thing:
+        """One."""
+
+        def __setattr__(self, name: str, value: object) -> None: ...
+
+    return Thing()
+
+
+def order_of_its_own(make: Any) -> object:
+    @make(frozen=True, slots=True, order=True)
+    class Thing:
+        """One."""
+
+        def __ge__(self, other: object) -> bool:
+            return True
+
+    return Thing()
+
+
+def module_that_is_nowhere(make: Any) -> list[object]:
+    kind = type("Kind", (), {"__annotations__": {"a": int}, "__doc__": ".", "__module__": "no"})
+    return [repr(make(frozen=True, slots=True)(kind)(1))]
+
+
+def names_of_the_makers(make: Any) -> list[object]:
+    names = ("self", "_set_self", "_from_factory", "_default_x", "object", "__write")
+    told = {"__annotations__": dict.fromkeys(names, "int"), "__doc__": "."}
+    return [repr(make(frozen=frozen, slots=True)(type("K", (), told))(*names)) for frozen in (0, 1)]
+
+
+def abstract_comparison(make: Any) -> list[object]:
+    class Abstract(abc.ABC):
+        __slots__ = ()
+
+        @abc.abstractmethod
+        def __repr__(self) -> str: ...
+
+    @make(frozen=True, slots=True)
+    class Thing(Abstract):
+        """One."""
+
+    return [repr(Thing())]
+
+
+def defaults_out_of_order(make: Any) -> object:
+    told = {"__annotations__": {"a": "int", "b": "int"}, "__doc__": ".", "a": 1}
+    return make(frozen=True, slots=True)(type("Kind", (), told))
+
+
+def wrong_calls(make: Any) -> list[object]:
+    @make(frozen=True, slots=True)
+    class Thing:
+        """One."""
+
+        name: str
+        seen: list[int] = field(default_factory=list)
+
+    wrong: list[Callable[[], object]] = [
+        Thing,
+        lambda: Thing("a", [], 1),
+        lambda: Thing("a", size=1),
+        lambda: Thing("a", name="b"),
+    ]
+    return [*map(raised, wrong), str(inspect.signature(Thing))]
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        initial_value,
+        ordered_and_changeable,
+        a_standard_child,
+        a_standard_child_that_changes,
+        a_standard_parent,
+        a_standard_parent_that_changes,
+        no_hash,
+        setting_of_its_own,
+        order_of_its_own,
+        module_that_is_nowhere,
+        names_of_the_makers,
+        abstract_comparison,
+        defaults_out_of_order,
+        wrong_calls,
+    ],
+    ids=lambda described: described.__name__,
+)
+def test_what_is_rare_is_as_the_standard_library_has_it(described: Callable[[Any], object]) -> None:
+    outcomes = []
+    for make in (dataclass, values.dataclass):
+        found: list[object] = []
+        error, text = raised(lambda make=make, found=found: found.append(described(make)))
+        # What it says of an error differs between Pythons, and says as much.
+        outcomes.append((found, error, text.split(" in class")[0].split(" follows")[0]))
+    assert outcomes[0] == outcomes[1]
 
 
 @values.dataclass(frozen=True, slots=True)
