@@ -302,7 +302,9 @@ class ArtifactHandler:
             return False
         await exchange.begin(answer.status, answer.headers)
         self._wrong.read(artifact, exchange.request.headers, checked=True)
-        self._hit(artifact, answer.length)
+        if artifact.mirrored:
+            # What lies beside a file is counted as none, read ahead or brought just now.
+            self._hit(artifact, answer.length)
         if answer.single:
             exchange.leave_out()
             await exchange.file(reading, end - start)

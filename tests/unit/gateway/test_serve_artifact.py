@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.models import Digest
 from lib import wheels
 from lib.app import App, Told, mirror
 from lib.index import Index
@@ -155,6 +156,16 @@ def test_metadata_comes_from_the_origin_checked_and_kept(
         assert app.ask(path).body == SMALL.metadata
     assert len(origin.requests(path)) == 1
     assert app.ask(path, method="HEAD").headers["content-length"] == str(len(SMALL.metadata or b""))
+
+
+def test_metadata_is_no_file_that_came_whether_it_was_here_or_not(app: App, index: Index) -> None:
+    path = f"{index.path(SMALL.name)}.metadata"
+    about = Digest("sha256", hashlib.sha256(SMALL.metadata or b"").hexdigest())
+    assert app.ask(path).body == SMALL.metadata
+    until(lambda: app.parts.store.find(about) is not None)
+    assert app.ask(path).body == SMALL.metadata
+    transfers = app.status()["transfers"]
+    assert (transfers["finished"], transfers["from_store"]) == (0, 0)
 
 
 def test_metadata_that_disagrees_with_its_page_is_not_passed_on(
