@@ -17,8 +17,12 @@ __all__ = ["EXIT_CODES", "CommandParser"]
 
 EXIT_CODES = (
     ("0", "all is well"),
-    ("1", "it failed; the message says what, whose fault it is, and what to do next"),
-    ("2", "wrong usage, or settings that mean nothing"),
+    (
+        "1",
+        "it failed, also by a value or a setting that means nothing; the message says what, whose "
+        "fault it is, and what to do next",
+    ),
+    ("2", "the command line cannot be read: there is no such command, option or choice"),
     ("3", "it works, but something needs your attention"),
     ("130", "you interrupted it"),
     ("other", "`run` and `build`: the command's own; 126 and 127 as a shell has them"),
