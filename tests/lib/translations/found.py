@@ -80,13 +80,15 @@ _LABELS = (
         "typed",
     ),
     *("ok", "note", "warning", "failure", "next", "do first", "file", "files", "host", "out"),
-    *("limit", "beside", "store", "settings", "containers"),
+    *("limit", "beside", "store", "settings", "containers", "leading", "came", "digest"),
+    *("remove", "keep"),
 )
 _WORDS = (
     *("routed", "overridden", "broken", "not routed", "not found", "yours", "here", "default"),
     *("environment", "client", "upstream", "interrupted", "examples", "commands", "options"),
     *("positional arguments", "used", "unused", "together", "origin", "none", "by", "off", "ahead"),
     *("behind", "uses", "unknown", "it", "public", "private"),
+    "{n} s",
     "usage: {usage}",
     "the following arguments are required: {arguments}",
     "unrecognized arguments: {arguments}",

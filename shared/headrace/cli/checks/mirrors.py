@@ -121,12 +121,18 @@ def _of_others(
     for ecosystem in dict.fromkeys(mirror.ecosystem for mirror in others):
         mine = [mirror for mirror in others if mirror.ecosystem == ecosystem]
         told = [f"{m.id} {_what(m, said, pauses)}" for m in mine if _what(m, said, pauses)]
-        text = f"{counted(len(mine), 'mirror')} of the catalogue asked for {ecosystem}"
+        number = len(mine)
         if told:
+            failed = listed(told)
+            text = f"{counted(number, 'mirror')} of the catalogue asked for {ecosystem}: {failed}"
             hint = "theirs to mend; others are used, and the origin"
-            yield Finding("mirror", "note", f"{text}: {listed(told)}", hint)
+            yield Finding("mirror", "note", text, hint)
         else:
-            yield Finding("mirror", "ok", f"{text}, and each answers")
+            text = (
+                f"{counted(number, 'mirror')} of the catalogue asked for {ecosystem}, "
+                "and each answers"
+            )
+            yield Finding("mirror", "ok", text)
 
 
 def _what(

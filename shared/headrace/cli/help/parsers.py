@@ -19,8 +19,10 @@ EXIT_CODES = (
     ("0", "all is well"),
     (
         "1",
-        "it failed, also by a value or a setting that means nothing; the message says what, whose "
-        "fault it is, and what to do next",
+        (
+            "it failed, also by a value or a setting that means nothing; the message says what, "
+            "whose fault it is, and what to do next"
+        ),
     ),
     ("2", "the command line cannot be read: there is no such command, option or choice"),
     ("3", "it works, but something needs your attention"),

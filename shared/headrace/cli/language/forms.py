@@ -23,6 +23,8 @@ _LEAST = (0, 2, 3, 7)
 _ONE_WORD = re.compile(r"\S*|'[^']*'|`[^`]*`")
 #: Where a gap may end, if what would stand in it does not belong there.
 _MOST_ENDS = 4
+#: A command that stands at the end in parentheses: what to do.
+_HINT = re.compile(r"\S \(.*`headrace .*\)$")
 #: What a sentence goes on with behind its subject, which another part of the code may say.
 PREDICATE = re.compile(
     r"(?:adds|answers|are|blocks|can|cannot|comes|covers|cuts|decides|does|gave|gives|goes|has|is|keeps"
@@ -30,7 +32,7 @@ PREDICATE = re.compile(
     r"|were|will) "
 )
 #: Words that were not said in the other language; commands and names are in no language.
-_LEFT = re.compile(r"`[^`]*`|(?<!\w)'[^'\n]*'|(?<![\w/.:=@-])([a-z]{2,})(?![\w/.:=@-])")
+_LEFT = re.compile(r"`[^`]*`|(?<!\w)'[^'\n]*'|(?<![\w/.:=@-])([a-z]{2,})(?![\w/.=@-]|:\S)")
 #: Between a wide and a narrow character a space is set, and between two wide ones none.
 _WIDE = re.compile(r"[\u2e80-\u9fff]")
 _WIDE_MARKS = tuple("，。；：！？（）、")
@@ -106,8 +108,12 @@ class Form:
             return bool(kind.fullmatch(value))
         if self.is_terse:
             return " " not in value
-        # What follows a sentence in this language does not stand in its middle in the other.
-        return "; " not in value or self.translation.endswith(f"{{{name}}}")
+        # What follows a sentence in this language (another one, or what to do about it) does not
+        # stand in its middle in the other.
+        follows = "; " in value or (
+            name == self.names[-1] and not self.literals[-1] and _HINT.search(value)
+        )
+        return not follows or self.translation.endswith(f"{{{name}}}")
 
 
 def _kind(name: str) -> re.Pattern[str] | None:

@@ -27,6 +27,10 @@ MESSAGES = {
     "label\x04state": "状态",
     "routed": "已接入",
     "{a} with {b} of {c}": "乱",
+    "{what}: not tried: {why}": "{what}：没有试：{why}",
+    "there is no {value}": "没有 {value}",
+    "there is nothing of {value}": "没有 {value} 的东西",
+    "`headrace status` shows all": "`headrace status` 列出全部",
 }
 
 
@@ -53,6 +57,13 @@ def say() -> Sentences:
         (
             "no mirror is called 'x'; did you mean 'y'?",
             "没有叫 'x' 的镜像；是不是想写 'y'？",
+        ),
+        # A word before a colon is left over, too, where another form would leave it.
+        ("conda: not tried: there is no conda", "conda：没有试：没有 conda"),
+        # What to do about it stands behind a sentence, also where its gap does not.
+        (
+            "there is nothing of conda (`headrace status` shows all)",
+            "没有 conda 的东西（`headrace status` 列出全部）",
         ),
         # Whose name has Latin letters has a space before it, whose has none does not.
         ("torch is here", "torch 在这里"),
