@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from headrace.errors import LocalError
+from headrace.system.service import door as door_module
 from headrace.system.service.door import Door
+from lib.capabilities import lacks
 from lib.waiting import HANG
 
 SHOWN = "Basic " + base64.b64encode(b"headrace:token").decode()
@@ -96,6 +101,52 @@ def test_this_machine_itself_hears_nothing(behind: Behind) -> None:
     assert said(made, CONNECT, "127.0.0.1") == b""
     assert not behind.came
     made.close()
+
+
+def test_who_says_nothing_keeps_nobody_out(behind: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many they are: the first of them goes."""
+    monkeypatch.setattr(door_module, "_MOST", 4)
+    made = door(behind)
+    with contextlib.ExitStack() as held:
+        held.callback(made.close)
+        silent = [socket.create_connection(made.address, HANG, ("127.0.0.2", 0)) for _ in range(8)]
+        for each in silent:
+            held.enter_context(each)
+        assert said(made, CONNECT, "127.0.0.3").startswith(b"HTTP/1.1 200 ")
+        with contextlib.suppress(ConnectionError):
+            assert silent[0].recv(1) == b""
+
+
+ASK = """
+import os, socket, sys
+os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
+with socket.socket() as client:
+    client.settimeout(60)
+    try:
+        client.connect(("127.0.0.1", int(sys.argv[2])))
+        client.sendall(sys.stdin.buffer.read())
+        sys.stdout.buffer.write(client.recv(100))
+    except ConnectionError:
+        pass
+"""
+
+
+@pytest.mark.root
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason=lacks("root", "two real users")
+)
+def test_another_user_hears_nothing_where_this_machine_connects_for_containers(
+    behind: Behind,
+) -> None:
+    """Nor with the token: they are containers of another user's."""
+    made = door(behind, "127.0.0.1/32")
+    told = {}
+    for user in ("0", "54321"):
+        words = [sys.executable, "-c", ASK, user, str(made.address[1])]
+        told[user] = subprocess.run(words, input=CONNECT, capture_output=True, check=True).stdout
+    made.close()
+    assert told == {"0": b"HTTP/1.1 200 OK\r\n\r\n", "54321": b""}
+    assert len(behind.came) == 1
 
 
 def test_a_head_that_never_ends_is_no_head(behind: Behind) -> None:

@@ -3,8 +3,9 @@ gateway, and nothing else.
 
 It is open as long as the command lives. Whoever knocks must come by the bridge and from its own
 network (an address alone would also be reached through this machine's other interfaces) and show
-the command's token; of the gateway's own pages nothing is to be had here. The gateway judges what a
-CONNECT is for.
+the command's token; of the gateway's own pages nothing is to be had here. Where this machine itself
+connects for its containers, that is a program of the user's: no other user comes in. The gateway
+judges what a CONNECT is for.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hmac
 import ipaddress
+import os
 import socket
 import sys
 import threading
@@ -19,13 +21,14 @@ import time
 from collections.abc import Iterator
 
 from headrace.errors import LocalError
+from headrace.ownership.sockets import owner_of_connection, read_tables
 from headrace.system.service.bridges import came_by
 
 __all__ = ["Door"]
 
 #: Bytes of a request's head, and seconds that it may take.
 _HEAD, _PATIENCE = 64 << 10, 10.0
-#: Connections at a time; more wait in the kernel's queue.
+#: Connections at a time; of more, those go that have shown nothing yet, the first of them first.
 _MOST = 256
 _CHUNK = 256 << 10
 _REFUSED = b"content-length: 0\r\nconnection: close\r\n\r\n"
@@ -56,6 +59,7 @@ class Door:
         self._authorization = authorization.encode()
         self._places = threading.BoundedSemaphore(_MOST)
         self._open: set[socket.socket] = set()
+        self._unproven: dict[socket.socket, None] = {}
         self._lock = threading.Lock()
         self._socket = _bind(host, there=there)
         self.address = host, int(self._socket.getsockname()[1])
@@ -78,21 +82,37 @@ class Door:
                 client, peer = self._socket.accept()
             except OSError:
                 return
-            if not self._is_for(client, str(peer[0])) or not self._places.acquire(blocking=False):
+            if not self._is_for(client, str(peer[0])) or not self._takes_place():
                 client.close()
                 continue
+            with self._lock:
+                self._unproven[client] = None
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _is_for(self, client: socket.socket, peer: str) -> bool:
         """Whether somebody comes from the bridge; what is this machine's own has the gateway, but
         where the network is this machine alone, which then connects for its containers.
         """
-        own = peer == self.address[0] and self._network.num_addresses > 1
-        if own or ipaddress.ip_address(peer) not in self._network:
+        if ipaddress.ip_address(peer) not in self._network:
             return False
         with contextlib.suppress(OSError):
+            if peer == self.address[0]:
+                return self._network.num_addresses == 1 and _is_own(client)
             return not self._by or came_by(client) == self._by
         return False
+
+    def _takes_place(self) -> bool:
+        """Take one of the places, or that of whoever has waited longest without a word."""
+        if self._places.acquire(blocking=False):
+            return True
+        with self._lock:
+            first = next(iter(self._unproven), None)
+            if first is None:
+                return False
+            del self._unproven[first]
+            with contextlib.suppress(OSError):
+                first.shutdown(socket.SHUT_RDWR)
+        return self._places.acquire(timeout=_PATIENCE)
 
     def _serve(self, client: socket.socket) -> None:
         try:
@@ -100,7 +120,10 @@ class Door:
                 head = _head_of(client)
                 if head is None:
                     return
-                if (status := self._judged(head)) is not None:
+                status = self._judged(head)
+                with self._lock:
+                    self._unproven.pop(client, None)
+                if status is not None:
                     client.sendall(status + _REFUSED)
                     return
                 with self._kept(socket.create_connection(self._gateway, _PATIENCE)) as gateway:
@@ -117,6 +140,7 @@ class Door:
         finally:
             with self._lock:
                 self._open.discard(sock)
+                self._unproven.pop(sock, None)
             sock.close()
 
     def _judged(self, head: bytes) -> bytes | None:
@@ -133,6 +157,13 @@ class Door:
             return None
         challenge = b'proxy-authenticate: Basic realm="headrace"\r\n'
         return b"HTTP/1.1 407 Proxy Authentication Required\r\n" + challenge
+
+
+def _is_own(client: socket.socket) -> bool:
+    """Whether a program of this user's has the other end, on this machine, or nobody can tell."""
+    tables = read_tables()
+    near, far = client.getpeername(), client.getsockname()
+    return not tables or owner_of_connection(tables, near[:2], far[:2]) == os.geteuid()
 
 
 def _bind(host: str, *, there: bool) -> socket.socket:
