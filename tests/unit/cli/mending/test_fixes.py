@@ -135,7 +135,7 @@ def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             Finding("odd", "warning", "it says no", fix=Fix("say yes", (edit(path, b"yes\n"),)))
         ]
 
-    monkeypatch.setattr(doctor, "_checks", lambda _: [check])
+    monkeypatch.setattr(doctor, "_checks", lambda _: ([check], ()))
     return path
 
 

@@ -15,6 +15,7 @@ import pytest
 from headrace.config import Folders
 from headrace.errors import LocalError
 from headrace.interface.hookspecs import FileEdit, GatewayAddress, Scope
+from headrace.system.edits.journal import UndoResult
 from headrace.system.service import process
 from headrace.system.service.identity import instance_of_before
 from headrace.system.service.managers import choose, ports
@@ -147,6 +148,11 @@ def test_start_and_remove_leave_nothing(folders: Folders) -> None:
     assert "sends everybody to the origin" in kept.note
     assert process.is_held(folders.state / "gateway.lock")
     undone: list[str] = []
+
+    def undo() -> UndoResult:
+        undone.append("files")
+        return UndoResult()
+
     choose.remove(
         folders,
         Scope.USER,
@@ -154,7 +160,7 @@ def test_start_and_remove_leave_nothing(folders: Folders) -> None:
         home=folders.state.parent,
         kept_up_by=kept.how,
         address=kept.address,
-        undo=lambda: undone.append("files"),
+        undo=undo,
     )
     assert undone == ["files"]
     assert ports.is_free("127.0.0.1", kept.address.port)
