@@ -35,6 +35,8 @@ LIMIT = 10_000
 #: Artifacts that were asked for, by their pages. A tree that is resolved again asks for the same
 #: ones, and its pages together name more than `LIMIT`.
 ASKED_FOR = 2048
+#: Origins that are remembered as such.
+_ORIGINS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,10 @@ class ArtifactIndex:
         self._read = LRUCache[str, _Read](limit, lambda read: len(read.artifacts), most=limit)
         self._asked_for = LRUCache[tuple[str, str], tuple[str, Artifact]](ASKED_FOR)
         """By page and path, with the page's version."""
+        self._told = LRUCache[str, Artifact](ASKED_FOR)
+        """By path: what was made of a path and its origin's word alone."""
+        self._mistaken = LRUCache[str, bool](_ORIGINS)
+        """Origins, by URL, whose word on that was wrong."""
         self._flights = SingleFlight[tuple[str, str], _Read]()
 
     async def find(
@@ -107,26 +113,47 @@ class ArtifactIndex:
         """
         if not isinstance(ecosystem, SpellsDigests):
             return None
-        if (artifact := ecosystem.spelt(plan)) is None or artifact.origin.private:
+        artifact = ecosystem.spelt(plan)
+        if artifact is None or artifact.origin.private or self._mistaken.get(artifact.origin.url):
             return None
         size = await self._provisional.confirmations.length(artifact, ecosystem)
-        return None if size is None else replace(artifact, size=size)
+        if size is None:
+            return None
+        artifact = replace(artifact, size=size)
+        self._told.put(plan.path, artifact)
+        return artifact
 
-    async def renewed(self, ecosystem: Ecosystem, plan: ServeArtifact) -> Artifact | None:
-        """Return what the origin says now of an artifact that is looked up; None: nothing else.
+    def needed_no_page(self, artifact: Artifact) -> bool:
+        """Whether an artifact was made of its path and its origin's word: a page may say better."""
+        return self._told.get(artifact.path) == artifact
 
-        For one whose digest is not that of its bytes: it may have been replaced at its origin.
+    async def renewed(
+        self, ecosystem: Ecosystem, plan: ServeArtifact, artifact: Artifact, form: str
+    ) -> Artifact | None:
+        """Return what the origin says now of an artifact that is looked up, or that needed no page;
+        None: nothing else.
+
+        For one whose digest is not that of its bytes: it may have been replaced at its origin; and
+        for one that cannot be had: what was said of its length may be wrong.
         """
         look_up = self._look_ups.of(ecosystem, plan)
-        if look_up is None:
+        if look_up is not None:
+            return await self._look_ups.find(ecosystem, plan, look_up, renew=True)
+        if not self.needed_no_page(artifact):
             return None
-        return await self._look_ups.find(ecosystem, plan, look_up, renew=True)
+        self._mistaken.put(artifact.origin.url, True)
+        named = await self.find(ecosystem, plan, form)
+        if named is None or named.size in (None, artifact.size):  # it failed for another reason
+            self._mistaken.pop(artifact.origin.url)
+        return named
 
-    def renew(self, ecosystem: Ecosystem, plan: ServeArtifact) -> None:
+    def renew(self, ecosystem: Ecosystem, plan: ServeArtifact, artifact: Artifact) -> None:
         """Do the same for the next one who asks."""
         look_up = self._look_ups.of(ecosystem, plan)
         if look_up is not None:
             self._look_ups.begin(ecosystem, plan, look_up, renew=True)
+        elif self.needed_no_page(artifact):
+            self._mistaken.put(artifact.origin.url, True)
 
     def origin_url(self, plan: ServeArtifact) -> str | None:
         """Guess where the origin keeps a path that no page names (any more).

@@ -143,17 +143,15 @@ class ArtifactHandler:
         if on_others is not None and artifact.names_others:
             exchange.read_along(partial(on_others, artifact))
         little = partial(self._companions.get, ecosystem, plan, artifact, form)
-        wrong = await self._answer(exchange, ecosystem, artifact, until, little)
-        if wrong is not None:
-            newer = await self._renewed(exchange, ecosystem, plan, artifact, until)
+        failed = await self._answer(exchange, ecosystem, artifact, until, little)
+        if failed is not None:
+            asked = ecosystem, plan, form
+            newer = await self._renewed(exchange, asked, artifact, failed, until)
             if newer is not None:
                 artifact = newer
-                wrong = await self._answer(exchange, ecosystem, newer, until, little)
-        if wrong is not None:
-            # The one failure that does not end at the origin: its bytes are not what it names.
-            _log.error("%s", wrong)
-            if not exchange.started:
-                await exchange.text(404, f"headrace: {wrong}")
+                failed = await self._answer(exchange, ecosystem, newer, until, little)
+        if failed is not None:
+            await self._to_origin(exchange, artifact, failed)
         return artifact
 
     async def _answer(
@@ -163,9 +161,9 @@ class ArtifactHandler:
         artifact: Artifact,
         until: float,
         little: Callable[[], Awaitable[tuple[bytes, Artifact | None]]],
-    ) -> IntegrityError | None:
-        """Answer; the error when its bytes are not what its origin names. `little` brings what lies
-        beside a file.
+    ) -> Exception | None:
+        """Answer; the error when its bytes are not what its origin names, or where nothing of an
+        answer has begun. `little` brings what lies beside a file.
         """
         try:
             gated = artifact.mirrored and not exchange.head
@@ -190,10 +188,9 @@ class ArtifactHandler:
             _log.warning("%s: its client is to ask again: %s", artifact.path, error)
             await exchange.hang_up()
         except (TransferError, UpstreamError, StoreError, TimeoutError) as error:
-            if exchange.started:
-                _log.warning("%s is cut: %s", artifact.path, error)
-            else:
-                await self._to_origin(exchange, artifact, error)
+            if not exchange.started:
+                return error
+            _log.warning("%s is cut: %s", artifact.path, error)
         return None
 
     async def _let_through(
@@ -229,22 +226,29 @@ class ArtifactHandler:
     async def _renewed(
         self,
         exchange: Exchange,
-        ecosystem: Ecosystem,
-        plan: ServeArtifact,
+        asked: tuple[Ecosystem, ServeArtifact, str],
         artifact: Artifact,
+        failed: Exception,
         until: float,
     ) -> Artifact | None:
-        """Look up once more what was replaced at its origin; None: nothing to be done now."""
+        """Look up once more what was replaced at its origin, or what no page has told; None:
+        nothing to be done now.
+        """
+        ecosystem, plan, form = asked
+        pageless = self._artifact_index.needed_no_page(artifact)
+        if not pageless and not isinstance(failed, IntegrityError):
+            return None
         if exchange.started:
-            self._artifact_index.renew(ecosystem, plan)
+            self._artifact_index.renew(ecosystem, plan, artifact)
             return None
         try:
             async with asyncio.timeout_at(until):
-                newer = await self._artifact_index.renewed(ecosystem, plan)
+                newer = await self._artifact_index.renewed(ecosystem, plan, artifact, form)
         except (UpstreamError, ValueError, TimeoutError) as error:
             _log.info("%s is not looked up again: %s", artifact.path, error)
             return None
-        return None if newer is None or newer.digest == artifact.digest else newer
+        same = newer is None or (newer.digest, newer.size) == (artifact.digest, artifact.size)
+        return None if same else newer
 
     # ------------------------------------------------------------------ the ways out
 
@@ -265,7 +269,13 @@ class ArtifactHandler:
 
         The URL holds no secret of ours. At a private origin the client then stands as itself,
         with whatever credential it has of its own; where it has none the origin's answer is ours.
+        The one failure that does not end there: its bytes are not what it names.
         """
+        if isinstance(error, IntegrityError):
+            _log.error("%s", error)
+            if not exchange.started:
+                await exchange.text(404, f"headrace: {error}")
+            return
         why = str(error) or "no byte in time"
         if artifact.redirects and await tell_limit(exchange, self._limited(artifact.url)):
             return

@@ -220,7 +220,7 @@ class Confirmations:
         except UpstreamError as error:
             _log.info("HEAD %s says nothing: %s", for_display(url), error)
             return None
-        if span.total is not None:
+        if span.total:  # no file is empty, but many an answer to a HEAD says so
             self._lengths.put(url, span.total)
         return True
 
