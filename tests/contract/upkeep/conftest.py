@@ -66,6 +66,13 @@ class Bench:
         path = self.root / "state" / download_record.NAME
         until(lambda: len(list(download_record.entries(path))) >= count, self.world.gateway.told)
 
+    def stored(self, count: int) -> None:
+        """Wait until so many files are in the store: on a busy disk they come there later than to
+        the client.
+        """
+        folder = self.root / "cache" / "store" / "sha256"
+        until(lambda: len(list(folder.rglob("?" * 64))) >= count, self.world.gateway.told)
+
     def fetch(self, name: str = THING.name, agent: str = "pip/26.3 {}") -> bytes:
         """Take a file as an installer does."""
         path = self.world.index.path(name)

@@ -20,9 +20,9 @@ THING = "thing-1.0-py3-none-any.whl"
 def full(bench: Bench) -> Bench:
     """Four files that came, one of them for two tools."""
     bench.world.index.add(*MORE)
-    for each in MORE:
-        bench.fetch(each.name)
-    bench.fetch()
+    for number, name in enumerate([*(each.name for each in MORE), THING], start=1):
+        bench.fetch(name)
+        bench.stored(number)
     bench.recorded(4)
     bench.fetch(agent="uv/0.13")
     bench.recorded(5)
@@ -61,6 +61,7 @@ def test_what_is_wrong_on_the_disk_is_dropped_and_comes_again(full: Bench) -> No
     assert len(body) == row["size"]
     assert b"x" * 1000 not in body
     full.recorded(6)
+    full.stored(4)
     assert len(files(full)) == 4
 
 
