@@ -21,6 +21,7 @@ __all__ = [
     "SettingsError",
     "StoreError",
     "TransferError",
+    "UnfitError",
     "UpstreamError",
     "UsageError",
 ]
@@ -67,6 +68,12 @@ class UsageError(HeadraceError):
     """The command line, or a variable, says what makes no sense."""
 
     fault_of = "this command line"
+
+
+class UnfitError(UsageError):
+    """The command line makes sense, and does not fit what is here: it names what is not there, or
+    what is taken. It failed, and its usage was right.
+    """
 
 
 class LocalError(HeadraceError):

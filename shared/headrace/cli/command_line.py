@@ -23,7 +23,7 @@ from headrace.cli.language.spoken import translated
 from headrace.cli.upkeep.shown.folding import fold
 from headrace.cli.upkeep.shown.speaking import terminal_width
 from headrace.config import EnvVars, environment
-from headrace.errors import HeadraceError, LocalError, UsageError
+from headrace.errors import HeadraceError, LocalError, UnfitError, UsageError
 from headrace.wording import listed, meant, printable, shown
 
 __all__ = ["COMMANDS", "main", "module_of", "parsers"]
@@ -103,7 +103,7 @@ def main(words: Sequence[str]) -> int:
         return FAILED
     except Exception as error:  # noqa: BLE001 - whatever it is, the user is told in words
         _tell(_named(error), context)
-        return FAILED
+        return _ending(error)
     return code
 
 
@@ -208,6 +208,11 @@ def _named(error: Exception) -> HeadraceError:
         f"this was not foreseen: {type(error).__name__}: {error}",
         hint=f"{EnvVars.HEADRACE_LOG}=debug shows where; please report it with that",
     )
+
+
+def _ending(error: Exception) -> int:
+    """Return the exit code: most of what is wrong with a command line its parser does not know."""
+    return USAGE if isinstance(error, UsageError) and not isinstance(error, UnfitError) else FAILED
 
 
 def _tell(error: HeadraceError, context: Context) -> None:

@@ -21,7 +21,7 @@ from headrace.cli.context import (
     add_scope,
 )
 from headrace.cli.mending.fixes import Mended, is_agreed, mend, offered, shown
-from headrace.errors import HeadraceError, UsageError
+from headrace.errors import HeadraceError, UnfitError, UsageError
 from headrace.interface.hookspecs import Finding, Fix
 from headrace.wording import counted, printable
 
@@ -162,7 +162,7 @@ def _report(args: argparse.Namespace, context: Context) -> int:
         )
     path = Path(args.report) if args.report else None
     if path is not None and path.exists():
-        raise UsageError("report-there", f"{path} is there already", hint="name another file")
+        raise UnfitError("report-there", f"{path} is there already", hint="name another file")
     findings = [each for _, findings in _looked(args, context) for each in findings]
     text = report.compose(context, findings)
     if context.as_json:

@@ -20,7 +20,7 @@ from headrace.cli import child_process
 from headrace.cli.context import USAGE, Context
 from headrace.cli.runs.telling import status, summed_up, warn
 from headrace.config import EnvVars
-from headrace.errors import ClientError, HeadraceError, LocalError, UsageError
+from headrace.errors import ClientError, HeadraceError, LocalError, UnfitError, UsageError
 from headrace.foreign import whole_number
 from headrace.interface.containers import LedInside, NotLed
 from headrace.interface.editing.presence import is_there
@@ -169,7 +169,7 @@ def _check_build(words: Sequence[str], inside: LedInside | NotLed | None) -> Non
             "no-build", f"{words[0]!r} is no way to build an image that headrace knows", hint=hint
         )
     if isinstance(inside, NotLed) and inside.refused:
-        raise UsageError("not-led", inside.reason, hint=inside.hint)
+        raise UnfitError("not-led", inside.reason, hint=inside.hint)
 
 
 def _inside_another(context: Context) -> bool:

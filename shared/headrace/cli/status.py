@@ -23,7 +23,7 @@ from headrace.cli.setup.planned_edits import in_use
 from headrace.cli.setup.shared_port import ACCEPTED, STRANGER_HINT
 from headrace.cli.setup.standing import rows
 from headrace.cli.summary import bytes_text, failures_text, under_way
-from headrace.errors import HeadraceError, UsageError
+from headrace.errors import HeadraceError, UnfitError
 from headrace.interface.editing.presence import is_there
 from headrace.interface.hookspecs import GatewayAddress, Scope
 from headrace.wording import counted, noun
@@ -78,11 +78,11 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 
 def _watch(context: Context) -> None:
-    """Draw it again and again until KeyboardInterrupt; UsageError where nobody would see it."""
+    """Draw it again and again until KeyboardInterrupt; UnfitError where nobody would see it."""
     from headrace.cli.explaining.watching import watch  # noqa: PLC0415 - start-up time
 
     if context.as_json or not context.to_terminal:
-        raise UsageError(
+        raise UnfitError(
             "no-terminal",
             "--watch draws on a terminal, which standard output is not here",
             hint="`headrace logs --follow --json` tells each file as it comes; `headrace status "

@@ -49,6 +49,7 @@ def test_what_cannot_be_measured_says_why_and_what_next(bench: Bench) -> None:
         assert "what to do:" in done.stderr
         assert "Traceback" not in done.stderr
     done = bench.run("bench", "--ecosystem", "pyton")
+    assert done.returncode == 2
     assert "did you mean 'python'" in done.stderr
     done = bench.run("bench", "thing", "--ecosystem", "python", "--svg", "/no/such/folder/x.svg")
     assert done.returncode == 1

@@ -86,6 +86,6 @@ def test_a_file_that_nobody_has_is_refused_with_the_one_that_was_meant(full: Ben
     done = full.run("cache", "pin", "thing-1.0-py3-none-any.wheel")
     assert done.returncode == 1
     assert f"did you mean '{THING}'" in done.stderr
-    assert full.run("cache", "prune", "--to", "much").returncode == 1
+    assert full.run("cache", "prune", "--to", "much").returncode == 2
     assert full.run("cache", "prune").returncode == 2
     assert len(files(full)) == 4

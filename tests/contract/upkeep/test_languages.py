@@ -32,7 +32,7 @@ COMMANDS: Mapping[tuple[str, ...], tuple[int, tuple[str, ...]]] = {
     ("statsu",): (2, ("无效的选择：'statsu'", "是不是想写 'status'？")),
     ("status", "--scope", "x"): (2, ("必须是 user, system 之一，而不是 'x'",)),
     ("run", "--", "no-such-program"): (127, ("找不到命令",)),
-    ("explain", "torch", "--for", "gpu=H9"): (1, ("没有叫 'H9' 的 GPU",)),
+    ("explain", "torch", "--for", "gpu=H9"): (2, ("没有叫 'H9' 的 GPU",)),
 }
 #: What is English in any language: names, commands, what stands in quotation marks.
 NAMES = re.compile(r"`[^`]*`|'[^']*'|\"[^\"]*\"|https?:\S+|\S*/\S*|--\S+|\[[A-Z]+\]")

@@ -98,7 +98,7 @@ def test_an_address_that_has_nothing_changes_nothing(bench: Bench) -> None:
         assert "--unasked" in done.stderr
     for url in ("ftp://x.example", "http://me:secret@x.example", "nonsense"):
         done = bench.run("mirrors", "add", url)
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert "secret" not in done.stderr
     assert bench.settings.read_bytes() == before
 

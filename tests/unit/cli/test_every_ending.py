@@ -119,7 +119,7 @@ def test_what_an_option_says_is_the_command_lines_fault_too(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, error = both_ways(words, capsys)
-    assert code == 1
+    assert code == 2
     assert message in error["message"]
     assert error["fault_of"] == "this command line"
 
@@ -162,6 +162,38 @@ def test_what_failed_after_the_document_is_no_second_one(
     told = capsys.readouterr()
     assert json.loads(told.out) == {"a": 1}
     assert "No space left on device" in told.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        # What its parser refuses, and what the command itself finds, is one kind.
+        (["cache", "prune", "--too", "5GB"], 2),
+        (["cache", "prune", "--to", "much"], 2),
+        (["logs", "--since", "yesterday"], 2),
+        (["explain", "torch", "--for", "gpu=H9"], 2),
+        (["mirrors", "--ecosystem", "pyton"], 2),
+        (["mirrors", "add", "ftp://x.example"], 2),
+        (["doctor", "--fix", "--report"], 2),
+        (["gateway", "--host", "0.0.0.0"], 2),
+        (["gateway", "--origin", "x"], 2),
+        (["shell", "csh"], 2),
+        # Words that could be right elsewhere, or another day.
+        (["cache", "pin", "no-such-file"], 1),
+        (["logs", "--tool", "pip"], 1),
+        (["why", "requests"], 1),
+        (["mirrors", "test", "no-such-mirror"], 1),
+        (["mirrors", "disable", "origin"], 1),
+        (["doctor", "--report", "/etc/passwd"], 1),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else str(each),
+)
+def test_wrong_usage_ends_with_2_and_what_is_not_there_with_1(
+    words: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told, error = both_ways(words, capsys)
+    assert told == code
+    assert error["fault_of"] == "this command line"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")

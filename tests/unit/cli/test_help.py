@@ -183,3 +183,20 @@ def test_a_parser_without_a_word_for_an_error_says_it_as_every_other() -> None:
     parser, _ = parsers()
     with pytest.raises(UsageError, match="invalid choice"):
         parser.parse_args(["xyzzy"])
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["status", "more"], "headrace status"),
+        (["mirrors", "--every"], "headrace mirrors"),
+        (["mirrors", "test", "tuna", "bfsu"], "headrace mirrors test"),
+        (["--every"], "headrace"),
+    ],
+)
+def test_what_a_command_does_not_know_is_told_with_its_own_usage(
+    words: list[str], command: str
+) -> None:
+    with pytest.raises(UsageError, match="unrecognized arguments") as told:
+        parsers()[0].parse_args(words)
+    assert told.value.hint.startswith(f"`{command} --help` tells what there is; usage: {command} [")

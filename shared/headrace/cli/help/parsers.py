@@ -17,14 +17,8 @@ __all__ = ["EXIT_CODES", "CommandParser"]
 
 EXIT_CODES = (
     ("0", "all is well"),
-    (
-        "1",
-        (
-            "it failed, also by a value or a setting that means nothing; the message says what, "
-            "whose fault it is, and what to do next"
-        ),
-    ),
-    ("2", "the command line cannot be read: there is no such command, option or choice"),
+    ("1", "it failed; the message says what, whose fault it is, and what to do next"),
+    ("2", "wrong usage; nothing was done"),
     ("3", "it works, but something needs your attention"),
     ("130", "you interrupted it"),
     ("other", "`run` and `build`: the command's own; 126 and 127 as a shell has them"),
@@ -55,6 +49,16 @@ class CommandParser(argparse.ArgumentParser):
             default=argparse.SUPPRESS,
             help="default: auto, for a terminal, as NO_COLOR and FORCE_COLOR have it",
         )
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse what a command does not know where that command is known: argparse lets its
+        parent do it, whose usage tells nothing of the command.
+        """
+        known, rest = super().parse_known_args(args, namespace)
+        if rest and " " in self.prog:
+            arguments = " ".join(rest)
+            self.error(f"unrecognized arguments: {arguments}")
+        return known, rest
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError, with the word that was probably meant."""

@@ -19,7 +19,7 @@ from headrace.cli.upkeep.settings import file as settings_file
 from headrace.cli.upkeep.settings.places import line_of, line_of_key
 from headrace.cli.upkeep.shown import columns
 from headrace.config import EnvVars, Settings
-from headrace.errors import ConflictError, HeadraceError, LocalError, SettingsError, UsageError
+from headrace.errors import ConflictError, HeadraceError, LocalError, SettingsError, UnfitError
 from headrace.foreign import read_toml
 from headrace.redact import for_display
 from headrace.system import atomic, folders
@@ -268,7 +268,7 @@ def _editor(context: Context) -> list[str]:
     try:
         words = shlex.split(named)
     except ValueError as error:
-        raise UsageError(
+        raise UnfitError(
             "no-editor",
             f"the variable {variable} is no command: {shown(named)} ({error})",
             hint="name a program there, and quote its words as in a shell",
@@ -277,7 +277,7 @@ def _editor(context: Context) -> list[str]:
         usual = ("notepad",) if sys.platform == "win32" else ("editor", "nano", "vim", "vi")
         words = [each for each in usual if shutil.which(each)][:1]
     if not words or shutil.which(words[0]) is None:
-        raise UsageError(
+        raise UnfitError(
             "no-editor",
             f"there is no editor {words[0]}" if words else "no editor is known",
             hint=f"name one by the variable {EnvVars.VISUAL} or {EnvVars.EDITOR}; the file is "

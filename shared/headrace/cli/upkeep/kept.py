@@ -11,7 +11,7 @@ from typing import Any
 
 from headrace.cli.context import Context
 from headrace.cli.upkeep.recorded import recorded
-from headrace.errors import UsageError
+from headrace.errors import UnfitError
 from headrace.models import Digest
 from headrace.system.storage.store import Store
 from headrace.values import dataclass
@@ -84,7 +84,7 @@ def kept_files(context: Context, store: Store) -> list[KeptFile]:
 
 def chosen(words: Sequence[str], files: Iterable[KeptFile]) -> list[KeptFile]:
     """Return the files that words name: a name, a pattern of names, the beginning of a digest.
-    UsageError for a word that names none.
+    UnfitError for a word that names none.
     """
     every = list(files)
     found: dict[Digest, KeptFile] = {}
@@ -92,7 +92,7 @@ def chosen(words: Sequence[str], files: Iterable[KeptFile]) -> list[KeptFile]:
         fitting = [each for each in every if _is_meant(word, each)]
         if not fitting:
             names = [each.name for each in every if each.name]
-            raise UsageError(
+            raise UnfitError(
                 "no-such-file",
                 f"no file in the store is called {shown(word)}{meant(word, names[:1000])}",
                 hint="`headrace cache list --all` shows what is here, each with its digest",

@@ -14,7 +14,7 @@ from headrace.cli.upkeep.account import act_as_owner
 from headrace.cli.upkeep.recorded import recorded
 from headrace.cli.upkeep.shown.telling import moment, of_entry
 from headrace.cli.upkeep.shown.times import seconds_of
-from headrace.errors import UsageError
+from headrace.errors import UnfitError
 from headrace.system import download_record
 from headrace.wording import listed, meant, shown
 
@@ -85,13 +85,13 @@ def _check_tool(
     *,
     follow: bool,
 ) -> None:
-    """Say which tools there are, where nothing of the named one is recorded; UsageError."""
+    """Say which tools there are, where nothing of the named one is recorded; UnfitError."""
     if not tool or follow or list(chosen):
         return
     tools = sorted({str(each["tool"]) for each in every if each.get("tool")})
     if tool.lower() in tools:
         return
-    raise UsageError(
+    raise UnfitError(
         "no-such-tool",
         f"nothing is recorded of {shown(tool)}{meant(tool, tools)}",
         hint=f"recorded are {listed(tools)}" if tools else "nothing came through headrace yet",

@@ -20,7 +20,7 @@ from headrace.cli.upkeep.listing import ListedMirror, listed_mirrors
 from headrace.cli.upkeep.settings import file as settings_file
 from headrace.cli.upkeep.settings import text as settings_text
 from headrace.cli.upkeep.shown import columns
-from headrace.errors import HeadraceError, LocalError, UsageError
+from headrace.errors import HeadraceError, LocalError, UnfitError, UsageError
 from headrace.models import Fault
 from headrace.policy import evidence
 from headrace.policy.source_conditions import DOES
@@ -183,9 +183,9 @@ def _say(context: Context, text: str) -> None:
 
 
 def _known(context: Context, mirror: str) -> list[ListedMirror]:
-    """Return what has an id, an entry for each ecosystem; UsageError where nothing has."""
+    """Return what has an id, an entry for each ecosystem; UnfitError where nothing has."""
     if mirror == _ORIGIN:
-        raise UsageError(
+        raise UnfitError(
             "origin-is-no-mirror",
             "the origin is no mirror: it is always asked in the end",
             hint=_LISTS,
@@ -194,7 +194,7 @@ def _known(context: Context, mirror: str) -> list[ListedMirror]:
     found = [each for each in every if each.mirror.id == mirror]
     if not found:
         ids = [each.mirror.id for each in every]
-        raise UsageError(
+        raise UnfitError(
             "unknown-mirror",
             f"no mirror is called {shown(mirror)}{meant(mirror, ids)}",
             hint=_LISTS,
@@ -226,7 +226,7 @@ def _switch(args: argparse.Namespace, context: Context) -> int:
 
 def _remove(args: argparse.Namespace, context: Context) -> int:
     if not any(each.mirror.own for each in _known(context, args.id)):
-        raise UsageError(
+        raise UnfitError(
             "not-your-own",
             f"{args.id} is of the catalogue, and not in your settings",
             hint=f"`headrace mirrors disable {args.id}` uses it no more",
@@ -312,7 +312,7 @@ def _add(args: argparse.Namespace, context: Context, ecosystems: Sequence[str]) 
     every = list(_all(context))
     same = next((each for each in every if each.mirror.url.rstrip("/") == url), None)
     if same is not None and same.mirror.ecosystem in ecosystems:
-        raise UsageError(
+        raise UnfitError(
             "known-already",
             f"that is {same.mirror.id}, which is known already",
             hint=f"`headrace mirrors enable {same.mirror.id}` uses it",
@@ -335,10 +335,10 @@ def _with_mirror(content: bytes, path: Path, fields: Mapping[str, str | bool]) -
 
 
 def _id(asked: str | None, url: str, ecosystem: str, taken: set[str]) -> str:
-    """Return the id that is asked for, or one after the host; UsageError where it is taken."""
+    """Return the id that is asked for, or one after the host; UnfitError where it is taken."""
     if asked is not None:
         if asked in taken or asked == _ORIGIN:
-            raise UsageError(
+            raise UnfitError(
                 "id-taken", f"{shown(asked)} is another mirror's id", hint="choose another --id"
             )
         return asked

@@ -10,7 +10,7 @@ from headrace.cli.context import OK, Context, Strictness, add_json, add_scope
 from headrace.cli.upkeep.account import act_as_owner
 from headrace.cli.upkeep.recorded import recorded
 from headrace.cli.upkeep.shown.telling import is_about, story
-from headrace.errors import UsageError
+from headrace.errors import UnfitError
 from headrace.wording import counted, meant, shown
 
 __all__ = ["add", "run"]
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     found = [each for each in every if is_about(each, args.what)]
     if not found:
         names = list(dict.fromkeys(str(e["name"]) for e in reversed(every) if e.get("name")))
-        raise UsageError(
+        raise UnfitError(
             "not-recorded",
             f"nothing is recorded of {shown(args.what)}{meant(args.what, names[:1000])}",
             hint="`headrace logs` shows what came lately; what went past headrace is not in it "
