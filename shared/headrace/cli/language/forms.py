@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from headrace.values import dataclass
 
-__all__ = ["GAP", "PREDICATE", "Form", "core_of", "form_of", "left_over"]
+__all__ = ["GAP", "PREDICATE", "Form", "core_of", "form_of", "half_said", "left_over"]
 
 GAP = re.compile(r"\{(\w+)\}")
 _NUMBER = re.compile(r"[\d.,]+")
@@ -33,6 +33,14 @@ PREDICATE = re.compile(
 )
 #: Words that were not said in the other language; commands and names are in no language.
 _LEFT = re.compile(r"`[^`]*`|(?<!\w)'[^'\n]*'|(?<![\w/.:=@-])([a-z]{2,})(?![\w/.=@-]|:\S)")
+#: What no name consists of: a word that joins others, or three in a row. What is copied, and where
+#: something is, may.
+_ENGLISH = re.compile(
+    r"`[^`]*`|(?<!\w)'[^'\n]*'|\"[^\"\n]*\"|\S*[/\\@=]\S*"
+    r"|(?<![\w.:-])((?:an?|and|are|as|at|been|but|by|cannot|does|for|from|has|have|in|into|is|it|its"
+    r"|not|of|on|or|than|that|the|their|there|they|this|to|was|were|which|will|with|without)"
+    r"(?![\w.:-])|[a-z]{2,}(?: [a-z]{2,}){2})"
+)
 #: Between a wide and a narrow character a space is set, and between two wide ones none.
 _WIDE = re.compile(r"[\u2e80-\u9fff]")
 _WIDE_MARKS = tuple("，。；：！？（）、")
@@ -135,6 +143,13 @@ def form_of(key: str, translation: str) -> Form:
 def left_over(text: str) -> int:
     """Count the words of a text that are English still."""
     return sum(bool(word[1]) for word in _LEFT.finditer(text))
+
+
+def half_said(text: str) -> list[str]:
+    """Return the words of a sentence that is English still in a text of both languages."""
+    if not _WIDE.search(text):
+        return []
+    return [found[1] for found in _ENGLISH.finditer(text) if found[1]]
 
 
 def core_of(text: str) -> tuple[str, str, str]:

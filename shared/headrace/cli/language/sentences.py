@@ -13,7 +13,7 @@ import functools
 import re
 from collections.abc import Callable, Mapping
 
-from headrace.cli.language.forms import GAP, PREDICATE, form_of, left_over
+from headrace.cli.language.forms import GAP, PREDICATE, form_of, half_said, left_over
 from headrace.cli.language.phrasing import Phrasing
 from headrace.cli.upkeep.shown.folding import columns_of
 
@@ -43,6 +43,7 @@ class Sentences:
         ]
         # What says most first: "up at {where} ({whose})" before "up at {where}".
         self._forms = sorted((each for each in forms if each.letters), key=lambda each: -each.marks)
+        self._commands = "\n".join(messages.values())
         self._said: Callable[[str], str] = functools.lru_cache(1000)(self._phrase)
 
     def translated(self, text: str) -> str:
@@ -85,9 +86,12 @@ class Sentences:
         return headed if left_over(headed) <= left_over(said) else said
 
     def _phrase(self, text: str) -> str:
-        return Phrasing(self._whole, [form for form in self._forms if form.longest in text]).said(
-            text
-        )
+        """Say a text, or leave it as it is: one half of it in each language helps nobody."""
+        forms = [form for form in self._forms if form.longest in text]
+        said = Phrasing(self._whole, forms).said(text)
+        # Commands are the same in a translation.
+        left = [each for each in half_said(said) if " " not in each or each not in self._commands]
+        return text if left else said
 
 
 def _pairs(text: str) -> str:
