@@ -239,7 +239,7 @@ def rejections(
     out = dict(refused)
     for misfit in settled.misfits:
         texts = filter(None, (misfit.text, misfit.lasting))
-        out[misfit.candidate] = " and ".join(texts)
+        out[misfit.candidate] = ", ".join(texts)
     for fit in settled.fits:
         out[fit.candidate] = _second(fit, settled.fits[0])
     if winner:

@@ -17,8 +17,8 @@ import pytest
 from lib.gateway import headrace
 
 CHINESE = {"LANG": "zh_CN.UTF-8", "PYTHONUTF8": "1"}
-#: Each with its exit code, and words that it must say.
-COMMANDS: Mapping[tuple[str, ...], tuple[int, tuple[str, ...]]] = {
+#: Each with its exit code (None: it is the machine's), and words that it must say.
+COMMANDS: Mapping[tuple[str, ...], tuple[int | None, tuple[str, ...]]] = {
     (): (2, ("用法：headrace", "命令", "撤销")),
     ("--help",): (0, ("示例：", "退出码", "一切正常")),
     ("on", "--help"): (0, ("--containers", "示例：", "谁的配置和网关")),
@@ -33,11 +33,23 @@ COMMANDS: Mapping[tuple[str, ...], tuple[int, tuple[str, ...]]] = {
     ("status", "--scope", "x"): (2, ("必须是 user, system 之一，而不是 'x'",)),
     ("run", "--", "no-such-program"): (127, ("找不到命令",)),
     ("explain", "torch", "--for", "gpu=H9"): (2, ("没有叫 'H9' 的 GPU",)),
+    ("explain", "torch", "--for", "driver=550,gpu=V100"): (0, ("驱动 >= 580", "适合 sm_70")),
+    ("doctor",): (None, ("设置", "磁盘")),
+    ("status", "more"): (2, ("用法：headrace status [OPTIONS]",)),
+    ("on", "--more"): (2, ("用法：headrace on [OPTIONS]",)),
+    ("self",): (0, ("`headrace self uninstall`",)),
+    ("cache", "prune", "--to", "much"): (2, ("而不是 'much'",)),
+    ("mirrors", "test", "nobody"): (1, ("没有叫 'nobody' 的镜像",)),
 }
 #: What is English in any language: names, commands, what stands in quotation marks.
-NAMES = re.compile(r"`[^`]*`|'[^']*'|\"[^\"]*\"|https?:\S+|\S*/\S*|--\S+|\[[A-Z]+\]")
-#: Words in a row that only a sentence has.
-ENGLISH = re.compile(r"(?:\b(?:the|is|are|of|it|to|in|and|was|not|with|for)\b[ ,]+[a-z]+ ?){2,}")
+NAMES = re.compile(
+    r"^ {2}(?:sudo )?headrace .*?(?= {2}|$)|headrace [a-z]+"
+    r"|`[^`]*`|'[^']*'|\"[^\"]*\"|https?:\S+|\S*/\S*|--\S+|\[[A-Z]+\]"
+)
+#: Words that only a sentence has: one that joins others, or three in a row.
+ENGLISH = re.compile(
+    r"\b(?:the|is|are|of|it|in|and|or|was|not|with|for)\b(?! \[)|\b[a-z]{2,}(?: [a-z]{2,}){2}"
+)
 
 
 @pytest.fixture

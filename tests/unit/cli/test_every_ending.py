@@ -196,6 +196,22 @@ def test_wrong_usage_ends_with_2_and_what_is_not_there_with_1(
     assert error["fault_of"] == "this command line"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of its own")
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [("status", 0), ("status --json", 0), ("--version", 0), ("why requests", 1), ("statsu", 2)],
+)
+def test_whoever_closes_a_stream_hears_nothing_of_it(home: Path, words: str, code: int) -> None:
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(home)}
+    for closed in ("<&- >&-", "2>&-", "<&- >&- 2>&-"):
+        line = f'"$@" {words} {closed}'
+        done = subprocess.run(
+            ["/bin/sh", "-c", line, "sh", *headrace()], capture_output=True, env=env, check=False
+        )
+        assert done.returncode == code, (closed, done.stderr)
+        assert b"Traceback" not in done.stderr
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
 @pytest.mark.parametrize("words", [["status"], ["status", "--json"], ["gateway", "--stop"]])
 def test_a_full_disk_behind_the_output_is_told_in_words(home: Path, words: list[str]) -> None:

@@ -7,19 +7,22 @@ from collections.abc import Mapping
 
 from headrace.values import dataclass
 
-__all__ = ["GAP", "PREDICATE", "Form", "core_of", "form_of", "half_said", "left_over"]
+__all__ = ["GAP", "PREDICATE", "VERBATIM", "Form", "core_of", "form_of", "half_said", "left_over"]
 
 GAP = re.compile(r"\{(\w+)\}")
 _NUMBER = re.compile(r"[\d.,]+")
 _COUNTED = re.compile(r"[\d.,]++ [^;:.,]+")
 _SOURCES = re.compile(r".+ \([^()]+\)")
 _BYTES = re.compile(r"[\d.]++ (?:bytes?|kB|MB|GB)")
+_ANY = re.compile(r".+")
 #: What stands in gaps of these names, with a number behind the name where there are several.
-_KINDS = {"n": _NUMBER, "counted": _COUNTED, "sources": _SOURCES, "bytes": _BYTES}
+_KINDS = {"n": _NUMBER, "counted": _COUNTED, "sources": _SOURCES, "bytes": _BYTES, "syntax": _ANY}
 #: A form with fewer letters says little, and one with so few characters for its number of gaps says
 #: nothing.
 _FEW_LETTERS = 5
 _LEAST = (0, 2, 3, 7)
+#: What stands in a gap of this name is in no language.
+VERBATIM = "syntax"
 _ONE_WORD = re.compile(r"\S*|'[^']*'|`[^`]*`")
 #: Where a gap may end, if what would stand in it does not belong there.
 _MOST_ENDS = 4
@@ -32,11 +35,13 @@ PREDICATE = re.compile(
     r"|were|will) "
 )
 #: Words that were not said in the other language; commands and names are in no language.
-_LEFT = re.compile(r"`[^`]*`|(?<!\w)'[^'\n]*'|(?<![\w/.:=@-])([a-z]{2,})(?![\w/.=@-]|:\S)")
+_LEFT = re.compile(
+    r"`[^`]*`|(?<!\w)'[^'\n]*'|\bheadrace [a-z]+|(?<![\w/.:=@-])([a-z]{2,})(?![\w/.=@-]|:\S)"
+)
 #: What no name consists of: a word that joins others, or three in a row. What is copied, and where
 #: something is, may.
 _ENGLISH = re.compile(
-    r"`[^`]*`|(?<!\w)'[^'\n]*'|\"[^\"\n]*\"|\S*[/\\@=]\S*"
+    r"`[^`]*`|(?<!\w)'[^'\n]*'|\"[^\"\n]*\"|\S*[/\\@=]\S*|\bheadrace [a-z]+"
     r"|(?<![\w.:-])((?:an?|and|are|as|at|been|but|by|cannot|does|for|from|has|have|in|into|is|it|its"
     r"|not|of|on|or|than|that|the|their|there|they|this|to|was|were|which|will|with|without)"
     r"(?![\w.:-])|[a-z]{2,}(?: [a-z]{2,}){2})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from headrace.cli.language.forms import Form, core_of, left_over
+from headrace.cli.language.forms import VERBATIM, Form, core_of, left_over
 from headrace.values import dataclass
 
 __all__ = ["Phrasing"]
@@ -108,7 +108,10 @@ class Phrasing:
             values = form.values(text)
             if values is None:
                 continue
-            in_gaps = {name: self.said(value, depth + 1) for name, value in values.items()}
+            in_gaps = {
+                name: value if name == VERBATIM else self.said(value, depth + 1)
+                for name, value in values.items()
+            }
             if not form.is_believed(values, in_gaps):
                 continue
             said = form.said(in_gaps)

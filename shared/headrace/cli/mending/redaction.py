@@ -33,6 +33,19 @@ FILES = frozenset(
     ]
 )
 _URL = re.compile(r"(?i)([a-z][a-z0-9+.-]{0,20}://)([^\s/\"'<>?#\\]*)([^\s\"'<>]*)")
+#: What is a secret by its own form, whoever wrote it, in a log line too: tokens that say whose they
+#: are, a cookie, a signed token, a key; and what stands behind a word or an option for secrets.
+_BY_FORM = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|\b(?:gh[a-z]_|github_pat_|glpat-|pypi-|npm_|hf_|xox[a-z]-|dckr_pat_|sk-)[\w-]{12,}"
+    r"|\b(?:AKIA|ASIA)[0-9A-Z]{12,}|\beyJ[\w-]{8,2000}\.[\w-]+(?:\.[\w-]*)?",
+    re.DOTALL,
+)
+_NAMED = r"\w{0,40}(?:passw(?:or)?d|secret|token|api_?key|access_?key)\w{0,40}"
+_BEHIND = re.compile(
+    rf"(?i)(cookie[\"']?\s*[:=]\s*|{_NAMED}[\"']?(?:\s*[:=]\s*|\s+is\s+)|--{_NAMED}\s+"
+    r"|(?:^|\s)-(?:u|p)\s+|/t/|%2f%2f[^\s/@%]*:)([^\s/%]+)"
+)
 _MAIL = re.compile(r"[\w.+%-]{1,64}@(?=[\w-])")
 #: A name of a host as one writes it, with the path that may stand behind it.
 _NAME = re.compile(
@@ -75,7 +88,7 @@ class Redaction:
         """Return what may be shown to strangers."""
         if self._secrets is not None:
             text = self._secrets.sub("***", text)
-        text = hide_secrets(text)
+        text = _BEHIND.sub(r"\1***", _BY_FORM.sub("***", hide_secrets(text)))
         if self._home:
             text = re.sub(rf"{re.escape(self._home)}(?![\w.-])", "~", text)
         text = _URL.sub(self._url, text)

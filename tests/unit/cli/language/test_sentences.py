@@ -91,6 +91,25 @@ def test_what_is_not_known_stays_as_it_is(say: Sentences, text: str) -> None:
     assert say.translated(text) == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/a is here and 3 files",  # joined in a way that nobody wrote
+        "no mirror is called pip; say no more of it",
+        "must be said by somebody (yours)",
+        "up at /a (wherever that may be)",
+    ],
+)
+def test_a_sentence_that_is_known_by_half_stays_as_it_is(say: Sentences, text: str) -> None:
+    assert say.translated(text) == text
+
+
+def test_a_command_in_a_translation_is_no_english_that_is_left() -> None:
+    messages = {"have {file} made anew by uv pip compile": "用 uv pip compile 重新生成 {file}"}
+    said = Sentences(messages).translated("have a.txt made anew by uv pip compile")
+    assert said == "用 uv pip compile 重新生成 a.txt"
+
+
 def test_lines_stay_lines_and_columns_stand_where_they_stood(say: Sentences) -> None:
     text = "tool   state       by\npip    routed      3 files\r\n       yours\n"
     said = "tool   状态        by\npip    已接入      3 个文件\r\n       你自己的\n"

@@ -104,4 +104,4 @@ def test_it_is_shown_and_written_where_that_is_said(
     assert "is there already" in capsys.readouterr().err
     assert main([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["report"].startswith("# A report on headrace")
-    assert main([*words, "--fix"]) == 1
+    assert main([*words, "--fix"]) == 2
