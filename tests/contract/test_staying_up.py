@@ -130,7 +130,7 @@ def endings() -> Iterator[object]:
         yield pytest.param(version, how, fault, marks=[pytest.mark.nightly] if by_night else [])
 
 
-@pytest.mark.parametrize(("version", "how", "fault"), endings())
+@pytest.mark.parametrize(("version", "how", "fault"), list(endings()))
 def test_worker_that_ends_in_the_middle_of_an_install_is_not_noticed(
     keep: START, tmp_path: Path, version: str, how: str, fault: str
 ) -> None:
