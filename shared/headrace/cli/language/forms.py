@@ -26,8 +26,6 @@ VERBATIM = "syntax"
 _ONE_WORD = re.compile(r"\S*|'[^']*'|`[^`]*`")
 #: Where a gap may end, if what would stand in it does not belong there.
 _MOST_ENDS = 4
-#: A command that stands at the end in parentheses: what to do.
-_HINT = re.compile(r"\S \(.*`headrace .*\)$")
 #: What a sentence goes on with behind its subject, which another part of the code may say.
 PREDICATE = re.compile(
     r"(?:adds|answers|are|blocks|can|cannot|comes|covers|cuts|decides|does|gave|gives|goes|has|is|keeps"
@@ -124,9 +122,14 @@ class Form:
         # What follows a sentence in this language (another one, or what to do about it) does not
         # stand in its middle in the other.
         follows = "; " in value or (
-            name == self.names[-1] and not self.literals[-1] and _HINT.search(value)
+            name == self.names[-1] and not self.literals[-1] and _ends_with_hint(value)
         )
         return not follows or self.translation.endswith(f"{{{name}}}")
+
+
+def _ends_with_hint(value: str) -> bool:
+    """Whether a command stands at the end in parentheses: what to do."""
+    return value.endswith(")") and "`headrace " in value.partition(" (")[2]
 
 
 def _kind(name: str) -> re.Pattern[str] | None:
