@@ -10,6 +10,7 @@ from headrace.interface import hookimpl
 if TYPE_CHECKING:
     from headrace.interface import (
         Activation,
+        AskForAnswer,
         AskGateway,
         ContainerNetwork,
         Credential,
@@ -66,6 +67,16 @@ def headrace_explanations(
     from headrace_docker.gpu.explaining import explain
 
     return explain(what, find_host(), ask)
+
+
+@hookimpl(trylast=True)
+def headrace_images(
+    what: str, flavour: str, find_host: Callable[[], Host], ask: AskForAnswer
+) -> Iterable[Explanation]:
+    """The newest image that a host runs."""
+    from headrace_docker.finding.find import find
+
+    return [find(what, flavour, find_host(), ask)]
 
 
 @hookimpl(trylast=True)

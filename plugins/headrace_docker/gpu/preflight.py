@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field
 from typing import Any
 
 from headrace.interface import CudaTables, Host, dataclass, foreign, read_json
 from headrace_docker.gpu.requirements import Need, failing, need_of
 
-__all__ = ["Facts", "Reference", "pick", "read_facts", "reference", "verdict"]
+__all__ = ["MACHINES", "Facts", "Reference", "pick", "read_facts", "reference", "verdict"]
 
 _REFERENCE = re.compile(
     r"(?:(?P<registry>[^/]*[.:][^/]*|localhost)/)?(?P<name>[a-z0-9._/-]+?)"
@@ -19,7 +20,9 @@ _REFERENCE = re.compile(
 )
 #: Characters of a whole name: 255 for the repository, and a digest.
 _LONGEST = 512
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+#: Where older images say their CUDA.
+_LABEL = "com.nvidia.cuda.version"
+MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Facts:
     platforms: tuple[str, ...]
     architecture: str
     need: Need | None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def pick(manifest: Mapping[str, Any], machine: str) -> tuple[str | None, tuple[str, ...]]:
@@ -64,7 +68,7 @@ def pick(manifest: Mapping[str, Any], machine: str) -> tuple[str | None, tuple[s
     listed = manifest.get("manifests")
     if not isinstance(listed, list):
         return None, ()
-    wanted = _MACHINES.get(machine, machine)
+    wanted = MACHINES.get(machine, machine)
     platforms, found = [], None
     for entry in listed:
         platform = entry.get("platform") if isinstance(entry, dict) else None
@@ -88,6 +92,9 @@ def read_facts(
     about = table.get("config") or {}
     pairs = [str(each).partition("=") for each in about.get("Env") or ()]
     environment = {name: value for name, _, value in pairs}
+    labels = about.get("Labels") or {}
+    if isinstance(labels, dict) and isinstance(labels.get(_LABEL), str):
+        environment.setdefault("CUDA_VERSION", labels[_LABEL])
     sizes = [layer.get("size", 0) for layer in layers if isinstance(layer, dict)]
     architecture = str(table.get("architecture", ""))
     return Facts(
@@ -96,12 +103,13 @@ def read_facts(
         tuple(platforms) or (f"{table.get('os', 'linux')}/{architecture}",),
         architecture,
         need_of(environment, tag),
+        environment,
     )
 
 
 def verdict(facts: Facts, host: Host, tables: CudaTables) -> list[str]:
     """Say in sentences whether it will run here, the reason first."""
-    wanted = _MACHINES.get(host.machine, host.machine)
+    wanted = MACHINES.get(host.machine, host.machine)
     if facts.architecture and facts.architecture != wanted:
         return [f"will not run here: it is for {facts.architecture}, this is {wanted}"]
     need = facts.need

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from headrace.interface import Host, dataclass
 
-__all__ = ["Need", "failing", "need_of"]
+__all__ = ["Need", "cuda_in_tag", "failing", "need_of"]
 
 Numbers = tuple[int, ...]
 
@@ -22,6 +22,8 @@ Numbers = tuple[int, ...]
 _CONSTRAINT = re.compile(r"(?<![a-z])([a-z]++)\s*+(>=|<=|!=|=|<|>)\s*+([^,\s]++)")
 _VERSION = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})*")
 _IN_TAG = re.compile(r"(?:^|[-_.])(?:cuda|cu)[-_]?(\d{1,2})\.?(\d{1,2})?(?=[-_.]|$)")
+#: Brands of data centres' cards, as drivers name them: Tesla's of old, of newer ones none.
+_DATACENTRE = frozenset({"tesla", "nvidia"})
 _TRUE = frozenset({"1", "t", "true", "yes"})
 
 
@@ -55,6 +57,12 @@ def need_of(environment: Mapping[str, str], tag: str) -> Need | None:
     least = min((pair for text in texts for pair in _least(text)), default=None)
     if least is not None:
         return Need(least, "NVIDIA_REQUIRE_CUDA", texts, forward)
+    named = cuda_in_tag(tag)
+    return None if named is None else Need(named, f"the tag {tag}", texts, forward)
+
+
+def cuda_in_tag(tag: str) -> tuple[int, int] | None:
+    """Return the CUDA that a tag speaks of: ``cu126`` is 12.6, ``cuda12`` 12.0; None: of none."""
     named = _IN_TAG.search(tag)
     if named is None:
         return None
@@ -62,7 +70,7 @@ def need_of(environment: Mapping[str, str], tag: str) -> Need | None:
     if minor is None and len(major) == 1:
         return None
     # cu126 is 12.6, cu118 is 11.8; cuda12 says the major alone.
-    return Need((int(major), int(minor or 0)), f"the tag {tag}", texts, forward)
+    return int(major), int(minor or 0)
 
 
 def _least(text: str) -> Iterator[tuple[int, int]]:
@@ -80,16 +88,22 @@ def _pair(text: str) -> tuple[int, int] | None:
     return numbers[0], numbers[1] if len(numbers) > 1 else 0
 
 
-def failing(text: str, host: Host) -> str:
+def failing(text: str, host: Host, *, datacentre: bool = False) -> str:
     """Return what of one constraint text does not hold for a host; empty when it holds.
 
     What is not known of the host, and what the grammar does not know, does not count against it.
+    `datacentre`: all of its GPUs are a data centre's, which have brands of their own.
     """
     alternatives = [part for part in text.split() if part]
     missing = []
     for alternative in alternatives:
         wrong = next(
-            (each for each in alternative.split(",") if each and not _holds(each, host)), ""
+            (
+                each
+                for each in alternative.split(",")
+                if each and not _holds(each, host, datacentre=datacentre)
+            ),
+            "",
         )
         if not wrong:
             return ""
@@ -98,15 +112,15 @@ def failing(text: str, host: Host) -> str:
     return missing[0] if missing else ""
 
 
-def _holds(text: str, host: Host) -> bool:
+def _holds(text: str, host: Host, *, datacentre: bool) -> bool:
     match = _CONSTRAINT.fullmatch(text.strip())
     if match is None:
         return True
     name, operator, value = match[1], match[2], match[3]
     wanted = _VERSION.match(value)
     if name == "brand":
-        # A host's brands are not looked up: who asks for a certain one is not meant.
-        return False
+        # Other brands are not looked up: who asks for a certain one is not meant.
+        return datacentre and operator == "=" and value in _DATACENTRE
     known: list[Numbers] = []
     if name == "cuda" and host.cuda is not None:
         known = [host.cuda]

@@ -96,7 +96,7 @@ class DockerEcosystem:
         if isinstance(found, ApiRoot):
             return Reply(Response(200, {"content-type": "application/json", **_API}, b"{}"))
         if found is None:
-            return Refuse(404, "no such path, or a registry that this gateway does not front")
+            return Refuse(404, refusals.NOT_FRONTED)
         origin = self._origins[found.registry]
         if found.kind in ("tags", "referrers"):
             query = _query(request)

@@ -6,7 +6,10 @@ import json
 
 from headrace.interface import Response
 
-__all__ = ["phrased"]
+__all__ = ["NOT_FRONTED", "phrased"]
+
+#: Of what the gateway itself has no registry for.
+NOT_FRONTED = "no such path, or a registry that this gateway does not front"
 
 #: By status, where the path does not say more.
 _CODES = {

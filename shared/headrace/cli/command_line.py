@@ -49,7 +49,7 @@ class Command(Protocol):
 
 #: Commands in the order of the help.
 COMMANDS = (
-    *("on", "off", "status", "open", "doctor", "explain"),
+    *("on", "off", "status", "open", "doctor", "explain", "image"),
     *("run", "build", "shell"),
     *("why", "logs", "bench", "mirrors", "cache", "config"),
     *("gateway", "completion", "self"),

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import argparse
 import re
-from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from headrace.cli.context import FAILED, OK, Context, add_json, add_scope
 from headrace.cli.summary import bytes_text
 from headrace.cli.upkeep.shown.times import ago
-from headrace.errors import HeadraceError, LocalError, SettingsError, UsageError
+from headrace.errors import LocalError, SettingsError, UsageError
 from headrace.interface.hookspecs import Explanation, GatewayAddress
 
 if TYPE_CHECKING:
     from headrace.system.service.identity import Expected
 
-__all__ = ["add", "run"]
+__all__ = ["add", "check_described", "run", "tell_artifacts"]
 
 #: Where a version, an extra or a marker begins (PEP 508).
 #: Seconds for what a plugin asks of the gateway; bytes of an answer.
@@ -59,34 +58,18 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Ask the gateway, which knows its statistics."""
     if args.described is not None:
-        _check_described(args.described)
-    from headrace.cli.run import private_gateway  # noqa: PLC0415 - start-up time
-    from headrace.cli.runs.telling import warn  # noqa: PLC0415 - as above
-    from headrace.cli.status import gateway_of  # noqa: PLC0415 - as above
-    from headrace.system.service import health  # noqa: PLC0415 - as above
+        check_described(args.described)
+    from headrace.cli.explaining.at_hand import at_hand  # noqa: PLC0415 - start-up time
 
-    address, state = gateway_of(context)
-    expected = state.expected()
-    there = health.look(address, expected) if address else None
-    if address and there and there.who:
-        warn(f"port {address.port} is held by {there.who}: not your gateway; it is asked nothing")
-    if address and there and there.up and not there.redirecting:
-        return _told(
-            args, context, [_found(each, args, context, address, expected) for each in args.what]
-        )
-    with ExitStack() as clearing_up:
-        # What is known of builds is told without any gateway too.
-        address = None
-        with suppress(HeadraceError, OSError):
-            address, expected = private_gateway(context, clearing_up)
-        who = there.who if there else ""
+    # What is known of builds is told without any gateway too.
+    with at_hand(context) as (address, expected, runs, who):
         found = [
-            _found(each, args, context, address, expected, own=False, who=who) for each in args.what
+            _found(each, args, context, address, expected, own=runs, who=who) for each in args.what
         ]
     return _told(args, context, found)
 
 
-def _check_described(text: str) -> None:
+def check_described(text: str) -> None:
     """Refuse a description that makes no sense before anything is asked; UsageError."""
     from headrace.variants import tables as cuda_tables  # noqa: PLC0415 - start-up time
     from headrace.variants.hosts import Host  # noqa: PLC0415 - as above
@@ -279,6 +262,13 @@ def _tell(
             context.say(f"         page kept, {each['age']:.0f} s{lifetime} old")
         else:
             context.say("         page not here yet; the origin is asked for it")
+    tell_artifacts(context, artifacts)
+    if not documents and not artifacts and not quiet:
+        context.say("Nothing is known by that name.")
+
+
+def tell_artifacts(context: Context, artifacts: list[dict[str, Any]]) -> None:
+    """Say of each the sources that would be asked, in their order, and how fast they were."""
     for each in artifacts:
         size = f", {bytes_text(each['size'])}" if each["size"] else ""
         stored = ", in the store" if each["stored"] else ""
@@ -295,5 +285,3 @@ def _tell(
             why = f": {source['reason']}" if source.get("reason") else ""
             shown = f"{number}. {source['id']} ({rate}{rtt}{seen}{old}){why}"
             context.say(f"         {shown}")
-    if not documents and not artifacts and not quiet:
-        context.say("Nothing is known by that name.")

@@ -87,10 +87,12 @@ if TYPE_CHECKING:
     )
     from headrace.interface.hookspecs import (
         AcceleratorDetector,
+        AskForAnswer,
         AskGateway,
         Explanation,
         Finding,
         Fix,
+        GatewayAnswer,
         hookimpl,
     )
     from headrace.interface.leading import LedBy, LedTool, Logins
@@ -143,7 +145,12 @@ if TYPE_CHECKING:
         split_credential,
     )
     from headrace.values import dataclass
-    from headrace.variants.builds import CudaTables, ListedFile, PageEntry
+    from headrace.variants.builds import Architectures, CudaTables, ListedFile, PageEntry
+    from headrace.variants.compatibility.inside import Contents as ImageContents
+    from headrace.variants.compatibility.inside import host_text, in_the_way
+    from headrace.variants.compatibility.inside import release_in as find_release
+    from headrace.variants.compatibility.inside import runs_on as image_kind
+    from headrace.variants.compatibility.labels import Kind as BuildKind
     from headrace.variants.hosts import Accelerator, Host, Situation, Variant, VariantRequest
     from headrace.variants.tables import load as load_cuda_tables
     from headrace.wording import counted
@@ -152,10 +159,12 @@ __all__ = [  # noqa: RUF022 - by what they are for
     # What a plugin's functions are marked with, and what hooks ask and answer (`hookspecs`).
     "hookimpl",
     "AcceleratorDetector",
+    "AskForAnswer",
     "AskGateway",
     "Explanation",
     "Finding",
     "Fix",
+    "GatewayAnswer",
     # Who names things, who has their bytes, and what both are (`headrace.models`).
     "Artifact",
     "Credential",
@@ -250,9 +259,17 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "Situation",
     "Variant",
     "VariantRequest",
+    "Architectures",
     "CudaTables",
     "PageEntry",
     "load_cuda_tables",
+    # Whether what an image holds runs on one.
+    "BuildKind",
+    "ImageContents",
+    "find_release",
+    "host_text",
+    "image_kind",
+    "in_the_way",
     # What a plugin raises where a tool's file cannot be understood, or the machine is in the way.
     "ConfigurationError",
     "HeadraceError",
@@ -311,8 +328,8 @@ _HOMES = {
     "FindsArtifacts ForeseesDocuments FormatsRefusals HasSamples IndexesDocuments Intercepts "
     "KnowsNames KnowsRequests KnowsSubstitutes Learns ListsBuilds LocatesDocuments LooksUp "
     "ManyOwners NamesFileHosts NamesLayouts ReadsAhead ServesDocuments SpellsDigests",
-    "headrace.interface.hookspecs": "hookimpl AcceleratorDetector AskGateway Explanation Finding "
-    "Fix",
+    "headrace.interface.hookspecs": "hookimpl AcceleratorDetector AskForAnswer AskGateway "
+    "Explanation Finding Fix GatewayAnswer",
     "headrace.interface.leading": "LedBy LedTool Logins",
     "headrace.interface.lookups": "CacheMode Entry HeadRequest LookUp LookUpResult LookUpStep",
     "headrace.interface.request_reading": "NamedDocument RequestRead RequestReading",
@@ -326,7 +343,12 @@ _HOMES = {
     "headrace.ownership.processes": "Program",
     "headrace.redact": "for_display for_files has_secret hosts_of_secrets split_credential",
     "headrace.values": "dataclass",
-    "headrace.variants.builds": "CudaTables ListedFile PageEntry",
+    "headrace.variants.builds": "Architectures CudaTables ListedFile PageEntry",
+    "headrace.variants.compatibility.inside": "host_text in_the_way",
+    "headrace.variants.compatibility.inside:Contents": "ImageContents",
+    "headrace.variants.compatibility.inside:release_in": "find_release",
+    "headrace.variants.compatibility.inside:runs_on": "image_kind",
+    "headrace.variants.compatibility.labels:Kind": "BuildKind",
     "headrace.variants.hosts": "Accelerator Host Situation Variant VariantRequest",
     "headrace.variants.tables:load": "load_cuda_tables",
     "headrace.wording": "counted",

@@ -34,6 +34,7 @@ __all__ = [
     "origins",
     "parse",
     "shipped",
+    "table",
 ]
 
 
@@ -247,6 +248,11 @@ def hosts() -> set[str]:
 def _text(ecosystem: str) -> str:
     file = importlib.resources.files("headrace").joinpath("data", f"{ecosystem}.toml")
     return file.read_text("utf-8")
+
+
+def table(name: str) -> dict[str, Any]:
+    """Return a shipped file that is no ecosystem's, as it is."""
+    return tomllib.loads(_text(name))
 
 
 def shipped() -> tuple[str, ...]:

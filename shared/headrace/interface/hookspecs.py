@@ -52,6 +52,7 @@ __all__ = [
     "CATALOGUE",
     "AcceleratorDetector",
     "Activation",
+    "AskForAnswer",
     "AskGateway",
     "DiscoveredOrigin",
     "Ecosystem",
@@ -60,6 +61,7 @@ __all__ = [
     "Finding",
     "Fix",
     "GatewayAddress",
+    "GatewayAnswer",
     "LeadsContainers",
     "LedBy",
     "LedTool",
@@ -148,6 +150,20 @@ class Finding:
 
 #: Asks the gateway for a path, with an Accept header; None: it has not that, or is not there.
 AskGateway = Callable[[str, str], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayAnswer:
+    """What the gateway said, also where that is no."""
+
+    status: int
+    body: bytes = field(repr=False)
+    link: str = ""
+    """Its Link header: where the next page of a list is."""
+
+
+#: The same, with how it was answered; None: nobody answered.
+AskForAnswer = Callable[[str, str], GatewayAnswer | None]
 
 
 # ------------------------------------------------------------------ the hooks
@@ -279,6 +295,23 @@ def headrace_explanations(  # noqa: PLR0917 - pluggy gives arguments by name
         def headrace_explanations(what, ecosystem):
             if ecosystem == "crates":
                 yield Explanation("cargo", (ask_cargo(what),))
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def headrace_images(
+    what: str, flavour: str, find_host: Callable[[], Host], ask: AskForAnswer
+) -> Iterable[Explanation]:
+    """Add to ``headrace image find``: the newest image of a name that a host runs, why no newer
+    one, and by `Explanation.paths` where its bytes are. `flavour`: ``runtime``, ``devel`` or empty.
+
+    Example::
+
+        @hookimpl
+        def headrace_images(what, find_host, ask):
+            if what.startswith("acme.example/"):
+                yield Explanation("acme", (newest(what, find_host(), ask),))
     """
     raise NotImplementedError
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from headrace.interface.hookspecs import (
         AcceleratorDetector,
         Activation,
+        AskForAnswer,
         AskGateway,
         Explanation,
         Finding,
@@ -191,6 +192,19 @@ class Plugins:
             version=version,
             ecosystem=ecosystem,
             place=place,
+            find_host=find_host,
+            ask=ask,
+        )
+
+    def images(
+        self, what: str, flavour: str, *, find_host: Callable[[], Host], ask: AskForAnswer
+    ) -> list[Explanation]:
+        """Which image of a name a host runs, as plugins find it."""
+        return self._all(
+            "headrace_images",
+            hookspecs.Explanation,
+            what=what,
+            flavour=flavour,
             find_host=find_host,
             ask=ask,
         )

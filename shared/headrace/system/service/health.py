@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from headrace.foreign import read_json_or_none
-from headrace.interface.hookspecs import GatewayAddress
+from headrace.interface.hookspecs import GatewayAddress, GatewayAnswer
 from headrace.ownership.listeners import answering_stranger, listeners
 from headrace.system.service import own_pages
 from headrace.system.service.identity import NONCE, Expected, new_nonce, proof
@@ -25,6 +25,7 @@ from headrace.values import dataclass
 __all__ = [
     "Contact",
     "Proof",
+    "answer",
     "ask",
     "content",
     "look",
@@ -154,6 +155,23 @@ def content(
         return _given(address, expected, contact, connection, path, accept, limit)
 
 
+def answer(
+    address: GatewayAddress,
+    expected: Expected,
+    path: str,
+    timeout: float,
+    *,
+    accept: str,
+    limit: int = ANSWER_LIMIT,
+) -> GatewayAnswer | None:
+    """Return what the gateway answers, also where it is no; None: nobody answers."""
+    with _connected(address, expected, timeout) as (contact, connection):
+        if connection is None or not contact.up:
+            return None
+        headers = {"Accept": accept, **_shown(address, expected, contact)}
+        return _answer(connection, path, headers, limit)
+
+
 def _given(  # noqa: PLR0917 - all that one question needs
     address: GatewayAddress,
     expected: Expected,
@@ -256,13 +274,25 @@ def _get(
     *,
     method: str = "GET",
 ) -> bytes | None:
+    told = _answer(connection, path, headers, limit, method=method)
+    return told.body if told is not None and told.status == 200 else None
+
+
+def _answer(
+    connection: http.client.HTTPConnection,
+    path: str,
+    headers: dict[str, str],
+    limit: int,
+    *,
+    method: str = "GET",
+) -> GatewayAnswer | None:
     try:
         connection.request(method, path, headers=headers)
-        answer = connection.getresponse()
-        body = answer.read(limit)
+        given = connection.getresponse()
+        body = given.read(limit)
     except (OSError, http.client.HTTPException, ValueError):
         return None
-    return body if answer.status == 200 else None
+    return GatewayAnswer(given.status, body, given.headers.get("link", ""))
 
 
 def _table(body: bytes | None) -> dict[str, Any]:

@@ -1,0 +1,100 @@
+"""What was typed behind ``headrace image find``: a family, a repository, a version. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from headrace.interface import BuildKind, dataclass
+from headrace_docker.finding.families import Families, Family
+from headrace_docker.finding.tags import read_tag
+from headrace_docker.gpu import preflight
+from headrace_docker.gpu.requirements import cuda_in_tag
+from headrace_docker.registry_api.names import registry_of
+from headrace_docker.registry_api.registries import HUB
+
+__all__ = ["Asked", "read_asked"]
+
+_WHAT = re.compile(r"\s*([^\s<>=!~]+)\s*([<>=!~].*)?")
+_SHORT = re.compile(r"==\s*(\d{1,8}(?:\.\d{1,8})?)\s*")
+_LONGEST = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """It, as it is understood."""
+
+    words: str
+    registry: str
+    repository: str
+    family: Family | None
+    specifier: SpecifierSet | None = None
+    tag: str = ""
+    """A tag that was named; its version then counts as a specifier."""
+    flavour: str = ""
+    """Of the tag that was named."""
+    cuda: tuple[int, int] | None = None
+    """The CUDA that such a tag speaks of."""
+    named: bool = False
+    """A repository was named, not a family."""
+
+    @property
+    def place(self) -> str:
+        """``docker.io/pytorch/pytorch``."""
+        return f"{self.registry}/{self.repository}"
+
+
+def read_asked(what: str, known: Families, kind: BuildKind) -> Asked | str:
+    """Read it for a host of some kind; a sentence where it means nothing."""
+    match = _WHAT.fullmatch(what) if len(what) <= _LONGEST else None
+    if match is None:
+        return f"{what[:60]!r} is no image's name"
+    word, wanted = match[1], (match[2] or "").strip()
+    specifier = None
+    if wanted:
+        specifier = _specifier(wanted)
+        if specifier is None:
+            return f"{wanted[:60]!r} is no specifier of a version, as ==2.9 or >=2.8,<3"
+    if family := known.named(word, kind):
+        return Asked(word, family.registry, family.repository, family, specifier)
+    named = preflight.reference(word)
+    if named is None:
+        return f"{word[:60]!r} is no image's name"
+    registry = registry_of(named.registry)
+    name = named.name
+    if registry == HUB and "/" not in name:
+        name = f"library/{name}"
+    tag = named.tag if f":{named.tag}" in word and named.tag != "latest" else ""
+    family = known.at(registry, name, kind)
+    read = read_tag(tag, family) or read_tag(tag, None) if tag else None
+    if read is not None and specifier is None and read.version.release != (0,):
+        specifier = SpecifierSet(f"=={'.'.join(map(str, read.version.release))}.*")
+    return Asked(
+        word,
+        registry,
+        name,
+        family,
+        specifier,
+        tag,
+        read.flavour if read is not None else "",
+        cuda_in_tag(tag) if tag else None,
+        named=True,
+    )
+
+
+def _specifier(text: str) -> SpecifierSet | None:
+    """Read one; of a version that is written with its first numbers alone any patch does."""
+    short = _SHORT.fullmatch(text)
+    try:
+        return SpecifierSet(f"=={short[1]}.*" if short else text)
+    except InvalidSpecifier:
+        return None
+
+
+def meant_family(asked: Asked, known: Families, kind: BuildKind) -> Family | None:
+    """Return the family that the name of a repository which is not there speaks of."""
+    for part in asked.repository.split("/"):
+        if family := known.named(part, kind):
+            return family
+    return None

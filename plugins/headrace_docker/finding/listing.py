@@ -1,0 +1,83 @@
+"""The tags of a repository, from its registry's own list: page by page, in bounds. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from headrace.interface import AskForAnswer, GatewayAnswer, dataclass, read_json_or_none
+from headrace_docker.registry_api.refusals import NOT_FRONTED
+
+__all__ = ["Listing", "list_tags"]
+
+#: Tags that are asked for at once; registries give fewer where they like.
+_AT_ONCE = 1000
+#: Pages, and tags, of one list.
+_PAGES, _MOST = 100, 100_000
+_LONGEST = 128
+_NEXT = re.compile(r'<(/[^<>\s]*)>\s*;\s*rel="next"')
+_ACCEPT = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a registry lists."""
+
+    tags: tuple[str, ...] = ()
+    problem: str = ""
+    """Why there are none, or fewer than there could be; empty: these are all."""
+    answered: bool = True
+    """False: nobody could be asked."""
+    missing: bool = False
+    """The registry says that there is no such repository, or tells strangers nothing of it."""
+    unled: bool = False
+    """No such registry is led by this gateway."""
+    requests: int = 0
+
+
+def list_tags(registry: str, name: str, ask: AskForAnswer) -> Listing:
+    """Ask for all of them; `name` is the repository as the registry has it."""
+    path = f"/v2/{name}/tags/list?n={_AT_ONCE}&ns={registry}"
+    found: dict[str, None] = {}
+    for number in range(1, _PAGES + 1):
+        answer = ask(path, _ACCEPT)
+        page = list(_page(answer))
+        new = [tag for tag in page if tag not in found]
+        found.update(dict.fromkeys(new))
+        if answer is None or answer.status != 200:
+            return _broken(answer, registry, name, tuple(found), number)
+        following = _NEXT.search(answer.link)
+        if following is not None and new:
+            path = following[1]
+        elif len(page) >= _AT_ONCE and new:
+            # It has more, and did not say where.
+            path = f"/v2/{name}/tags/list?n={_AT_ONCE}&last={quote(page[-1])}&ns={registry}"
+        else:
+            return Listing(tuple(found), requests=number)
+        if len(found) >= _MOST:
+            break
+    some = f"{registry} lists more than {len(found)} tags of {name}, and no more were read"
+    return Listing(tuple(found), some, requests=number)
+
+
+def _page(answer: GatewayAnswer | None) -> Iterator[str]:
+    table = read_json_or_none(answer.body) if answer is not None else None
+    tags = table.get("tags") if isinstance(table, dict) else None
+    for tag in tags if isinstance(tags, list) else ():
+        if isinstance(tag, str) and 0 < len(tag) <= _LONGEST:
+            yield tag
+
+
+def _broken(
+    answer: GatewayAnswer | None, registry: str, name: str, found: tuple[str, ...], number: int
+) -> Listing:
+    if answer is None:
+        text = "the gateway did not answer in time (`headrace doctor` says more)"
+        return Listing(found, text, answered=False, requests=number)
+    if found:
+        text = f"{registry} broke off its list of tags of {name} after {len(found)}"
+        return Listing(found, text, requests=number)
+    text = f"{registry} lists no tags of {name} for strangers"
+    unled = NOT_FRONTED.encode() in answer.body
+    return Listing((), text, missing=True, unled=unled, requests=number)

@@ -1,0 +1,3 @@
+"""Machines that are described by others, not found. Pure."""
+
+from __future__ import annotations
