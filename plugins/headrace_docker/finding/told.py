@@ -80,11 +80,8 @@ def _registries() -> set[str]:
 
 def no_such(asked: Asked, listing: Listing) -> str:
     """Say that there is no such repository for strangers, or nobody who could be asked for it."""
-    if (
-        listing.unled
-        and asked.registry not in _registries()
-        and asked.registry in catalogue.hosts()
-    ):
+    known = asked.registry in _registries()
+    if listing.unled and not known and asked.registry in catalogue.hosts():
         return (
             f"{asked.registry} is a mirror of packages, and no registry of images: there is no "
             f"{asked.repository} to be pulled from it"

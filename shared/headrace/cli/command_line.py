@@ -57,6 +57,7 @@ COMMANDS = (
 #: The folder of a command's module, where it is not this one.
 _ROOMS = {
     "completion": "help",
+    "image": "images",
     **dict.fromkeys(("why", "logs", "bench", "mirrors", "cache", "config", "self"), "upkeep"),
 }
 

@@ -67,10 +67,9 @@ def in_the_way(
     too_old = obstacle(contents.toolkit, host, tables, zstd=zstd)
     if too_old and not own_driver:
         return too_old
-    without = [
-        gpu_text(gpu) for gpu in _without_kernels(contents, host, tables, own_driver=own_driver)
-    ]
-    return f"has no kernels for {' or '.join(dict.fromkeys(without))}" if without else ""
+    without = _without_kernels(contents, host, tables, own_driver=own_driver)
+    gpus = dict.fromkeys(map(gpu_text, without))
+    return f"has no kernels for {' or '.join(gpus)}" if gpus else ""
 
 
 def host_text(host: Host, tables: CudaTables) -> str:

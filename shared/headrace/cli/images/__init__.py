@@ -1,0 +1,3 @@
+"""Commands about images of containers."""
+
+from __future__ import annotations
