@@ -15,7 +15,8 @@ from headrace_docker.gpu.requirements import Need, failing, need_of
 __all__ = ["MACHINES", "Facts", "Reference", "pick", "read_facts", "reference", "verdict"]
 
 _REFERENCE = re.compile(
-    r"(?:(?P<registry>[^/]*[.:][^/]*|localhost)/)?(?P<name>[a-z0-9._/-]+?)"
+    r"(?:(?P<registry>(?=[^/]*[.:])(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?"
+    r"|localhost)/)?(?P<name>[a-z0-9][a-z0-9._/-]*?)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 #: Characters of a whole name: 255 for the repository, and a digest.

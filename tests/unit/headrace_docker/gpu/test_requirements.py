@@ -89,6 +89,7 @@ def test_blank_is_or_and_comma_is_and(text: str, where: Host, wrong: str) -> Non
         ("nvcr.io/nvidia/pytorch:25.01-py3", "nvcr.io", "nvidia/pytorch", "25.01-py3"),
         (f"ghcr.io/o/x@sha256:{'0' * 64}", "ghcr.io", "o/x", f"sha256:{'0' * 64}"),
         ("localhost:5000/x:1", "localhost:5000", "x", "1"),
+        ("[::1]:5000/x:1", "[::1]:5000", "x", "1"),
     ],
 )
 def test_names_of_images_are_read_as_engines_read_them(
