@@ -202,6 +202,12 @@ def headrace_explanations(what: str, ecosystem: str | None) -> Iterable[Explanat
 
 
 @hookimpl
+def headrace_images(what: str) -> Iterable[Explanation]:
+    if what.startswith("acme.example/"):
+        yield Explanation("acme", (f"Acme packed {what}",), table={"packed": what})
+
+
+@hookimpl
 def headrace_checks(place: Place, host: Host) -> Iterable[Finding]:
     if CARD in host.accelerators:
         yield Finding("acme", "warning", "acme-runtime is missing", "install it")
