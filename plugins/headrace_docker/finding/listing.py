@@ -6,7 +6,13 @@ import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from headrace.interface import AskForAnswer, GatewayAnswer, dataclass, read_json_or_none
+from headrace.interface import (
+    AskForAnswer,
+    GatewayAnswer,
+    counted,
+    dataclass,
+    read_json_or_none,
+)
 from headrace_docker.registry_api.refusals import NOT_FRONTED
 
 __all__ = ["Listing", "list_tags"]
@@ -57,7 +63,7 @@ def list_tags(registry: str, name: str, ask: AskForAnswer) -> Listing:
             return Listing(tuple(found), requests=number)
         if len(found) >= _MOST:
             break
-    some = f"{registry} lists more than {len(found)} tags of {name}, and no more were read"
+    some = f"{registry} lists more than {counted(len(found), 'tag')} of {name}; no more were read"
     return Listing(tuple(found), some, requests=number)
 
 
@@ -76,7 +82,7 @@ def _broken(
         text = "the gateway did not answer in time (`headrace doctor` says more)"
         return Listing(found, text, answered=False, requests=number)
     if found:
-        text = f"{registry} broke off its list of tags of {name} after {len(found)}"
+        text = f"{registry} broke off its list for {name} after {counted(len(found), 'tag')}"
         return Listing(found, text, requests=number)
     text = f"{registry} lists no tags of {name} for strangers"
     unled = NOT_FRONTED.encode() in answer.body

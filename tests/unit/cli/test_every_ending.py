@@ -23,6 +23,7 @@ from lib.gateway import headrace
 #: command's.
 NEEDS: dict[str, list[str]] = {name: [] for name in COMMANDS if name not in ("run", "build")}
 NEEDS["explain"] = NEEDS["why"] = ["requests"]
+NEEDS["image"] = ["find", "pytorch"]
 NEEDS["shell"] = NEEDS["completion"] = ["bash"]
 
 

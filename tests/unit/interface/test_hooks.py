@@ -152,6 +152,19 @@ def test_headrace_explanations_are_told_what_is_asked_for(tmp_path: Path) -> Non
     assert seen == [("serde", "1.0", "crates")]
 
 
+def test_headrace_images_are_told_what_is_looked_for() -> None:
+    seen: list[object] = []
+
+    def hook(what: str, flavour: str) -> list[Explanation]:
+        seen.append((what, flavour))
+        return [Explanation("acme", ("packed",))]
+
+    made = plugins(headrace_images=hook)
+    found = made.images("acme.example/x", "devel", find_host=Host, ask=lambda *_: None)
+    assert found == [Explanation("acme", ("packed",))]
+    assert seen == [("acme.example/x", "devel")]
+
+
 def test_headrace_checks_are_told_of_the_host_and_a_broken_one_is_left_out(tmp_path: Path) -> None:
     here = Place(Scope.USER, tmp_path, {}, "linux", tmp_path)
     host = Host((Accelerator("acme", "Acme One"),))
@@ -214,6 +227,7 @@ def test_a_plugin_that_raises_takes_nobody_along(caplog: pytest.LogCaptureFixtur
             "headrace_explanations",
             lambda made: made.explanations("a", None, None, place=None, find_host=None, ask=None),
         ),
+        ("headrace_images", lambda made: made.images("a", "", find_host=None, ask=None)),
         ("headrace_checks", lambda made: made.checks(None, None)),
     ],
 )

@@ -33,6 +33,8 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         help="which image of a name this machine's GPUs can run",
         description="Find images of containers by what this machine, or another one, can run.",
     )
+    add_scope(parser)
+    add_json(parser)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     finding = actions.add_parser(
         "find",
@@ -67,8 +69,8 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         flavour.add_argument(
             f"--{name}", dest="flavour", action="store_const", const=name, default="", help=text
         )
-    add_scope(finding)
-    add_json(finding)
+    add_scope(finding, within=True)
+    add_json(finding, within=True)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:

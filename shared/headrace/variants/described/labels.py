@@ -21,7 +21,7 @@ from headrace.variants.hosts import Accelerator, Host
 __all__ = ["described_by", "labels_in"]
 
 _PAIR = re.compile(r"(?<![\w./-])([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?(?:/[\w.-]+)?)=([\w.-]*)")
-_ENTRY = re.compile(r"""^\s*["']?([\w.-]+(?:/[\w.-]+)?)["']?\s*:\s*["']?([\w.-]+)["']?\s*,?\s*$""")
+_WORD = re.compile(r"[\w./-]+")
 _KIND = re.compile(r"^(?:items:|kind:\s*(?:List|NodeList)\b)", re.MULTILINE)
 _NUMBER = re.compile(r"\d{1,6}")
 _NVIDIA = "nvidia.com/"
@@ -71,9 +71,9 @@ def _node(text: str) -> dict[str, str]:
 
 def _entries(text: str) -> Iterator[tuple[str, str]]:
     for line in text.splitlines():
-        entry = _ENTRY.match(line)
-        if entry is not None:
-            yield entry[1], entry[2]
+        key, _, value = (part.strip(" \t\"',") for part in line.partition(":"))
+        if _WORD.fullmatch(key) and _WORD.fullmatch(value):
+            yield key, value
         else:
             yield from ((each[1], each[2]) for each in _PAIR.finditer(line))
 
