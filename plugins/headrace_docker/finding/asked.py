@@ -7,14 +7,14 @@ import re
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from headrace.interface import BuildKind, dataclass
-from headrace_docker.finding.families import Families, Family
+from headrace_docker.finding.families import Families, ImageFamily
 from headrace_docker.finding.tags import read_tag
 from headrace_docker.gpu import preflight
 from headrace_docker.gpu.requirements import cuda_in_tag
 from headrace_docker.registry_api.names import registry_of
 from headrace_docker.registry_api.registries import HUB
 
-__all__ = ["Asked", "read_asked"]
+__all__ = ["AskedImage", "read_asked"]
 
 _WHAT = re.compile(r"\s*([^\s<>=!~]+)\s*([<>=!~].*)?")
 _SHORT = re.compile(r"==\s*(\d{1,8}(?:\.\d{1,8})?)\s*")
@@ -22,13 +22,13 @@ _LONGEST = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedImage:
     """It, as it is understood."""
 
     words: str
     registry: str
     repository: str
-    family: Family | None
+    family: ImageFamily | None
     specifier: SpecifierSet | None = None
     tag: str = ""
     """A tag that was named; its version then counts as a specifier."""
@@ -45,7 +45,7 @@ class Asked:
         return f"{self.registry}/{self.repository}"
 
 
-def read_asked(what: str, known: Families, kind: BuildKind) -> Asked | str:
+def read_asked(what: str, known: Families, kind: BuildKind) -> AskedImage | str:
     """Read it for a host of some kind; a sentence where it means nothing."""
     match = _WHAT.fullmatch(what) if len(what) <= _LONGEST else None
     if match is None:
@@ -57,7 +57,7 @@ def read_asked(what: str, known: Families, kind: BuildKind) -> Asked | str:
         if specifier is None:
             return f"{wanted[:60]!r} is no specifier of a version, as ==2.9 or >=2.8,<3"
     if family := known.named(word, kind):
-        return Asked(word, family.registry, family.repository, family, specifier)
+        return AskedImage(word, family.registry, family.repository, family, specifier)
     named = preflight.reference(word)
     if named is None:
         return f"{word[:60]!r} is no image's name"
@@ -70,7 +70,7 @@ def read_asked(what: str, known: Families, kind: BuildKind) -> Asked | str:
     read = read_tag(tag, family) or read_tag(tag, None) if tag else None
     if read is not None and specifier is None and read.version.release != (0,):
         specifier = SpecifierSet(f"=={'.'.join(map(str, read.version.release))}.*")
-    return Asked(
+    return AskedImage(
         word,
         registry,
         name,
@@ -92,7 +92,7 @@ def _specifier(text: str) -> SpecifierSet | None:
         return None
 
 
-def meant_family(asked: Asked, known: Families, kind: BuildKind) -> Family | None:
+def meant_family(asked: AskedImage, known: Families, kind: BuildKind) -> ImageFamily | None:
     """Return the family that the name of a repository which is not there speaks of."""
     for part in asked.repository.split("/"):
         if family := known.named(part, kind):

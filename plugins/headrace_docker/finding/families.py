@@ -14,7 +14,7 @@ from typing import Any
 from headrace.interface import BuildKind, ConfigurationError, Host, dataclass
 from headrace_docker.registry_api.registries import HUB
 
-__all__ = ["Families", "Family", "families", "read_families"]
+__all__ = ["Families", "ImageFamily", "families", "read_families"]
 
 _KEYS = {
     *("name", "also", "repository", "kind", "lead", "flavour", "spellings", "cuda", "demands"),
@@ -27,7 +27,7 @@ Numbers = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class ImageFamily:
     """One row: images of one kind in one repository."""
 
     name: str
@@ -58,7 +58,7 @@ class Family:
 class Families:
     """All that is known."""
 
-    rows: tuple[Family, ...]
+    rows: tuple[ImageFamily, ...]
     datacentre: tuple[re.Pattern[str], ...]
 
     @property
@@ -66,17 +66,17 @@ class Families:
         """Every name that may be typed."""
         return list(dict.fromkeys(name for row in self.rows for name in (row.name, *row.also)))
 
-    def named(self, word: str, kind: BuildKind) -> Family | None:
+    def named(self, word: str, kind: BuildKind) -> ImageFamily | None:
         """Return the row of a name for a kind of host, else its first one."""
         rows = [row for row in self.rows if word in (row.name, *row.also)]
         return next((row for row in rows if row.kind is kind), rows[0] if rows else None)
 
-    def at(self, registry: str, repository: str, kind: BuildKind) -> Family | None:
+    def at(self, registry: str, repository: str, kind: BuildKind) -> ImageFamily | None:
         """Return the row of a repository, also of a copy of it elsewhere
         (``harbor.example/hub/pytorch/pytorch``).
         """
 
-        def same(row: Family) -> bool:
+        def same(row: ImageFamily) -> bool:
             if (row.registry, row.repository) == (registry, repository):
                 return True
             return registry != row.registry and f"/{repository}".endswith(f"/{row.repository}")
@@ -117,7 +117,7 @@ def read_families(table: Mapping[str, Any]) -> Families:
     return Families(tuple(rows), tuple(re.compile(each, re.IGNORECASE) for each in about["words"]))
 
 
-def _row(row: Mapping[str, Any]) -> Family:
+def _row(row: Mapping[str, Any]) -> ImageFamily:
     if unknown := row.keys() - _KEYS:
         raise ValueError(f"unknown keys {sorted(unknown)}")
     if row["cuda"] not in _PLACES or not row["sources"] or not row["date"]:
@@ -126,7 +126,7 @@ def _row(row: Mapping[str, Any]) -> Family:
     spellings = tuple(re.compile(each) for each in row["spellings"])
     if not all("version" in each.groupindex for each in spellings):
         raise ValueError("a spelling has no version")
-    return Family(
+    return ImageFamily(
         name=row["name"],
         also=tuple(row.get("also", ())),
         registry=registry or HUB,

@@ -19,12 +19,12 @@ from headrace.interface import (
     load_cuda_tables,
 )
 from headrace_docker.finding import told
-from headrace_docker.finding.asked import Asked, meant_family, read_asked
+from headrace_docker.finding.asked import AskedImage, meant_family, read_asked
 from headrace_docker.finding.families import Families, families
-from headrace_docker.finding.listing import Listing, list_tags
+from headrace_docker.finding.listing import TagListing, list_tags
 from headrace_docker.finding.reading import ImageRead, read_image
 from headrace_docker.finding.search import Search
-from headrace_docker.finding.tags import Tag, admitted, read_tags
+from headrace_docker.finding.tags import ImageTag, admitted, read_tags
 
 __all__ = ["find"]
 
@@ -35,8 +35,8 @@ _TOOL = "image"
 class _Place:
     """Where it is looked for, and what led there."""
 
-    asked: Asked
-    listing: Listing
+    asked: AskedImage
+    listing: TagListing
     why: tuple[str, ...] = ()
     """Why it is not the one that was named."""
 
@@ -83,7 +83,7 @@ def find(
     )
 
 
-def _read(asked: Asked, tag: Tag, host: Host, ask: AskForAnswer) -> ImageRead | str:
+def _read(asked: AskedImage, tag: ImageTag, host: Host, ask: AskForAnswer) -> ImageRead | str:
     return read_image(asked.registry, asked.repository, tag.text, host.machine, ask)
 
 
@@ -94,7 +94,7 @@ def _nothing(*lines: str) -> Explanation:
 # ------------------------------------------------------------------ which repository
 
 
-def _place(asked: Asked, known: Families, host: Host, ask: AskForAnswer) -> _Place | str:
+def _place(asked: AskedImage, known: Families, host: Host, ask: AskForAnswer) -> _Place | str:
     """Find the repository: the one that was named, else the one that was meant."""
     tables = load_cuda_tables()
     listing = list_tags(asked.registry, asked.repository, ask)
@@ -118,7 +118,7 @@ def _place(asked: Asked, known: Families, host: Host, ask: AskForAnswer) -> _Pla
     return _Place(meant, there, tuple(why))
 
 
-def _unlisted(asked: Asked, host: Host, ask: AskForAnswer) -> str:
+def _unlisted(asked: AskedImage, host: Host, ask: AskForAnswer) -> str:
     """Say so where a registry gives images and no list of them; empty: there are none either."""
     tag = asked.tag or "latest"
     image = read_image(asked.registry, asked.repository, tag, host.machine, ask)
@@ -131,7 +131,11 @@ def _unlisted(asked: Asked, host: Host, ask: AskForAnswer) -> str:
 
 
 def _about_tags(
-    asked: Asked, listing: Listing, every: list[Tag], tags: list[Tag], flavour: str
+    asked: AskedImage,
+    listing: TagListing,
+    every: list[ImageTag],
+    tags: list[ImageTag],
+    flavour: str,
 ) -> Iterator[str]:
     if listing.problem:
         yield listing.problem

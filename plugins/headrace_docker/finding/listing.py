@@ -15,7 +15,7 @@ from headrace.interface import (
 )
 from headrace_docker.registry_api.refusals import NOT_FRONTED
 
-__all__ = ["Listing", "list_tags"]
+__all__ = ["TagListing", "list_tags"]
 
 #: Tags that are asked for at once; registries give fewer where they like.
 _AT_ONCE = 1000
@@ -27,7 +27,7 @@ _ACCEPT = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class TagListing:
     """What a registry lists."""
 
     tags: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class Listing:
     requests: int = 0
 
 
-def list_tags(registry: str, name: str, ask: AskForAnswer) -> Listing:
+def list_tags(registry: str, name: str, ask: AskForAnswer) -> TagListing:
     """Ask for all of them; `name` is the repository as the registry has it."""
     path = f"/v2/{name}/tags/list?n={_AT_ONCE}&ns={registry}"
     found: dict[str, None] = {}
@@ -60,11 +60,11 @@ def list_tags(registry: str, name: str, ask: AskForAnswer) -> Listing:
             # It has more, and did not say where.
             path = f"/v2/{name}/tags/list?n={_AT_ONCE}&last={quote(page[-1])}&ns={registry}"
         else:
-            return Listing(tuple(found), requests=number)
+            return TagListing(tuple(found), requests=number)
         if len(found) >= _MOST:
             break
     some = f"{registry} lists more than {counted(len(found), 'tag')} of {name}; no more were read"
-    return Listing(tuple(found), some, requests=number)
+    return TagListing(tuple(found), some, requests=number)
 
 
 def _page(answer: GatewayAnswer | None) -> Iterator[str]:
@@ -77,13 +77,13 @@ def _page(answer: GatewayAnswer | None) -> Iterator[str]:
 
 def _broken(
     answer: GatewayAnswer | None, registry: str, name: str, found: tuple[str, ...], number: int
-) -> Listing:
+) -> TagListing:
     if answer is None:
         text = "the gateway did not answer in time (`headrace doctor` says more)"
-        return Listing(found, text, answered=False, requests=number)
+        return TagListing(found, text, answered=False, requests=number)
     if found:
         text = f"{registry} broke off its list for {name} after {counted(len(found), 'tag')}"
-        return Listing(found, text, requests=number)
+        return TagListing(found, text, requests=number)
     text = f"{registry} lists no tags of {name} for strangers"
     unled = NOT_FRONTED.encode() in answer.body
-    return Listing((), text, missing=True, unled=unled, requests=number)
+    return TagListing((), text, missing=True, unled=unled, requests=number)

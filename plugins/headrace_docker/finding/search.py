@@ -20,9 +20,9 @@ from headrace.interface import (
     image_kind,
     in_the_way,
 )
-from headrace_docker.finding.families import Families, Family
+from headrace_docker.finding.families import Families, ImageFamily
 from headrace_docker.finding.reading import ImageRead
-from headrace_docker.finding.tags import Tag, in_order
+from headrace_docker.finding.tags import ImageTag, in_order
 from headrace_docker.gpu.requirements import failing
 
 __all__ = ["Search", "Searched"]
@@ -34,22 +34,22 @@ _ARCHITECTURE = re.compile(r"(\d{1,2})\.(\d)[a-z]?(\+PTX)?", re.IGNORECASE)
 #: A minor that no CUDA has.
 _ANY_MINOR = 99
 
-ReadImage = Callable[[Tag], ImageRead | str]
+ReadImage = Callable[[ImageTag], ImageRead | str]
 
 
 @dataclass(frozen=True, slots=True)
 class Searched:
     """What came of it."""
 
-    tag: Tag | None
+    tag: ImageTag | None
     """None: nothing that was looked at runs."""
     image: ImageRead | None
     contents: ImageContents | None
     forward: bool = False
     """It runs by libraries of its own for older drivers."""
-    passed: Mapping[str, tuple[Tag, ...]] = field(default_factory=dict)
+    passed: Mapping[str, tuple[ImageTag, ...]] = field(default_factory=dict)
     """Why not each newer one: reason to tags, the newest first."""
-    unread: tuple[Tag, ...] = ()
+    unread: tuple[ImageTag, ...] = ()
     """Those that only their configuration could have told more of, beyond the bound."""
     read: int = 0
 
@@ -58,7 +58,7 @@ class Search:
     """For one host, in one repository."""
 
     def __init__(
-        self, host: Host, tables: CudaTables, known: Families, family: Family | None
+        self, host: Host, tables: CudaTables, known: Families, family: ImageFamily | None
     ) -> None:
         """`family`: None: a repository of which nothing is known."""
         self._host = host
@@ -67,10 +67,10 @@ class Search:
         self._kind = image_kind(host, tables)
         self._datacentre = known.is_datacentre(host)
 
-    def newest(self, tags: Iterable[Tag], read: ReadImage) -> Searched:
+    def newest(self, tags: Iterable[ImageTag], read: ReadImage) -> Searched:
         """Look for it; `read` gives an image, or why it cannot be read."""
-        passed: dict[str, list[Tag]] = {}
-        unread: list[Tag] = []
+        passed: dict[str, list[ImageTag]] = {}
+        unread: list[ImageTag] = []
         failed: dict[object, str] = {}
         left = {True: _READ, False: _READ}
         for tag in in_order(tags, self._host.cuda):
@@ -99,7 +99,7 @@ class Search:
 
     # ------------------------------------------------------------------ by its name
 
-    def _by_name(self, tag: Tag) -> str:
+    def _by_name(self, tag: ImageTag) -> str:
         """Say why a tag's image surely does not run; empty where it may."""
         family = self._family
         if family is None:
@@ -115,7 +115,7 @@ class Search:
             return _demands(f"cuda>={_dotted(tag.cuda)}")
         return why
 
-    def _by_table(self, tag: Tag, family: Family) -> str:
+    def _by_table(self, tag: ImageTag, family: ImageFamily) -> str:
         """Say why none of the CUDAs that a tag without one may hold would do."""
         since = [cuda for version, cuda in family.holds if version <= tag.version.release]
         if not since:
@@ -127,7 +127,7 @@ class Search:
         ]
         return every[0] if all(every) else ""
 
-    def _promises(self, tag: Tag) -> bool:
+    def _promises(self, tag: ImageTag) -> bool:
         """Whether the name alone says that it runs, so that its configuration is a formality."""
         if self._family is None or self._family.kind is not BuildKind.CUDA:
             return self._family is not None
@@ -135,19 +135,19 @@ class Search:
             return False
         return not in_the_way(self._contents(tag), self._host, self._tables)
 
-    def _demands_more(self, tag: Tag) -> bool:
+    def _demands_more(self, tag: ImageTag) -> bool:
         cuda, here = tag.cuda, self._host.cuda
         demands = self._family is not None and self._family.demands
         return bool(demands and cuda and here and cuda > here)
 
-    def _contents(self, tag: Tag) -> ImageContents:
+    def _contents(self, tag: ImageTag) -> ImageContents:
         assert self._family is not None
         lead = str(tag.version) if self._family.lead else ""
         return ImageContents(self._family.kind, tag.cuda, lead, rocm=tag.rocm)
 
     # ------------------------------------------------------------------ by its configuration
 
-    def _by_configuration(self, tag: Tag, image: ImageRead) -> tuple[ImageContents, bool, str]:
+    def _by_configuration(self, tag: ImageTag, image: ImageRead) -> tuple[ImageContents, bool, str]:
         contents = self._told(tag, image)
         need = image.facts.need
         texts = need.constraints if need is not None else ()
@@ -166,7 +166,7 @@ class Search:
         why = in_the_way(contents, self._host, self._tables, own_driver=True)
         return contents, not why, why
 
-    def _told(self, tag: Tag, image: ImageRead) -> ImageContents:
+    def _told(self, tag: ImageTag, image: ImageRead) -> ImageContents:
         """What name and configuration say together; the configuration first."""
         environment, need = image.facts.environment, image.facts.need
         family = self._family

@@ -12,10 +12,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from headrace.interface import dataclass
-from headrace_docker.finding.families import Family
+from headrace_docker.finding.families import ImageFamily
 from headrace_docker.gpu.requirements import cuda_in_tag
 
-__all__ = ["Tag", "admitted", "in_order", "read_tag", "read_tags"]
+__all__ = ["ImageTag", "admitted", "in_order", "read_tag", "read_tags"]
 
 Pair = tuple[int, int]
 
@@ -40,7 +40,7 @@ _NONE = Version("0.dev0")
 
 
 @dataclass(frozen=True, slots=True)
-class Tag:
+class ImageTag:
     """A tag as it is read."""
 
     text: str
@@ -58,7 +58,7 @@ class Tag:
         return self.version, self.cuda, self.rocm, self.flavour
 
 
-def read_tags(texts: Iterable[str], family: Family | None) -> Iterator[Tag]:
+def read_tags(texts: Iterable[str], family: ImageFamily | None) -> Iterator[ImageTag]:
     """Read the tags of a repository; what is no image, or not of the family, is left out."""
     for text in texts:
         tag = read_tag(text, family)
@@ -66,7 +66,7 @@ def read_tags(texts: Iterable[str], family: Family | None) -> Iterator[Tag]:
             yield tag
 
 
-def read_tag(text: str, family: Family | None) -> Tag | None:
+def read_tag(text: str, family: ImageFamily | None) -> ImageTag | None:
     """Read one; None: it is none of the family's, or no image at all."""
     if len(text) > _LONGEST or _NO_IMAGE.fullmatch(text):
         return None
@@ -79,14 +79,14 @@ def read_tag(text: str, family: Family | None) -> Tag | None:
     return None
 
 
-def _spelt(text: str, match: re.Match[str]) -> Tag | None:
+def _spelt(text: str, match: re.Match[str]) -> ImageTag | None:
     groups = match.groupdict()
     try:
         version = Version(match["version"])
     except InvalidVersion:
         return None
     cuda = groups.get("cuda")
-    return Tag(
+    return ImageTag(
         text,
         version,
         cuda_in_tag(f"cuda{cuda}") if cuda else None,
@@ -95,7 +95,7 @@ def _spelt(text: str, match: re.Match[str]) -> Tag | None:
     )
 
 
-def _plain(text: str) -> Tag:
+def _plain(text: str) -> ImageTag:
     flavour = _FLAVOURS.search(text)
     found = _VERSION.search(_OTHERS.sub("", text))
     version = _NONE
@@ -104,17 +104,19 @@ def _plain(text: str) -> Tag:
             version = Version(found[1])
         except InvalidVersion:
             version = _NONE
-    return Tag(text, version, cuda_in_tag(text), flavour=flavour[1] if flavour else "")
+    return ImageTag(text, version, cuda_in_tag(text), flavour=flavour[1] if flavour else "")
 
 
-def is_unfinished(tag: Tag) -> bool:
+def is_unfinished(tag: ImageTag) -> bool:
     """Whether it is no release: a nightly build, a release candidate."""
     return (tag.version.is_prerelease and tag.version != _NONE) or bool(
         _UNFINISHED.search(tag.text)
     )
 
 
-def admitted(tags: Iterable[Tag], specifier: SpecifierSet | None, flavour: str) -> list[Tag]:
+def admitted(
+    tags: Iterable[ImageTag], specifier: SpecifierSet | None, flavour: str
+) -> list[ImageTag]:
     """Leave those that are asked for; what is no release only where there is nothing else.
 
     A flavour counts where tags speak of flavours at all.
@@ -125,16 +127,16 @@ def admitted(tags: Iterable[Tag], specifier: SpecifierSet | None, flavour: str) 
     return [tag for tag in found if not is_unfinished(tag)] or found
 
 
-def _fits(tag: Tag, specifier: SpecifierSet) -> bool:
+def _fits(tag: ImageTag, specifier: SpecifierSet) -> bool:
     return tag.version != _NONE and specifier.contains(tag.version, prereleases=True)
 
 
-def in_order(tags: Iterable[Tag], cuda: Pair | None) -> list[Tag]:
+def in_order(tags: Iterable[ImageTag], cuda: Pair | None) -> list[ImageTag]:
     """Put the newest first: by version; of one version by CUDA, as the driver has it nearest."""
     return sorted(tags, key=lambda tag: _key(tag, cuda), reverse=True)
 
 
-def _key(tag: Tag, cuda: Pair | None) -> tuple[object, ...]:
+def _key(tag: ImageTag, cuda: Pair | None) -> tuple[object, ...]:
     return tag.version, _nearness(tag.cuda, cuda), _natural(tag.rocm), _natural(tag.text)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from headrace.interface import BuildKind, CudaTables, Host, catalogue, counted, find_release
-from headrace_docker.finding.asked import Asked
-from headrace_docker.finding.families import Family
-from headrace_docker.finding.listing import Listing
+from headrace_docker.finding.asked import AskedImage
+from headrace_docker.finding.families import ImageFamily
+from headrace_docker.finding.listing import TagListing
 from headrace_docker.finding.search import Searched
-from headrace_docker.finding.tags import Tag
+from headrace_docker.finding.tags import ImageTag
 from headrace_docker.registry_api.registries import known_registries
 
 __all__ = ["UNGIVEN", "no_build", "no_such", "passed", "result", "table"]
@@ -21,7 +21,7 @@ _REASONS, _NAMED = 8, 3
 _PACKED = "unpacked: its manifest does not tell"
 
 
-def result(asked: Asked, searched: Searched, here: str, host: Host) -> Iterator[str]:
+def result(asked: AskedImage, searched: Searched, here: str, host: Host) -> Iterator[str]:
     """Say which image it is, and what it weighs; or that there is none, and what would help."""
     tag, image, contents = searched.tag, searched.image, searched.contents
     if tag is None or image is None or contents is None:
@@ -78,7 +78,7 @@ def _registries() -> set[str]:
     return {name for each in known_registries() for name in (each.name, *each.aliases)}
 
 
-def no_such(asked: Asked, listing: Listing) -> str:
+def no_such(asked: AskedImage, listing: TagListing) -> str:
     """Say that there is no such repository for strangers, or nobody who could be asked for it."""
     known = asked.registry in _registries()
     if listing.unled and not known and asked.registry in catalogue.hosts():
@@ -97,7 +97,7 @@ def no_such(asked: Asked, listing: Listing) -> str:
     )
 
 
-def no_build(asked: Asked, family: Family, tables: CudaTables) -> Iterator[str]:
+def no_build(asked: AskedImage, family: ImageFamily, tables: CudaTables) -> Iterator[str]:
     """Say why there can be no image as a tag asks for it: a release without that CUDA."""
     if not family.lead or asked.cuda is None or asked.specifier is None:
         return
@@ -122,7 +122,7 @@ def _size(size: int) -> str:
 
 
 def table(
-    asked: Asked, searched: Searched, listing: Listing, here: str, notes: Sequence[str]
+    asked: AskedImage, searched: Searched, listing: TagListing, here: str, notes: Sequence[str]
 ) -> dict[str, object]:
     """Return it as plain values, for ``--json``."""
     tag, image, contents = searched.tag, searched.image, searched.contents
@@ -156,5 +156,5 @@ def table(
     }
 
 
-def _texts(tags: Sequence[Tag]) -> list[str]:
+def _texts(tags: Sequence[ImageTag]) -> list[str]:
     return [tag.text for tag in tags]

@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from headrace.interface import BuildKind, ConfigurationError, catalogue
 from headrace_docker.finding.families import families, read_families
-from headrace_docker.finding.tags import Tag, admitted, in_order, read_tag, read_tags
+from headrace_docker.finding.tags import ImageTag, admitted, in_order, read_tag, read_tags
 
 KNOWN = families()
 
@@ -124,7 +124,7 @@ def test_of_one_version_the_cuda_nearest_to_the_driver_comes_first() -> None:
 
 
 def test_what_is_no_release_comes_only_where_there_is_nothing_else() -> None:
-    def texts(tags: list[Tag]) -> list[str]:
+    def texts(tags: list[ImageTag]) -> list[str]:
         return [tag.text for tag in tags]
 
     every = list(read_tags(["1.0", "1.1rc1", "2.0-nightly"], None))
