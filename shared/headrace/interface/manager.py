@@ -66,7 +66,7 @@ class Plugins:
         try:
             plugin = entry.load()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - any error of a foreign module
-            self._blame(entry.name, f"cannot be imported: {error!r}")
+            _blame(self.broken, entry.name, f"cannot be imported: {error!r}")
             return
         self._register(plugin, entry.name)
 
@@ -77,17 +77,15 @@ class Plugins:
         except (pluggy.PluginValidationError, ValueError) as error:
             if self._manager.is_registered(plugin):
                 self._manager.unregister(plugin)
-            self._blame(shown, f"does not fit its hook: {str(error).strip().splitlines()[-1]}")
+            _blame(
+                self.broken, shown, f"does not fit its hook: {str(error).strip().splitlines()[-1]}"
+            )
             return
         for caller in self._manager.get_hookcallers(plugin) or ():
             if caller.spec is None and not _is_optional(caller, plugin):
                 self._manager.unregister(plugin)
-                self._blame(shown, f"has a hook that does not exist: {caller.name}")
+                _blame(self.broken, shown, f"has a hook that does not exist: {caller.name}")
                 return
-
-    def _blame(self, name: str, what: str) -> None:
-        self.broken[name] = what
-        _log.warning("plugin %s is left out: it %s", name, what)
 
     def _each(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
         """Call each plugin by itself, so that one that raises takes nobody along."""
@@ -112,7 +110,7 @@ class Plugins:
                 if _is(item, kind):
                     found.append(item)
                 else:
-                    self._blame(plugin, f"gives what is no {kind.__name__} ({hook})")
+                    _blame(self.broken, plugin, f"gives what is no {kind.__name__} ({hook})")
         return found
 
     def _first(self, hook: str, **arguments: Any) -> Any:
@@ -132,7 +130,7 @@ class Plugins:
                 if why is None:
                     found.setdefault(each.name, each)
                 else:
-                    self._blame(plugin, why)
+                    _blame(self.broken, plugin, why)
         return list(found.values())
 
     def mirrors(self, ecosystem: str) -> list[Mirror]:
@@ -237,6 +235,11 @@ class Plugins:
                 implementation.function(*([event] if implementation.argnames else []))
             except Exception as error:  # noqa: BLE001 - a watcher must not be felt
                 _log.warning("plugin %s failed in observe: %r", implementation.plugin_name, error)
+
+
+def _blame(broken: dict[str, str], name: str, what: str) -> None:
+    broken[name] = what
+    _log.warning("plugin %s is left out: it %s", name, what)
 
 
 class PublicPlugins(Plugins):
