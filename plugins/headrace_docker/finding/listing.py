@@ -24,6 +24,9 @@ _PAGES, _MOST = 100, 100_000
 _LONGEST = 128
 _NEXT = re.compile(r'<(/[^<>\s]*)>\s*;\s*rel="next"')
 _ACCEPT = "application/json"
+#: What the gateway says in a registry's place, and that of what a registry refuses to strangers.
+_OURS = re.compile(rb'headrace: ([^"\n]{1,400})')
+_HIDDEN = b"does not tell this to anybody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,12 @@ def _broken(
     if found:
         text = f"{registry} broke off its list for {name} after {counted(len(found), 'tag')}"
         return TagListing(found, text, requests=number)
+    words = _OURS.search(answer.body)
+    if words is not None and _HIDDEN not in words[1] and NOT_FRONTED.encode() not in words[1]:
+        # Not the registry's word: nobody got through to it, or the gateway has none to ask.
+        said = words[1].decode("utf-8", "replace")
+        text = f"{registry} could not be asked for its tags: {said} (`headrace doctor` says more)"
+        return TagListing((), text, answered=False, requests=number)
     text = f"{registry} lists no tags of {name} for strangers"
     unled = NOT_FRONTED.encode() in answer.body
     return TagListing((), text, missing=True, unled=unled, requests=number)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from headrace.interface import GatewayAnswer
 from headrace_docker.finding import listing
 from headrace_docker.finding.listing import list_tags
@@ -85,3 +87,21 @@ def test_what_is_no_tag_is_left_out() -> None:
         assert set(found.tags) <= {"good"}
     for body in (b"", b"[]", b"nonsense", b'{"tags":'):
         assert list_tags("ghcr.io", "me/x", Registry(GatewayAnswer(200, body))).tags == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "answered"),
+    [
+        ("headrace: registry-1.docker.io has no address: Name or service not known", False),
+        ("headrace: no ecosystem here has such a path", False),
+        ("headrace: docker.io does not tell this to anybody", True),
+        ("repository name not known to registry", True),
+    ],
+)
+def test_registry_that_nobody_got_through_to_is_not_one_without_the_repository(
+    words: str, *, answered: bool
+) -> None:
+    body = json.dumps({"errors": [{"code": "NAME_UNKNOWN", "message": words}]}).encode()
+    found = list_tags("docker.io", "me/x", Registry(GatewayAnswer(404, body)))
+    assert (found.answered, found.missing) == (answered, answered)
+    assert answered or words.removeprefix("headrace: ") in found.problem
