@@ -39,10 +39,10 @@ _LEFT = re.compile(
 #: What no name consists of: a word that joins others, or three in a row. What is copied, and where
 #: something is, may.
 _ENGLISH = re.compile(
-    r"`[^`]*`|(?<!\w)'[^'\n]*'|\"[^\"\n]*\"|\S*[/\\@=]\S*|\bheadrace [a-z]+"
+    r"`[^`]*`|(?<!\w)'[^'\n]*'|\"[^\"\n]*\"|(?<!\S)[^\s/\\@=]*+[/\\@=]\S*|\bheadrace [a-z]+"
     r"|(?<![\w.:-])((?:an?|and|are|as|at|been|but|by|cannot|does|for|from|has|have|in|into|is|it|its"
     r"|not|of|on|or|than|that|the|their|there|they|this|to|was|were|which|will|with|without)"
-    r"(?![\w.:-])|[a-z]{2,}(?: [a-z]{2,}){2})"
+    r"(?![\w.:-])|[a-z]{2,}+(?: [a-z]{2,}+){2})"
 )
 #: Between a wide and a narrow character a space is set, and between two wide ones none.
 _WIDE = re.compile(r"[\u2e80-\u9fff]")
