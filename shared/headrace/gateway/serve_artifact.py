@@ -35,6 +35,7 @@ from headrace.errors import (
 from headrace.gateway.exchange import ClientDisconnect, Exchange
 from headrace.gateway.relaying import HandBack, tell_limit
 from headrace.http.ranges import RangeRequest
+from headrace.interface.ecosystems import SpellsDigests
 from headrace.interface.hookspecs import Ecosystem
 from headrace.models import Artifact, ServeArtifact, Source
 from headrace.policy.clients import Clients, ClientTraits, product
@@ -44,6 +45,7 @@ from headrace.system.storage.file_part import FilePart
 from headrace.system.storage.store import Store, StoredFile
 from headrace.upstream.auth.mirror_logins import MirrorLogins
 from headrace.upstream.auth.origin_credentials import OriginCredentials
+from headrace.values import dataclass
 
 __all__ = ["ArtifactHandler", "SourceSelection"]
 
@@ -66,6 +68,16 @@ class SourceSelection(Protocol):
 
     def race(self, artifact: Artifact, ecosystem: Ecosystem) -> None:
         """Measure the unknown ones in the background."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """What may answer without a download."""
+
+    little: Callable[[], Awaitable[tuple[bytes, Artifact | None]]]
+    """Brings what lies beside a file."""
+    kept: Callable[[Artifact], StoredFile | None]
+    """Finds a file in the store."""
 
 
 class ArtifactHandler:
@@ -142,14 +154,17 @@ class ArtifactHandler:
             return None
         if on_others is not None and artifact.names_others:
             exchange.read_along(partial(on_others, artifact))
-        little = partial(self._companions.get, ecosystem, plan, artifact, form)
-        failed = await self._answer(exchange, ecosystem, artifact, until, little)
+        near = _Near(
+            partial(self._companions.get, ecosystem, plan, artifact, form),
+            partial(_kept, self._store, ecosystem, plan),
+        )
+        failed = await self._answer(exchange, ecosystem, artifact, until, near)
         if failed is not None:
             asked = ecosystem, plan, form
             newer = await self._renewed(exchange, asked, artifact, failed, until)
             if newer is not None:
                 artifact = newer
-                failed = await self._answer(exchange, ecosystem, newer, until, little)
+                failed = await self._answer(exchange, ecosystem, newer, until, near)
         if failed is not None:
             await self._to_origin(exchange, artifact, failed)
         return artifact
@@ -160,20 +175,20 @@ class ArtifactHandler:
         ecosystem: Ecosystem,
         artifact: Artifact,
         until: float,
-        little: Callable[[], Awaitable[tuple[bytes, Artifact | None]]],
+        near: _Near,
     ) -> Exception | None:
         """Answer; the error when its bytes are not what its origin names, or where nothing of an
-        answer has begun. `little` brings what lies beside a file.
+        answer has begun.
         """
         try:
             gated = artifact.mirrored and not exchange.head
             if gated and self._barrier.stands_before(exchange.request, artifact):
                 await self._let_through(exchange, ecosystem, artifact, until)
-            stored = self._store.find(artifact.digest, artifact.size) if artifact.digest else None
+            stored = near.kept(artifact)
             if stored is not None and await self._stored(exchange, artifact, stored):
                 return None
             if not artifact.mirrored:
-                await self._little(exchange, artifact, little, until)
+                await self._little(exchange, artifact, near.little, until)
             elif exchange.head:
                 await self._head(exchange, artifact, until)
             elif (content := await self._small(exchange, ecosystem, artifact)) is not None:
@@ -604,3 +619,19 @@ async def _next(parts: AsyncIterator[bytes | FilePart]) -> bytes | FilePart:
         if part:
             return part
     return b""
+
+
+def _kept(
+    store: Store, ecosystem: Ecosystem, plan: ServeArtifact, artifact: Artifact
+) -> StoredFile | None:
+    """Find a file in the store, also where it came before its page did, by the digest that its path
+    tells.
+    """
+    if artifact.digest is None:
+        return None
+    stored = store.find(artifact.digest, artifact.size)
+    if stored is None and isinstance(ecosystem, SpellsDigests):
+        spelt = ecosystem.spelt(plan)
+        if spelt is not None and spelt.digest is not None and spelt.url == artifact.url:
+            stored = store.find(spelt.digest, artifact.size)
+    return stored

@@ -6,6 +6,7 @@ import pytest
 
 from lib import wheels
 from lib.serving import modes
+from lib.waiting import until
 from lib.world import MakeWorld, World
 
 #: Above and below what is released before its digest agrees.
@@ -67,3 +68,31 @@ def test_an_origin_that_only_stumbles_is_believed_further(world: MakeWorld) -> N
     status, _, body = made.gateway.get(made.index.path(other.name), {"user-agent": "uv/0.9.0"})
     assert (status, body) == (200, other.data)
     assert "/simple/other/" not in {seen.path for seen in made.pages.seen}
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["small", "large"])
+def test_what_came_for_its_path_alone_is_not_fetched_again_for_its_page(
+    world: MakeWorld, size: int
+) -> None:
+    made = world(mirrors=1)
+    built = wheels.wheel("thing", size=size)
+    made.index.add(wheels.wheel("teaches"))
+    made.index.add(built)
+    made.gateway.get("/simple/teaches/")
+    path = made.index.path(built.name)
+
+    def asked() -> int:
+        servers = (made.files, *made.mirrors)
+        return sum(len(each.requests("*thing*.whl", "GET")) for each in servers)
+
+    def given() -> None:
+        status, _, body = made.gateway.get(path, {"user-agent": "uv/0.9.0"})
+        assert (status, body == built.data) == (200, True)
+
+    given()
+    kept = made.gateway.root / "cache" / "store"
+    until(lambda: [each for each in kept.glob("*/??/*") if each.stat().st_size == len(built.data)])
+    before = asked()
+    made.gateway.get("/simple/thing/")
+    given()
+    assert asked() == before > 0
