@@ -27,7 +27,7 @@ class RateLimit:
     """429 or 503."""
     until: float
     named: bool
-    """It named the time itself."""
+    """It spoke of a time itself, be it one that has passed: whoever is told of that asks again."""
     refusals: int = 1
     """In a row, those of one moment counted once."""
 
@@ -60,7 +60,9 @@ class RateLimits:
             refusals = before.refusals + (before.until <= now)
             until = before.until
         pause = seconds or min(FLOOR * 2.0 ** min(refusals - 1, 32), LONGEST)
-        limit = RateLimit(status, max(until, now + max(pause, FLOOR)), bool(seconds), refusals)
+        limit = RateLimit(
+            status, max(until, now + max(pause, FLOOR)), seconds is not None, refusals
+        )
         self._known.put(key, limit)
         return limit
 

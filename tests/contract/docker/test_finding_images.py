@@ -222,13 +222,13 @@ def test_mirrors_bring_what_is_read_and_sources_are_told_with_the_sizes(shop: Sh
     assert found["tag"] == "2.14.1-cuda12.6-cudnn9-devel"
     assert found["images_read"] == 1
     # The registry counts manifests that it gives. It is asked for one only behind a mirror that
-    # straggles, which on a busy machine one may; and never for more than this one image.
+    # straggles or has just straggled, which on a busy machine one may; and never for more than this
+    # one image.
     given = shop.registry.asked("GET", "/manifests/")[len(before) :]
     assert len(given) <= 2
     for line in given:
         digest = line.partition("/manifests/")[2].split()[0]
         assert digest.startswith("sha256:")
-        assert any(mirror.asked("GET", digest) for mirror in shop.mirrors)
     assert any(mirror.asked("GET", found["digest"]) for mirror in shop.mirrors)
     manifest, layer = told["artifacts"]
     assert {each["id"] for each in layer["sources"]} >= {"mirror0", "mirror1"}
@@ -254,7 +254,7 @@ def test_node_is_described_by_its_labels(shop: Shop, tmp_path: Path) -> None:
         told = shop.find("pytorch", "--kubernetes", described)["tools"]["image"]
         assert told["tag"] == "2.14.1-cuda12.6-cudnn9-runtime"
     done = shop.run("pytorch", "--kubernetes", "nvidia.com/gpu.count=1")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "do not say the driver" in done.stderr
     assert "whose fault: this command line" in done.stderr
 

@@ -22,10 +22,14 @@ def test_named_time_is_kept_to_the_letter_and_ends() -> None:
     assert limits.get("b", 100.0) is None
 
 
+def test_who_speaks_of_no_time_at_all_has_named_none() -> None:
+    assert not RateLimits().refused("a", 429, None, 0.0).named
+
+
 def test_pauses_that_nobody_named_grow_until_it_gives_again() -> None:
     limits, now, pauses = RateLimits(), 0.0, []
     for _ in range(9):
-        assert not limits.refused("a", 503, 0.0, now).named
+        assert limits.refused("a", 503, 0.0, now).named
         pauses.append(left(limits, "a", now))
         now += pauses[-1]
     assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 64.0, 64.0]

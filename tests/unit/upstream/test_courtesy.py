@@ -221,13 +221,25 @@ def test_what_is_told_of_a_place_is_told_of_what_was_asked_there(time: Time) -> 
         use(time, work)
 
 
-def test_time_that_nobody_named_is_not_told(server: RecordingServer, time: Time) -> None:
-    server.fail(modes.status(429, retry_after="0"))
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        (None, None),
+        # A client that hears of no time gives up where it would have asked again by itself.
+        ("0", 1.0),
+        ("Sun, 29 Nov 2026 00:00:00 GMT", 1.0),
+    ],
+    ids=["none", "zero", "passed"],
+)
+def test_time_that_nobody_named_is_not_told(
+    server: RecordingServer, time: Time, named: str | None, told: float | None
+) -> None:
+    server.fail(modes.status(429, retry_after=named))
 
     async def work(client: Client) -> None:
         assert await page(client, f"{server.url}/page") == 429
         said = client.courtesy.limited(f"{server.url}/page")
         assert said is not None
-        assert (said.status, said.retry_after) == (429, None)
+        assert (said.status, said.retry_after) == (429, told)
 
     use(time, work)

@@ -73,7 +73,7 @@ def test_what_the_environment_decides_counts_for_this_host_alone(
 
 
 def test_a_description_that_says_nothing_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", "torch", "--for", "gpu=Voodoo2,driver=1"]) == 1
+    assert main(["explain", "torch", "--for", "gpu=Voodoo2,driver=1"]) == 2
     assert "no GPU is known as" in capsys.readouterr().err
 
 
