@@ -10,7 +10,6 @@ from headrace.interface import hookimpl
 if TYPE_CHECKING:
     from headrace.interface import (
         Activation,
-        AskForAnswer,
         AskGateway,
         ContainerNetwork,
         Credential,
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
         Explanation,
         Finding,
         Host,
+        ImageTool,
         LeadsContainers,
         LedTool,
         Mirror,
@@ -70,13 +70,11 @@ def headrace_explanations(
 
 
 @hookimpl(trylast=True)
-def headrace_images(
-    what: str, flavour: str, find_host: Callable[[], Host], ask: AskForAnswer
-) -> Iterable[Explanation]:
-    """The newest image that a host runs."""
-    from headrace_docker.finding.find import find
+def headrace_image_tools() -> Iterable[ImageTool]:
+    """Images of every registry that the gateway leads."""
+    from headrace_docker.images import Images
 
-    return [find(what, flavour, find_host(), ask)]
+    return [Images()]
 
 
 @hookimpl(trylast=True)

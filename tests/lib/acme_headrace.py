@@ -26,6 +26,8 @@ from headrace.interface import (
     Fix,
     GatewayAddress,
     Host,
+    ImageQuestion,
+    ImageTool,
     LeadsContainers,
     LedBy,
     LedInside,
@@ -201,10 +203,18 @@ def headrace_explanations(what: str, ecosystem: str | None) -> Iterable[Explanat
         yield Explanation("acme", (f"Acme made {what}",), table={"made": what})
 
 
+class AcmeImages(ImageTool):
+    """Acme's own registry."""
+
+    def find(self, question: ImageQuestion) -> Iterable[Explanation]:
+        what = question.what
+        if what.startswith("acme.example/"):
+            yield Explanation("acme", (f"Acme packed {what}",), table={"packed": what})
+
+
 @hookimpl
-def headrace_images(what: str) -> Iterable[Explanation]:
-    if what.startswith("acme.example/"):
-        yield Explanation("acme", (f"Acme packed {what}",), table={"packed": what})
+def headrace_image_tools() -> Iterable[ImageTool]:
+    yield AcmeImages()
 
 
 @hookimpl

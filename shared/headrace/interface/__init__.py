@@ -85,16 +85,19 @@ if TYPE_CHECKING:
         ServesDocuments,
         SpellsDigests,
     )
-    from headrace.interface.hookspecs import (
-        AcceleratorDetector,
+    from headrace.interface.explanations import (
         AskForAnswer,
         AskGateway,
         Explanation,
+        GatewayAnswer,
+    )
+    from headrace.interface.hookspecs import (
+        AcceleratorDetector,
         Finding,
         Fix,
-        GatewayAnswer,
         hookimpl,
     )
+    from headrace.interface.images import ImageQuestion, ImageTool
     from headrace.interface.leading import LedBy, LedTool, Logins
     from headrace.interface.lookups import (
         CacheMode,
@@ -256,6 +259,8 @@ __all__ = [  # noqa: RUF022 - by what they are for
     # A machine's accelerators, and builds of packages for them.
     "Accelerator",
     "Host",
+    "ImageQuestion",
+    "ImageTool",
     "Situation",
     "Variant",
     "VariantRequest",
@@ -328,8 +333,9 @@ _HOMES = {
     "FindsArtifacts ForeseesDocuments FormatsRefusals HasSamples IndexesDocuments Intercepts "
     "KnowsNames KnowsRequests KnowsSubstitutes Learns ListsBuilds LocatesDocuments LooksUp "
     "ManyOwners NamesFileHosts NamesLayouts ReadsAhead ServesDocuments SpellsDigests",
-    "headrace.interface.hookspecs": "hookimpl AcceleratorDetector AskForAnswer AskGateway "
-    "Explanation Finding Fix GatewayAnswer",
+    "headrace.interface.explanations": "AskForAnswer AskGateway Explanation GatewayAnswer",
+    "headrace.interface.hookspecs": "hookimpl AcceleratorDetector Finding Fix",
+    "headrace.interface.images": "ImageQuestion ImageTool",
     "headrace.interface.leading": "LedBy LedTool Logins",
     "headrace.interface.lookups": "CacheMode Entry HeadRequest LookUp LookUpResult LookUpStep",
     "headrace.interface.request_reading": "NamedDocument RequestRead RequestReading",

@@ -9,8 +9,7 @@ is imported from `headrace.interface`, and from nowhere else in headrace.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -33,6 +32,8 @@ from headrace.interface.activations import (
 )
 from headrace.interface.containers import ContainerNetwork, LeadsContainers
 from headrace.interface.ecosystems import Ecosystem
+from headrace.interface.explanations import AskForAnswer, AskGateway, Explanation, GatewayAnswer
+from headrace.interface.images import ImageTool
 from headrace.interface.leading import LedBy, LedTool
 from headrace.values import dataclass
 
@@ -62,6 +63,7 @@ __all__ = [
     "Fix",
     "GatewayAddress",
     "GatewayAnswer",
+    "ImageTool",
     "LeadsContainers",
     "LedBy",
     "LedTool",
@@ -89,22 +91,6 @@ class AcceleratorDetector:
     name: str
     detect: Callable[[], Sequence[Accelerator]]
     timeout: float = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """What a tool itself makes of a request, for ``headrace explain``."""
-
-    tool: str
-    lines: tuple[str, ...]
-    """Sentences for people, the reason first."""
-    paths: tuple[str, ...] = ()
-    """Paths of the gateway whose sources are worth telling too."""
-    table: Mapping[str, object] = field(default_factory=dict)
-    """The same as values, for ``--json``."""
-    answers: bool = True
-    """False: there is no such thing, nothing of it fits, or nobody could be asked. Where nobody
-    else answers either, `headrace explain` ends with exit code 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,24 +132,6 @@ class Finding:
         """Return it as plain values."""
         plain = {"check": self.check, "level": self.level, "text": self.text, "hint": self.hint}
         return {**plain, "fix": self.fix and self.fix.table()}
-
-
-#: Asks the gateway for a path, with an Accept header; None: it has not that, or is not there.
-AskGateway = Callable[[str, str], bytes | None]
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayAnswer:
-    """What the gateway said, also where that is no."""
-
-    status: int
-    body: bytes = field(repr=False)
-    link: str = ""
-    """Its Link header: where the next page of a list is."""
-
-
-#: The same, with how it was answered; None: nobody answered.
-AskForAnswer = Callable[[str, str], GatewayAnswer | None]
 
 
 # ------------------------------------------------------------------ the hooks
@@ -300,18 +268,19 @@ def headrace_explanations(  # noqa: PLR0917 - pluggy gives arguments by name
 
 
 @hookspec
-def headrace_images(
-    what: str, flavour: str, find_host: Callable[[], Host], ask: AskForAnswer
-) -> Iterable[Explanation]:
-    """Add to ``headrace image find``: the newest image of a name that a host runs, why no newer
-    one, and by `Explanation.paths` where its bytes are. `flavour`: ``runtime``, ``devel`` or empty.
+def headrace_image_tools() -> Iterable[ImageTool]:
+    """Register what ``headrace image`` can do about images of containers.
 
     Example::
 
+        class AcmeImages(ImageTool):
+            def find(self, question):
+                if question.what.startswith("acme.example/"):
+                    yield Explanation("acme", (newest(question),))
+
         @hookimpl
-        def headrace_images(what, find_host, ask):
-            if what.startswith("acme.example/"):
-                yield Explanation("acme", (newest(what, find_host(), ask),))
+        def headrace_image_tools():
+            yield AcmeImages()
     """
     raise NotImplementedError
 

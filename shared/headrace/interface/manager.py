@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from headrace.interface.hookspecs import (
         AcceleratorDetector,
         Activation,
-        AskForAnswer,
         AskGateway,
         Explanation,
         Finding,
+        ImageTool,
         Place,
     )
     from headrace.models import (
@@ -194,18 +194,9 @@ class Plugins:
             ask=ask,
         )
 
-    def images(
-        self, what: str, flavour: str, *, find_host: Callable[[], Host], ask: AskForAnswer
-    ) -> list[Explanation]:
-        """Which image of a name a host runs, as plugins find it."""
-        return self._all(
-            "headrace_images",
-            hookspecs.Explanation,
-            what=what,
-            flavour=flavour,
-            find_host=find_host,
-            ask=ask,
-        )
+    def image_tools(self) -> list[ImageTool]:
+        """Everything that ``headrace image`` can be done with."""
+        return self._all("headrace_image_tools", hookspecs.ImageTool)
 
     def checks(self, place: Place, host: Host) -> list[Finding]:
         """Everything that tools need of this machine and that was looked at."""

@@ -1,4 +1,4 @@
-"""A gateway before registries in memory, as `headrace_images` asks it, and what it was asked."""
+"""A gateway before registries in memory, as `ImageTool.find` asks it, and what it was asked."""
 
 from __future__ import annotations
 

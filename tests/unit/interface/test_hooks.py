@@ -6,7 +6,7 @@ import inspect
 import logging
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import cast
@@ -25,6 +25,7 @@ from headrace.interface.hookspecs import (
     Scope,
     hookimpl,
 )
+from headrace.interface.images import ImageQuestion, ImageTool
 from headrace.interface.leading import LedBy, LedTool
 from headrace.interface.manager import Plugins
 from headrace.models import (
@@ -152,17 +153,15 @@ def test_headrace_explanations_are_told_what_is_asked_for(tmp_path: Path) -> Non
     assert seen == [("serde", "1.0", "crates")]
 
 
-def test_headrace_images_are_told_what_is_looked_for() -> None:
-    seen: list[object] = []
+def test_headrace_image_tools_are_asked_one_after_the_other() -> None:
+    class Acme(ImageTool):
+        def find(self, question: ImageQuestion) -> Iterable[Explanation]:
+            yield Explanation("acme", (f"packed {question.what} {question.flavour}",))
 
-    def hook(what: str, flavour: str) -> list[Explanation]:
-        seen.append((what, flavour))
-        return [Explanation("acme", ("packed",))]
-
-    made = plugins(headrace_images=hook)
-    found = made.images("acme.example/x", "devel", find_host=Host, ask=lambda *_: None)
-    assert found == [Explanation("acme", ("packed",))]
-    assert seen == [("acme.example/x", "devel")]
+    tools = plugins(headrace_image_tools=lambda: [ImageTool(), Acme()]).image_tools()
+    question = ImageQuestion("acme.example/x", "devel", Host, lambda *_: None)
+    found = [each for tool in tools for each in tool.find(question)]
+    assert found == [Explanation("acme", ("packed acme.example/x devel",))]
 
 
 def test_headrace_checks_are_told_of_the_host_and_a_broken_one_is_left_out(tmp_path: Path) -> None:
@@ -227,7 +226,7 @@ def test_a_plugin_that_raises_takes_nobody_along(caplog: pytest.LogCaptureFixtur
             "headrace_explanations",
             lambda made: made.explanations("a", None, None, place=None, find_host=None, ask=None),
         ),
-        ("headrace_images", lambda made: made.images("a", "", find_host=None, ask=None)),
+        ("headrace_image_tools", lambda made: made.image_tools()),
         ("headrace_checks", lambda made: made.checks(None, None)),
     ],
 )

@@ -1,0 +1,19 @@
+"""What ``headrace image`` does, by registries and engines: each action has a room of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headrace.interface import Explanation, ImageQuestion, ImageTool
+
+__all__ = ["Images"]
+
+
+class Images(ImageTool):
+    """Images of the registries that the gateway leads."""
+
+    def find(self, question: ImageQuestion) -> Iterable[Explanation]:
+        """The newest image that a host runs."""
+        from headrace_docker.finding.find import find  # noqa: PLC0415 - start-up time
+
+        yield find(question.what, question.flavour, question.find_host(), question.ask)
