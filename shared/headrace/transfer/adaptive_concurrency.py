@@ -25,9 +25,9 @@ UNTRIED = 4
 """The same over all downloads together, where there are other sources."""
 HOLD = 6.0
 """Seconds without growth after one that brought nothing."""
-FALLEN = 0.75
-"""Share of the rate that the only source had then, below which it is another matter: its line was
-full before the first packets were lost, for one.
+FALLEN = 0.9
+"""Share of the rate that a source had then, below which it is another matter: its line was full
+before the first packets were lost, for one.
 """
 GAIN = 1 / 3
 """What new connections must bring to stay, as a share of what those before bring."""
@@ -116,7 +116,7 @@ class AdaptiveConcurrency:
         proved = self._judge(step, rate, slow=slow)
         if not (settled or proved or step.alone or slow or self.connections < FLOOR):
             return  # it still grows by itself, which would be taken for a gain
-        fallen = step.alone and rate < FALLEN * self._held_at
+        fallen = rate < FALLEN * self._held_at
         if (now < self._hold_until and not fallen) or step.left < WORTH:
             return
         if step.active >= self.connections < step.most:

@@ -164,9 +164,9 @@ def test_what_brought_nothing_is_tried_again_later_and_then_much_later() -> None
 
 
 @pytest.mark.parametrize(
-    ("alone", "rate", "again"), [(True, 7.4, 1), (True, 7.6, 0), (False, 7.4, 0)]
+    ("alone", "rate", "again"), [(True, 8.9, 1), (True, 9.1, 0), (False, 8.9, 1), (False, 9.1, 0)]
 )
-def test_only_source_that_gives_much_less_than_then_is_tried_again_at_once(
+def test_source_that_gives_much_less_than_then_is_tried_again_at_once(
     alone: bool,  # noqa: FBT001 - a table
     rate: float,
     again: int,
