@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
-from headrace.interface import Explanation, ImageQuestion, ImageTool
+from headrace.interface import Explanation, ImageFolder, ImageQuestion, ImageTool, ImageWishes
 
 __all__ = ["Images"]
 
@@ -17,3 +18,9 @@ class Images(ImageTool):
         from headrace_docker.finding.find import find  # noqa: PLC0415 - start-up time
 
         yield find(question.what, question.flavour, question.find_host(), question.ask)
+
+    def folder(self, question: ImageQuestion, wishes: ImageWishes, directory: Path) -> ImageFolder:
+        """Files from which an image to work in is built."""
+        from headrace_docker.writing.write import folder  # noqa: PLC0415 - start-up time
+
+        return folder(question, wishes, directory)

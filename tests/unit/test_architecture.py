@@ -136,6 +136,7 @@ IMPURE = {
     "plugins/headrace_docker/credentials/logins.py": "asks docker's and podman's stores of logins",
     "plugins/headrace_docker/engines/running.py": "asks the engines of this machine",
     "plugins/headrace_docker/gpu/container_toolkit.py": "asks this machine's container engines",
+    "plugins/headrace_docker/writing/inside/start.py": "a program that is copied into images",
     "plugins/headrace_pip/at_start": "runs inside every Python below `run`",
     "plugins/headrace_pip/explaining/interpreter.py": "asks the interpreter of this machine",
     "plugins/headrace_pip/plugin.py": "entry file, imports inside its hooks",

@@ -18,7 +18,7 @@ __all__ = ["Families", "ImageFamily", "families", "read_families"]
 
 _KEYS = {
     *("name", "also", "repository", "kind", "lead", "flavour", "spellings", "cuda", "demands"),
-    *("compat", "holds", "date", "sources"),
+    *("compat", "holds", "wrapper", "date", "sources"),
 }
 #: Where CUDA stands.
 _PLACES = ("tag", "configuration", "none")
@@ -47,6 +47,8 @@ class ImageFamily:
     """From which version on which CUDA at least, the oldest first."""
     date: str
     sources: tuple[str, ...]
+    wrapper: str = ""
+    """Its entry program, where that ends in the command it is given."""
 
     @property
     def place(self) -> str:
@@ -141,6 +143,7 @@ def _row(row: Mapping[str, Any]) -> ImageFamily:
         holds=tuple((numbers(since), numbers(cuda)) for since, cuda in row.get("holds", ())),
         date=str(row["date"]),
         sources=tuple(row["sources"]),
+        wrapper=row.get("wrapper", ""),
     )
 
 

@@ -23,10 +23,10 @@ from headrace_docker.finding.asked import AskedImage, meant_family, read_asked
 from headrace_docker.finding.families import Families, families
 from headrace_docker.finding.listing import TagListing, list_tags
 from headrace_docker.finding.reading import ImageRead, read_image
-from headrace_docker.finding.search import Search
+from headrace_docker.finding.search import Search, Searched
 from headrace_docker.finding.tags import ImageTag, admitted, read_tags
 
-__all__ = ["find"]
+__all__ = ["FoundImage", "find", "look"]
 
 _TOOL = "image"
 
@@ -41,10 +41,26 @@ class _Place:
     """Why it is not the one that was named."""
 
 
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """What came of looking for one: what is said of it, and the facts where there is one."""
+
+    explanation: Explanation
+    asked: AskedImage | None = None
+    searched: Searched | None = None
+
+
 def find(
     what: str, flavour: str, host: Host, ask: AskForAnswer, known: Families | None = None
 ) -> Explanation:
-    """Look for an image; one explanation, whatever comes of it.
+    """Look for an image; one explanation, whatever comes of it. See `look`."""
+    return look(what, flavour, host, ask, known).explanation
+
+
+def look(
+    what: str, flavour: str, host: Host, ask: AskForAnswer, known: Families | None = None
+) -> FoundImage:
+    """Look for an image.
 
     `flavour`: ``runtime``, ``devel`` or empty for the usual one. `known`: the families; not given:
     those that headrace ships.
@@ -74,21 +90,23 @@ def find(
         *told.passed(searched),
         *notes,
     ]
-    return Explanation(
+    told_of_it = Explanation(
         _TOOL,
         tuple(lines),
         paths=searched.image.paths if searched.image is not None else (),
         table=told.table(asked, searched, listing, here, [*found.why, *notes]),
         answers=searched.tag is not None,
     )
+    return FoundImage(told_of_it, asked, searched)
 
 
 def _read(asked: AskedImage, tag: ImageTag, host: Host, ask: AskForAnswer) -> ImageRead | str:
     return read_image(asked.registry, asked.repository, tag.text, host.machine, ask)
 
 
-def _nothing(*lines: str) -> Explanation:
-    return Explanation(_TOOL, lines, table={"image": None, "why": list(lines)}, answers=False)
+def _nothing(*lines: str) -> FoundImage:
+    table = {"image": None, "why": list(lines)}
+    return FoundImage(Explanation(_TOOL, lines, table=table, answers=False))
 
 
 # ------------------------------------------------------------------ which repository

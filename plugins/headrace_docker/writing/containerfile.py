@@ -100,8 +100,8 @@ def _apt(image: WrittenImage) -> Iterator[str]:
     if image.wishes.ssh:
         names += ["libnss-wrapper", "openssh-server"]
     install = "apt-get install --yes --no-install-recommends"
-    yield "# tini hands signals on and collects what has ended. The base is pinned; of packages its"
-    yield "# distribution's newest are taken, with their fixes."
+    yield "# tini hands signals on and collects what has ended. The base is pinned; of packages the"
+    yield "# newest of its distribution are taken, with their fixes."
     yield "# hadolint ignore=DL3008"
     yield "RUN export DEBIAN_FRONTEND=noninteractive \\"
     yield " && apt-get update \\"
@@ -138,8 +138,8 @@ def _no_host_keys() -> Iterator[str]:
 def _python(image: WrittenImage) -> Iterator[str]:
     """Install what requirements.txt names, around what the base was built with."""
     del image
-    yield "# What the base was built with stays as it is: neither this nor a later `pip install` may"
-    yield "# put another torch in its place."
+    yield "# What the base was built with stays: neither this nor a later `pip install` may put"
+    yield "# another torch in its place."
     yield "RUN python3 -m pip list --format=freeze > /tmp/listed \\"
     yield " && { grep --ignore-case --extended-regexp \\"
     yield f'        "^({_BUILT_IN})==" \\'
@@ -159,8 +159,8 @@ def requirements(image: WrittenImage) -> str:
     """Return the list of what pip installs; it is the user's to change."""
     wishes = image.wishes
     lines = [
-        "# Installed when the image is built; add what you need, pinned as you like. torch and what",
-        "# else the base was built with is held as it is. `pip freeze` in a container says what came.",
+        "# Installed when the image is built; add what you need, pinned as you like. What the base",
+        "# was built with (torch) is held. `pip freeze` in a container tells the versions.",
         *(_JUPYTER if wishes.jupyter else ()),
         *(_SCIENCE if wishes.science else ()),
     ]
@@ -179,11 +179,11 @@ def _account(image: WrittenImage) -> Iterator[str]:
     yield "# Yours, so that files in the workspace are: --build-arg USER_ID=$(id -u)"
     yield f"ARG USER_ID={wishes.user_id}"
     yield f"ARG GROUP_ID={wishes.group_id}"
-    yield "# The base may have an account of that number (Ubuntu has one) or of that name. No password"
-    yield "# fits `*`; a locked account would keep SSH's keys out, too."
+    yield "# The base may have an account of that number (Ubuntu has one) or of that name. No"
+    yield "# password fits `*`; an account that is locked would keep keys out, too."
     yield 'RUN if [ "$USER_ID" -eq 0 ]; then echo "USER_ID is 0: root" >&2; exit 1; fi \\'
     yield f' && for each in "$USER_ID" {user}; do \\'
-    yield '      if name=$(getent passwd "$each"); then userdel "${name%%:*}"; fi; \\'
+    yield '      if name=$(getent passwd "$each"); then userdel "${name%%:*}" || exit 1; fi; \\'
     yield "    done \\"
     yield ' && if ! getent group "$GROUP_ID"; then \\'
     yield f'      if getent group {user}; then groupmod --gid "$GROUP_ID" {user}; \\'

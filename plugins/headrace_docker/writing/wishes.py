@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headrace.interface import ImageWishes as Wishes
 from headrace.interface import dataclass
 
 __all__ = [
@@ -32,25 +33,6 @@ PORTS = {"jupyter": 8888, "ssh": 2222}
 TOKEN_SECRET, TOKEN_VARIABLE = "/run/secrets/jupyter_token", "JUPYTER_TOKEN"
 #: Where the user's public keys are looked for, in the form of ``authorized_keys``.
 KEYS_SECRET, KEYS_VARIABLE = "/run/secrets/authorized_keys", "AUTHORIZED_KEYS"
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the user asked for."""
-
-    jupyter: bool = False
-    ssh: bool = False
-    science: bool = False
-    slim: bool = False
-    user: str = "me"
-    """The account's name inside."""
-    logs: str = "text"
-    """Or ``json``: one object a line."""
-    engine_file: str = "Dockerfile"
-    """Or ``Containerfile``."""
-    user_id: int = 1000
-    group_id: int = 1000
-    """The caller's, so that files in the workspace are theirs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headrace import __version__
     from headrace.config import DEFAULT_PORT, EnvVars, Folders, environment, home_folder
-    from headrace.errors import ConfigurationError, HeadraceError, LocalError
+    from headrace.errors import ConfigurationError, HeadraceError, LocalError, UsageError
     from headrace.foreign import (
         UnreadableError,
         foreign,
@@ -97,7 +97,13 @@ if TYPE_CHECKING:
         Fix,
         hookimpl,
     )
-    from headrace.interface.images import ImageQuestion, ImageTool
+    from headrace.interface.images import (
+        FolderFile,
+        ImageFolder,
+        ImageQuestion,
+        ImageTool,
+        ImageWishes,
+    )
     from headrace.interface.leading import LedBy, LedTool, Logins
     from headrace.interface.lookups import (
         CacheMode,
@@ -259,8 +265,11 @@ __all__ = [  # noqa: RUF022 - by what they are for
     # A machine's accelerators, and builds of packages for them.
     "Accelerator",
     "Host",
+    "FolderFile",
+    "ImageFolder",
     "ImageQuestion",
     "ImageTool",
+    "ImageWishes",
     "Situation",
     "Variant",
     "VariantRequest",
@@ -279,6 +288,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "ConfigurationError",
     "HeadraceError",
     "LocalError",
+    "UsageError",
     # How text of others' is read, so that whatever its parser raises is one of these errors.
     "UnreadableError",
     "foreign",
@@ -319,7 +329,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
 _HOMES = {
     "headrace": "__version__",
     "headrace.config": "DEFAULT_PORT EnvVars Folders environment home_folder",
-    "headrace.errors": "ConfigurationError HeadraceError LocalError",
+    "headrace.errors": "ConfigurationError HeadraceError LocalError UsageError",
     "headrace.foreign": "UnreadableError foreign read_json read_json_or_none read_toml "
     "whole_number",
     "headrace.http.unpacking": "TooMuchError Unpacker unpack",
@@ -335,7 +345,7 @@ _HOMES = {
     "ManyOwners NamesFileHosts NamesLayouts ReadsAhead ServesDocuments SpellsDigests",
     "headrace.interface.explanations": "AskForAnswer AskGateway Explanation GatewayAnswer",
     "headrace.interface.hookspecs": "hookimpl AcceleratorDetector Finding Fix",
-    "headrace.interface.images": "ImageQuestion ImageTool",
+    "headrace.interface.images": "FolderFile ImageFolder ImageQuestion ImageTool ImageWishes",
     "headrace.interface.leading": "LedBy LedTool Logins",
     "headrace.interface.lookups": "CacheMode Entry HeadRequest LookUp LookUpResult LookUpStep",
     "headrace.interface.request_reading": "NamedDocument RequestRead RequestReading",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.interface.explanations import AskForAnswer, Explanation
@@ -11,7 +13,7 @@ from headrace.values import dataclass
 if TYPE_CHECKING:
     from headrace.variants.hosts import Host
 
-__all__ = ["ImageQuestion", "ImageTool"]
+__all__ = ["FolderFile", "ImageFolder", "ImageQuestion", "ImageTool", "ImageWishes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,45 @@ class ImageQuestion:
     """Asks the gateway, as an engine would."""
 
 
+@dataclass(frozen=True, slots=True)
+class ImageWishes:
+    """What an image to work in is to have, for ``headrace image write``."""
+
+    jupyter: bool = False
+    ssh: bool = False
+    science: bool = False
+    slim: bool = False
+    user: str = "me"
+    """The account's name inside."""
+    logs: str = "text"
+    """Or ``json``: one object a line."""
+    engine_file: str = "Dockerfile"
+    """Or ``Containerfile``."""
+    user_id: int = 1000
+    group_id: int = 1000
+    """The caller's, so that files in the workspace are theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderFile:
+    """One file of a written folder."""
+
+    path: str
+    """Relative to the folder, with slashes."""
+    data: bytes = field(repr=False)
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFolder:
+    """What is written for an image that was found; where none was, no files."""
+
+    found: Explanation
+    files: tuple[FolderFile, ...] = ()
+    commands: tuple[str, ...] = ()
+    """What to type next."""
+
+
 class ImageTool:
     """One way to images. A plugin overrides what it knows; the rest is done by nobody."""
 
@@ -37,3 +78,13 @@ class ImageTool:
         """
         del question
         return ()
+
+    def folder(
+        self, question: ImageQuestion, wishes: ImageWishes, directory: Path
+    ) -> ImageFolder | None:
+        """Make the files from which an image to work in is built on the one that was found, for a
+        directory as it was typed (nothing of it is read or written); None, where the name is none
+        of this tool's. UsageError: wishes that go with no image of it.
+        """
+        del question, wishes, directory
+        return None

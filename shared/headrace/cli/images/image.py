@@ -7,12 +7,12 @@ from types import ModuleType
 from typing import Any
 
 from headrace.cli.context import Context, add_json, add_scope
-from headrace.cli.images import find
+from headrace.cli.images import find, write
 
 __all__ = ["add", "run"]
 
 #: Each action is a module of this folder, with `add` and `run`; in the order of the help.
-_ACTIONS: dict[str, ModuleType] = {"find": find}
+_ACTIONS: dict[str, ModuleType] = {"find": find, "write": write}
 
 
 def add(subparsers: argparse._SubParsersAction[Any]) -> None:

@@ -1,0 +1,113 @@
+"""The files of ``headrace image write``: what was found, and each file that is made of it. Pure."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from headrace.interface import (
+    FolderFile,
+    Host,
+    ImageFolder,
+    ImageQuestion,
+    ImageWishes,
+    UsageError,
+)
+from headrace_docker.finding.find import FoundImage, look
+from headrace_docker.writing.containerfile import containerfile, requirements, start_program
+from headrace_docker.writing.wishes import PORTS, WORKSPACE, WrittenImage
+
+__all__ = ["files", "folder"]
+
+#: As useradd takes it, also where it is strict.
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+#: Tags of systems whose packages dnf installs, and of those that have no glibc, which torch needs.
+_DNF = re.compile(r"(?:^|[-_.])(?:ubi|rockylinux|centos|oraclelinux|almalinux|fedora)\d", re.ASCII)
+_NO_GLIBC = re.compile(r"(?:^|[-_.])alpine")
+_LONGEST = 63
+
+
+def folder(question: ImageQuestion, wishes: ImageWishes, directory: Path) -> ImageFolder:
+    """Find the image, as ``headrace image find`` does, and make the files."""
+    if not _USER.fullmatch(wishes.user) or wishes.user == "root":
+        raise UsageError(
+            "bad-user",
+            f"--user: {wishes.user!r} is no name of an account that is not root",
+            hint="small letters, digits, - and _, at most 32",
+        )
+    host = question.find_host()
+    found = look(question.what, question.flavour, host, question.ask)
+    image = _written(found, host, wishes, directory)
+    if image is None:
+        return ImageFolder(found.explanation)
+    return ImageFolder(found.explanation, tuple(files(image)), tuple(_commands(image, directory)))
+
+
+def _written(
+    found: FoundImage, host: Host, wishes: ImageWishes, directory: Path
+) -> WrittenImage | None:
+    asked, searched = found.asked, found.searched
+    if asked is None or searched is None or searched.tag is None or searched.image is None:
+        return None
+    contents = searched.contents
+    assert contents is not None
+    tag, digest = searched.tag.text, searched.image.digest
+    if _NO_GLIBC.search(tag):
+        raise UsageError(
+            "unfit-base",
+            f"{asked.place}:{tag} is Alpine's, for which torch and most wheels are not made",
+            hint="name a tag that is made from Debian, Ubuntu or Red Hat's",
+        )
+    return WrittenImage(
+        family=asked.family.name if asked.family else "",
+        repository=asked.place,
+        tag=tag,
+        digest=digest,
+        pinned=f"{asked.place}@{digest}",
+        cuda=contents.toolkit,
+        rocm=contents.rocm,
+        torch=contents.lead,
+        machine=host.machine,
+        gpus=bool(host.accelerators),
+        name=_name(directory),
+        wishes=wishes,
+        packages="dnf" if _DNF.search(tag) else "apt",
+        wrapper=asked.family.wrapper if asked.family else "",
+    )
+
+
+def _name(directory: Path) -> str:
+    """Make a name of the folder's that images, services and Kubernetes' objects may have."""
+    name = re.sub(r"[^a-z0-9]+", "-", directory.name.lower()).strip("-")[:_LONGEST].strip("-")
+    if not name:
+        return "work"
+    return name if name[0].isalpha() else f"image-{name}"[:_LONGEST].rstrip("-")
+
+
+def files(image: WrittenImage) -> Iterator[FolderFile]:
+    """Make every file of the folder."""
+    yield FolderFile(image.wishes.engine_file, containerfile(image).encode())
+    yield FolderFile("requirements.txt", requirements(image).encode())
+    yield FolderFile("start.py", start_program(image).encode(), 0o755)
+
+
+def _commands(image: WrittenImage, directory: Path) -> Iterator[str]:
+    """Say how it is built, with all that pip and conda fetch led, and how it is started."""
+    engine = "docker" if image.wishes.engine_file == "Dockerfile" else "podman"
+    ports = [
+        f"--publish 127.0.0.1:{port}:{port}"
+        for name, port in PORTS.items()
+        if getattr(image.wishes, name)
+    ]
+    gpus = "--gpus all " if engine == "docker" else "--device nvidia.com/gpu=all "
+    words = [
+        "run --rm --interactive --tty",
+        *ports,
+        *(['--env AUTHORIZED_KEYS="$(cat ~/.ssh/id_ed25519.pub)"'] if image.wishes.ssh else []),
+        f'--volume "$PWD:{WORKSPACE}"',
+    ]
+    with_gpus = gpus if image.gpus and image.cuda else ""
+    yield f"headrace build -- {engine} build --tag {image.name} {shlex.quote(str(directory))}"
+    yield f"{engine} {' '.join(words)} {with_gpus}{image.name}"

@@ -1,0 +1,120 @@
+"""A folder that is written: how it differs from what is there, and how it gets to the disk."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from headrace.errors import LocalError
+from headrace.interface.activations import FileEdit
+
+if TYPE_CHECKING:
+    from headrace.interface.images import FolderFile
+
+__all__ = ["FileBeside", "compare", "put"]
+
+#: Bytes of a file that is there already and is compared; a longer one differs.
+_LONGEST = 4 << 20
+
+
+@dataclass(frozen=True)
+class FileBeside:
+    """One file, beside what is there."""
+
+    file: FolderFile
+    path: Path
+    before: bytes | None
+    """None: there is nothing."""
+
+    @property
+    def state(self) -> str:
+        """``new``, ``same`` or ``differs``."""
+        if self.before is None:
+            return "new"
+        return "same" if self.before == self.file.data else "differs"
+
+    @property
+    def edit(self) -> FileEdit:
+        """The change, to be shown."""
+        return FileEdit(self.path, self.before, self.file.data, "image write")
+
+    def table(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "path": self.file.path,
+            "state": self.state,
+            "size": len(self.file.data),
+            "mode": f"{self.file.mode:04o}",
+        }
+
+
+def compare(directory: Path, files: Sequence[FolderFile]) -> list[FileBeside]:
+    """Read what is there; LocalError, where something that is no file stands in the way."""
+    found = []
+    for file in files:
+        path = _place(directory, file.path)
+        try:
+            found.append(FileBeside(file, path, _before(path)))
+        except OSError as error:
+            what = f"{path} cannot be read: {error.strerror}"
+            raise LocalError("unreadable-folder", what, hint="name another folder") from error
+    return found
+
+
+def _place(directory: Path, name: str) -> Path:
+    """Return where a file goes, which is below the directory whatever a plugin calls it."""
+    parts = PurePosixPath(name).parts
+    assert parts, name
+    assert not {"..", "/"} & set(parts), name
+    path = directory
+    for part in parts[:-1]:
+        path /= part
+        if path.is_symlink():
+            raise LocalError(
+                "linked-folder",
+                f"{path} is a link, and files would be written where it leads",
+                hint="name another folder, or put a real one in its place",
+            )
+    return path / parts[-1]
+
+
+def _before(path: Path) -> bytes | None:
+    if path.is_symlink():
+        # It would be replaced, and what it leads to would stay; that is what is shown.
+        return f"a link to {path.readlink()}\n".encode()
+    try:
+        with path.open("rb") as file:
+            return file.read(_LONGEST)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def put(compared: Sequence[FileBeside]) -> None:
+    """Write what differs, each file at once or not at all; LocalError says which could not be."""
+    for each in compared:
+        if each.state == "same":
+            continue
+        try:
+            _write(each)
+        except OSError as error:
+            what = f"{each.path} cannot be written: {error.strerror}"
+            hint = "what was written before it is there; the same command writes the rest"
+            raise LocalError("unwritable-folder", what, hint=hint) from error
+
+
+def _write(each: FileBeside) -> None:
+    each.path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{each.path.name}-", dir=each.path.parent)
+    made = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(each.file.data)
+        made.chmod(each.file.mode)
+        made.replace(each.path)
+    except BaseException:
+        made.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,126 @@
+"""The folder of ``image write``: which base it names, and what is in its files."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from headrace.interface import ImageFolder, ImageQuestion, ImageWishes, UsageError
+from headrace.variants.hosts import Accelerator, Host
+from headrace_docker.images import Images
+from lib.images.families import shaped
+from lib.images.in_memory import Registries
+
+TORCH = "docker.io/pytorch/pytorch"
+NGC = "nvcr.io/nvidia/pytorch"
+CUDA = "docker.io/nvidia/cuda"
+TAG = "2.14.1-cuda12.6-cudnn9-runtime"
+PLAIN = shaped("torch", {"PATH": "/x"})
+A100 = Host((Accelerator("nvidia", "NVIDIA A100", (8, 0)),), "550.54.15", (12, 4))
+REGISTRIES = {
+    TORCH: {TAG: PLAIN},
+    NGC: {"24.05-py3": shaped("n", {"CUDA_VERSION": "12.4.1", "NVIDIA_PYTORCH_VERSION": "24.05"})},
+    CUDA: {"12.4.1-runtime-ubi9": shaped("u", {"CUDA_VERSION": "12.4.1"})},
+    "ghcr.io/me/x": {"1.0-alpine": PLAIN},
+}
+
+
+def write(what: str, wishes: ImageWishes, name: str = "My Work_1") -> ImageFolder:
+    question = ImageQuestion(what, "", lambda: A100, Registries(REGISTRIES))
+    return Images().folder(question, wishes, Path("/somewhere") / name)
+
+
+def text(folder: ImageFolder, name: str) -> str:
+    (found,) = (each for each in folder.files if each.path == name)
+    return found.data.decode()
+
+
+def test_the_base_is_pinned_by_its_digest_and_its_tag_is_told_in_a_comment() -> None:
+    lines = text(write("pytorch", ImageWishes()), "Dockerfile").splitlines()
+    assert lines[1] == f"FROM {TORCH}@{PLAIN.digest}"
+    assert lines[0].startswith(f"# {TORCH}:{TAG}")
+
+
+def test_ports_servers_and_volumes_are_there_where_they_are_asked_for() -> None:
+    plain = text(write("pytorch", ImageWishes()), "Dockerfile")
+    assert "EXPOSE" not in plain
+    assert "openssh" not in plain
+    assert 'START_SERVICES=""' in plain
+    both = text(write("pytorch", ImageWishes(jupyter=True, ssh=True)), "Dockerfile")
+    assert "EXPOSE 8888 2222" in both
+    assert 'START_SERVICES="jupyter ssh"' in both
+    assert 'VOLUME ["/workspace", "/var/lib/ssh-host-keys"]' in both
+    # A host key that the package makes would be every container's.
+    assert "rm -f /etc/ssh/ssh_host_*" in both
+
+
+def test_what_pip_installs_is_what_was_asked_for() -> None:
+    def named(wishes: ImageWishes) -> set[str]:
+        lines = text(write("pytorch", wishes), "requirements.txt").splitlines()
+        return {line for line in lines if not line.startswith("#")}
+
+    assert named(ImageWishes()) == set()
+    assert named(ImageWishes(jupyter=True)) == {"jupyterlab>=4,<5"}
+    assert {"numpy", "pandas", "matplotlib"} < named(ImageWishes(science=True))
+
+
+def test_account_has_the_callers_numbers_and_the_last_user_is_not_root() -> None:
+    file = text(write("pytorch", ImageWishes(user="ana", user_id=1234, group_id=77)), "Dockerfile")
+    assert "ARG USER_ID=1234\nARG GROUP_ID=77\n" in file
+    users = [line for line in file.splitlines() if line.startswith("USER ")]
+    assert users[-1] == "USER ${USER_ID}:${GROUP_ID}"
+    assert file.rstrip().splitlines()[-1] == "CMD []"
+
+
+@pytest.mark.parametrize("name", ["root", "Ana", "a b", "", "-x", "a;id", "x" * 33, "a\n"])
+def test_name_that_no_account_may_have_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="--user"):
+        write("pytorch", ImageWishes(user=name))
+
+
+def test_entry_program_of_a_base_is_kept_before_the_command_where_it_ends_in_it() -> None:
+    wrapper = 'START_WRAPPER="/opt/nvidia/nvidia_entrypoint.sh"'
+    assert wrapper in text(write("ngc-pytorch", ImageWishes()), "Dockerfile")
+    assert "START_WRAPPER" not in text(write("pytorch", ImageWishes()), "Dockerfile")
+
+
+def test_system_of_a_base_decides_who_installs_and_whether_an_init_is_to_be_had() -> None:
+    file = text(write("cuda", ImageWishes(ssh=True)), "Dockerfile")
+    assert "dnf install" in file
+    assert "apt-get" not in file
+    assert "tini" not in file
+    assert "--init" in file
+    assert '"/usr/bin/tini", "--"' in text(write("pytorch", ImageWishes()), "Dockerfile")
+
+
+def test_base_without_glibc_is_refused_with_what_to_name_in_its_place() -> None:
+    with pytest.raises(UsageError, match="Alpine"):
+        write("ghcr.io/me/x", ImageWishes())
+
+
+def test_where_nothing_is_found_there_are_no_files_and_the_reason_is_told() -> None:
+    folder = write("ghcr.io/me/nothing", ImageWishes())
+    assert not folder.files
+    assert not folder.found.answers
+    assert folder.found.lines
+
+
+@pytest.mark.parametrize(
+    ("directory", "name"),
+    [("My Work_1", "my-work-1"), ("2024", "image-2024"), ("...", "work"), ("ünï", "n")],
+)
+def test_image_is_called_after_the_folder_as_far_as_such_names_go(
+    directory: str, name: str
+) -> None:
+    build, start = write("pytorch", ImageWishes(), directory).commands
+    assert build.startswith(f"headrace build -- docker build --tag {name} ")
+    assert start.endswith(f" --gpus all {name}")
+
+
+def test_nothing_in_the_folder_names_us_whatever_was_wished_for() -> None:
+    for jupyter, ssh, science, logs in itertools.product(*((False, True),) * 3, ("text", "json")):
+        wishes = ImageWishes(jupyter, ssh, science, logs=logs, engine_file="Containerfile")
+        for file in write("pytorch", wishes).files:
+            assert b"headrace" not in file.data.lower(), file.path
