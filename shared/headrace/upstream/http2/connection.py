@@ -95,6 +95,7 @@ class Http2Connection:
         self._making: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
         self._idle: asyncio.TimerHandle | None = None
+        self._saying: asyncio.Handle | None = None
         self._pulse = Pulse(self._ping, self._end, self.get_extra_info)
         self._owed = 0
         """Bytes that may still come for those who left: a server goes on until it hears of it."""
@@ -187,10 +188,9 @@ class Http2Connection:
             self._idle.cancel()
             self._idle = None
         self._pulse.expect()
+        if self._saying is None:
+            self._saying = asyncio.get_running_loop().call_soon(self._say)
         try:
-            # A server may answer, and close, before it has the whole: its answer is what counts.
-            with contextlib.suppress(httpcore.WriteError):
-                await self._flush(asked.timeouts["write"])
             while stream.head is None:
                 await stream.stirred(asked.timeouts["read"])
             await asked.trace("http2.receive_response_headers.complete", {})
@@ -260,6 +260,17 @@ class Http2Connection:
             self._pulse.rest()
             loop = asyncio.get_running_loop()
             self._idle = loop.call_later(self._expiry, self._end, TimeoutError("nobody asked"))
+
+    def _say(self) -> None:
+        """Send what all who asked in this moment have to say: what is written by itself is a
+        segment of TCP, and a new connection has ten of those under way, no more.
+
+        Nobody waits until it is out. What becomes of it the one who reads hears: a server may
+        answer, and close, before it has the whole, and its answer is what counts.
+        """
+        self._saying = None
+        if self._stream is not None and (data := self._h2.data_to_send()):
+            self._stream.put(data)
 
     async def _flush(self, patience: float) -> None:
         """Send what h2 has to say."""

@@ -12,6 +12,7 @@ from h2.errors import ErrorCodes
 from headrace.errors import UpstreamError
 from headrace.models import Fault
 from headrace.upstream.client import Client
+from headrace.upstream.http1.streams import SocketStream
 from headrace.upstream.http2_pool import SHORT, STREAMS
 from lib.serving.certificates import authority
 from lib.serving.http2 import BODY, Http2Server, Talk, gives
@@ -177,6 +178,35 @@ def test_a_question_without_a_body_goes_over_any_connection_that_is_made(tmp_pat
 
     asyncio.run(main())
     assert [talk.asked for talk in server.talks] == [["/page", "/file"]]
+
+
+def test_questions_of_one_moment_go_out_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Http2Server(tmp_path, says_yes)
+    sent: list[int] = []
+    put, write = SocketStream.put, SocketStream.write
+
+    def counted(stream: SocketStream, few: bytes) -> None:
+        sent.append(len(few))
+        put(stream, few)
+
+    async def also_counted(stream: SocketStream, few: bytes, patience: float) -> None:
+        sent.append(len(few))
+        await write(stream, few, patience)
+
+    async def main() -> None:
+        async with server.client() as (client, url):
+            await client.connect(url, short=True)
+            monkeypatch.setattr(SocketStream, "put", counted)
+            monkeypatch.setattr(SocketStream, "write", also_counted)
+            asking = [client.fetch(f"{url}/{n}", method="HEAD", timeout=HANG) for n in range(60)]
+            assert {answer.status for answer in await asyncio.gather(*asking)} == {200}
+
+    asyncio.run(main())
+    # A segment of TCP each, of which a new connection may have ten under way.
+    assert len(sent) == SHORT
+    assert sum(len(talk.asked) for talk in server.talks) == 60
 
 
 def test_one_who_speaks_http_1_alone_is_asked_over_the_connection_that_was_made(
