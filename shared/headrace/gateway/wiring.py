@@ -21,6 +21,7 @@ from headrace.documents.cache import Documents
 from headrace.documents.client_requests import ClientRequests
 from headrace.documents.confirming.barrier import Barrier
 from headrace.documents.confirming.confirmations import Confirmations
+from headrace.documents.confirming.teaching import connect, teach
 from headrace.documents.document_pieces import IN_PIECES_FROM
 from headrace.documents.head_requests import HeadRequests
 from headrace.documents.passthrough import PassthroughDocuments
@@ -138,9 +139,14 @@ class Components:
         self.chores = [asyncio.ensure_future(each) for each in chores]
 
     async def _load(self) -> None:
-        """Load what the first request needs, while nobody waits for it yet."""
+        """Load and find out what the first request needs, while nobody waits for it yet."""
         await asyncio.sleep(_BEFORE_LOADING)
         await asyncio.to_thread(self.client.prepare)
+        try:
+            await teach(self.documents, self.ecosystems)
+            await connect(self.client, self.origin, self.ecosystems)
+        except Exception as error:  # noqa: BLE001 - whoever asks finds it out again
+            _log.info("nothing was found out ahead: %r", error)
         await asyncio.to_thread(trim_heap)
 
     async def _sweep(self) -> None:
