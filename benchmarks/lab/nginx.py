@@ -109,6 +109,7 @@ _SECURE = """\
 listen 443 ssl http2 backlog=1024;
     ssl_certificate {0.chain};
     ssl_certificate_key {0.key};
+    ssl_protocols TLSv1.2 TLSv1.3;
     ssl_session_cache shared:sessions:1m;
 """
 
