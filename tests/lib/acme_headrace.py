@@ -24,10 +24,13 @@ from headrace.interface import (
     FileEdit,
     Finding,
     Fix,
+    FolderFile,
     GatewayAddress,
     Host,
+    ImageFolder,
     ImageQuestion,
     ImageTool,
+    ImageWishes,
     LeadsContainers,
     LedBy,
     LedInside,
@@ -210,6 +213,15 @@ class AcmeImages(ImageTool):
         what = question.what
         if what.startswith("acme.example/"):
             yield Explanation("acme", (f"Acme packed {what}",), table={"packed": what})
+
+    def folder(
+        self, question: ImageQuestion, wishes: ImageWishes, directory: Path
+    ) -> ImageFolder | None:
+        if not question.what.startswith("acme.example/"):
+            return None
+        found = Explanation("acme", (f"Acme packed {question.what}",))
+        files = (FolderFile("Acmefile", f"from {question.what} for {wishes.user}\n".encode()),)
+        return ImageFolder(found, files, (f"acme-build {directory}",))
 
 
 @hookimpl

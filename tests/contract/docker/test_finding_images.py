@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import shutil
 import subprocess
@@ -11,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -20,21 +18,12 @@ from headrace.interface.hookspecs import GatewayAddress
 from headrace.system.state import State
 from lib.capabilities import lacks
 from lib.gateway import Gateway, TestMirror, headrace
-from lib.images.content import Image
 from lib.images.families import cuda_demand, multi_platform, shaped
-from lib.serving.ports import free_port
-from lib.waiting import HANG, until
+from lib.images.plain_registry import Running
 
 if shutil.which("docker-registry") is None:
     pytest.skip(lacks("engines", "docker-registry is not installed here"), allow_module_level=True)
 
-CONFIG = """\
-version: 0.1
-log: {{level: error}}
-storage:
-  filesystem: {{rootdirectory: {root}}}
-http: {{addr: "127.0.0.1:{port}"}}
-"""
 #: Docker's registry gives no more tags than this at once (2.8 gives all, newer ones a thousand).
 TORCH = {
     f"{version}-cuda{cuda}-cudnn9-{flavour}": (version, cuda, flavour)
@@ -44,61 +33,6 @@ TORCH = {
     )
     for flavour in ("runtime", "devel")
 }
-
-
-class Running:
-    """One process of docker's registry, with the log of what it was asked."""
-
-    def __init__(self, folder: Path, name: str, storage: Path, stack: contextlib.ExitStack) -> None:
-        self.port = free_port()
-        self.log = folder / f"{name}.log"
-        settings = folder / f"{name}.yml"
-        settings.write_text(CONFIG.format(root=storage, port=self.port))
-        log = stack.enter_context(self.log.open("wb"))
-        process = subprocess.Popen(
-            ["docker-registry", "serve", settings], stdout=log, stderr=subprocess.STDOUT
-        )
-        stack.callback(process.wait, HANG)
-        stack.callback(process.terminate)
-        until(self._answers)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(OSError):
-            return self.ask("GET", "/v2/") == 200
-        return False
-
-    def ask(self, method: str, path: str, body: bytes = b"", kind: str = "") -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=HANG)
-        with contextlib.closing(connection):
-            connection.request(method, path, body, {"content-type": kind} if kind else {})
-            answer = connection.getresponse()
-            answer.read()
-            self.location = answer.headers.get("location", "")
-            return answer.status
-
-    def put(self, name: str, tag: str, image: Image) -> None:
-        """Push, as an engine does."""
-        for part in image.parts:
-            self.put(name, part.digest, part)
-        for blob in image.blobs:
-            if self.ask("HEAD", f"/v2/{name}/blobs/{blob.digest}") == 200:
-                continue
-            assert self.ask("POST", f"/v2/{name}/blobs/uploads/") == 202
-            where = urlsplit(self.location)
-            to = f"{where.path}?{where.query}&digest={blob.digest}"
-            assert self.ask("PUT", to, blob.data, "application/octet-stream") == 201
-        manifest = image.manifest
-        path = f"/v2/{name}/manifests/{tag}"
-        assert self.ask("PUT", path, manifest.data, manifest.media_type) == 201
-
-    def asked(self, method: str, part: str) -> list[str]:
-        """What it was asked so, in its own words."""
-        lines = self.log.read_text("utf-8", "replace").splitlines()
-        return [line for line in lines if f'"{method} ' in line and part in line]
 
 
 @dataclass

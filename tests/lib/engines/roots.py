@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["SUITES", "folder", "made", "root_of", "why_no_root"]
+__all__ = ["SUITES", "archive", "folder", "made", "root_of", "why_no_root"]
 
 #: What is installed in each. Docker's own command line is one package in older suites.
 SUITES: Mapping[str, Sequence[str]] = {
@@ -81,10 +81,10 @@ def _why_not_made() -> str | None:
             return f"{program} is not installed here"
     if not _SCRIPT.exists():
         return f"debootstrap has no {_SCRIPT}"
-    return None if _archive() else "apt knows of no Debian archive here"
+    return None if archive() else "apt knows of no Debian archive here"
 
 
-def _archive() -> str | None:
+def archive() -> str | None:
     """Return the archive that this machine installs Debian's packages from."""
     if shutil.which("apt-get") is None:
         return None
@@ -124,7 +124,7 @@ def _make(suite: str, scratch: Path) -> str | None:
         base=_BASE,
         suite=suite,
         root=scratch / "root",
-        archive=_archive(),
+        archive=archive(),
         script=_SCRIPT,
         policy=policy,
         packages=" ".join(SUITES[suite]),

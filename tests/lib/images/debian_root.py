@@ -1,0 +1,70 @@
+"""The root of a Debian with Python and pip, as base images have it: made once, then kept.
+
+``python -m lib.images.debian_root`` makes it, from the archive that this machine's apt uses.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from lib.clients import cache
+from lib.engines.roots import archive
+
+__all__ = ["make", "packed", "why_not"]
+
+SUITE = "bookworm"
+#: What a written folder installs is in it, so that a build needs no network for the system's part.
+_PACKAGES = "ca-certificates,python3,python3-pip,tini,openssh-server,libnss-wrapper"
+
+
+def packed() -> Path:
+    """Return where it is, as a tar file, whether it is there or not."""
+    return cache() / f"debian-{SUITE}.tar"
+
+
+def why_not() -> str | None:
+    """Say why there is none; None: there is."""
+    if packed().exists():
+        return None
+    return f"no root of Debian {SUITE} yet: `python -m lib.images.debian_root` makes it"
+
+
+def make() -> str | None:
+    """Make it unless it is there; return why that failed."""
+    if packed().exists():
+        return None
+    if os.geteuid():
+        return "debootstrap needs root"
+    where = archive()
+    if shutil.which("debootstrap") is None or where is None:
+        return "debootstrap or the archive that it asks is missing here"
+    packed().parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="debian-", dir=packed().parent) as scratch:
+        root, made = Path(scratch) / "root", Path(scratch) / "root.tar"
+        words = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", SUITE, root, where]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            return f"debootstrap failed: {(done.stdout + done.stderr).strip()[-300:]}"
+        for leftover in (root / "var/cache/apt/archives").glob("*.deb"):
+            leftover.unlink()
+        (root / "etc/apt/sources.list").write_text(f"deb {where} {SUITE} main\n")
+        words = ["tar", "--one-file-system", "-C", root, "-cf", made, "."]
+        subprocess.run(words, check=True)
+        made.rename(packed())
+    return None
+
+
+def main() -> int:
+    """Make it; 1 where that failed."""
+    reason = make()
+    sys.stdout.write(f"{reason or packed()}\n")
+    return 1 if reason else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
