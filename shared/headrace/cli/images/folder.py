@@ -68,8 +68,12 @@ def compare(directory: Path, files: Sequence[FolderFile]) -> list[FileBeside]:
 def _place(directory: Path, name: str) -> Path:
     """Return where a file goes, which is below the directory whatever a plugin calls it."""
     parts = PurePosixPath(name).parts
-    assert parts, name
-    assert not {"..", "/"} & set(parts), name
+    if not parts or {"..", "/"} & set(parts):
+        raise LocalError(
+            "outside-folder",
+            f"a plugin names a file outside the folder: {name}",
+            hint="tell whoever made that plugin",
+        )
     path = directory
     for part in parts[:-1]:
         path /= part

@@ -1,0 +1,195 @@
+"""What ``headrace image write`` does with files, whoever made them."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from headrace.cli.context import Context
+from headrace.cli.images import folder as on_disk
+from headrace.cli.images import image, write
+from headrace.errors import LocalError
+from headrace.interface.explanations import Explanation
+from headrace.interface.images import FolderFile, ImageFolder, ImageQuestion, ImageTool, ImageWishes
+
+FILES = (FolderFile("Acmefile", b"from x\n"), FolderFile("a/run", b"#!/bin/sh\n", 0o755))
+
+
+class Acme(ImageTool):
+    wishes: ImageWishes | None = None
+
+    def __init__(self, files: tuple[FolderFile, ...] = FILES) -> None:
+        self.files = files
+
+    def folder(
+        self, question: ImageQuestion, wishes: ImageWishes, directory: Path
+    ) -> ImageFolder | None:
+        self.wishes = wishes
+        if question.what != "acme":
+            return None
+        found = Explanation(
+            "acme", ("acme.example/x:1",), table={"image": "x"}, answers=bool(self.files)
+        )
+        return ImageFolder(found, self.files, (f"acme-build {directory}",))
+
+
+@pytest.fixture
+def acme(monkeypatch: pytest.MonkeyPatch) -> Acme:
+    @contextlib.contextmanager
+    def there(context: Context) -> Iterator[SimpleNamespace]:
+        del context
+        yield SimpleNamespace(address="somewhere")
+
+    tool = Acme()
+    monkeypatch.setattr("headrace.cli.explaining.at_hand.at_hand", there)
+    plugins = SimpleNamespace(image_tools=lambda: [ImageTool(), tool])
+    monkeypatch.setattr(Context, "plugins", plugins)
+    return tool
+
+
+def run(*words: object, env: dict[str, str] | None = None) -> int:
+    parser = argparse.ArgumentParser()
+    image.add(parser.add_subparsers())
+    args = parser.parse_args(["image", "write", *map(str, words)])
+    return write.run(args, Context(env or {}, as_json="--json" in words))
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+@pytest.mark.usefixtures("acme")
+def test_files_are_written_with_their_modes_and_what_to_type_next_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("acme", tmp_path / "new" / "work") == 0
+    made = tmp_path / "new" / "work"
+    assert (made / "Acmefile").read_bytes() == b"from x\n"
+    assert (made / "a" / "run").stat().st_mode & 0o777 == 0o755
+    assert (made / "Acmefile").stat().st_mode & 0o777 == 0o644
+    assert f"acme-build {made}" in capsys.readouterr().out
+    # The same once more changes nothing, and is no fault.
+    before = (made / "Acmefile").stat()
+    assert run("acme", made, "--json") == 0
+    assert (made / "Acmefile").stat() == before
+    assert {each["state"] for each in told(capsys)["files"]} == {"same"}
+
+
+@pytest.mark.usefixtures("acme")
+def test_what_is_there_and_differs_stays_with_all_the_rest_until_it_is_forced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "Acmefile").write_text("mine\n")
+    assert run("acme", tmp_path, "--json") == 1
+    shown = told(capsys)
+    assert not shown["written"]
+    assert "-mine\n+from x\n" in shown["diff"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["Acmefile"]
+    assert (tmp_path / "Acmefile").read_text() == "mine\n"
+    assert run("acme", tmp_path, "--force") == 0
+    assert (tmp_path / "Acmefile").read_text() == "from x\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["Acmefile", "a"]
+
+
+@pytest.mark.usefixtures("acme")
+def test_dry_run_shows_every_byte_and_writes_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("acme", tmp_path / "work", "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "+from x" in said
+    assert "+#!/bin/sh" in said
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.usefixtures("acme")
+def test_link_is_replaced_when_forced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("other")
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "Acmefile").symlink_to(elsewhere)
+    assert run("acme", work) == 1
+    assert run("acme", work, "--force") == 0
+    assert elsewhere.read_text() == "other"
+    assert (work / "Acmefile").read_text() == "from x\n"
+
+
+@pytest.mark.usefixtures("acme")
+def test_folder_that_is_a_link_is_not_written_through(tmp_path: Path) -> None:
+    elsewhere, work = tmp_path / "elsewhere", tmp_path / "work"
+    elsewhere.mkdir()
+    work.mkdir()
+    (work / "a").symlink_to(elsewhere)
+    with pytest.raises(LocalError, match="is a link"):
+        run("acme", work, "--force")
+    assert not list(elsewhere.iterdir())
+    assert not (work / "Acmefile").exists()
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x"])
+def test_file_outside_the_folder_is_never_written_whoever_names_it(
+    tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(LocalError, match="outside"):
+        on_disk.compare(tmp_path / "work", [FolderFile(name, b"")])
+
+
+@pytest.mark.usefixtures("acme")
+def test_something_that_is_no_folder_is_told_and_nothing_half_written_is_left(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "work").write_text("a file")
+    with pytest.raises(LocalError, match="cannot be written"):
+        run("acme", tmp_path / "work")
+    (tmp_path / "there" / "Acmefile").mkdir(parents=True)
+    with pytest.raises(LocalError, match="cannot be read"):
+        run("acme", tmp_path / "there", "--force")
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["Acmefile"]
+
+
+def test_nothing_found_and_nobody_who_knows_the_name_end_with_1(
+    acme: Acme, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("other", tmp_path / "work") == 1
+    assert "Nothing is known by that name" in capsys.readouterr().out
+    acme.files = ()
+    assert run("acme", tmp_path / "work") == 1
+    assert not (tmp_path / "work").exists()
+
+
+def test_numbers_are_the_callers_and_never_roots(
+    acme: Acme, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def numbers(**env: str) -> tuple[int, int]:
+        run("acme", tmp_path / "x", "--dry-run", env=env)
+        assert acme.wishes is not None
+        return acme.wishes.user_id, acme.wishes.group_id
+
+    monkeypatch.setattr(os, "getuid", lambda: 501, raising=False)
+    monkeypatch.setattr(os, "getgid", lambda: 20, raising=False)
+    assert numbers() == (501, 20)
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    assert numbers(SUDO_UID="1234", SUDO_GID="77") == (1234, 77)
+    assert numbers(SUDO_UID="0", SUDO_GID="0") == (1000, 1000)
+    assert numbers(SUDO_UID="x" * 20) == (1000, 1000)
+    assert numbers() == (1000, 1000)
+
+
+def test_wishes_reach_the_tool_as_they_were_typed(acme: Acme, tmp_path: Path) -> None:
+    words = ("--jupyter", "--ssh", "--science", "--user=ana", "--logs=json", "--containerfile")
+    run("acme", tmp_path, "--dry-run", *words)
+    wishes = acme.wishes
+    assert wishes is not None
+    assert (wishes.jupyter, wishes.ssh, wishes.science) == (True, True, True)
+    assert (wishes.user, wishes.logs) == ("ana", "json")
+    assert wishes.engine_file == "Containerfile"
