@@ -71,9 +71,11 @@ def secret(name: str, variable: str) -> str:
     path = SECRETS / name
     if path.is_file():
         try:
-            return path.read_text(encoding="utf-8").strip()
+            given = path.read_text(encoding="utf-8").strip()
         except (OSError, ValueError) as error:
             fail(f"the secret {path} cannot be read by user {os.getuid()}: {error}")
+        if given:
+            return given
     return os.environ.get(variable, "").strip()
 
 
@@ -182,7 +184,7 @@ def ssh() -> subprocess.Popen[bytes]:
     lines = [
         f"Port {SSH_PORT}",
         f"ListenAddress {address}",
-        f"HostKey {host_key(home)}",
+        f"HostKey {host_key(home, environment)}",
         "PidFile none",
         f"AuthorizedKeysFile {keys} .ssh/authorized_keys",
         f"AllowUsers {' '.join(allowed)}",
@@ -234,7 +236,7 @@ def public_keys(home: Path) -> Path:
     return path
 
 
-def host_key(home: Path) -> Path:
+def host_key(home: Path, environment: Mapping[str, str]) -> Path:
     """Return the server's own key: made at the first start, kept by the volume."""
     folder = HOST_KEYS
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -246,7 +248,8 @@ def host_key(home: Path) -> Path:
         # A start that was broken off leaves none that is half written.
         made = folder / f".new-{secrets.token_hex(4)}"
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(made)]
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+        if subprocess.run(command, env=environment, stdin=subprocess.DEVNULL).returncode:
+            fail(f"ssh-keygen could not make a host key in {folder}")
         made.with_name(f"{made.name}.pub").replace(path.with_name(f"{path.name}.pub"))
         made.replace(path)
     # Volumes of some kinds widen it for a group, and then the server refuses it.
