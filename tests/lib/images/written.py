@@ -1,4 +1,4 @@
-"""Every kind of folder that ``headrace image write`` may make: what was found, by what was wished."""
+"""Every kind of folder that ``headrace image write`` may make, by base and wishes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import product
 
 from headrace_docker.writing.wishes import Wishes, WrittenImage
 
-__all__ = ["BASES", "every", "wished"]
+__all__ = ["BASES", "beside", "every", "wished"]
 
 DIGEST = "sha256:" + "5e" * 32
 
@@ -35,12 +35,15 @@ def _found(family: str, repository: str, tag: str, **others: object) -> WrittenI
 BASES = {
     "nvidia": _found(
         *("pytorch", "docker.io/pytorch/pytorch", "2.15.0-cuda13.2-cudnn9-runtime"),
-        **{"cuda": (13, 2), "torch": "2.15.0"},
+        cuda=(13, 2),
+        torch="2.15.0",
     ),
     "ngc": _found("ngc-pytorch", "nvcr.io/nvidia/pytorch", "26.05-py3", cuda=(13, 2)),
     "rocky": _found(
         *("cuda", "docker.io/nvidia/cuda", "13.0.1-base-rockylinux9"),
-        **{"cuda": (13, 0), "packages": "dnf", "machine": "aarch64"},
+        cuda=(13, 0),
+        packages="dnf",
+        machine="aarch64",
     ),
     "amd": _found(
         "pytorch",
@@ -59,11 +62,10 @@ def wished(base: str = "nvidia", name: str = "lab", **wishes: object) -> Written
 
 
 def every() -> Iterator[WrittenImage]:
-    """Give every combination of bases and wishes that changes what is written."""
+    """Give every combination of bases and wishes."""
     switches = product((False, True), repeat=4)
-    for base, (jupyter, ssh, science, slim), logs, file in product(
-        BASES, switches, ("text", "json"), ("Dockerfile", "Containerfile")
-    ):
+    forms = product(("text", "json"), ("Dockerfile", "Containerfile"))
+    for base, (jupyter, ssh, science, slim), (logs, file) in product(BASES, switches, list(forms)):
         yield wished(
             base,
             jupyter=jupyter,
@@ -72,7 +74,12 @@ def every() -> Iterator[WrittenImage]:
             slim=slim,
             logs=logs,
             engine_file=file,
-            user="me",
-            user_id=1000,
-            group_id=1000,
         )
+
+
+def beside() -> Iterator[WrittenImage]:
+    """Give those of them of which a file beside the engine's may differ."""
+    for base, jupyter, ssh in product(BASES, (False, True), (False, True)):
+        yield wished(base, jupyter=jupyter, ssh=ssh)
+    yield wished(jupyter=True, ssh=True, logs="json", engine_file="Containerfile")
+    yield wished("none", logs="json", engine_file="Containerfile")
