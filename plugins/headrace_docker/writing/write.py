@@ -16,6 +16,12 @@ from headrace.interface import (
     UsageError,
 )
 from headrace_docker.finding.find import FoundImage, look
+from headrace_docker.writing.beside.compose import compose, secret_names
+from headrace_docker.writing.beside.devcontainer import devcontainer
+from headrace_docker.writing.beside.ignored import docker_ignored, git_ignored
+from headrace_docker.writing.beside.kubernetes import kubernetes
+from headrace_docker.writing.beside.naming import label
+from headrace_docker.writing.beside.readme import readme
 from headrace_docker.writing.containerfile import containerfile, requirements, start_program
 from headrace_docker.writing.wishes import PORTS, WORKSPACE, WrittenImage
 
@@ -26,7 +32,6 @@ _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 #: Tags of systems whose packages dnf installs, and of those that have no glibc, which torch needs.
 _DNF = re.compile(r"(?:^|[-_.])(?:ubi|rockylinux|centos|oraclelinux|almalinux|fedora)\d", re.ASCII)
 _NO_GLIBC = re.compile(r"(?:^|[-_.])alpine")
-_LONGEST = 63
 
 
 def folder(question: ImageQuestion, wishes: ImageWishes, directory: Path) -> ImageFolder:
@@ -71,19 +76,11 @@ def _written(
         torch=contents.lead,
         machine=host.machine,
         gpus=bool(host.accelerators),
-        name=_name(directory),
+        name=label(directory.name),
         wishes=wishes,
         packages="dnf" if _DNF.search(tag) else "apt",
         wrapper=asked.family.wrapper if asked.family else "",
     )
-
-
-def _name(directory: Path) -> str:
-    """Make a name of the folder's that images, services and Kubernetes' objects may have."""
-    name = re.sub(r"[^a-z0-9]+", "-", directory.name.lower()).strip("-")[:_LONGEST].strip("-")
-    if not name:
-        return "work"
-    return name if name[0].isalpha() else f"image-{name}"[:_LONGEST].rstrip("-")
 
 
 def files(image: WrittenImage) -> Iterator[FolderFile]:
@@ -91,6 +88,24 @@ def files(image: WrittenImage) -> Iterator[FolderFile]:
     yield FolderFile(image.wishes.engine_file, containerfile(image).encode())
     yield FolderFile("requirements.txt", requirements(image).encode())
     yield FolderFile("start.py", start_program(image).encode(), 0o755)
+    yield from _beside(image)
+
+
+def _beside(image: WrittenImage) -> Iterator[FolderFile]:
+    """Make what starts it, what editors and clusters read, and places for what is the user's."""
+    for path, text in (
+        ("compose.yaml", compose(image)),
+        (".devcontainer/devcontainer.json", devcontainer(image)),
+        ("kubernetes.yaml", kubernetes(image)),
+        ("README.md", readme(image)),
+        (".dockerignore", docker_ignored(image)),
+        (".gitignore", git_ignored(image)),
+        # An engine would make it as root, and then it is not the user's.
+        ("workspace/.gitkeep", ""),
+    ):
+        yield FolderFile(path, text.encode())
+    for name in secret_names(image):
+        yield FolderFile(f"secrets/{name}", b"", private=True)
 
 
 def _commands(image: WrittenImage, directory: Path) -> Iterator[str]:

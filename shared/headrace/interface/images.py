@@ -57,6 +57,10 @@ class FolderFile:
     """Relative to the folder, with slashes."""
     data: bytes = field(repr=False)
     mode: int = 0o644
+    private: bool = False
+    """A place for a secret of the user's: made only where nothing is, in a folder for its owner
+    alone; what is there is neither read nor shown.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from headrace_docker.writing.wishes import (
     WrittenImage,
 )
 
-__all__ = ["compose"]
+__all__ = ["compose", "secret_names"]
 
 _HEAD = """\
 docker compose up --build      or: podman compose up --build
@@ -115,10 +115,14 @@ def _volumes(image: WrittenImage) -> list[str]:
     return [*volumes, f"ssh-host-keys:{HOST_KEYS}"] if image.wishes.ssh else volumes
 
 
-def _secrets(image: WrittenImage) -> dict[str, Any]:
-    """Return what is mounted at ``/run/secrets``: a file must be there, and may be empty."""
+def secret_names(image: WrittenImage) -> list[str]:
+    """Name the files below ``secrets``: each must be there, and may be empty."""
     asked = {TOKEN_SECRET: image.wishes.jupyter, KEYS_SECRET: image.wishes.ssh}
-    names = [path.rpartition("/")[2] for path, wanted in asked.items() if wanted]
+    return [path.rpartition("/")[2] for path, wanted in asked.items() if wanted]
+
+
+def _secrets(image: WrittenImage) -> dict[str, Any]:
+    names = secret_names(image)
     return {name: {"file": f"./secrets/{name}", "x-podman.relabel": "z"} for name in names}
 
 

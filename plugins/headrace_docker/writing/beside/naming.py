@@ -12,8 +12,9 @@ __all__ = ["gpu_maker", "label"]
 #: RFC 1123, as Kubernetes and compose have it: the longest label of a host's name.
 _LONGEST = 63
 _OTHERS = re.compile(r"[^a-z0-9]+")
-#: A name for what has none that could be said in letters and digits.
-_UNNAMED = "workspace"
+#: A name for what has none that could be said in letters and digits, and before one of digits: a
+#: label may begin with one, a service of Kubernetes may not.
+_UNNAMED, _NUMBERED = "work", "image-"
 #: Where Intel's images are, and how the tags of theirs are spelt.
 _INTEL = re.compile(r"(?:^|/)intel/|(?:^|[-_.])xpu(?=[-_.]|$)")
 
@@ -26,8 +27,7 @@ def label(name: str, end: str = "") -> str:
     plain = "".join(each for each in plain if not unicodedata.combining(each))
     word = _OTHERS.sub("-", plain).strip("-")
     if not word[:1].isalpha():
-        # A label may begin with a digit, a service of Kubernetes may not.
-        word = f"{_UNNAMED}-{word}" if word else _UNNAMED
+        word = f"{_NUMBERED}{word}" if word else _UNNAMED
     return word[: _LONGEST - len(end)].rstrip("-") + end
 
 

@@ -58,7 +58,8 @@ def compare(directory: Path, files: Sequence[FolderFile]) -> list[FileBeside]:
     for file in files:
         path = _place(directory, file.path)
         try:
-            found.append(FileBeside(file, path, _before(path)))
+            there = file.private and os.path.lexists(path)
+            found.append(FileBeside(file, path, file.data if there else _before(path)))
         except OSError as error:
             what = f"{path} cannot be read: {error.strerror}"
             raise LocalError("unreadable-folder", what, hint="name another folder") from error
@@ -112,6 +113,8 @@ def put(compared: Sequence[FileBeside]) -> None:
 
 def _write(each: FileBeside) -> None:
     each.path.parent.mkdir(parents=True, exist_ok=True)
+    if each.file.private:
+        each.path.parent.chmod(0o700)
     descriptor, name = tempfile.mkstemp(prefix=f".{each.path.name}-", dir=each.path.parent)
     made = Path(name)
     try:

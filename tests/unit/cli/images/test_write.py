@@ -193,3 +193,20 @@ def test_wishes_reach_the_tool_as_they_were_typed(acme: Acme, tmp_path: Path) ->
     assert (wishes.jupyter, wishes.ssh, wishes.science) == (True, True, True)
     assert (wishes.user, wishes.logs) == ("ana", "json")
     assert wishes.engine_file == "Containerfile"
+
+
+def test_place_for_a_secret_is_made_once_for_its_owner_and_never_read_again(
+    tmp_path: Path,
+) -> None:
+    files = [FolderFile("secrets/key", b"", private=True), FolderFile("a/b", b"x")]
+    on_disk.put(on_disk.compare(tmp_path, files))
+    place = tmp_path / "secrets" / "key"
+    assert place.read_bytes() == b""
+    assert place.parent.stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "a").stat().st_mode & 0o077
+    place.write_text("the user's")
+    compared = on_disk.compare(tmp_path, files)
+    assert [each.state for each in compared] == ["same", "same"]
+    assert b"the user's" not in [each.before for each in compared]
+    on_disk.put(compared)
+    assert place.read_text() == "the user's"

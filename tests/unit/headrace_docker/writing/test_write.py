@@ -109,7 +109,7 @@ def test_where_nothing_is_found_there_are_no_files_and_the_reason_is_told() -> N
 
 @pytest.mark.parametrize(
     ("directory", "name"),
-    [("My Work_1", "my-work-1"), ("2024", "image-2024"), ("...", "work"), ("ünï", "n")],
+    [("My Work_1", "my-work-1"), ("2024", "image-2024"), ("...", "work"), ("ünï", "uni")],
 )
 def test_image_is_called_after_the_folder_as_far_as_such_names_go(
     directory: str, name: str
@@ -124,3 +124,17 @@ def test_nothing_in_the_folder_names_us_whatever_was_wished_for() -> None:
         wishes = ImageWishes(jupyter, ssh, science, logs=logs, engine_file="Containerfile")
         for file in write("pytorch", wishes).files:
             assert b"headrace" not in file.data.lower(), file.path
+
+
+def test_what_is_the_users_has_its_place_and_is_nobody_elses() -> None:
+    def places(**wishes: bool) -> dict[str, bool]:
+        files = write("pytorch", ImageWishes(**wishes)).files
+        return {each.path: each.private for each in files if "/" in each.path}
+
+    plain = {".devcontainer/devcontainer.json": False, "workspace/.gitkeep": False}
+    assert places() == plain
+    assert places(jupyter=True, ssh=True) == {
+        **plain,
+        "secrets/jupyter_token": True,
+        "secrets/authorized_keys": True,
+    }
