@@ -29,6 +29,10 @@ from lib.images import debian_root
 from lib.images.plain_registry import Running
 from lib.waiting import HANG, until
 
+#: Layers of 250 MB are packed and unpacked four times; what needs no container is in
+#: `tests/unit/headrace_docker/writing`.
+pytestmark = pytest.mark.nightly
+
 TAG = "2.14.1-cuda12.6-cudnn9-runtime"
 #: What this machine needs, where more than the limits of a container would be asked for.
 LIMITS = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096")
@@ -261,14 +265,13 @@ def test_image_starts_by_an_init_as_the_user_by_number_and_nothing_of_ours_is_in
     (about,) = json.loads(site.podman("image", "inspect", "localhost/reached").stdout)
     assert about["Config"]["Entrypoint"] == ["/usr/bin/tini", "--", "/usr/local/bin/start"]
     assert about["Config"]["User"] == f"{ACCOUNT}:{ACCOUNT}"
-    assert about["Config"]["Healthcheck"]["Test"] == ["CMD", "/usr/local/bin/start", "health"]
+    assert about["HealthCheck"]["Test"] == ["CMD", "/usr/local/bin/start", "health"]
     assert "headrace" not in json.dumps(about).replace("image-write", "")
 
 
-# ------------------------------------------------------------------ all of it, by night
+# ------------------------------------------------------------------ with packages of pip's
 
 
-@pytest.mark.nightly
 @pytest.mark.network
 def test_jupyter_answers_with_its_token_alone_in_an_image_with_everything(online: Site) -> None:
     site = online
