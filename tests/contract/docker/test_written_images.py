@@ -265,7 +265,7 @@ def test_image_starts_by_an_init_as_the_user_by_number_and_nothing_of_ours_is_in
     (about,) = json.loads(site.podman("image", "inspect", "localhost/reached").stdout)
     assert about["Config"]["Entrypoint"] == ["/usr/bin/tini", "--", "/usr/local/bin/start"]
     assert about["Config"]["User"] == f"{ACCOUNT}:{ACCOUNT}"
-    assert about["HealthCheck"]["Test"] == ["CMD", "/usr/local/bin/start", "health"]
+    assert about["Healthcheck"]["Test"] == ["CMD", "/usr/local/bin/start", "health"]
     assert "headrace" not in json.dumps(about).replace("image-write", "")
 
 
