@@ -36,7 +36,7 @@ def containerfile(image: WrittenImage) -> str:
 def _blocks(image: WrittenImage) -> Iterator[list[str]]:
     wishes = image.wishes
     yield _base(image)
-    yield ["USER root"]
+    yield ["USER 0"]
     yield list(_system(image))
     yield list(_python(image))
     yield list(_account(image))

@@ -35,6 +35,7 @@ _WORKSPACE = "z is for hosts with SELinux; others do not look at it."
 _BIND = "On this machine alone; BIND=0.0.0.0 opens it to the network."
 _USER_NAMESPACES = """\
 For podman without root: USERNS=keep-id. Files in the workspace are then yours."""
+_NO_POD = "podman has no namespaces of users for one container of a pod."
 _GROUPS = """\
 Who may use the devices, by number: names inside are not those of the host.
 `getent group video render` tells yours."""
@@ -54,7 +55,11 @@ _DEVICES = {"amd": ("/dev/kfd", "/dev/dri"), "intel": ("/dev/dri",)}
 def compose(image: WrittenImage) -> str:
     """Write the file."""
     name = label(image.name)
-    document: dict[str, Any] = {"name": name, "services": {name: _service(image, name)}}
+    document: dict[str, Any] = {
+        "name": name,
+        "x-podman": Noted({"in_pod": False}, _NO_POD),
+        "services": {name: _service(image, name)},
+    }
     if secrets := _secrets(image):
         document["secrets"] = Noted(secrets, _SECRETS)
     if image.wishes.ssh:
