@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
-from headrace.interface import Explanation, ImageFolder, ImageQuestion, ImageTool, ImageWishes
+from headrace.interface import (
+    Explanation,
+    HeldSecret,
+    ImageFolder,
+    ImageQuestion,
+    ImageTool,
+    ImageWishes,
+)
 
 __all__ = ["Images"]
 
@@ -24,3 +31,11 @@ class Images(ImageTool):
         from headrace_docker.writing.write import folder  # noqa: PLC0415 - start-up time
 
         return folder(question, wishes, directory)
+
+    def secrets_sent(
+        self, paths: Collection[str], read: Callable[[str], bytes]
+    ) -> Iterable[HeldSecret]:
+        """Secrets that are in the context of a build."""
+        from headrace_docker.leaks.context import secrets_sent  # noqa: PLC0415 - start-up time
+
+        return secrets_sent(paths, read)

@@ -89,6 +89,7 @@ PURE = {
     "tomllib",
     "types",
     "typing",
+    "unicodedata",
     "urllib.parse",
     "xml",
     "zipfile",  # over bytes in memory

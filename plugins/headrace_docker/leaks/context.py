@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-from headrace.interface import dataclass
+from headrace.interface import HeldSecret, dataclass
+from headrace_docker.leaks.held import leaks_in_files
 
-__all__ = ["read_ignored", "sent"]
+__all__ = ["read_ignored", "secrets_sent", "sent"]
 
+#: docker reads the first alone; podman and buildah the second, where it is there.
+_FILES = (".dockerignore", ".containerignore")
 _EVERY = "**"
 #: Of one part of a path: what stands for others, and what is taken as it is.
 _PART = re.compile(r"\*+|\?|\\(.)|\[(\^?)((?:\\.|[^\]\\])+)\]|(.)", re.DOTALL)
@@ -26,6 +29,13 @@ class _Pattern:
     """It began with ``!``."""
     parts: tuple[re.Pattern[str] | None, ...]
     """None is ``**``."""
+
+
+def secrets_sent(paths: Collection[str], read: Callable[[str], bytes]) -> Iterator[HeldSecret]:
+    """Look for secrets in what any engine is sent of a folder: see `ImageTool.secrets_sent`."""
+    told = [read(name).decode("utf-8", "replace") for name in _FILES if name in paths]
+    going = {path for text in told or [""] for path in sent(read_ignored(text), paths)}
+    yield from leaks_in_files((path, read(path)) for path in sorted(going))
 
 
 def read_ignored(text: str) -> tuple[_Pattern, ...]:

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from headrace.interface import dataclass, hosts_of_secrets, read_json_or_none
+from headrace.interface import HeldSecret, hosts_of_secrets, read_json_or_none
 
-__all__ = ["LONGEST", "Leak", "leaks_in_configuration", "leaks_in_files"]
+__all__ = ["LONGEST", "leaks_in_configuration", "leaks_in_files"]
 
 #: Bytes of a file that are looked at; no file of settings is longer.
 LONGEST = 1 << 18
@@ -67,16 +67,7 @@ _LOGINS = re.compile(
 _TOKEN_FILES = re.compile(r"(?:^|/)(?:\.huggingface/token|\.cache/huggingface/token)\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Leak:
-    """A secret where others can read it. What it is is said, never the secret itself."""
-
-    place: str
-    """A path; or ``ENV NAME``, ``LABEL NAME``, ``step 3`` of a history."""
-    what: str
-
-
-def leaks_in_files(files: Iterable[tuple[str, bytes]]) -> Iterator[Leak]:
+def leaks_in_files(files: Iterable[tuple[str, bytes]]) -> Iterator[HeldSecret]:
     """Look through files: paths (``root/.netrc``) and what they begin with; one leak each.
 
     No more than `LONGEST` bytes of one are looked at.
@@ -84,10 +75,10 @@ def leaks_in_files(files: Iterable[tuple[str, bytes]]) -> Iterator[Leak]:
     for path, content in files:
         what = _in_file(path, content[:LONGEST])
         if what:
-            yield Leak(path, what)
+            yield HeldSecret(path, what)
 
 
-def leaks_in_configuration(configuration: Mapping[str, Any]) -> Iterator[Leak]:
+def leaks_in_configuration(configuration: Mapping[str, Any]) -> Iterator[HeldSecret]:
     """Look through an image's configuration, as the OCI image specification has it: whoever pulls
     it reads its variables, its labels, and the steps that it was made by.
     """
@@ -96,15 +87,15 @@ def leaks_in_configuration(configuration: Mapping[str, Any]) -> Iterator[Leak]:
         name, _, value = line.partition("=")
         what = _in_variable(name, value)
         if what:
-            yield Leak(f"ENV {name}", what)
+            yield HeldSecret(f"ENV {name}", what)
     for name, value in _mapping(config.get("Labels")).items():
         what = _in_variable(str(name), str(value))
         if what:
-            yield Leak(f"LABEL {name}", what)
+            yield HeldSecret(f"LABEL {name}", what)
     for kind in ("Entrypoint", "Cmd"):
         what = _in_text(" ".join(_texts(config.get(kind))))
         if what:
-            yield Leak(kind.upper(), what)
+            yield HeldSecret(kind.upper(), what)
     steps = configuration.get("history")
     for number, step in enumerate(steps if isinstance(steps, list) else (), 1):
         told = _mapping(step)
@@ -112,7 +103,7 @@ def leaks_in_configuration(configuration: Mapping[str, Any]) -> Iterator[Leak]:
             str(told.get("comment") or "")
         )
         if what:
-            yield Leak(f"step {number}", what)
+            yield HeldSecret(f"step {number}", what)
 
 
 def _in_file(path: str, content: bytes) -> str:

@@ -99,6 +99,7 @@ if TYPE_CHECKING:
     )
     from headrace.interface.images import (
         FolderFile,
+        HeldSecret,
         ImageFolder,
         ImageQuestion,
         ImageTool,
@@ -266,6 +267,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "Accelerator",
     "Host",
     "FolderFile",
+    "HeldSecret",
     "ImageFolder",
     "ImageQuestion",
     "ImageTool",
@@ -345,7 +347,7 @@ _HOMES = {
     "ManyOwners NamesFileHosts NamesLayouts ReadsAhead ServesDocuments SpellsDigests",
     "headrace.interface.explanations": "AskForAnswer AskGateway Explanation GatewayAnswer",
     "headrace.interface.hookspecs": "hookimpl AcceleratorDetector Finding Fix",
-    "headrace.interface.images": "FolderFile ImageFolder ImageQuestion ImageTool ImageWishes",
+    "headrace.interface.images": "FolderFile HeldSecret ImageFolder ImageQuestion ImageTool ImageWishes",
     "headrace.interface.leading": "LedBy LedTool Logins",
     "headrace.interface.lookups": "CacheMode Entry HeadRequest LookUp LookUpResult LookUpStep",
     "headrace.interface.request_reading": "NamedDocument RequestRead RequestReading",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from headrace.values import dataclass
 if TYPE_CHECKING:
     from headrace.variants.hosts import Host
 
-__all__ = ["FolderFile", "ImageFolder", "ImageQuestion", "ImageTool", "ImageWishes"]
+__all__ = ["FolderFile", "HeldSecret", "ImageFolder", "ImageQuestion", "ImageTool", "ImageWishes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,16 @@ class ImageFolder:
     """What to type next."""
 
 
+@dataclass(frozen=True, slots=True)
+class HeldSecret:
+    """A secret where others can read it. What it is is said, never the secret itself."""
+
+    place: str
+    """The path of a file; or of what an image tells whoever pulls it: ``ENV NAME``, ``step 3``."""
+    what: str
+    """``a private key``."""
+
+
 class ImageTool:
     """One way to images. A plugin overrides what it knows; the rest is done by nobody."""
 
@@ -92,3 +102,12 @@ class ImageTool:
         """
         del question, wishes, directory
         return None
+
+    def secrets_sent(
+        self, paths: Collection[str], read: Callable[[str], bytes]
+    ) -> Iterable[HeldSecret]:
+        """Look for secrets in what a build is sent of a folder. `paths`: every file of it, relative
+        and with slashes; `read`: what one begins with, empty where it cannot be read.
+        """
+        del paths, read
+        return ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 from headrace_docker.writing.wishes import Wishes, WrittenImage
 
@@ -13,7 +14,7 @@ __all__ = ["BASES", "beside", "every", "wished"]
 DIGEST = "sha256:" + "5e" * 32
 
 
-def _found(family: str, repository: str, tag: str, **others: object) -> WrittenImage:
+def _found(family: str, repository: str, tag: str, **others: Any) -> WrittenImage:
     plain = WrittenImage(
         family=family,
         repository=repository,
@@ -28,7 +29,7 @@ def _found(family: str, repository: str, tag: str, **others: object) -> WrittenI
         name="lab",
         wishes=Wishes(),
     )
-    return replace(plain, **others)  # type: ignore[arg-type]
+    return replace(plain, **others)
 
 
 #: By the maker of their GPUs, where they have some.
@@ -56,9 +57,9 @@ BASES = {
 }
 
 
-def wished(base: str = "nvidia", name: str = "lab", **wishes: object) -> WrittenImage:
+def wished(base: str = "nvidia", /, **wishes: Any) -> WrittenImage:
     """Give one of them."""
-    return replace(BASES[base], name=name, wishes=replace(Wishes(), **wishes))  # type: ignore[arg-type]
+    return replace(BASES[base], wishes=replace(Wishes(), **wishes))
 
 
 def every() -> Iterator[WrittenImage]:

@@ -14,7 +14,7 @@ from headrace.cli.images.asking import add_host, ask, check_there, host_of
 
 if TYPE_CHECKING:
     from headrace.cli.images.folder import FileBeside
-    from headrace.interface.images import ImageFolder, ImageWishes
+    from headrace.interface.images import HeldSecret, ImageFolder, ImageWishes
 
 __all__ = ["add", "run"]
 
@@ -60,6 +60,7 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Ask plugins for the files, and write them where nothing else is."""
     from headrace.cli.explaining.at_hand import at_hand  # noqa: PLC0415 - start-up time
+    from headrace.cli.images.exposed import exposed  # noqa: PLC0415 - as above
     from headrace.cli.images.folder import compare, put  # noqa: PLC0415 - as above
     from headrace.interface.images import ImageQuestion  # noqa: PLC0415 - as above
 
@@ -68,16 +69,17 @@ def run(args: argparse.Namespace, context: Context) -> int:
     with at_hand(context) as there:
         check_there(there)
         question = ImageQuestion(args.what, args.flavour, find_host, partial(ask, there))
-        made = (
-            tool.folder(question, wishes, args.directory) for tool in context.plugins.image_tools()
-        )
+        tools = list(context.plugins.image_tools())
+        made = (tool.folder(question, wishes, args.directory) for tool in tools)
         folder = next((each for each in made if each is not None), None)
     compared = compare(args.directory, folder.files) if folder is not None else []
     kept = any(each.state == "differs" for each in compared) and not args.force
     written = bool(compared) and not kept and not args.dry_run
     if written:
         put(compared)
-    _tell(args, context, folder, compared, written=written, kept=kept)
+    ours = [each.file for each in compared] if not kept else []
+    held = exposed(args.directory, ours, tools) if compared else []
+    _tell(args, context, folder, compared, held, written=written, kept=kept)
     return FAILED if not compared or kept else OK
 
 
@@ -114,6 +116,7 @@ def _tell(
     context: Context,
     folder: ImageFolder | None,
     compared: list[FileBeside],
+    held: list[HeldSecret],
     *,
     written: bool,
     kept: bool,
@@ -130,6 +133,7 @@ def _tell(
                 "written": written,
                 "files": [each.table() for each in compared],
                 "diff": diff(shown),
+                "secrets": [{"place": each.place, "what": each.what} for each in held],
                 "commands": list(folder.commands) if folder is not None else [],
                 "tools": {folder.found.tool: folder.found.table} if folder is not None else {},
             }
@@ -144,6 +148,9 @@ def _tell(
     for each in compared:
         state = "written" if written and each.state != "same" else each.state
         context.say(f"{state:<8} {each.path}", indent=" " * 9)
+    for each_held in held:
+        text = f"{each_held.place}: {each_held.what}, and every build is sent it"
+        context.say(f"{'secret':<8} {text}", indent=" " * 9)
     if kept:
         context.say("Nothing was written: files are there that differ. --force replaces them.")
     elif written:

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +18,14 @@ from headrace.cli.images import folder as on_disk
 from headrace.cli.images import image, write
 from headrace.errors import LocalError
 from headrace.interface.explanations import Explanation
-from headrace.interface.images import FolderFile, ImageFolder, ImageQuestion, ImageTool, ImageWishes
+from headrace.interface.images import (
+    FolderFile,
+    HeldSecret,
+    ImageFolder,
+    ImageQuestion,
+    ImageTool,
+    ImageWishes,
+)
 
 FILES = (FolderFile("Acmefile", b"from x\n"), FolderFile("a/run", b"#!/bin/sh\n", 0o755))
 
@@ -39,6 +46,13 @@ class Acme(ImageTool):
             "acme", ("acme.example/x:1",), table={"image": "x"}, answers=bool(self.files)
         )
         return ImageFolder(found, self.files, (f"acme-build {directory}",))
+
+    def secrets_sent(
+        self, paths: Collection[str], read: Callable[[str], bytes]
+    ) -> Iterable[HeldSecret]:
+        return [
+            HeldSecret(path, "acme's key") for path in sorted(paths) if b"acme-key" in read(path)
+        ]
 
 
 @pytest.fixture
@@ -210,3 +224,27 @@ def test_place_for_a_secret_is_made_once_for_its_owner_and_never_read_again(
     assert b"the user's" not in [each.before for each in compared]
     on_disk.put(compared)
     assert place.read_text() == "the user's"
+
+
+@pytest.mark.usefixtures("acme")
+def test_secret_that_a_build_would_be_sent_is_told_by_what_will_be_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "key").write_text("acme-key")
+    (tmp_path / "link").symlink_to("deep/key")
+    os.mkfifo(tmp_path / "pipe")
+    held = [{"place": "deep/key", "what": "acme's key"}]
+    assert run("acme", tmp_path, "--json", "--dry-run") == 0
+    assert told(capsys)["secrets"] == held
+    (tmp_path / "Acmefile").write_text("acme-key")
+    # What differs stays, and so does what it holds, until it is replaced.
+    assert run("acme", tmp_path, "--json") == 1
+    assert told(capsys)["secrets"] == [{"place": "Acmefile", "what": "acme's key"}, *held]
+    assert run("acme", tmp_path, "--force") == 0
+    said = capsys.readouterr().out
+    assert "deep/key: acme's key, and every build is sent it" in said
+    assert "acme-key" not in said
+    (tmp_path / "deep" / "key").unlink()
+    assert run("acme", tmp_path, "--json") == 0
+    assert told(capsys)["secrets"] == []

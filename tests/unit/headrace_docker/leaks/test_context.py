@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headrace_docker.leaks.context import read_ignored, sent
+from headrace_docker.leaks.context import read_ignored, secrets_sent, sent
 from headrace_docker.writing.beside.ignored import COPIED, docker_ignored
 from lib.images.written import wished
 
@@ -77,3 +77,20 @@ def test_secrets_stay_out_when_the_user_lets_folders_in() -> None:
     below = [f"app/{each}" for each in (*SECRETS, *LARGE)]
     kept = list(sent(read_ignored(text), [*SECRETS, *LARGE, *below, "app/main.py"]))
     assert kept == ["app/main.py"]
+
+
+def test_secrets_are_told_as_far_as_any_engine_is_sent_them() -> None:
+    word = "a1B2" * 9
+    files = {".env": f"HF_TOKEN={word}", "a/pip.conf": f"password={word}", "x": "plain"}
+
+    def told(**ignored: str) -> list[str]:
+        there = {**files, **{f".{name}ignore": text for name, text in ignored.items()}}
+        return [each.place for each in secrets_sent(there, lambda path: there[path].encode())]
+
+    assert told() == [".env", "a/pip.conf"]
+    assert told(docker=".env") == ["a/pip.conf"]
+    assert told(docker="*") == []
+    # podman reads a file of its own, docker does not.
+    assert told(docker="*", container=".env") == ["a/pip.conf"]
+    assert told(container="*") == []
+    assert told(docker=docker_ignored(wished())) == []

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from headrace_docker.leaks.held import Leak, leaks_in_configuration, leaks_in_files
+from headrace.interface import HeldSecret
+from headrace_docker.leaks.held import leaks_in_configuration, leaks_in_files
 
 WORD = "a1B2" * 9
 KEY = f"-----BEGIN OPENSSH PRIVATE KEY-----\n{WORD}\n-----END OPENSSH PRIVATE KEY-----\n"
@@ -72,7 +73,9 @@ KEY = f"-----BEGIN OPENSSH PRIVATE KEY-----\n{WORD}\n-----END OPENSSH PRIVATE KE
     ],
 )
 def test_a_file_with_a_secret_is_told_with_what_it_holds(path: str, text: str, what: str) -> None:
-    assert list(leaks_in_files([("a.txt", b"x"), (path, text.encode())])) == [Leak(path, what)]
+    assert list(leaks_in_files([("a.txt", b"x"), (path, text.encode())])) == [
+        HeldSecret(path, what)
+    ]
     assert WORD not in what
     assert "geheim" not in what
 

@@ -127,13 +127,13 @@ def test_nothing_in_the_folder_names_us_whatever_was_wished_for() -> None:
 
 
 def test_what_is_the_users_has_its_place_and_is_nobody_elses() -> None:
-    def places(**wishes: bool) -> dict[str, bool]:
-        files = write("pytorch", ImageWishes(**wishes)).files
+    def places(*, asked: bool = False) -> dict[str, bool]:
+        files = write("pytorch", ImageWishes(jupyter=asked, ssh=asked)).files
         return {each.path: each.private for each in files if "/" in each.path}
 
     plain = {".devcontainer/devcontainer.json": False, "workspace/.gitkeep": False}
     assert places() == plain
-    assert places(jupyter=True, ssh=True) == {
+    assert places(asked=True) == {
         **plain,
         "secrets/jupyter_token": True,
         "secrets/authorized_keys": True,
