@@ -14,7 +14,7 @@ import hashlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from headrace.download.connections import host_of
@@ -73,10 +73,19 @@ def is_small(artifact: Artifact) -> bool:
 class HeldFiles:
     """Single flight by digest. For one event loop."""
 
-    def __init__(self, context: DownloadContext, sources: NearSources) -> None:
-        """`context` is what all downloads share: its client, its connections, its store."""
+    def __init__(
+        self,
+        context: DownloadContext,
+        sources: NearSources,
+        *,
+        is_coming: Callable[[Artifact], bool] = lambda _: False,
+    ) -> None:
+        """`context` is what all downloads share: its client, its connections, its store.
+        `is_coming` says whether one of them brings a file already.
+        """
         self._context = context
         self._sources = sources
+        self._is_coming = is_coming
         self._flights = SingleFlight[str, bytes | None]()
         self._held = LRUCache[str, bytes](MEMORY, len, largest=SMALL)
         """By path: the origin's page and a mirror's give different digests of the same bytes."""
@@ -102,6 +111,8 @@ class HeldFiles:
         if (stored := self._context.store.find(artifact.digest, artifact.size)) is not None:
             with contextlib.suppress(OSError):
                 return await asyncio.to_thread(stored.path.read_bytes)
+        if self._is_coming(artifact):
+            return None
         await self._flights.do(artifact.path, lambda: self._fetch(artifact, ecosystem))
         return self.held(artifact)  # whoever asked first may have had another digest
 

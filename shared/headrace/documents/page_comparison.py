@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from headrace.foreign import foreign
 from headrace.interface.ecosystems import Confirms, Ecosystem, ServesDocuments
 from headrace.models import Artifact, Document, ServeDocument
+from headrace.policy.trust import spells
 from headrace.wording import counted
 
 __all__ = ["LAGGED", "LIED", "agree", "compare", "is_older", "named", "proof", "provable"]
@@ -51,7 +51,7 @@ def agree(ours: Artifact, theirs: Artifact) -> bool:
     if theirs.digest is not None and theirs.digest.algorithm == ours.digest.algorithm:
         return theirs.digest == ours.digest
     # Different algorithms: where the origin has it must be the digest.
-    return _spells(theirs.url, ours)
+    return spells(theirs.url, ours.digest)
 
 
 def provable(ecosystem: Ecosystem, plan: ServeDocument, document: Document) -> str | None:
@@ -73,13 +73,9 @@ def proof(ecosystem: Ecosystem, artifact: Artifact) -> str | None:
     are held against must be spelt out by the path itself.
     """
     url = ecosystem.confirmation(artifact) if isinstance(ecosystem, Confirms) else None
-    return url if url is not None and _spells(url, artifact) else None
-
-
-def _spells(url: str, artifact: Artifact) -> bool:
-    """Whether a URL's path spells out an artifact's digest."""
     digest = artifact.digest
-    return digest is not None and digest.value in urlsplit(url).path.replace("/", "")
+    spelt = url is not None and digest is not None and spells(url, digest)
+    return url if spelt else None
 
 
 def compare(

@@ -16,6 +16,7 @@ from headrace.download.pictures import DownloadPicture, picture_of
 from headrace.download.readers import DownloadReader, Progress, TaskReaders
 from headrace.download.task import DownloadTask
 from headrace.models import Artifact, Source, SourceFailed, TransferFinished
+from headrace.policy.trust import spells
 from headrace.transfer.machine import WHOLE_BELOW
 
 if TYPE_CHECKING:
@@ -106,17 +107,31 @@ class Downloader:
         of a mirror's before the digest agrees; `patience` is how many seconds without a byte it
         bears, where it is to be waited that long.
         """
-        digest = artifact.digest
-        key = str(digest) if digest else f"url:{artifact.url}"
-        readers = self._active.get(key)
+        digest, key = artifact.digest, _key(artifact)
+        readers = self._under_way(artifact)
         if readers is None and digest is not None:
             stored = await asyncio.to_thread(self._store.find, digest)
             if stored is not None:
                 return DownloadReader(artifact, None, stored, self._generations.get(key, 0))
-            readers = self._active.get(key)  # somebody may have begun meanwhile
+            readers = self._under_way(artifact)  # somebody may have begun meanwhile
         if readers is None or readers.task.failure is not None:
             readers = self._begin(key, artifact, sources, more)
         return readers.join(artifact, takes_back=takes_back, patience=patience)
+
+    def is_coming(self, artifact: Artifact) -> bool:
+        """Whether a download brings it, which whoever asks now would join."""
+        return self._under_way(artifact) is not None
+
+    def _under_way(self, artifact: Artifact) -> TaskReaders | None:
+        """Return the download of an artifact, or of the same file by the digest that its URL is
+        made of: it may have been asked for before its page, which names it by another one.
+        """
+        found = self._active.get(_key(artifact))
+        if found is not None or artifact.digest is None:
+            return found
+        return next(
+            (each for each in self._active.values() if _is_same(each.task.artifact, artifact)), None
+        )
 
     def _begin(
         self,
@@ -220,3 +235,14 @@ class Downloader:
             await readers.task.close()
         self._open.clear()
         self._active.clear()
+
+
+def _key(artifact: Artifact) -> str:
+    return str(artifact.digest) if artifact.digest else f"url:{artifact.url}"
+
+
+def _is_same(spelt: Artifact, named: Artifact) -> bool:
+    """Whether one that needed no page is what a page of the same origin names."""
+    place = (spelt.url, spelt.size) == (named.url, named.size) and spelt.origin == named.origin
+    own = spelt.provisional is None and named.provisional is None
+    return place and own and spelt.digest is not None and spells(spelt.url, spelt.digest)

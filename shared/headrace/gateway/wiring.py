@@ -460,7 +460,7 @@ def assemble(
     )
     artifact_index = ArtifactIndex(documents, provisional, look_ups)
     hand_back = HandBack(credentials.is_private, credentials.lends)
-    held_files = HeldFiles(downloader.context, sources)
+    held_files = HeldFiles(downloader.context, sources, is_coming=downloader.is_coming)
     companions = Companions(artifact_index, held_files, small_files)
     barrier = Barrier(provisional.confirmations)
     fetcher = _Fetcher(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from urllib.parse import unquote, urlsplit
 
-from headrace.models import Artifact, Mirror, OperatorClass, Origin
+from headrace.models import Artifact, Digest, Mirror, OperatorClass, Origin
 from headrace.policy.evidence import is_old
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "may_see_credential",
     "may_supply_bytes",
     "may_supply_document",
+    "spells",
 ]
 
 #: Those who sign with their name. A nameless mirror's page could name a version that never was.
@@ -105,3 +106,10 @@ def may_see_credential(origin: Origin, url: str, *, prefix: str = "/") -> bool:
         return False
     base = prefix.rstrip("/")
     return path == base or path.startswith(base + "/")
+
+
+def spells(url: str, digest: Digest) -> bool:
+    """Whether the path of a URL spells out a digest, as content-addressed places have it: that the
+    origin has such a path says what its bytes are.
+    """
+    return digest.value in urlsplit(url).path.replace("/", "")
