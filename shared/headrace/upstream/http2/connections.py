@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from headrace.policy.lru import LRUCache
@@ -14,6 +15,7 @@ from headrace.upstream.http1.pool import Http1Pool
 from headrace.upstream.http1.streams import SocketStream
 from headrace.upstream.http2.answers import Http2Answer, NotTakenError
 from headrace.upstream.http2.connection import Http2Connection, SpeaksHttp1Error
+from headrace.upstream.http2_pool import STREAMS
 
 __all__ = ["Http2Connections"]
 
@@ -37,6 +39,8 @@ class Http2Connections:
         self._open: dict[tuple[ServerAddress, int], Http2Connection] = {}
         self._full: set[Http2Connection] = set()
         """Those that take no other request, until the last one is done."""
+        self._begun: dict[Http2Connection, asyncio.Task[None]] = {}
+        """Those that are made for requests to come."""
         self._plain = LRUCache[ServerAddress, bool](_REMEMBERED)
 
     async def ask(
@@ -46,14 +50,17 @@ class Http2Connections:
         has not begun with it.
 
         What has no body goes over any that is made, as long as its own is not: a far line's
-        handshakes take longer than the answer.
+        handshakes take longer than the answer. Of a burst its own is made meanwhile: a lost packet
+        holds up all that goes over one.
         """
         for last in (False, True):
             if self._plain.get(place):
                 break
             connection = self._take(place, number)
-            if not connection.made and asked.method == "HEAD":
-                connection = self._made(place) or connection
+            if asked.method == "HEAD" and not connection.made and (made := self._made(place)):
+                if made.under_way >= STREAMS:
+                    self._make(connection, asked)
+                connection = made
             try:
                 return await connection.ask(asked)
             except SpeaksHttp1Error:
@@ -87,6 +94,14 @@ class Http2Connections:
             )
         return connection
 
+    def _make(self, connection: Http2Connection, asked: Asked) -> None:
+        """Begin to make a connection that nobody waits for."""
+        if connection not in self._begun:
+            making = asyncio.ensure_future(connection.connect(replace(asked, trace=_tell_nobody)))
+            self._begun[connection] = making
+            making.add_done_callback(lambda _: self._begun.pop(connection, None))
+            making.add_done_callback(_seen)
+
     def _made(self, place: ServerAddress) -> Http2Connection | None:
         """Return a connection that is made, the one with the fewest requests."""
         made = [c for (there, _), c in self._open.items() if there == place and c.made and c.usable]
@@ -104,3 +119,14 @@ class Http2Connections:
         for each in connections:
             with contextlib.suppress(Exception):
                 await each.aclose()
+        await asyncio.gather(*self._begun.values(), return_exceptions=True)
+
+
+async def _tell_nobody(_name: str, _info: Mapping[str, Any]) -> None:
+    """Whose request it was made for goes another way, and is timed there."""
+
+
+def _seen(task: asyncio.Task[None]) -> None:
+    """Nobody waits: what went wrong is told to whoever asks for it next."""
+    if not task.cancelled():
+        task.exception()

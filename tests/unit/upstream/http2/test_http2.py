@@ -180,6 +180,31 @@ def test_a_question_without_a_body_goes_over_any_connection_that_is_made(tmp_pat
     assert [talk.asked for talk in server.talks] == [["/page", "/file"]]
 
 
+def test_of_a_burst_of_questions_the_later_ones_have_connections_of_their_own(
+    tmp_path: Path,
+) -> None:
+    server = Http2Server(tmp_path, says_yes)
+
+    async def main() -> None:
+        async with server.client() as (client, url):
+            await client.fetch(f"{url}/page", timeout=HANG)
+            for burst in (1, 2):
+                asking = [
+                    client.fetch(f"{url}/{burst}-{n}", method="HEAD", timeout=HANG)
+                    for n in range(12)
+                ]
+                assert {answer.status for answer in await asyncio.gather(*asking)} == {200}
+                async with asyncio.timeout(HANG):
+                    while len(server.talks) < 1 + SHORT:  # noqa: ASYNC110 - nobody sets an event
+                        await asyncio.sleep(0.01)
+                await asyncio.sleep(0.1)  # each handshake has ended at both sides
+
+    asyncio.run(main())
+    first, *own = server.talks
+    assert len(first.asked) == 13
+    assert [len(talk.asked) for talk in own] == [12 // SHORT] * SHORT
+
+
 def test_questions_of_one_moment_go_out_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
