@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import http.client
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from headrace.policy.timeouts import PROMISED_GAP, PROMISED_HEADERS
 from lib import wheels
 from lib.clients import PIPS, Environment, Pip
-from lib.serving import modes
+from lib.serving import modes, timed_gateway
 from lib.serving.faults import SIZE, large
 from lib.waiting import HANG, until
 from lib.world import MB, MakeWorld, World
@@ -182,41 +182,57 @@ def test_killed_and_the_kept_part_rotten_it_still_ends_right(world: MakeWorld, n
     assert newest.environment.holds(large().files())
 
 
-def longest_silence(world: World, path: str) -> tuple[float, int]:
-    """Read a file; return the longest wait for headers or for the next byte, and the bytes."""
+def read_to_its_end(world: World, path: str, agent: str) -> int:
+    """Read a file as a client of that name, until it ends or is cut; return how much came."""
     connection = http.client.HTTPConnection("127.0.0.1", world.gateway.port, timeout=HANG)
-    before, longest, got = time.monotonic(), 0.0, 0
+    got = 0
     with contextlib.suppress(http.client.HTTPException, ConnectionError):
-        connection.request("GET", path)
+        connection.request("GET", path, headers={"User-Agent": agent})
         answer = connection.getresponse()
-        while True:
-            now = time.monotonic()
-            longest, before = max(longest, now - before), now
-            part = answer.read1(1 << 20)
-            if not part:
-                break
+        while part := answer.read1(1 << 20):
             got += len(part)
     connection.close()
-    return max(longest, time.monotonic() - before), got
+    return got
+
+
+def answers_to(world: World, path: str, count: int) -> list[timed_gateway.Answered]:
+    """Give what is written down of the requests for a path, once there are so many."""
+    told = timed_gateway.answered(world.gateway.root)
+    found = [each for each in told if each.path == path]
+    return found if len(found) >= count else []
+
+
+STALLED = modes.stall(SIZE // 2, of_file=True)
 
 
 @pytest.mark.parametrize(
-    "mode",
-    [modes.stall(SIZE // 2, of_file=True), modes.SILENT, modes.swapped(large("evil").data)],
-    ids=["stalled", "silent", "lies"],
+    ("mode", "agent"),
+    [
+        (STALLED, "unknown/1"),
+        # What came is given at once to this one, and not over time.
+        (STALLED, "pip/26.3"),
+        (modes.SILENT, "unknown/1"),
+        (modes.swapped(large("evil").data), "unknown/1"),
+    ],
+    ids=["stalled", "stalled-pip", "silent", "lies"],
 )
 def test_no_client_is_left_waiting_when_nobody_at_all_can_help(
-    world: MakeWorld, mode: modes.Mode
+    world: MakeWorld, mode: modes.Mode, agent: str
 ) -> None:
     made = world(origin_rate=None)
+    made.command = timed_gateway.COMMAND
     file = made.index.add(large())
     made.gateway.get("/simple/large/")
     for server in (made.files, *made.mirrors):
         server.fail(mode, "*.whl")
-    for _ in range(3 if mode.body else 1):
-        silence, got = longest_silence(made, file.path)
-        assert silence < 20.5  # twenty seconds, and the time to notice
-        assert got < len(large().data)
+    times = 3 if mode.body else 1
+    for _ in range(times):
+        assert read_to_its_end(made, file.path, agent) < len(large().data)
+    told = until(lambda: answers_to(made, file.path, times), made.gateway.told)
+    for each in told:
+        # By the gateway's own clock; a timer may be early by what it is exact to.
+        assert each.head <= PROMISED_HEADERS
+        assert each.silence <= PROMISED_GAP + 0.1
 
 
 def test_status_and_metrics_tell_what_happened(world: MakeWorld, newest: Pip) -> None:

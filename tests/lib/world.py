@@ -34,6 +34,8 @@ class World:
     env: dict[str, str] = field(default_factory=dict)
     named: dict[str, str] = field(default_factory=dict)
     """More origins, by name."""
+    command: Sequence[str] = ()
+    """The first words of the gateway's command line, where they are others than the usual."""
     running: Gateway | None = None
 
     @property
@@ -48,6 +50,7 @@ class World:
                 env=self.env,
                 named=self.named,
             )
+            made.command = [*self.command] or made.command
             self.running = self.stack.enter_context(made)
         return self.running
 
