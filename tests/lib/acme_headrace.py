@@ -28,8 +28,10 @@ from headrace.interface import (
     GatewayAddress,
     Host,
     ImageFolder,
+    ImagePin,
     ImageQuestion,
     ImageTool,
+    ImageToWarm,
     ImageWishes,
     LeadsContainers,
     LedBy,
@@ -39,11 +41,13 @@ from headrace.interface import (
     LookUp,
     Mirror,
     MirrorStats,
+    NamedImages,
     NotLed,
     OperatorClass,
     Origin,
     Override,
     PassThrough,
+    PinState,
     Place,
     Plan,
     Reader,
@@ -222,6 +226,19 @@ class AcmeImages(ImageTool):
         found = Explanation("acme", (f"Acme packed {question.what}",))
         files = (FolderFile("Acmefile", f"from {question.what} for {wishes.user}\n".encode()),)
         return ImageFolder(found, files, (f"acme-build {directory}",))
+
+    def names_images(self, name: str) -> bool:
+        return name == "acme.list"
+
+    def outdated(self, named: NamedImages) -> Iterable[ImagePin]:
+        for file in named.files:
+            for line in file.content.decode().split():
+                yield ImagePin(line, (file.name,), PinState.NOT_PINNED)
+
+    def warm(self, named: NamedImages) -> Iterable[ImageToWarm]:
+        for name in named.names:
+            if name.startswith("acme.example/"):
+                yield ImageToWarm(name, (), problem="Acme packs on demand")
 
 
 @hookimpl

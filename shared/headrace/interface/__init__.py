@@ -114,6 +114,14 @@ if TYPE_CHECKING:
         LookUpResult,
         LookUpStep,
     )
+    from headrace.interface.named_images import (
+        ImageFile,
+        ImageObject,
+        ImagePin,
+        ImageToWarm,
+        NamedImages,
+        PinState,
+    )
     from headrace.interface.request_reading import (
         NamedDocument,
         RequestRead,
@@ -272,6 +280,13 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "ImageQuestion",
     "ImageTool",
     "ImageWishes",
+    # Images that files name, and what came of them.
+    "ImageFile",
+    "ImageObject",
+    "ImagePin",
+    "ImageToWarm",
+    "NamedImages",
+    "PinState",
     "Situation",
     "Variant",
     "VariantRequest",
@@ -350,6 +365,8 @@ _HOMES = {
     "headrace.interface.images": "FolderFile HeldSecret ImageFolder ImageQuestion ImageTool ImageWishes",
     "headrace.interface.leading": "LedBy LedTool Logins",
     "headrace.interface.lookups": "CacheMode Entry HeadRequest LookUp LookUpResult LookUpStep",
+    "headrace.interface.named_images": "ImageFile ImageObject ImagePin ImageToWarm NamedImages "
+    "PinState",
     "headrace.interface.request_reading": "NamedDocument RequestRead RequestReading",
     "headrace.models": "Artifact Credential Digest Document Fault Limits Mirror MirrorStats "
     "OperatorClass Origin PassThrough Plan Refuse Reply Request Response ServeArtifact "

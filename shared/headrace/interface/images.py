@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.interface.explanations import AskForAnswer, Explanation
+from headrace.interface.named_images import ImagePin, ImageToWarm, NamedImages
 from headrace.values import dataclass
 
 if TYPE_CHECKING:
@@ -110,4 +111,24 @@ class ImageTool:
         and with slashes; `read`: what one begins with, empty where it cannot be read.
         """
         del paths, read
+        return ()
+
+    def names_images(self, name: str) -> bool:
+        """Whether a file may name images: by its name, or by its path below a project's folder
+        (``Dockerfile``, ``.github/workflows/test.yml``). What it says is read later.
+        """
+        del name
+        return False
+
+    def outdated(self, named: NamedImages) -> Iterable[ImagePin]:
+        """Tell of each image that is named, once, whether its tag is still what it is pinned to.
+
+        A file that cannot be read is worth an `ImagePin` that has failed, not an error.
+        """
+        del named
+        return ()
+
+    def warm(self, named: NamedImages) -> Iterable[ImageToWarm]:
+        """Tell of each image that is named, for each platform, what it is made of."""
+        del named
         return ()
