@@ -217,7 +217,8 @@ class Artifact:
     names_others: bool = False
     """It is itself a page that says what else there is: `Learns.learn` reads it."""
     origin_counts: bool = False
-    """The origin counts what it is asked for: it gives bytes only where no mirror does well."""
+    """The origin counts what it is asked for: it gives bytes only where no mirror does well,
+    however near it is."""
     verify_first_below: int = 0
     """Bytes up to which nothing is given away before the digest agrees, beyond what holds for all:
     for clients that give up altogether when a body ends early."""

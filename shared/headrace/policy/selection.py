@@ -129,14 +129,17 @@ def order(
     now: float,
     busy: Mapping[str, int],
     preferred: Sequence[Mirror] | None = None,
+    spare_origin: bool = False,
 ) -> Order:
     """Decide who is asked for `size` bytes; `preferred` is a plugin's order, which wins among those
-    that may be asked.
+    that may be asked. `spare_origin`: as `select` has it.
     """
     steady = known.steady(now)
     reserve: tuple[MirrorStats, ...] = ()
     if preferred is None:
-        mirrors = select(steady, known.origin, size, now=now, busy=busy)
+        mirrors = select(
+            steady, known.origin, size, now=now, busy=busy, spare_origin=spare_origin
+        )
         reserve = in_reserve(steady, mirrors, size, now=now, busy=busy)
     else:
         by_id = {each.mirror.id: each for each in steady}
@@ -233,12 +236,14 @@ def select(
     *,
     now: float,
     busy: Mapping[str, int] | None = None,
+    spare_origin: bool = False,
 ) -> tuple[MirrorStats, ...]:
     """Return the mirrors for an artifact of `size` bytes, best first, without the origin.
 
     The origin is never in the answer, because it is always asked last and never left out: the
     caller appends it. `origin` tells how it does, so that no mirror slower than it stands before
-    it on a small file. Paused mirrors are left out.
+    it on a small file; unless `spare_origin`: it counts what it is asked for, and a round trip more
+    costs its user less than one of the pulls that he has. Paused mirrors are left out.
     """
     wanted = _TYPICAL if size is None else size
     known, unknown = _ranked(mirrors, wanted, now, busy)
@@ -247,7 +252,7 @@ def select(
         missing = MOST_MIRRORS - len(chosen)
         return tuple(chosen + unknown[: missing + MOST_PROBES])
     healthy = is_known(origin, now) and origin.paused_until <= now
-    if healthy:
+    if healthy and not spare_origin:
         limit = _cost(origin, wanted, busy)
         return tuple(one for one in known if _cost(one, wanted, busy) <= limit)[:MOST_SMALL]
     return tuple((known + unknown)[:MOST_SMALL])

@@ -137,6 +137,7 @@ class Candidates:
             now=now,
             busy={} if idle else self._busy,
             preferred=self._plugins.order_mirrors(artifact, steady) if steady else None,
+            spare_origin=artifact.origin_counts,
         )
         sources = [self._source(stats, urls[stats.mirror.id], now) for stats in chosen.mirrors]
         sources.extend(self._try_one(chosen.probation, urls, artifact, network, now))

@@ -155,13 +155,8 @@ def test_mirrors_bring_what_is_read_and_sources_are_told_with_the_sizes(shop: Sh
     found = told["tools"]["image"]
     assert found["tag"] == "2.14.1-cuda12.6-cudnn9-devel"
     assert found["images_read"] == 1
-    # The registry counts manifests that it gives. Here it is as near as its mirrors, so it may be
-    # the quicker one by now; it is never asked for more than this one image.
-    given = shop.registry.asked("GET", "/manifests/")[len(before) :]
-    assert len(given) <= 2
-    for line in given:
-        digest = line.partition("/manifests/")[2].split()[0]
-        assert digest.startswith("sha256:")
+    # The registry counts manifests that it gives: as near as its mirrors, it is spared all the same.
+    assert shop.registry.asked("GET", "/manifests/") == before
     assert any(mirror.asked("GET", "/manifests/sha256:") for mirror in shop.mirrors)
     manifest, layer = told["artifacts"]
     assert {each["id"] for each in layer["sources"]} >= {"mirror0", "mirror1"}

@@ -57,6 +57,19 @@ def test_a_fast_origin_has_no_slower_mirror_before_it_on_a_small_file() -> None:
     assert names(select([A, B, C], fast, 200 << 20, now=NOW)) == ["b", "a", "c"]
 
 
+def test_an_origin_that_counts_what_it_gives_stands_behind_every_mirror_that_may_be_asked() -> None:
+    near = one("origin", rate=500 * MBIT, rtt=0.01)
+    paused = one("paused", rtt=0.001, paused=NOW + 1)
+    unknown = one("unknown")
+    for size in (500, 100_000, None):
+        assert names(select([C, unknown, paused], near, size, now=NOW, spare_origin=True))[:2] == [
+            "c",
+            "unknown",
+        ]
+    assert names(select([A, B, C], near, 20_000, now=NOW, spare_origin=True)) == ["a", "b"]
+    assert names(select([paused], near, 500, now=NOW, spare_origin=True)) == []
+
+
 def test_what_nobody_measured_goes_by_rank_and_beside_others() -> None:
     unknown = [one(f"u{rank}", rank=rank) for rank in (3, 1, 2, 4, 5, 6, 7)]
     assert names(select(unknown, OFFICIAL, 50 << 20, now=NOW)) == ["u1", "u2", "u3", "u4", "u5"]
