@@ -12,6 +12,13 @@ from headrace.interface import (
     ImageQuestion,
     ImageTool,
     ImageWishes,
+    ImageFolder,
+    ImagePin,
+    ImageQuestion,
+    ImageTool,
+    ImageToWarm,
+    ImageWishes,
+    NamedImages,
 )
 
 __all__ = ["Images"]
@@ -39,3 +46,20 @@ class Images(ImageTool):
         from headrace_docker.leaks.context import secrets_sent  # noqa: PLC0415 - start-up time
 
         return secrets_sent(paths, read)
+    def names_images(self, name: str) -> bool:
+        """Dockerfiles, and what is written in YAML; its content says whether it names any."""
+        from headrace_docker.naming.files import may_name_images  # noqa: PLC0415 - start-up time
+
+        return may_name_images(name)
+
+    def outdated(self, named: NamedImages) -> Iterable[ImagePin]:
+        """Which pinned digests are no longer those of their tags."""
+        from headrace_docker.keeping.outdated import outdated  # noqa: PLC0415 - start-up time
+
+        yield from outdated(named)
+
+    def warm(self, named: NamedImages) -> Iterable[ImageToWarm]:
+        """What to bring."""
+        from headrace_docker.keeping.warming import to_warm  # noqa: PLC0415 - start-up time
+
+        yield from to_warm(named)

@@ -7,8 +7,11 @@ is in a heredoc, in a comment or in a trigger (ONBUILD) is no instruction of thi
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-__all__ = ["Refused", "led"]
+from headrace.interface import dataclass
+
+__all__ = ["Instruction", "Refused", "instructions", "led"]
 
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)")
 _WORD = re.compile(r"\s*([A-Za-z]+)(?=\s)")
@@ -20,6 +23,22 @@ _OLD = re.compile(r"docker/dockerfile(?:-upstream)?:(?:0|1\.[0-9])(?:[.-]|$)")
 #: Steps that bring authorities of the image's own.
 _AUTHORITIES = re.compile(r"\b(?:update-ca-certificates|update-ca-trust|trust\s+anchor)\b")
 _NAMED = re.compile(r"(?i)\s*(?:ENV|ARG)\b.*\b({})\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One of them, with the heredocs that it begins."""
+
+    word: str
+    """In capitals: ``FROM``."""
+    rest: str
+    """What stands behind the word, in one line: what went on in the next is joined."""
+    first: int
+    """Its first line, counted from 0."""
+    end: int
+    """The first line behind it."""
+    column: int
+    """Where the word ends, in its first line."""
 
 
 class Refused(ValueError):  # noqa: N818 - says why, as an answer
@@ -34,10 +53,32 @@ def led(text: str, flags: str, variables: tuple[str, ...]) -> tuple[str, int, in
     Dockerfile asks for a frontend that does not know the flags.
     """
     lines = text.splitlines(keepends=True)
-    escape = _directives(lines)
+    _check_frontend(lines)
     own = re.compile(_NAMED.pattern.format("|".join(map(re.escape, variables))))
-    found = left = at = 0
+    found = left = 0
     alone = False
+    for each in instructions(text):
+        said = "".join(lines[each.first : each.end])
+        if each.word == "FROM":
+            alone = False
+        elif each.word in ("ENV", "ARG"):
+            alone = alone or bool(own.match(said.replace("\n", " ")))
+        elif each.word == "RUN":
+            if alone:
+                left += 1
+            else:
+                found += 1
+                line = lines[each.first]
+                lines[each.first] = f"{line[: each.column]} {flags}{line[each.column :]}"
+            alone = alone or bool(_AUTHORITIES.search(said))
+    return "".join(lines), found, left
+
+
+def instructions(text: str) -> Iterator[Instruction]:
+    """Yield every instruction, in its order; whatever is none is passed over."""
+    lines = text.splitlines(keepends=True)
+    escape = _escape(lines)
+    at = 0
     while at < len(lines):
         first = at
         word = _WORD.match(lines[first])
@@ -45,40 +86,41 @@ def led(text: str, flags: str, variables: tuple[str, ...]) -> tuple[str, int, in
         if word is None or lines[first].lstrip().startswith("#"):
             continue
         name = word[1].upper()
+        said = _joined(lines[first:at], escape)
         if name in _WITH_HEREDOC:
             at = _behind_heredocs(lines, first, at)
-        said = "".join(lines[first:at])
-        if name == "FROM":
-            alone = False
-        elif name in ("ENV", "ARG"):
-            alone = alone or bool(own.match(said.replace("\n", " ")))
-        elif name == "RUN":
-            if alone:
-                left += 1
-            else:
-                found += 1
-                lines[first] = f"{lines[first][: word.end()]} {flags}{lines[first][word.end() :]}"
-            alone = alone or bool(_AUTHORITIES.search(said))
-    return "".join(lines), found, left
+        yield Instruction(name, said[word.end() :].strip(), first, at, word.end())
 
 
-def _directives(lines: list[str]) -> str:
-    """Read what stands at the top for the parser; return what a line ends with that goes on."""
-    escape = "\\"
-    for line in lines:
-        said = _DIRECTIVE.match(line.strip().removeprefix("\ufeff"))
-        if said is None:
-            break
-        name, value = said[1].lower(), said[2]
-        if name == "escape":
-            escape = value
+def _joined(lines: list[str], escape: str) -> str:
+    kept = [lines[0], *(line for line in lines[1:] if not line.lstrip().startswith("#"))]
+    return "".join(line.rstrip().removesuffix(escape) + " " for line in kept)
+
+
+def _check_frontend(lines: list[str]) -> None:
+    """Raise Refused where what stands at the top asks for one that does not know our flags."""
+    for name, value in _directives(lines):
         if name == "syntax" and "docker/dockerfile" not in value:
             raise Refused(f"its frontend is {value}, of which nothing is known")
         if name == "syntax" and _OLD.search(value):
             raise Refused(
                 f"its frontend, {value}, knows no secrets as variables: 1.10 and newer do"
             )
-    return escape
+
+
+def _escape(lines: list[str]) -> str:
+    """Return what a line ends with that goes on."""
+    said = [value for name, value in _directives(lines) if name == "escape"]
+    return said[-1] if said else "\\"
+
+
+def _directives(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """Read what stands at the top for the parser."""
+    for line in lines:
+        said = _DIRECTIVE.match(line.strip().removeprefix("\ufeff"))
+        if said is None:
+            break
+        yield said[1].lower(), said[2]
 
 
 def _end(lines: list[str], at: int, escape: str) -> int:

@@ -15,7 +15,7 @@ from headrace.interface import (
 )
 from headrace_docker.registry_api.refusals import NOT_FRONTED
 
-__all__ = ["TagListing", "list_tags"]
+__all__ = ["TagListing", "list_tags", "refused"]
 
 #: Tags that are asked for at once; registries give fewer where they like.
 _AT_ONCE = 1000
@@ -76,6 +76,24 @@ def _page(answer: GatewayAnswer | None) -> Iterator[str]:
     for tag in tags if isinstance(tags, list) else ():
         if isinstance(tag, str) and 0 < len(tag) <= _LONGEST:
             yield tag
+
+
+def refused(answer: GatewayAnswer | None, registry: str) -> str:
+    """Say why a registry's image is not given, where that is not the registry's own word; empty:
+    it has no such image for strangers.
+    """
+    if answer is None:
+        return "the gateway did not answer in time (`headrace doctor` says more)"
+    if NOT_FRONTED.encode() in answer.body:
+        return (
+            f"{registry} is no registry that the gateway leads: those are the public ones, "
+            "and yours by `--origin` or your engines' settings (docs/docker.md)"
+        )
+    words = _OURS.search(answer.body)
+    if words is None or _HIDDEN in words[1]:
+        return ""
+    said = words[1].decode("utf-8", "replace")
+    return f"{registry} could not be asked: {said} (`headrace doctor` says more)"
 
 
 def _broken(

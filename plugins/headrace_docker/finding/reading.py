@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any
 
 from headrace.interface import (
@@ -18,9 +19,9 @@ from headrace.interface import (
 )
 from headrace_docker.gpu import preflight
 from headrace_docker.gpu.preflight import Facts
-from headrace_docker.registry_api.manifests import ACCEPT
+from headrace_docker.registry_api.manifests import ACCEPT, Descriptor, descriptors
 
-__all__ = ["ImageRead", "read_image"]
+__all__ = ["ImageRead", "image_path", "object_path", "read_image"]
 
 #: What packers of lazily loaded layers write beside them (stargz-snapshotter, "eStargz").
 _UNPACKED = "io.containers.estargz.uncompressed-size"
@@ -39,6 +40,14 @@ class ImageRead:
     """Bytes of its layers on a disk; None: the manifest does not tell."""
     paths: tuple[str, ...]
     """The gateway's, of its manifest and of its largest layer."""
+    manifests: tuple[Descriptor, ...] = ()
+    """The index, where there is one, and the manifest of this machine's part."""
+    parts: tuple[Descriptor, ...] = ()
+    """Its configuration and its layers."""
+    listed: tuple[str, ...] = ()
+    """Digests of all that the index lists."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """When it was made (``created``), and its labels."""
 
 
 def read_image(
@@ -61,14 +70,20 @@ def _read(  # noqa: PLR0917 - all that one image needs
     digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
     manifest: dict[str, Any] = read_json(body)
     chosen, platforms = preflight.pick(manifest, machine)
+    manifests = [Descriptor(digest, len(body), "", is_manifest=True)]
+    listed: tuple[str, ...] = ()
     if platforms:
+        listed = tuple(each.digest for each in descriptors(body) if each.is_manifest)
         if chosen is None:
             return f"is for {', '.join(platforms)}"
-        part = _body(ask(_path(registry, name, "manifests", chosen), ACCEPT))
-        manifest = read_json(part or b"")
+        part = _body(ask(_path(registry, name, "manifests", chosen), ACCEPT)) or b""
+        manifest = read_json(part)
+        body = part
+        manifests.append(Descriptor(chosen, len(part), "", is_manifest=True))
     where = _path(registry, name, "blobs", str(manifest["config"]["digest"]))
-    facts = preflight.read_facts(manifest, _body(ask(where, "*/*")) or b"", tag, platforms)
-    wanted = preflight.MACHINES.get(machine, machine)
+    config = _body(ask(where, "*/*")) or b""
+    facts = preflight.read_facts(manifest, config, tag, platforms)
+    wanted = preflight.MACHINES.get(machine, machine).partition("/")[0]
     if facts.architecture and facts.architecture != wanted:
         return f"is for {facts.platforms[0]}"
     paths = [_explained(registry, name, "manifests", chosen or digest)]
@@ -76,7 +91,22 @@ def _read(  # noqa: PLR0917 - all that one image needs
     if layers:
         largest = max(layers, key=_size)
         paths.append(_explained(registry, name, "blobs", str(largest.get("digest"))))
-    return ImageRead(digest, facts, _unpacked(layers), tuple(paths))
+    return ImageRead(
+        digest,
+        facts,
+        _unpacked(layers),
+        tuple(paths),
+        tuple(manifests),
+        tuple(each for each in descriptors(body) if not each.is_manifest),
+        listed,
+        _about(read_json(config)),
+    )
+
+
+def _about(config: Mapping[str, Any]) -> dict[str, str]:
+    labels = (config.get("config") or {}).get("Labels") or {}
+    told = {"created": config.get("created"), **(labels if isinstance(labels, dict) else {})}
+    return {str(name): value for name, value in told.items() if isinstance(value, str)}
 
 
 def _size(layer: Mapping[str, Any]) -> int:
@@ -89,6 +119,16 @@ def _unpacked(layers: list[dict[str, Any]]) -> int | None:
     if not sizes or not all(text.isdecimal() and len(text) <= _LONGEST for text in sizes):
         return None
     return sum(map(int, sizes))
+
+
+def image_path(registry: str, name: str, reference: str) -> str:
+    """Return where the gateway has an image's manifest."""
+    return _path(registry, name, "manifests", reference)
+
+
+def object_path(registry: str, name: str, told: Descriptor) -> str:
+    """Return the gateway's path of a part of an image, the same for all who ask."""
+    return _explained(registry, name, "manifests" if told.is_manifest else "blobs", told.digest)
 
 
 def _path(registry: str, name: str, kind: str, what: str) -> str:

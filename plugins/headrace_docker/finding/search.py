@@ -97,6 +97,10 @@ class Search:
         used = 2 * _READ - sum(left.values())
         return Searched(None, None, None, False, told, tuple(unread), used)
 
+    def why_not(self, tag: ImageTag, image: ImageRead) -> str:
+        """Say why an image that was read does not run; empty where it does."""
+        return self._by_configuration(tag, image)[2]
+
     # ------------------------------------------------------------------ by its name
 
     def _by_name(self, tag: ImageTag) -> str:

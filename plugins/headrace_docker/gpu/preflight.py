@@ -69,14 +69,16 @@ def pick(manifest: Mapping[str, Any], machine: str) -> tuple[str | None, tuple[s
     listed = manifest.get("manifests")
     if not isinstance(listed, list):
         return None, ()
-    wanted = MACHINES.get(machine, machine)
+    # Also as it is asked for by word: arm64, arm/v7.
+    wanted, _, variant = MACHINES.get(machine, machine).partition("/")
     platforms, found = [], None
     for entry in listed:
         platform = entry.get("platform") if isinstance(entry, dict) else None
         if not isinstance(platform, dict) or platform.get("os") in (None, "unknown"):
             continue
         platforms.append(f"{platform.get('os')}/{platform.get('architecture')}")
-        if platform.get("os") == "linux" and platform.get("architecture") == wanted:
+        same = platform.get("os") == "linux" and platform.get("architecture") == wanted
+        if same and variant in ("", platform.get("variant")):
             found = found or str(entry.get("digest"))
     return found, tuple(dict.fromkeys(platforms))
 

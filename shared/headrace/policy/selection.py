@@ -137,9 +137,7 @@ def order(
     steady = known.steady(now)
     reserve: tuple[MirrorStats, ...] = ()
     if preferred is None:
-        mirrors = select(
-            steady, known.origin, size, now=now, busy=busy, spare_origin=spare_origin
-        )
+        mirrors = select(steady, known.origin, size, now=now, busy=busy, spare_origin=spare_origin)
         reserve = in_reserve(steady, mirrors, size, now=now, busy=busy)
     else:
         by_id = {each.mirror.id: each for each in steady}

@@ -7,20 +7,26 @@ from types import ModuleType
 from typing import Any
 
 from headrace.cli.context import Context, add_json, add_scope
-from headrace.cli.images import find, write
+from headrace.cli.images import find, outdated, warm, write
 
 __all__ = ["add", "run"]
 
 #: Each action is a module of this folder, with `add` and `run`; in the order of the help.
-_ACTIONS: dict[str, ModuleType] = {"find": find, "write": write}
+_ACTIONS: dict[str, ModuleType] = {
+    "find": find,
+    "write": write,
+    "outdated": outdated,
+    "warm": warm,
+}
 
 
 def add(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add the parser."""
     parser = subparsers.add_parser(
         "image",
-        help="which image of a name this machine's GPUs can run",
-        description="Find images of containers by what this machine, or another one, can run.",
+        help="which image of a name this machine's GPUs can run; pinned ones that are outdated",
+        description="Find images of containers by what this machine, or another one, can run, and "
+        "keep those that files name up to date and at hand.",
     )
     add_scope(parser)
     add_json(parser)

@@ -11,7 +11,7 @@ import contextlib
 import hmac
 import http.client
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Any
 
@@ -28,6 +28,7 @@ __all__ = [
     "answer",
     "ask",
     "content",
+    "fetched",
     "look",
     "look_and_ask",
     "look_and_post",
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 ANSWER_LIMIT = 1 << 20
+#: Bytes that are read of a file at once.
+_PIECE = 1 << 20
 
 
 class Proof(StrEnum):
@@ -170,6 +173,35 @@ def answer(
             return None
         headers = {"Accept": accept, **_shown(address, expected, contact)}
         return _answer(connection, path, headers, limit)
+
+
+def fetched(
+    address: GatewayAddress,
+    expected: Expected,
+    path: str,
+    timeout: float,
+    *,
+    accept: str,
+    heard: Callable[[int], None],
+) -> GatewayAnswer | None:
+    """Have a file brought: it is read to its end and dropped, `heard` is told the bytes of each
+    piece. A body is returned of refusals alone. None: nobody answers, or it broke off.
+    """
+    with _connected(address, expected, timeout) as (contact, connection):
+        if connection is None or not contact.up:
+            return None
+        headers = {"Accept": accept, **_shown(address, expected, contact)}
+        try:
+            connection.request("GET", path, headers=headers)
+            given = connection.getresponse()
+            if given.status != http.client.OK:
+                return GatewayAnswer(given.status, given.read(ANSWER_LIMIT))
+            while piece := given.read(_PIECE):
+                heard(len(piece))
+        except (OSError, http.client.HTTPException, ValueError):
+            return None
+        # A body that ends before its told length raises nothing when it is read in pieces.
+        return GatewayAnswer(given.status, b"") if not given.length else None
 
 
 def _given(  # noqa: PLR0917 - all that one question needs

@@ -1,0 +1,115 @@
+"""The images that a Dockerfile begins from, or copies out of. Pure.
+
+``ARG`` before the first ``FROM`` has its default; what BuildKit sets by itself is the host's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from headrace_docker.builds.dockerfile import instructions
+from headrace_docker.naming.named import NamedImage, Place, named, tag_beside
+
+__all__ = ["expanded", "images"]
+
+_VARIABLE = re.compile(
+    r"\$(?:\$|(?P<plain>[A-Za-z_]\w*)|\{(?P<name>[A-Za-z_]\w*)(?P<how>:?[-+?])?(?P<word>[^{}]*)\})"
+)
+_FLAG = re.compile(r"--([a-z]+)=(\S+)\s*")
+_AS = re.compile(r"(\S+)(?:\s+[Aa][Ss]\s+(\S+))?\s*")
+_MOUNTED = re.compile(r"--mount=(\S+)")
+_SYNTAX = re.compile(r"#\s*syntax\s*=\s*(\S+)\s*", re.IGNORECASE)
+#: Platforms that are the host's own.
+_BY_ITSELF = ("$BUILDPLATFORM", "${BUILDPLATFORM}", "$TARGETPLATFORM", "${TARGETPLATFORM}")
+#: Variables that one default may lead to, and characters of what becomes of it.
+_DEPTH, _LONGEST = 4, 1000
+
+
+def images(text: str, file: str, above: int = 0) -> Iterator[NamedImage]:
+    """Yield them; `above` is the number of lines of its file that stand before it."""
+    lines = text.splitlines()
+    if lines and (syntax := _SYNTAX.fullmatch(lines[0].strip())):
+        yield named(syntax[1], Place(file, above + 1))
+    stages: set[str] = set()
+    known: dict[str, str] = {}
+    begun = False
+    for each in instructions(text):
+        place = Place(file, above + each.first + 1)
+        match each.word:
+            case "ARG" if not begun:
+                name, _, value = each.rest.partition("=")
+                known[name.strip()] = expanded(_unquoted(value), known)
+            case "FROM":
+                begun = True
+                yield from _base(each.rest, each.first, place, lines, known, stages)
+            case "COPY" | "ADD" | "RUN":
+                for other in _others(each.rest):
+                    if other.lower() not in stages and not other.isdecimal() and "$" not in other:
+                        yield named(other, place, tag=tag_beside(other, lines, each.first))
+
+
+def _base(  # noqa: PLR0917 - all that one line needs
+    rest: str,
+    at: int,
+    place: Place,
+    lines: list[str],
+    known: Mapping[str, str],
+    stages: set[str],
+) -> Iterator[NamedImage]:
+    platform = ""
+    while flag := _FLAG.match(rest):
+        if flag[1] == "platform" and flag[2] not in _BY_ITSELF:
+            platform = expanded(flag[2], known)
+        rest = rest[flag.end() :]
+    match = _AS.fullmatch(rest.strip())
+    if match is None:
+        return
+    text = expanded(_unquoted(match[1]), known)
+    seen = text.lower() in stages or text == "scratch"
+    if match[2]:
+        stages.add(match[2].lower())
+    if not seen:
+        yield named(text, place, platform, tag_beside(text, lines, at))
+
+
+def _others(rest: str) -> Iterator[str]:
+    """Yield what is copied out of, or mounted from."""
+    start = rest[:_LONGEST]
+    for name, value in _FLAG.findall(start):
+        if name == "from":
+            yield value
+    for mount in _MOUNTED.findall(start):
+        for part in mount.split(","):
+            if part.startswith("from="):
+                yield part.removeprefix("from=")
+
+
+def _unquoted(text: str) -> str:
+    text = text.strip()
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+def expanded(text: str, known: Mapping[str, str]) -> str:
+    """Put values in the place of variables, as shells, compose and BuildKit do; one that has
+    neither a value nor a default stays as it is.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name = match["plain"] or match["name"]
+        if name is None:
+            return "$"
+        here, how, word = known.get(name, ""), match["how"] or "", match["word"] or ""
+        if how.endswith("+"):
+            return word if here else ""
+        if here:
+            return here
+        return word if how.endswith("-") else match[0]
+
+    # A default may itself have a variable; one of them at a time, the innermost first.
+    for _ in range(_DEPTH):
+        made = _VARIABLE.sub(value, text[:_LONGEST])
+        if made == text:
+            break
+        text = made
+    return text

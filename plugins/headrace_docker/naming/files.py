@@ -1,0 +1,80 @@
+"""Which files name images, and which images those are. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+from headrace.interface import ImageFile, NamedImages, foreign, read_json
+from headrace_docker.naming import dockerfiles, yaml_files
+from headrace_docker.naming.named import NamedImage, Place, named
+
+__all__ = ["all_named", "may_name_images", "named_in"]
+
+_DOCKERFILE = re.compile(r"(?:.+\.)?(?:Docker|Container)file(?:\..+)?", re.IGNORECASE)
+_DEVCONTAINERS = ("devcontainer.json", ".devcontainer.json")
+_YAML = (".yaml", ".yml")
+#: What is a string, and what is a comment, in JSON as editors take it.
+_COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|,(?=\s{0,200}[}\]])')
+
+
+def may_name_images(name: str) -> bool:
+    """Whether a file may name images, by its path below a project's folder."""
+    path = PurePosixPath(name)
+    within = path.parent.as_posix()
+    if path.name in _DEVCONTAINERS:
+        return within in (".", ".devcontainer")
+    if path.suffix in _YAML:
+        return within in (".", ".github/workflows")
+    return within == "." and bool(_DOCKERFILE.fullmatch(path.name))
+
+
+def all_named(question: NamedImages) -> Iterator[NamedImage]:
+    """Yield all images that are asked about, those of the command line first. What cannot be read
+    comes as one that has a problem and no repository.
+    """
+    for name in question.names:
+        yield named(name, None)
+    for file in question.files:
+        try:
+            yield from named_in(file)
+        except ValueError as error:
+            told = error.message if hasattr(error, "message") else str(error)
+            yield NamedImage(file.name, Place(file.name, 1), problem=str(told))
+
+
+@foreign("a file that names images")
+def named_in(file: ImageFile) -> list[NamedImage]:
+    """Return what one file names; UnreadableError where it is not what its name says."""
+    text = file.content.decode("utf-8", "replace").removeprefix("\ufeff")
+    name = PurePosixPath(file.name.replace("\\", "/")).name
+    if name in _DEVCONTAINERS:
+        return list(_devcontainer(text, file.name))
+    if _DOCKERFILE.fullmatch(name) and not name.endswith(_YAML):
+        return list(dockerfiles.images(text, file.name))
+    return list(yaml_files.images(text, file.name))
+
+
+def _devcontainer(text: str, file: str) -> Iterator[NamedImage]:
+    table: Any = read_json(_without_comments(text).encode())
+    image = table.get("image")
+    if isinstance(image, str):
+        at = text.find(image)
+        yield named(image, Place(file, text.count("\n", 0, max(at, 0)) + 1))
+
+
+def _without_comments(text: str) -> str:
+    """Take comments, and commas behind the last of a list, out of JSON; lines stay lines."""
+    kept, at = [], 0
+    while (begin := text.find("/*", at)) >= 0:
+        end = text.find("*/", begin + 2)
+        if end < 0 or text.count('"', text.rfind("\n", 0, begin) + 1, begin) % 2:
+            kept.append(text[at : begin + 2])
+            at = begin + 2
+            continue
+        kept.append(text[at:begin])
+        at = end + 2
+    plain = "".join((*kept, text[at:]))
+    return _COMMENT.sub(lambda found: found[0] if found[0][0] == '"' else "", plain)

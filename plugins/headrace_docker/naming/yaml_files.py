@@ -1,0 +1,165 @@
+"""The images that YAML names: compose files, Kubernetes' manifests, kustomizations, workflows.
+
+Only the nodes of the text are made, nothing is constructed of them: a tag means nothing here, and
+an alias is the node that it stands for, looked at once. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from headrace.interface import foreign
+from headrace_docker.naming import dockerfiles
+from headrace_docker.naming.named import NamedImage, Place, named, tag_beside
+
+__all__ = ["images"]
+
+#: Characters of a file, and lists and mappings in flow style, which the library looks through again
+#: for each that is open.
+_LONGEST, _MOST_FLOWS = 1 << 20, 2000
+_CONTAINERS = frozenset(("containers", "initContainers", "ephemeralContainers"))
+_DOCKER = "docker://"
+
+
+@foreign("YAML")
+def images(text: str, file: str) -> Iterator[NamedImage]:
+    """Yield them; UnreadableError where it is no YAML, or too much of it."""
+    return iter(list(_documents(text, file)))
+
+
+def _documents(text: str, file: str) -> Iterator[NamedImage]:
+    if len(text) > _LONGEST or text.count("[") + text.count("{") > _MOST_FLOWS:
+        raise ValueError("it is longer, or deeper, than what people write")
+    from ruamel.yaml import YAML  # noqa: PLC0415 - other commands need not pay
+
+    reader = _Reader(file, text.splitlines())
+    for document in YAML(typ="safe", pure=True).compose_all(text):
+        if _keys(document):
+            yield from reader.document(document)
+
+
+class _Reader:
+    """Of one file."""
+
+    def __init__(self, file: str, lines: list[str]) -> None:
+        self._file = file
+        self._lines = lines
+
+    def document(self, node: Any) -> Iterator[NamedImage]:
+        """Yield the images of one document, whatever it is."""
+        keys = _keys(node)
+        kind = _text(_get(node, "kind"))
+        if kind == "Kustomization" or ("images" in keys and "resources" in keys and not kind):
+            yield from self._kustomization(node)
+        elif "kind" in keys:
+            yield from self._manifest(node)
+        elif "jobs" in keys:
+            yield from self._workflow(node)
+        elif "services" in keys:
+            yield from self._compose(node)
+
+    # ------------------------------------------------------------------ each kind
+
+    def _manifest(self, root: Any) -> Iterator[NamedImage]:
+        """Containers stand somewhere below, in kinds of others' too."""
+        for key, value in _everything(root):
+            if key in _CONTAINERS:
+                for container in _items(value):
+                    yield from self._named(_get(container, "image"))
+            elif key == "volumes":
+                for volume in _items(value):
+                    yield from self._named(_get(_get(volume, "image"), "reference"))
+
+    def _kustomization(self, root: Any) -> Iterator[NamedImage]:
+        for entry in _items(_get(root, "images")):
+            name = _get(entry, "newName") or _get(entry, "name")
+            tag, digest = _text(_get(entry, "newTag")), _get(entry, "digest")
+            text = _text(name) + (f":{tag}" if tag else "")
+            if digest is not None:
+                yield self._at(f"{text}@{_text(digest)}", digest)
+            elif tag:
+                yield self._at(text, name)
+
+    def _workflow(self, root: Any) -> Iterator[NamedImage]:
+        for _, job in _pairs(_get(root, "jobs")):
+            container = _get(job, "container")
+            yield from self._named(_get(container, "image") or container)
+            for _, service in _pairs(_get(job, "services")):
+                yield from self._named(_get(service, "image"))
+            for step in _items(_get(job, "steps")):
+                uses = _get(step, "uses")
+                if _text(uses).startswith(_DOCKER):
+                    yield self._at(_text(uses).removeprefix(_DOCKER), uses)
+
+    def _compose(self, root: Any) -> Iterator[NamedImage]:
+        for _, service in _pairs(_get(root, "services")):
+            build = _get(service, "build")
+            inline = _get(build, "dockerfile_inline")
+            if inline is not None:
+                above = inline.start_mark.line + (inline.style in ("|", ">"))
+                yield from dockerfiles.images(inline.value, self._file, above)
+            if build is not None:
+                continue  # what it is called when it is made
+            image = _get(service, "image")
+            if image is not None:
+                text = dockerfiles.expanded(_text(image), {})
+                yield self._at(text, image, _text(_get(service, "platform")))
+
+    def _named(self, node: Any) -> Iterator[NamedImage]:
+        if _text(node):
+            yield self._at(_text(node), node)
+
+    def _at(self, text: str, node: Any, platform: str = "") -> NamedImage:
+        line = node.start_mark.line
+        tag = tag_beside(text, self._lines, line)
+        return named(text, Place(self._file, line + 1), platform, tag)
+
+
+# ------------------------------------------------------------------ nodes
+
+
+def _pairs(node: Any) -> Iterator[tuple[str, Any]]:
+    """Yield keys and values of a mapping, its own before those that are merged into it."""
+    merged = []
+    if getattr(node, "id", "") != "mapping":
+        return
+    for key, value in node.value:
+        if key.value == "<<":
+            merged += [value] if value.id == "mapping" else list(_items(value))
+        elif isinstance(key.value, str):
+            yield key.value, value
+    for each in merged:
+        for key, value in getattr(each, "value", ()):
+            if isinstance(key.value, str):
+                yield key.value, value
+
+
+def _keys(node: Any) -> set[str]:
+    return {key for key, _ in _pairs(node)}
+
+
+def _get(node: Any, wanted: str) -> Any:
+    return next((value for key, value in _pairs(node) if key == wanted), None)
+
+
+def _items(node: Any) -> Iterable[Any]:
+    return node.value if getattr(node, "id", "") == "sequence" else ()
+
+
+def _text(node: Any) -> str:
+    return node.value.strip() if getattr(node, "id", "") == "scalar" else ""
+
+
+def _everything(root: Any) -> Iterator[tuple[str, Any]]:
+    """Yield each pair of each mapping, once."""
+    seen: set[int] = set()
+    left = [root]
+    while left:
+        node = left.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        pairs = list(_pairs(node))
+        yield from pairs
+        left += reversed([*(value for _, value in pairs), *_items(node)])
