@@ -219,6 +219,9 @@ class Artifact:
     origin_counts: bool = False
     """The origin counts what it is asked for: it gives bytes only where no mirror does well,
     however near it is."""
+    collection: str = ""
+    """What a mirror has as a whole or not at all: a repository. Empty: there is nothing of the
+    kind."""
     verify_first_below: int = 0
     """Bytes up to which nothing is given away before the digest agrees, beyond what holds for all:
     for clients that give up altogether when a body ends early."""

@@ -27,6 +27,8 @@ _ACCEPT = "application/json"
 #: What the gateway says in a registry's place, and that of what a registry refuses to strangers.
 _OURS = re.compile(rb'headrace: ([^"\n]{1,400})')
 _HIDDEN = b"does not tell this to anybody"
+#: What it says of an image that its registry has not, or shows to no stranger.
+_UNNAMED = b"no page of its origin names it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def refused(answer: GatewayAnswer | None, registry: str) -> str:
             "and yours by `--origin` or your engines' settings (docs/docker.md)"
         )
     words = _OURS.search(answer.body)
-    if words is None or _HIDDEN in words[1]:
+    if words is None or _HIDDEN in words[1] or _UNNAMED in words[1]:
         return ""
     said = words[1].decode("utf-8", "replace")
     return f"{registry} could not be asked: {said} (`headrace doctor` says more)"

@@ -130,6 +130,8 @@ class DockerEcosystem:
                 keep=_KEEP,
                 lifetime=_FIXED if fixed else _TAG,
                 stale_if_error=_FIXED_AWAY if fixed else _TAG_AWAY,
+                # What was brought ahead of time is for engines too, which say it otherwise.
+                alike=() if fixed else (_sorted(ACCEPT), ACCEPT),
             )
         )
         if seen is None or seen.private:
@@ -220,6 +222,7 @@ def _artifact(
         immutable=thing.digest is not None,
         names_others=manifest,
         origin_counts=True,
+        collection=thing.word,
         verify_first_below=_WHOLE,
         redirects=False,
     )

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from headrace.errors import StoreError, UpstreamError
 from headrace.interface.lookups import HeadRequest, LookUpResult
@@ -53,12 +54,27 @@ class HeadRequests:
         try:
             return _seen(await self._flights.do(head.key, lambda: self._ask(head)))
         except UpstreamError as error:
-            told = error.fault in (Fault.MISSING, Fault.FORBIDDEN)
-            if known is None or told or not 0 <= age < head.stale_if_error:
+            if error.fault in (Fault.MISSING, Fault.FORBIDDEN):
+                raise
+            if known is None:
+                known = await asyncio.to_thread(self._alike, head)
+            if known is None:
+                raise
+            age = self._clock() - known.fetched_at
+            if not 0 <= age < head.stale_if_error:
                 raise
             _log.warning("%s: the answer of %.0f s ago stands: %s", head.url, age, error)
             self._told("stale")
             return _seen(known, stale=True)
+
+    def _alike(self, head: HeadRequest) -> Document | None:
+        """Return what was said to another client, of a kind that this one takes too."""
+        for accept in head.alike:
+            page = self._pages.get(replace(head, accept=accept).key)
+            kind = page.headers.get("content-type", "").partition(";")[0] if page else ""
+            if kind and kind in head.accept:
+                return page
+        return None
 
     async def _ask(self, head: HeadRequest) -> Document:
         answer = await self._origin.fetch(

@@ -111,6 +111,7 @@ def _standing(parts: Components, mirror: Mirror) -> dict[str, Any]:
         "why": found.why,
         "paused_for": round(found.paused_for, 1),
         "bytes": parts.activity.bytes_by_source.get(mirror.id, 0),
+        "lacks": [asdict(each) for each in parts.sources.absent(mirror.id)],
     }
 
 

@@ -61,6 +61,7 @@ from headrace.sources.document_sources import DocumentSources
 from headrace.sources.live_settings import LiveSettings
 from headrace.sources.tools_trust import ToolsTrust
 from headrace.system import download_record
+from headrace.system.absences import AbsenceFile
 from headrace.system.download_record import DownloadRecord
 from headrace.system.fingerprint import NetworkFingerprint
 from headrace.system.limits import LimitRecords
@@ -362,6 +363,7 @@ def assemble(
         recording.incident(what)
 
     limits = LimitRecords(folders.state / "limits.sqlite")
+    absences = AbsenceFile(folders.state / "absences.json")
     # The sources are made of the client.
     trust = ToolsTrust(origins, lambda ecosystem: sources.mirrors(ecosystem))  # noqa: PLW0108
     client = Client(env, told=incident, courtesy=Courtesy(memory=limits), authorities=trust.of)
@@ -389,6 +391,7 @@ def assemble(
         live=live,
         may_be_asked=logins.may_be_asked,
         busy=connections.busy,
+        absences=absences,
     )
     origin = OriginClient(client, credentials)
     recording = Recording(

@@ -51,6 +51,9 @@ class HeadRequest:
     """Seconds for which an answer stands for the next ones."""
     stale_if_error: float = 0.0
     """Seconds for which an answer stands while the origin cannot be asked."""
+    alike: tuple[str, ...] = ()
+    """Accept headers of others: while the origin cannot be asked, the answer to one of them stands
+    for this question too, where its content type is one that `accept` names."""
 
     @property
     def key(self) -> str:

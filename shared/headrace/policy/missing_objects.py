@@ -24,24 +24,24 @@ class MissingObjects:
 
     def __init__(self) -> None:
         self._until = LRUCache[tuple[str, str], float](_MOST)
-        self._row: dict[tuple[str, str], tuple[float, frozenset[str]]] = {}
+        self._row = LRUCache[tuple[str, str], tuple[float, frozenset[str]]](_MOST)
 
     def __repr__(self) -> str:
         """Show the counts."""
-        return f"<MissingObjects: {counted(len(self._until), 'object')}, rows {self._row}>"
+        return f"<MissingObjects: {counted(len(self._until), 'object')}, rows {self._row.items()}>"
 
     def missing(self, source: str, object_class: str, path: str, now: float) -> None:
         """`source` said that it does not have `path`."""
         self._until.put((source, path), now + LIFETIME)
-        began, paths = self._row.get((source, object_class), (now, frozenset()))
+        began, paths = self._row.get((source, object_class)) or (now, frozenset[str]())
         if now - began > LIFETIME:
             paths = frozenset()
         if len(paths) < _STANDSTILL:
-            self._row[source, object_class] = (now, paths | {path})
+            self._row.put((source, object_class), (now, paths | {path}))
 
     def found(self, source: str, object_class: str, path: str | None = None) -> None:
         """`source` gave an object: it does not stand still."""
-        self._row.pop((source, object_class), None)
+        self._row.pop((source, object_class))
         if path is not None:
             self._until.pop((source, path))
 
@@ -51,5 +51,5 @@ class MissingObjects:
 
     def stands_still(self, source: str, object_class: str, now: float) -> bool:
         """Whether one file after the other was missing lately."""
-        seen, paths = self._row.get((source, object_class), (0.0, frozenset()))
+        seen, paths = self._row.get((source, object_class)) or (0.0, frozenset[str]())
         return len(paths) >= _STANDSTILL and now - seen <= LIFETIME

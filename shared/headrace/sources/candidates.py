@@ -27,11 +27,14 @@ from headrace.models import (
     TransferFinished,
 )
 from headrace.policy import evidence, selection, source_conditions
+from headrace.policy.absent_collections import Absence, AbsentCollections
 from headrace.policy.destinations import of_mirror
+from headrace.policy.lru import LRUCache
 from headrace.policy.missing_objects import MissingObjects
 from headrace.policy.source_conditions import SourceReport
 from headrace.policy.trust import may_be_hedged_at, may_supply_bytes
 from headrace.sources.probes import ProbeTarget, run_race
+from headrace.system.absences import AbsenceFile
 from headrace.system.statistics import Statistics
 from headrace.upstream.client import Client
 
@@ -44,6 +47,8 @@ ORIGIN = "origin"
 #: Seconds between two races of one ecosystem on one network: the unmeasured rest waits for
 #: transfers of its own.
 _RACE_INTERVAL = 600.0
+#: Artifacts of which it is remembered to which collection they belong.
+_MOST = 4096
 #: Connections to a host whose operator names no number.
 _POLITE = 8
 
@@ -72,13 +77,14 @@ class Candidates:
         live: Callable[[], Settings] | None = None,
         may_be_asked: Callable[[Mirror], bool] = lambda mirror: not mirror.login,
         busy: Mapping[str, int] | None = None,
+        absences: AbsenceFile | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`network` is the fingerprint of the network, or what tells the one of now; `live` tells
         which mirrors the user wants now, where that is not what `settings` say.
 
         `may_be_asked` tells whether a mirror would let us in; `busy` is a live table of the
-        requests that run at each source.
+        requests that run at each source. `absences` keeps who lacks what as a whole.
         """
         self._plugins = plugins
         self._statistics = statistics
@@ -88,6 +94,11 @@ class Candidates:
         self._live = live or (lambda: settings)
         self._mirrors: dict[str, tuple[dt.date, Settings, tuple[Mirror, ...]]] = {}
         self._lacking = MissingObjects()
+        self._absent = AbsentCollections()
+        self._absences = absences or AbsenceFile(None)
+        self._absent.restore(self._absences.load(), clock())
+        self._members = LRUCache[str, tuple[str, int | None]](_MOST)
+        """By an artifact's path: its collection and its size."""
         self._raced: dict[tuple[str, str], float] = {}
         self._races: set[asyncio.Task[int]] = set()
         """Of sources that have not delivered since; there are not more than sources."""
@@ -180,8 +191,11 @@ class Candidates:
         return None
 
     def _lacks(self, mirror: Mirror, artifact: Artifact, now: float) -> bool:
+        if self._absent.lacks(mirror.id, artifact.collection, artifact.size, now):
+            return True
+        row = _row(artifact.object_class, artifact.collection)
         return self._lacking.lacks(mirror.id, artifact.path, now) or self._lacking.stands_still(
-            mirror.id, artifact.object_class, now
+            mirror.id, row, now
         )
 
     def _places(
@@ -203,6 +217,8 @@ class Candidates:
         self, artifact: Artifact, ecosystem: Ecosystem, network: str, now: float
     ) -> tuple[selection.Standings, dict[str, str]]:
         """Ask the statistics, once; return what is known, and the file's URL at each mirror."""
+        if artifact.collection:
+            self._members.put(artifact.path, (artifact.collection, artifact.size))
         places = self._places(artifact, ecosystem, now)
         origin = Mirror(ORIGIN, artifact.ecosystem, artifact.origin.url, "origin")
         known = selection.standings(
@@ -269,10 +285,16 @@ class Candidates:
         `seconds` from the request to its last byte; `fault` None: it delivered.
         """
         now = self._clock()
+        collection, size = self._members.get(path or "") or ("", None)
         if path is not None and fault is Fault.MISSING:
-            self._lacking.missing(source_id, object_class, path, now)
+            self._lacking.missing(source_id, _row(object_class, collection), path, now)
         elif fault is None and bytes:
-            self._lacking.found(source_id, object_class, path)
+            self._lacking.found(source_id, _row(object_class, collection), path)
+        if collection and path and source_id != ORIGIN:
+            if fault is Fault.FORBIDDEN and self._absent.refused(source_id, collection, size, now):
+                self._absences.keep(self._absent.rows())
+                return  # what it says of one repository is nothing against the mirror
+            self._learn_of(source_id, collection, path, fault, bytes, now)
         self._statistics.observe(
             source_id,
             object_class,
@@ -285,16 +307,40 @@ class Candidates:
             now=now,
         )
 
+    def _learn_of(  # noqa: PLR0917 - all that one request told
+        self,
+        source_id: str,
+        collection: str,
+        path: str,
+        fault: Fault | None,
+        count: int,
+        now: float,
+    ) -> None:
+        before = self._absent.rows()
+        if fault is Fault.MISSING:
+            self._absent.missing(source_id, collection, path, now)
+        elif fault is None and count:
+            self._absent.gave(source_id, collection, count)
+        if (rows := self._absent.rows()) != before:
+            self._absences.keep(rows)
+
+    def absent(self, source_id: str) -> list[Absence]:
+        """Return what a source lacks as a whole, as far as that still counts."""
+        now = self._clock()
+        return [row for row in self._absent.rows() if row.source == source_id and row.until > now]
+
     def notice(self, event: SourceFailed | TransferFinished) -> None:
         """Learn from an event what concerns one artifact: who lacks it, who has it after all."""
         artifact = event.artifact
         if isinstance(event, TransferFinished):
             for source_id, count in event.bytes_by_source.items():
                 if count:
-                    self._lacking.found(source_id, artifact.object_class, artifact.path)
+                    row = _row(artifact.object_class, artifact.collection)
+                    self._lacking.found(source_id, row, artifact.path)
         elif event.fault is Fault.MISSING:
             now = self._clock()
-            self._lacking.missing(event.source, artifact.object_class, artifact.path, now)
+            row = _row(artifact.object_class, artifact.collection)
+            self._lacking.missing(event.source, row, artifact.path, now)
 
     def standing(self, source_id: str) -> SourceReport:
         """Say, for people, how a source stands on this network."""
@@ -346,6 +392,11 @@ class Candidates:
         for task in list(self._races):
             task.cancel()
         await asyncio.gather(*self._races, return_exceptions=True)
+
+
+def _row(object_class: str, collection: str) -> str:
+    """Say what a row of missing files is of: a mirror may lack one repository alone."""
+    return f"{object_class} {collection}" if collection else object_class
 
 
 def _located(ecosystem: Ecosystem, artifact: Artifact, mirror: Mirror) -> str | None:

@@ -110,9 +110,7 @@ def _wanted(images: Sequence[ImageToWarm], there: AtHand) -> _Wanted:
     }
     ordered = sorted(objects.values(), key=lambda each: each.size)
     # One image for several platforms names its index each time.
-    named = len(
-        {(image.image, image.platform, e.digest) for image in images for e in image.objects}
-    )
+    named = {(one.image, one.platform, part.digest) for one in images for part in one.objects}
     return _Wanted(tuple(ordered), frozenset(stored), len(named))
 
 
