@@ -37,6 +37,7 @@ from headrace.policy.reputation import standing
 from headrace.sources import probes
 from headrace.sources.candidates import Candidates
 from headrace.sources.probes import BUDGET, CONNECT, FIRST_BYTE, READING
+from headrace.system.absences import AbsenceFile
 from headrace.system.statistics import Statistics
 from headrace.upstream.client import Client
 from lib.serving import modes, ports
@@ -97,6 +98,7 @@ def build(
     client: Client | None = None,
     path: Path | None = None,
     busy: Mapping[str, int] | None = None,
+    absences: AbsenceFile | None = None,
 ) -> tuple[Candidates, Statistics, Clock]:
     clock = Clock()
     statistics = Statistics(path, clock=clock)
@@ -108,6 +110,7 @@ def build(
         client or Client({}),
         "home",
         busy=busy,
+        absences=absences,
         clock=clock,
     )
     return sources, statistics, clock
@@ -336,6 +339,39 @@ def test_who_lacks_a_file_is_not_asked_for_it_again_for_a_while() -> None:
     sources.report("a", "wheel", fault=Fault.MISSING, path=BIG.path)
     sources.notice(TransferFinished(BIG, 1, 1.0, {"a": 1}, {}))
     assert ids(sources) == ["a", "b", "origin"]
+
+
+def test_refusal_of_one_repository_is_kept_and_says_nothing_of_the_others(tmp_path: Path) -> None:
+    file = AbsenceFile(tmp_path / "absences.json")
+    sources, statistics, clock = build([A, B], absences=file)
+    one = replace(BIG, path="/v2/one", collection="hub/one")
+    again, other = replace(one, path="/v2/one/2"), replace(one, path="/v2/b", collection="hub/b")
+    assert ids(sources, one) == ["a", "b", "origin"]
+    sources.report("a", "wheel", fault=Fault.FORBIDDEN, path=one.path)
+    assert ids(sources, again) == ["b", "origin"]
+    assert ids(sources, other) == ["a", "b", "origin"]
+    assert not known_of(statistics, [A])[0].paused_until
+    assert [each.collection for each in sources.absent("a")] == ["hub/one"]
+    file.close()
+    later, _, _ = build([A, B], absences=AbsenceFile(tmp_path / "absences.json"))
+    assert ids(later, again) == ["b", "origin"]
+    clock.now += 86_400
+    assert ids(sources, again) == ["a", "b", "origin"]
+    # Who refuses whatever he is asked for is left alone altogether.
+    for number in range(4):
+        each = replace(one, path=f"/v2/{number}", collection=f"hub/{number}")
+        ids(sources, each)
+        sources.report("b", "wheel", fault=Fault.FORBIDDEN, path=each.path)
+    assert known_of(statistics, [B])[0].paused_until > clock.now
+
+
+def test_row_of_missing_files_of_one_repository_leaves_the_others_alone() -> None:
+    sources, _, _ = build([A, B])
+    for number in range(3):
+        lacked = replace(BIG, path=f"/v2/one/{number}", collection="hub/one")
+        sources.notice(SourceFailed(lacked, "a", Fault.MISSING))
+    assert ids(sources, replace(BIG, path="/v2/one/9", collection="hub/one")) == ["b", "origin"]
+    assert ids(sources, replace(BIG, path="/v2/two", collection="hub/two")) == ["a", "b", "origin"]
 
 
 def test_a_mirror_whose_pause_ended_gets_one_connection_of_one_download() -> None:

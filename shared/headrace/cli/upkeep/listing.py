@@ -6,12 +6,18 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from headrace.cli.summary import bytes_text
 from headrace.config import Settings
 from headrace.models import Mirror
 from headrace.policy import evidence
+from headrace.policy.absent_collections import Reason
 from headrace.values import dataclass
 
 __all__ = ["ListedMirror", "listed_mirrors"]
+
+
+#: Repositories that are named of what a mirror lacks.
+_MOST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,13 @@ class ListedMirror:
     paused_for: float = 0.0
     rate: float | None = None
     """Bytes per second, the best of all kinds of files."""
+    lacks: tuple[Mapping[str, Any], ...] = ()
+    """What it does not give as a whole, as the gateway has learnt it: `Absence` as values."""
+
+    def lacking(self) -> list[str]:
+        """Say what it does not give, and since when that is known."""
+        more = len(self.lacks) - _MOST
+        return [*map(_lacking, self.lacks[:_MOST]), *([f"and {more} more"] if more > 0 else [])]
 
     def table(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -41,6 +54,7 @@ class ListedMirror:
             "state": self.state or None,
             "paused_for": self.paused_for,
             "rate": self.rate,
+            "lacks": list(self.lacks),
         }
 
 
@@ -68,6 +82,13 @@ def listed_mirrors(
     yield from sorted(found, key=lambda each: not each.used)
 
 
+def _lacking(row: Mapping[str, Any]) -> str:
+    day = dt.datetime.fromtimestamp(float(row.get("since") or 0.0), dt.UTC).date()
+    size = f" from {bytes_text(row['above'])} on" if row.get("above") else ""
+    how = "refuses" if row.get("reason") == Reason.REFUSED else "does not have"
+    return f"{how} {row.get('collection')}{size} ({day})"
+
+
 def _listed(
     mirror: Mirror,
     settings: Settings,
@@ -79,7 +100,16 @@ def _listed(
     said = str(state.get("state") or "")
     if said and state.get("why"):
         said += f": it {state['why']}"
-    return ListedMirror(mirror, used, why, said, float(state.get("paused_for") or 0.0), rate)
+    lacks = state.get("lacks")
+    return ListedMirror(
+        mirror,
+        used,
+        why,
+        said,
+        float(state.get("paused_for") or 0.0),
+        rate,
+        tuple(each for each in lacks if isinstance(each, Mapping)) if lacks else (),
+    )
 
 
 def _why(mirror: Mirror, settings: Settings, today: dt.date) -> tuple[bool, str]:

@@ -172,6 +172,7 @@ def _row(each: ListedMirror) -> tuple[str, str, str]:
         said.append(each.state)
     if each.paused_for >= 1:
         said.append(f"left alone for {each.paused_for:.0f} s more")
+    said += each.lacking()
     return f"  {mark:<4}  {each.mirror.id}", rate, "; ".join(said)
 
 
