@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from headrace_docker.builds.dockerfile import instructions
-from headrace_docker.naming.named import NamedImage, Place, named, tag_beside
+from headrace_docker.naming.named import NamedAt, NamedImage, named, tag_beside
 
 __all__ = ["expanded", "images"]
 
@@ -30,12 +30,12 @@ def images(text: str, file: str, above: int = 0) -> Iterator[NamedImage]:
     """Yield them; `above` is the number of lines of its file that stand before it."""
     lines = text.splitlines()
     if lines and (syntax := _SYNTAX.fullmatch(lines[0].strip())):
-        yield named(syntax[1], Place(file, above + 1))
+        yield named(syntax[1], NamedAt(file, above + 1))
     stages: set[str] = set()
     known: dict[str, str] = {}
     begun = False
     for each in instructions(text):
-        place = Place(file, above + each.first + 1)
+        place = NamedAt(file, above + each.first + 1)
         match each.word:
             case "ARG" if not begun:
                 name, _, value = each.rest.partition("=")
@@ -52,7 +52,7 @@ def images(text: str, file: str, above: int = 0) -> Iterator[NamedImage]:
 def _base(  # noqa: PLR0917 - all that one line needs
     rest: str,
     at: int,
-    place: Place,
+    place: NamedAt,
     lines: list[str],
     known: Mapping[str, str],
     stages: set[str],

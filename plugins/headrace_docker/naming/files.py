@@ -9,7 +9,7 @@ from typing import Any
 
 from headrace.interface import ImageFile, NamedImages, foreign, read_json
 from headrace_docker.naming import dockerfiles, yaml_files
-from headrace_docker.naming.named import NamedImage, Place, named
+from headrace_docker.naming.named import NamedAt, NamedImage, named
 
 __all__ = ["all_named", "may_name_images", "named_in"]
 
@@ -42,7 +42,7 @@ def all_named(question: NamedImages) -> Iterator[NamedImage]:
             yield from named_in(file)
         except ValueError as error:
             told = error.message if hasattr(error, "message") else str(error)
-            yield NamedImage(file.name, Place(file.name, 1), problem=str(told))
+            yield NamedImage(file.name, NamedAt(file.name, 1), problem=str(told))
 
 
 @foreign("a file that names images")
@@ -62,7 +62,7 @@ def _devcontainer(text: str, file: str) -> Iterator[NamedImage]:
     image = table.get("image")
     if isinstance(image, str):
         at = text.find(image)
-        yield named(image, Place(file, text.count("\n", 0, max(at, 0)) + 1))
+        yield named(image, NamedAt(file, text.count("\n", 0, max(at, 0)) + 1))
 
 
 def _without_comments(text: str) -> str:

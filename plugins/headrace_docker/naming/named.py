@@ -10,7 +10,7 @@ from headrace_docker.gpu import preflight
 from headrace_docker.registry_api.names import registry_of
 from headrace_docker.registry_api.registries import HUB
 
-__all__ = ["NamedImage", "Place", "named", "tag_beside"]
+__all__ = ["NamedAt", "NamedImage", "named", "tag_beside"]
 
 _WORD = re.compile(r"[^\s'\",;()]+")
 #: A comment that says a tag alone, as those write it who update pins: ``# v1.2``, ``# tag=1.2``.
@@ -20,7 +20,7 @@ _ABOVE, _LONGEST = 8, 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NamedAt:
     """Where an image is named."""
 
     file: str
@@ -38,7 +38,7 @@ class NamedImage:
 
     text: str
     """As it stands there, its variables resolved."""
-    place: Place | None
+    place: NamedAt | None
     registry: str = ""
     repository: str = ""
     """Empty: it is no image's name, and `problem` says why."""
@@ -62,7 +62,7 @@ class NamedImage:
         return f"{self.repository_place}{tag}{'@' if self.digest else ''}{self.digest}"
 
 
-def named(text: str, place: Place | None, platform: str = "", tag: str = "") -> NamedImage:
+def named(text: str, place: NamedAt | None, platform: str = "", tag: str = "") -> NamedImage:
     """Read a name; `tag` is what a comment says of one that has a digest alone."""
     found = preflight.reference(text)
     if found is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from headrace.interface import foreign
 from headrace_docker.naming import dockerfiles
-from headrace_docker.naming.named import NamedImage, Place, named, tag_beside
+from headrace_docker.naming.named import NamedAt, NamedImage, named, tag_beside
 
 __all__ = ["images"]
 
@@ -113,7 +113,7 @@ class _Reader:
     def _at(self, text: str, node: Any, platform: str = "") -> NamedImage:
         line = node.start_mark.line
         tag = tag_beside(text, self._lines, line)
-        return named(text, Place(self._file, line + 1), platform, tag)
+        return named(text, NamedAt(self._file, line + 1), platform, tag)
 
 
 # ------------------------------------------------------------------ nodes

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from headrace.policy.lru import LRUCache
 from headrace.values import dataclass
 
-__all__ = ["Absence", "AbsentCollections", "Reason"]
+__all__ = ["Absence", "AbsenceReason", "AbsentCollections"]
 
 _DAY = 24 * 3600.0
 #: Seconds of the longest pause; and after the end of one, so many until it is forgotten.
@@ -28,7 +28,7 @@ _EVERYWHERE = 3
 _MOST = 1024
 
 
-class Reason(enum.StrEnum):
+class AbsenceReason(enum.StrEnum):
     """What a mirror said."""
 
     REFUSED = "refused"
@@ -43,7 +43,7 @@ class Absence:
 
     source: str
     collection: str
-    reason: Reason
+    reason: AbsenceReason
     since: float
     """When it said so last."""
     until: float
@@ -75,7 +75,7 @@ class AbsentCollections:
         above = size if given is not None and size is not None and size > given else None
         if given is not None and above is None:
             return False  # it gave what is no smaller a moment ago: that is no list of repositories
-        self._learn(source, collection, Reason.REFUSED, above, now)
+        self._learn(source, collection, AbsenceReason.REFUSED, above, now)
         others = {each.collection for each in self.rows() if each.source == source}
         gives = any(each == source for (each, _), _ in self._given.items())
         return gives or len(others) < _EVERYWHERE
@@ -90,7 +90,7 @@ class AbsentCollections:
             self._missing.put(key, paths)
             return
         self._missing.pop(key)
-        self._learn(source, collection, Reason.MISSING, None, now)
+        self._learn(source, collection, AbsenceReason.MISSING, None, now)
 
     def gave(self, source: str, collection: str, size: int | None) -> bool:
         """`source` gave an object of so many bytes; return whether something is known otherwise."""
@@ -104,7 +104,7 @@ class AbsentCollections:
         return True
 
     def _learn(
-        self, source: str, collection: str, reason: Reason, above: int | None, now: float
+        self, source: str, collection: str, reason: AbsenceReason, above: int | None, now: float
     ) -> None:
         before = self._known.get((source, collection))
         times = 1

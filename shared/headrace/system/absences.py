@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.foreign import UnreadableError, foreign, read_json
-from headrace.policy.absent_collections import Absence, Reason
+from headrace.policy.absent_collections import Absence, AbsenceReason
 from headrace.system import atomic
 from headrace.system.folders import make as make_folder
 
@@ -74,7 +74,7 @@ def _rows(body: bytes) -> list[Absence]:
         Absence(
             str(row["source"]),
             str(row["collection"]),
-            Reason(row["reason"]),
+            AbsenceReason(row["reason"]),
             float(row["since"]),
             float(row["until"]),
             int(row["times"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.policy.absent_collections import AbsentCollections, Reason
+from headrace.policy.absent_collections import AbsenceReason, AbsentCollections
 
 NOW = 1_800_000_000.0
 DAY = 24 * 3600.0
@@ -59,7 +59,7 @@ def test_three_missing_objects_and_none_found_are_a_repository_that_is_not_there
     known.missing("m", TORCH, "/c", NOW)
     assert known.lacks("m", TORCH, None, NOW + 1)
     (row,) = known.rows()
-    assert (row.reason, row.since, row.until) == (Reason.MISSING, NOW, NOW + DAY)
+    assert (row.reason, row.since, row.until) == (AbsenceReason.MISSING, NOW, NOW + DAY)
     known.gave("n", TORCH, 10)
     for path in ("/a", "/b", "/c", "/d"):
         known.missing("n", TORCH, path, NOW)

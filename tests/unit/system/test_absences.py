@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from headrace.policy.absent_collections import Absence, Reason
+from headrace.policy.absent_collections import Absence, AbsenceReason
 from headrace.system.absences import AbsenceFile
 
-ROW = Absence("m", "docker.io/a/b", Reason.REFUSED, 1.0, 2.0, 3, 4)
+ROW = Absence("m", "docker.io/a/b", AbsenceReason.REFUSED, 1.0, 2.0, 3, 4)
 
 
 def test_rows_are_there_for_the_next_process(tmp_path: Path) -> None:

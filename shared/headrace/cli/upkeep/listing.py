@@ -10,7 +10,7 @@ from headrace.cli.summary import bytes_text
 from headrace.config import Settings
 from headrace.models import Mirror
 from headrace.policy import evidence
-from headrace.policy.absent_collections import Reason
+from headrace.policy.absent_collections import AbsenceReason
 from headrace.values import dataclass
 
 __all__ = ["ListedMirror", "listed_mirrors"]
@@ -85,7 +85,7 @@ def listed_mirrors(
 def _lacking(row: Mapping[str, Any]) -> str:
     day = dt.datetime.fromtimestamp(float(row.get("since") or 0.0), dt.UTC).date()
     size = f" from {bytes_text(row['above'])} on" if row.get("above") else ""
-    how = "refuses" if row.get("reason") == Reason.REFUSED else "does not have"
+    how = "refuses" if row.get("reason") == AbsenceReason.REFUSED else "does not have"
     return f"{how} {row.get('collection')}{size} ({day})"
 
 

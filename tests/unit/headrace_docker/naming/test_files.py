@@ -55,8 +55,7 @@ ONBUILD COPY --from=never:1 / /
     "text",
     [
         f"# pytorch/pytorch:2.9-cuda12.6\nFROM docker.io/pytorch/pytorch@{DIGEST}\n",
-        "# The base is docker.io/pytorch/pytorch:2.9-cuda12.6, pinned.\n# More.\n"
-        f"FROM pytorch/pytorch@{DIGEST}\n",
+        f"# The base: docker.io/pytorch/pytorch:2.9-cuda12.6.\n#\nFROM pytorch/pytorch@{DIGEST}\n",
     ],
 )
 def test_tag_of_a_digest_may_stand_in_the_comment_above(text: str) -> None:
