@@ -155,7 +155,7 @@ def test_mirrors_bring_what_is_read_and_sources_are_told_with_the_sizes(shop: Sh
     found = told["tools"]["image"]
     assert found["tag"] == "2.14.1-cuda12.6-cudnn9-devel"
     assert found["images_read"] == 1
-    # The registry counts manifests that it gives: as near as its mirrors, it is spared all the same.
+    # The registry counts manifests that it gives; it is spared however near.
     assert shop.registry.asked("GET", "/manifests/") == before
     assert any(mirror.asked("GET", "/manifests/sha256:") for mirror in shop.mirrors)
     manifest, layer = told["artifacts"]

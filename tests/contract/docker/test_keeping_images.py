@@ -23,8 +23,8 @@ from lib.engines.drivers import engine
 from lib.engines.kinds import HERE, why_not
 from lib.gateway import Gateway, TestMirror, headrace
 from lib.images.content import OCI, Blob, Image
-from lib.images.plain_registry import Running
 from lib.images.families import multi_platform, shaped
+from lib.images.plain_registry import Running
 
 if shutil.which("docker-registry") is None:
     pytest.skip(lacks("engines", "docker-registry is not installed here"), allow_module_level=True)
