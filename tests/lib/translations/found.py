@@ -38,12 +38,13 @@ READ_OF_PLUGINS = (
     *("headrace_conda/builds", "headrace_conda/tools", "headrace_docker/builds"),
     *("headrace_docker/config_files", "headrace_docker/credentials/missing.py"),
     *("headrace_docker/engines", "headrace_docker/gpu", "headrace_pip/explaining"),
+    *("headrace_docker/finding", "headrace_docker/keeping", "headrace_docker/naming"),
     "headrace_pip/tools",
 )
 #: What is in them is for programs, or for whoever writes the data that is shipped.
 _NOT_READ = {
     *("variants/tables.py", "tools/bridge.py", "tools/led.py", "explaining/interpreter.py"),
-    *("tools/rattler_paths.py", "tools/condarc.py"),
+    *("tools/rattler_paths.py", "tools/condarc.py", "finding/families.py"),
 }
 #: Calls whose words go elsewhere: into the log, into patterns.
 _ELSEWHERE = re.compile(r"^(_log\.|re\.|logging\.|NotImplementedError|sys\.audit|AssertionError)")
@@ -88,6 +89,7 @@ _WORDS = (
     *("environment", "client", "upstream", "interrupted", "examples", "commands", "options"),
     *("positional arguments", "used", "unused", "together", "origin", "none", "by", "off", "ahead"),
     *("behind", "uses", "unknown", "it", "public", "private"),
+    *("moved", "failed", "not knowable"),
     "{n} s",
     # What a system says of a refusal, as far as people meet it here.
     *("Operation not permitted", "No such file or directory", "Input/output error"),

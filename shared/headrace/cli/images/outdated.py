@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from headrace.cli.context import FAILED, NEEDS_ATTENTION, OK, Context, add_json, add_scope
 from headrace.cli.images.asking import check_there, sources_of
 from headrace.cli.images.named import add_named, content, files_and_names, host_here, question
+from headrace.cli.language.spoken import translated
 from headrace.cli.summary import bytes_text
+from headrace.cli.upkeep.shown.folding import padded
 from headrace.errors import UnfitError
 from headrace.wording import counted, shown
 
@@ -116,14 +118,14 @@ def _tell(
 
 
 def _tell_one(context: Context, pin: ImagePin, coming: int) -> None:
-    start, margin = f"{'':<12} ", " " * 13
-    context.say(f"{pin.state:<12} {pin.image}", indent=margin)
-    if pin.places:
-        context.say(f"{start}in {', '.join(pin.places)}", indent=margin)
-    for line in pin.lines:
-        context.say(f"{start}{line}", indent=margin)
-    if coming:
-        context.say(f"{start}{bytes_text(coming)} would come", indent=margin)
+    margin = " " * 13
+    state = padded(translated(str(pin.state)), 12)
+    context.say_parts(((f"{state} ", ""), (pin.image, "")), indent=margin)
+    said = [f"in {', '.join(pin.places)}"] if pin.places else []
+    said += pin.lines
+    said += [f"{bytes_text(coming)} would come"] if coming else []
+    for line in said:
+        context.say_parts(((margin, ""), (line, "")), indent=margin)
 
 
 # ------------------------------------------------------------------ new digests

@@ -201,7 +201,7 @@ def _tell(context: Context, images: Sequence[ImageToWarm], wanted: _Wanted) -> N
     for image in images:
         if image.problem:
             where = f" ({', '.join(image.places)})" if image.places else ""
-            context.say(f"not {image.image}{where}: {image.problem}", indent="  ")
+            context.say(f"{image.image}{where} is left out: {image.problem}", indent="  ")
     able = [image for image in images if not image.problem]
     for image in able:
         context.say(f"{image.image} for {image.platform}", indent="  ")
