@@ -9,10 +9,6 @@ from headrace.interface import (
     Explanation,
     HeldSecret,
     ImageFolder,
-    ImageQuestion,
-    ImageTool,
-    ImageWishes,
-    ImageFolder,
     ImagePin,
     ImageQuestion,
     ImageTool,
@@ -46,6 +42,7 @@ class Images(ImageTool):
         from headrace_docker.leaks.context import secrets_sent  # noqa: PLC0415 - start-up time
 
         return secrets_sent(paths, read)
+
     def names_images(self, name: str) -> bool:
         """Dockerfiles, and what is written in YAML; its content says whether it names any."""
         from headrace_docker.naming.files import may_name_images  # noqa: PLC0415 - start-up time
