@@ -100,9 +100,14 @@ if TYPE_CHECKING:
     from headrace.interface.images import (
         FolderFile,
         HeldSecret,
+        ImageCame,
         ImageFolder,
+        ImageOutcome,
+        ImagePull,
         ImageQuestion,
+        ImageStanding,
         ImageTool,
+        ImageTrial,
         ImageWishes,
     )
     from headrace.interface.leading import LedBy, LedTool, Logins
@@ -171,7 +176,7 @@ if TYPE_CHECKING:
     from headrace.variants.compatibility.labels import Kind as BuildKind
     from headrace.variants.hosts import Accelerator, Host, Situation, Variant, VariantRequest
     from headrace.variants.tables import load as load_cuda_tables
-    from headrace.wording import counted
+    from headrace.wording import counted, printable
 
 __all__ = [  # noqa: RUF022 - by what they are for
     # What a plugin's functions are marked with, and what hooks ask and answer (`hookspecs`).
@@ -276,9 +281,14 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "Host",
     "FolderFile",
     "HeldSecret",
+    "ImageCame",
     "ImageFolder",
+    "ImageOutcome",
+    "ImagePull",
     "ImageQuestion",
+    "ImageStanding",
     "ImageTool",
+    "ImageTrial",
     "ImageWishes",
     # Images that files name, and what came of them.
     "ImageFile",
@@ -325,6 +335,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "split_credential",
     # A number with its noun.
     "counted",
+    "printable",
     # As Python's own, made in a quarter of the time.
     "dataclass",
     # Where headrace itself keeps what, and the environment.
@@ -364,6 +375,8 @@ _HOMES = {
     "headrace.interface.hookspecs": "hookimpl AcceleratorDetector Finding Fix",
     "headrace.interface.images": "FolderFile HeldSecret ImageFolder ImageQuestion ImageTool "
     "ImageWishes",
+    "headrace.interface.images": "FolderFile ImageCame ImageFolder ImageOutcome ImagePull "
+    "ImageQuestion ImageStanding ImageTool ImageTrial ImageWishes",
     "headrace.interface.leading": "LedBy LedTool Logins",
     "headrace.interface.lookups": "CacheMode Entry HeadRequest LookUp LookUpResult LookUpStep",
     "headrace.interface.named_images": "ImageFile ImageObject ImagePin ImageToWarm NamedImages "
@@ -387,7 +400,7 @@ _HOMES = {
     "headrace.variants.compatibility.labels:Kind": "BuildKind",
     "headrace.variants.hosts": "Accelerator Host Situation Variant VariantRequest",
     "headrace.variants.tables:load": "load_cuda_tables",
-    "headrace.wording": "counted",
+    "headrace.wording": "counted printable",
 }
 _FOUND = {name: home for home, names in _HOMES.items() for name in names.split()}
 

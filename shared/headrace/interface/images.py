@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+import enum
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from headrace.interface.activations import Place
 from headrace.interface.explanations import AskForAnswer, Explanation
 from headrace.interface.named_images import ImagePin, ImageToWarm, NamedImages
 from headrace.values import dataclass
@@ -15,6 +19,18 @@ if TYPE_CHECKING:
     from headrace.variants.hosts import Host
 
 __all__ = ["FolderFile", "HeldSecret", "ImageFolder", "ImageQuestion", "ImageTool", "ImageWishes"]
+__all__ = [
+    "FolderFile",
+    "ImageCame",
+    "ImageFolder",
+    "ImageOutcome",
+    "ImagePull",
+    "ImageQuestion",
+    "ImageStanding",
+    "ImageTool",
+    "ImageTrial",
+    "ImageWishes",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +98,63 @@ class HeldSecret:
     """The path of a file; or of what an image tells whoever pulls it: ``ENV NAME``, ``step 3``."""
     what: str
     """``a private key``."""
+class ImageTrial:
+    """An image that is tried in a container, on this machine."""
+
+    image: str
+    """Its name, as the engine knows it."""
+    engine: str
+    """The engine's program as the user named it; empty: the one that is at hand."""
+    place: Place
+    find_here: Callable[[], Host]
+    """Finds this machine's GPUs; takes its time only where it is asked."""
+    say: Callable[[str], None]
+    """Tells a person what is done now; nobody hears it where nobody looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageCame:
+    """What has come of an image by now, as the gateway saw it."""
+
+    bytes: int = 0
+    by_source: Mapping[str, int] = field(default_factory=dict)
+    seen: bool = False
+    """The engine asks the gateway; False: of nobody here, as far as is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePull:
+    """An image that an engine here is to have."""
+
+    question: ImageQuestion
+    trial: ImageTrial
+    """How it is tried when it is here; its name is not known yet, and empty."""
+    tried: bool
+    """Whether it is tried at all."""
+    watch: Callable[[Mapping[str, int]], AbstractContextManager[Callable[[], ImageCame]]]
+    """Shows how files come while the context lasts, given their sizes in bytes by digest; what it
+    gives tells how much has come.
+    """
+
+
+class ImageStanding(enum.StrEnum):
+    """How what was to be done has ended."""
+
+    DONE = "done"
+    ATTENTION = "attention"
+    """It is done, and somebody should look at something."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageOutcome:
+    """What came of an action."""
+
+    tool: str
+    lines: tuple[str, ...]
+    standing: ImageStanding = ImageStanding.DONE
+    table: Mapping[str, Any] = field(default_factory=dict)
+    """The same as values, for ``--json``."""
 
 
 class ImageTool:
@@ -131,4 +204,15 @@ class ImageTool:
     def warm(self, named: NamedImages) -> Iterable[ImageToWarm]:
         """Tell of each image that is named, for each platform, what it is made of."""
         del named
+    def pull(self, request: ImagePull) -> Iterable[ImageOutcome]:
+        """Bring the image that `find` finds to an engine here, and try it; nothing, where the name
+        is none of this tool's. What stands in the way is raised as an error of ours, which says
+        whose fault it is.
+        """
+        del request
+        return ()
+
+    def check(self, trial: ImageTrial) -> Iterable[ImageOutcome]:
+        """Try an image that an engine here has; nothing, where the name is none of this tool's."""
+        del trial
         return ()

@@ -8,6 +8,7 @@ from typing import Any
 
 from headrace.cli.context import Context, add_json, add_scope
 from headrace.cli.images import find, outdated, warm, write
+from headrace.cli.images import check, find, pull, write
 
 __all__ = ["add", "run"]
 
@@ -18,6 +19,7 @@ _ACTIONS: dict[str, ModuleType] = {
     "outdated": outdated,
     "warm": warm,
 }
+_ACTIONS: dict[str, ModuleType] = {"find": find, "pull": pull, "check": check, "write": write}
 
 
 def add(subparsers: argparse._SubParsersAction[Any]) -> None:
