@@ -1,7 +1,8 @@
-"""Whether containers can use this machine's NVIDIA GPUs: the container toolkit, runtimes, CDI.
+"""What a machine says of containers and NVIDIA's GPUs: the toolkit, engines, CDI, cgroups, WSL.
 
 An engine gives a container GPUs in one of two ways: by a runtime of its own (``--gpus`` of dockerd)
-or by the files of the Container Device Interface (CDI), which podman and newer dockerd read.
+or by the files of the Container Device Interface (CDI), which podman and newer dockerd read. What
+it comes to is said by `containers`.
 """
 
 from __future__ import annotations
@@ -13,84 +14,152 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from headrace.interface import Finding, Host, Place, read_json_or_none
+from headrace.interface import (
+    ConfigurationError,
+    Finding,
+    Host,
+    Place,
+    read_json_or_none,
+    read_toml,
+)
+from headrace_docker.gpu.containers import (
+    CdiFile,
+    ContainerFacts,
+    DockerTold,
+    PodmanTold,
+    findings,
+    way_of_docker,
+)
 
-__all__ = ["check"]
+__all__ = ["check", "read_facts", "way"]
 
 #: Seconds that a program may take; an engine that starts up is slow.
 _PATIENCE = 5.0
+#: Characters of a file that are read.
+_LONGEST = 1 << 20
 _SPECIFICATIONS = ("/etc/cdi", "/var/run/cdi")
 _VERSION = re.compile(r"(?<![0-9])[0-9]{1,6}\.[0-9]{1,6}(?:\.[0-9]{1,6})?")
-_INSTALL = (
-    "install nvidia-container-toolkit from NVIDIA's package repository, then "
-    "`sudo nvidia-ctk runtime configure` and restart the engine"
-)
-_RUNTIME = "`sudo nvidia-ctk runtime configure --runtime=docker`, then restart docker"
-_CDI = "`sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`"
+#: Libraries of the driver carry its version.
+_LIBRARY = re.compile(r"/lib(?:cuda|nvidia-ml)\.so\.([0-9]{3,4}\.[0-9]{1,4}(?:\.[0-9]{1,4})?)")
+_INSTANCE = re.compile(r"name:\s{0,4}\S{0,4}(?:[0-9]{1,3}:[0-9]{1,3}|MIG-)")
+_CONFIGURATION = "/etc/nvidia-container-runtime/config.toml"
+_WSL_LIBRARY = "/usr/lib/wsl/lib/libcuda.so.1"
+#: As detection says it (NVML's RmVersionMismatch).
+_RENEWED = "updated"
+#: Major number of NVIDIA's devices.
+_CHAR = "195:*"
 
 
 def check(place: Place, host: Host, *, root: Path = Path("/")) -> Iterator[Finding]:
-    """Look at the toolkit where there are an NVIDIA GPU and an engine; else nothing is said.
+    """Look at it all where there are an NVIDIA GPU and an engine; else nothing is said.
 
-    `root` is where the folders of CDI are looked for.
+    `root` is where the machine's files begin.
     """
+    facts = read_facts(place, host, root=root)
+    if facts is not None:
+        yield from findings(facts)
+
+
+def way(place: Place, host: Host, engine: str) -> str:
+    """Say how an engine is asked for NVIDIA's GPUs: ``runtime``, ``hook``, ``cdi``."""
+    if engine != "docker":
+        return "cdi" if engine == "podman" else "hook"
+    facts = read_facts(place, host)
+    return (way_of_docker(facts) if facts is not None else "") or "hook"
+
+
+def read_facts(place: Place, host: Host, *, root: Path = Path("/")) -> ContainerFacts | None:
+    """Read what there is; None: there is no such GPU, or no engine."""
     path = place.environment.get("PATH")
     docker, podman = shutil.which("docker", path=path), shutil.which("podman", path=path)
-    nvidia = any(gpu.maker == "nvidia" for gpu in host.accelerators)
+    nvidia = [gpu for gpu in host.accelerators if gpu.maker == "nvidia"]
     if not nvidia or not (docker or podman) or place.platform != "linux":
-        return
+        return None
     toolkit = shutil.which("nvidia-ctk", path=path) or shutil.which(
         "nvidia-container-cli", path=path
     )
-    if toolkit is None:
-        text = "no container sees the GPU: nvidia-container-toolkit is not installed"
-        yield Finding("containers", "warning", text, _INSTALL)
-        return
-    found = _VERSION.search(_said([toolkit, "--version"], place))
-    version = f" {found[0]}" if found else ""
-    yield Finding("containers", "ok", f"nvidia-container-toolkit{version}")
-    files = _cdi(root)
-    if docker:
-        yield _docker(docker, place, files)
-    if podman and not files:
-        yield Finding("podman", "warning", "gives no container a GPU: there is no CDI file", _CDI)
-    elif podman:
-        yield Finding("podman", "ok", f"gives containers GPUs by CDI ({files[0]})")
+    version = _VERSION.search(_said([toolkit, "--version"], place)) if toolkit else None
+    files, closed = _cdi(root)
+    return ContainerFacts(
+        host.driver,
+        reboot=any(_RENEWED in note for note in host.notes),
+        docker=docker is not None,
+        docker_told=_docker(docker, place) if docker else None,
+        podman=podman is not None,
+        podman_told=_podman(podman, place) if podman else None,
+        toolkit=None if toolkit is None else version[0] if version else "",
+        hook=shutil.which("nvidia-container-runtime-hook", path=path) is not None,
+        cdi=tuple(files),
+        closed_cdi=tuple(closed),
+        no_cgroups=_no_cgroups(place, root),
+        char_links=any((root / "dev" / "char").glob(_CHAR)) or not (root / "dev" / "char").is_dir(),
+        mig=any(gpu.mig for gpu in nvidia),
+        selinux=_text(root / "sys/fs/selinux/enforce").strip() == "1",
+        wsl=host.wsl,
+        wsl_library=(root / _WSL_LIBRARY.lstrip("/")).exists(),
+    )
 
 
-def _docker(docker: str, place: Place, files: Sequence[Path]) -> Finding:
-    info = _info(docker, place)
-    if info is None:
-        text = "its engine did not answer, so how it gives containers GPUs is not known"
-        return Finding("docker", "note", text, "`docker info` says why")
-    if "nvidia" in (info.get("Runtimes") or {}):
-        return Finding("docker", "ok", "gives containers GPUs by the nvidia runtime (--gpus all)")
-    if files and info.get("CDISpecDirs"):
-        return Finding("docker", "ok", f"gives containers GPUs by CDI ({files[0]})")
-    text = "gives no container a GPU: its engine has neither the nvidia runtime nor CDI"
-    return Finding("docker", "warning", text, _RUNTIME)
-
-
-def _info(docker: str, place: Place) -> dict[str, Any] | None:
+def _docker(docker: str, place: Place) -> DockerTold | None:
     told = read_json_or_none(_said([docker, "info", "--format", "{{json .}}"], place))
     # Without an engine the client tells of itself alone, and of the error.
-    return told if isinstance(told, dict) and told.get("ServerVersion") else None
+    if not isinstance(told, dict) or not told.get("ServerVersion"):
+        return None
+    runtimes, security = told.get("Runtimes"), told.get("SecurityOptions")
+    return DockerTold(
+        tuple(runtimes) if isinstance(runtimes, dict) else (),
+        cdi=bool(told.get("CDISpecDirs")),
+        rootless="name=rootless" in (security if isinstance(security, list) else ()),
+        snap=str(told.get("DockerRootDir", "")).startswith("/var/snap/"),
+        desktop=told.get("OperatingSystem") == "Docker Desktop",
+        systemd_cgroups=told.get("CgroupDriver") == "systemd",
+    )
 
 
-def _cdi(root: Path) -> list[Path]:
-    """List the CDI files that speak of NVIDIA's devices."""
-    found = []
+def _podman(podman: str, place: Place) -> PodmanTold | None:
+    told = read_json_or_none(_said([podman, "info", "--format", "json"], place))
+    host: Any = told.get("host") if isinstance(told, dict) else None
+    security = host.get("security") if isinstance(host, dict) else None
+    return PodmanTold(bool(security.get("rootless"))) if isinstance(security, dict) else None
+
+
+def _no_cgroups(place: Place, root: Path) -> bool:
+    """Whether the toolkit is told so, in the user's own file or else in the system's."""
+    home = place.environment.get("XDG_CONFIG_HOME") or place.home / ".config"
+    own = Path(home) / "nvidia-container-runtime" / "config.toml"
+    path = own if own.is_file() else root / _CONFIGURATION.lstrip("/")
+    try:
+        section = read_toml(_text(path).encode(), path).get("nvidia-container-cli")
+    except ConfigurationError:
+        return False
+    return isinstance(section, dict) and section.get("no-cgroups") is True
+
+
+def _cdi(root: Path) -> tuple[list[CdiFile], list[str]]:
+    """Return the CDI files that speak of NVIDIA's devices, and those that may not be read."""
+    found, closed = [], []
     for folder in _SPECIFICATIONS:
         for file in sorted((root / folder.lstrip("/")).glob("*")):
             if file.suffix not in (".yaml", ".yml", ".json"):
                 continue
             try:
-                text = file.read_text("utf-8", "replace")
+                text = file.read_text("utf-8", "replace")[:_LONGEST]
+            except PermissionError:
+                closed += [str(file)] if "nvidia" in file.name else []
+                continue
             except OSError:
                 continue
             if "nvidia.com/gpu" in text:
-                found.append(file)
-    return found
+                drivers = tuple(dict.fromkeys(_LIBRARY.findall(text)))
+                found.append(CdiFile(str(file), drivers, bool(_INSTANCE.search(text))))
+    return found, closed
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")[:_LONGEST]
+    except OSError:
+        return ""
 
 
 def _said(command: Sequence[str], place: Place) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from headrace.interface.hookspecs import Place, Scope
+from headrace.system.accelerators.nvidia.error_codes import Meaning, advice
 from headrace.variants.hosts import Accelerator, Host
 from headrace_docker.gpu.container_toolkit import check
 from lib.capabilities import lacks
@@ -95,3 +96,33 @@ def test_podman_needs_a_cdi_file_that_speaks_of_nvidia(machine: Machine) -> None
     (machine.root / "etc" / "cdi" / "nvidia.yaml").write_text("kind: nvidia.com/gpu\n")
     told = [each for each in machine.told() if each[0] == "podman"]
     assert told[0][1] == "ok"
+
+
+def test_file_of_another_driver_is_told_with_what_makes_it_anew(machine: Machine) -> None:
+    machine.program("nvidia-ctk", "version 1.18.0").program("podman", "")
+    machine.cdi(
+        "kind: nvidia.com/gpu\ncontainerEdits:\n  mounts:\n"
+        "  - containerPath: /usr/lib/x86_64-linux-gnu/libcuda.so.535.161.08\n"
+    )
+    (check_, level, text) = machine.told()[-1]
+    assert (check_, level) == ("cdi", "warning")
+    assert "is for driver 535.161.08, and 550.54.15 is loaded" in text
+
+
+def test_toolkit_that_gives_no_rights_is_read_from_its_own_file(machine: Machine) -> None:
+    machine.program("nvidia-ctk", "version 1.18.0").engine(Runtimes={"nvidia": {}})
+    path = machine.root / "etc" / "nvidia-container-runtime" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("[nvidia-container-cli]\n#no-cgroups = false\n")
+    assert machine.told()[-1][1] == "ok"
+    path.write_text("[nvidia-container-cli]\nno-cgroups = true\n")
+    assert machine.told()[-1][:2] == ("cgroups", "warning")
+    path.write_text("not toml [")
+    assert machine.told()[-1][1] == "ok"
+
+
+def test_driver_that_was_renewed_comes_first_as_detection_says_it(machine: Machine) -> None:
+    note = advice(Meaning.MISMATCH, contained=False, driver="550.54.15")
+    told = machine.engine().told(Host(GPU.accelerators, GPU.driver, notes=(note,)))
+    assert [each[:2] for each in told] == [("containers", "warning"), ("containers", "warning")]
+    assert "not those of the module" in told[0][2]
