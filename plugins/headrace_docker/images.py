@@ -15,6 +15,13 @@ from headrace.interface import (
     ImageToWarm,
     ImageWishes,
     NamedImages,
+    ImageFolder,
+    ImageOutcome,
+    ImagePull,
+    ImageQuestion,
+    ImageTool,
+    ImageTrial,
+    ImageWishes,
 )
 
 __all__ = ["Images"]
@@ -60,3 +67,14 @@ class Images(ImageTool):
         from headrace_docker.keeping.warming import to_warm  # noqa: PLC0415 - start-up time
 
         yield from to_warm(named)
+    def pull(self, request: ImagePull) -> Iterable[ImageOutcome]:
+        """That one, by an engine here."""
+        from headrace_docker.pulling.pull import pull  # noqa: PLC0415 - start-up time
+
+        yield pull(request)
+
+    def check(self, trial: ImageTrial) -> Iterable[ImageOutcome]:
+        """What an engine here has, tried."""
+        from headrace_docker.smoke.trial import check  # noqa: PLC0415 - start-up time
+
+        yield check(trial)

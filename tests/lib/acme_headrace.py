@@ -32,6 +32,10 @@ from headrace.interface import (
     ImageQuestion,
     ImageTool,
     ImageToWarm,
+    ImageOutcome,
+    ImageQuestion,
+    ImageTool,
+    ImageTrial,
     ImageWishes,
     LeadsContainers,
     LedBy,
@@ -239,6 +243,9 @@ class AcmeImages(ImageTool):
         for name in named.names:
             if name.startswith("acme.example/"):
                 yield ImageToWarm(name, (), problem="Acme packs on demand")
+    def check(self, trial: ImageTrial) -> Iterable[ImageOutcome]:
+        if trial.image.startswith("acme.example/"):
+            yield ImageOutcome("acme", (f"Acme tried {trial.image}",), table={"tried": True})
 
 
 @hookimpl

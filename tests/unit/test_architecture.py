@@ -137,6 +137,8 @@ IMPURE = {
     "plugins/headrace_docker/credentials/logins.py": "asks docker's and podman's stores of logins",
     "plugins/headrace_docker/engines/running.py": "asks the engines of this machine",
     "plugins/headrace_docker/gpu/container_toolkit.py": "asks this machine's container engines",
+    "plugins/headrace_docker/pulling/programs.py": "runs the engines of this machine",
+    "plugins/headrace_docker/smoke/inside.py": "runs inside a container, alone",
     "plugins/headrace_docker/writing/inside/start.py": "a program that is copied into images",
     "plugins/headrace_pip/at_start": "runs inside every Python below `run`",
     "plugins/headrace_pip/explaining/interpreter.py": "asks the interpreter of this machine",

@@ -196,6 +196,10 @@ class Engine:
         )
         self._wait(*self.docker(), "info")
 
+    def start_again(self) -> None:
+        """Start a dockerd that was ended."""
+        self._start_dockerd(f"127.0.0.1:{self.port}")
+
     def end(self) -> None:
         """End what it started."""
         for daemon in reversed(self.daemons):

@@ -1,0 +1,198 @@
+"""What a container's report comes to on a machine: what works, what does not, and what could not be
+looked at here. Pure.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Sequence
+
+from headrace.interface import Host, counted, dataclass
+from headrace_docker.smoke.nvidia_smi import read_nvidia_smi
+from headrace_docker.smoke.report import Framework, Report
+
+__all__ = ["Check", "Found", "judge"]
+
+#: What only the driver brings into a container.
+_DRIVERS_OWN = ("libcuda.so.1", "libnvidia-ml.so.1")
+#: Reasons that are told one by one.
+_FEW = 3
+_ASKED_SO = "CUDA_VISIBLE_DEVICES"
+
+
+class Found(enum.StrEnum):
+    """How one thing stands."""
+
+    WORKS = "works"
+    UNCHECKED = "unchecked"
+    """It could not be looked at here."""
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    what: str
+    found: Found
+    text: str
+    way_out: str = ""
+
+
+def judge(report: Report, host: Host) -> list[Check]:
+    """Say of everything that was asked how it stands, for this machine with its GPUs."""
+    makers = {gpu.maker for gpu in host.accelerators}
+    return [
+        *_python(report),
+        *_nvidia_smi(report, host),
+        *_frameworks(report, makers),
+        *_visible(report),
+        *_libraries(report),
+    ]
+
+
+def _python(report: Report) -> Iterator[Check]:
+    if not report.python:
+        text = "there is none in this image: nothing but nvidia-smi was asked"
+        yield Check("python", Found.UNCHECKED, text)
+
+
+def _nvidia_smi(report: Report, host: Host) -> Iterator[Check]:
+    what, here = "nvidia-smi", sum(gpu.maker == "nvidia" for gpu in host.accelerators)
+    printed = report.nvidia_smi
+    if not here:
+        if not host.accelerators:
+            yield Check(what, Found.UNCHECKED, "there is no GPU here")
+        return
+    if printed is None:
+        if any(each.available for each in report.frameworks):
+            text = "is not in the container, which has the GPU all the same"
+            yield Check(what, Found.UNCHECKED, text)
+        else:
+            text = "is not in the container: it was given no GPU"
+            yield Check(what, Found.WRONG, text, "`headrace doctor` says what is missing")
+        return
+    read = read_nvidia_smi(printed, report.listed)
+    if read.problem:
+        yield Check(what, Found.WRONG, read.problem, read.way_out)
+        return
+    text = f"driver {read.driver}" + (f", CUDA {read.cuda}" if read.cuda else "")
+    if read.gpus:
+        text += f", {counted(len(read.gpus), 'GPU')} ({_few(read.gpus)})"
+    if read.instances:
+        text += f", {counted(len(read.instances), 'instance')} of MIG ({_few(read.instances)})"
+    yield Check(what, Found.WORKS, text)
+    if read.gpus and len(read.gpus) < here and not _narrowed(report):
+        text = f"the container has {counted(len(read.gpus), 'GPU')}, and this machine {here}"
+        yield Check("GPUs", Found.WRONG, text, "`nvidia-smi -L` here says which are there")
+
+
+def _narrowed(report: Report) -> bool:
+    return report.variables.get("NVIDIA_VISIBLE_DEVICES", "all") not in ("all", "")
+
+
+def _frameworks(report: Report, makers: set[str]) -> Iterator[Check]:
+    for each in report.frameworks:
+        if each.error:
+            yield Check(each.name, Found.WRONG, f"cannot be loaded: {each.error}")
+            continue
+        built = f" for CUDA {each.cuda}" if each.cuda else ""
+        built = f" for ROCm {each.rocm}" if each.rocm else built
+        text = f"{each.version}{built} loads"
+        if each.cpu is True:
+            text += "; its product on the processor is right"
+        more = [
+            f"NCCL {each.nccl}" if each.nccl else "",
+            f"cuDNN {each.cudnn}" if each.cudnn else "",
+        ]
+        text += "".join(f", {part}" for part in more if part)
+        yield Check(each.name, Found.WORKS, text)
+        if each.cpu not in (True, None):
+            yield Check(
+                each.name, Found.WRONG, f"its product on the processor is {_said(each.cpu)}"
+            )
+        yield from _on_gpus(each, makers)
+    if report.python and not report.frameworks:
+        text = "none of torch, tensorflow, jax, vllm is in this image"
+        yield Check("frameworks", Found.UNCHECKED, text)
+        yield from _driver(report, makers)
+
+
+def _on_gpus(each: Framework, makers: set[str]) -> Iterator[Check]:
+    if each.available is None:
+        return
+    if not each.available:
+        if not makers:
+            text = "products on a GPU: there is none here"
+            yield Check(each.name, Found.UNCHECKED, text)
+        elif each.cuda or each.rocm or each.why:
+            why = f": {each.why}" if each.why else ""
+            way_out = "`headrace doctor` says what is missing"
+            yield Check(each.name, Found.WRONG, f"sees no GPU{why}", way_out)
+        else:
+            text = "sees no GPU: it is built for none, or not for this maker's"
+            yield Check(each.name, Found.WRONG, text, "`headrace image find` names one that is")
+        return
+    for name, product in zip(each.devices, each.products, strict=False):
+        if product is True:
+            text = f"its product on {name} is the processor's"
+            yield Check(each.name, Found.WORKS, text)
+        else:
+            yield Check(each.name, Found.WRONG, f"its product on {name} is {_said(product)}")
+
+
+def _driver(report: Report, makers: set[str]) -> Iterator[Check]:
+    if "nvidia" not in makers:
+        return
+    init = report.driver.get("init")
+    if init == 0:
+        count = counted(report.driver.get("count", 0), "GPU")
+        yield Check("driver", Found.WORKS, f"libcuda.so.1 answers, with {count}")
+    else:
+        why = f"cuInit returned {init}" if init is not None else report.driver_error
+        way_out = "`headrace doctor` says what is missing"
+        yield Check("driver", Found.WRONG, f"libcuda.so.1 does not answer: {why}", way_out)
+
+
+def _visible(report: Report) -> Iterator[Check]:
+    """Whether what was asked for by CUDA_VISIBLE_DEVICES is what is seen."""
+    given = report.variables.get(_ASKED_SO)
+    if given is None:
+        return
+    wanted = [part for part in given.split(",") if part.strip()]
+    for each in report.frameworks:
+        if each.available is None:
+            continue
+        seen = len(each.devices)
+        if not each.available and not report.nvidia_smi:
+            yield Check(_ASKED_SO, Found.UNCHECKED, f"{given or 'empty'}: there is no GPU here")
+        elif seen == len(wanted):
+            yield Check(_ASKED_SO, Found.WORKS, f"{given or 'empty'}: {each.name} sees {seen}")
+        else:
+            text = f"{given or 'empty'}: {each.name} sees {counted(seen, 'GPU')}"
+            yield Check(_ASKED_SO, Found.WRONG, text, "`nvidia-smi -L` counts them from 0")
+        return
+
+
+def _libraries(report: Report) -> Iterator[Check]:
+    if report.opened:
+        yield Check("libraries", Found.WORKS, f"{report.opened} open")
+    own = [name for name, why in report.closed.items() if any(each in why for each in _DRIVERS_OWN)]
+    if own:
+        text = f"{counted(len(own), 'library', 'libraries')} ({_few(own)}) need the driver's own"
+        yield Check("libraries", Found.UNCHECKED, text)
+    others = [why for name, why in report.closed.items() if name not in own]
+    if others:
+        # Parts for networks that most machines do not have: torch's own wheels bring ten of them.
+        wanting = list(dict.fromkeys(why.partition(":")[0] for why in others))
+        text = f"{len(others)} do not open for want of {_few(wanting)}"
+        yield Check("libraries", Found.UNCHECKED, text)
+
+
+def _said(product: object) -> str:
+    return f"not to be had: {product}" if isinstance(product, str) else "wrong"
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - _FEW
+    return ", ".join(names[:_FEW]) + (f" and {more} more" if more > 0 else "")

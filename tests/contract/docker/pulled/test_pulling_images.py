@@ -1,0 +1,239 @@
+"""``headrace image pull`` with real engines: the right bytes, once, whatever breaks on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace.config import Folders
+from headrace.interface.hookspecs import GatewayAddress
+from headrace.system.state import State
+from lib.engines.drivers import Engine, engine
+from lib.engines.kinds import HERE, why_not
+from lib.gateway import headrace
+from lib.images.content import Image
+from lib.images.working import TORCH, working
+from lib.images.world import ImageWorld, MakeImageWorld
+from lib.serving import modes
+from lib.waiting import HANG, until
+
+TAG = "2.9.1-cuda12.6-cudnn9-runtime"
+NAME = f"docker.io/pytorch/pytorch:{TAG}"
+MB = 1 << 20
+#: A host whose driver runs that tag; the trial is on this machine, which has no GPU.
+OTHER = ("--for", "driver=560,gpu=A100")
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    return working(tmp_path_factory.mktemp("image"), size=24 * MB)
+
+
+@dataclass
+class Puller:
+    """A world with one image, an engine, and the command line of its user."""
+
+    world: ImageWorld
+    engine: Engine
+    env: dict[str, str] = field(default_factory=dict)
+
+    def words(self, *words: str) -> list[str]:
+        return [*headrace(), "image", *words]
+
+    def run(self, *words: str, code: int = 0) -> dict[str, Any]:
+        done = subprocess.run(
+            self.words(*words, "--json"),
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=3 * HANG,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        told = json.loads(done.stdout)
+        found: dict[str, Any] = told["tools"]["image"] if "tools" in told else told["error"]
+        return found
+
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.words(*words),
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def came(self) -> int:
+        """Bytes of content that anybody gave."""
+        servers = (self.world.origin, *self.world.mirrors)
+        return sum(server.bytes_sent("*/blobs/*") for server in servers)
+
+
+Start = Callable[..., Puller]
+
+
+@pytest.fixture
+def start(images: MakeImageWorld, image: Image) -> Iterator[Start]:
+    with contextlib.ExitStack() as stack:
+
+        def begin(program: str, *, what: Image = image, **more: Any) -> Puller:
+            kind = HERE[program]
+            if reason := why_not(kind):
+                pytest.skip(reason)
+            world = images(**more)
+            world.registry.put("pytorch/pytorch", what, TAG)
+            gateway = world.gateway
+            root = gateway.root
+            state = State(Folders(root / "config", root / "state", root / "cache"))
+            state.record_gateway(GatewayAddress("127.0.0.1", gateway.port))
+            made = stack.enter_context(engine(kind, gateway.port))
+            return Puller(world, made, {**gateway.env, **_user(made), "HEADRACE_LOG": "warning"})
+
+        yield begin
+
+
+def _user(engine: Engine) -> dict[str, str]:
+    """The environment in which the engine's own program finds it."""
+    root = engine.root
+    storage, containers = root / "user-storage.conf", root / "containers.conf"
+    storage.write_text(
+        f'[storage]\ndriver = "vfs"\ngraphroot = "{root}/store"\nrunroot = "{root}/runroot"\n'
+    )
+    # Without CAP_SYS_RESOURCE no limit is to be raised, and crun wants one kind of cgroups.
+    containers.write_text(
+        '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n'
+        '[engine]\nruntime = "runc"\nevents_logger = "none"\n'
+    )
+    return {
+        "PATH": os.environ["PATH"],
+        "DOCKER_HOST": f"unix://{root}/run/docker.sock",
+        "DOCKER_CONFIG": str(root / "home"),
+        "XDG_RUNTIME_DIR": str(root / "run"),
+        "CONTAINERS_REGISTRIES_CONF": str(root / "registries.conf"),
+        "CONTAINERS_STORAGE_CONF": str(storage),
+        "CONTAINERS_CONF": str(containers),
+        "REGISTRY_AUTH_FILE": str(root / "auth.json"),
+    }
+
+
+def found(told: dict[str, Any], what: str) -> list[tuple[str, str]]:
+    return [(each["found"], each["text"]) for each in told["checks"] if each["what"] == what]
+
+
+@pytest.mark.parametrize("program", ["dockerd", pytest.param("podman", marks=pytest.mark.nightly)])
+def test_image_is_pulled_once_by_its_digest_named_and_tried(
+    start: Start, image: Image, program: str
+) -> None:
+    puller = start(program)
+    word = "docker" if program == "dockerd" else program
+    told = puller.run("pull", "pytorch", *OTHER, "--engine", word)
+    assert told["standing"] == "done", told
+    assert told["pinned"].endswith(image.digest)
+    assert image.digest in puller.engine.digest(f"pytorch/pytorch:{TAG}") or program == "podman"
+    # Its configuration came when it was looked for.
+    assert told["came"]["bytes"] == sum(len(blob.data) for blob in image.blobs[1:])
+    twice = sum(told["came"]["sources"].values()) - told["came"]["bytes"]
+    assert 0 <= twice < 0.03 * told["came"]["bytes"]
+    loads = (
+        "2.9.1+cu126 for CUDA 12.6 loads; its product on the processor is right, "
+        "NCCL 2.27.5, cuDNN 9.10.2"
+    )
+    assert ("works", loads) in found(told, "torch")
+    assert ("unchecked", "products on a GPU: there is none here") in found(told, "torch")
+    assert found(told, "nvidia-smi") == [("unchecked", "there is no GPU here")]
+    puller.world.assert_polite()
+    # What is here is not fetched again, and tried as well.
+    before = puller.came()
+    assert puller.run("pull", "pytorch", *OTHER, "--engine", word)["had"] is True
+    assert puller.came() == before
+    assert puller.run("check", NAME, "--engine", word)["standing"] == "done"
+
+
+@pytest.mark.nightly
+def test_image_without_a_python_is_tried_by_its_shell(start: Start, tmp_path: Path) -> None:
+    bare = working(tmp_path / "bare", size=1000, python=False)
+    told = start("dockerd", what=bare).run("pull", "pytorch", *OTHER, "--engine", "docker")
+    assert told["standing"] == "done"
+    ((how, text),) = found(told, "python")
+    assert how == "unchecked"
+    assert "none in this image" in text
+
+
+@pytest.mark.nightly
+def test_wrong_product_needs_attention_and_what_a_container_prints_is_only_shown(
+    start: Start, tmp_path: Path
+) -> None:
+    wrong = TORCH.replace("return list(map(list, one)) ==", "return [] ==")
+    noise = wrong + '\nprint("\\x1b[2J" * 9)\nimport os; os.write(2, b"\\x1b]0;x\\x07" * 99)\n'
+    puller = start("dockerd", what=working(tmp_path / "wrong", size=1000, torch=noise))
+    told = puller.run("pull", "pytorch", *OTHER, "--engine", "docker", code=3)
+    assert told["standing"] == "attention"
+    assert ("wrong", "its product on the processor is wrong") in found(told, "torch")
+    done = puller.begin("check", NAME, "--engine", "docker")
+    said, _ = done.communicate(timeout=HANG)
+    assert done.returncode == 3
+    assert "\x1b" not in said
+
+
+@pytest.mark.nightly
+def test_gateway_that_is_killed_and_comes_back_ends_in_the_right_image(
+    start: Start, image: Image
+) -> None:
+    puller = start("dockerd", rate=3 * MB, origin_rate=3 * MB)
+    gateway = puller.world.gateway
+    running = puller.begin("pull", "pytorch", *OTHER, "--engine", "docker", "--no-check")
+    until(lambda: puller.came() > 12 * MB)
+    gateway.kill()
+    time.sleep(1)
+    gateway.start()
+    said, _ = running.communicate(timeout=3 * HANG)
+    assert running.returncode == 0, said
+    assert image.digest in puller.engine.digest(f"pytorch/pytorch:{TAG}"), said
+    assert puller.came() < 1.5 * sum(len(blob.data) for blob in image.blobs)
+
+
+@pytest.mark.nightly
+def test_mirrors_that_cut_at_99_percent_are_made_good_for(start: Start, image: Image) -> None:
+    puller = start("dockerd")
+    for mirror in puller.world.mirrors:
+        mirror.fail(modes.cut(len(image.layer.data) * 99 // 100, of_file=True), "*/blobs/*")
+    told = puller.run("pull", "pytorch", *OTHER, "--engine", "docker", "--no-check")
+    assert told["standing"] == "done"
+    assert told["checks"] is None
+    assert puller.came() < 1.3 * sum(len(blob.data) for blob in image.blobs)
+
+
+@pytest.mark.nightly
+def test_engine_that_is_started_anew_in_the_middle_goes_on_from_what_is_here(
+    start: Start, image: Image
+) -> None:
+    puller = start("dockerd", rate=3 * MB, origin_rate=3 * MB)
+    running = puller.begin("pull", "pytorch", *OTHER, "--engine", "docker", "--no-check")
+    until(lambda: puller.came() > 12 * MB)
+    puller.engine.end()
+    time.sleep(1)
+    puller.engine.start_again()
+    said, _ = running.communicate(timeout=3 * HANG)
+    assert running.returncode == 0, said
+    assert image.digest in puller.engine.digest(f"pytorch/pytorch:{TAG}"), said
+    assert puller.came() < 1.3 * sum(len(blob.data) for blob in image.blobs)
+
+
+def test_what_no_second_try_changes_ends_at_once_and_says_whose_fault_it_is(start: Start) -> None:
+    puller = start("dockerd")
+    told = puller.run("pull", "pytorch", *OTHER, "--engine", "rkt", code=2)
+    assert told["reference"] == "unknown-engine"
+    puller.engine.end()
+    told = puller.run("pull", "pytorch", *OTHER, "--engine", "docker", code=1)
+    assert (told["reference"], told["fault_of"]) == ("engine-silent", "this machine")
+    told = puller.run("check", NAME, "--engine", "docker", code=1)
+    assert told["reference"] == "engine-silent"
