@@ -249,6 +249,11 @@ def test_what_the_plugin_explains_is_told(
     assert told["tools"] == {"acme": {"made": "thing"}}
 
 
+def test_image_of_the_plugin_is_tried_by_it_and_by_nobody_else(ask: Callable[..., Any]) -> None:
+    told = ask("headrace.cli", "image", "check", "acme.example/thing", "--json")
+    assert told["tools"] == {"acme": {"standing": "done", "tried": True}}
+
+
 def test_tool_of_the_plugin_would_be_pointed_at_the_gateway(
     ask: Callable[..., Any], tmp_path: Path
 ) -> None:
