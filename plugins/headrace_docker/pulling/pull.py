@@ -24,6 +24,8 @@ __all__ = ["pull"]
 _TOOL = "image"
 #: Seconds for which an engine that is gone is waited for, and between two looks.
 _BACK, _LOOK = 180.0, 2.0
+#: Bytes: less than this is 0.0 MB, a configuration that came when it was looked for.
+_WORTH_TELLING = 50_000
 
 
 def pull(request: ImagePull) -> ImageOutcome:
@@ -150,9 +152,9 @@ def _told(total: ImageCame, size: int, *, had: bool) -> Iterator[str]:
     parts = ", ".join(f"{size_text(number)} from {source}" for source, number in given)
     fetched, rest = sum(total.by_source.values()), size - total.bytes
     text = f"{size_text(fetched)} came: {parts}"
-    if fetched > total.bytes:
+    if fetched - total.bytes >= _WORTH_TELLING:
         text += f", {size_text(fetched - total.bytes)} of it twice"
-    yield f"{text}; {size_text(rest)} were here already" if rest > 0 else text
+    yield f"{text}; {size_text(rest)} were here already" if rest >= _WORTH_TELLING else text
 
 
 def _sorted(total: ImageCame) -> Sequence[tuple[str, int]]:

@@ -117,8 +117,8 @@ def _watch(context: Context, coming: Coming, ask: Callable[[], Any], done: threa
 def _as_status(coming: Coming, came: ImageCame) -> dict[str, Any]:
     """Return the sum in the shape in which `progress.sentence` is told of one file."""
     whole = sum(coming.sizes.values())
-    layers = counted(len(coming.sizes), "layer")
-    file = {"name": layers, "here": came.bytes, "size": whole, "given": came.by_source}
+    files = counted(len(coming.sizes), "file")
+    file = {"name": files, "here": came.bytes, "size": whole, "given": came.by_source}
     return {"under_way": [file] if came.bytes < whole else []}
 
 
