@@ -9,19 +9,15 @@ from headrace.interface import (
     Explanation,
     HeldSecret,
     ImageFolder,
-    ImagePin,
-    ImageQuestion,
-    ImageTool,
-    ImageToWarm,
-    ImageWishes,
-    NamedImages,
-    ImageFolder,
     ImageOutcome,
+    ImagePin,
     ImagePull,
     ImageQuestion,
     ImageTool,
+    ImageToWarm,
     ImageTrial,
     ImageWishes,
+    NamedImages,
 )
 
 __all__ = ["Images"]
@@ -67,6 +63,7 @@ class Images(ImageTool):
         from headrace_docker.keeping.warming import to_warm  # noqa: PLC0415 - start-up time
 
         yield from to_warm(named)
+
     def pull(self, request: ImagePull) -> Iterable[ImageOutcome]:
         """That one, by an engine here."""
         from headrace_docker.pulling.pull import pull  # noqa: PLC0415 - start-up time

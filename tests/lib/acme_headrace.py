@@ -28,13 +28,11 @@ from headrace.interface import (
     GatewayAddress,
     Host,
     ImageFolder,
+    ImageOutcome,
     ImagePin,
     ImageQuestion,
     ImageTool,
     ImageToWarm,
-    ImageOutcome,
-    ImageQuestion,
-    ImageTool,
     ImageTrial,
     ImageWishes,
     LeadsContainers,
@@ -243,6 +241,7 @@ class AcmeImages(ImageTool):
         for name in named.names:
             if name.startswith("acme.example/"):
                 yield ImageToWarm(name, (), problem="Acme packs on demand")
+
     def check(self, trial: ImageTrial) -> Iterable[ImageOutcome]:
         if trial.image.startswith("acme.example/"):
             yield ImageOutcome("acme", (f"Acme tried {trial.image}",), table={"tried": True})

@@ -48,8 +48,6 @@ class ImageRead:
     """Digests of all that the index lists."""
     about: Mapping[str, str] = field(default_factory=dict)
     """When it was made (``created``), and its labels."""
-    sizes: tuple[tuple[str, int], ...] = ()
-    """Bytes of its configuration and its layers, each by its digest."""
 
 
 def read_image(
@@ -109,9 +107,6 @@ def _about(config: Mapping[str, Any]) -> dict[str, str]:
     labels = (config.get("config") or {}).get("Labels") or {}
     told = {"created": config.get("created"), **(labels if isinstance(labels, dict) else {})}
     return {str(name): value for name, value in told.items() if isinstance(value, str)}
-    parts = [manifest["config"], *layers]
-    sizes = tuple((str(each.get("digest")), _size(each)) for each in parts)
-    return ImageRead(digest, facts, _unpacked(layers), tuple(paths), sizes)
 
 
 def _size(layer: Mapping[str, Any]) -> int:

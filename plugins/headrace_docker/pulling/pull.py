@@ -39,13 +39,14 @@ def pull(request: ImagePull) -> ImageOutcome:
     if asked is None or searched is None or searched.tag is None or image is None:
         return ImageOutcome(_TOOL, explanation.lines, ImageStanding.FAILED, explanation.table)
     named, pinned = f"{asked.place}:{searched.tag.text}", f"{asked.place}@{image.digest}"
-    size = sum(number for _, number in image.sizes)
+    sizes = {part.digest: part.size or 0 for part in image.parts}
+    size = sum(sizes.values())
     layers = counted(image.facts.layers, "layer")
     trial.say(f"{engine.engine} pulls {named}: {size_text(size)} in {layers}, {image.digest}")
     here = trial.find_here().machine
     platform = "" if host.machine == here else f"linux/{MACHINES.get(host.machine, host.machine)}"
     had = image.digest in _digests(engine, request, pinned) and not platform
-    with request.watch(dict(image.sizes)) as came:
+    with request.watch(sizes) as came:
         if not had:
             _bring(engine, request, pinned, platform, came)
         total = came()

@@ -373,10 +373,8 @@ _HOMES = {
     "ManyOwners NamesFileHosts NamesLayouts ReadsAhead ServesDocuments SpellsDigests",
     "headrace.interface.explanations": "AskForAnswer AskGateway Explanation GatewayAnswer",
     "headrace.interface.hookspecs": "hookimpl AcceleratorDetector Finding Fix",
-    "headrace.interface.images": "FolderFile HeldSecret ImageFolder ImageQuestion ImageTool "
-    "ImageWishes",
-    "headrace.interface.images": "FolderFile ImageCame ImageFolder ImageOutcome ImagePull "
-    "ImageQuestion ImageStanding ImageTool ImageTrial ImageWishes",
+    "headrace.interface.images": "FolderFile HeldSecret ImageCame ImageFolder ImageOutcome "
+    "ImagePull ImageQuestion ImageStanding ImageTool ImageTrial ImageWishes",
     "headrace.interface.leading": "LedBy LedTool Logins",
     "headrace.interface.lookups": "CacheMode Entry HeadRequest LookUp LookUpResult LookUpStep",
     "headrace.interface.named_images": "ImageFile ImageObject ImagePin ImageToWarm NamedImages "

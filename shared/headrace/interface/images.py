@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
 import enum
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import field
 from pathlib import Path
@@ -18,9 +17,9 @@ from headrace.values import dataclass
 if TYPE_CHECKING:
     from headrace.variants.hosts import Host
 
-__all__ = ["FolderFile", "HeldSecret", "ImageFolder", "ImageQuestion", "ImageTool", "ImageWishes"]
 __all__ = [
     "FolderFile",
+    "HeldSecret",
     "ImageCame",
     "ImageFolder",
     "ImageOutcome",
@@ -98,6 +97,9 @@ class HeldSecret:
     """The path of a file; or of what an image tells whoever pulls it: ``ENV NAME``, ``step 3``."""
     what: str
     """``a private key``."""
+
+
+@dataclass(frozen=True, slots=True)
 class ImageTrial:
     """An image that is tried in a container, on this machine."""
 
@@ -204,6 +206,8 @@ class ImageTool:
     def warm(self, named: NamedImages) -> Iterable[ImageToWarm]:
         """Tell of each image that is named, for each platform, what it is made of."""
         del named
+        return ()
+
     def pull(self, request: ImagePull) -> Iterable[ImageOutcome]:
         """Bring the image that `find` finds to an engine here, and try it; nothing, where the name
         is none of this tool's. What stands in the way is raised as an error of ours, which says

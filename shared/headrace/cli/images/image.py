@@ -7,19 +7,19 @@ from types import ModuleType
 from typing import Any
 
 from headrace.cli.context import Context, add_json, add_scope
-from headrace.cli.images import find, outdated, warm, write
-from headrace.cli.images import check, find, pull, write
+from headrace.cli.images import check, find, outdated, pull, warm, write
 
 __all__ = ["add", "run"]
 
 #: Each action is a module of this folder, with `add` and `run`; in the order of the help.
 _ACTIONS: dict[str, ModuleType] = {
     "find": find,
+    "pull": pull,
+    "check": check,
     "write": write,
     "outdated": outdated,
     "warm": warm,
 }
-_ACTIONS: dict[str, ModuleType] = {"find": find, "pull": pull, "check": check, "write": write}
 
 
 def add(subparsers: argparse._SubParsersAction[Any]) -> None:
