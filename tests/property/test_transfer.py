@@ -70,6 +70,8 @@ def partition(sim: Simulator) -> None:
         for segment in segments.in_flight.values():
             assert segment.check or segment.end <= start or end <= segment.position
     assert segments.held == sim.written
+    for segment in segments.in_flight.values():
+        assert segments.copies(segment) == segments._sharing(segment), "a copy without its mark"
 
 
 def limits(sim: Simulator) -> None:

@@ -133,6 +133,22 @@ def test_a_gateway_loads_its_live_page_for_nobody_who_does_not_ask_for_it() -> N
     assert shown == {f"headrace.gateway.live.{name}" for name in ("history", "later")}
 
 
+def test_a_gateway_loads_no_command_line_of_its_server() -> None:
+    loaded = newly_loaded("headrace.gateway.server", before="import asyncio")
+    assert {"uvicorn.server", "uvicorn.protocols.http.httptools_impl"} <= loaded
+    assert not {name for name in loaded if name.split(".")[0] in ("click", "multiprocessing")}
+
+
+def test_the_server_whose_command_line_is_left_out_has_it_for_whoever_calls_it() -> None:
+    then = "try:\n    uvicorn.main(['--help'])\nexcept SystemExit: pass"
+    loaded = newly_loaded(
+        "headrace.gateway.server, uvicorn",
+        before="import io, contextlib\nsys.stdout, told = io.StringIO(), sys.stdout",
+        after=f"{then}\nassert '--workers' in sys.stdout.getvalue()\nsys.stdout = told",
+    )
+    assert {"click", "uvicorn.main"} <= loaded
+
+
 def test_whoever_asks_upstreams_loads_no_terminal() -> None:
     then = "Transports(TrustStore({}), None, keep=1).prepare()"
     then = f"from headrace.upstream.tls import TrustStore\nheadrace.upstream.transports.{then}"

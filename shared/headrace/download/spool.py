@@ -30,11 +30,12 @@ __all__ = ["MemoryFile", "Spool", "SpoolFile", "TaskStorage"]
 
 _log = logging.getLogger("headrace.transfer")
 
-#: Bytes that one call to the thread hashes.
-_STRETCH = 4 << 20
-_PART = 1 << 20
+#: Bytes that one call to the thread hashes, and how many must wait for it: each call, and each part
+#: that it reads, costs both threads a change of hands.
+_STRETCH = 16 << 20
+_PART = 4 << 20
 #: Bytes of it that are read at a time.
-_AT_A_TIME = 256 << 10
+_AT_A_TIME = 512 << 10
 #: A write that waits and takes longer than this (seconds) tells of a busy disk: then writes go to a
 #: thread, so that one slow disk does not hold up every connection. One that only had no processor
 #: tells nothing of the disk, and a thread would not have one sooner.

@@ -69,7 +69,9 @@ class Dispatcher:
         """Ask once more where an answer has been waited for long, without giving up the first."""
         segments = self._state.segments
         for segment in list(segments.in_flight.values()):
-            if segment.check or segment.left <= 0 or segment.opened_at is not None:
+            if segment.opened_at is not None or now - segment.asked_at < AGAIN:
+                continue
+            if segment.check or segment.left <= 0:
                 continue
             copies = segments.copies(segment)
             if any(each.opened_at is not None for each in copies) or len(copies) >= MOST_AGAIN:

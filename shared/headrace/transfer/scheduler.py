@@ -61,6 +61,10 @@ SLOW_START = 5.0
 """Round trips until a connection gives what it can."""
 SAVED = 1.0
 """Seconds that sharing a request for most of what lacks must save to have its price."""
+HARDLY = 0.05
+"""Seconds, beside a round trip, that sharing a request must save at least. What ends sooner than
+that is not weighed: of a fast download that is nearly every request, each time that one ends.
+"""
 PATIENCE = 0.3
 """Seconds of data waiting behind a hole before somebody else fills it."""
 
@@ -259,21 +263,31 @@ class Scheduler:
         elif rate is None:
             # One that works on its first range already says soon what it is worth.
             return None if upstream.active else self._probe_at_the_end(now)
-        best: tuple[float, Assignment] | None = None
-        for victim in self._segments.in_flight.values():
-            if victim.check or victim.left <= 0:
-                continue
+        for theirs, victim in self._latest(upstream.expected_rtt() + HARDLY, now):
             copies = self._segments.copies(victim)
-            theirs = min(self.eta(copy, now) for copy in copies)
-            if best is not None and theirs <= best[0]:
-                continue
             choice = self._taken_from(victim, copies, upstream, rate, theirs)
             if choice is None:
                 continue
             mine = upstream.expected_rtt() + (choice.end - choice.start) / rate
             if self._worth_its_price(choice, victim, mine, theirs, now):
-                best = theirs, choice
-        return best[1] if best else None
+                return choice
+        return None
+
+    def _latest(self, least: float, now: float) -> list[tuple[float, Segment]]:
+        """Return the ranges that take more than `least` seconds, with these, the last to end first.
+
+        With each request that ends all others are looked at, so what is cheap comes before.
+        """
+        found = []
+        for segment in self._segments.in_flight.values():
+            if segment.check or segment.left <= 0:
+                continue
+            theirs = self.eta(segment, now)
+            if segment.hedged and theirs > least:
+                theirs = min(self.eta(copy, now) for copy in self._segments.copies(segment))
+            if theirs > least:
+                found.append((theirs, segment))
+        return sorted(found, key=lambda each: -each[0])
 
     def _taken_from(
         self,
@@ -287,10 +301,10 @@ class Scheduler:
         rtt = upstream.expected_rtt()
         choice = self._split(victim, theirs, rate, rtt) if len(copies) == 1 else None
         if choice is not None:
-            return self._in_order(victim, choice, theirs, rate) if self._alone(upstream) else choice
+            return _in_order(victim, choice, theirs, rate) if self._alone(upstream) else choice
         if len(copies) >= MOST_COPIES or any(copy.source == upstream.id for copy in copies):
             return None
-        if rtt + victim.left / rate < 0.6 * theirs - 0.05:
+        if rtt + victim.left / rate < 0.6 * theirs - HARDLY:
             return Assignment(Move.HEDGE, victim.position, victim.end, victim.id)
         return None
 
@@ -326,16 +340,6 @@ class Scheduler:
             return None
         return Assignment(Move.STEAL, victim.end - PROBE, victim.end, victim.id)
 
-    def _in_order(
-        self, victim: Segment, choice: Assignment, theirs: float, rate: float
-    ) -> Assignment:
-        """Cut the one range of the only source so that more connections bring it in order."""
-        start = victim.position + int(victim.left / max(theirs, 1e-3) * ONLY_SOURCE_TURN)
-        if start >= choice.start:
-            return choice
-        end = min(start + max(int(rate * ONLY_SOURCE_TURN), SMALLEST), victim.end)
-        return Assignment(Move.STEAL, start, end, victim.id)
-
     def _split(self, victim: Segment, theirs: float, rate: float, rtt: float) -> Assignment | None:
         """Share the rest of a range so that both ends meet."""
         if self._segments.size <= SMALL:
@@ -343,7 +347,7 @@ class Scheduler:
         their_rate = victim.left / max(theirs, 1e-3)
         split = int((victim.left - their_rate * rtt) * rate / (rate + their_rate))
         stays = victim.left - split
-        worth = split / rate + rtt < 0.9 * theirs - max(0.05, rtt)
+        worth = split / rate + rtt < 0.9 * theirs - max(HARDLY, rtt)
         if worth and split >= _smallest(rate) and stays >= LEAST:
             return Assignment(Move.STEAL, victim.end - split, victim.end, victim.id)
         return None
@@ -352,3 +356,12 @@ class Scheduler:
 def _smallest(rate: float) -> int:
     """Return what a range has at least on a connection of this rate."""
     return max(LEAST, min(SMALLEST, int(rate * BRIEF)))
+
+
+def _in_order(victim: Segment, choice: Assignment, theirs: float, rate: float) -> Assignment:
+    """Cut the one range of the only source so that more connections bring it in order."""
+    start = victim.position + int(victim.left / max(theirs, 1e-3) * ONLY_SOURCE_TURN)
+    if start >= choice.start:
+        return choice
+    end = min(start + max(int(rate * ONLY_SOURCE_TURN), SMALLEST), victim.end)
+    return Assignment(Move.STEAL, start, end, victim.id)

@@ -127,7 +127,7 @@ class Segments:
             self._mark(segment)
 
     def _mark(self, segment: Segment) -> None:
-        copies = self.copies(segment)
+        copies = self._sharing(segment)
         if len(copies) > 1:
             for copy in copies:
                 copy.hedged = True
@@ -203,6 +203,11 @@ class Segments:
 
     def copies(self, segment: Segment) -> list[Segment]:
         """Return the requests that are to bring any of the same bytes, itself among them."""
+        if segment.hedged or segment.check or segment.id not in self.in_flight:
+            return self._sharing(segment)
+        return [segment] if segment.left > 0 else []  # all copies bear the mark
+
+    def _sharing(self, segment: Segment) -> list[Segment]:
         low, high = segment.position, segment.end
         return [
             other

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 
 from headrace.download import spool
 from headrace.download.spool import MemoryFile, Spool
+from headrace.models import Digest
 
 LONG = 2.5 * spool._BUSY
 """Seconds."""
@@ -84,3 +86,26 @@ def test_write_that_took_long_without_waiting_tells_nothing_of_the_disk(
     # Another thread of this process may want the interpreter meanwhile: that is no disk's doing.
     monkeypatch.setattr(spool, "_waits", lambda: 0)
     assert written_by_us(Disk(compute)) == [True] * 4
+
+
+def test_what_comes_fast_is_hashed_in_few_calls_of_another_thread() -> None:
+    digest = Digest("sha256", hashlib.sha256(bytes(64 << 20)).hexdigest())
+    calls = []
+
+    async def main() -> bool:
+        file = Spool(MemoryFile(64 << 20), 64 << 20, digest)
+        hash_some = file.hash_some
+
+        async def counted() -> None:
+            calls.append(file.unhashed())
+            await hash_some()
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(file, "hash_some", counted)
+            for number in range(64):
+                await file.write(number << 20, memoryview(bytes(1 << 20)))
+                await file.follow()
+            return await file.agrees()
+
+    assert asyncio.run(main())
+    assert len(calls) <= 16

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -93,6 +94,30 @@ def test_of_ranges_that_end_together_the_first_is_shared() -> None:
     choice = race.scheduler._steal(race.idle, 1e6, 0.0)
     assert choice is not None
     assert choice.victim == 0
+
+
+def test_of_many_ranges_the_last_to_end_is_weighed_first_and_what_is_soon_here_not_at_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    weighed = []
+    taken_from = Scheduler._taken_from
+
+    def counted(self: Scheduler, victim: Segment, *given: Any) -> Assignment | None:
+        weighed.append(victim.id)
+        return taken_from(self, victim, *given)
+
+    monkeypatch.setattr(Scheduler, "_taken_from", counted)
+    race = Race(20 * MB, MB, 2 * MB, 4 * MB, 3 * MB, 2 * MB)
+    race.idle.rtt = 0.0
+    choice = race.scheduler._steal(race.idle, 1e6, 0.0)
+    assert choice is not None
+    assert choice.victim == 2
+    assert weighed == [2]
+    weighed.clear()
+    race = Race(20 * MB, MB, 2 * MB, 4 * MB, 3 * MB, 2 * MB, rate=4e9)
+    race.slow.rtt, race.idle.rtt = 0.0, 0.1
+    assert race.scheduler._steal(race.idle, 1e9, 0.0) is None
+    assert not weighed
 
 
 def test_request_without_an_answer_ends_later_the_longer_it_is_silent() -> None:
