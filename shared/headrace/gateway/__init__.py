@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from types import ModuleType
 from typing import Any
@@ -23,9 +24,7 @@ class _Unloaded(ModuleType):
         def called(*given: Any, **named: Any) -> Any:
             if sys.modules.get(self.__name__) is self:
                 del sys.modules[self.__name__]
-            import uvicorn.main  # noqa: PLC0415 - somebody does want it
-
-            return getattr(sys.modules[self.__name__], name)(*given, **named)
+            return getattr(importlib.import_module(self.__name__), name)(*given, **named)
 
         return called
 
