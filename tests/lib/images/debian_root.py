@@ -46,14 +46,21 @@ def make() -> str | None:
     packed().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="debian-", dir=packed().parent) as scratch:
         root, made = Path(scratch) / "root", Path(scratch) / "root.tar"
-        words = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", SUITE, root, where]
+        words = [
+            "debootstrap",
+            "--variant=minbase",
+            f"--include={_PACKAGES}",
+            SUITE,
+            str(root),
+            where,
+        ]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
             return f"debootstrap failed: {(done.stdout + done.stderr).strip()[-300:]}"
         for leftover in (root / "var/cache/apt/archives").glob("*.deb"):
             leftover.unlink()
         (root / "etc/apt/sources.list").write_text(f"deb {where} {SUITE} main\n")
-        words = ["tar", "--one-file-system", "-C", root, "-cf", made, "."]
+        words = ["tar", "--one-file-system", "-C", str(root), "-cf", str(made), "."]
         subprocess.run(words, check=True)
         made.rename(packed())
     return None
