@@ -6,7 +6,8 @@ import pytest
 
 from headrace_docker.leaks.context import read_ignored, secrets_sent, sent
 from headrace_docker.writing.beside.ignored import COPIED, docker_ignored
-from lib.images.written import wished
+from headrace_docker.writing.containerfile import containerfile
+from lib.images.written import every, wished
 
 FILES = ("a.txt", "b.env", ".env", "src/a.txt", "src/deep/b.env", "src/deep/key.pem", "[x]/y")
 
@@ -94,3 +95,12 @@ def test_secrets_are_told_as_far_as_any_engine_is_sent_them() -> None:
     assert told(docker="*", container=".env") == ["a/pip.conf"]
     assert told(container="*") == []
     assert told(docker=docker_ignored(wished())) == []
+
+
+def test_a_build_is_sent_all_that_its_file_copies() -> None:
+    for image in every():
+        lines = [line.split() for line in containerfile(image).splitlines()]
+        copied = [line[1:-1] for line in lines if line[:1] == ["COPY"] and "--from" not in line[1]]
+        named = [path for words in copied for path in words if not path.startswith("--")]
+        assert named
+        assert list(sent(read_ignored(docker_ignored(image)), named)) == named
