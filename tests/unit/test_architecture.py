@@ -140,6 +140,7 @@ IMPURE = {
     "plugins/headrace_docker/pulling/programs.py": "runs the engines of this machine",
     "plugins/headrace_docker/smoke/inside.py": "runs inside a container, alone",
     "plugins/headrace_docker/writing/inside/start.py": "a program that is copied into images",
+    "plugins/headrace_docker/writing/slim/inside": "programs that run while images are built",
     "plugins/headrace_pip/at_start": "runs inside every Python below `run`",
     "plugins/headrace_pip/explaining/interpreter.py": "asks the interpreter of this machine",
     "plugins/headrace_pip/plugin.py": "entry file, imports inside its hooks",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from headrace_docker.writing.slim.stages import stages
 from headrace_docker.writing.wishes import HOST_KEYS, PORTS, START, WORKSPACE, WrittenImage
 
 __all__ = ["containerfile", "requirements", "start_program"]
@@ -35,7 +36,10 @@ def containerfile(image: WrittenImage) -> str:
 
 def _blocks(image: WrittenImage) -> Iterator[list[str]]:
     wishes = image.wishes
-    yield _base(image)
+    if image.slim is None:
+        yield _base(image)
+    else:
+        yield from stages(image, image.slim)
     yield ["USER 0"]
     yield list(_system(image))
     yield list(_python(image))

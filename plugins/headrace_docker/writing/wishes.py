@@ -36,6 +36,16 @@ KEYS_SECRET, KEYS_VARIABLE = "/run/secrets/authorized_keys", "AUTHORIZED_KEYS"
 
 
 @dataclass(frozen=True, slots=True)
+class SlimTorch:
+    """A wheel of torch, where a slim base has none."""
+
+    requirement: str
+    """``torch==2.14.1+cu126``."""
+    index: str
+    """Asked beside the one that pip has; empty: that one has it."""
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenImage:
     """What was found, and what is written about it."""
 
@@ -62,3 +72,5 @@ class WrittenImage:
     """What installs packages of the system inside: ``apt`` or ``dnf``."""
     wrapper: str = ""
     """The base's own entry program, where that ends in the command it is given."""
+    slim: SlimTorch | None = None
+    """The wheel that is put on a slim base; None: the base has what is needed."""

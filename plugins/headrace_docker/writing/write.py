@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from headrace.interface import (
@@ -14,6 +15,7 @@ from headrace.interface import (
     ImageQuestion,
     ImageWishes,
     UsageError,
+    load_cuda_tables,
 )
 from headrace_docker.finding.find import FoundImage, look
 from headrace_docker.writing.beside.compose import compose, secret_names
@@ -23,6 +25,7 @@ from headrace_docker.writing.beside.kubernetes import kubernetes
 from headrace_docker.writing.beside.naming import label
 from headrace_docker.writing.beside.readme import readme
 from headrace_docker.writing.containerfile import containerfile, requirements, start_program
+from headrace_docker.writing.slim.stages import base_of_slim, chosen_torch, programs
 from headrace_docker.writing.wishes import PORTS, WORKSPACE, WrittenImage
 
 __all__ = ["files", "folder"]
@@ -45,6 +48,9 @@ def folder(question: ImageQuestion, wishes: ImageWishes, directory: Path) -> Ima
     host = question.find_host()
     found = look(question.what, question.flavour, host, question.ask)
     image = _written(found, host, wishes, directory)
+    if image is not None and wishes.slim:
+        found = look(base_of_slim(), "", Host(machine=host.machine), question.ask)
+        image = _slim(image, _written(found, host, wishes, directory))
     if image is None:
         return ImageFolder(found.explanation)
     return ImageFolder(found.explanation, tuple(files(image)), tuple(_commands(image, directory)))
@@ -83,11 +89,22 @@ def _written(
     )
 
 
+def _slim(image: WrittenImage, base: WrittenImage | None) -> WrittenImage | None:
+    """Put what was found on Python's own image; None: its registry gives none."""
+    torch = chosen_torch(image, load_cuda_tables())
+    if base is None:
+        return None
+    return replace(base, family=image.family, cuda=image.cuda, torch=image.torch, slim=torch)
+
+
 def files(image: WrittenImage) -> Iterator[FolderFile]:
     """Make every file of the folder."""
     yield FolderFile(image.wishes.engine_file, containerfile(image).encode())
     yield FolderFile("requirements.txt", requirements(image).encode())
     yield FolderFile("start.py", start_program(image).encode(), 0o755)
+    if image.slim is not None:
+        for name, data in programs():
+            yield FolderFile(name, data)
     yield from _beside(image)
 
 

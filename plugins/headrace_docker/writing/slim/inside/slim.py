@@ -1,0 +1,66 @@
+"""Take out of an installed torch what slim.toml names, and give the rest fixed times.
+
+``python slim.py ROOT LIBRARIES SLIM.TOML SECONDS``: ROOT is what ``pip install --root`` filled.
+NVIDIA's libraries move to LIBRARIES, the same way down: a layer of their own, which stays as it is
+while only torch changes. SECONDS (of the epoch) is the time that everything gets.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+
+
+def main() -> None:
+    """Print what went and what stays, each with its weight."""
+    root, libraries, data = map(Path, sys.argv[1:4])
+    packages = next(each.parent for each in sorted(root.glob("**/*-packages/torch")))
+    for part in tomllib.loads(data.read_text("utf-8"))["part"]:
+        paths = [path for pattern in part["paths"] for path in sorted(packages.glob(pattern))]
+        print(f"{sum(map(remove, paths)) / 1e6:8.1f} MB gone: {part['name']}; lost: {part['lost']}")
+    for folder in sorted(packages.iterdir()):
+        weight = size(folder)
+        if weight > 1_000_000:
+            print(f"{weight / 1e6:8.1f} MB stay: {folder.name}")
+    move(packages, packages / "nvidia", libraries / packages.relative_to(root))
+    for each in (root, libraries):
+        print(f"{size(each) / 1e6:8.1f} MB stay in the layer of {each.name}")
+        settle(each, int(sys.argv[4]))
+
+
+def remove(path: Path) -> int:
+    """Remove a file or a folder; return what it weighed."""
+    weight = size(path)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    return weight
+
+
+def size(path: Path) -> int:
+    """Weigh the files of a folder, a file, or nothing."""
+    if not path.is_dir():
+        return path.lstat().st_size if path.exists() else 0
+    files = (each for each in path.rglob("*") if each.is_symlink() or each.is_file())
+    return sum(each.lstat().st_size for each in files)
+
+
+def move(packages: Path, part: Path, to: Path) -> None:
+    """Move a folder of the packages, if there is one."""
+    to.mkdir(parents=True, exist_ok=True)
+    if part.exists():
+        part.rename(to / part.relative_to(packages))
+
+
+def settle(root: Path, seconds: int) -> None:
+    """Give everything the same time, so that a second build packs the same layer."""
+    for path in (root, *root.rglob("*")):
+        os.utime(path, (seconds, seconds), follow_symlinks=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""``image write --slim``: which wheel on which base, and what its programs take out and try."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from headrace.interface import (
+    ImageFolder,
+    ImageQuestion,
+    ImageWishes,
+    UsageError,
+    load_cuda_tables,
+)
+from headrace.variants.hosts import Accelerator, Host
+from headrace_docker.images import Images
+from headrace_docker.writing.slim.stages import chosen_torch, shipped
+from lib.images.families import shaped
+from lib.images.in_memory import Registries
+from lib.images.written import BASES, wished
+
+PYTHON = "docker.io/library/python"
+PLAIN = shaped("slim", {"PATH": "/usr/local/bin"})
+TORCH = {
+    "2.15.0-cuda13.2-cudnn9-runtime": shaped("a", {}),
+    "2.14.1-cuda12.6-cudnn9-runtime": shaped("b", {}),
+    "2.10.0-cuda12.8-cudnn9-runtime": shaped("c", {}),
+}
+SLIM = {
+    name: PLAIN
+    for name in (
+        *("3.13.9-slim-trixie", "3.13.11-slim-bookworm", "3.13.12-slim-alpine", "3.14.2-slim"),
+        *("3.14.2-slim-trixie", "3.13.12-trixie", "3.13.12", "3.13-slim-trixie"),
+    )
+}
+PROGRAMS = Path(sys.modules[chosen_torch.__module__].__file__ or "").parent / "inside"
+A100 = (Accelerator("nvidia", "NVIDIA A100", (8, 0)),)
+OLDER = Host(A100, "550.54.15", (12, 4))
+NEWER = Host(A100, "595.45.04", (13, 2))
+
+
+def write(
+    host: Host, what: str = "pytorch", python: dict[str, object] | None = None
+) -> ImageFolder:
+    named = {"docker.io/pytorch/pytorch": TORCH, PYTHON: SLIM if python is None else python}
+    question = ImageQuestion(what, "", lambda: host, Registries(named))  # type: ignore[arg-type]
+    return Images().folder(question, ImageWishes(slim=True), Path("/somewhere/lab"))
+
+
+def text(folder: ImageFolder, name: str = "Dockerfile") -> str:
+    (found,) = (each for each in folder.files if each.path == name)
+    return found.data.decode()
+
+
+def test_python_is_the_base_by_its_digest_in_both_stages() -> None:
+    lines = text(write(NEWER)).splitlines()
+    assert lines[0] == f"# {PYTHON}:3.13.11-slim-bookworm, as it was when this was written"
+    assert lines[1] == f"FROM {PYTHON}@{PLAIN.digest} AS parts"
+    assert lines.count(f"FROM {PYTHON}@{PLAIN.digest}") == 1
+    assert not [line for line in lines if line.startswith("FROM ") and "pytorch" in line]
+
+
+@pytest.mark.parametrize(
+    ("host", "what", "wheel", "index"),
+    [
+        (NEWER, "pytorch", "torch==2.15.0", ""),
+        (OLDER, "pytorch", "torch==2.14.1+cu126", "/cu126"),
+        # The newest release whose default build is one for CUDA 12.
+        (OLDER, "torch==2.10", "torch==2.10.0", ""),
+    ],
+)
+def test_wheel_is_that_of_the_image_which_the_host_runs(
+    host: Host, what: str, wheel: str, index: str
+) -> None:
+    lines = [line.strip(" \\") for line in text(write(host, what)).splitlines()]
+    assert wheel in lines
+    asked = [line for line in lines if line.startswith("--extra-index-url")]
+    assert [line.endswith(index) for line in asked] == ([True] if index else [])
+
+
+def test_processors_get_a_build_without_cuda() -> None:
+    tables = load_cuda_tables()
+    plain = replace(BASES["none"], torch="2.14.1")
+    chosen = chosen_torch(plain, tables)
+    assert chosen.requirement == "torch==2.14.1+cpu"
+    assert chosen.index.endswith("/cpu")
+    # On the default index the older builds for aarch64 are those.
+    arm = chosen_torch(replace(plain, torch="2.10.0", machine="aarch64"), tables)
+    assert (arm.requirement, arm.index) == ("torch==2.10.0", "")
+
+
+@pytest.mark.parametrize("base", ["amd", "intel", "none", "rocky"])
+def test_bases_that_tell_no_torch_for_cuda_are_refused(base: str) -> None:
+    with pytest.raises(UsageError, match="--slim"):
+        chosen_torch(wished(base), load_cuda_tables())
+
+
+def test_without_a_base_nothing_is_written_and_why_is_told() -> None:
+    folder = write(NEWER, python={"3.12.1-slim-trixie": PLAIN})
+    assert folder.files == ()
+    assert any("library/python" in line for line in folder.found.lines)
+
+
+def test_everything_of_the_folder_is_there_to_read() -> None:
+    folder = write(NEWER)
+    parts = tomllib.loads(text(folder, "slim.toml"))["part"]
+    assert all(part["paths"] and part["lost"] for part in parts)
+    for name in ("slim.py", "check.py"):
+        compile(text(folder, name), name, "exec")
+        assert name in text(folder) or name == "check.py"
+
+
+def test_table_of_parts_has_a_date_and_weights() -> None:
+    table = shipped()
+    assert table["torch"]["date"]
+    names = [part["name"] for part in table["part"]]
+    assert len(set(names)) == len(names)
+    for part in table["part"]:
+        assert len(part["mb"]) == 2, part["name"]
+
+
+# ------------------------------------------------------------------ what takes out
+
+
+def installed(root: Path) -> Path:
+    """Lay out what pip would have: needed files, and one or more of each part."""
+    packages = root / "usr/local/lib/python3.13/site-packages"
+    for name in (
+        *("torch/__init__.py", "torch/lib/libtorch.so", "torch/bin/torch_shm_manager"),
+        *("torch/bin/protoc", "torch/bin/protoc-3", "torch/include/a/b.h", "torch/lib/x.a"),
+        *("nvidia/cu13/lib/libcublas.so.13", "nvidia/cu13/lib/libcusolver.so.12"),
+        *("nvidia/cu13/lib/libcusolverMg.so.12", "nvidia/cu13/include/cuda.h"),
+        *("nvidia/cuda_nvrtc/lib/libnvrtc.so.12", "nvidia/cuda_nvrtc/lib/libnvrtc.alt.so.12"),
+        *("nvidia/cu13/lib/libcupti.so.13", "nvidia/cu13/lib/libnvperf_host.so"),
+        *("nvidia/nvshmem/lib/libnvshmem_host.so.3", "nvidia/nvshmem/lib/device_sm_90.bc"),
+        *("triton/__init__.py", "triton-3.9.0.dist-info/METADATA", "sympy/core/tests/test_a.py"),
+        *("sympy/core/tests.py", "torch/__pycache__/x.pyc", "torch/testing/__init__.py"),
+    ):
+        path = packages / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * 1000)
+    (packages / "nvidia/cu13/lib/link.so").symlink_to("libcublas.so.13")
+    return packages
+
+
+def taken_out(root: Path, data: Path, seconds: int = 315532800) -> str:
+    words = [PROGRAMS / "slim.py", root / "rest", root / "libraries", data, str(seconds)]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "slim.toml"
+    path.write_text(text(write(NEWER), "slim.toml"))
+    return path
+
+
+def left(root: Path) -> set[str]:
+    files = (each for each in root.rglob("*") if not each.is_dir())
+    return {each.relative_to(root).as_posix().partition("site-packages/")[2] for each in files}
+
+
+def test_what_is_named_goes_and_the_rest_stays(tmp_path: Path, data: Path) -> None:
+    installed(tmp_path / "rest")
+    said = taken_out(tmp_path, data)
+    assert left(tmp_path / "rest") == {
+        *("torch/__init__.py", "torch/lib/libtorch.so", "torch/bin/torch_shm_manager"),
+        *("torch/testing/__init__.py", "sympy/core/tests.py"),
+    }
+    # A layer of its own.
+    assert left(tmp_path / "libraries") == {
+        *("nvidia/cu13/lib/libcublas.so.13", "nvidia/cu13/lib/libcusolver.so.12"),
+        *("nvidia/cuda_nvrtc/lib/libnvrtc.so.12", "nvidia/cu13/lib/libcupti.so.13"),
+        *("nvidia/nvshmem/lib/libnvshmem_host.so.3", "nvidia/cu13/lib/link.so"),
+    }
+    for part in shipped()["part"]:
+        assert f"gone: {part['name']}; lost: {part['lost']}" in said
+
+
+def test_a_part_whose_row_is_gone_stays(tmp_path: Path, data: Path) -> None:
+    installed(tmp_path / "rest")
+    before, _, after = data.read_text().partition('[[part]]\nname = "triton"\n')
+    data.write_text(before + after[after.index("[[part]]") :])
+    assert "triton" not in taken_out(tmp_path, data)
+    assert "triton/__init__.py" in left(tmp_path / "rest")
+
+
+def test_everything_has_one_time_folders_and_links_too(tmp_path: Path, data: Path) -> None:
+    installed(tmp_path / "rest")
+    taken_out(tmp_path, data, 1_700_000_000)
+    for root in (tmp_path / "rest", tmp_path / "libraries"):
+        for each in (root, *root.rglob("*")):
+            assert os.lstat(each).st_mtime == 1_700_000_000, each
+
+
+def test_a_build_for_processors_has_no_libraries_to_move(tmp_path: Path, data: Path) -> None:
+    packages = tmp_path / "rest/usr/local/lib/python3.13/dist-packages"
+    (packages / "torch").mkdir(parents=True)
+    taken_out(tmp_path, data)
+    assert left(tmp_path / "libraries") == set()
