@@ -56,13 +56,13 @@ def stages(image: WrittenImage, torch: SlimTorch) -> Iterator[list[str]]:
         f"# {image.repository}:{image.tag}, as it was when this was written",
         f"FROM {image.pinned} AS parts",
         f"ARG SOURCE_DATE_EPOCH={_EPOCH}",
+        "# slim.toml is yours: a part whose row is gone stays in the image.",
+        "COPY slim.py slim.toml /tmp/",
         f"RUN python3 -m pip install --no-cache-dir --no-compile --root {_MADE}/rest \\",
         "    --ignore-installed --no-warn-script-location \\",
         *index,
-        f"    {torch.requirement}",
-        "# slim.toml is yours: a part whose row is gone stays in the image.",
-        "COPY slim.py slim.toml /tmp/",
-        f"RUN python3 /tmp/slim.py {_MADE}/rest {_MADE}/libraries /tmp/slim.toml \\",
+        f"    {torch.requirement} \\",
+        f" && python3 /tmp/slim.py {_MADE}/rest {_MADE}/libraries /tmp/slim.toml \\",
         '    "$SOURCE_DATE_EPOCH"',
     ]
     yield [

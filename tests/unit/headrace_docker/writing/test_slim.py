@@ -32,13 +32,14 @@ TORCH = {
     "2.14.1-cuda12.6-cudnn9-runtime": shaped("b", {}),
     "2.10.0-cuda12.8-cudnn9-runtime": shaped("c", {}),
 }
-SLIM = {
-    name: PLAIN
-    for name in (
+#: One that fits, and others that do not.
+SLIM = dict.fromkeys(
+    (
         *("3.13.9-slim-trixie", "3.13.11-slim-bookworm", "3.13.12-slim-alpine", "3.14.2-slim"),
         *("3.14.2-slim-trixie", "3.13.12-trixie", "3.13.12", "3.13-slim-trixie"),
-    )
-}
+    ),
+    PLAIN,
+)
 PROGRAMS = Path(sys.modules[chosen_torch.__module__].__file__ or "").parent / "inside"
 A100 = (Accelerator("nvidia", "NVIDIA A100", (8, 0)),)
 OLDER = Host(A100, "550.54.15", (12, 4))
@@ -150,8 +151,9 @@ def installed(root: Path) -> Path:
 
 
 def taken_out(root: Path, data: Path, seconds: int = 315532800) -> str:
-    words = [PROGRAMS / "slim.py", root / "rest", root / "libraries", data, str(seconds)]
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    paths = map(str, (PROGRAMS / "slim.py", root / "rest", root / "libraries", data))
+    words = [sys.executable, *paths, str(seconds)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -19,7 +19,7 @@ warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
 #: What comes with a driver, a network card or MPI, never with torch: who lacks these is whole.
 OUTSIDE = (
     *("libcuda.so", "libnvidia-ml.so", "libibverbs.so", "libmlx5.so", "librdmacm.so"),
-    # Of a library of Fortran that torch brings and no other of its needs.
+    # Of a library of Fortran, which torch 2.15 brings without it.
     "libquadmath.so",
     *("libmpi.so", "libpmi", "liboshmem.so", "libfabric.so", "libucs.so", "libucp.so"),
     *("libdoca", "libgdrapi.so"),

@@ -53,7 +53,8 @@ def move(packages: Path, part: Path, to: Path) -> None:
     """Move a folder of the packages, if there is one."""
     to.mkdir(parents=True, exist_ok=True)
     if part.exists():
-        part.rename(to / part.relative_to(packages))
+        # A layer below this one has it where an engine keeps each step: then it is copied.
+        shutil.move(part, to / part.relative_to(packages))
 
 
 def settle(root: Path, seconds: int) -> None:
