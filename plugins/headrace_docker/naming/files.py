@@ -16,8 +16,11 @@ __all__ = ["all_named", "may_name_images", "named_in"]
 _DOCKERFILE = re.compile(r"(?:.+\.)?(?:Docker|Container)file(?:\..+)?", re.IGNORECASE)
 _DEVCONTAINERS = ("devcontainer.json", ".devcontainer.json")
 _YAML = (".yaml", ".yml")
-#: What is a string, and what is a comment, in JSON as editors take it.
-_COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|,(?=\s{0,200}[}\]])')
+#: What is a string, and where a comment begins, in JSON as editors take it; then which commas end a
+#: list. A string that is not closed is looked through once.
+_STRING = r'"(?:[^"\\\n]|\\.)*"?'
+_COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*")
+_LAST_COMMA = re.compile(rf"{_STRING}|,(?=\s{{0,200}}[}}\]])")
 
 
 def may_name_images(name: str) -> bool:
@@ -68,13 +71,17 @@ def _devcontainer(text: str, file: str) -> Iterator[NamedImage]:
 def _without_comments(text: str) -> str:
     """Take comments, and commas behind the last of a list, out of JSON; lines stay lines."""
     kept, at = [], 0
-    while (begin := text.find("/*", at)) >= 0:
-        end = text.find("*/", begin + 2)
-        if end < 0 or text.count('"', text.rfind("\n", 0, begin) + 1, begin) % 2:
-            kept.append(text[at : begin + 2])
-            at = begin + 2
-            continue
-        kept.append(text[at:begin])
-        at = end + 2
-    plain = "".join((*kept, text[at:]))
-    return _COMMENT.sub(lambda found: found[0] if found[0][0] == '"' else "", plain)
+    while found := _COMMENT.search(text, at):
+        end = found.end()
+        if found[0][0] == '"':
+            kept.append(text[at:end])
+        else:
+            kept.append(text[at : found.start()])
+        if found[0] == "/*":
+            end = text.find("*/", end) + 2
+            if end < 2:
+                break  # it is not closed, and all that follows is comment
+        at = end
+    else:
+        kept.append(text[at:])
+    return _LAST_COMMA.sub(lambda found: "" if found[0] == "," else found[0], "".join(kept))

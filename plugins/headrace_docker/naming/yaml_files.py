@@ -20,6 +20,8 @@ __all__ = ["images"]
 _LONGEST, _MOST_FLOWS = 1 << 20, 2000
 _CONTAINERS = frozenset(("containers", "initContainers", "ephemeralContainers"))
 _DOCKER = "docker://"
+#: Mappings that are merged into one.
+_MERGED = 16
 
 
 @foreign("YAML")
@@ -129,7 +131,7 @@ def _pairs(node: Any) -> Iterator[tuple[str, Any]]:
             merged += [value] if value.id == "mapping" else list(_items(value))
         elif isinstance(key.value, str):
             yield key.value, value
-    for each in merged:
+    for each in merged[:_MERGED]:
         for key, value in getattr(each, "value", ()):
             if isinstance(key.value, str):
                 yield key.value, value
