@@ -208,3 +208,16 @@ def test_a_build_for_processors_has_no_libraries_to_move(tmp_path: Path, data: P
     (packages / "torch").mkdir(parents=True)
     taken_out(tmp_path, data)
     assert left(tmp_path / "libraries") == set()
+
+
+def test_a_build_is_sent_what_its_stages_copy() -> None:
+    folder = write(NEWER)
+    sent = text(folder, ".dockerignore").splitlines()
+    copied = [
+        name
+        for line in text(folder).splitlines()
+        if line.startswith("COPY ") and "--from" not in line
+        for name in line.split()[1:-1]
+    ]
+    assert {"slim.py", "slim.toml", "start.py"} <= set(copied)
+    assert [f"!{name}" for name in copied if f"!{name}" not in sent] == []
