@@ -37,6 +37,7 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
         ("jupyter", "JupyterLab on port 8888, with a token that is made at each start"),
         ("ssh", "an SSH server on port 2222, for your public key alone"),
         ("science", "numpy, scipy, pandas, matplotlib, scikit-learn"),
+        ("slim", "the smallest image that runs on this generation of GPUs"),
     ):
         parser.add_argument(f"--{name}", action="store_true", help=text)
     parser.add_argument(
@@ -90,6 +91,7 @@ def _wishes(args: argparse.Namespace, env: Mapping[str, str]) -> ImageWishes:
         jupyter=args.jupyter,
         ssh=args.ssh,
         science=args.science,
+        slim=args.slim,
         user=args.user,
         logs=args.logs,
         engine_file="Containerfile" if args.containerfile else "Dockerfile",

@@ -200,11 +200,12 @@ def test_numbers_are_the_callers_and_never_roots(
 
 
 def test_wishes_reach_the_tool_as_they_were_typed(acme: Acme, tmp_path: Path) -> None:
-    words = ("--jupyter", "--ssh", "--science", "--user=ana", "--logs=json", "--containerfile")
-    run("acme", tmp_path, "--dry-run", *words)
+    words = ("--jupyter", "--ssh", "--science", "--slim")
+    others = ("--user=ana", "--logs=json", "--containerfile")
+    run("acme", tmp_path, "--dry-run", *words, *others)
     wishes = acme.wishes
     assert wishes is not None
-    assert (wishes.jupyter, wishes.ssh, wishes.science) == (True, True, True)
+    assert all((wishes.jupyter, wishes.ssh, wishes.science, wishes.slim))
     assert (wishes.user, wishes.logs) == ("ana", "json")
     assert wishes.engine_file == "Containerfile"
 
