@@ -18,9 +18,8 @@ _DEVCONTAINERS = ("devcontainer.json", ".devcontainer.json")
 _YAML = (".yaml", ".yml")
 #: What is a string, and where a comment begins, in JSON as editors take it; then which commas end a
 #: list. A string that is not closed is looked through once.
-_STRING = r'"(?:[^"\\\n]|\\.)*"?'
-_COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*")
-_LAST_COMMA = re.compile(rf"{_STRING}|,(?=\s{{0,200}}[}}\]])")
+_COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"?|//[^\n]*|/\*')
+_LAST_COMMA = re.compile(r'"(?:[^"\\\n]|\\.)*"?|,(?=\s{0,200}[}\]])')
 
 
 def may_name_images(name: str) -> bool:
