@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add", "run"]
 
+_DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
+
 
 def add(actions: argparse._SubParsersAction[Any]) -> None:
     """Add the parser."""
@@ -153,8 +155,7 @@ def _write(pins: Sequence[ImagePin]) -> list[str]:
             continue
         before = content(path)
         # In one pass: what is new for one tag may be old for another.
-        every = re.compile("|".join(map(re.escape, digests)).encode())
-        after = every.sub(partial(_newer, digests), before)
+        after = _DIGEST.sub(partial(_newer, digests), before)
         if after != before:
             _replace(path, after)
             written.append(name)
@@ -162,7 +163,8 @@ def _write(pins: Sequence[ImagePin]) -> list[str]:
 
 
 def _newer(digests: Mapping[str, str], found: re.Match[bytes]) -> bytes:
-    return digests[found[0].decode()].encode()
+    old = found[0].decode()
+    return digests.get(old, old).encode()
 
 
 def _replace(path: Path, after: bytes) -> None:
