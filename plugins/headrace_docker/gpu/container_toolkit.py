@@ -22,6 +22,7 @@ from headrace.interface import (
     read_json_or_none,
     read_toml,
 )
+from headrace.interface.editing import presence
 from headrace_docker.gpu.containers import (
     CdiFile,
     ContainerFacts,
@@ -80,6 +81,7 @@ def read_facts(place: Place, host: Host, *, root: Path = Path("/")) -> Container
     )
     version = _VERSION.search(_said([toolkit, "--version"], place)) if toolkit else None
     files, closed = _cdi(root)
+    char = root / "dev" / "char"
     return ContainerFacts(
         host.driver,
         reboot=any(_RENEWED in note for note in host.notes),
@@ -92,11 +94,11 @@ def read_facts(place: Place, host: Host, *, root: Path = Path("/")) -> Container
         cdi=tuple(files),
         closed_cdi=tuple(closed),
         no_cgroups=_no_cgroups(place, root),
-        char_links=any((root / "dev" / "char").glob(_CHAR)) or not (root / "dev" / "char").is_dir(),
+        char_links=any(char.glob(_CHAR)) or not presence.is_folder(char),
         mig=any(gpu.mig for gpu in nvidia),
         selinux=_text(root / "sys/fs/selinux/enforce").strip() == "1",
         wsl=host.wsl,
-        wsl_library=(root / _WSL_LIBRARY.lstrip("/")).exists(),
+        wsl_library=presence.is_there(root / _WSL_LIBRARY.lstrip("/")),
     )
 
 
@@ -127,7 +129,7 @@ def _no_cgroups(place: Place, root: Path) -> bool:
     """Whether the toolkit is told so, in the user's own file or else in the system's."""
     home = place.environment.get("XDG_CONFIG_HOME") or place.home / ".config"
     own = Path(home) / "nvidia-container-runtime" / "config.toml"
-    path = own if own.is_file() else root / _CONFIGURATION.lstrip("/")
+    path = own if presence.is_there(own) else root / _CONFIGURATION.lstrip("/")
     try:
         section = read_toml(_text(path).encode(), path).get("nvidia-container-cli")
     except ConfigurationError:

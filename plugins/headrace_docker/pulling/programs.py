@@ -151,7 +151,7 @@ def _commands(name: str, program: str, place: Place) -> EngineCommands:
     if name == "docker" and "podman" in run((program, "--version"), place.environment).text:
         # Debian's podman-docker and its like: podman by docker's name.
         name = "podman"
-    hosts = _HOSTS if name == "ctr" and Path(_HOSTS).is_dir() else ""
+    hosts = _HOSTS if name == "ctr" and presence.is_folder(Path(_HOSTS)) else ""
     return EngineCommands(name, program, hosts)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.errors import LocalError
 from headrace.interface.activations import FileEdit
+from headrace.system import atomic, folders
 
 if TYPE_CHECKING:
     from headrace.interface.images import FolderFile
@@ -112,16 +112,9 @@ def put(compared: Sequence[FileBeside]) -> None:
 
 
 def _write(each: FileBeside) -> None:
-    each.path.parent.mkdir(parents=True, exist_ok=True)
+    folder = each.path.parent
+    if not folder.is_dir():
+        folders.make(folder, 0o755)
     if each.file.private:
-        each.path.parent.chmod(0o700)
-    descriptor, name = tempfile.mkstemp(prefix=f".{each.path.name}-", dir=each.path.parent)
-    made = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(each.file.data)
-        made.chmod(each.file.mode)
-        made.replace(each.path)
-    except BaseException:
-        made.unlink(missing_ok=True)
-        raise
+        folders.set_mode(folder, 0o700)
+    atomic.replace(each.path, each.file.data, mode=each.file.mode)
