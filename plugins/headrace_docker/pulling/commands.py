@@ -61,6 +61,23 @@ class EngineCommands:
             return (self.program, "images", "ls", f"name=={name}")
         return (self.program, "image", "inspect", "--format", "{{json .RepoDigests}}", name)
 
+    def settings(self, name: str) -> tuple[str, ...]:
+        """Have it tell what an image's containers begin with, as JSON; nothing: it has no word for
+        that.
+        """
+        if self.engine == "ctr":
+            return ()
+        return (self.program, "image", "inspect", "--format", "{{json .Config}}", name)
+
+    def steps(self, name: str) -> tuple[str, ...]:
+        """Have it tell by which steps an image was made, one a line, the latest first; nothing, as
+        above.
+        """
+        if self.engine == "ctr":
+            return ()
+        told = ("--no-trunc", "--format", "{{.CreatedBy}}")
+        return (self.program, "history", *told, name)
+
     def run(
         self, image: str, name: str, gpus: Sequence[str], variables: Mapping[str, str]
     ) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from headrace.interface import (
@@ -13,15 +13,17 @@ from headrace.interface import (
     dataclass,
     host_text,
     load_cuda_tables,
+    read_json_or_none,
 )
 from headrace_docker.gpu import container_toolkit
+from headrace_docker.leaks.held import leaks_in_configuration
 from headrace_docker.pulling import programs
 from headrace_docker.pulling.commands import EngineCommands
 from headrace_docker.pulling.programs import Said
 from headrace_docker.smoke.report import read_report
 from headrace_docker.smoke.verdict import Check, Found, judge
 
-__all__ = ["Tried", "check", "try_image"]
+__all__ = ["Tried", "check", "secrets_in", "try_image"]
 
 #: Seconds: the first look at a GPU takes minutes where its driver goes to sleep.
 _PATIENCE = 900.0
@@ -31,6 +33,9 @@ _VARIABLES = (
     "HIP_VISIBLE_DEVICES",
     "ROCR_VISIBLE_DEVICES",
     "ONEAPI_DEVICE_SELECTOR",
+)
+_WITHOUT_SECRETS = (
+    "change that secret, and build the image anew: `RUN --mount=type=secret` leaves none in it"
 )
 _INSIDE = Path(__file__).with_name("inside.py")
 _MARKS = {Found.WORKS: "ok", Found.UNCHECKED: "not checked", Found.WRONG: "wrong"}
@@ -103,7 +108,20 @@ def try_image(engine: EngineCommands, image: str, trial: ImageTrial) -> Tried:
     checks = judge(report, seen)
     if any(each.found is Found.WRONG for each in checks) and (way := _one_thing(trial, host)):
         first.append(Check("doctor", Found.WRONG, "this machine's containers have no GPU", way))
-    return Tried((*first, *checks))
+    return Tried((*first, *checks, *secrets_in(engine, image, trial)))
+
+
+def secrets_in(engine: EngineCommands, image: str, trial: ImageTrial) -> Iterator[Check]:
+    """Tell what everybody can read who pulls the image, and nobody should."""
+    settings, steps = engine.settings(image), engine.steps(image)
+    if not settings:
+        return
+    told = read_json_or_none(programs.run(settings, trial.place.environment).text)
+    made = programs.run(steps, trial.place.environment).text.splitlines()
+    history = [{"created_by": step} for step in reversed(made)]
+    for each in leaks_in_configuration({"config": told, "history": history}):
+        text = f"{each.what}, in {each.place}: whoever pulls the image can read it"
+        yield Check("secret", Found.WRONG, text, _WITHOUT_SECRETS)
 
 
 def _run(engine: EngineCommands, image: str, trial: ImageTrial, gpus: Iterable[str]) -> Said:

@@ -9,7 +9,7 @@ import io
 import json
 import random
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lib.images import python_root
@@ -40,9 +40,17 @@ backends = _Some(cudnn=_Some(version=lambda: 91002))
 """
 
 
-def working(folder: Path, *, size: int, torch: str = TORCH, python: bool = True) -> Image:
+def working(
+    folder: Path,
+    *,
+    size: int,
+    torch: str = TORCH,
+    python: bool = True,
+    variables: Sequence[str] = (),
+    made_by: str = "COPY data.bin /opt",
+) -> Image:
     """Make it: its root, its torch, and a layer of so many incompressible bytes. Without `python`
-    there is a shell alone.
+    there is a shell alone. `variables` are in its configuration, and by `made_by` it was made.
     """
     folder.mkdir(parents=True, exist_ok=True)
     root = python_root.packed(folder)
@@ -57,10 +65,11 @@ def working(folder: Path, *, size: int, torch: str = TORCH, python: bool = True)
         "architecture": "amd64",
         "os": "linux",
         "config": {
-            "Env": ["PATH=/usr/local/bin:/usr/bin:/bin", "PYTORCH_VERSION=2.9.1"],
+            "Env": ["PATH=/usr/local/bin:/usr/bin:/bin", "PYTORCH_VERSION=2.9.1", *variables],
             # What the well-known images have: something that is not to be started.
             "Entrypoint": ["/opt/nvidia/nvidia_entrypoint.sh"],
         },
+        "history": [{"created_by": text} for text in ("ADD root", "COPY torch", made_by)],
         "rootfs": {"type": "layers", "diff_ids": [digest_of(part) for part in parts]},
     }
     about = Blob("application/vnd.oci.image.config.v1+json", json.dumps(config).encode())

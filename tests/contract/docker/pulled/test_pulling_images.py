@@ -186,6 +186,27 @@ def test_wrong_product_needs_attention_and_what_a_container_prints_is_only_shown
 
 
 @pytest.mark.nightly
+@pytest.mark.parametrize("program", ["dockerd", "podman"])
+def test_image_that_holds_a_secret_is_told(start: Start, tmp_path: Path, program: str) -> None:
+    secret = "hf_" + "aB3dE6gH9" * 4
+    held = working(
+        tmp_path / "held",
+        size=1000,
+        variables=[f"HF_TOKEN={secret}"],
+        made_by="RUN pip config set global.index-url https://me:s3cretword@pypi.acme.example/simple",
+    )
+    word = "docker" if program == "dockerd" else program
+    told = start(program, what=held).run("pull", "pytorch", *OTHER, "--engine", word, code=3)
+    texts = [text for how, text in found(told, "secret") if how == "wrong"]
+    assert [text.partition(", in ")[2].partition(":")[0] for text in texts] == [
+        "ENV HF_TOKEN",
+        "step 3",
+    ]
+    assert secret not in json.dumps(told)
+    assert "s3cretword" not in json.dumps(told)
+
+
+@pytest.mark.nightly
 def test_gateway_that_is_killed_and_comes_back_ends_in_the_right_image(
     start: Start, image: Image
 ) -> None:
