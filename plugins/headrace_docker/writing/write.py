@@ -113,7 +113,7 @@ def _beside(image: WrittenImage) -> Iterator[FolderFile]:
     for path, text in (
         ("compose.yaml", compose(image)),
         (".devcontainer/devcontainer.json", devcontainer(image)),
-        ("kubernetes.yaml", kubernetes(image)),
+        ("kubernetes.yaml", kubernetes(image, dict(image.wishes.node))),
         ("README.md", readme(image)),
         (".dockerignore", docker_ignored(image)),
         (".gitignore", git_ignored(image)),

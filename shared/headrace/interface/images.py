@@ -63,6 +63,8 @@ class ImageWishes:
     user_id: int = 1000
     group_id: int = 1000
     """The caller's, so that files in the workspace are theirs."""
+    node: tuple[tuple[str, str], ...] = ()
+    """Labels by which a cluster's nodes are selected for it; none: whichever has such a GPU."""
 
 
 @dataclass(frozen=True, slots=True)

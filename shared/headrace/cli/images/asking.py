@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from headrace.interface.hookspecs import GatewayAnswer
     from headrace.variants.hosts import Host
 
-__all__ = ["add_host", "ask", "check_there", "host_of", "sources_of"]
+__all__ = ["add_host", "ask", "check_there", "host_of", "labels_of", "sources_of"]
 
 #: Seconds for each question, and bytes of an answer: a registry may list a hundred thousand tags.
 _PATIENCE, _LONGEST = 30.0, 8 << 20
@@ -56,29 +57,51 @@ def add_host(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def host_of(args: argparse.Namespace, context: Context) -> Callable[[], Host]:
+def labels_of(args: argparse.Namespace) -> dict[str, str]:
+    """Read the labels of the node that is asked about; none: no node is. They can be read once.
+
+    UsageError says what is wrong with them.
+    """
+    from headrace.variants.described.labels import labels_in  # noqa: PLC0415 - start-up time
+
+    if args.labels is None:
+        return {}
+    with _as_usage():
+        return labels_in(_content(args.labels))
+
+
+def host_of(
+    args: argparse.Namespace, context: Context, labels: Mapping[str, str] | None = None
+) -> Callable[[], Host]:
     """Return what finds the host that is asked about: described, labelled, else this one.
 
-    UsageError says what is wrong with a description.
+    `labels`, where they were read already. UsageError says what is wrong with a description.
     """
     from headrace.cli.explain import check_described  # noqa: PLC0415 - start-up time
     from headrace.cli.explaining import builds  # noqa: PLC0415 - as above
 
     if args.described is not None:
         check_described(args.described)
-    if args.labels is None:
+    node = labels_of(args) if labels is None else labels
+    if not node:
         return lambda: builds.host_for(context, args.described)
-    host = _node(args.labels)
+    host = _node(node)
     return lambda: host
 
 
-def _node(text: str) -> Host:
-    """Read a node's labels; UsageError says what is missing."""
+def _node(labels: Mapping[str, str]) -> Host:
+    """Make a host of a node's labels; UsageError says what is missing."""
     from headrace.variants import tables as cuda_tables  # noqa: PLC0415 - start-up time
-    from headrace.variants.described.labels import described_by, labels_in  # noqa: PLC0415 - as above
+    from headrace.variants.described.labels import described_by  # noqa: PLC0415 - as above
 
+    with _as_usage():
+        return described_by(labels, cuda_tables.load())
+
+
+@contextlib.contextmanager
+def _as_usage() -> Iterator[None]:
     try:
-        return described_by(labels_in(_content(text)), cuda_tables.load())
+        yield
     except SettingsError as error:
         raise UsageError(error.reference, error.message, hint=error.hint) from error
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.cli.context import FAILED, OK, Context, add_dry_run, add_json, add_scope
-from headrace.cli.images.asking import add_host, ask, check_there, host_of
+from headrace.cli.images.asking import add_host, ask, check_there, host_of, labels_of
 
 if TYPE_CHECKING:
     from headrace.cli.images.folder import FileBeside
@@ -64,8 +64,9 @@ def run(args: argparse.Namespace, context: Context) -> int:
     from headrace.cli.images.folder import compare, put  # noqa: PLC0415 - as above
     from headrace.interface.images import ImageQuestion  # noqa: PLC0415 - as above
 
-    find_host = host_of(args, context)
-    wishes = _wishes(args, context.env)
+    labels = labels_of(args)
+    find_host = host_of(args, context, labels)
+    wishes = _wishes(args, context.env, labels)
     with at_hand(context) as there:
         check_there(there)
         question = ImageQuestion(args.what, args.flavour, find_host, partial(ask, there))
@@ -83,8 +84,11 @@ def run(args: argparse.Namespace, context: Context) -> int:
     return FAILED if not compared or kept else OK
 
 
-def _wishes(args: argparse.Namespace, env: Mapping[str, str]) -> ImageWishes:
+def _wishes(
+    args: argparse.Namespace, env: Mapping[str, str], labels: Mapping[str, str]
+) -> ImageWishes:
     from headrace.interface.images import ImageWishes  # noqa: PLC0415 - start-up time
+    from headrace.variants.described.labels import selecting  # noqa: PLC0415 - as above
 
     user, group = _caller(env)
     return ImageWishes(
@@ -97,6 +101,7 @@ def _wishes(args: argparse.Namespace, env: Mapping[str, str]) -> ImageWishes:
         engine_file="Containerfile" if args.containerfile else "Dockerfile",
         user_id=user,
         group_id=group,
+        node=tuple(selecting(labels).items()),
     )
 
 

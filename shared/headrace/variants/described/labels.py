@@ -18,7 +18,7 @@ from headrace.variants.compatibility.drivers import own_cuda
 from headrace.variants.compatibility.gpu_names import capability_of
 from headrace.variants.hosts import Accelerator, Host
 
-__all__ = ["described_by", "labels_in"]
+__all__ = ["described_by", "labels_in", "selecting"]
 
 _PAIR = re.compile(r"(?<![\w./-])([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?(?:/[\w.-]+)?)=([\w.-]*)")
 _WORD = re.compile(r"[\w./-]+")
@@ -76,6 +76,14 @@ def _entries(text: str) -> Iterator[tuple[str, str]]:
             yield key, value
         else:
             yield from ((each[1], each[2]) for each in _PAIR.finditer(line))
+
+
+def selecting(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels by which nodes of the same kind are selected: their processor and their
+    GPU. No driver's: it is renewed, and a newer one does.
+    """
+    wanted = ("kubernetes.io/arch", f"{_NVIDIA}gpu.product")
+    return {key: labels[key] for key in wanted if labels.get(key)}
 
 
 def described_by(labels: Mapping[str, str], tables: CudaTables) -> Host:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -249,3 +250,19 @@ def test_secret_that_a_build_would_be_sent_is_told_by_what_will_be_there(
     (tmp_path / "deep" / "key").unlink()
     assert run("acme", tmp_path, "--json") == 0
     assert told(capsys)["secrets"] == []
+
+
+def test_a_node_that_is_described_is_read_once_and_selects_its_kind(
+    acme: Acme, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = {
+        "nvidia.com/gpu.product": "NVIDIA-A100-SXM4-80GB",
+        "nvidia.com/cuda.driver.major": "535",
+    }
+    node = io.StringIO(json.dumps({"kind": "Node", "metadata": {"labels": labels}}))
+    monkeypatch.setattr("sys.stdin", node)
+    assert run("acme", tmp_path / "made", "--kubernetes", "-") == 0
+    assert acme.wishes is not None
+    assert acme.wishes.node == (("nvidia.com/gpu.product", "NVIDIA-A100-SXM4-80GB"),)
+    assert run("acme", tmp_path / "other") == 0
+    assert not acme.wishes.node

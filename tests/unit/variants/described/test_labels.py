@@ -7,7 +7,7 @@ import json
 import pytest
 
 from headrace.errors import SettingsError
-from headrace.variants.described.labels import described_by, labels_in
+from headrace.variants.described.labels import described_by, labels_in, selecting
 from headrace.variants.tables import load
 
 TABLES = load()
@@ -157,3 +157,11 @@ def test_labels_that_leave_out_what_decides_are_refused_with_what_helps(
 def test_what_describes_no_node_or_several_is_refused(text: str) -> None:
     with pytest.raises(SettingsError):
         labels_in(text)
+
+
+def test_nodes_of_a_kind_are_selected_by_their_gpu_and_processor_and_by_no_driver() -> None:
+    assert selecting(A100) == {
+        "kubernetes.io/arch": "amd64",
+        "nvidia.com/gpu.product": "NVIDIA-A100-SXM4-80GB",
+    }
+    assert selecting({"kubernetes.io/os": "linux"}) == {}
