@@ -144,7 +144,7 @@ class Components:
         await asyncio.sleep(_BEFORE_LOADING)
         await asyncio.to_thread(self.client.prepare)
         try:
-            await teach(self.documents, self.ecosystems)
+            await teach(self.documents, self.ecosystems, self.client)
             await connect(self.client, self.origin, self.ecosystems)
         except Exception as error:  # noqa: BLE001 - whoever asks finds it out again
             _log.info("nothing was found out ahead: %r", error)

@@ -16,6 +16,7 @@ from headrace.documents.cache import Documents
 from headrace.errors import UpstreamError
 from headrace.interface.ecosystems import Ecosystem, Intercepts, NamesFileHosts, ServesDocuments
 from headrace.models import ServeDocument
+from headrace.policy.destinations import of_origin
 from headrace.policy.selection import FAR
 from headrace.upstream.auth.origin_credentials import OriginClient
 from headrace.upstream.client import Client
@@ -31,10 +32,16 @@ def leading(ecosystems: Iterable[Ecosystem]) -> list[Ecosystem]:
     return [each for each in ecosystems if isinstance(each, Intercepts)]
 
 
-async def teach(documents: Documents, ecosystems: Iterable[Ecosystem]) -> None:
-    """Let ecosystems read the pages that say where files are; one that is kept is not asked for."""
+async def teach(
+    documents: Documents, ecosystems: Iterable[Ecosystem], stranger: Client | None = None
+) -> None:
+    """Let ecosystems read the pages that say where files are; one that is kept is not asked for.
+
+    `stranger` is given where nobody has asked for anything yet: then only those are read that their
+    origin shows to it, which has no login. A keyring would ask its user for one, out of the blue.
+    """
     asking = [
-        _read(documents, ecosystem, plan)
+        _read(documents, ecosystem, plan, stranger)
         for ecosystem in leading(ecosystems)
         if isinstance(ecosystem, NamesFileHosts)
         for plan in ecosystem.teaching()
@@ -47,15 +54,29 @@ async def teach(documents: Documents, ecosystems: Iterable[Ecosystem]) -> None:
                 await asyncio.gather(*asking)
 
 
-async def _read(documents: Documents, ecosystem: Ecosystem, plan: ServeDocument) -> None:
+async def _read(
+    documents: Documents, ecosystem: Ecosystem, plan: ServeDocument, stranger: Client | None
+) -> None:
     with contextlib.suppress(UpstreamError, ValueError):
         # However old: it is for where files are, and that is seldom another place.
         known = await documents.known(plan.key)
         page = known[0] if known is not None else None
         if page is None or page.supplied_by is not None:
+            if stranger is not None and not await _is_shown_to(stranger, plan):
+                return
             page = (await documents.get(ecosystem, plan, "")).document
         if isinstance(ecosystem, ServesDocuments):
             await asyncio.to_thread(list, ecosystem.artifacts(page, plan))
+
+
+async def _is_shown_to(stranger: Client, plan: ServeDocument) -> bool:
+    answer = await stranger.fetch(
+        plan.url,
+        method="HEAD",
+        headers={"accept": plan.accept},
+        initiator=of_origin(plan.origin),
+    )
+    return answer.status == 200
 
 
 async def connect(client: Client, origins: OriginClient, ecosystems: Iterable[Ecosystem]) -> None:
