@@ -46,6 +46,7 @@ from headrace_docker.config_files import (
 )
 from headrace_docker.gpu import preflight, requirements
 from headrace_docker.registry_api import manifests, names
+from headrace_docker.registry_api.image_names import read_name
 from headrace_pip.index import environment, read_ahead
 from headrace_pip.index.ecosystem import PythonEcosystem
 from headrace_pip.pytorch import index as pytorch
@@ -539,7 +540,7 @@ ROWS = (
     ),
     Row(
         "names of images",
-        preflight.reference,
+        read_name,
         ("a", ".", "a.", ":", "a/", "a:|a|", "a@", ".|/|", "a|-|:"),
     ),
     Row(

@@ -9,10 +9,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from headrace.interface import BuildKind, dataclass
 from headrace_docker.finding.families import Families, ImageFamily
 from headrace_docker.finding.tags import read_tag
-from headrace_docker.gpu import preflight
 from headrace_docker.gpu.requirements import cuda_in_tag
-from headrace_docker.registry_api.names import registry_of
-from headrace_docker.registry_api.registries import HUB
+from headrace_docker.registry_api.image_names import read_name
 
 __all__ = ["AskedImage", "read_asked"]
 
@@ -58,22 +56,18 @@ def read_asked(what: str, known: Families, kind: BuildKind) -> AskedImage | str:
             return f"{wanted[:60]!r} is no specifier of a version, as ==2.9 or >=2.8,<3"
     if family := known.named(word, kind):
         return AskedImage(word, family.registry, family.repository, family, specifier)
-    named = preflight.reference(word)
+    named = read_name(word)
     if named is None:
         return f"{word[:60]!r} is no image's name"
-    registry = registry_of(named.registry)
-    name = named.name
-    if registry == HUB and "/" not in name:
-        name = f"library/{name}"
-    tag = named.tag if f":{named.tag}" in word and named.tag != "latest" else ""
-    family = known.at(registry, name, kind)
+    tag = named.tag if named.tag != "latest" else ""
+    family = known.at(named.registry, named.repository, kind)
     read = read_tag(tag, family) or read_tag(tag, None) if tag else None
     if read is not None and specifier is None and read.version.release != (0,):
         specifier = SpecifierSet(f"=={'.'.join(map(str, read.version.release))}.*")
     return AskedImage(
         word,
-        registry,
-        name,
+        named.registry,
+        named.repository,
         family,
         specifier,
         tag,

@@ -21,7 +21,8 @@ from headrace.interface import (
     read_json_or_none,
 )
 from headrace_docker.gpu import preflight
-from headrace_docker.gpu.preflight import Facts, Reference
+from headrace_docker.gpu.preflight import Facts
+from headrace_docker.registry_api.image_names import ImageName, read_name
 from headrace_docker.registry_api.manifests import ACCEPT
 
 __all__ = ["explain"]
@@ -34,7 +35,7 @@ _ELSEWHERE = "will not run here: it is for"
 
 def explain(what: str, host: Host, ask: AskGateway) -> list[Explanation]:
     """Ask for an image; one explanation, whatever comes of it."""
-    wanted = preflight.reference(what)
+    wanted = read_name(what)
     if wanted is None:
         return [Explanation("docker", (f"{what} is no image's name",), answers=False)]
     found = _facts(wanted, host, ask)
@@ -53,7 +54,7 @@ def explain(what: str, host: Host, ask: AskGateway) -> list[Explanation]:
     need = found.need
     table = {
         "registry": wanted.registry,
-        "name": wanted.name,
+        "name": wanted.repository,
         "size": found.size,
         "layers": found.layers,
         "platforms": list(found.platforms),
@@ -65,22 +66,23 @@ def explain(what: str, host: Host, ask: AskGateway) -> list[Explanation]:
     return [Explanation("docker", tuple(lines), table=table)]
 
 
-def _facts(wanted: Reference, host: Host, ask: AskGateway) -> Facts | str:
+def _facts(wanted: ImageName, host: Host, ask: AskGateway) -> Facts | str:
     """Read manifest and configuration; a sentence where that cannot be done."""
+    name = wanted.repository
     body = ask(_path(wanted, "manifests", wanted.reference), ACCEPT)
     if body is None:
         return (
-            f"{wanted.registry} has no {wanted.name}:{wanted.reference} for strangers, or the "
-            "gateway does not answer (`headrace doctor`); an engine with your login may know it"
+            f"{wanted.registry} has no {name}:{wanted.reference} for strangers, or "
+            "the gateway does not answer (`headrace doctor`); an engine with your login may know it"
         )
     try:
         return _read(wanted, body, host, ask)
     except UnreadableError:
-        return f"{wanted.name} is no image that can be read here (an old manifest, or an artifact)"
+        return f"{name} is no image that can be read here (an old manifest, or an artifact)"
 
 
 @foreign("an image")
-def _read(wanted: Reference, body: bytes, host: Host, ask: AskGateway) -> Facts | str:
+def _read(wanted: ImageName, body: bytes, host: Host, ask: AskGateway) -> Facts | str:
     manifest: dict[str, Any] = read_json(body)
     chosen, platforms = preflight.pick(manifest, host.machine)
     if platforms:
@@ -91,11 +93,11 @@ def _read(wanted: Reference, body: bytes, host: Host, ask: AskGateway) -> Facts 
     return preflight.read_facts(manifest, config or b"", wanted.tag, platforms)
 
 
-def _path(wanted: Reference, kind: str, what: str) -> str:
-    return f"/v2/{wanted.name}/{kind}/{what}?ns={wanted.registry}"
+def _path(wanted: ImageName, kind: str, what: str) -> str:
+    return f"/v2/{wanted.repository}/{kind}/{what}?ns={wanted.registry}"
 
 
-def _others(wanted: Reference, facts: Facts, host: Host, ask: AskGateway) -> Sequence[str]:
+def _others(wanted: ImageName, facts: Facts, host: Host, ask: AskGateway) -> Sequence[str]:
     """Name the tags that differ in nothing but a CUDA that this driver runs, the newest first."""
     mine = _TAG_CUDA.search(wanted.tag)
     if facts.need is None or mine is None or host.cuda is None:

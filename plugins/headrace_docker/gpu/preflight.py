@@ -4,7 +4,6 @@ configuration alone. Pure.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
@@ -12,40 +11,11 @@ from typing import Any
 from headrace.interface import CudaTables, Host, dataclass, foreign, read_json
 from headrace_docker.gpu.requirements import Need, failing, need_of
 
-__all__ = ["MACHINES", "Facts", "Reference", "pick", "read_facts", "reference", "verdict"]
+__all__ = ["MACHINES", "Facts", "pick", "read_facts", "verdict"]
 
-_REFERENCE = re.compile(
-    r"(?:(?P<registry>(?=[^/]*[.:])(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?"
-    r"|localhost)/)?(?P<name>[a-z0-9][a-z0-9._/-]*?)"
-    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
-)
-#: Characters of a whole name: 255 for the repository, and a digest.
-_LONGEST = 512
 #: Where older images say their CUDA.
 _LABEL = "com.nvidia.cuda.version"
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """An image's name as a user types it."""
-
-    registry: str
-    name: str
-    reference: str
-    """A digest, else a tag."""
-    tag: str
-    """Empty where only a digest is given."""
-
-
-def reference(text: str) -> Reference | None:
-    """Read a name; None: it is none (a URL, an image ID)."""
-    match = _REFERENCE.fullmatch(text) if len(text) <= _LONGEST else None
-    if match is None:
-        return None
-    tag = match["tag"] or ("" if match["digest"] else "latest")
-    registry = match["registry"] or "docker.io"
-    return Reference(registry, match["name"], match["digest"] or tag, tag)
 
 
 @dataclass(frozen=True, slots=True)

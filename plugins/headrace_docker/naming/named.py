@@ -6,9 +6,7 @@ import re
 from collections.abc import Sequence
 
 from headrace.interface import dataclass
-from headrace_docker.gpu import preflight
-from headrace_docker.registry_api.names import registry_of
-from headrace_docker.registry_api.registries import HUB
+from headrace_docker.registry_api.image_names import read_name
 
 __all__ = ["NamedAt", "NamedImage", "named", "tag_beside"]
 
@@ -64,16 +62,12 @@ class NamedImage:
 
 def named(text: str, place: NamedAt | None, platform: str = "", tag: str = "") -> NamedImage:
     """Read a name; `tag` is what a comment says of one that has a digest alone."""
-    found = preflight.reference(text)
+    found = read_name(text)
     if found is None:
         why = "has a variable that is not known here" if "$" in text else "is no image's name"
         return NamedImage(text, place, problem=f"{text[:80]!r} {why}")
-    registry = registry_of(found.registry)
-    name = found.name
-    if registry == HUB and "/" not in name:
-        name = f"library/{name}"
-    digest = found.reference if found.reference != found.tag else ""
-    return NamedImage(text, place, registry, name, found.tag or tag, digest, platform)
+    tag = found.tag or (tag if found.digest else found.reference)
+    return NamedImage(text, place, found.registry, found.repository, tag, found.digest, platform)
 
 
 def tag_beside(text: str, lines: Sequence[str], at: int) -> str:
@@ -82,8 +76,8 @@ def tag_beside(text: str, lines: Sequence[str], at: int) -> str:
 
     A comment tells one by the image's own name, ``# pytorch/pytorch:2.9.1``, or by the tag alone.
     """
-    wanted = named(text, None)
-    if not wanted.repository or wanted.tag or at >= len(lines):
+    wanted = read_name(text)
+    if wanted is None or not wanted.digest or wanted.tag or at >= len(lines):
         return ""
     own = lines[at][:_LONGEST]
     behind = own[mark:] if (mark := own.find("#", max(own.find(wanted.digest), 0))) >= 0 else ""
@@ -96,8 +90,7 @@ def tag_beside(text: str, lines: Sequence[str], at: int) -> str:
         comments.append(line[:_LONGEST])
     for comment in comments:
         for word in _WORD.findall(comment):
-            other = named(word.rstrip(".") if ":" in word else "", None)
-            same = other.repository_place == wanted.repository_place
-            if same and other.tag and f":{other.tag}" in word:
+            other = read_name(word.rstrip("."))
+            if other is not None and other.place == wanted.place and other.tag:
                 return other.tag
     return ""

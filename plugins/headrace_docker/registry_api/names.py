@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 from headrace.interface import dataclass
 from headrace_docker.registry_api.registries import HUB
 
-__all__ = ["ApiRoot", "Object", "parse", "registry_of"]
+__all__ = ["ApiRoot", "Object", "in_full", "parse", "registry_of"]
 
 #: distribution-spec, "Pulling manifests"; length as the reference implementation has it.
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -70,6 +70,11 @@ def registry_of(text: str) -> str:
     return HUB if text in _HUB_NAMES else text
 
 
+def in_full(registry: str, repository: str) -> str:
+    """Return a repository as its registry has it: docker.io's own lie in ``library``."""
+    return f"library/{repository}" if registry == HUB and "/" not in repository else repository
+
+
 def parse(path: str, query: str, registries: Collection[str]) -> ApiRoot | Object | None:
     """Read a decoded path; None: nothing of a registry that is on the closed list."""
     if path in ("/v2/", "/v2"):
@@ -88,8 +93,7 @@ def parse(path: str, query: str, registries: Collection[str]) -> ApiRoot | Objec
         registry, repository = registry_of(first), rest
     else:
         registry, repository = HUB, name
-    if registry == HUB and "/" not in repository:
-        repository = f"library/{repository}"
+    repository = in_full(registry, repository)
     right = registry in registries and len(repository) <= _LONGEST and _NAME.fullmatch(repository)
     if not right or not _fits(kind, reference):
         return None

@@ -16,6 +16,7 @@ from headrace_docker.gpu.explaining import explain
 from headrace_docker.gpu.requirements import failing, need_of
 from headrace_docker.registry_api import refusals
 from headrace_docker.registry_api.ecosystem import DockerEcosystem
+from headrace_docker.registry_api.image_names import read_name
 from headrace_docker.registry_api.manifests import descriptors
 from headrace_docker.registry_api.names import Object, parse
 
@@ -78,8 +79,7 @@ def _names(data: bytes) -> object:
     ecosystem = DockerEcosystem([_ORIGIN])
     plan = ecosystem.plan(Request("GET", path, query, {"accept": query}))
     refusals.phrased(404, path, path)
-    reference = preflight.reference(path)
-    return type(found).__name__, type(plan).__name__, reference is None
+    return type(found).__name__, type(plan).__name__, read_name(path) is None
 
 
 def _logins(data: bytes) -> object:

@@ -9,7 +9,6 @@ import pytest
 from headrace.variants.hosts import Accelerator, Host
 from headrace.variants.tables import load
 from headrace_docker.gpu.explaining import explain
-from headrace_docker.gpu.preflight import Reference, reference
 from headrace_docker.gpu.requirements import Need, failing, need_of
 
 TABLES = load()
@@ -79,25 +78,6 @@ def test_requirement_that_is_switched_off_does_not_count() -> None:
 )
 def test_blank_is_or_and_comma_is_and(text: str, where: Host, wrong: str) -> None:
     assert failing(text, where) == wrong
-
-
-@pytest.mark.parametrize(
-    ("text", "registry", "name", "ref"),
-    [
-        ("ubuntu", "docker.io", "ubuntu", "latest"),
-        ("pytorch/pytorch:2.5", "docker.io", "pytorch/pytorch", "2.5"),
-        ("nvcr.io/nvidia/pytorch:25.01-py3", "nvcr.io", "nvidia/pytorch", "25.01-py3"),
-        (f"ghcr.io/o/x@sha256:{'0' * 64}", "ghcr.io", "o/x", f"sha256:{'0' * 64}"),
-        ("localhost:5000/x:1", "localhost:5000", "x", "1"),
-        ("[::1]:5000/x:1", "[::1]:5000", "x", "1"),
-    ],
-)
-def test_names_of_images_are_read_as_engines_read_them(
-    text: str, registry: str, name: str, ref: str
-) -> None:
-    found = reference(text)
-    assert isinstance(found, Reference)
-    assert (found.registry, found.name, found.reference) == (registry, name, ref)
 
 
 class Gateway:
