@@ -11,6 +11,7 @@ from headrace_docker.finding.listing import TagListing
 from headrace_docker.finding.search import Searched
 from headrace_docker.finding.tags import ImageTag
 from headrace_docker.registry_api.registries import known_registries
+from headrace_docker.registry_api.sizes import size_text
 
 __all__ = ["UNGIVEN", "no_build", "no_such", "passed", "result", "table"]
 
@@ -43,9 +44,9 @@ def result(asked: AskedImage, searched: Searched, here: str, host: Host) -> Iter
     ):
         yield "what one of the GPUs is capable of could not be read: its kernels are not compared"
     facts = image.facts
-    unpacked = f"{_size(image.unpacked)} unpacked" if image.unpacked is not None else _PACKED
+    unpacked = f"{size_text(image.unpacked)} unpacked" if image.unpacked is not None else _PACKED
     layers = counted(facts.layers, "layer")
-    yield f"{_size(facts.size)} to fetch in {layers}; {unpacked}; {', '.join(facts.platforms)}"
+    yield f"{size_text(facts.size)} to fetch in {layers}; {unpacked}; {', '.join(facts.platforms)}"
     yield f"pinned: {asked.place}@{image.digest}"
 
 
@@ -115,10 +116,6 @@ def no_build(asked: AskedImage, family: ImageFamily, tables: CudaTables) -> Iter
     if with_it:
         text += f"; the last one with CUDA {wanted} is {with_it[0]}"
     yield text
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
 
 
 def table(

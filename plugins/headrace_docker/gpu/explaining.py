@@ -24,6 +24,7 @@ from headrace_docker.gpu import preflight
 from headrace_docker.gpu.preflight import Facts
 from headrace_docker.registry_api.image_names import ImageName, read_name
 from headrace_docker.registry_api.manifests import ACCEPT
+from headrace_docker.registry_api.sizes import size_text
 
 __all__ = ["explain"]
 
@@ -46,7 +47,7 @@ def explain(what: str, host: Host, ask: AskGateway) -> list[Explanation]:
     others = _others(wanted, found, host, ask) if not lines[0].startswith("runs") else []
     if others:
         lines.append(f"tags of the same repository that would fit: {', '.join(others)}")
-    size = f"{found.size / 1e9:.2f} GB" if found.size >= 1e8 else f"{found.size / 1e6:.1f} MB"
+    size = size_text(found.size)
     platforms = ", ".join(found.platforms)
     lines.append(
         f"{size} in {counted(found.layers, 'layer')} (about twice that on disk); {platforms}"

@@ -22,6 +22,7 @@ from headrace_docker.finding.tags import read_tag
 from headrace_docker.keeping.reading import machine_of, objects, read
 from headrace_docker.naming.files import all_named
 from headrace_docker.naming.named import NamedImage
+from headrace_docker.registry_api.sizes import size_text
 
 __all__ = ["outdated"]
 
@@ -131,7 +132,7 @@ def _changes(
     size = sum(each.size or 0 for each in layers if each.digest not in kept)
     has = counted(len(layers), "layer")
     lines.append(
-        f"{len(shared)} of its {has} are those of the old one; the others have {_size(size)}"
+        f"{len(shared)} of its {has} are those of the old one; the others have {size_text(size)}"
     )
     values: dict[str, object] = {
         "created": [old.about.get("created"), now.about.get("created")],
@@ -160,7 +161,3 @@ def _runs(image: NamedImage, now: ImageRead, host: Host) -> str:
         return "whether it runs here is not known"
     why = Search(host, tables, known, family).why_not(tag, now)
     return f"it does not run here: it {why}" if why else "it runs here, as far as it tells"
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

@@ -17,6 +17,7 @@ from headrace_docker.gpu.preflight import MACHINES
 from headrace_docker.pulling import programs
 from headrace_docker.pulling.commands import EngineCommands
 from headrace_docker.pulling.failures import PullPatience, lasting
+from headrace_docker.registry_api.sizes import size_text
 from headrace_docker.smoke.trial import try_image
 
 __all__ = ["pull"]
@@ -160,8 +161,3 @@ def _told(total: ImageCame, size: int, *, had: bool) -> Iterator[str]:
 
 def _sorted(total: ImageCame) -> Sequence[tuple[str, int]]:
     return sorted(total.by_source.items(), key=lambda each: (-each[1], each[0]))
-
-
-def size_text(size: int) -> str:
-    """Write a size in bytes as people do."""
-    return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
