@@ -72,5 +72,7 @@ class WrittenImage:
     """What installs packages of the system inside: ``apt`` or ``dnf``."""
     wrapper: str = ""
     """The base's own entry program, where that ends in the command it is given."""
+    several: bool = False
+    """Whether that host has more than one."""
     slim: SlimTorch | None = None
     """The wheel that is put on a slim base; None: the base has what is needed."""

@@ -86,6 +86,7 @@ def _written(
         wishes=wishes,
         packages="dnf" if _DNF.search(tag) else "apt",
         wrapper=asked.family.wrapper if asked.family else "",
+        several=len(host.accelerators) > 1,
     )
 
 
@@ -94,7 +95,15 @@ def _slim(image: WrittenImage, base: WrittenImage | None) -> WrittenImage | None
     torch = chosen_torch(image, load_cuda_tables())
     if base is None:
         return None
-    return replace(base, family=image.family, cuda=image.cuda, torch=image.torch, slim=torch)
+    return replace(
+        base,
+        family=image.family,
+        cuda=image.cuda,
+        torch=image.torch,
+        gpus=image.gpus,
+        several=image.several,
+        slim=torch,
+    )
 
 
 def files(image: WrittenImage) -> Iterator[FolderFile]:
@@ -103,7 +112,7 @@ def files(image: WrittenImage) -> Iterator[FolderFile]:
     yield FolderFile("requirements.txt", requirements(image).encode())
     yield FolderFile("start.py", start_program(image).encode(), 0o755)
     if image.slim is not None:
-        for name, data in programs():
+        for name, data in programs(image):
             yield FolderFile(name, data)
     yield from _beside(image)
 

@@ -7,7 +7,7 @@ from headrace_docker.writing.wishes import WrittenImage
 __all__ = ["COPIED", "SECRETS", "docker_ignored", "git_ignored"]
 
 #: What the engine's file copies, of a slim folder too.
-COPIED = ("requirements.txt", "start.py", "slim.py", "slim.toml")
+COPIED = ("requirements.txt", "start.py", "slim.py", "stand_in.py", "slim.toml")
 #: What holds passwords, tokens or keys, wherever it lies.
 SECRETS = (
     *(".env", ".env.*", "*.env", "secrets", ".netrc", "_netrc", ".git-credentials"),

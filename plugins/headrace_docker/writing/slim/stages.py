@@ -57,7 +57,10 @@ def stages(image: WrittenImage, torch: SlimTorch) -> Iterator[list[str]]:
         f"FROM {image.pinned} AS parts",
         f"ARG SOURCE_DATE_EPOCH={_EPOCH}",
         "# slim.toml is yours: a part whose row is gone stays in the image.",
-        "COPY slim.py slim.toml /tmp/",
+        "COPY slim.py stand_in.py slim.toml /tmp/",
+        "# What makes stand-ins for libraries; this stage alone has it.",
+        "# hadolint ignore=DL3008",
+        "RUN apt-get update && apt-get install --yes --no-install-recommends gcc",
         f"RUN python3 -m pip install --no-cache-dir --no-compile --root {_MADE}/rest \\",
         "    --ignore-installed --no-warn-script-location \\",
         *index,
@@ -74,10 +77,15 @@ def stages(image: WrittenImage, torch: SlimTorch) -> Iterator[list[str]]:
     ]
 
 
-def programs() -> Iterator[tuple[str, bytes]]:
+def programs(image: WrittenImage) -> Iterator[tuple[str, bytes]]:
     """Give the files that stand beside it: what takes out, what is taken out, and what tries it."""
-    for name in ("slim.py", "slim.toml", "check.py"):
+    for name in ("slim.py", "stand_in.py", "check.py"):
         yield name, _INSIDE.joinpath(name).read_bytes()
+    text = _INSIDE.joinpath("slim.toml").read_text("utf-8")
+    if image.several:
+        rows = text.split("\n\n")
+        text = "\n\n".join(row for row in rows if '\ngpus = "one"\n' not in row)
+    yield "slim.toml", text.encode()
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -21,6 +22,7 @@ from headrace.interface import (
 from headrace.variants.hosts import Accelerator, Host
 from headrace_docker.images import Images
 from headrace_docker.writing.slim.stages import chosen_torch, shipped
+from lib.capabilities import lacks
 from lib.images.families import shaped
 from lib.images.in_memory import Registries
 from lib.images.written import BASES, wished
@@ -112,7 +114,7 @@ def test_everything_of_the_folder_is_there_to_read() -> None:
     folder = write(NEWER)
     parts = tomllib.loads(text(folder, "slim.toml"))["part"]
     assert all(part["paths"] and part["lost"] for part in parts)
-    for name in ("slim.py", "check.py"):
+    for name in ("slim.py", "stand_in.py", "check.py"):
         compile(text(folder, name), name, "exec")
         assert name in text(folder) or name == "check.py"
 
@@ -120,9 +122,9 @@ def test_everything_of_the_folder_is_there_to_read() -> None:
 def test_table_of_parts_has_a_date_and_weights() -> None:
     table = shipped()
     assert table["torch"]["date"]
-    names = [part["name"] for part in table["part"]]
-    assert len(set(names)) == len(names)
-    for part in table["part"]:
+    rows = [*table["part"], *table["stand_in"]]
+    assert len({row["name"] for row in rows}) == len(rows)
+    for part in rows:
         assert len(part["mb"]) == 2, part["name"]
 
 
@@ -139,7 +141,7 @@ def installed(root: Path) -> Path:
         *("nvidia/cu13/lib/libcusolverMg.so.12", "nvidia/cu13/include/cuda.h"),
         *("nvidia/cuda_nvrtc/lib/libnvrtc.so.12", "nvidia/cuda_nvrtc/lib/libnvrtc.alt.so.12"),
         *("nvidia/cu13/lib/libcupti.so.13", "nvidia/cu13/lib/libnvperf_host.so"),
-        *("nvidia/nvshmem/lib/libnvshmem_host.so.3", "nvidia/nvshmem/lib/device_sm_90.bc"),
+        "nvidia/nvshmem/lib/device_sm_90.bc",
         *("triton/__init__.py", "triton-3.9.0.dist-info/METADATA", "sympy/core/tests/test_a.py"),
         *("sympy/core/tests.py", "torch/__pycache__/x.pyc", "torch/testing/__init__.py"),
     ):
@@ -181,7 +183,7 @@ def test_what_is_named_goes_and_the_rest_stays(tmp_path: Path, data: Path) -> No
     assert left(tmp_path / "libraries") == {
         *("nvidia/cu13/lib/libcublas.so.13", "nvidia/cu13/lib/libcusolver.so.12"),
         *("nvidia/cuda_nvrtc/lib/libnvrtc.so.12", "nvidia/cu13/lib/libcupti.so.13"),
-        *("nvidia/nvshmem/lib/libnvshmem_host.so.3", "nvidia/cu13/lib/link.so"),
+        "nvidia/cu13/lib/link.so",
     }
     for part in shipped()["part"]:
         assert f"gone: {part['name']}; lost: {part['lost']}" in said
@@ -193,6 +195,95 @@ def test_a_part_whose_row_is_gone_stays(tmp_path: Path, data: Path) -> None:
     data.write_text(before + after[after.index("[[part]]") :])
     assert "triton" not in taken_out(tmp_path, data)
     assert "triton/__init__.py" in left(tmp_path / "rest")
+
+
+#: What torch is linked to, in small: C with versions, data, C++ that nobody outside calls.
+LINKED = """\
+long ncclCommCount(void) { return 7; }
+const char *ncclGetErrorString(int code) { return "all is well"; }
+int ncclTable[9] = {1};
+long _Zinner(void) { return 1; }
+"""
+CALLER = """\
+extern long ncclCommCount(void); extern const char *ncclGetErrorString(int);
+long count(void) { return ncclCommCount(); }
+const char *said(void) { return ncclGetErrorString(1); }
+"""
+
+
+@pytest.fixture
+def linked(tmp_path: Path) -> tuple[Path, Path]:
+    """An NCCL in its place, and a library that is linked to it."""
+    if shutil.which("gcc") is None or shutil.which("readelf") is None:
+        pytest.skip(lacks("system", "gcc with its binutils"))
+    nccl = installed(tmp_path / "rest") / "nvidia/nccl/lib/libnccl.so.2"
+    nccl.parent.mkdir(parents=True)
+    (tmp_path / "versions").write_text("NCCL_2 { global: nccl*; _Z*; local: *; };\n")
+    (tmp_path / "nccl.c").write_text(LINKED)
+    (tmp_path / "caller.c").write_text(CALLER)
+    caller = tmp_path / "caller.so"
+    make = ("gcc", "-shared", "-fPIC")
+    versions = ("-Wl,-soname,libnccl.so.2", f"-Wl,--version-script,{tmp_path / 'versions'}")
+    subprocess.run([*make, "-o", nccl, tmp_path / "nccl.c", *versions], check=True)
+    subprocess.run([*make, "-o", caller, tmp_path / "caller.c", nccl], check=True)
+    return nccl, caller
+
+
+ASK = """\
+import ctypes, sys
+caller = ctypes.CDLL(sys.argv[1])
+caller.said.restype = ctypes.c_char_p
+print(caller.count(), caller.said().decode())
+"""
+
+
+def asked(caller: Path, libraries: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, caller],
+        env={"LD_LIBRARY_PATH": str(libraries)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # A version that it lacks would be told here.
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+def test_what_is_linked_to_is_replaced_by_what_answers_with_an_error(
+    tmp_path: Path, data: Path, linked: tuple[Path, Path]
+) -> None:
+    nccl, caller = linked
+    assert asked(caller, nccl.parent) == "7 all is well"
+    said = taken_out(tmp_path, data)
+    assert "gone: NCCL; lost: several GPUs at once" in said
+    (made,) = (tmp_path / "libraries").rglob("libnccl.so.2")
+    assert asked(caller, made.parent) == "3 this image has it not: slim.toml took it out"
+    names = subprocess.run(["nm", "-D", "-S", made], capture_output=True, text=True, check=True)
+    assert "_Zinner" not in names.stdout
+    assert "0000000000000024 B ncclTable@@NCCL_2" in names.stdout
+
+
+def test_stand_ins_of_one_library_are_the_same_bytes(
+    tmp_path: Path, data: Path, linked: tuple[Path, Path]
+) -> None:
+    nccl, _ = linked
+    content, made = nccl.read_bytes(), []
+    for name in ("one", "two"):
+        shutil.copytree(tmp_path / "rest", tmp_path / name / "rest", symlinks=True)
+        taken_out(tmp_path / name, data)
+        (library,) = (tmp_path / name / "libraries").rglob("libnccl.so.2")
+        made.append(library.read_bytes())
+    assert made[0] == made[1] != content
+
+
+def test_a_host_with_several_gpus_keeps_what_they_speak_by() -> None:
+    several = Host(A100 * 2, "595.45.04", (13, 2))
+    for host, kept in ((NEWER, True), (several, False)):
+        table = tomllib.loads(text(write(host), "slim.toml"))
+        assert ("NCCL" in [each["name"] for each in table["stand_in"]]) is kept
+        assert "cuSPARSELt" in [each["name"] for each in table["stand_in"]]
+        assert len(table["part"]) == len(shipped()["part"])
 
 
 def test_everything_has_one_time_folders_and_links_too(tmp_path: Path, data: Path) -> None:

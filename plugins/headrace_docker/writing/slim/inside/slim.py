@@ -13,12 +13,23 @@ import sys
 import tomllib
 from pathlib import Path
 
+import stand_in
+
 
 def main() -> None:
     """Print what went and what stays, each with its weight."""
     root, libraries, data = map(Path, sys.argv[1:4])
     packages = next(each.parent for each in sorted(root.glob("**/*-packages/torch")))
-    for part in tomllib.loads(data.read_text("utf-8"))["part"]:
+    about = tomllib.loads(data.read_text("utf-8"))
+    for each in about.get("stand_in", ()):
+        saved = sum(
+            stand_in.replace(library, each["returns"], each.get("worded", ()))
+            for pattern in each["paths"]
+            for library in sorted(packages.glob(pattern))
+            if not library.is_symlink()
+        )
+        print(f"{saved / 1e6:8.1f} MB gone: {each['name']}; lost: {each['lost']}")
+    for part in about["part"]:
         paths = [path for pattern in part["paths"] for path in sorted(packages.glob(pattern))]
         print(f"{sum(map(remove, paths)) / 1e6:8.1f} MB gone: {part['name']}; lost: {part['lost']}")
     for folder in sorted(packages.iterdir()):
