@@ -159,8 +159,9 @@ def test_warmed_images_are_pulled_with_everything_else_gone(yard: Yard) -> None:
     layer = BASE.layer
     lines = [line for server in yard.servers for line in server.asked("GET", layer.digest)]
     given = sum(int(line.rpartition('HTTP/1.1" ')[2].split()[1]) for line in lines)
-    # Once, for the two images that have it; of mirrors that nobody measured a little comes twice.
-    assert given < 1.5 * len(layer.data)
+    # Not for each of the two images that have it. What else comes twice has laws of its own
+    # (tests/property): of mirrors that nobody measured it is a good part, on a busy machine.
+    assert given < 2 * len(layer.data)
     assert not yard.hub.asked("GET", "/manifests/")
     yard.stopping.close()
     if (why := why_not(HERE["podman"])) is not None:

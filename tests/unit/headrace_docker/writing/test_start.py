@@ -188,7 +188,12 @@ def test_logs_as_json_are_one_object_a_line_whatever_a_service_says(home: Path) 
 def test_without_a_home_of_its_own_a_process_gets_one_and_a_name(home: Path) -> None:
     if os.geteuid():
         pytest.skip("root: another user has no account")
-    words = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", *command()]
+    # Where it lies another user may have no way to it.
+    mine = home / "start.py"
+    mine.write_bytes(PROGRAM.read_bytes())
+    mine.chmod(0o644)
+    words = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"]
+    words += [sys.executable, "-I", str(mine)]
     temporary = home / "tmp"
     temporary.mkdir()
     temporary.chmod(0o1777)
