@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import logging
 import math
 import os
@@ -171,6 +172,9 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
         watcher=None if link is not None else _watcher(context.env, announce),
         link=link,
     )
+    # Python would look through all that is here for what nobody needs any more, several times: a
+    # tenth of a second, for which the command waits that had this gateway for itself.
+    gc.freeze()
     return FAILED if end is server.ExitReason.FAILED else OK
 
 

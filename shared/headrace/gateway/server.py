@@ -2,8 +2,9 @@
 
 uvicorn with httptools, and uvloop where it can be had. What is changed of it, and why: signals end
 it with exit code 0 (a supervisor counts anything else as a crash); it wakes once a second instead
-of ten times, and while nobody is connected not at all (an idle gateway should cost nothing); it
-tells when it answers and that it lives; its clients' connections have bounds (`connection`).
+of ten times, and while nobody is connected not at all (an idle gateway should cost nothing), and
+then it ends without a wait; it tells when it answers and that it lives; its clients' connections
+have bounds (`connection`).
 """
 
 from __future__ import annotations
@@ -228,7 +229,17 @@ class _Server(uvicorn.Server):
         # Their answers would go on for as long as somebody looks.
         if (live := self.lifespan.state.get("live")) is not None:
             live.end()
-        await super().shutdown(sockets)
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
+            return
+        # uvicorn gives connections a tenth of a second also where there are none, and a command
+        # that had this gateway for itself waits for its end.
+        for server in self.servers:
+            server.close()
+        for sock in sockets or []:
+            sock.close()
+        if not self.force_exit:
+            await self.lifespan.shutdown()
 
     def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002 - uvicorn's signature
         self.force_exit = self.should_exit

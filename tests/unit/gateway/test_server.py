@@ -45,10 +45,16 @@ async def application(scope, receive, send):
             await send({"type": "http.response.body", "body": b"x", "more_body": True})
     await send({"type": "http.response.body", "body": b"!"})
 
+def told(sleep):
+    return lambda *words: (print("slept", flush=True), sleep(*words))[1]
+
 mode, idle, grace = sys.argv[1], float(sys.argv[2]) or None, float(sys.argv[3])
 sock = listeners.bind("127.0.0.1", 0)
 print(listeners.address_of(sock)[1], flush=True)
 say = lambda word: (lambda: print(word, flush=True))
+if mode == "sleeps":
+    import asyncio
+    asyncio.sleep = told(asyncio.sleep)
 watcher = LifespanListener(say("ready"), say("alive"), say("stopping"), every=0.5)
 end = serve(lambda: application, [sock], grace=grace, idle_exit=idle, watcher=watcher)
 print(end.value, flush=True)
@@ -114,6 +120,16 @@ def test_signal_ends_it_with_code_0_and_the_running_answer_is_whole(
     assert code == 0
     assert said[-1] == "told"
     assert said.index("stopping") < said.index("shut down")
+
+
+def test_at_its_end_nothing_is_waited_for_where_nobody_is_connected(made: list[Served]) -> None:
+    served = start(made, "sleeps")
+    assert served.get("/").read() == b"!"
+    served.process.terminate()
+    code, said = served.end()
+    assert code == 0
+    assert said[-2:] == ["shut down", "told"]
+    assert "slept" not in said
 
 
 def test_new_connections_are_refused_while_it_ends(made: list[Served]) -> None:
