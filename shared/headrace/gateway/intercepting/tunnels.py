@@ -11,6 +11,8 @@ import contextlib
 import ipaddress
 import socket
 import ssl
+import struct
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -30,6 +32,8 @@ _CONNECT = 30.0
 _LONGEST_HEAD = 64 << 10
 #: What says by itself that it is this machine, to whoever reads it: also a proxy that stands there.
 _OWN = (AddressSpace.LOOPBACK, AddressSpace.SPECIAL)
+#: As SO_LINGER has it: on, for no time.
+_AT_ONCE = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
 _NOT_ITS_OWN = "the loopback of this machine is not for its containers"
 
 
@@ -93,11 +97,22 @@ class Half(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the other one, when it has what is on its way."""
-        del exc
+        """End the other one the same way, when it has what is on its way: a client tells a
+        connection that was reset from one that was closed.
+        """
         if self._other is not None:
+            if isinstance(exc, ConnectionResetError):
+                _reset_when_closed(self._other)
             self._other.close()
         self._ended()
+
+
+def _reset_when_closed(transport: Any) -> None:
+    """Have a connection end with a reset, unless bytes wait: it would throw them away."""
+    made = transport.get_extra_info("socket")
+    if made is not None and not transport.get_write_buffer_size():
+        with contextlib.suppress(OSError):
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
 
 
 async def dial(
