@@ -17,8 +17,8 @@ from lib.conda.world import CLIENTS as CONDAS
 from lib.conda.world import World as CondaWorld
 from lib.engines import drivers
 from lib.engines.kinds import AGES, HERE, Kind, why_not
-from lib.gateway import free_port
 from lib.index import JSON
+from lib.serving.ports import held_port
 from lib.waiting import HANG
 from lib.world import World
 from matrix import stages
@@ -166,8 +166,7 @@ def _opened(lane: Lane) -> contextlib.AbstractContextManager[Lane]:
 
 @contextlib.contextmanager
 def _engine(kind: Kind) -> Iterator[Lane]:
-    port = free_port()
-    with drivers.engine(kind, port) as running:
+    with held_port() as port, drivers.engine(kind, port) as running:
         yield _EngineLane(running, port)
 
 

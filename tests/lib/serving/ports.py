@@ -1,4 +1,4 @@
-"""Ports of loopback with nobody behind them, in three ways."""
+"""Ports of loopback with nobody behind them, in four ways."""
 
 from __future__ import annotations
 
@@ -26,11 +26,25 @@ def free_port() -> int:
     chance = random.SystemRandom()
     while True:
         port = chance.choice(_MINE)
+        if port in _given:
+            continue  # not even looked at: whoever has it may be about to listen
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            if port not in _given:
-                _given.add(port)
-                return port
+            _given.add(port)
+            return port
+
+
+@contextlib.contextmanager
+def held_port() -> Iterator[int]:
+    """Give a port on which servers may come and go for as long as the context lasts: nobody else's
+    `free_port` gives it in between.
+    """
+    port = free_port()
+    with socket.socket() as held:
+        # Who says the same may listen there, and who looks whether it is free finds that it is not.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", port))
+        yield port
 
 
 @contextlib.contextmanager

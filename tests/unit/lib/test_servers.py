@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from lib.serving import modes
-from lib.serving.ports import black_hole, refusing
+from lib.serving.ports import black_hole, held_port, refusing
 from lib.serving.servers import RecordingServer, Reply
 from lib.waiting import HANG, until
 
@@ -311,3 +311,17 @@ def test_refusing_port_refuses_and_black_hole_never_connects() -> None:
         port = int(url.rpartition(":")[2])
         with pytest.raises(TimeoutError):
             socket.create_connection(("127.0.0.1", port), timeout=0.3)
+
+
+def test_port_that_is_held_is_nobody_elses_and_servers_come_and_go_there() -> None:
+    with held_port() as port:
+        for _ in range(2):
+            with pytest.raises(OSError, match="in use"), socket.socket() as other:
+                other.bind(("127.0.0.1", port))
+            with RecordingServer({"/file": BODY}, port=port) as running:
+                assert get(running)[0] == 200
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", port))
