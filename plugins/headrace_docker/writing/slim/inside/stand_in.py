@@ -18,7 +18,7 @@ _SYMBOL = re.compile(
     r"[0-9a-f]+ (?P<size>[0-9a-f]+) (?P<kind>[TWiuBDRVG]) (?P<name>\w+)(?:@@?(?P<version>\S+))?"
 )
 _DATA = "BDRVGu"
-_SONAME = re.compile(r"\(SONAME\).*\[(.+)\]")
+_SONAME = re.compile(r"\(SONAME\)[^\[\n]*\[([^\]\n]+)\]")
 _WORDS = "this image has it not: slim.toml took it out"
 
 
