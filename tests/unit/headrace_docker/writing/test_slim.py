@@ -110,6 +110,12 @@ def test_without_a_base_nothing_is_written_and_why_is_told() -> None:
     assert any("library/python" in line for line in folder.found.lines)
 
 
+def test_a_slim_image_is_started_with_the_gpus_of_the_host_that_it_is_for() -> None:
+    # Its base was looked for without any.
+    assert "nvidia" in text(write(NEWER), "compose.yaml")
+    assert "nvidia.com/gpu" in text(write(NEWER), "kubernetes.yaml")
+
+
 def test_everything_of_the_folder_is_there_to_read() -> None:
     folder = write(NEWER)
     parts = tomllib.loads(text(folder, "slim.toml"))["part"]
