@@ -95,15 +95,7 @@ def _slim(image: WrittenImage, base: WrittenImage | None) -> WrittenImage | None
     torch = chosen_torch(image, load_cuda_tables())
     if base is None:
         return None
-    return replace(
-        base,
-        family=image.family,
-        cuda=image.cuda,
-        torch=image.torch,
-        gpus=image.gpus,
-        several=image.several,
-        slim=torch,
-    )
+    return replace(base, family=image.family, cuda=image.cuda, torch=image.torch, slim=torch)
 
 
 def files(image: WrittenImage) -> Iterator[FolderFile]:
