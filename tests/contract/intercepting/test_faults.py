@@ -107,7 +107,7 @@ def stranger(make_user: MakeUser) -> Iterator[tuple[LedUser, RecordingServer]]:
         yield user, server
 
 
-@pytest.mark.parametrize("fault", AT_HOST if ALL else ["cut-after-300kB", "reset-after-300kB"])
+@pytest.mark.parametrize("fault", AT_HOST if ALL else ["cut-after-300kB"])
 def test_fault_of_a_host_that_is_tunnelled_is_the_one_that_it_would_be(
     stranger: tuple[LedUser, RecordingServer], fault: str
 ) -> None:
