@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -159,8 +160,8 @@ def test_unknown_project_is_not_found_and_no_mirror_hears_of_it(
     made = world()
     told = install(made, either, "our-secret-project", fails=True)
     assert made.at_mirrors() == []
-    assert "500" not in told
-    assert "502" not in told
+    # As whole numbers: a port of the test's own may hold the digits of either.
+    assert not re.findall(r"\b50[02]\b", told)
 
 
 def test_no_mirror_is_asked_for_metadata(world: MakeWorld, uv: Uv) -> None:
