@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
@@ -16,7 +17,27 @@ from headrace.variants.compatibility.labels import belongs, label_of, row_of, sa
 from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.wheels import misfit
 
-__all__ = ["Listing", "of_lead", "partner", "partners", "pins", "refused_by", "that_matters"]
+__all__ = [
+    "Bond",
+    "Listing",
+    "of_lead",
+    "partner",
+    "partners",
+    "pins",
+    "refused_by",
+    "that_matters",
+]
+
+
+class Bond(enum.IntEnum):
+    """What a follower must have to do with a release of the lead."""
+
+    MADE_FOR_IT = 0
+    """By the tables or its metadata, or it is not known for which it was made."""
+    ADMITS_IT = 1
+    """Also one that was made for another release, and whose metadata does not insist on that."""
+    ANY = 2
+    """Any: whoever leaves requirements out (``--no-deps``) still wants one CUDA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +91,38 @@ class Listing:
             self._made[candidate, version] = belongs(self.tables, candidate, version)
         return self._made[candidate, version]
 
-    def pins_another(self, follower: Candidate, version: str) -> bool:
-        """Whether a follower's metadata asks for another release of the lead, and for no more."""
+    def refuses(self, follower: Candidate, version: str) -> bool:
+        """Whether a follower's metadata asks for another release of the lead."""
         if self.belongs(follower, version) is not False:
             return False
-        rows = (*(row.partners for row in self.tables.releases), *self.tables.patches.values())
-        texts = {text for row in rows if (text := row.get(follower.project))}
-        # What a later release takes too ("at least") has no pin in its metadata.
-        made = {text for text in texts if SpecifierSet(text).contains(follower.version)}
-        return bool(follower.requires) or made == {f"=={follower.version}"}
+        wanted = self._requirement(follower)
+        return wanted is not None and not _contains(wanted, version)
+
+    def admits_later(self, follower: Candidate, version: str) -> bool:
+        """Whether a follower was made for an older release of the lead, and asks for that or a
+        later one.
+        """
+        if self.belongs(follower, version) is not False:
+            return False
+        wanted = self._requirement(follower)
+        return bool(wanted) and _contains(wanted or "", version)
+
+    def _requirement(self, follower: Candidate) -> str | None:
+        """Return what a follower's metadata asks of the lead, as a specifier; None: not known."""
+        if follower.requires:
+            return follower.requires
+        for each in self.tables.requirements:
+            if each.project == follower.project and _contains(each.versions, follower.version):
+                return each.lead
+        # One that was made for a single release pins it.
+        exact = f"=={follower.version}"
+        rows = {row.version: row.partners for row in self.tables.releases}
+        made = [
+            release
+            for release, partners in (rows | dict(self.tables.patches)).items()
+            if partners.get(follower.project) == exact
+        ]
+        return f"=={made[0]}" if len(made) == 1 else None
 
     def admitted(self, project: str, specifier: str) -> list[Candidate]:
         """Return the builds that can be installed here and that a specifier admits."""
@@ -98,11 +142,11 @@ class Listing:
         return (known.build.glibc if known else None) or row.glibc
 
     def refusal(
-        self, candidate: Candidate, request: VariantRequest, *, any_release: bool = False
+        self, candidate: Candidate, request: VariantRequest, *, bond: Bond = Bond.MADE_FOR_IT
     ) -> str:
         """Say why the request does not admit a build of the lead; empty when it does.
 
-        `any_release`: as in `partner`.
+        `bond`: as in `partner`.
         """
         if refused := refused_by(candidate, request.specifier):
             return refused
@@ -112,26 +156,31 @@ class Listing:
             if project == self.tables.npu:
                 if not self._under_npu(candidate, specifier):
                     return f"is not the release that {project}{specifier} goes with"
-            elif self._in_the_way(project, specifier, candidate, any_release=any_release):
+            elif self._in_the_way(project, specifier, candidate, bond=bond):
                 return f"no {project}{specifier} that is listed goes with it"
         return ""
 
-    def _in_the_way(
-        self, project: str, specifier: str, lead: Candidate, *, any_release: bool
-    ) -> bool:
+    def _in_the_way(self, project: str, specifier: str, lead: Candidate, *, bond: Bond) -> bool:
         """Whether what is asked of a follower rules a build of the lead out.
 
         A follower of which it is not known what it was made for, or what it is, rules nothing out.
         """
         if project not in self.tables.followers or not self.by_project.get(project):
             return False
-        found = self.partner(
-            project, lead.version, self.label(lead), specifier, any_release=any_release
-        )
-        return found is None and all(
-            self.belongs(each, lead.version) is False
-            or (self.belongs(each, lead.version) and self.label(each))
-            for each in self.admitted(project, specifier)
+        version, label = lead.version, self.label(lead)
+        found = self.partner(project, version, label, specifier, bond=bond)
+        those = self.admitted(project, specifier)
+        return (
+            found is None
+            and not any(
+                self.admits_later(each, version) and near(self.label(each), label) is not None
+                for each in those
+            )
+            and all(
+                self.belongs(each, version) is False
+                or (self.belongs(each, version) and self.label(each))
+                for each in those
+            )
         )
 
     def _under_npu(self, candidate: Candidate, specifier: str) -> bool:
@@ -159,22 +208,34 @@ class Listing:
         label: str,
         specifier: str = "",
         *,
-        any_release: bool = False,
+        bond: Bond = Bond.MADE_FOR_IT,
     ) -> Candidate | None:
         """Return the newest build of a follower that goes with a build of the lead.
 
-        `any_release`: also one that was made for another release of it and does not insist on that.
+        `bond`: how much it must have to do with that release.
         """
         found = [
             (Version(each.version), nearness, not each.index, each)
             for each in self.admitted(project, specifier)
             if (
                 self.belongs(each, version) is not False
-                or (any_release and not self.pins_another(each, version))
+                or (bond >= Bond.ADMITS_IT and not self.refuses(each, version))
+                or bond is Bond.ANY
             )
             and (nearness := near(self.label(each), label)) is not None
         ]
         return max(found)[-1] if found else None
+
+    def plain_partner(self, project: str, version: str, specifier: str) -> Candidate | None:
+        """Return what an installer takes beside a release of the lead of the default index alone:
+        the newest that does not refuse it.
+        """
+        found = [
+            each
+            for each in self.admitted(project, specifier)
+            if not each.index and not self.refuses(each, version)
+        ]
+        return max(found, key=lambda each: Version(each.version), default=None)
 
 
 def of_lead(request: VariantRequest, tables: CudaTables) -> VariantRequest:
@@ -199,22 +260,29 @@ def that_matters(request: VariantRequest, tables: CudaTables) -> VariantRequest:
     )
 
 
+@functools.lru_cache(maxsize=4096)
+def _contains(specifier: str, version: str) -> bool:
+    return SpecifierSet(specifier).contains(version, prereleases=True)
+
+
 def _sorted(specifier: str) -> str:
     return ",".join(sorted({clause.strip() for clause in specifier.split(",")} - {""}))
 
 
 def partners(
-    listing: Listing, version: str, label: str, asked: Iterable[tuple[str, str]]
+    listing: Listing, lead: Candidate, label: str, asked: Iterable[tuple[str, str]]
 ) -> dict[str, Candidate]:
     """Return the builds of the followers that are asked for which go with a build of the lead."""
     found: dict[str, Candidate] = {}
     for project, specifier in asked:
-        if project in listing.tables.followers:
-            best = listing.partner(project, version, label, specifier) or listing.partner(
-                project, version, label, specifier, any_release=True
-            )
-            if best is not None:
-                found[project] = best
+        if project not in listing.tables.followers:
+            continue
+        tries = (listing.partner(project, lead.version, label, specifier, bond=b) for b in Bond)
+        best = None if lead.index else listing.plain_partner(project, lead.version, specifier)
+        if best is None or near(listing.label(best), label) is None:
+            best = next((each for each in tries if each is not None), None)
+        if best is not None:
+            found[project] = best
     return found
 
 

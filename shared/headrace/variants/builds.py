@@ -29,6 +29,7 @@ __all__ = [
     "Pair",
     "Rejection",
     "Release",
+    "Requirement",
     "Toolkit",
 ]
 
@@ -135,6 +136,17 @@ class IntelFamily:
 
 
 @dataclass(frozen=True, slots=True)
+class Requirement:
+    """What the metadata of a follower without an exact pin asks of the lead."""
+
+    project: str
+    versions: str
+    """Specifier of the follower's versions that this is of."""
+    lead: str
+    """Specifier; empty: any release."""
+
+
+@dataclass(frozen=True, slots=True)
 class CudaTables:
     """All that is known of builds. That one exists is for the index to say."""
 
@@ -151,6 +163,7 @@ class CudaTables:
     patches: Mapping[str, Mapping[str, str]]
     """Version to partners, of releases that are built as their minor version's row is."""
     followers: frozenset[str]
+    requirements: tuple[Requirement, ...]
     carried: Mapping[str, tuple[str, ...]]
     """Kind of builds to patterns (`models.fits`) of what only its variant indexes have of their
     needs."""

@@ -15,7 +15,7 @@ from packaging.version import Version
 
 from headrace.values import dataclass
 from headrace.variants import reasons
-from headrace.variants.admission import Listing, of_lead, partners
+from headrace.variants.admission import Bond, Listing, of_lead, partners
 from headrace.variants.best_build import BestBuild, settle
 from headrace.variants.builds import UNUSED, Candidate, CudaTables, Decision, Outcome
 from headrace.variants.compatibility.criteria import (
@@ -94,10 +94,11 @@ class _LeadDecision:
 
     def decision(self) -> Decision:
         listed = self.listing.by_project.get(self.tables.lead, ())
-        refused = self._refused(any_release=False)
-        if len(refused) == len(listed):
+        for bond in Bond:
             # Where both are pinned that were made for others, they can still be of one build.
-            refused = self._refused(any_release=True)
+            refused = self._refused(bond)
+            if len(refused) < len(listed):
+                break
         admitted = [each for each in listed if each not in refused]
         wanted = kind_wanted(self.host, self.request, self.tables, self.override)
         if wanted.kind is None:
@@ -109,12 +110,12 @@ class _LeadDecision:
             return self._upstream(wanted, admitted, refused, settled)
         return self._chosen(settled.fit, wanted, refused, settled)
 
-    def _refused(self, *, any_release: bool) -> dict[Candidate, str]:
+    def _refused(self, bond: Bond) -> dict[Candidate, str]:
         listed = self.listing.by_project.get(self.tables.lead, ())
         return {
             each: text
             for each in listed
-            if (text := self.listing.refusal(each, self.request, any_release=any_release))
+            if (text := self.listing.refusal(each, self.request, bond=bond))
         }
 
     def _default(
@@ -180,9 +181,7 @@ class _LeadDecision:
         unused = self._fallen_back(fit, wanted, settled)
         said += [f"{UNUSED}: {unused}"] if unused else []
         said += reasons.for_all(fit, settled, self.host, self.tables)
-        companions = partners(
-            self.listing, fit.candidate.version, fit.label, self.request.companions
-        )
+        companions = partners(self.listing, fit.candidate, fit.label, self.request.companions)
         return Decision(
             Outcome.CHOSEN,
             self.tables.lead,

@@ -15,7 +15,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from headrace.values import dataclass
-from headrace.variants.admission import Listing, of_lead, partners
+from headrace.variants.admission import Bond, Listing, of_lead, partners
 from headrace.variants.builds import Candidate, Decision, Outcome
 from headrace.variants.choose import decide
 from headrace.variants.compatibility.gpu_names import chosen_for
@@ -74,7 +74,7 @@ def family_for(
     label = listing.label(found)
     if not label:
         return Family(decision, lead=lead)
-    members = partners(listing, found.version, label, asked.companions)
+    members = partners(listing, found, label, asked.companions)
     name = f"{found.version}+{label}"
     return Family(decision, name, lead, members, stays=kept is not None)
 
@@ -113,8 +113,9 @@ def _newest_default(request: VariantRequest, listing: Listing) -> Candidate | No
     plain = [
         each for each in listing.admitted(request.project, request.specifier) if not each.index
     ]
-    fitting = [each for each in plain if not listing.refusal(each, request)]
-    return max(fitting or plain, key=lambda each: Version(each.version), default=None)
+    every = ([e for e in plain if not listing.refusal(e, request, bond=bond)] for bond in Bond)
+    fitting = next(filter(None, every), plain)
+    return max(fitting, key=lambda each: Version(each.version), default=None)
 
 
 def _kept(request: VariantRequest, listing: Listing) -> Candidate | None:
@@ -133,6 +134,6 @@ def _kept(request: VariantRequest, listing: Listing) -> Candidate | None:
             continue
         those = listing.admitted(project, specifier)
         # A follower that was made for another release alone brings that.
-        if those and all(listing.pins_another(each, there.version) for each in those):
+        if those and all(listing.refuses(each, there.version) for each in those):
             return None
     return there

@@ -48,12 +48,23 @@ def requested_pages(
         family.decision,
         {
             project: _Page(project, text, family, listing).entries(
-                page_of(project, every_release, listing)
+                _every_build(project, every_release, listing)
             )
             for project, text in there.items()
         },
     )
     return plain if _alike(plain, arranged, there, listing) else arranged
+
+
+def _every_build(
+    project: str, every_release: FamilyPages, listing: Listing
+) -> tuple[PageEntry, ...]:
+    """Return what is on a page, and beside it, not listed, what could be."""
+    shown = page_of(project, every_release, listing)
+    there = {entry.candidate for entry in shown}
+    others = [each for each in listing.by_project.get(project, ()) if each not in there]
+    every = [*shown, *(PageEntry(each, listed=False) for each in others)]
+    return tuple(sorted(every, key=lambda entry: entry.candidate))
 
 
 def _alike(
@@ -85,7 +96,7 @@ def _goes_together(plain: FamilyPages, asked: Mapping[str, str], listing: Listin
     label = listing.label(first.candidate)
     return all(
         other is not None
-        and not listing.pins_another(other.candidate, first.candidate.version)
+        and not listing.refuses(other.candidate, first.candidate.version)
         and same_stack(listing.label(other.candidate), label)
         for other in taken.values()
     )

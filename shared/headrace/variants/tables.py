@@ -26,6 +26,7 @@ from headrace.variants.builds import (
     IntelFamily,
     Pair,
     Release,
+    Requirement,
     Toolkit,
 )
 
@@ -70,6 +71,7 @@ def parse(text: str) -> CudaTables:
             releases=_releases(file, evidence, kernels),
             patches=dict(_each(file, "patch", evidence, _patch)),
             followers=frozenset(_words(follow, "projects")),
+            requirements=tuple(_each(file, "requirement", evidence, _requirement)),
             carried=dict(_each(file, "carried", evidence, _carried)),
             same_major=frozenset(_words(same, "projects")),
             rocm=gfx,
@@ -128,6 +130,11 @@ def _compiler(table: Mapping[str, Any]) -> tuple[int, Compiler]:
 
 def _patch(table: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
     return str(Version(table["version"])), _partners(table)
+
+
+def _requirement(table: Mapping[str, Any]) -> Requirement:
+    project, versions = _word(table, "project"), _word(table, "versions")
+    return Requirement(project, str(SpecifierSet(versions)), str(SpecifierSet(table["lead"])))
 
 
 def _carried(table: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
@@ -291,6 +298,7 @@ _TABLES = frozenset(
             "compiler",
             "patch",
             "follow",
+            "requirement",
             "carried",
             "same_major",
             "rocm",
@@ -308,6 +316,7 @@ _ROWS = {
     "patch": frozenset({"version", "partners", "evidence"}),
     "gpu": frozenset({"capability", "names", "evidence"}),
     "chip": frozenset({"capability", "devices", "evidence"}),
+    "requirement": frozenset({"project", "versions", "lead", "evidence"}),
     "carried": frozenset({"kind", "projects", "evidence"}),
     "intel": frozenset(
         {*("family", "name", "integrated", "validated", "devices", "names"), "evidence"}

@@ -157,19 +157,21 @@ class Case:
 
     def covers(self, lead: File) -> int:
         """Count the accelerators that a build has code for."""
-        return sum(self._coverage(lead))
+        judged = self._judged(lead)
+        return len(judged.covered) if judged else 0
 
     def runs(self, lead: File) -> bool:
         """Whether the most capable accelerator runs a build."""
-        return self._coverage(lead)[:1] == (1,)
+        judged = self._judged(lead)
+        return judged is not None and judged.coverage[:1] == (1,)
 
-    def _coverage(self, lead: File) -> tuple[int, ...]:
+    def _judged(self, lead: File) -> Compatible | None:
         request = VariantRequest(TABLES.lead, self.python)
         kind = kind_wanted(self.host, request, TABLES, NOTHING).kind
         version, _, local = lead.version.partition("+")
         this = Candidate(TABLES.lead, version, local, local)
         judged = judge(this, kind or Kind.OTHER, self.host, TABLES)
-        return judged.coverage if isinstance(judged, Compatible) else ()
+        return judged if isinstance(judged, Compatible) else None
 
     def possible(self) -> Iterator[File]:
         """Yield each build of the lead with which pip could be brought to take followers of its
@@ -247,6 +249,13 @@ LAWS = (
 @given(hosts, families, st.sampled_from(["3.10", "3.12"]), there)
 @example(
     Host(machine="x86_64"), {"torchvision": "==0.29.1", "torchaudio": "==2.10.0"}, "3.10", None
+)
+# A follower without a pin holds a default that runs back no more than plain pip does.
+@example(
+    Host((Accelerator("nvidia", "one", (9, 0)),), "590.48.01", libc=(2, 36)),
+    {"torchvision": "<=0.29.1"},
+    "3.12",
+    None,
 )
 def test_what_pip_takes_of_pages_for_a_known_request_keeps_every_law(
     host: Host, asked: dict[str, str], python: str, installed: str | None

@@ -93,6 +93,12 @@ def test_a_pin_of_what_does_not_run_says_so_and_its_followers_are_of_its_family(
         (CPU, {"torch": "==2.10.0", "torchvision": ""}, ["2.10.0", "0.25.0"]),
         # Nothing is to be chosen, and both are of CUDA 13: the newest, as the index has them.
         (CPU, {"torch": "", "torchvision": "!=0.29.2"}, ["2.15.0", "0.29.1"]),
+        # A follower that takes later releases too does not hold the lead back ...
+        (H100, {"torch": "", "torchvision": "<=0.29.1"}, ["2.15.0", "0.29.1"]),
+        (H100, {"torch": "", "torchvision": "==0.29.1"}, ["2.15.0", "0.29.1"]),
+        # ... but it takes no older one, and one with a pin takes its own alone.
+        (H100, {"torch": "<2.14", "torchvision": ""}, ["2.13.0", "0.28.0"]),
+        (H100, {"torch": "", "torchvision": "<=0.29.0"}, ["2.14.0", "0.29.0"]),
         (GB300, {"torch": "<2.8"}, ["2.7.1+cu128"]),
         (A100, {"torch": "<2.8"}, ["2.7.1"]),
     ],

@@ -21,7 +21,7 @@ from headrace.variants.builds import Candidate, CudaTables, ListedFile
 from headrace.variants.compatibility.gpu_names import chosen_for
 from headrace.variants.compatibility.newer_labels import named_label, next_labels
 from headrace.variants.hosts import Host, VariantRequest
-from headrace.variants.pages import arrange
+from headrace.variants.pages import arrange, serve
 from headrace.variants.target import VariantOverride
 from headrace.variants.wheels import candidates_from, candidates_of_pages, misfit
 
@@ -88,7 +88,10 @@ def listed(
     seen = {each.project for each in own}
     others = [each for each in known if each.index or each.project not in seen]
     guess = arrange(host, request, [*own, *others], tables, override)
-    shown = {e.candidate.index for page in guess.pages.values() for e in page if e.listed} - {""}
+    # What is asked for may take a build that no release of the lead was given.
+    met = serve(host, request, [*own, *others], tables, override)
+    pages = [*guess.pages.values(), *met.pages.values()]
+    shown = {e.candidate.index for page in pages for e in page if e.listed} - {""}
     shown |= {named_label(override.build, known)} - {""}
     asked = AskedLabels(context.folders.cache)
     seen_host = chosen_for(override.host or host, tables)
