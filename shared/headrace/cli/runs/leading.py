@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,7 +139,10 @@ def variables(
 
 
 def bundle(files: Sequence[str]) -> str:
-    """Return all authorities of these files (or folders) as PEM; "": those that are usual."""
+    """Return all authorities of these files (or folders) as PEM, each once; "": those that are
+    usual. What else stands there is left out: BuildKit takes no secret of more than 500 KiB, and
+    the same authorities are in a system's file and in certifi's.
+    """
     parts: list[str] = []
     for name in files:
         path = Path(name)
@@ -151,7 +154,18 @@ def bundle(files: Sequence[str]) -> str:
             parts += [_read(each) for each in sorted(path.iterdir()) if each.is_file()]
         else:
             parts.append(_read(path))
-    return "".join(part if part.endswith("\n") else f"{part}\n" for part in parts if part)
+    blocks = (block for part in parts for block in _blocks(part))
+    return "".join(f"{block}\n" for block in dict.fromkeys(blocks))
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """Give what a file of PEM holds (RFC 7468), spelt alike; a private key is no authority."""
+    for part in text.split("-----BEGIN ")[1:]:
+        kind, begun, rest = part.partition("-----")
+        body, ended, _ = rest.partition(f"-----END {kind}-----")
+        if begun and ended and "PRIVATE KEY" not in kind:
+            lines = filter(None, map(str.strip, body.splitlines()))
+            yield "\n".join([f"-----BEGIN {kind}-----", *lines, f"-----END {kind}-----"])
 
 
 def _is_file(path: Path) -> bool:
