@@ -34,9 +34,10 @@ class Images(ImageTool):
 
     def folder(self, question: ImageQuestion, wishes: ImageWishes, directory: Path) -> ImageFolder:
         """Files from which an image to work in is built."""
-        from headrace_docker.writing.write import folder  # noqa: PLC0415 - start-up time
+        from headrace_docker.writing.at_hand import engine_for  # noqa: PLC0415 - start-up time
+        from headrace_docker.writing.write import folder  # noqa: PLC0415 - as above
 
-        return folder(question, wishes, directory)
+        return folder(question, wishes, directory, engine_for(question.place, wishes))
 
     def secrets_sent(
         self, paths: Collection[str], read: Callable[[str], bytes]

@@ -139,6 +139,7 @@ IMPURE = {
     "plugins/headrace_docker/gpu/container_toolkit.py": "asks this machine's container engines",
     "plugins/headrace_docker/pulling/programs.py": "runs the engines of this machine",
     "plugins/headrace_docker/smoke/inside.py": "runs inside a container, alone",
+    "plugins/headrace_docker/writing/at_hand.py": "asks whether it runs as root",
     "plugins/headrace_docker/writing/inside/start.py": "a program that is copied into images",
     "plugins/headrace_docker/writing/slim/inside": "programs that run while images are built",
     "plugins/headrace_pip/at_start": "runs inside every Python below `run`",

@@ -15,6 +15,7 @@ __all__ = [
     "TOKEN_SECRET",
     "TOKEN_VARIABLE",
     "WORKSPACE",
+    "EngineHere",
     "Wishes",
     "WrittenImage",
 ]
@@ -46,6 +47,16 @@ class SlimTorch:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineHere:
+    """By which engine a folder's image is built and started."""
+
+    name: str = "docker"
+    """Or ``podman``."""
+    rootless: bool = True
+    """Whether whoever starts it is not root; only podman asks."""
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenImage:
     """What was found, and what is written about it."""
 
@@ -74,5 +85,6 @@ class WrittenImage:
     """The base's own entry program, where that ends in the command it is given."""
     several: bool = False
     """Whether that host has more than one."""
+    engine: EngineHere = EngineHere()
     slim: SlimTorch | None = None
     """The wheel that is put on a slim base; None: the base has what is needed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
 from collections.abc import Iterator
@@ -22,11 +23,11 @@ from headrace_docker.writing.beside.compose import compose, secret_names
 from headrace_docker.writing.beside.devcontainer import devcontainer
 from headrace_docker.writing.beside.ignored import docker_ignored, git_ignored
 from headrace_docker.writing.beside.kubernetes import kubernetes
-from headrace_docker.writing.beside.naming import label
-from headrace_docker.writing.beside.readme import readme
+from headrace_docker.writing.beside.naming import label, local_name
+from headrace_docker.writing.beside.readme import readme, up
 from headrace_docker.writing.containerfile import containerfile, requirements, start_program
 from headrace_docker.writing.slim.stages import base_of_slim, chosen_torch, programs
-from headrace_docker.writing.wishes import PORTS, WORKSPACE, WrittenImage
+from headrace_docker.writing.wishes import EngineHere, WrittenImage
 
 __all__ = ["files", "folder"]
 
@@ -37,7 +38,9 @@ _DNF = re.compile(r"(?:^|[-_.])(?:ubi|rockylinux|centos|oraclelinux|almalinux|fe
 _NO_GLIBC = re.compile(r"(?:^|[-_.])alpine")
 
 
-def folder(question: ImageQuestion, wishes: ImageWishes, directory: Path) -> ImageFolder:
+def folder(
+    question: ImageQuestion, wishes: ImageWishes, directory: Path, engine: EngineHere
+) -> ImageFolder:
     """Find the image, as ``headrace image find`` does, and make the files."""
     if not _USER.fullmatch(wishes.user) or wishes.user == "root":
         raise UsageError(
@@ -47,18 +50,25 @@ def folder(question: ImageQuestion, wishes: ImageWishes, directory: Path) -> Ima
         )
     host = question.find_host()
     found = look(question.what, question.flavour, host, question.ask)
-    image = _written(found, host, wishes, directory)
+    base = question.place.working_directory if question.place is not None else Path()
+    # By its name as it is, which "." and ".." do not tell.
+    name = label(posixpath.basename(_plain(base / directory)))
+    image = _written(found, host, wishes, name)
     if image is not None and wishes.slim:
         found = look(base_of_slim(), "", Host(machine=host.machine), question.ask)
-        image = _slim(image, _written(found, host, wishes, directory))
+        image = _slim(image, _written(found, host, wishes, name))
     if image is None:
         return ImageFolder(found.explanation)
-    return ImageFolder(found.explanation, tuple(files(image)), tuple(_commands(image, directory)))
+    image = replace(image, engine=engine)
+    commands = tuple(_commands(image, directory, base))
+    return ImageFolder(found.explanation, tuple(files(image)), commands)
 
 
-def _written(
-    found: FoundImage, host: Host, wishes: ImageWishes, directory: Path
-) -> WrittenImage | None:
+def _plain(directory: Path) -> str:
+    return posixpath.normpath(directory.as_posix())
+
+
+def _written(found: FoundImage, host: Host, wishes: ImageWishes, name: str) -> WrittenImage | None:
     asked, searched = found.asked, found.searched
     if asked is None or searched is None or searched.tag is None or searched.image is None:
         return None
@@ -82,7 +92,7 @@ def _written(
         torch=contents.lead,
         machine=host.machine,
         gpus=bool(host.accelerators),
-        name=label(directory.name),
+        name=name,
         wishes=wishes,
         packages="dnf" if _DNF.search(tag) else "apt",
         wrapper=asked.family.wrapper if asked.family else "",
@@ -126,21 +136,21 @@ def _beside(image: WrittenImage) -> Iterator[FolderFile]:
         yield FolderFile(f"secrets/{name}", b"", private=True)
 
 
-def _commands(image: WrittenImage, directory: Path) -> Iterator[str]:
-    """Say how it is built, with all that pip and conda fetch led, and how it is started."""
-    engine = "docker" if image.wishes.engine_file == "Dockerfile" else "podman"
-    ports = [
-        f"--publish 127.0.0.1:{port}:{port}"
-        for name, port in PORTS.items()
-        if getattr(image.wishes, name)
-    ]
-    gpus = "--gpus all " if engine == "docker" else "--device nvidia.com/gpu=all "
-    words = [
-        "run --rm --interactive --tty",
-        *ports,
-        *(['--env AUTHORIZED_KEYS="$(cat ~/.ssh/id_ed25519.pub)"'] if image.wishes.ssh else []),
-        f'--volume "$PWD:{WORKSPACE}"',
-    ]
-    with_gpus = gpus if image.gpus and image.cuda else ""
-    yield f"headrace build -- {engine} build --tag {image.name} {shlex.quote(str(directory))}"
-    yield f"{engine} {' '.join(words)} {with_gpus}{image.name}"
+def _commands(image: WrittenImage, directory: Path, base: Path) -> Iterator[str]:
+    """Say how it is built, with all that pip and conda fetch led, and how it is started: as its
+    README has it. `base`: where that is typed.
+    """
+    if _plain(base / directory) != _plain(base):
+        name = str(directory)
+        yield f"cd {shlex.quote(f'./{name}' if name.startswith('-') else name)}"
+    if image.wishes.ssh:
+        yield "cat ~/.ssh/id_*.pub > secrets/authorized_keys"
+    if image.engine.name == "docker":
+        yield "headrace build -- docker compose build"
+    else:
+        # compose would build it unled; it takes what is there by this name.
+        file = image.wishes.engine_file
+        # OCI's format has no health check.
+        options = f"--format docker --file {file} --tag {local_name(image)}"
+        yield f"headrace build -- podman build {options} ."
+    yield up(image)

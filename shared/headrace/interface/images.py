@@ -44,6 +44,8 @@ class ImageQuestion:
     """Finds the host that it has to run on; takes its time only where it is asked."""
     ask: AskForAnswer
     """Asks the gateway, as an engine would."""
+    place: Place | None = None
+    """Where it is asked, and which programs are at hand there; None: that does not matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +177,8 @@ class ImageTool:
         self, question: ImageQuestion, wishes: ImageWishes, directory: Path
     ) -> ImageFolder | None:
         """Make the files from which an image to work in is built on the one that was found, for a
-        directory as it was typed (nothing of it is read or written); None, where the name is none
-        of this tool's. UsageError: wishes that go with no image of it.
+        directory as it was typed at the question's place (nothing of it is read or written); None,
+        where the name is none of this tool's. UsageError: wishes that go with no image of it.
         """
         del question, wishes, directory
         return None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from headrace_docker.writing.wishes import Wishes, WrittenImage
+from headrace_docker.writing.wishes import EngineHere, Wishes, WrittenImage
 
 __all__ = ["BASES", "beside", "every", "wished"]
 
@@ -59,7 +59,9 @@ BASES = {
 
 def wished(base: str = "nvidia", /, **wishes: Any) -> WrittenImage:
     """Give one of them."""
-    return replace(BASES[base], wishes=replace(Wishes(), **wishes))
+    made = replace(Wishes(), **wishes)
+    engine = "docker" if made.engine_file == "Dockerfile" else "podman"
+    return replace(BASES[base], wishes=made, engine=EngineHere(engine))
 
 
 def every() -> Iterator[WrittenImage]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from headrace_docker.writing.beside.naming import gpu_maker, label
+from headrace_docker.writing.beside.naming import gpu_maker, label, local_name
 from headrace_docker.writing.beside.yaml_text import Noted, yaml_text
 from headrace_docker.writing.wishes import (
     HOST_KEYS,
@@ -58,7 +58,7 @@ def compose(image: WrittenImage) -> str:
     document: dict[str, Any] = {
         "name": name,
         "x-podman": Noted({"in_pod": False}, _NO_POD),
-        "services": {name: _service(image, name)},
+        "services": {name: _service(image)},
     }
     if secrets := _secrets(image):
         document["secrets"] = Noted(secrets, _SECRETS)
@@ -69,10 +69,10 @@ def compose(image: WrittenImage) -> str:
     return yaml_text(document, head=_HEAD)
 
 
-def _service(image: WrittenImage, name: str) -> dict[str, Any]:
+def _service(image: WrittenImage) -> dict[str, Any]:
     wishes = image.wishes
     service: dict[str, Any] = {
-        "image": f"{name}:local",
+        "image": local_name(image),
         "build": {"context": ".", "dockerfile": wishes.engine_file, "args": _numbers(image)},
         # Where the image has no init of its own.
         **({} if image.packages == "apt" else {"init": True}),

@@ -155,13 +155,14 @@ def _rights(image: WrittenImage, maker: str) -> dict[str, Any]:
 
 def _container(image: WrittenImage, maker: str) -> dict[str, Any]:
     name, asked = label(image.name), _asked(image)
-    engine = "docker" if image.wishes.engine_file == "Dockerfile" else "podman"
     limits: dict[str, Any] = {"memory": "64Gi"}
     if maker:
         limits[RESOURCES[maker]] = 1
     container: dict[str, Any] = {
         "name": name,
-        "image": Noted(f"registry.example/{name}:1", _IMAGE.format(name=name, engine=engine)),
+        "image": Noted(
+            f"registry.example/{name}:1", _IMAGE.format(name=name, engine=image.engine.name)
+        ),
         "imagePullPolicy": "IfNotPresent",
         "env": [{"name": "START_LOGS", "value": image.wishes.logs}],
         "resources": {"requests": {"cpu": "2", "memory": "8Gi"}, "limits": limits},

@@ -7,7 +7,7 @@ import unicodedata
 
 from headrace_docker.writing.wishes import WrittenImage
 
-__all__ = ["gpu_maker", "label"]
+__all__ = ["gpu_maker", "label", "local_name"]
 
 #: RFC 1123, as Kubernetes and compose have it: the longest label of a host's name.
 _LONGEST = 63
@@ -29,6 +29,11 @@ def label(name: str, end: str = "") -> str:
     if not word[:1].isalpha():
         word = f"{_NUMBERED}{word}" if word else _UNNAMED
     return word[: _LONGEST - len(end)].rstrip("-") + end
+
+
+def local_name(image: WrittenImage) -> str:
+    """Return what the image is called on the machine where it is built."""
+    return f"{label(image.name)}:local"
 
 
 def gpu_maker(image: WrittenImage) -> str:

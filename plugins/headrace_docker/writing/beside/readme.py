@@ -5,7 +5,7 @@ from __future__ import annotations
 from headrace_docker.writing.beside.naming import label
 from headrace_docker.writing.wishes import PORTS, WORKSPACE, WrittenImage
 
-__all__ = ["readme"]
+__all__ = ["readme", "up"]
 
 _PACKAGES = (
     "- Packages go into `requirements.txt`; editors find `.devcontainer`, a cluster takes "
@@ -16,8 +16,6 @@ _PACKAGES = (
 def readme(image: WrittenImage) -> str:
     """Write the file."""
     wishes = image.wishes
-    docker = wishes.engine_file == "Dockerfile"
-    up = "docker compose up --build" if docker else "USERNS=keep-id podman compose up --build"
     ways = [
         *(
             ["Jupyter: the address with its token stands in what it says."]
@@ -25,16 +23,28 @@ def readme(image: WrittenImage) -> str:
             else []
         ),
         *([_ssh(wishes.user)] if wishes.ssh else []),
-        f"A shell: `{up.partition(' up')[0]} exec {label(image.name)} bash`.",
+        f"A shell: `{image.engine.name} compose exec {label(image.name)} bash`.",
     ]
     lines = [
         f"# {label(image.name)}: {_holds(image)}",
-        f"- `{up}` starts it; `./workspace` is `{WORKSPACE}` inside, and its files are yours.",
+        (
+            f"- `{up(image)}` builds it (again with `--build`) and starts it; `./workspace` is "
+            f"`{WORKSPACE}` inside, and its files are yours."
+        ),
         f"- {' '.join(ways)}",
         _PACKAGES,
         "- `secrets` and `.env` stay on this machine: neither git nor a build's context has them.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def up(image: WrittenImage) -> str:
+    """Return the command that starts it."""
+    # Without root, podman's users inside are others outside, but for one that is kept; as root it
+    # refuses to keep one.
+    podman = image.engine.name == "podman"
+    kept = "USERNS=keep-id " if podman and image.engine.rootless else ""
+    return f"{kept}{image.engine.name} compose up"
 
 
 def _ssh(user: str) -> str:

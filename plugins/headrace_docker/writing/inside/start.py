@@ -10,6 +10,7 @@ Python's standard library alone, from 3.8 on: it runs with whatever Python the i
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import datetime
 import http.client
@@ -42,6 +43,12 @@ NOT_FOR_SESSIONS = {
 #: How Jupyter begins a line: [W 2026-11-30 12:00:00.000 ServerApp].
 LEVELS = {"D": "debug", "I": "info", "W": "warn", "E": "error", "C": "fatal"}
 LEVEL = re.compile(r"\[([DIWEC]) [^\]]*\] ?")
+#: Bytes of a line that are one message; a longer one is several. Engines cut at 16 KiB what a
+#: container says, and half an object is none; quoted, a character may be two.
+LONGEST = 7 << 10
+#: What every public key of SSH has, whatever its kind.
+PUBLIC_KEY = re.compile(r"^[^#\n]*\bAAAA[0-9A-Za-z+/]{20}", re.MULTILINE)
+saying = threading.Lock()
 
 
 def say(text: str, level: str = "info", service: str = "start") -> None:
@@ -55,9 +62,14 @@ def say(text: str, level: str = "info", service: str = "start") -> None:
                 "message": text,
                 "service.name": service,
                 "ecs.version": "8.11.0",
-            }
+            },
+            ensure_ascii=False,
         )
-    os.write(1, f"{text}\n".encode(errors="replace"))
+    left = memoryview(f"{text}\n".encode(errors="replace"))
+    # Two that speak at once each have their line.
+    with saying:
+        while left:
+            left = left[os.write(1, left) :]
 
 
 def fail(text: str) -> NoReturn:
@@ -69,14 +81,18 @@ def fail(text: str) -> NoReturn:
 def secret(name: str, variable: str) -> str:
     """Read what the user gave as a secret, else as a variable; empty: neither."""
     path = SECRETS / name
-    if path.is_file():
-        try:
-            given = path.read_text(encoding="utf-8").strip()
-        except (OSError, ValueError) as error:
-            fail(f"the secret {path} cannot be read by user {os.getuid()}: {error}")
-        if given:
-            return given
-    return os.environ.get(variable, "").strip()
+    given = ""
+    try:
+        given = path.read_text(encoding="utf-8").strip()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", "") or error
+        fail(
+            f"the secret {path} cannot be read by user {os.getuid()} ({why}): it has to be that "
+            "user's, or readable for others; podman without root wants --userns=keep-id"
+        )
+    return given or os.environ.get(variable, "").strip()
 
 
 # ------------------------------------------------------------------ who this is
@@ -217,6 +233,11 @@ def public_keys(home: Path) -> Path:
     own = folder / "authorized_keys"
     if "PRIVATE KEY" in given:
         fail("AUTHORIZED_KEYS holds a private key: give the public one, which ends in .pub")
+    if given and not PUBLIC_KEY.search(given):
+        fail(
+            "what was given as AUTHORIZED_KEYS is no public key: it wants the content of the file, "
+            'as in --env AUTHORIZED_KEYS="$(cat ~/.ssh/id_ed25519.pub)"'
+        )
     if not given and not own.is_file():
         fail(
             "SSH has no key to let anybody in: give your public key as the secret authorized_keys, "
@@ -248,8 +269,16 @@ def host_key(home: Path, environment: Mapping[str, str]) -> Path:
         # A start that was broken off leaves none that is half written.
         made = folder / f".new-{secrets.token_hex(4)}"
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(made)]
-        if subprocess.run(command, env=environment, stdin=subprocess.DEVNULL).returncode:
-            fail(f"ssh-keygen could not make a host key in {folder}")
+        done = subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        if done.returncode:
+            said = " ".join(done.stdout.decode("utf-8", "replace").split())
+            fail(f"ssh-keygen could not make a host key in {folder}: {said}")
         made.with_name(f"{made.name}.pub").replace(path.with_name(f"{path.name}.pub"))
         made.replace(path)
     # Volumes of some kinds widen it for a group, and then the server refuses it.
@@ -320,13 +349,22 @@ def run(name: str, command: list[str], environment: Mapping[str, str]) -> subpro
 
 
 def pass_on(name: str, output: BinaryIO) -> None:
-    """Say each line of a service."""
-    for line in output:
-        text = line.decode("utf-8", "replace").rstrip("\r\n")
-        found = LEVEL.match(text)
-        if text.strip():
+    """Say each line of a service, a long one in parts."""
+    # What is not UTF-8 is told all the same, and a character that a part ends in is in the next.
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    level, begins = "info", True
+    for line in iter(lambda: output.readline(LONGEST), b""):
+        ends = line.endswith(b"\n")
+        text = decoder.decode(line, ends).rstrip("\r\n")
+        if begins:
+            found = LEVEL.match(text)
             level = LEVELS[found[1]] if found else "info"
-            say(text[found.end() :] if found else text, level, name)
+            text = text[found.end() :] if found else text
+        if text.strip():
+            say(text, level, name)
+        begins = ends
+    if text := decoder.decode(b"", True):
+        say(text, level, name)
 
 
 def serve(names: list[str]) -> int:
@@ -338,6 +376,13 @@ def serve(names: list[str]) -> int:
         running[process.pid] = name
     for reader in readers:
         reader.start()
+    if not os.access(WORKSPACE, os.W_OK | os.X_OK):
+        say(
+            f"{WORKSPACE} is not for user {os.getuid()} to write: build the image with that "
+            "folder's owner as USER_ID, or give the folder to this user; podman without root wants "
+            "--userns=keep-id",
+            "warn",
+        )
     if not names:
         say("nothing to start: waiting for `docker exec`, or for the end")
     code, ending = 0, False
@@ -452,4 +497,8 @@ def main(command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except OSError as error:
+        # A disk that is full, or a home for reading alone.
+        fail(str(error))

@@ -32,7 +32,7 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
         "built.",
     )
     add_host(parser)
-    parser.add_argument("directory", metavar="DIR", type=Path, help="where it is written")
+    parser.add_argument("directory", metavar="DIR", type=_directory, help="where it is written")
     for name, text in (
         ("jupyter", "JupyterLab on port 8888, with a token that is made at each start"),
         ("ssh", "an SSH server on port 2222, for your public key alone"),
@@ -57,6 +57,13 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
     add_json(parser, within=True)
 
 
+def _directory(text: str) -> Path:
+    if not text:
+        # A variable of a shell's that is not set; the folder one is in is not meant by it.
+        raise argparse.ArgumentTypeError("it is empty; this folder is .")
+    return Path(text)
+
+
 def run(args: argparse.Namespace, context: Context) -> int:
     """Ask plugins for the files, and write them where nothing else is."""
     from headrace.cli.explaining.at_hand import at_hand  # noqa: PLC0415 - start-up time
@@ -69,7 +76,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
     wishes = _wishes(args, context.env, labels)
     with at_hand(context) as there:
         check_there(there)
-        question = ImageQuestion(args.what, args.flavour, find_host, partial(ask, there))
+        asked = partial(ask, there)
+        question = ImageQuestion(args.what, args.flavour, find_host, asked, context.place())
         tools = list(context.plugins.image_tools())
         made = (tool.folder(question, wishes, args.directory) for tool in tools)
         folder = next((each for each in made if each is not None), None)

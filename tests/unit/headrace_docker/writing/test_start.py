@@ -240,6 +240,71 @@ def test_sessions_have_the_images_variables_and_no_secret_of_the_servers() -> No
     ]
 
 
+def test_what_is_no_public_key_lets_nobody_in_and_is_said(home: Path) -> None:
+    program = home / "bin" / "sshd"
+    program.write_text("#!/bin/sh\nexit 0\n")
+    program.chmod(0o755)
+    for given in ("~/.ssh/id_ed25519.pub", "# ssh-ed25519 " + "A" * 60, "ssh-ed25519"):
+        done = ended(home, START_SERVICES="ssh", AUTHORIZED_KEYS=given)
+        assert done.returncode == 1
+        assert "is no public key" in done.stdout
+    for kind in ("ssh-ed25519", 'from="10.0.0.0/8" ssh-rsa', "sk-ssh-ed25519@openssh.com"):
+        assert start.PUBLIC_KEY.search(f"# mine\n{kind} AAAAC3NzaC1lZDI1NTE5AAAAIHO1 me@host")
+
+
+def test_line_of_any_length_is_told_in_objects_that_no_engine_cuts(home: Path) -> None:
+    # Characters of three bytes, quotes, and no end of the line; read as it comes, not at the end.
+    text = "[E 2026-11-30 12:00:00.000 ServerApp] " + 'é"語' * 20_000
+    put(home, f"sys.stdout.buffer.write({text!r}.encode() + b'\\xff'); sys.exit(3)")
+    done = subprocess.run(
+        command(),
+        env=variables(home, START_SERVICES="jupyter", START_LOGS="json"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=HANG,
+        check=False,
+    )
+    told = done.stdout.splitlines()
+    assert max(map(len, told)) < 16 << 10
+    parts = [json.loads(line) for line in told]
+    long = [each for each in parts if "語" in each["message"]]
+    assert "".join(each["message"] for each in long) == 'é"語' * 20_000 + "\ufffd"
+    assert {each["log.level"] for each in long} == {"error"}
+    assert done.stderr == b""
+
+
+def test_each_line_is_one_object_where_two_services_speak_at_once(home: Path) -> None:
+    then = "[print('x' * 6000, flush=True) for _ in range(300)]; sys.exit(3)"
+    put(home, then)
+    program = home / "bin" / "sshd"
+    program.write_text(f"#!{sys.executable}\nimport sys, time\n{then}\n")
+    program.chmod(0o755)
+    (home / "bin" / "ssh-keygen").write_text('#!/bin/sh\nfor f; do :; done; touch "$f" "$f.pub"\n')
+    (home / "bin" / "ssh-keygen").chmod(0o755)
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHO1"
+    more = {"START_SERVICES": "jupyter ssh", "START_LOGS": "json", "AUTHORIZED_KEYS": key}
+    told = ended(home, **more).stdout.splitlines()
+    names = [json.loads(line)["service.name"] for line in told]
+    assert {"jupyter", "ssh"} <= set(names)
+
+
+def test_secret_that_cannot_be_read_is_told_with_whose_it_has_to_be(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def closed(path: Path, **_: str) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", closed)
+    with pytest.raises(SystemExit):
+        start.secret("jupyter_token", "JUPYTER_TOKEN")
+    assert "it has to be that user's" in capfd.readouterr().out
+    monkeypatch.undo()
+    monkeypatch.setattr(start, "SECRETS", home)
+    (home / "jupyter_token").mkdir()
+    monkeypatch.setenv("JUPYTER_TOKEN", "given")
+    assert start.secret("jupyter_token", "JUPYTER_TOKEN") == "given"
+
+
 def test_services_that_are_not_known_are_named(home: Path) -> None:
     done = ended(home, START_SERVICES="jupyter telnet")
     assert done.returncode == 1

@@ -7,9 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from headrace.interface import ImageFolder, ImageQuestion, ImageWishes, UsageError
+from headrace.interface import (
+    ImageFolder,
+    ImageQuestion,
+    ImageWishes,
+    Place,
+    Scope,
+    UsageError,
+)
 from headrace.variants.hosts import Accelerator, Host
-from headrace_docker.images import Images
+from headrace_docker.writing.at_hand import engine_for
+from headrace_docker.writing.wishes import EngineHere
+from headrace_docker.writing.write import folder
 from lib.images.families import shaped
 from lib.images.in_memory import Registries
 
@@ -27,9 +36,17 @@ REGISTRIES = {
 }
 
 
-def write(what: str, wishes: ImageWishes, name: str = "My Work_1") -> ImageFolder:
-    question = ImageQuestion(what, "", lambda: A100, Registries(REGISTRIES))
-    return Images().folder(question, wishes, Path("/somewhere") / name)
+def write(
+    what: str,
+    wishes: ImageWishes,
+    name: str = "My Work_1",
+    *,
+    at: Path = Path("/somewhere"),
+    engine: EngineHere | None = None,
+) -> ImageFolder:
+    place = Place(Scope.USER, Path("/home/me"), {}, "linux", at)
+    question = ImageQuestion(what, "", lambda: A100, Registries(REGISTRIES), place)
+    return folder(question, wishes, Path(name), engine or EngineHere())
 
 
 def text(folder: ImageFolder, name: str) -> str:
@@ -114,9 +131,65 @@ def test_where_nothing_is_found_there_are_no_files_and_the_reason_is_told() -> N
 def test_image_is_called_after_the_folder_as_far_as_such_names_go(
     directory: str, name: str
 ) -> None:
-    build, start = write("pytorch", ImageWishes(), directory).commands
-    assert build.startswith(f"headrace build -- docker build --tag {name} ")
-    assert start.endswith(f" --gpus all {name}")
+    made = text(write("pytorch", ImageWishes(), directory), "compose.yaml")
+    assert f'image: "{name}:local"\n' in made
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "first"),
+    [
+        (".", "here", "headrace build -- docker compose build"),
+        ("..", "above", "cd .."),
+        ("../here", "here", "headrace build -- docker compose build"),
+        ("a b/it's", "it-s", """cd 'a b/it'"'"'s'"""),
+        ("-x", "x", "cd ./-x"),
+        ("/", "work", "cd /"),
+    ],
+)
+def test_folder_is_called_by_its_name_as_it_is_and_commands_are_typed_in_it(
+    typed: str, name: str, first: str
+) -> None:
+    made = write("pytorch", ImageWishes(), typed, at=Path("/above/here"))
+    assert f'image: "{name}:local"\n' in text(made, "compose.yaml")
+    assert made.commands[0] == first
+
+
+@pytest.mark.parametrize(
+    ("engine", "up"),
+    [
+        (EngineHere("docker"), "docker compose up"),
+        (EngineHere("podman"), "USERNS=keep-id podman compose up"),
+        (EngineHere("podman", rootless=False), "podman compose up"),
+    ],
+)
+def test_what_to_type_next_is_what_the_readme_says_by_the_name_that_compose_knows(
+    engine: EngineHere, up: str
+) -> None:
+    made = write("pytorch", ImageWishes(ssh=True), engine=engine)
+    assert made.commands[-1] == up
+    assert f"\n- `{up}` builds it" in text(made, "README.md")
+    assert f"`{engine.name} compose exec my-work-1 bash`" in text(made, "README.md")
+    # What was built led is not built again without: compose finds it by its name.
+    build = made.commands[-2]
+    assert build.startswith(f"headrace build -- {engine.name} ")
+    assert build.endswith((" compose build", " --file Dockerfile --tag my-work-1:local ."))
+    assert made.commands[-3].endswith(" > secrets/authorized_keys")
+
+
+def test_engine_is_whose_file_it_is_unless_another_one_alone_is_here(tmp_path: Path) -> None:
+    def at_hand(*programs: str, **wishes: str) -> str:
+        for each in tmp_path.iterdir():
+            each.unlink()
+        for name in programs:
+            (tmp_path / name).touch(0o755)
+        place = Place(Scope.USER, tmp_path, {"PATH": str(tmp_path)}, "linux", tmp_path)
+        return engine_for(place, ImageWishes(**wishes)).name  # type: ignore[arg-type]
+
+    assert at_hand() == "docker"
+    assert at_hand("podman") == "podman"
+    assert at_hand("docker", "podman") == "docker"
+    assert at_hand("docker", "podman", engine_file="Containerfile") == "podman"
+    assert at_hand("docker", engine_file="Containerfile") == "docker"
 
 
 def test_nothing_in_the_folder_names_us_whatever_was_wished_for() -> None:
