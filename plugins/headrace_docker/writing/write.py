@@ -128,10 +128,10 @@ def _beside(image: WrittenImage) -> Iterator[FolderFile]:
         ("README.md", readme(image)),
         (".dockerignore", docker_ignored(image)),
         (".gitignore", git_ignored(image)),
-        # An engine would make it as root, and then it is not the user's.
-        ("workspace/.gitkeep", ""),
     ):
         yield FolderFile(path, text.encode())
+    # An engine would make it as root, and then it is not the user's.
+    yield FolderFile("workspace/.gitkeep", b"", worked_in=True)
     for name in secret_names(image):
         yield FolderFile(f"secrets/{name}", b"", private=True)
 

@@ -81,6 +81,8 @@ class FolderFile:
     """A place for a secret of the user's: made only where nothing is, in a folder for its owner
     alone; what is there is neither read nor shown.
     """
+    worked_in: bool = False
+    """Its folder is where the account inside works: written by root, it is that account's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,21 @@ from headrace.system import atomic, folders
 if TYPE_CHECKING:
     from headrace.interface.images import FolderFile
 
-__all__ = ["FileBeside", "compare", "put"]
+__all__ = ["NOBODY_ELSE", "FileBeside", "Owners", "compare", "put"]
 
+
+@dataclass(frozen=True)
+class Owners:
+    """Whose what root writes is to be, as (user, group); None: root's own."""
+
+    caller: tuple[int, int] | None = None
+    """Of everything: who became root for this command."""
+    inside: tuple[int, int] | None = None
+    """Of the folder that the account inside works in."""
+
+
+NOBODY_ELSE = Owners()
+"""Where another user than root writes, and nothing can be given away."""
 #: Bytes of a file that is there already and is compared; a longer one differs.
 _LONGEST = 4 << 20
 
@@ -98,23 +111,32 @@ def _before(path: Path) -> bytes | None:
         return None
 
 
-def put(compared: Sequence[FileBeside]) -> None:
+def put(compared: Sequence[FileBeside], owners: Owners = NOBODY_ELSE) -> None:
     """Write what differs, each file at once or not at all; LocalError says which could not be."""
+    written = 0
     for each in compared:
         if each.state == "same":
             continue
         try:
-            _write(each)
+            _write(each, owners)
         except OSError as error:
             what = f"{each.path} cannot be written: {error.strerror}"
             hint = "what was written before it is there; the same command writes the rest"
+            hint = hint if written else "nothing was written; name another folder"
             raise LocalError("unwritable-folder", what, hint=hint) from error
+        written += 1
 
 
-def _write(each: FileBeside) -> None:
+def _write(each: FileBeside, owners: Owners) -> None:
     folder = each.path.parent
-    if not folder.is_dir():
+    missing = [above for above in (folder, *folder.parents) if not above.exists()]
+    if missing:
         folders.make(folder, 0o755)
+    for above in missing if owners.caller is not None else ():
+        folders.set_mode(above, 0o755, owners.caller)
     if each.file.private:
         folders.set_mode(folder, 0o700)
-    atomic.replace(each.path, each.file.data, mode=each.file.mode)
+    if each.file.worked_in and missing and owners.inside is not None:
+        folders.set_mode(folder, 0o755, owners.inside)
+    owner = owners.inside if each.file.worked_in else owners.caller
+    atomic.replace(each.path, each.file.data, mode=each.file.mode, owner=owner)

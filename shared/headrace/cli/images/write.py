@@ -13,7 +13,7 @@ from headrace.cli.context import FAILED, OK, Context, add_dry_run, add_json, add
 from headrace.cli.images.asking import add_host, ask, check_there, host_of, labels_of
 
 if TYPE_CHECKING:
-    from headrace.cli.images.folder import FileBeside
+    from headrace.cli.images.folder import FileBeside, Owners
     from headrace.interface.images import HeldSecret, ImageFolder, ImageWishes
 
 __all__ = ["add", "run"]
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     kept = any(each.state == "differs" for each in compared) and not args.force
     written = bool(compared) and not kept and not args.dry_run
     if written:
-        put(compared)
+        put(compared, _owners(wishes, context.env))
     ours = [each.file for each in compared] if not kept else []
     held = exposed(args.directory, ours, tools) if compared else []
     _tell(args, context, folder, compared, held, written=written, kept=kept)
@@ -119,9 +119,22 @@ def _caller(env: Mapping[str, str]) -> tuple[int, int]:
         return _FIRST, _FIRST
     if os.getuid():
         return os.getuid(), os.getgid()
+    return _before_sudo(env) or (_FIRST, _FIRST)
+
+
+def _before_sudo(env: Mapping[str, str]) -> tuple[int, int] | None:
+    """Return the numbers of who became root by sudo; None: nobody did."""
     told = [env.get(name, "") for name in ("SUDO_UID", "SUDO_GID")]
     user, group = (int(text) if text.isdecimal() and len(text) < 11 else 0 for text in told)
-    return (user, group or _FIRST) if user else (_FIRST, _FIRST)
+    return (user, group or _FIRST) if user else None
+
+
+def _owners(wishes: ImageWishes, env: Mapping[str, str]) -> Owners:
+    from headrace.cli.images.folder import NOBODY_ELSE, Owners  # noqa: PLC0415 - start-up time
+
+    if not hasattr(os, "geteuid") or os.geteuid():
+        return NOBODY_ELSE
+    return Owners(_before_sudo(env), (wishes.user_id, wishes.group_id))
 
 
 def _tell(

@@ -27,6 +27,7 @@ from headrace.interface.images import (
     ImageTool,
     ImageWishes,
 )
+from lib.capabilities import lacks
 
 FILES = (FolderFile("Acmefile", b"from x\n"), FolderFile("a/run", b"#!/bin/sh\n", 0o755))
 
@@ -266,3 +267,39 @@ def test_a_node_that_is_described_is_read_once_and_selects_its_kind(
     assert acme.wishes.node == (("nvidia.com/gpu.product", "NVIDIA-A100-SXM4-80GB"),)
     assert run("acme", tmp_path / "other") == 0
     assert not acme.wishes.node
+
+
+def test_what_root_writes_is_the_callers_and_the_account_inside_can_work_in_its_folder(
+    tmp_path: Path, acme: Acme
+) -> None:
+    if not hasattr(os, "geteuid") or os.geteuid():
+        pytest.skip(lacks("root", "only root gives files away"))
+    acme.files = (*FILES, FolderFile("bench/.keep", b"", worked_in=True))
+
+    def owners(made: Path) -> dict[str, tuple[int, int]]:
+        found = {}
+        for each in (made.parent, made, *made.rglob("*")):
+            about = each.stat()
+            found[each.relative_to(made.parent).as_posix()] = (about.st_uid, about.st_gid)
+        return found
+
+    assert run("acme", tmp_path / "a" / "w", env={"SUDO_UID": "1234", "SUDO_GID": "77"}) == 0
+    assert set(owners(tmp_path / "a" / "w").values()) == {(1234, 77)}
+    # Who was root before has files that nobody else can change.
+    assert run("acme", tmp_path / "b" / "w") == 0
+    found = owners(tmp_path / "b" / "w")
+    assert {name for name, owner in found.items() if owner != (0, 0)} == {
+        "w/bench",
+        "w/bench/.keep",
+    }
+    assert found["w/bench"] == (1000, 1000)
+
+
+def test_folder_that_is_named_by_nothing_is_not_the_one_we_are_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        run("acme", "")
+    assert "this folder is ." in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
