@@ -39,7 +39,7 @@ _NO_GLIBC = re.compile(r"(?:^|[-_.])alpine")
 
 
 def folder(
-    question: ImageQuestion, wishes: ImageWishes, directory: Path, engine: EngineHere
+    question: ImageQuestion, wishes: ImageWishes, typed: Path, engine: EngineHere
 ) -> ImageFolder:
     """Find the image, as ``headrace image find`` does, and make the files."""
     if not _USER.fullmatch(wishes.user) or wishes.user == "root":
@@ -48,19 +48,19 @@ def folder(
             f"--user: {wishes.user!r} is no name of an account that is not root",
             hint="small letters, digits, - and _, at most 32",
         )
+    base = question.place.working_directory if question.place is not None else Path()
+    # Where it really is: "." and ".." tell no name.
+    directory = Path(_plain(base / typed))
     host = question.find_host()
     found = look(question.what, question.flavour, host, question.ask)
-    base = question.place.working_directory if question.place is not None else Path()
-    # By its name as it is, which "." and ".." do not tell.
-    name = label(posixpath.basename(_plain(base / directory)))
-    image = _written(found, host, wishes, name)
+    image = _written(found, host, wishes, directory)
     if image is not None and wishes.slim:
         found = look(base_of_slim(), "", Host(machine=host.machine), question.ask)
-        image = _slim(image, _written(found, host, wishes, name))
+        image = _slim(image, _written(found, host, wishes, directory))
     if image is None:
         return ImageFolder(found.explanation)
     image = replace(image, engine=engine)
-    commands = tuple(_commands(image, directory, base))
+    commands = tuple(_commands(image, typed, base))
     return ImageFolder(found.explanation, tuple(files(image)), commands)
 
 
@@ -68,7 +68,9 @@ def _plain(directory: Path) -> str:
     return posixpath.normpath(directory.as_posix())
 
 
-def _written(found: FoundImage, host: Host, wishes: ImageWishes, name: str) -> WrittenImage | None:
+def _written(
+    found: FoundImage, host: Host, wishes: ImageWishes, directory: Path
+) -> WrittenImage | None:
     asked, searched = found.asked, found.searched
     if asked is None or searched is None or searched.tag is None or searched.image is None:
         return None
@@ -92,7 +94,7 @@ def _written(found: FoundImage, host: Host, wishes: ImageWishes, name: str) -> W
         torch=contents.lead,
         machine=host.machine,
         gpus=bool(host.accelerators),
-        name=name,
+        name=label(directory.name),
         wishes=wishes,
         packages="dnf" if _DNF.search(tag) else "apt",
         wrapper=asked.family.wrapper if asked.family else "",
@@ -136,12 +138,12 @@ def _beside(image: WrittenImage) -> Iterator[FolderFile]:
         yield FolderFile(f"secrets/{name}", b"", private=True)
 
 
-def _commands(image: WrittenImage, directory: Path, base: Path) -> Iterator[str]:
+def _commands(image: WrittenImage, typed: Path, base: Path) -> Iterator[str]:
     """Say how it is built, with all that pip and conda fetch led, and how it is started: as its
     README has it. `base`: where that is typed.
     """
-    if _plain(base / directory) != _plain(base):
-        name = str(directory)
+    if _plain(base / typed) != _plain(base):
+        name = str(typed)
         yield f"cd {shlex.quote(f'./{name}' if name.startswith('-') else name)}"
     if image.wishes.ssh:
         yield "cat ~/.ssh/id_*.pub > secrets/authorized_keys"
