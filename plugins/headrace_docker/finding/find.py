@@ -24,9 +24,9 @@ from headrace_docker.finding.families import Families, families
 from headrace_docker.finding.listing import TagListing, list_tags
 from headrace_docker.finding.reading import ImageRead, read_image
 from headrace_docker.finding.search import Search, Searched
-from headrace_docker.finding.tags import ImageTag, admitted, read_tags
+from headrace_docker.finding.tags import ImageTag, admitted, in_order, read_tags
 
-__all__ = ["FoundImage", "find", "look"]
+__all__ = ["FoundImage", "find", "look", "newest_named"]
 
 _TOOL = "image"
 
@@ -98,6 +98,26 @@ def look(
         answers=searched.tag is not None,
     )
     return FoundImage(told_of_it, asked, searched)
+
+
+def newest_named(
+    what: str, flavour: str, host: Host, ask: AskForAnswer, known: Families | None = None
+) -> tuple[AskedImage, ImageTag] | FoundImage:
+    """Look for the newest tag of what was asked for, whether a host runs its image or not; where
+    there is none, what is said of that. See `look`.
+    """
+    known = known or families()
+    asked = read_asked(what, known, image_kind(host, load_cuda_tables()))
+    found = asked if isinstance(asked, str) else _place(asked, known, host, ask)
+    if isinstance(found, str):
+        return _nothing(found)
+    asked, listing = found.asked, found.listing
+    every = list(read_tags(listing.tags, asked.family))
+    wanted = flavour or asked.flavour or (asked.family.flavour if asked.family else "")
+    tags = in_order(admitted(every, asked.specifier, wanted), None)
+    if not tags:
+        return _nothing(*found.why, *_about_tags(asked, listing, every, tags, flavour))
+    return asked, tags[0]
 
 
 def _read(asked: AskedImage, tag: ImageTag, host: Host, ask: AskForAnswer) -> ImageRead | str:

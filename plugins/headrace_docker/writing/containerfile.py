@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from headrace_docker.writing.slim.stages import stages
+from headrace_docker.writing.slim.stages import TAKEN_OUT, stages
 from headrace_docker.writing.wishes import HOST_KEYS, PORTS, START, WORKSPACE, WrittenImage
 
 __all__ = ["containerfile", "requirements", "start_program"]
@@ -141,13 +141,17 @@ def _no_host_keys() -> Iterator[str]:
 
 def _python(image: WrittenImage) -> Iterator[str]:
     """Install what requirements.txt names, around what the base was built with."""
-    del image
+    slim = image.slim is not None
     yield "# What the base was built with stays: neither this nor a later `pip install` may put"
     yield "# another torch in its place."
+    if slim:
+        yield "# What was taken out comes in its own version, where something wants it."
     yield "RUN python3 -m pip list --format=freeze > /tmp/listed \\"
     yield " && { grep --ignore-case --extended-regexp \\"
     yield f'        "^({_BUILT_IN})==" \\'
     yield f"        /tmp/listed > {_CONSTRAINTS} || true; }} \\"
+    if slim:
+        yield f" && cat {TAKEN_OUT} >> {_CONSTRAINTS} \\"
     yield " && rm /tmp/listed"
     yield f'ENV PIP_CONSTRAINT="${{PIP_CONSTRAINT:+$PIP_CONSTRAINT }}{_CONSTRAINTS}" \\'
     yield "    PIP_BREAK_SYSTEM_PACKAGES=1 \\"
@@ -156,7 +160,13 @@ def _python(image: WrittenImage) -> Iterator[str]:
     yield "# An index of your own with a login: put"
     yield "# `--mount=type=secret,id=pip.conf,target=/etc/pip.conf` behind RUN (BuildKit, buildah,"
     yield "# podman), and build with `--secret id=pip.conf,src=$HOME/.config/pip/pip.conf`."
-    yield f"RUN python3 -m pip install --no-cache-dir --requirement {_REQUIREMENTS}"
+    if not slim:
+        yield f"RUN python3 -m pip install --no-cache-dir --requirement {_REQUIREMENTS}"
+        return
+    yield f"RUN python3 -m pip install --no-cache-dir --no-compile --requirement {_REQUIREMENTS} \\"
+    yield " || { for each in 'Was something to be compiled? Here are no compiler and no headers' \\"
+    yield "      'of torch. Take a wheel; or install gcc above and delete the row of headers in' \\"
+    yield "      'slim.toml.'; do echo \"$each\" >&2; done; exit 1; }"
 
 
 def requirements(image: WrittenImage) -> str:
@@ -165,10 +175,24 @@ def requirements(image: WrittenImage) -> str:
     lines = [
         "# Installed when the image is built; add what you need, pinned as you like. What the base",
         "# was built with (torch) is held. `pip freeze` in a container tells the versions.",
+        *_of_slim(image),
         *(_JUPYTER if wishes.jupyter else ()),
         *(_SCIENCE if wishes.science else ()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _of_slim(image: WrittenImage) -> Iterator[str]:
+    """Say how what was taken out is got again; and where what goes with a build of torch's own
+    index is: there its local version makes it the newest.
+    """
+    if image.slim is None:
+        return
+    yield "# slim.toml says what was taken out and what is lost; a part whose row is gone stays."
+    yield "# torch.compile needs a compiler, too: apt-get install gcc (g++ for processors)."
+    if image.slim.index:
+        yield "# torchvision, torchaudio and others of this build of torch:"
+        yield f"--extra-index-url {image.slim.index}"
 
 
 # ------------------------------------------------------------------ the account

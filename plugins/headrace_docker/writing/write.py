@@ -10,15 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from headrace.interface import (
+    Explanation,
     FolderFile,
     Host,
     ImageFolder,
     ImageQuestion,
     ImageWishes,
     UsageError,
+    host_text,
     load_cuda_tables,
 )
-from headrace_docker.finding.find import FoundImage, look
+from headrace_docker.finding.find import FoundImage, look, newest_named
 from headrace_docker.writing.beside.compose import compose, secret_names
 from headrace_docker.writing.beside.devcontainer import devcontainer
 from headrace_docker.writing.beside.ignored import docker_ignored, git_ignored
@@ -52,20 +54,50 @@ def folder(
     # Where it really is: "." and ".." tell no name.
     directory = Path(_plain(base / typed))
     host = question.find_host()
-    found = look(question.what, question.flavour, host, question.ask)
-    image = _written(found, host, wishes, directory)
+    if wishes.slim and not host.accelerators:
+        explained, image = _for_processors(question, host, wishes, directory)
+    else:
+        found = look(question.what, question.flavour, host, question.ask)
+        explained, image = found.explanation, _written(found, host, wishes, directory)
     if image is not None and wishes.slim:
-        found = look(base_of_slim(), "", Host(machine=host.machine), question.ask)
-        image = _slim(image, _written(found, host, wishes, directory))
+        explained, image = _slim(image, question, host, directory)
     if image is None:
-        return ImageFolder(found.explanation)
+        return ImageFolder(explained)
     image = replace(image, engine=engine)
     commands = tuple(_commands(image, typed, base))
-    return ImageFolder(found.explanation, tuple(files(image)), commands)
+    return ImageFolder(explained, tuple(files(image)), commands)
 
 
 def _plain(directory: Path) -> str:
     return posixpath.normpath(directory.as_posix())
+
+
+def _for_processors(
+    question: ImageQuestion, host: Host, wishes: ImageWishes, directory: Path
+) -> tuple[Explanation, WrittenImage | None]:
+    """Take the newest torch of a family whose images all want a GPU: its wheel has builds that do
+    not.
+    """
+    named = newest_named(question.what, question.flavour, host, question.ask)
+    if isinstance(named, FoundImage):
+        return named.explanation, None
+    asked, tag = named
+    lead = asked.family is not None and asked.family.lead
+    image = WrittenImage(
+        family=asked.family.name if asked.family else "",
+        repository=asked.place,
+        tag=tag.text,
+        digest="",
+        pinned="",
+        cuda=None,
+        rocm=tag.rocm,
+        torch=str(tag.version) if lead else "",
+        machine=host.machine,
+        gpus=False,
+        name=label(directory.name),
+        wishes=wishes,
+    )
+    return Explanation("image", ()), image
 
 
 def _written(
@@ -102,12 +134,32 @@ def _written(
     )
 
 
-def _slim(image: WrittenImage, base: WrittenImage | None) -> WrittenImage | None:
-    """Put what was found on Python's own image; None: its registry gives none."""
-    torch = chosen_torch(image, load_cuda_tables())
+def _slim(
+    image: WrittenImage, question: ImageQuestion, host: Host, directory: Path
+) -> tuple[Explanation, WrittenImage | None]:
+    """Put the torch of what was found on Python's own image; None: its registry gives none."""
+    tables = load_cuda_tables()
+    torch = chosen_torch(image, tables)
+    found = look(base_of_slim(), "", Host(machine=host.machine), question.ask)
+    base = _written(found, host, image.wishes, directory)
     if base is None:
-        return None
-    return replace(base, family=image.family, cuda=image.cuda, torch=image.torch, slim=torch)
+        return found.explanation, None
+    what = f"CUDA {image.cuda[0]}.{image.cuda[1]}" if image.cuda else "no CUDA"
+    where = host_text(host, tables)
+    lines = (
+        f"{base.repository}:{base.tag}",
+        f"gets {torch.requirement} ({what}) from its wheel; here: {where}",
+        *(() if image.gpus else ("for a host with GPUs: --for driver=…,gpu=…",)),
+        f"pinned: {base.pinned}",
+    )
+    explained = replace(
+        found.explanation,
+        lines=lines,
+        table={**found.explanation.table, "host": where, "torch": torch.requirement},
+    )
+    return explained, replace(
+        base, family=image.family, cuda=image.cuda, torch=image.torch, slim=torch
+    )
 
 
 def files(image: WrittenImage) -> Iterator[FolderFile]:

@@ -18,11 +18,18 @@ from packaging.specifiers import SpecifierSet
 from headrace.interface import CudaTables, UsageError, find_release
 from headrace_docker.writing.wishes import SlimTorch, WrittenImage
 
-__all__ = ["base_of_slim", "chosen_torch", "programs", "shipped", "stages"]
+__all__ = ["TAKEN_OUT", "base_of_slim", "chosen_torch", "programs", "shipped", "stages"]
 
 #: The first second that a zip file can name.
 _EPOCH = 315532800
 _MADE = "/made"
+_COMPILER = (
+    "# What makes stand-ins for libraries; this stage alone has it.",
+    "# hadolint ignore=DL3008",
+    "RUN apt-get update && apt-get install --yes --no-install-recommends gcc",
+)
+#: Distributions that went as a whole, each with its version, as pip's constraints have it.
+TAKEN_OUT = "/usr/local/share/taken-out.txt"
 _INSIDE = Path(__file__).parent / "inside"
 
 
@@ -58,9 +65,7 @@ def stages(image: WrittenImage, torch: SlimTorch) -> Iterator[list[str]]:
         f"ARG SOURCE_DATE_EPOCH={_EPOCH}",
         "# slim.toml is yours: a part whose row is gone stays in the image.",
         "COPY slim.py stand_in.py slim.toml /tmp/",
-        "# What makes stand-ins for libraries; this stage alone has it.",
-        "# hadolint ignore=DL3008",
-        "RUN apt-get update && apt-get install --yes --no-install-recommends gcc",
+        *(_COMPILER if image.cuda else ()),
         f"RUN python3 -m pip install --no-cache-dir --no-compile --root {_MADE}/rest \\",
         "    --ignore-installed --no-warn-script-location \\",
         *index,

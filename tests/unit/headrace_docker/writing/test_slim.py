@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -98,6 +99,29 @@ def test_processors_get_a_build_without_cuda() -> None:
     assert (arm.requirement, arm.index) == ("torch==2.10.0", "")
 
 
+def test_a_host_without_a_gpu_gets_one_for_processors_though_every_image_wants_a_gpu() -> None:
+    folder = write(Host())
+    assert "    torch==2.15.0+cpu \\" in text(folder).splitlines()
+    assert "gcc" not in text(folder).partition("FROM ")[2].rpartition("FROM ")[0]
+    assert "nvidia" not in text(folder, "compose.yaml") + text(folder, "kubernetes.yaml")
+    assert any("--for driver=" in line for line in folder.found.lines)
+    assert "torch==2.10.0+cpu" in text(write(Host(), "torch==2.10"))
+    assert write(Host(), "torch==1.0").files == ()
+
+
+def test_what_goes_with_a_build_of_torchs_own_index_is_looked_for_there() -> None:
+    line = f"--extra-index-url {shipped()['torch']['index']}/cu126"
+    assert line in text(write(OLDER), "requirements.txt").splitlines()
+    assert "--extra-index-url" not in text(write(NEWER), "requirements.txt")
+
+
+def test_who_writes_a_slim_folder_is_told_of_torch_and_of_the_host_that_it_is_for() -> None:
+    said = "\n".join(write(NEWER).found.lines)
+    assert "torch==2.15.0 (CUDA 13.2)" in said
+    assert "driver 595" in said
+    assert "no GPU" not in said
+
+
 @pytest.mark.parametrize("base", ["amd", "intel", "none", "rocky"])
 def test_bases_that_tell_no_torch_for_cuda_are_refused(base: str) -> None:
     with pytest.raises(UsageError, match="--slim"):
@@ -175,7 +199,8 @@ def data(tmp_path: Path) -> Path:
 
 def left(root: Path) -> set[str]:
     files = (each for each in root.rglob("*") if not each.is_dir())
-    return {each.relative_to(root).as_posix().partition("site-packages/")[2] for each in files}
+    names = {each.relative_to(root).as_posix().partition("-packages/")[2] for each in files}
+    return names - {""}
 
 
 def test_what_is_named_goes_and_the_rest_stays(tmp_path: Path, data: Path) -> None:
@@ -290,6 +315,75 @@ def test_a_host_with_several_gpus_keeps_what_they_speak_by() -> None:
         assert ("NCCL" in [each["name"] for each in table["stand_in"]]) is kept
         assert "cuSPARSELt" in [each["name"] for each in table["stand_in"]]
         assert len(table["part"]) == len(shipped()["part"])
+
+
+REQUIRES = b"""\
+Metadata-Version: 2.4
+Name: torch
+Version: 2.15.0
+Requires-Dist: filelock
+Requires-Dist: Triton==3.9.0; platform_system == "Linux"
+Requires-Dist: triton-extras
+Provides-Extra: optree
+
+Requires-Dist: triton
+"""
+
+
+def test_what_went_is_required_by_nobody_and_held_to_its_version(
+    tmp_path: Path, data: Path
+) -> None:
+    # Else the next `pip install` of anything that is beside torch would bring it again.
+    about = installed(tmp_path / "rest") / "torch-2.15.0.dist-info/METADATA"
+    about.parent.mkdir()
+    about.write_bytes(REQUIRES)
+    taken_out(tmp_path, data)
+    line = b'Requires-Dist: Triton==3.9.0; platform_system == "Linux"\n'
+    assert about.read_bytes() == REQUIRES.replace(line, b"")
+    held = tmp_path / "rest/usr/local/share/taken-out.txt"
+    assert held.read_text() == "triton==3.9.0\n"
+
+
+def test_torch_is_as_it_came_where_triton_stays(tmp_path: Path, data: Path) -> None:
+    data.write_text("part = []\nstand_in = []\n")
+    about = installed(tmp_path / "rest") / "torch-2.15.0.dist-info/METADATA"
+    about.parent.mkdir()
+    about.write_bytes(REQUIRES)
+    taken_out(tmp_path, data)
+    assert about.read_bytes() == REQUIRES
+    assert (tmp_path / "rest/usr/local/share/taken-out.txt").read_text() == ""
+
+
+def test_libraries_move_to_another_file_system_links_and_all(tmp_path: Path, data: Path) -> None:
+    # As in an engine that keeps each step's files in a layer of its own: no rename leads there.
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
+        if Path(memory).stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip(lacks("system", "a second file system"))
+        installed(tmp_path / "rest")
+        with pytest.raises(OSError, match="cross-device"):
+            tmp_path.joinpath("rest").rename(Path(memory) / "rest")
+        (tmp_path / "libraries").symlink_to(memory)
+        taken_out(tmp_path, data)
+        assert not list((tmp_path / "rest").rglob("libcublas*"))
+        (link,) = Path(memory).rglob("link.so")
+        assert link.is_symlink()
+        assert link.read_bytes() == b"x" * 1000
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_rights_are_the_same_under_every_umask(tmp_path: Path, data: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        packages = installed(tmp_path / "rest")
+        program = packages / "torch/bin/torch_shm_manager"
+        program.chmod(program.stat().st_mode | (0o111 & ~umask))
+        taken_out(tmp_path, data)
+    finally:
+        os.umask(before)
+    for root in (tmp_path / "rest", tmp_path / "libraries"):
+        for each in (root, *root.rglob("*")):
+            whole = each.is_dir() or each == program
+            assert each.is_symlink() or each.stat().st_mode & 0o7777 == (0o755 if whole else 0o644)
 
 
 def test_everything_has_one_time_folders_and_links_too(tmp_path: Path, data: Path) -> None:

@@ -8,9 +8,11 @@ while only torch changes. SECONDS (of the epoch) is the time that everything get
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 
 import stand_in  # type: ignore[import-not-found] # it stands beside this file
@@ -29,9 +31,15 @@ def main() -> None:
             if not library.is_symlink()
         )
         print(f"{saved / 1e6:8.1f} MB gone: {each['name']}; lost: {each['lost']}")
+    gone = {}
     for part in about["part"]:
         paths = [path for pattern in part["paths"] for path in sorted(packages.glob(pattern))]
+        gone |= dict(filter(None, map(distribution, paths)))
         print(f"{sum(map(remove, paths)) / 1e6:8.1f} MB gone: {part['name']}; lost: {part['lost']}")
+    forget(packages, gone)
+    held = root / "usr/local/share/taken-out.txt"
+    held.parent.mkdir(parents=True, exist_ok=True)
+    held.write_text("".join(f"{name}=={version}\n" for name, version in sorted(gone.items())))
     for folder in sorted(packages.iterdir()):
         weight = size(folder)
         if weight > 1_000_000:
@@ -40,6 +48,34 @@ def main() -> None:
     for each in (root, libraries):
         print(f"{size(each) / 1e6:8.1f} MB stay in the layer of {each.name}")
         settle(each, int(sys.argv[4]))
+
+
+def distribution(path: Path) -> tuple[str, str] | None:
+    """Return the name and version of an installed distribution; None: it is another folder."""
+    name, version = path.stem.partition("-")[::2]
+    return (normal(name), version) if path.suffix == ".dist-info" else None
+
+
+def normal(name: str) -> str:
+    """Write a distribution's name as all its spellings have it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def forget(packages: Path, gone: Collection[str]) -> None:
+    """Have nobody require what went: the next `pip install` of anything would bring it again.
+
+    Where somebody else requires it, it comes; taken-out.txt holds it to the version that fits.
+    """
+    for about in sorted(packages.glob("*.dist-info/METADATA")) if gone else ():
+        head, blank, body = about.read_bytes().partition(b"\n\n")
+        lines = [line for line in head.split(b"\n") if required(line) not in gone]
+        about.write_bytes(b"\n".join(lines) + blank + body)
+
+
+def required(line: bytes) -> str:
+    """Return whom a line of metadata requires, or nobody."""
+    found = re.match(rb"Requires-Dist:\s*([\w.-]+)", line)
+    return normal(found[1].decode()) if found else ""
 
 
 def remove(path: Path) -> int:
@@ -69,8 +105,10 @@ def move(packages: Path, part: Path, to: Path) -> None:
 
 
 def settle(root: Path, seconds: int) -> None:
-    """Give everything the same time, so that a second build packs the same layer."""
+    """Give everything the same time and rights, so that a second build packs the same layer."""
     for path in (root, *root.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
         os.utime(path, (seconds, seconds), follow_symlinks=False)
 
 
