@@ -11,7 +11,17 @@ from collections.abc import Collection, Iterable
 
 from headrace.redact import for_display
 
-__all__ = ["counted", "listed", "meant", "nearest", "noun", "printable", "shown", "with_article"]
+__all__ = [
+    "counted",
+    "heard",
+    "listed",
+    "meant",
+    "nearest",
+    "noun",
+    "printable",
+    "shown",
+    "with_article",
+]
 
 #: Characters of a word that is compared with others, and of how many others: the comparison costs
 #: their product.
@@ -52,6 +62,13 @@ def listed(words: Iterable[str], *, most: int = _MOST_LISTED) -> str:
     every = list(words)
     more = [f"{len(every) - most} more"] if len(every) > most else []
     return ", ".join([*every[:most], *more])
+
+
+def heard(*words: str) -> tuple[str, ...]:
+    """Return words that other programs say, for which what they said is searched: nobody is told
+    these, and no language has others for them.
+    """
+    return words
 
 
 def nearest(word: str, known: Collection[str]) -> str | None:

@@ -4,7 +4,7 @@ try. Pure.
 
 from __future__ import annotations
 
-from headrace.interface import HeadraceError, LocalError, dataclass
+from headrace.interface import HeadraceError, LocalError, dataclass, heard
 
 __all__ = ["PullPatience", "lasting"]
 
@@ -13,37 +13,37 @@ _REGISTRY = "the registry"
 #: what they mean, and the way out: what no second try changes.
 _LASTING: tuple[tuple[tuple[str, ...], str, str, str], ...] = (
     (
-        ("no space left on device", "disk quota exceeded"),
+        heard("no space left on device", "disk quota exceeded"),
         "the engine's disk is full",
         "make room there (`docker system df` or `podman system df` shows what it has)",
         "this machine",
     ),
     (
-        ("permission denied while trying to connect", "connect: permission denied"),
+        heard("permission denied while trying to connect", "connect: permission denied"),
         "this user may not speak to the engine",
         "become a member of its group, or use an engine without root (--engine podman)",
         "this machine",
     ),
     (
-        ("toomanyrequests", "too many requests", "pull rate limit"),
+        heard("toomanyrequests", "too many requests", "pull rate limit"),
         "the registry counts pulls, and gives no more for now",
         "log in to it with the engine, or wait for the time that it names",
         _REGISTRY,
     ),
     (
-        ("no matching manifest", "no image found in manifest list", "no match for platform"),
+        heard("no matching manifest", "no image found in manifest list", "no match for platform"),
         "the image is not for this machine's processor",
         "`headrace image find` says which platforms it is for",
         _REGISTRY,
     ),
     (
-        ("manifest unknown", "not found: manifest", "name unknown", "name_unknown"),
+        heard("manifest unknown", "not found: manifest", "name unknown", "name_unknown"),
         "the registry has no such image any more",
         "ask again: the tag may have moved meanwhile",
         _REGISTRY,
     ),
     (
-        ("unauthorized", "access denied", "denied:", "authentication required"),
+        heard("unauthorized", "access denied", "denied:", "authentication required"),
         "the registry does not let this engine in",
         "log in to it with the engine (`docker login`, `podman login`)",
         _REGISTRY,

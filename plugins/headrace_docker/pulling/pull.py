@@ -156,7 +156,9 @@ def _told(total: ImageCame, size: int, *, had: bool) -> Iterator[str]:
     text = f"{size_text(fetched)} came: {parts}"
     if fetched - total.bytes >= _WORTH_TELLING:
         text += f", {size_text(fetched - total.bytes)} of it twice"
-    yield f"{text}; {size_text(rest)} were here already" if rest >= _WORTH_TELLING else text
+    if rest >= _WORTH_TELLING:
+        text = "; ".join((text, f"{size_text(rest)} were here already"))
+    yield text
 
 
 def _sorted(total: ImageCame) -> Sequence[tuple[str, int]]:

@@ -60,10 +60,10 @@ class Tried:
     def lines(self) -> Iterable[str]:
         """Say each thing in a line; what to do about the first one that is wrong, last."""
         for each in self.checks:
-            yield f"{_MARKS[each.found]:<11} {each.what}: {each.text}"
+            yield f"{_MARKS[each.found]:<11}  {each.what}: {each.text}"
         wrong = (each for each in self.checks if each.found is Found.WRONG and each.way_out)
         if first := next(wrong, None):
-            yield f"next        {first.way_out}"
+            yield f"{'next':<11}  {first.way_out}"
 
     def table(self) -> list[dict[str, str]]:
         """Give them as values."""

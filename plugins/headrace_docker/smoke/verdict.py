@@ -94,11 +94,14 @@ def _narrowed(report: Report) -> bool:
 def _frameworks(report: Report, makers: set[str]) -> Iterator[Check]:
     for each in report.frameworks:
         if each.error:
-            yield Check(each.name, Found.WRONG, f"cannot be loaded: {each.error}")
+            quoted = each.error
+            yield Check(each.name, Found.WRONG, f"cannot be loaded: {quoted}")
             continue
-        built = f" for CUDA {each.cuda}" if each.cuda else ""
-        built = f" for ROCm {each.rocm}" if each.rocm else built
-        text = f"{each.version}{built} loads"
+        text = f"{each.version} loads"
+        if each.rocm:
+            text = f"{each.version} for ROCm {each.rocm} loads"
+        elif each.cuda:
+            text = f"{each.version} for CUDA {each.cuda} loads"
         if each.cpu is True:
             text += "; its product on the processor is right"
         more = [
@@ -108,9 +111,7 @@ def _frameworks(report: Report, makers: set[str]) -> Iterator[Check]:
         text += "".join(f", {part}" for part in more if part)
         yield Check(each.name, Found.WORKS, text)
         if each.cpu not in (True, None):
-            yield Check(
-                each.name, Found.WRONG, f"its product on the processor is {_said(each.cpu)}"
-            )
+            yield Check(each.name, Found.WRONG, _no_product("the processor", each.cpu))
         yield from _on_gpus(each, makers)
     if report.python and not report.frameworks:
         text = "none of torch, tensorflow, jax, vllm is in this image"
@@ -126,9 +127,9 @@ def _on_gpus(each: Framework, makers: set[str]) -> Iterator[Check]:
             text = "products on a GPU: there is none here"
             yield Check(each.name, Found.UNCHECKED, text)
         elif each.cuda or each.rocm or each.why:
-            why = f": {each.why}" if each.why else ""
+            text = f"sees no GPU: {quoted}" if (quoted := each.why) else "sees no GPU"
             way_out = "`headrace doctor` says what is missing"
-            yield Check(each.name, Found.WRONG, f"sees no GPU{why}", way_out)
+            yield Check(each.name, Found.WRONG, text, way_out)
         else:
             text = "sees no GPU: it is built for none, or not for this maker's"
             yield Check(each.name, Found.WRONG, text, "`headrace image find` names one that is")
@@ -138,7 +139,7 @@ def _on_gpus(each: Framework, makers: set[str]) -> Iterator[Check]:
             text = f"its product on {name} is the processor's"
             yield Check(each.name, Found.WORKS, text)
         else:
-            yield Check(each.name, Found.WRONG, f"its product on {name} is {_said(product)}")
+            yield Check(each.name, Found.WRONG, _no_product(name, product))
 
 
 def _driver(report: Report, makers: set[str]) -> Iterator[Check]:
@@ -149,9 +150,9 @@ def _driver(report: Report, makers: set[str]) -> Iterator[Check]:
         count = counted(report.driver.get("count", 0), "GPU")
         yield Check("driver", Found.WORKS, f"libcuda.so.1 answers, with {count}")
     else:
-        why = f"cuInit returned {init}" if init is not None else report.driver_error
+        quoted = f"cuInit returned {init}" if init is not None else report.driver_error
         way_out = "`headrace doctor` says what is missing"
-        yield Check("driver", Found.WRONG, f"libcuda.so.1 does not answer: {why}", way_out)
+        yield Check("driver", Found.WRONG, f"libcuda.so.1 does not answer: {quoted}", way_out)
 
 
 def _visible(report: Report) -> Iterator[Check]:
@@ -189,8 +190,10 @@ def _libraries(report: Report) -> Iterator[Check]:
         yield Check("libraries", Found.UNCHECKED, text)
 
 
-def _said(product: object) -> str:
-    return f"not to be had: {product}" if isinstance(product, str) else "wrong"
+def _no_product(place: str, quoted: object) -> str:
+    if isinstance(quoted, str):
+        return f"its product on {place} is not to be had: {quoted}"
+    return f"its product on {place} is wrong"
 
 
 def _few(names: Sequence[str]) -> str:

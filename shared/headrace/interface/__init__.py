@@ -176,7 +176,7 @@ if TYPE_CHECKING:
     from headrace.variants.compatibility.labels import Kind as BuildKind
     from headrace.variants.hosts import Accelerator, Host, Situation, Variant, VariantRequest
     from headrace.variants.tables import load as load_cuda_tables
-    from headrace.wording import counted, printable
+    from headrace.wording import counted, heard, printable
 
 __all__ = [  # noqa: RUF022 - by what they are for
     # What a plugin's functions are marked with, and what hooks ask and answer (`hookspecs`).
@@ -331,6 +331,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "for_display",
     "for_files",
     "has_secret",
+    "heard",
     "hosts_of_secrets",
     "split_credential",
     # A number with its noun.
@@ -398,7 +399,7 @@ _HOMES = {
     "headrace.variants.compatibility.labels:Kind": "BuildKind",
     "headrace.variants.hosts": "Accelerator Host Situation Variant VariantRequest",
     "headrace.variants.tables:load": "load_cuda_tables",
-    "headrace.wording": "counted printable",
+    "headrace.wording": "counted heard printable",
 }
 _FOUND = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -38,29 +38,39 @@ READ_OF_PLUGINS = (
     *("headrace_conda/builds", "headrace_conda/tools", "headrace_docker/builds"),
     *("headrace_docker/config_files", "headrace_docker/credentials/missing.py"),
     *("headrace_docker/engines", "headrace_docker/gpu", "headrace_pip/explaining"),
-    *("headrace_docker/finding", "headrace_docker/keeping", "headrace_docker/naming"),
+    *("headrace_docker/finding", "headrace_docker/keeping", "headrace_docker/leaks"),
+    *("headrace_docker/naming", "headrace_docker/pulling", "headrace_docker/smoke"),
+    *("headrace_docker/writing/slim/stages.py", "headrace_docker/writing/write.py"),
     "headrace_pip/tools",
 )
 #: What is in them is for programs, or for whoever writes the data that is shipped.
 _NOT_READ = {
     *("variants/tables.py", "tools/bridge.py", "tools/led.py", "explaining/interpreter.py"),
-    *("tools/rattler_paths.py", "tools/condarc.py", "finding/families.py"),
+    *("tools/rattler_paths.py", "tools/condarc.py", "finding/families.py", "pulling/commands.py"),
 }
-#: Calls whose words go elsewhere: into the log, into patterns.
-_ELSEWHERE = re.compile(r"^(_log\.|re\.|logging\.|NotImplementedError|sys\.audit|AssertionError)")
+#: Calls whose words go elsewhere: into the log, into patterns, into what others are searched for.
+_ELSEWHERE = re.compile(
+    r"^(?:_log\.|re\.|logging\.|NotImplementedError|sys\.audit|AssertionError|heard$)"
+)
+#: Calls whose first word is what a line is about.
+_ABOUT = ("Check", "Finding")
 #: What a number is called in the code.
 _NUMBERS = {"number", "rest", "hidden"}
 LABEL = "label\x04"
 _WORD = re.compile(r"[A-Za-z]{2,}")
 #: What holds a space and is no sentence: commands, options, code, colours, patterns.
 _NO_SENTENCE = re.compile(
-    r"^(?:https?:|[-#/<>%$@=\\*^.}]|\[(?![A-Z]+:)|import |from \w+(?:\.\w+)* import|\w+ = "
+    r"^(?:https?:|(?!--[a-z-]+(?:: | (?:\S+ ){3}))[-#/<>%$@=\\*^.}]|\[(?![A-Z]+:)|import "
+    r"|from \w+(?:\.\w+)* import|\w+ = "
     r"|function |if (?:\[|\{|test|status)|for __|fi;|set -|unset _|command [\"$]|eval \""
     r"|functions\[|_headrace|export H"
     r"|case \$|text \{|rect \{|status is-int|grep -|cat \{|sh -c|ssh -|\( \{|u \{|GET |Host:"
     r"|(?:Accept|Allow|Location|Content-\w+|Cache-Control|Connection|Proxy-Auth\w+|Basic|CONNECT"
     r"|Authorization|HTTP/1\.1|Restrict\w+|Exec\w+|Description)[=: ]|\d\d\d [A-Z]|\{socket\}|\{\")"
-    r"|\{\{json|__headrace|/dev/null|; then|[<>]=|\\n|%\("
+    r"|\{\{json|__headrace|/dev/null|; then$|\\n|%\("
+    # Steps of a Dockerfile; a command whose options are all that it has, or that another follows.
+    r"|^(?:ADD|ARG|CMD|COPY|ENTRYPOINT|ENV|EXPOSE|FROM|HEALTHCHECK|LABEL|RUN|SHELL|USER|VOLUME"
+    r"|WORKDIR) |^&& |^[\w-]+(?: -\S*)+$|^headrace [a-z]+ -- |^headrace-"
 )
 
 
@@ -82,14 +92,14 @@ _LABELS = (
     ),
     *("ok", "note", "warning", "failure", "next", "do first", "file", "files", "host", "out"),
     *("limit", "beside", "store", "settings", "containers", "leading", "came", "digest"),
-    *("remove", "keep"),
+    *("remove", "keep", "not checked", "wrong", "new", "same", "differs", "written"),
 )
 _WORDS = (
     *("routed", "overridden", "broken", "not routed", "not found", "yours", "here", "default"),
     *("environment", "client", "upstream", "interrupted", "examples", "commands", "options"),
     *("positional arguments", "used", "unused", "together", "origin", "none", "by", "off", "ahead"),
     *("behind", "uses", "unknown", "it", "public", "private"),
-    *("moved", "failed", "not knowable"),
+    *("moved", "failed", "not knowable", "empty"),
     "{n} s",
     # What a system says of a refusal, as far as people meet it here.
     *("Operation not permitted", "No such file or directory", "Input/output error"),
@@ -149,7 +159,9 @@ def of_code(text: str) -> Iterator[str]:
             yield from _cores(_form(node))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from _cores(node.value)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "Finding":
+        elif isinstance(node, ast.FormattedValue) and _is_filled(node):
+            yield from (f"{LABEL}{word}" for word in _words([node.value]) if _WORD.search(word))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in _ABOUT:
             yield from (f"{LABEL}{word}" for word in _words(node.args[:1]))
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "counted":
             one, *many = _words(node.args[1:]) or [""]
@@ -203,9 +215,14 @@ def _form(node: ast.JoinedStr) -> str:
             else:
                 names.append(_unique(_name(part), names))
             told += f"{{{names[-1]}}}"
-            if part.format_spec and re.search("[<>]", ast.unparse(part.format_spec)):
-                told += "  "  # it is filled up to a column
+            if _is_filled(part):
+                told += "  "
     return told
+
+
+def _is_filled(part: ast.FormattedValue) -> bool:
+    """Whether what stands in a gap is filled up to a column."""
+    return bool(part.format_spec and re.search("[<>]", ast.unparse(part.format_spec)))
 
 
 def _name(part: ast.FormattedValue) -> str:
@@ -218,7 +235,7 @@ def _name(part: ast.FormattedValue) -> str:
             return "n"
         if called in ("counted", "noun"):
             return called
-        if called == "bytes_text":
+        if called in ("bytes_text", "size_text"):
             return "bytes"
         value = value.args[0] if value.args else value.func
     name = ""

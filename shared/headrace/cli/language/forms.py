@@ -7,7 +7,19 @@ from collections.abc import Mapping
 
 from headrace.values import dataclass
 
-__all__ = ["GAP", "PREDICATE", "VERBATIM", "Form", "core_of", "form_of", "half_said", "left_over"]
+__all__ = [
+    "GAP",
+    "OTHERS",
+    "PREDICATE",
+    "VERBATIM",
+    "Form",
+    "core_of",
+    "form_of",
+    "half_said",
+    "left_over",
+    "quoted",
+    "unquoted",
+]
 
 GAP = re.compile(r"\{(\w+)\}")
 _NUMBER = re.compile(r"[\d.,]+")
@@ -23,6 +35,12 @@ _FEW_LETTERS = 5
 _LEAST = (0, 2, 3, 7)
 #: What stands in a gap of this name is in no language.
 VERBATIM = "syntax"
+#: What stands in gaps of these names are the words of another program: what is not known of them is
+#: repeated as it was said, and is no half of our own sentence.
+OTHERS = ("last", "quoted")
+#: They stand around such words until a text is done; no writing has these characters.
+_BEGIN, _END = "\ue0f0", "\ue0f1"
+_QUOTED = f"{_BEGIN}[^{_END}]*{_END}"
 _ONE_WORD = re.compile(r"\S*|'[^']*'|`[^`]*`")
 #: Where a gap may end, if what would stand in it does not belong there.
 _MOST_ENDS = 4
@@ -34,11 +52,13 @@ PREDICATE = re.compile(
 )
 #: Words that were not said in the other language; commands and names are in no language.
 _LEFT = re.compile(
+    rf"{_QUOTED}|"
     r"`[^`]*`|(?<!\w)'[^'\n]*'|\bheadrace [a-z]+|(?<![\w/.:=@-])([a-z]{2,})(?![\w/.=@-]|:\S)"
 )
 #: What no name consists of: a word that joins others, or three in a row. What is copied, and where
 #: something is, may.
 _ENGLISH = re.compile(
+    rf"{_QUOTED}|"
     r"`[^`]*`|(?<!\w)'[^'\n]*'|\"[^\"\n]*\"|(?<!\S)[^\s/\\@=]*+[/\\@=]\S*|\bheadrace [a-z]+"
     r"|(?<![\w.:-])((?:an?|and|are|as|at|been|but|by|cannot|does|for|from|has|have|in|into|is|it|its"
     r"|not|of|on|or|than|that|the|their|there|they|this|to|was|were|which|will|with|without)"
@@ -104,7 +124,7 @@ class Form:
         stands in a weak one is known itself, or single words; a number's noun is always known.
         """
         for name, value in values.items():
-            is_known = said[name] != value
+            is_known = unquoted(said[name]) != value
             if name.startswith("counted") and not is_known:
                 return False
             if not self.is_weak or _kind(name) or _ONE_WORD.fullmatch(value):
@@ -158,6 +178,16 @@ def half_said(text: str) -> list[str]:
     if not _WIDE.search(text):
         return []
     return [found[1] for found in _ENGLISH.finditer(text) if found[1]]
+
+
+def quoted(words: str) -> str:
+    """Return words of others, so that they are not looked at any more."""
+    return f"{_BEGIN}{unquoted(words)}{_END}"
+
+
+def unquoted(text: str) -> str:
+    """Return a text that is done."""
+    return text.replace(_BEGIN, "").replace(_END, "")
 
 
 def core_of(text: str) -> tuple[str, str, str]:

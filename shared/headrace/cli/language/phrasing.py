@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from headrace.cli.language.forms import VERBATIM, Form, core_of, left_over
+from headrace.cli.language.forms import OTHERS, VERBATIM, Form, core_of, left_over, quoted
 from headrace.values import dataclass
 
 __all__ = ["Phrasing"]
@@ -108,10 +108,7 @@ class Phrasing:
             values = form.values(text)
             if values is None:
                 continue
-            in_gaps = {
-                name: value if name == VERBATIM else self.said(value, depth + 1)
-                for name, value in values.items()
-            }
+            in_gaps = {name: self._in_gap(name, each, depth) for name, each in values.items()}
             if not form.is_believed(values, in_gaps):
                 continue
             said = form.said(in_gaps)
@@ -121,6 +118,12 @@ class Phrasing:
             if not best[0] or tried == _MOST_TRIED:
                 break
         return best[1] if best else None
+
+    def _in_gap(self, name: str, value: str, depth: int) -> str:
+        if name == VERBATIM:
+            return value
+        said = self.said(value, depth + 1)
+        return quoted(value) if name in OTHERS and left_over(said) else said
 
 
 def _way(said: _Said, rest: tuple[int, int, list[_Said]]) -> tuple[int, int, list[_Said]]:

@@ -13,7 +13,7 @@ import functools
 import re
 from collections.abc import Callable, Mapping
 
-from headrace.cli.language.forms import GAP, PREDICATE, form_of, half_said, left_over
+from headrace.cli.language.forms import GAP, PREDICATE, form_of, half_said, left_over, unquoted
 from headrace.cli.language.phrasing import Phrasing
 from headrace.cli.upkeep.shown.folding import columns_of
 
@@ -91,7 +91,7 @@ class Sentences:
         said = Phrasing(self._whole, forms).said(text)
         # Commands are the same in a translation.
         left = [each for each in half_said(said) if " " not in each or each not in self._commands]
-        return text if left else said
+        return text if left else unquoted(said)
 
 
 def _pairs(text: str) -> str:
