@@ -10,41 +10,41 @@ __all__ = ["PullPatience", "lasting"]
 
 _REGISTRY = "the registry"
 #: Words of engines (docker 20.10 to 28, podman 4 and 5, containerd 1.6 to 2.1, in small letters),
-#: what they mean, and the way out: what no second try changes.
+#: what they mean with the last line of it, and the way out: what no second try changes.
 _LASTING: tuple[tuple[tuple[str, ...], str, str, str], ...] = (
     (
         heard("no space left on device", "disk quota exceeded"),
-        "the engine's disk is full",
+        "the engine's disk is full: {last}",
         "make room there (`docker system df` or `podman system df` shows what it has)",
         "this machine",
     ),
     (
         heard("permission denied while trying to connect", "connect: permission denied"),
-        "this user may not speak to the engine",
+        "this user may not speak to the engine: {last}",
         "become a member of its group, or use an engine without root (--engine podman)",
         "this machine",
     ),
     (
         heard("toomanyrequests", "too many requests", "pull rate limit"),
-        "the registry counts pulls, and gives no more for now",
+        "the registry counts pulls, and gives no more for now: {last}",
         "log in to it with the engine, or wait for the time that it names",
         _REGISTRY,
     ),
     (
         heard("no matching manifest", "no image found in manifest list", "no match for platform"),
-        "the image is not for this machine's processor",
+        "the image is not for this machine's processor: {last}",
         "`headrace image find` says which platforms it is for",
         _REGISTRY,
     ),
     (
         heard("manifest unknown", "not found: manifest", "name unknown", "name_unknown"),
-        "the registry has no such image any more",
+        "the registry has no such image any more: {last}",
         "ask again: the tag may have moved meanwhile",
         _REGISTRY,
     ),
     (
         heard("unauthorized", "access denied", "denied:", "authentication required"),
-        "the registry does not let this engine in",
+        "the registry does not let this engine in: {last}",
         "log in to it with the engine (`docker login`, `podman login`)",
         _REGISTRY,
     ),
@@ -62,7 +62,8 @@ def lasting(said: str, last: str) -> HeadraceError | None:
     words = said.lower()
     for marks, what, way_out, whose in _LASTING:
         if any(mark in words for mark in marks):
-            return LocalError("pull-failed", f"{what}: {last}", hint=way_out, fault_of=whose)
+            told = what.format(last=last)
+            return LocalError("pull-failed", told, hint=way_out, fault_of=whose)
     return None
 
 

@@ -108,7 +108,8 @@ def _frameworks(report: Report, makers: set[str]) -> Iterator[Check]:
             f"NCCL {each.nccl}" if each.nccl else "",
             f"cuDNN {each.cudnn}" if each.cudnn else "",
         ]
-        text += "".join(f", {part}" for part in more if part)
+        if any(more):
+            text += (", " if each.cpu is True else "; ") + ", ".join(filter(None, more))
         yield Check(each.name, Found.WORKS, text)
         if each.cpu not in (True, None):
             yield Check(each.name, Found.WRONG, _no_product("the processor", each.cpu))

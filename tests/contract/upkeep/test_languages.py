@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lib.gateway import headrace
+from lib.translations.english import english_in
 
 CHINESE = {"LANG": "zh_CN.UTF-8", "PYTHONUTF8": "1"}
 #: Each with its exit code (None: it is the machine's), and words that it must say.
@@ -41,15 +41,6 @@ COMMANDS: Mapping[tuple[str, ...], tuple[int | None, tuple[str, ...]]] = {
     ("cache", "prune", "--to", "much"): (2, ("而不是 'much'",)),
     ("mirrors", "test", "nobody"): (1, ("没有叫 'nobody' 的镜像",)),
 }
-#: What is English in any language: names, commands, what stands in quotation marks.
-NAMES = re.compile(
-    r"^ {2}(?:sudo )?headrace .*?(?= {2}|$)|headrace [a-z]+"
-    r"|`[^`]*`|'[^']*'|\"[^\"]*\"|https?:\S+|\S*/\S*|--\S+|\[[A-Z]+\]"
-)
-#: Words that only a sentence has: one that joins others, or three in a row.
-ENGLISH = re.compile(
-    r"\b(?:the|is|are|of|it|in|and|or|was|not|with|for)\b(?! \[)|\b[a-z]{2,}(?: [a-z]{2,}){2}"
-)
 
 
 @pytest.fixture
@@ -79,8 +70,7 @@ def test_a_command_speaks_chinese_and_ends_as_ever(words: tuple[str, ...], home:
     done = told(*words, home=home, env=CHINESE, code=code)
     text = (done.stdout + done.stderr).decode("utf-8")
     assert all(each in text for each in said), text
-    left = [line for line in text.splitlines() if ENGLISH.search(NAMES.sub("", line))]
-    assert not left, text
+    assert not english_in(text), text
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ OTHERS = ("last", "quoted")
 _BEGIN, _END = "\ue0f0", "\ue0f1"
 _QUOTED = f"{_BEGIN}[^{_END}]*{_END}"
 _ONE_WORD = re.compile(r"\S*|'[^']*'|`[^`]*`")
+_QUOTES = ("'", '"', "`")
 #: Where a gap may end, if what would stand in it does not belong there.
 _MOST_ENDS = 4
 #: What a sentence goes on with behind its subject, which another part of the code may say.
@@ -53,7 +54,7 @@ PREDICATE = re.compile(
 #: Words that were not said in the other language; commands and names are in no language.
 _LEFT = re.compile(
     rf"{_QUOTED}|"
-    r"`[^`]*`|(?<!\w)'[^'\n]*'|\bheadrace [a-z]+|(?<![\w/.:=@-])([a-z]{2,})(?![\w/.=@-]|:\S)"
+    r"`[^`]*`|(?<!\w)'[^'\n]*'|\bheadrace [a-z]+|(?<![\w/.:=@-])(a|[a-z]{2,})(?![\w/.=@-]|:\S)"
 )
 #: What no name consists of: a word that joins others, or three in a row. What is copied, and where
 #: something is, may.
@@ -139,6 +140,10 @@ class Form:
             return bool(kind.fullmatch(value))
         if self.is_terse:
             return " " not in value
+        if name == "subject" and value.endswith((":", ",", ";")):
+            return False  # it would stand in another sentence
+        if value[:1] in _QUOTES and value.count(value[0]) == 1:
+            return False  # it would end in the middle of what is quoted
         # What follows a sentence in this language (another one, or what to do about it) does not
         # stand in its middle in the other.
         follows = "; " in value or (

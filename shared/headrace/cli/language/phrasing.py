@@ -11,12 +11,15 @@ from headrace.values import dataclass
 __all__ = ["Phrasing"]
 
 #: Where a text may consist of several sentences, with what is not looked into: commands, names.
-_JOINTS = re.compile(r"`[^`]*`|(?<!\w)'[^'\n]*'(?!\w)|(; |\. |(?<=\?) |: | \(|(?<=\))[,;:.]? |, )")
+_JOINTS = re.compile(
+    r"`[^`]*`|(?<!\w)'[^'\n]*'(?!\w)|(; |\. |(?<=\?) |: | \(|(?<=\))[,;:.]? |, "
+    r"| and (?=\d+ more\b))"
+)
 #: The same without the weakest, where there are too many of these: they part a list.
 _STRONG_JOINTS = re.compile(r"`[^`]*`|(?<!\w)'[^'\n]*'(?!\w)|(; |\. |(?<=\?) |: )")
-_MARKS = {"; ": "；", ". ": "。", ": ": "：", ", ": "，", " (": "（", " ": ""}
+_MARKS = {"; ": "；", ". ": "。", ": ": "：", ", ": "，", " and ": "，", " (": "（", " ": ""}
 #: These are wide before what is known, too.
-_BEFORE = (", ", " (", "; ")
+_BEFORE = (", ", " and ", " (", "; ")
 #: Of how many sentences a text may consist, and how deep one may stand within another.
 _MOST_PIECES = 16
 _DEEPEST = 5

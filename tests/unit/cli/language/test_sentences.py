@@ -30,6 +30,10 @@ MESSAGES = {
     "{what}: not tried: {why}": "{what}：没有试：{why}",
     "there is no {value}": "没有 {value}",
     "there is nothing of {value}": "没有 {value} 的东西",
+    "{n} more": "另有 {n} 个",
+    "needs {what}": "需要{what}",
+    "not {named}: {why}": "不选 {named}：{why}",
+    "{name} does not answer: {last}": "{name} 没有回应：{last}",
     "`headrace status` shows all": "`headrace status` 列出全部",
 }
 
@@ -65,6 +69,15 @@ def say() -> Sentences:
             "there is nothing of conda (`headrace status` shows all)",
             "没有 conda 的东西（`headrace status` 列出全部）",
         ),
+        # The end of a list, and of what something else is said.
+        ("there is nothing of q, r and 5 more", "没有 q, r，另有 5 个的东西"),
+        ("not q-1: needs thing 5", "不选 q-1：需要 thing 5"),
+        # What another program said is repeated, and is no half of a sentence.
+        (
+            "q does not answer: nothing of all that is here",
+            "q 没有回应：nothing of all that is here",
+        ),
+        ("q does not answer: a port", "q 没有回应：端口"),
         # Whose name has Latin letters has a space before it, whose has none does not.
         ("torch is here", "torch 在这里"),
         ("a port is here", "端口在这里"),
