@@ -68,7 +68,7 @@ def run(
             stderr=subprocess.PIPE,
         )
     except OSError as error:
-        return Said(-1, errors=str(error))
+        return Said(-1, errors=error.strerror or str(error))
     assert process.stdout is not None
     assert process.stderr is not None
     out, errors = _Listener(process, process.stdout), _Listener(process, process.stderr)

@@ -39,6 +39,12 @@ COMMANDS: Mapping[tuple[str, ...], tuple[int | None, tuple[str, ...]]] = {
     ("on", "--more"): (2, ("用法：headrace on [OPTIONS]",)),
     ("self",): (0, ("`headrace self uninstall`",)),
     ("cache", "prune", "--to", "much"): (2, ("而不是 'much'",)),
+    ("image", "--help"): (0, ("这里能跑的最新镜像",)),
+    ("image", "pull", "--help"): (0, ("--no-check",)),
+    ("image", "write", "--help"): (0, ("--jupyter",)),
+    ("image", "check", "it", "--engine", "rkt"): (2, ("'rkt' 不是 docker",)),
+    ("image", "check", "it", "--engine", "/no/docker"): (1, ("没有回应：没有那个文件",)),
+    ("image", "write", "pytorch", "it", "--kubernetes", "no"): (2, ("也不是文件：没有那个",)),
     ("mirrors", "test", "nobody"): (1, ("没有叫 'nobody' 的镜像",)),
 }
 

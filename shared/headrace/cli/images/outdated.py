@@ -106,11 +106,11 @@ def _tell(
         if pin.state not in (PinState.CURRENT, PinState.NOT_PINNED):
             _tell_one(context, pin, coming[pin.image])
     for state, said in (
-        (PinState.CURRENT, "current: the tag is still what is pinned"),
-        (PinState.NOT_PINNED, "not pinned: a pull brings what the tag is then"),
+        (PinState.CURRENT, "{counted} current: the tag is still what is pinned"),
+        (PinState.NOT_PINNED, "{counted} not pinned: a pull brings what the tag is then"),
     ):
         if number := sum(pin.state is state for pin in pins):
-            context.say(f"{counted(number, 'image')} {said}")
+            context.say(said.format(counted=counted(number, "image")))
     for name in written:
         context.say(f"{name} has the new digests")
     if not pins:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from headrace.cli.upkeep.shown.folding import columns_of
 from headrace.config import Folders
 from headrace.interface.hookspecs import GatewayAddress
 from headrace.system.state import State
@@ -24,6 +26,8 @@ from lib.images.content import Image
 from lib.images.working import TORCH, working
 from lib.images.world import ImageWorld, MakeImageWorld
 from lib.serving import modes
+from lib.terminals.screen import Seated
+from lib.translations.english import english_in
 from lib.waiting import HANG, until
 
 TAG = "2.9.1-cuda12.6-cudnn9-runtime"
@@ -62,6 +66,17 @@ class Puller:
         told = json.loads(done.stdout)
         found: dict[str, Any] = told["tools"]["image"] if "tools" in told else told["error"]
         return found
+
+    @property
+    def chinese(self) -> dict[str, str]:
+        return {**self.env, "LANG": "zh_CN.UTF-8", "PYTHONUTF8": "1"}
+
+    def told(self, *words: str) -> str:
+        """What a person is told who reads Chinese."""
+        done = subprocess.run(
+            self.words(*words), env=self.chinese, capture_output=True, timeout=3 * HANG, check=False
+        )
+        return (done.stdout + done.stderr).decode()
 
     def begin(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -167,6 +182,47 @@ def test_image_without_a_python_is_tried_by_its_shell(start: Start, tmp_path: Pa
     ((how, text),) = found(told, "python")
     assert how == "unchecked"
     assert "none in this image" in text
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("program", ["dockerd", "podman"])
+def test_chinese_reader_is_told_nothing_in_english_and_json_is_the_same(
+    start: Start, tmp_path: Path, program: str
+) -> None:
+    puller = start(program)
+    engine = ("--engine", "docker" if program == "dockerd" else program)
+    folder, file = str(tmp_path / "folder"), tmp_path / "Dockerfile"
+    file.write_text(f"FROM {NAME}\nFROM pytorch/pytorch:none\nFROM {NAME}@sha256:{'0' * 64}\n")
+    commands = (
+        ("find", "pytorch", *OTHER),
+        ("find", "pytorch", "--for", "driver=470,gpu=K80"),
+        ("find", "mirrors.tuna.tsinghua.edu.cn/pytorch/cuda:2.9-cuda11.8-ubuntu20.04"),
+        ("pull", "pytorch", *OTHER, *engine),
+        ("pull", "pytorch", *OTHER, *engine),
+        ("pull", "torch==1.0", *OTHER, *engine),
+        ("pull", "pytorch", "--engine", "/nowhere/docker"),
+        ("check", NAME, *engine),
+        ("write", "pytorch", folder, *OTHER, "--jupyter"),
+        ("write", "pytorch", folder, *OTHER, "--ssh"),
+        ("write", "pytorch", folder, *OTHER, "--ssh", "--force"),
+        ("write", "pytorch", folder, *OTHER, "--user", "root"),
+        ("write", "pytorch", folder, *OTHER, "--slim"),
+        ("outdated", str(file)),
+        ("warm", str(file), "--dry-run"),
+        ("warm", NAME),
+    )
+    for words in commands:
+        text = puller.told(*words)
+        # Differences of files are the files' own words.
+        said = re.sub(r"(?m)^(?:--- |\+\+\+ |@@ )(?:.*\n)(?:[-+ @].*\n)*", "", text)
+        assert re.search("[\u4e00-\u9fff]", said), text
+        assert not english_in(said), text
+    with Seated(puller.words("check", NAME, *engine), puller.chinese, rows=50, columns=40) as seat:
+        seat.end()
+    assert max(map(columns_of, seat.raw.decode().splitlines())) <= 40
+    for words in (("find", "pytorch", *OTHER), ("check", NAME, *engine)):
+        english, puller.env = puller.run(*words), puller.chinese
+        assert puller.run(*words) == english
 
 
 @pytest.mark.nightly

@@ -25,8 +25,9 @@ from lib.translations.kept import CATALOGUES, read
 SAID = "Error: the thing is not to be had, and nobody knows why; try it again. (code: 5)"
 #: Names and commands, of which nothing else in small letters may be left.
 NAMES = re.compile(
-    r"`[^`]*`|--[a-z-]+(?: all)?|/dev/\S+|\b(?:torch|tensorflow|jax|vllm|python|podman|docker|doctor|tuna|lib\w+\.so\S*"
-    r"|nvidia-smi|no-cgroups|root|netrc|hf\.example|cu126|cuInit|x\.so|1g\.10gb|label)"
+    r"`[^`]*`|--[a-z-]+(?: all)?|/dev/\S+|\b(?:torch|tensorflow|jax|vllm|python|podman|docker"
+    r"|doctor|tuna|lib\w+\.so\S*|nvidia-smi|no-cgroups|root|netrc|hf\.example|cu126|cuInit"
+    r"|x\.so|1g\.10gb|label)"
     r"(?![a-z])|\b(?:MB|GB|cuDNN)\b"
 )
 NVIDIA, AMD = Accelerator("nvidia", "NVIDIA A100", (8, 0)), Accelerator("amd", "MI300")
