@@ -149,12 +149,42 @@ def test_the_server_whose_command_line_is_left_out_has_it_for_whoever_calls_it()
     assert {"click", "uvicorn.main"} <= loaded
 
 
-def test_whoever_asks_upstreams_loads_no_terminal() -> None:
-    then = "Transports(TrustStore({}), None, keep=1).prepare()"
+def prepared_to_ask(*, before: str = "", proxied: bool) -> set[str]:
+    then = f"Transports(TrustStore({{}}), None, keep=1).prepare(proxied={proxied})"
     then = f"from headrace.upstream.tls import TrustStore\nheadrace.upstream.transports.{then}"
-    loaded = newly_loaded("headrace.upstream.transports", after=then)
+    return newly_loaded("headrace.upstream.transports", before=before, after=then)
+
+
+def test_whoever_asks_upstreams_loads_no_terminal() -> None:
+    loaded = prepared_to_ask(proxied=True)
     assert {"httpx", "httpcore"} <= loaded
     assert not {name for name in loaded if name.split(".")[0] in ("rich", "click", "pygments")}
+
+
+def test_what_leads_through_proxies_is_loaded_where_there_are_some() -> None:
+    loaded = prepared_to_ask(proxied=False)
+    assert {"httpcore", "h2.connection", "headrace.upstream.http1.pool"} <= loaded
+    assert "httpx" not in loaded
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+def test_no_other_framework_for_asynchronous_programs_is_loaded(
+    tmp_path: Path, *, proxied: bool
+) -> None:
+    (tmp_path / "trio.py").write_text("")
+    loaded = prepared_to_ask(before=f"sys.path.insert(0, {str(tmp_path)!r})", proxied=proxied)
+    assert "httpcore" in loaded
+    assert "trio" not in loaded
+
+
+def test_who_wants_the_other_framework_has_it_afterwards(tmp_path: Path) -> None:
+    (tmp_path / "trio.py").write_text("")
+    loaded = newly_loaded(
+        "headrace.upstream.lean",
+        before=f"sys.path.insert(0, {str(tmp_path)!r})",
+        after="import trio",
+    )
+    assert {"httpcore", "trio"} <= loaded
 
 
 #: What nobody needs who has nothing set up.

@@ -437,7 +437,7 @@ class Client:
         """Load what the first request would load: libraries and authorities, 0.3 s of the
         processor's time. In a thread.
         """
-        self._transports.prepare()
+        self._transports.prepare(proxied=bool(self.proxies))
 
     async def aclose(self) -> None:
         """Close every connection."""

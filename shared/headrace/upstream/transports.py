@@ -13,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import re
 import ssl
 import sys
+import types
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
@@ -58,15 +60,42 @@ _Key = tuple[str, int | None, str | None, frozenset[AddressSpace], Authorities |
 _DirectKey = tuple[bool, frozenset[AddressSpace], Authorities | None]
 
 
-@lru_cache(maxsize=128)
-def _parsed(url: str) -> httpx.URL:
-    """Read a URL; ValueError for what is none."""
-    import httpx  # noqa: PLC0415 - 60 ms that the command line need not pay
+#: URLs that every reader takes for the same: nothing in them is to be spelt otherwise.
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_PLAIN = re.compile(
+    r"(https?)://"
+    rf"((?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*|{_OCTET}(?:\.{_OCTET}){{3}})"
+    r"(?::([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+    r"((?:/(?!\.)(?:[A-Za-z0-9._~!$&()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*)"
+    r"(\?(?:[A-Za-z0-9._~!$&()*+,;=:@/-]|%[0-9A-Fa-f]{2})+)?",
+    re.ASCII,
+)
 
+
+def _loaded_httpx() -> types.ModuleType:
+    """Load httpx, 60 ms and 2 MB, which only proxies and curious URLs need."""
+    # What it loads itself comes leaner by us.
+    importlib.import_module("headrace.upstream.lean")
+    return importlib.import_module("httpx")
+
+
+@lru_cache(maxsize=128)
+def _place_of(url: str) -> tuple[str, int | None, bytes, bytes]:
+    """Return a URL's host, its port where that is not its scheme's own, and a request's target and
+    Host. ValueError for what is no URL.
+    """
+    if plain := _PLAIN.fullmatch(url):
+        scheme, host, port, path, query = plain.groups("")
+        own = port in ("", "443" if scheme == "https" else "80")
+        target = (path or "/") + query
+        netloc = host if own else f"{host}:{port}"
+        return host, None if own else int(port), target.encode(), netloc.encode()
+    httpx = _loaded_httpx()
     try:
-        return httpx.URL(url)
+        read = httpx.URL(url)
     except httpx.InvalidURL as error:
         raise ValueError(str(error)) from error
+    return read.raw_host.decode("ascii"), read.port, read.raw_path, read.netloc
 
 
 @lru_cache(maxsize=128)
@@ -75,7 +104,7 @@ def host_of(url: str) -> str:
     which two readers see two hosts.
     """
     try:
-        host = _parsed(url).raw_host.decode("ascii").lower()
+        host = _place_of(url)[0].lower()
         parts = urlsplit(url)
         seen, _ = (parts.hostname or "").lower(), parts.port
     except ValueError as error:
@@ -84,17 +113,6 @@ def host_of(url: str) -> str:
     if not host or (seen.isascii() and seen != host):
         raise UpstreamError(Fault.PROTOCOL, f"{for_display(url)} names no host, or two")
     return plain_host(host)
-
-
-@lru_cache(maxsize=128)
-def _place_of(url: str) -> tuple[ServerAddress, bytes, bytes]:
-    """Return where a URL leads, and what is asked there: the target and the Host of a request."""
-    from headrace.upstream.http1.connection import ServerAddress  # noqa: PLC0415
-
-    parsed = _parsed(url)
-    tls = parsed.scheme == "https"
-    port = (443 if tls else 80) if parsed.port is None else parsed.port
-    return ServerAddress(parsed.raw_host.decode("ascii"), port, tls), parsed.raw_path, parsed.netloc
 
 
 class Transports:
@@ -260,10 +278,14 @@ class Transports:
             self._contexts[own, http2] = self._roots.context(own)
         return self._contexts[own, http2]
 
-    def prepare(self) -> None:
-        """Load libraries, and the authorities that most connections trust."""
-        for name in ("httpx", "httpcore", "h2.connection", "headrace.upstream.http2.connections"):
-            importlib.import_module(name)
+    def prepare(self, *, proxied: bool = False) -> None:
+        """Load libraries, with `proxied` also what leads through proxies, and the authorities that
+        most connections trust.
+        """
+        for name in ("http1.pool", "http2.connections"):
+            importlib.import_module(f"headrace.upstream.{name}")
+        if proxied:
+            _loaded_httpx()
         for http2 in (False, True):
             self._context(None, tls=True, http2=http2)
 
@@ -296,10 +318,10 @@ class Transports:
         http2: bool,
         keep: int,
     ) -> httpx.AsyncHTTPTransport:
-        import httpcore  # noqa: PLC0415
         import httpx  # noqa: PLC0415
 
         from headrace.upstream.http1.streams import SocketBackend  # noqa: PLC0415
+        from headrace.upstream.lean import httpcore  # noqa: PLC0415
 
         tls = scheme == "https" or (proxy or "").startswith("https:")
         context = self._context(own, tls=tls, http2=http2)
@@ -357,9 +379,11 @@ class Transports:
 def _asked(
     exchange: SentRequest, method: str, headers: list[tuple[bytes, bytes]]
 ) -> tuple[ServerAddress, Asked]:
-    from headrace.upstream.http1.connection import Asked  # noqa: PLC0415
+    from headrace.upstream.http1.connection import Asked, ServerAddress  # noqa: PLC0415
 
-    place, target, host = _place_of(exchange.url)
+    name, port, target, host = _place_of(exchange.url)
+    tls = urlsplit(exchange.url).scheme == "https"
+    place = ServerAddress(name, port or (443 if tls else 80), tls)
     if not any(name.lower() == b"host" for name, _ in headers):
         headers = [(b"Host", host), *headers]
     return place, Asked(method, target, headers, exchange.timeouts, exchange.trace)

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-import httpcore
 from h2 import events
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -30,6 +29,7 @@ from headrace.upstream.http1.connection import Asked, Network, ServerAddress
 from headrace.upstream.http1.streams import SocketStream
 from headrace.upstream.http2.answers import Http2Answer, NotTakenError, Stream
 from headrace.upstream.http2.pulse import Pulse
+from headrace.upstream.lean import httpcore
 from headrace.upstream.pinned import FrameCost
 
 __all__ = ["Http2Connection", "SpeaksHttp1Error"]
