@@ -106,6 +106,7 @@ IMPURE = {
     "shared/headrace/ownership/programs.py": "runs a program that the system brings",
     "shared/headrace/ownership/proving.py": "draws a nonce",
     "shared/headrace/ownership/sockets.py": "reads the kernel's tables of sockets",
+    "shared/headrace/data/__init__.py": "reads the shipped data files",
     "shared/headrace/config.py": "the only reader of the environment and of the settings file",
     "shared/headrace/interface/__init__.py": "imports a public name when it is asked for",
     "shared/headrace/interface/entry_points.py": "reads what is installed",

@@ -37,7 +37,6 @@ HEAVY = ON_THE_WAY | {
     "rich",
     "sqlite3",
     "ssl",
-    "starlette",
     "tomlkit",
     "uvicorn",
     "uvloop",
@@ -123,7 +122,7 @@ def test_the_credential_helper_loads_next_to_nothing(tmp_path: Path, words: list
 
 def test_the_command_line_starts_without_the_rooms_on_a_requests_way() -> None:
     loaded = newly_loaded("headrace.cli.command_line")
-    heavy = ON_THE_WAY | {"httpx", "starlette", "uvicorn", "asyncio", "rich", "tomlkit"}
+    heavy = ON_THE_WAY | {"httpx", "uvicorn", "asyncio", "rich", "tomlkit"}
     assert not loaded & heavy
 
 
@@ -180,7 +179,7 @@ def test_no_other_framework_for_asynchronous_programs_is_loaded(
 def test_who_wants_the_other_framework_has_it_afterwards(tmp_path: Path) -> None:
     (tmp_path / "trio.py").write_text("")
     loaded = newly_loaded(
-        "headrace.upstream.lean",
+        "headrace.upstream.http1.lean",
         before=f"sys.path.insert(0, {str(tmp_path)!r})",
         after="import trio",
     )

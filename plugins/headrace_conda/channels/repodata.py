@@ -17,14 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin
 
-import msgpack
-
 from headrace.interface import Digest, Entry, Unpacker, dataclass, foreign, unpack
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 __all__ = [
     "BZIP2",
@@ -86,7 +79,7 @@ def unpacked(parts: Iterable[bytes], kind: bytes) -> Iterator[bytes]:
     if kind == JSON:
         yield from parts
         return
-    start = zstd.ZstdDecompressor if kind == ZSTD else bz2.BZ2Decompressor
+    start = _zstd() if kind == ZSTD else bz2.BZ2Decompressor
     unpacker = Unpacker(start, piece=_PIECE)
     for part in parts:
         yield from unpacker.feed(part)
@@ -366,8 +359,20 @@ def records_in(body: bytes) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _zstd() -> Any:
+    """Return the class that unpacks; where no channel is used its library is not loaded."""
+    if sys.version_info >= (3, 14):
+        from compression import zstd  # noqa: PLC0415 - memory that an idle gateway need not hold
+    else:
+        from backports import zstd  # noqa: PLC0415 - as above
+
+    return zstd.ZstdDecompressor
+
+
 def _packed(body: bytes) -> dict[str, Any]:
-    plain = unpack([body], zstd.ZstdDecompressor, LARGEST)
+    import msgpack  # noqa: PLC0415 - as above
+
+    plain = unpack([body], _zstd(), LARGEST)
     counted = itertools.count(1)
 
     def count(made: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 
 from headrace.interface import UnreadableError, foreign
 
@@ -15,9 +14,9 @@ _LARGEST_METADATA = 1024 * 1024
 #: Files that a wheel of that size may name; each costs half a kilobyte here, and a tenth there.
 _MOST_FILES = 16_384
 _ENTRY = b"PK\x01\x02"
-#: What `zipfile` unpacks in bounded steps. The others it unpacks to their end at once, and no wheel
-#: that pip makes has them.
-_BOUNDED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+#: ZIP_STORED and ZIP_DEFLATED, which `zipfile` unpacks in bounded steps. The others it unpacks to
+#: their end at once, and no wheel that pip makes has them.
+_BOUNDED = frozenset({0, 8})
 
 
 def metadata_of_wheel(content: bytes) -> str | None:
@@ -52,6 +51,8 @@ def _looked_into(content: bytes) -> bytes | None:
 
 @foreign("a wheel")
 def _metadata(content: bytes) -> bytes | None:
+    import zipfile  # noqa: PLC0415 - memory that an idle gateway need not hold
+
     with zipfile.ZipFile(io.BytesIO(content)) as wheel:
         for entry in wheel.infolist():
             folder, slash, name = entry.filename.partition("/")

@@ -30,9 +30,6 @@ from headrace_pip.index.ecosystem import kept_of
 from headrace_pip.index.own_urls import PythonAtOwnUrls
 from headrace_pip.pytorch import index as variant_index
 from headrace_pip.pytorch import pages as variant_pages
-from headrace_pip.requested.closure import Index
-from headrace_pip.requested.names import named_by_user
-from headrace_pip.requested.reading import BuildFamily, read
 from headrace_pip.simple_api import html_form, json_form
 from headrace_pip.simple_api.rewrite import headers_of, linked, parse, project_of_page
 
@@ -57,6 +54,9 @@ class PythonWithBuilds(PythonAtOwnUrls):
         self, asked: VariantRequest, program: Program, request: Request
     ) -> RequestReading:
         """Read what pip was asked for beside one page."""
+        from headrace_pip.requested.closure import Index  # noqa: PLC0415 - where pip comes
+        from headrace_pip.requested.reading import BuildFamily, read  # noqa: PLC0415 - as above
+
         where = environment.read(request.headers.get("user-agent", ""))
         default = self._origins[self._default]
         if where is None:
@@ -77,6 +77,8 @@ class PythonWithBuilds(PythonAtOwnUrls):
         self, plan: ServeDocument, program: Program, request: Request
     ) -> Iterable[NamedDocument]:
         """List the pages that pip will ask for because its user named their projects."""
+        from headrace_pip.requested.names import named_by_user  # noqa: PLC0415 - where pip comes
+
         where = environment.read(request.headers.get("user-agent", ""))
         for need in named_by_user(program, where) if where is not None else ():
             yield NamedDocument(self._page(plan.origin, need.project), need.specifier)

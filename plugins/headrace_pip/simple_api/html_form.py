@@ -8,7 +8,6 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Mapping
-from html import escape
 
 from headrace.interface import foreign
 from headrace_pip.index.names import is_distribution
@@ -160,18 +159,24 @@ def _core_metadata(value: str | None) -> bool | Mapping[str, str]:
     return {algorithm: digest.lower()} if equals and digest else True
 
 
+def _escaped(text: str) -> str:
+    from html import escape  # noqa: PLC0415 - half a megabyte, with its table of entities
+
+    return escape(text)
+
+
 def render(page: ProjectPage) -> bytes:
     """Write a page of version 1.0; links stand as they are in it."""
     lines = [
         "<!DOCTYPE html>\n<html>\n<head>",
         f'<meta name="{_VERSION}" content="1.0">',
         *(
-            f'<meta name="{name}" content="{escape(page.status[key])}">'
+            f'<meta name="{name}" content="{_escaped(page.status[key])}">'
             for name, key in _STATUS.items()
             if key in page.status
         ),
-        f"<title>Links for {escape(page.name)}</title>\n</head>\n<body>",
-        f"<h1>Links for {escape(page.name)}</h1>",
+        f"<title>Links for {_escaped(page.name)}</title>\n</head>\n<body>",
+        f"<h1>Links for {_escaped(page.name)}</h1>",
         *map(_anchor, page.files),
         "</body>\n</html>",
     ]
@@ -204,5 +209,5 @@ def _anchor(file: FileLink) -> str:
         attributes["data-gpg-sig"] = "true" if file.gpg_sig else "false"
     if file.provenance is not None:
         attributes["data-provenance"] = file.provenance
-    written = " ".join(f'{name}="{escape(value)}"' for name, value in attributes.items())
-    return f"<a {written}>{escape(file.filename)}</a><br>"
+    written = " ".join(f'{name}="{_escaped(value)}"' for name, value in attributes.items())
+    return f"<a {written}>{_escaped(file.filename)}</a><br>"

@@ -8,8 +8,6 @@ either goes on behind what it found or ends the reading.
 
 from __future__ import annotations
 
-import html
-import html.entities
 import re
 from collections.abc import Collection, Iterator, Mapping
 
@@ -135,6 +133,8 @@ def _plain(value: str) -> str:
 
 def _character(match: re.Match[str]) -> str:
     """Resolve a reference as attributes have them: ``?a=1&copy=2`` is no copyright."""
+    import html.entities  # noqa: PLC0415 - half a megabyte for pages that few indexes have
+
     text = match[0]
     if text.startswith("&#"):
         return html.unescape(text) if len(text) < _LONGEST_REFERENCE else "\ufffd"

@@ -27,8 +27,6 @@ from headrace.interface.manager import Plugins
 from headrace.models import Request, ServeArtifact, ServeDocument, fits
 from headrace.policy.lru import LRUCache
 from headrace.policy.timeouts import VARIANTS_WITHIN
-from headrace.system.accelerators.detection import detect
-from headrace.system.accelerators.host_view import HostView
 from headrace.system.asked_labels import AskedLabels
 from headrace.values import dataclass
 from headrace.variants.admission import that_matters
@@ -36,11 +34,9 @@ from headrace.variants.builds import Candidate, CudaTables, FamilyPages, ListedF
 from headrace.variants.compatibility.gpu_names import chosen_for
 from headrace.variants.compatibility.labels import kind_of
 from headrace.variants.compatibility.newer_labels import named_label, next_labels
-from headrace.variants.compatibility.unused import unused
 from headrace.variants.host_paths import VARIABLES, environment_for
 from headrace.variants.hosts import Host, VariantRequest
 from headrace.variants.listing import listing
-from headrace.variants.pages import serve
 from headrace.variants.pinned import index_of, with_pins
 from headrace.variants.tables import load
 from headrace.variants.target import VariantOverride, decided, override_from, said_in
@@ -119,10 +115,12 @@ class VariantPages:
         settings: Settings,
         env: Mapping[str, str],
         cache: Path,
-        look: Callable[..., Host] = detect,
+        look: Callable[..., Host] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`cache` is the folder for what was found of the host; `look` finds it."""
+        """`cache` is the folder for what was found of the host; `look` finds it, in
+        place of `system.accelerators`.
+        """
         self._documents = documents
         self._renderings = renderings
         self._plugins = plugins
@@ -208,6 +206,8 @@ class VariantPages:
         override = override_from(env, host, load(), places)
         if override.build:
             return ""
+        from headrace.variants.compatibility.unused import unused  # noqa: PLC0415 - memory
+
         return await asyncio.to_thread(unused, build, None, override.host or host, load())
 
     def _environment(self, base: str) -> Mapping[str, str]:
@@ -264,8 +264,12 @@ class VariantPages:
             return await asyncio.to_thread(self._detect, env)
 
     def _detect(self, env: Mapping[str, str]) -> Host:
-        detectors = self._plugins.accelerator_detectors()
-        return self._look(HostView(env), detectors=detectors, cache=self._cache)
+        # Few clients ever ask for what has builds: the others' gateways need not hold all this.
+        from headrace.system.accelerators.detection import detect  # noqa: PLC0415 - as it says
+        from headrace.system.accelerators.host_view import HostView  # noqa: PLC0415 - as above
+
+        look, detectors = self._look or detect, self._plugins.accelerator_detectors()
+        return look(HostView(env), detectors=detectors, cache=self._cache)
 
     # ------------------------------------------------------------------ the pages
 
@@ -410,6 +414,8 @@ def _projects(asked: _Asked) -> list[str]:
 
 
 def _arrange(asked: _Asked, candidates: Iterable[Candidate]) -> FamilyPages:
+    from headrace.variants.pages import serve  # noqa: PLC0415 - memory
+
     return serve(asked.host, asked.request, candidates, asked.tables, asked.override)
 
 

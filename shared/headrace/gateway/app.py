@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
-
-from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Mount, Route
 
 from headrace.artifacts.small_files import SmallFiles
 from headrace.errors import UpstreamError
@@ -60,6 +58,8 @@ _log = logging.getLogger("headrace.gateway")
 _MOMENTS, _MOMENT = 20, 0.02
 #: Content type and body of a page.
 Made = tuple[str, bytes]
+#: An application, as ASGI has them.
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def build_app(
@@ -71,7 +71,7 @@ def build_app(
     state: Path | None = None,
     bridges: Bridges | None = None,
     ask_tools: Callable[[], list[dict[str, Any]]] = list,
-) -> Starlette:
+) -> App:
     """Make the application of what `assemble` made. Nothing is asked, opened or started before its
     lifespan begins.
 
@@ -86,7 +86,7 @@ def build_app(
     live = LivePageLater(parts, peers, ask_tools)
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Connects | LivePageLater]]:
+    async def lifespan() -> AsyncIterator[dict[str, Connects | LivePageLater]]:
         await parts.start()
         requests = InterceptedRequests(parts)
         try:
@@ -103,26 +103,79 @@ def build_app(
         key=lambda mount: (-len(mount[0]), mount[0]),
     )
     beginning = Beginning(interceptions, machine=machine)
-    # Containers, whose root the kernel calls root, have no such page.
-    page = Mount(LIVE.rstrip("/"), app=live)
-    routes: list[BaseRoute] = [
-        Route("/healthz", _Health(secret), methods=None),
-        Route("/status", _OwnPage(parts, peers, views.status), methods=None),
-        Route("/metrics", _OwnPage(parts, peers, views.exposition), methods=None),
-        Route("/explain", _OwnPage(parts, peers, views.explain), methods=None),
-        Route("/measurements", _OwnPage(parts, peers, measurements), methods=None),
-        Route("/interception", _OwnPage(parts, peers, beginning), methods=None),
-        *(
-            Mount(prefix.rstrip("/"), app=_EcosystemEndpoint(parts, each))
-            for prefix, each in mounts
-        ),
-        *([] if bridges is not None else [page]),
-        Mount("/", app=_Nothing()),
+    own: dict[str, App] = {
+        "/healthz": _Health(secret),
+        "/status": _OwnPage(parts, peers, views.status),
+        "/metrics": _OwnPage(parts, peers, views.exposition),
+        "/explain": _OwnPage(parts, peers, views.explain),
+        "/measurements": _OwnPage(parts, peers, measurements),
+        "/interception": _OwnPage(parts, peers, beginning),
+    }
+    below: list[tuple[str, App]] = [
+        (f"{prefix.rstrip('/')}/", _EcosystemEndpoint(parts, each)) for prefix, each in mounts
     ]
-    app = Starlette(routes=routes, lifespan=lifespan)
-    app.router.redirect_slashes = False
-    app.add_middleware(Guard, parts=parts, token=token, mounts=mounts, bridges=bridges)
-    return app
+    if bridges is None:  # containers, whose root the kernel calls root, have no such page
+        below.append((LIVE, live))
+    routes = _Routes(own, below, _Nothing())
+    guard = Guard(routes, parts, token, mounts, bridges)
+    return _Application(guard, lifespan)
+
+
+class _Application:
+    """All that the server sees (ASGI): the lifespan, and each request."""
+
+    def __init__(
+        self, app: App, lifespan: Callable[[], AbstractAsyncContextManager[Mapping[str, Any]]]
+    ) -> None:
+        """`lifespan` is entered before the first request and left after the last; what it gives
+        every request finds in its ``state``.
+        """
+        self._app = app
+        self._lifespan = lifespan
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or all that is between the server's start and its end."""
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        part = "startup"
+        await receive()
+        try:
+            async with self._lifespan() as state:
+                scope["state"].update(state)
+                await send({"type": "lifespan.startup.complete"})
+                part = "shutdown"
+                await receive()
+        except BaseException:
+            await send({"type": f"lifespan.{part}.failed", "message": traceback.format_exc()})
+            raise
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+class _Routes:
+    """Leads a request to who answers its path. What a path may be the guard has seen to."""
+
+    def __init__(
+        self, exact: Mapping[str, App], below: Sequence[tuple[str, App]], otherwise: App
+    ) -> None:
+        """`exact` are whole paths; `below` are prefixes with a final slash, the first that fits
+        counts.
+        """
+        self._exact = exact
+        self._below = below
+        self._otherwise = otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        path = scope["path"]
+        found = self._exact.get(path)
+        if found is None:
+            fitting = (app for prefix, app in self._below if path.startswith(prefix))
+            found = next(fitting, self._otherwise)
+        await found(scope, receive, send)
 
 
 class _EcosystemEndpoint:

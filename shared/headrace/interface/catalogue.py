@@ -11,13 +11,13 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import enum
-import importlib.resources
 import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from headrace import data
 from headrace.errors import ConfigurationError
 from headrace.models import Limits, Mirror, OperatorClass
 from headrace.values import dataclass
@@ -246,8 +246,7 @@ def hosts() -> set[str]:
 
 
 def _text(ecosystem: str) -> str:
-    file = importlib.resources.files("headrace").joinpath("data", f"{ecosystem}.toml")
-    return file.read_text("utf-8")
+    return data.text(f"{ecosystem}.toml")
 
 
 def table(name: str) -> dict[str, Any]:
@@ -257,8 +256,7 @@ def table(name: str) -> dict[str, Any]:
 
 def shipped() -> tuple[str, ...]:
     """Return the names of the shipped files; not each is an ecosystem's."""
-    files = importlib.resources.files("headrace").joinpath("data").iterdir()
-    return tuple(sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml")))
+    return tuple(sorted(file.stem for file in data.FOLDER.glob("*.toml")))
 
 
 def parse(ecosystem: str, text: str, layouts: Collection[str]) -> Catalogue:

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import functools
-import importlib.resources
 import tomllib
 from collections.abc import Mapping
 from typing import Any
 
+from headrace import data
 from headrace.errors import ConfigurationError
 from headrace.policy.clients import AT_MOST, Clients, ClientTraits, KnownClient
 
@@ -35,8 +35,7 @@ _FIELDS: Mapping[str, type] = {
 @functools.cache
 def load() -> Clients:
     """Read the shipped file."""
-    file = importlib.resources.files("headrace").joinpath("data", "clients.toml")
-    return parse(file.read_text("utf-8"))
+    return parse(data.text("clients.toml"))
 
 
 def parse(text: str) -> Clients:

@@ -10,8 +10,9 @@ each request.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from headrace.config import EnvVars
 from headrace.errors import SettingsError, UpstreamError
@@ -20,7 +21,7 @@ from headrace.ownership.files import opened
 from headrace.policy.destinations import Initiator
 from headrace.values import dataclass
 
-__all__ = ["Authorities", "AuthoritiesOf", "TrustStore"]
+__all__ = ["Authorities", "AuthoritiesOf", "SharedContext", "TrustStore"]
 
 #: First one that is set and not empty wins, and replaces every other root.
 _CHOICES = (
@@ -44,6 +45,38 @@ class Authorities:
 
 #: Says what is to be trusted in somebody's name; None: what the environment says.
 AuthoritiesOf = Callable[[Initiator], Authorities | None]
+
+
+class SharedContext(ssl.SSLContext):
+    """A client's context that agrees on protocols of its own (ALPN), and shares all else.
+
+    The authorities of a context take a megabyte. OpenSSL copies the list of protocols when a
+    connection's TLS begins, so that it need be there for no longer than that call.
+    """
+
+    _context: ssl.SSLContext
+    _protocols: list[str]
+
+    @classmethod
+    def of(cls, context: ssl.SSLContext) -> SharedContext:
+        """Make one that begins connections of another."""
+        made = cls(ssl.PROTOCOL_TLS_CLIENT)
+        made._context, made._protocols = context, []
+        return made
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Say what connections agree on."""
+        self._protocols = list(alpn_protocols)
+
+    def wrap_bio(self, *given: Any, **named: Any) -> ssl.SSLObject:
+        """Begin a connection, as asyncio, uvloop and anyio do."""
+        self._context.set_alpn_protocols(self._protocols)
+        return self._context.wrap_bio(*given, **named)
+
+    def wrap_socket(self, *given: Any, **named: Any) -> ssl.SSLSocket:
+        """The same over a socket."""
+        self._context.set_alpn_protocols(self._protocols)
+        return self._context.wrap_socket(*given, **named)
 
 
 class TrustStore:

@@ -30,7 +30,7 @@ from headrace.upstream.error_mapping import is_stale
 from headrace.upstream.pinned import BoundedBackend, PinnedBackend, reading_a_head
 from headrace.upstream.resolver import Resolver
 from headrace.upstream.sent_request import SentRequest, headers_of, sent_headers
-from headrace.upstream.tls import Authorities, TrustStore
+from headrace.upstream.tls import Authorities, SharedContext, TrustStore
 
 if TYPE_CHECKING:
     import httpcore
@@ -75,7 +75,7 @@ _PLAIN = re.compile(
 def _loaded_httpx() -> types.ModuleType:
     """Load httpx, 60 ms and 2 MB, which only proxies and curious URLs need."""
     # What it loads itself comes leaner by us.
-    importlib.import_module("headrace.upstream.lean")
+    importlib.import_module("headrace.upstream.http1.lean")
     return importlib.import_module("httpx")
 
 
@@ -123,7 +123,8 @@ class Transports:
         self._roots = roots
         self._resolver = resolver
         self._keep = keep
-        self._contexts: dict[tuple[Authorities | None, bool], ssl.SSLContext] = {}
+        self._contexts: dict[Authorities | None, tuple[SharedContext, SharedContext]] = {}
+        """For HTTP/1.1, and for HTTP/2."""
         self._pools: dict[_Key, httpx.AsyncHTTPTransport] = {}
         self._direct: dict[_DirectKey, Http1Pool] = {}
         self._direct2: dict[_DirectKey, Http2Connections] = {}
@@ -270,13 +271,14 @@ class Transports:
         self, own: Authorities | None, *, tls: bool, http2: bool = False
     ) -> ssl.SSLContext:
         """Return a context. Connections share it although each sets its list of protocols (ALPN)
-        on it, so there is one for each list.
+        on it, so there is one for each list; their authorities are the same.
         """
         if not tls:
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if (own, http2) not in self._contexts:
-            self._contexts[own, http2] = self._roots.context(own)
-        return self._contexts[own, http2]
+        if own not in self._contexts:
+            context = self._roots.context(own)
+            self._contexts[own] = SharedContext.of(context), SharedContext.of(context)
+        return self._contexts[own][http2]
 
     def prepare(self, *, proxied: bool = False) -> None:
         """Load libraries, with `proxied` also what leads through proxies, and the authorities that
@@ -286,8 +288,7 @@ class Transports:
             importlib.import_module(f"headrace.upstream.{name}")
         if proxied:
             _loaded_httpx()
-        for http2 in (False, True):
-            self._context(None, tls=True, http2=http2)
+        self._context(None, tls=True)
 
     def _pool(
         self,
@@ -320,8 +321,8 @@ class Transports:
     ) -> httpx.AsyncHTTPTransport:
         import httpx  # noqa: PLC0415
 
+        from headrace.upstream.http1.lean import httpcore  # noqa: PLC0415
         from headrace.upstream.http1.streams import SocketBackend  # noqa: PLC0415
-        from headrace.upstream.lean import httpcore  # noqa: PLC0415
 
         tls = scheme == "https" or (proxy or "").startswith("https:")
         context = self._context(own, tls=tls, http2=http2)

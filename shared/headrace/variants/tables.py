@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import functools
-import importlib.resources
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from headrace import data
 from headrace.errors import ConfigurationError
 from headrace.variants.builds import (
     Architectures,
@@ -39,8 +39,7 @@ _DEFAULTS = frozenset({"linux_x86_64", "linux_aarch64", "win32", "darwin"})
 @functools.cache
 def load() -> CudaTables:
     """Read the shipped file."""
-    file = importlib.resources.files("headrace").joinpath("data", "cuda.toml")
-    return parse(file.read_text("utf-8"))
+    return parse(data.text("cuda.toml"))
 
 
 def parse(text: str) -> CudaTables:

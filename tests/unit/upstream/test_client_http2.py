@@ -16,6 +16,7 @@ import pytest
 
 from headrace.upstream.client import Client
 from headrace.upstream.http2_pool import CONNECTIONS, SPREAD, STREAMS, Http2Pool
+from headrace.upstream.tls import Authorities, SharedContext, TrustStore
 from lib.capabilities import lacks
 from lib.serving import ports
 from lib.serving.certificates import authority
@@ -140,19 +141,75 @@ def test_what_is_to_be_spread_goes_over_several_connections_and_opens_no_last_on
     assert SPREAD < CONNECTIONS
 
 
+def test_pages_and_bytes_of_the_same_moment_agree_on_their_own_protocols(
+    nginx: tuple[str, dict[str, str]], tmp_path: Path
+) -> None:
+    """Their contexts share one list, which each sets when its connection's TLS begins."""
+    url, env = nginx
+
+    async def main() -> None:
+        client = Client(env)
+
+        async def read(number: int) -> None:
+            if number % 2:
+                await client.fetch(f"{url}/page.json")
+                return
+            async with client.open_range(f"{url}/f.whl", 0, 9) as stream:
+                assert [piece async for piece in stream] == [DATA[:9]]
+
+        try:
+            await asyncio.gather(*map(read, range(20)))
+        finally:
+            await client.aclose()
+
+    asyncio.run(main())
+    lines = [line.split()[:3:2] for line in (tmp_path / "access.log").read_text().splitlines()]
+    assert sorted(map(tuple, lines)) == [
+        *[("HTTP/1.1", "/f.whl")] * 10,
+        *[("HTTP/2.0", "/page.json")] * 10,
+    ]
+
+
+def test_the_authorities_are_read_once(
+    nginx: tuple[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, env = nginx
+    made: list[object] = []
+    context = TrustStore.context
+
+    def recorded(roots: TrustStore, own: Authorities | None = None) -> ssl.SSLContext:
+        made.append(own)
+        return context(roots, own)
+
+    monkeypatch.setattr(TrustStore, "context", recorded)
+
+    async def main() -> None:
+        client = Client(env)
+        try:
+            client.prepare()
+            await client.fetch(f"{url}/page.json")
+            async with client.open_range(f"{url}/f.whl", 0, 9) as stream:
+                assert [piece async for piece in stream] == [DATA[:9]]
+        finally:
+            await client.aclose()
+
+    asyncio.run(main())
+    assert made == [None]
+
+
 def test_no_context_is_told_to_agree_on_two_things(
     nginx: tuple[str, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Connections share it, and the loop makes their TLS objects later than they set its list."""
     url, env = nginx
     told: dict[ssl.SSLContext, set[tuple[str, ...]]] = {}
-    set_protocols = ssl.SSLContext.set_alpn_protocols
+    set_protocols = SharedContext.set_alpn_protocols
 
-    def recorded(context: ssl.SSLContext, protocols: list[str]) -> None:
+    def recorded(context: SharedContext, protocols: list[str]) -> None:
         told.setdefault(context, set()).add(tuple(protocols))
         set_protocols(context, protocols)
 
-    monkeypatch.setattr(ssl.SSLContext, "set_alpn_protocols", recorded)
+    monkeypatch.setattr(SharedContext, "set_alpn_protocols", recorded)
 
     async def main() -> None:
         client = Client(env)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from importlib import resources
+
+from headrace import data
 
 __all__ = ["of_command"]
 
@@ -12,8 +13,7 @@ def of_command(prog: str) -> list[tuple[str, str]]:
     """Return the commands that can be copied for `prog` ("headrace", "headrace on"), each with
     what it does.
     """
-    text = resources.files("headrace").joinpath("data", "examples.toml").read_text("utf-8")
-    every = tomllib.loads(text)
+    every = tomllib.loads(data.text("examples.toml"))
     return [(command, what) for command, what in every.get(_key(prog), ())]
 
 

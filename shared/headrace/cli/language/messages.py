@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import gettext
 from collections.abc import Callable
-from importlib import resources
 
 from headrace.cli.language.sentences import Sentences
+from headrace.data import FOLDER
 
 __all__ = ["speaker"]
 
 
 def speaker(name: str) -> Callable[[str], str] | None:
     """Return what says a text by the catalogue `name` ("zh_CN"); None where there is none."""
-    place = resources.files("headrace").joinpath("data", "locale", name, "LC_MESSAGES")
+    place = FOLDER / "locale" / name / "LC_MESSAGES"
     try:
         with place.joinpath("headrace.mo").open("rb") as file:
             read = gettext.GNUTranslations(file)

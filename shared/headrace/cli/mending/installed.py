@@ -11,11 +11,11 @@ import sysconfig
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from headrace import data
 from headrace.foreign import read_json_or_none
 from headrace.values import dataclass
 
@@ -62,12 +62,10 @@ def look(
         found = found or importlib.metadata.distribution(_PROJECT)
     except importlib.metadata.PackageNotFoundError:
         return InstalledPackage("", folder)
-    data = tomllib.loads(
-        resources.files("headrace").joinpath("data", "installers.toml").read_text("utf-8")
-    )
+    known = tomllib.loads(data.text("installers.toml"))
     record = (found.read_text("INSTALLER") or "").strip()
-    row = next(each for each in data["installer"] if _fits(each, prefix, record))
-    around = [each for each in data["environment"] if (prefix / each["marker"]).exists()]
+    row = next(each for each in known["installer"] if _fits(each, prefix, record))
+    around = [each for each in known["environment"] if (prefix / each["marker"]).exists()]
     told: Any = read_json_or_none(found.read_text("direct_url.json") or "null")
     source = _source(told)
     user = Path(str(found.locate_file(""))).resolve() == Path(site.getusersitepackages()).resolve()

@@ -10,9 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from headrace.variants.tables import load
-from headrace.variants.wheels import build_of
-
 __all__ = ["BuildsServed"]
 
 
@@ -26,6 +23,9 @@ class BuildsServed:
 
     def given(self, file: str) -> None:
         """Take note of a file by its name, if it is such a build."""
+        from headrace.variants.tables import load  # noqa: PLC0415 - where files are given
+        from headrace.variants.wheels import build_of  # noqa: PLC0415 - as above
+
         build = build_of(file)
         if build is None or build.project not in load().family:
             return

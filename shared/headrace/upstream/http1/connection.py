@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import h11
 
+from headrace.upstream.http1.lean import httpcore
 from headrace.upstream.http1.streams import PIECE, SocketStream
-from headrace.upstream.lean import httpcore
 from headrace.upstream.pinned import HeadCost
 from headrace.values import dataclass
 

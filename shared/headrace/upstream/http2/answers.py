@@ -12,7 +12,7 @@ from h2 import events
 from h2.errors import ErrorCodes
 
 from headrace.upstream.http1.connection import Asked
-from headrace.upstream.lean import httpcore
+from headrace.upstream.http1.lean import httpcore
 
 __all__ = ["Http2Answer", "NotTakenError", "Stream"]
 

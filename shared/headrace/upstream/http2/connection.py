@@ -26,10 +26,10 @@ from h2.settings import SettingCodes, Settings
 from hyperframe.frame import Frame, GoAwayFrame
 
 from headrace.upstream.http1.connection import Asked, Network, ServerAddress
+from headrace.upstream.http1.lean import httpcore
 from headrace.upstream.http1.streams import SocketStream
 from headrace.upstream.http2.answers import Http2Answer, NotTakenError, Stream
 from headrace.upstream.http2.pulse import Pulse
-from headrace.upstream.lean import httpcore
 from headrace.upstream.pinned import FrameCost
 
 __all__ = ["Http2Connection", "SpeaksHttp1Error"]
