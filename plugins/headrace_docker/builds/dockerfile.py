@@ -7,11 +7,11 @@ is in a heredoc, in a comment or in a trigger (ONBUILD) is no instruction of thi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from headrace.interface import dataclass
 
-__all__ = ["Instruction", "Refused", "instructions", "led"]
+__all__ = ["Instruction", "Refused", "directives", "instructions", "led"]
 
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)")
 _WORD = re.compile(r"\s*([A-Za-z]+)(?=\s)")
@@ -99,7 +99,7 @@ def _joined(lines: list[str], escape: str) -> str:
 
 def _check_frontend(lines: list[str]) -> None:
     """Raise Refused where what stands at the top asks for one that does not know our flags."""
-    for name, value in _directives(lines):
+    for _, name, value in directives(lines):
         if name == "syntax" and "docker/dockerfile" not in value:
             raise Refused(f"its frontend is {value}, of which nothing is known")
         if name == "syntax" and _OLD.search(value):
@@ -110,17 +110,17 @@ def _check_frontend(lines: list[str]) -> None:
 
 def _escape(lines: list[str]) -> str:
     """Return what a line ends with that goes on."""
-    said = [value for name, value in _directives(lines) if name == "escape"]
+    said = [value for _, name, value in directives(lines) if name == "escape"]
     return said[-1] if said else "\\"
 
 
-def _directives(lines: list[str]) -> Iterator[tuple[str, str]]:
-    """Read what stands at the top for the parser."""
-    for line in lines:
+def directives(lines: Sequence[str]) -> Iterator[tuple[int, str, str]]:
+    """Yield what stands at the top for the parser: the line from 0, the name, the value."""
+    for number, line in enumerate(lines):
         said = _DIRECTIVE.match(line.strip().removeprefix("\ufeff"))
         if said is None:
             break
-        yield said[1].lower(), said[2]
+        yield number, said[1].lower(), said[2]
 
 
 def _end(lines: list[str], at: int, escape: str) -> int:

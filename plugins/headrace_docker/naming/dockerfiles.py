@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from headrace_docker.builds.dockerfile import instructions
+from headrace_docker.builds.dockerfile import directives, instructions
 from headrace_docker.naming.named import NamedAt, NamedImage, named, tag_beside
 
 __all__ = ["expanded", "images"]
@@ -19,7 +19,8 @@ _VARIABLE = re.compile(
 _FLAG = re.compile(r"--([a-z]+)=(\S+)\s*")
 _AS = re.compile(r"(\S+)(?:\s+[Aa][Ss]\s+(\S+))?\s*")
 _MOUNTED = re.compile(r"--mount=(\S+)")
-_SYNTAX = re.compile(r"#\s*syntax\s*=\s*(\S+)\s*", re.IGNORECASE)
+#: One of several in an ARG: a name, and a value with quotes or without.
+_ARG = re.compile(r"([A-Za-z_]\w*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?(?:\s+|$)")
 #: Platforms that are the host's own.
 _BY_ITSELF = ("$BUILDPLATFORM", "${BUILDPLATFORM}", "$TARGETPLATFORM", "${TARGETPLATFORM}")
 #: Variables that one default may lead to, and characters of what becomes of it.
@@ -29,8 +30,9 @@ _DEPTH, _LONGEST = 4, 1000
 def images(text: str, file: str, above: int = 0) -> Iterator[NamedImage]:
     """Yield them; `above` is the number of lines of its file that stand before it."""
     lines = text.splitlines()
-    if lines and (syntax := _SYNTAX.fullmatch(lines[0].strip())):
-        yield named(syntax[1], NamedAt(file, above + 1))
+    for number, name, value in directives(lines):
+        if name == "syntax":
+            yield named(value.split()[0], NamedAt(file, above + number + 1))
     stages: set[str] = set()
     known: dict[str, str] = {}
     begun = False
@@ -38,8 +40,8 @@ def images(text: str, file: str, above: int = 0) -> Iterator[NamedImage]:
         place = NamedAt(file, above + each.first + 1)
         match each.word:
             case "ARG" if not begun:
-                name, _, value = each.rest.partition("=")
-                known[name.strip()] = expanded(_unquoted(value), known)
+                for name, value in _ARG.findall(each.rest[:_LONGEST]):
+                    known[name] = expanded(_unquoted(value), known)
             case "FROM":
                 begun = True
                 yield from _base(each.rest, each.first, place, lines, known, stages)

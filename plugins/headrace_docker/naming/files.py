@@ -15,6 +15,8 @@ __all__ = ["all_named", "may_name_images", "named_in"]
 
 _DOCKERFILE = re.compile(r"(?:.+\.)?(?:Docker|Container)file(?:\..+)?", re.IGNORECASE)
 _DEVCONTAINERS = ("devcontainer.json", ".devcontainer.json")
+#: Of several, each has a folder of its own in theirs.
+_DEEPEST = 3
 _YAML = (".yaml", ".yml")
 #: What is a string, and where a comment begins, in JSON as editors take it; then which commas end a
 #: list. A string that is not closed is looked through once.
@@ -27,7 +29,7 @@ def may_name_images(name: str) -> bool:
     path = PurePosixPath(name)
     within = path.parent.as_posix()
     if path.name in _DEVCONTAINERS:
-        return within in (".", ".devcontainer")
+        return path.parts[:-1][:1] in ((), (".devcontainer",)) and len(path.parts) <= _DEEPEST
     if path.suffix in _YAML:
         return within in (".", ".github/workflows")
     return within == "." and bool(_DOCKERFILE.fullmatch(path.name))

@@ -1,4 +1,5 @@
-"""The images that YAML names: compose files, Kubernetes' manifests, kustomizations, workflows.
+"""The images that YAML names: compose files, Kubernetes' manifests, kustomizations, workflows and
+jobs of GitHub and GitLab.
 
 Only the nodes of the text are made, nothing is constructed of them: a tag means nothing here, and
 an alias is the node that it stands for, looked at once. Pure.
@@ -7,11 +8,13 @@ an alias is the node that it stands for, looked at once. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
 from typing import Any
 
 from headrace.interface import foreign
 from headrace_docker.naming import dockerfiles
 from headrace_docker.naming.named import NamedAt, NamedImage, named, tag_beside
+from headrace_docker.registry_api.image_names import read_name
 
 __all__ = ["images"]
 
@@ -20,6 +23,9 @@ __all__ = ["images"]
 _LONGEST, _MOST_FLOWS = 1 << 20, 2000
 _CONTAINERS = frozenset(("containers", "initContainers", "ephemeralContainers"))
 _DOCKER = "docker://"
+_KUSTOMIZE = ("Kustomization", "Component")
+_KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml")
+_GITLAB = ("gitlab-ci.yml", "gitlab-ci.yaml")
 #: Mappings that are merged into one.
 _MERGED = 16
 
@@ -51,24 +57,39 @@ class _Reader:
     def document(self, node: Any) -> Iterator[NamedImage]:
         """Yield the images of one document, whatever it is."""
         keys = _keys(node)
-        kind = _text(_get(node, "kind"))
-        if kind == "Kustomization" or ("images" in keys and "resources" in keys and not kind):
+        kind, name = _text(_get(node, "kind")), PurePosixPath(self._file).name
+        if kind in _KUSTOMIZE or (name in _KUSTOMIZATIONS and not kind):
             yield from self._kustomization(node)
         elif "kind" in keys:
             yield from self._manifest(node)
+        elif name.endswith(_GITLAB):
+            yield from self._gitlab(node)
         elif "jobs" in keys:
             yield from self._workflow(node)
+        elif "runs" in keys:
+            yield from self._action(_get(node, "runs"))
+        elif "images" in keys and "resources" in keys:
+            yield from self._kustomization(node)
         elif "services" in keys:
             yield from self._compose(node)
 
     # ------------------------------------------------------------------ each kind
 
     def _manifest(self, root: Any) -> Iterator[NamedImage]:
-        """Containers stand somewhere below, in kinds of others' too."""
+        """Containers stand somewhere below, in kinds of others' too; those have them in mappings of
+        any name, where an image is only taken for one if it has a tag or a digest.
+        """
+        seen: set[int] = set()
         for key, value in _everything(root):
             if key in _CONTAINERS:
                 for container in _items(value):
-                    yield from self._named(_get(container, "image"))
+                    image = _get(container, "image")
+                    seen.add(id(image))
+                    yield from self._named(image)
+            elif key == "image" and id(value) not in seen:
+                found = read_name(_text(value))
+                if found is not None and (found.tag or found.digest):
+                    yield from self._named(value)
             elif key == "volumes":
                 for volume in _items(value):
                     yield from self._named(_get(_get(volume, "image"), "reference"))
@@ -89,10 +110,31 @@ class _Reader:
             yield from self._named(_get(container, "image") or container)
             for _, service in _pairs(_get(job, "services")):
                 yield from self._named(_get(service, "image"))
-            for step in _items(_get(job, "steps")):
-                uses = _get(step, "uses")
-                if _text(uses).startswith(_DOCKER):
-                    yield self._at(_text(uses).removeprefix(_DOCKER), uses)
+            yield from self._steps(job)
+
+    def _action(self, runs: Any) -> Iterator[NamedImage]:
+        """An action of one's own."""
+        yield from self._behind_scheme(_get(runs, "image"))
+        yield from self._steps(runs)
+
+    def _steps(self, job: Any) -> Iterator[NamedImage]:
+        for step in _items(_get(job, "steps")):
+            yield from self._behind_scheme(_get(step, "uses"))
+
+    def _behind_scheme(self, node: Any) -> Iterator[NamedImage]:
+        if _text(node).startswith(_DOCKER):
+            yield self._at(_text(node).removeprefix(_DOCKER), node)
+
+    def _gitlab(self, root: Any) -> Iterator[NamedImage]:
+        """Of all jobs, of the default, and of the jobs one by one."""
+        known = {key: _text(value) for key, value in _pairs(_get(root, "variables"))}
+        jobs = (value for key, value in _pairs(root) if key != "variables")
+        for job in (root, *jobs):
+            image = _get(job, "image")
+            services = [_get(each, "name") or each for each in _items(_get(job, "services"))]
+            for node in (_get(image, "name") or image, *services):
+                if _text(node):
+                    yield self._at(dockerfiles.expanded(_text(node), known), node)
 
     def _compose(self, root: Any) -> Iterator[NamedImage]:
         for _, service in _pairs(_get(root, "services")):

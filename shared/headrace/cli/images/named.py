@@ -24,7 +24,7 @@ __all__ = ["Asked", "add_named", "content", "files_and_names", "host_here", "que
 #: Bytes of a file, and files of a folder, that are read.
 _LONGEST, _MOST = 4 << 20, 200
 #: Where files that name images lie below a project's folder.
-_BELOW = (".", ".devcontainer", ".github/workflows")
+_BELOW = ("*", ".devcontainer/*", ".devcontainer/*/*", ".github/workflows/*")
 
 Asked = tuple[tuple[Path, ...], tuple[str, ...]]
 
@@ -69,13 +69,9 @@ def files_and_names(words: Sequence[str], tools: Sequence[ImageTool]) -> Asked:
 
 def _in_folder(folder: Path, tools: Sequence[ImageTool]) -> Iterator[Path]:
     for below in _BELOW:
-        try:
-            within = sorted(path.name for path in (folder / below).iterdir())
-        except OSError:
-            continue
+        within = sorted(path.relative_to(folder).as_posix() for path in folder.glob(below))
         left = _MOST
-        for name in within:
-            relative = name if below == "." else f"{below}/{name}"
+        for relative in within:
             path = folder / relative
             if left and any(tool.names_images(relative) for tool in tools) and path.is_file():
                 left -= 1

@@ -145,6 +145,64 @@ jobs:
     assert read(".devcontainer/devcontainer.json", text) == {"mcr.microsoft.com/x/y:1": 2}
 
 
+def test_parser_directives_stand_in_any_order_and_one_arg_may_have_several() -> None:
+    text = """\
+# escape=`
+# Syntax = docker/dockerfile:1.12 # newest
+ARG A="alpine" B='3.22' C
+FROM `
+  $A:${B}
+FROM ${C:-busybox:1}
+"""
+    assert read("Dockerfile", text) == {
+        "docker.io/docker/dockerfile:1.12": 2,
+        "docker.io/library/alpine:3.22": 4,
+        "docker.io/library/busybox:1": 6,
+    }
+
+
+def test_kinds_of_others_name_images_under_names_of_their_own() -> None:
+    text = f"""\
+kind: Workflow
+spec:
+  templates:
+    - container: {{image: "pytorch/pytorch:2.9"}}
+    - script: {{image: "python@{DIGEST}"}}
+  image: ubuntu
+---
+kind: Component
+images: [{{name: nginx, newTag: "1"}}]
+"""
+    assert read("argo.yaml", text) == {
+        "docker.io/pytorch/pytorch:2.9": 4,
+        f"docker.io/library/python@{DIGEST}": 5,
+        "docker.io/library/nginx:1": 9,
+    }
+    found = read("base/kustomization.yaml", "images: [{name: nginx, newTag: '1'}]")
+    assert found == {"docker.io/library/nginx:1": 1}
+
+
+def test_gitlab_names_images_of_all_jobs_and_of_each() -> None:
+    text = """\
+variables: {TAG: "3.12", image: "no:1"}
+image: {name: "python:${TAG}", entrypoint: [""]}
+default: {services: ["postgres:16", {name: "redis:7", alias: r}]}
+test: {script: [true], image: "$UNKNOWN/x:1"}
+"""
+    assert read(".gitlab-ci.yml", text) == {
+        "docker.io/library/python:3.12": 2,
+        "docker.io/library/postgres:16": 3,
+        "docker.io/library/redis:7": 3,
+        "$UNKNOWN/x:1": 4,
+    }
+
+
+def test_actions_of_ones_own_name_theirs() -> None:
+    text = "runs: {using: docker, image: 'docker://alpine:3', steps: [{uses: 'docker://b:1'}]}"
+    assert read("action.yml", text) == {"docker.io/library/alpine:3": 1, "docker.io/library/b:1": 1}
+    assert read("action.yml", "runs: {using: docker, image: Dockerfile}") == {}
+
+
 def test_what_cannot_be_read_is_told_and_the_others_are_read() -> None:
     files = (
         ImageFile("a.yaml", b"a: [b"),
@@ -175,6 +233,11 @@ def test_alias_upon_alias_is_looked_at_once() -> None:
         ("compose.yaml", True),
         (".github/workflows/test.yml", True),
         (".devcontainer/devcontainer.json", True),
+        (".devcontainer.json", True),
+        (".devcontainer/gpu/devcontainer.json", True),
+        (".devcontainer/a/b/devcontainer.json", False),
+        ("src/devcontainer.json", False),
+        (".gitlab-ci.yml", True),
         ("deep/compose.yaml", False),
         ("package.json", False),
         ("README.md", False),
