@@ -20,7 +20,7 @@ _FLAG = re.compile(r"--([a-z]+)=(\S+)\s*")
 _AS = re.compile(r"(\S+)(?:\s+[Aa][Ss]\s+(\S+))?\s*")
 _MOUNTED = re.compile(r"--mount=(\S+)")
 #: One of several in an ARG: a name, and a value with quotes or without.
-_ARG = re.compile(r"([A-Za-z_]\w*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?(?:\s+|$)")
+_ARG = re.compile(r"(?<!\S)([A-Za-z_]\w*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?(?!\S)")
 #: Platforms that are the host's own.
 _BY_ITSELF = ("$BUILDPLATFORM", "${BUILDPLATFORM}", "$TARGETPLATFORM", "${TARGETPLATFORM}")
 #: Variables that one default may lead to, and characters of what becomes of it.
