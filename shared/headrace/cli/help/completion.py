@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from headrace.cli.context import OK, Context, add_json
 from headrace.wording import listed
+
+if TYPE_CHECKING:
+    from headrace.cli.help.parsers import CommandParser
 
 __all__ = ["SHELLS", "add", "run"]
 
 SHELLS = ("bash", "fish", "powershell", "zsh")
 """Shells that can be told what completes a word."""
 
+#: An option that takes one of some words, as its usage has it.
+_WORDS = re.compile(r"\{(.+)\}")
 #: How the words of somebody else's command are completed. zsh goes on as if ours were not there.
 _ANY_COMMAND = {
     "bash": "_headrace_any_command",
@@ -57,11 +65,34 @@ def _text(shell: str) -> str:
     from headrace.cli.setup import functions  # noqa: PLC0415 - start-up time
 
     parser, _ = parsers()
-    for command, what in parser.commands():
+    for command, what in ((parser, parser.description), *_all(parser)):
         command.description = what  # beside a word there is room for a line
-        for action in command.arguments():
-            if command.prog.endswith(" shell"):
+        for action in command.everything():
+            if command.prog.endswith(" shell") and not action.option_strings:
                 action.choices = functions.SHELLS  # it has words of its own for others
+            if found := _WORDS.fullmatch(str(action.metavar)):
+                action.choices = found[1].split(",")
+            complete: object = None  # where it stays so, shtab looks at the choices
             if action.nargs == argparse.REMAINDER:
-                action.complete = _ANY_COMMAND  # type: ignore[attr-defined]  # what shtab looks for
+                complete = _ANY_COMMAND
+            elif action.metavar == "DIR":
+                complete = shtab.DIRECTORY
+            elif _is_path(action):
+                complete = shtab.FILE
+            if complete is not None:
+                action.complete = complete  # type: ignore[attr-defined]  # what shtab looks for
     return f"{shtab.complete(parser, shell)}\n"
+
+
+def _all(parser: CommandParser) -> Iterator[tuple[CommandParser, str]]:
+    """Give every command with its line, and every action of one."""
+    for command, what in parser.commands():
+        yield command, what
+        yield from _all(command)
+
+
+def _is_path(action: argparse.Action) -> bool:
+    """Whether it is the path of a file; one without an option may be its name in the store."""
+    if action.metavar == "FILE":
+        return bool(action.option_strings)
+    return action.type is Path or action.metavar == "FILE|IMAGE"

@@ -143,6 +143,10 @@ class CommandParser(argparse.ArgumentParser):
         """Return the arguments that have no name, in their order."""
         return self._get_positional_actions()
 
+    def everything(self) -> list[argparse.Action]:
+        """Return its arguments, and its options that are not kept to itself."""
+        return [each for each in self._actions if each.help != argparse.SUPPRESS]
+
     def _options(self) -> list[str]:
         """List the options of this parser and of those below it, in argparse's own words."""
         found = [word for action in self._actions for word in action.option_strings]
