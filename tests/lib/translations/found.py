@@ -60,11 +60,11 @@ LABEL = "label\x04"
 _WORD = re.compile(r"[A-Za-z]{2,}")
 #: What holds a space and is no sentence: commands, options, code, colours, patterns.
 _NO_SENTENCE = re.compile(
-    r"^(?:https?:|(?!--[a-z-]+(?:: | (?:\S+ ){3}))[-#/<>%$@=\\*^.}]|\[(?![A-Z]+:)|import "
+    r"^(?:https?:|(?!--[a-z-]+(?:: | and --| (?:[^\s-]\S* ){3}))[-#/<>%$@=\\*^.}]|\[(?![A-Z]+:)|import "
     r"|from \w+(?:\.\w+)* import|\w+ = "
     r"|function |if (?:\[|\{|test|status)|for __|fi;|set -|unset _|command [\"$]|eval \""
     r"|functions\[|_headrace|export H"
-    r"|case \$|text \{|rect \{|status is-int|grep -|cat \{|sh -c|ssh -|\( \{|u \{|GET |Host:"
+    r"|case \$|text \{|rect \{|status is-int|grep -|cd |cat [~/{]|sh -c|ssh -|\( \{|u \{|GET |Host:"
     r"|(?:Accept|Allow|Location|Content-\w+|Cache-Control|Connection|Proxy-Auth\w+|Basic|CONNECT"
     r"|Authorization|HTTP/1\.1|Restrict\w+|Exec\w+|Description)[=: ]|\d\d\d [A-Z]|\{socket\}|\{\")"
     r"|\{\{json|__headrace|/dev/null|; then$|\\n|%\("
@@ -193,6 +193,10 @@ def _no_messages(tree: ast.Module) -> Iterator[ast.AST]:
             isinstance(node, ast.Call) and _ELSEWHERE.match(ast.unparse(node.func))
         ):
             yield node
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("'.split"):
+            yield node  # a list of words
+        elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
+            yield node.left  # that is looked for
         elif isinstance(node, ast.AnnAssign | ast.arg) and node.annotation is not None:
             yield node.annotation
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "cast":

@@ -159,6 +159,17 @@ def test_what_is_put_together_of_parts_is_said_whole(path: Path) -> None:
         ('_log.warning("this is for the log")', []),
         ('Finding("disk", "ok", "it is fine")', ["label\x04disk", "it is fine"]),
         ('run(["word", "--option of it"])', []),
+        ('say(f"--option: {name} is none")', ["--option: {name} is none"]),
+        ('say("--option is not for this")', ["--option is not for this"]),
+        ('say("look at it; then run it again")', ["look at it; then run it again"]),
+        ('if "it was said by others" in text: say("we say it")', ["we say it"]),
+        ('MARKS = heard("nothing of ours", "nor this")', []),
+        ('WORDS = "some of many words".split()', []),
+        ('say(f"cd {place}"); say(f"--file {name} --tag {tag}")', []),
+        ('say("run --rm --tty")', []),
+        ('Check("disk", Found.WORKS, "it is fine")', ["label\x04disk", "it is fine"]),
+        ("say(f\"{'secret':<8} {place}\")", ["label\x04secret"]),
+        ('say(f"{size_text(size)} of it")', ["{bytes} of it"]),
     ],
 )
 def test_messages_are_found_in_code(code: str, ids: list[str]) -> None:
