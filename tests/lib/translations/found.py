@@ -60,8 +60,8 @@ LABEL = "label\x04"
 _WORD = re.compile(r"[A-Za-z]{2,}")
 #: What holds a space and is no sentence: commands, options, code, colours, patterns.
 _NO_SENTENCE = re.compile(
-    r"^(?:https?:|(?!--[a-z-]+(?:: | and --| (?:[^\s-]\S* ){3}))[-#/<>%$@=\\*^.}]|\[(?![A-Z]+:)|import "
-    r"|from \w+(?:\.\w+)* import|\w+ = "
+    r"^(?:https?:|(?!--[a-z-]+(?:: | and --| (?:[^\s-]\S* ){3}))[-#/<>%$@=\\*^.}]"
+    r"|\[(?![A-Z]+:)|import |from \w+(?:\.\w+)* import|\w+ = "
     r"|function |if (?:\[|\{|test|status)|for __|fi;|set -|unset _|command [\"$]|eval \""
     r"|functions\[|_headrace|export H"
     r"|case \$|text \{|rect \{|status is-int|grep -|cd |cat [~/{]|sh -c|ssh -|\( \{|u \{|GET |Host:"
