@@ -35,6 +35,16 @@ __all__ = ["files", "folder"]
 
 #: As useradd takes it, also where it is strict.
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+#: Accounts that Debian's, Ubuntu's and Red Hat's bases have, or that their packages make: in their
+#: place a person's would have their files, and the programs that run by them would not.
+_SYSTEM = frozenset(
+    """
+    _apt _chrony adm avahi backup bin chrony daemon dbus dnsmasq ftp games gdm gnats halt irc list
+    lp mail man messagebus news nobody nfsnobody operator polkitd postgres proxy root rpc rtkit
+    shutdown sshd sync sys syslog systemd-coredump systemd-network systemd-oom systemd-resolve
+    systemd-timesync tcpdump tss unbound uucp uuidd www-data
+    """.split()  # noqa: SIM905 - one that can be read
+)
 #: Tags of systems whose packages dnf installs, and of those that have no glibc, which torch needs.
 _DNF = re.compile(r"(?:^|[-_.])(?:ubi|rockylinux|centos|oraclelinux|almalinux|fedora)\d", re.ASCII)
 _NO_GLIBC = re.compile(r"(?:^|[-_.])alpine")
@@ -44,10 +54,10 @@ def folder(
     question: ImageQuestion, wishes: ImageWishes, typed: Path, engine: EngineHere
 ) -> ImageFolder:
     """Find the image, as ``headrace image find`` does, and make the files."""
-    if not _USER.fullmatch(wishes.user) or wishes.user == "root":
+    if not _USER.fullmatch(wishes.user) or wishes.user in _SYSTEM:
         raise UsageError(
             "bad-user",
-            f"--user: {wishes.user!r} is no name of an account that is not root",
+            f"--user: {wishes.user!r} is no name of a person's account",
             hint="small letters, digits, - and _, at most 32",
         )
     base = question.place.working_directory if question.place is not None else Path()

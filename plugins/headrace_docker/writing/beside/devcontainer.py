@@ -14,8 +14,8 @@ from headrace_docker.writing.wishes import PORTS, WORKSPACE, WrittenImage
 
 __all__ = ["devcontainer"]
 
-#: As in compose.yaml.
-_SHARED = "8gb"
+#: As in compose.yaml; and no health check, because an editor starts none of what it asks.
+_OPTIONS = ("--shm-size=8gb", "--pids-limit=4096", "--no-healthcheck")
 #: Groups by number: names inside are not those of the host.
 _GROUPS = (
     "--group-add=${localEnv:VIDEO_GROUP:44}",
@@ -37,7 +37,7 @@ def devcontainer(image: WrittenImage) -> str:
             "context": "..",
             "args": {"USER_ID": str(wishes.user_id), "GROUP_ID": str(wishes.group_id)},
         },
-        "runArgs": [f"--shm-size={_SHARED}", "--pids-limit=4096", *_DEVICES.get(maker, ())],
+        "runArgs": [*_OPTIONS, *_DEVICES.get(maker, ())],
         "init": True,
         "remoteUser": wishes.user,
         "containerUser": wishes.user,

@@ -91,7 +91,9 @@ def test_account_has_the_callers_numbers_and_the_last_user_is_not_root() -> None
     assert file.rstrip().splitlines()[-1] == "CMD []"
 
 
-@pytest.mark.parametrize("name", ["root", "Ana", "a b", "", "-x", "a;id", "x" * 33, "a\n"])
+@pytest.mark.parametrize(
+    "name", ["root", "sshd", "_apt", "www-data", "Ana", "a b", "", "-x", "a;id", "x" * 33, "a\n"]
+)
 def test_name_that_no_account_may_have_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="--user"):
         write("pytorch", ImageWishes(user=name))

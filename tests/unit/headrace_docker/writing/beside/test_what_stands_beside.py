@@ -135,6 +135,7 @@ def test_each_has_room_for_the_workers_of_a_dataloader() -> None:
     for image in beside():
         assert service(image)["shm_size"] == "${SHM:-8gb}"
         assert "--shm-size=8gb" in json.loads(devcontainer(image))["runArgs"]
+        assert "--no-healthcheck" in json.loads(devcontainer(image))["runArgs"]
         (memory,) = [each for each in pod(image)["volumes"] if each["name"] == "shared-memory"]
         assert memory["emptyDir"] == {"medium": "Memory", "sizeLimit": "8Gi"}
         mounts = {each["name"]: each for each in pod(image)["containers"][0]["volumeMounts"]}
