@@ -60,7 +60,7 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
 def _directory(text: str) -> Path:
     if not text:
         # A variable of a shell's that is not set; the folder one is in is not meant by it.
-        raise argparse.ArgumentTypeError("it is empty; this folder is .")
+        raise argparse.ArgumentTypeError("it is empty; a dot is this folder")
     return Path(text)
 
 

@@ -159,11 +159,11 @@ def bundle(files: Sequence[str]) -> str:
 
 
 def _blocks(text: str) -> Iterator[str]:
-    """Give what a file of PEM holds (RFC 7468), spelt alike; a private key is no authority."""
+    """Give the certificates in a file of PEM (RFC 7468), and lists of revoked ones, spelt alike."""
     for part in text.split("-----BEGIN ")[1:]:
         kind, begun, rest = part.partition("-----")
         body, ended, _ = rest.partition(f"-----END {kind}-----")
-        if begun and ended and "PRIVATE KEY" not in kind:
+        if begun and ended and kind.endswith(("CERTIFICATE", "CRL")):
             lines = filter(None, map(str.strip, body.splitlines()))
             yield "\n".join([f"-----BEGIN {kind}-----", *lines, f"-----END {kind}-----"])
 

@@ -301,5 +301,5 @@ def test_folder_that_is_named_by_nothing_is_not_the_one_we_are_in(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         run("acme", "")
-    assert "this folder is ." in capsys.readouterr().err
+    assert "a dot is this folder" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
