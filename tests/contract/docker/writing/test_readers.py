@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -188,7 +189,7 @@ def covering(texts: list[str]) -> list[str]:
     kept = []
     for text in sorted(texts, key=len, reverse=True):
         blocks = ["", *text.split("\n\n")]
-        pairs = set(zip(blocks, blocks[1:], strict=False))
+        pairs = set(itertools.pairwise(blocks))
         if pairs - seen:
             seen |= pairs
             kept.append(text)
