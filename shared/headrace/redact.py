@@ -12,6 +12,7 @@ from contextlib import suppress
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 __all__ = [
+    "TOKEN_FORM",
     "for_display",
     "for_files",
     "has_secret",
@@ -56,8 +57,18 @@ _NO_PASSWORDS = ("", "x-oauth-basic")
 _WORD = re.compile(r"[^\s\"'<>]+")
 _SETTING = re.compile(
     # conda's `auth` names a handler; docker's, in quotes, is a login.
-    r"(?i)((?:password|passwd|secret|token|api[-_]?key|[\"']auth|authorization)[\"']?\s*[=:]\s*)\S.*"
+    r"(?i)((?:password|passwd|secret|token|(?:api|access|secret|private|account)[-_]?key"
+    r"|[\"']auth|authorization)[\"']?\s*[=:]\s*)"
+    # YAML's and JSON's words for yes, no and nothing are no secrets.
+    r"(?!(?:true|false|null),?\s*\Z)\S.*"
 )
+TOKEN_FORM = re.compile(
+    r"(?<![\w-])(?:gh[a-z]_[A-Za-z0-9]{30,255}|github_pat_\w{40,255}|glpat-[\w-]{20,255}"
+    r"|pypi-AgE[\w-]{40,500}|npm_[A-Za-z0-9]{30,255}|hf_[A-Za-z0-9]{30,255}"
+    r"|xox[a-z]-[\w-]{20,255}|dckr_pat_[\w-]{20,255}|nvapi-[\w-]{40,255}"
+    r"|sk-(?:proj-|ant-)?[A-Za-z0-9_-]{32,255}|(?:AKIA|ASIA)[0-9A-Z]{16})(?![\w-])"
+)
+"""What is a token by its form alone, as those who give them out have it, wherever it stands."""
 #: From, and up to: characters of a URL.
 _Span = tuple[int, int]
 
@@ -176,7 +187,7 @@ def hide_secrets(text: str) -> str:
     """Hide what a text for people may show of credentials: in URLs, and in settings named after
     one. For `for_display` a text is one URL.
     """
-    return _SETTING.sub(r"\1***", _WORD.sub(_shown, text))
+    return TOKEN_FORM.sub("***", _SETTING.sub(r"\1***", _WORD.sub(_shown, text)))
 
 
 def _shown(word: re.Match[str]) -> str:

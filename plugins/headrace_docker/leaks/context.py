@@ -18,6 +18,7 @@ __all__ = ["read_ignored", "secrets_sent", "sent"]
 
 #: docker reads the first alone; podman and buildah the second, where it is there.
 _FILES = (".dockerignore", ".containerignore")
+_STEPS = ("Dockerfile", "Containerfile")
 _EVERY = "**"
 #: Of one part of a path: what stands for others, and what is taken as it is.
 _PART = re.compile(r"\*+|\?|\\(.)|\[(\^?)((?:\\.|[^\]\\])+)\]|(.)", re.DOTALL)
@@ -35,6 +36,8 @@ def secrets_sent(paths: Collection[str], read: Callable[[str], bytes]) -> Iterat
     """Look for secrets in what any engine is sent of a folder: see `ImageTool.secrets_sent`."""
     told = [read(name).decode("utf-8", "replace") for name in _FILES if name in paths]
     going = {path for text in told or [""] for path in sent(read_ignored(text), paths)}
+    # What the steps are read from goes along whatever is ignored, and is in the image's history.
+    going.update(name for name in _STEPS if name in paths)
     yield from leaks_in_files((path, read(path)) for path in sorted(going))
 
 

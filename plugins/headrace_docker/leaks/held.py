@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from headrace.interface import HeldSecret, hosts_of_secrets, read_json_or_none
+from headrace.interface import TOKEN_FORM, HeldSecret, hosts_of_secrets, read_json_or_none
 
 __all__ = ["LONGEST", "leaks_in_configuration", "leaks_in_files"]
 
@@ -23,12 +23,6 @@ _PRIVATE_KEY = re.compile(
     r"^-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----[ \t]*+\r?\n"
     r"(?:[A-Za-z-]{1,40}:[^\n]*+\n|[ \t]*+\r?\n)*+[A-Za-z0-9+/=]{16}",
     re.MULTILINE,
-)
-_TOKEN = re.compile(
-    r"(?<![\w-])(?:gh[a-z]_[A-Za-z0-9]{30,255}|github_pat_\w{40,255}|glpat-[\w-]{20,255}"
-    r"|pypi-AgE[\w-]{40,500}|npm_[A-Za-z0-9]{30,255}|hf_[A-Za-z0-9]{30,255}"
-    r"|xox[a-z]-[\w-]{20,255}|dckr_pat_[\w-]{20,255}|nvapi-[\w-]{40,255}"
-    r"|sk-(?:proj-|ant-)?[A-Za-z0-9_-]{32,255}|(?:AKIA|ASIA)[0-9A-Z]{16})(?![\w-])"
 )
 #: Names of what is a secret, as a whole word of a longer one; no public key's, no file's.
 _NAME = (
@@ -147,7 +141,7 @@ def _in_variable(name: str, value: str) -> str:
 def _in_text(text: str) -> str:
     if _PRIVATE_KEY.search(text):
         return "a private key"
-    if _TOKEN.search(text):
+    if TOKEN_FORM.search(text):
         return "a token"
     plain = _LOGIN_OF_VARIABLES.sub("", _VARIABLE.sub("", text))
     host = next(hosts_of_secrets(plain), None)

@@ -161,6 +161,7 @@ if TYPE_CHECKING:
     from headrace.ownership.listeners import nobody_else_listens
     from headrace.ownership.processes import Program
     from headrace.redact import (
+        TOKEN_FORM,
         for_display,
         for_files,
         has_secret,
@@ -330,6 +331,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     # URLs that may hold secrets: for people, and for files.
     "for_display",
     "for_files",
+    "TOKEN_FORM",
     "has_secret",
     "heard",
     "hosts_of_secrets",
@@ -389,7 +391,8 @@ _HOMES = {
     "headrace.ownership.files:trusted": "trusted_users",
     "headrace.ownership.listeners": "nobody_else_listens",
     "headrace.ownership.processes": "Program",
-    "headrace.redact": "for_display for_files has_secret hosts_of_secrets split_credential",
+    "headrace.redact": "TOKEN_FORM for_display for_files has_secret hosts_of_secrets "
+    "split_credential",
     "headrace.values": "dataclass",
     "headrace.variants.builds": "Architectures CudaTables ListedFile PageEntry",
     "headrace.variants.compatibility.inside": "host_text in_the_way",

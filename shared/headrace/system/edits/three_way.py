@@ -6,8 +6,9 @@ Pure. `journal` does the writing.
 from __future__ import annotations
 
 import difflib
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from headrace.interface.hookspecs import FileEdit
 from headrace.redact import hide_secrets
@@ -15,6 +16,7 @@ from headrace.wording import counted
 
 __all__ = ["diff", "without"]
 
+_KEY_BEGINS = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY")
 #: Pairs of equal lines for each line: two thousand lines may all be alike.
 _MOST_PAIRS = 1000
 
@@ -117,4 +119,17 @@ def diff(edits: Iterable[FileEdit]) -> str:
 
 
 def _text(content: bytes | None) -> list[str]:
-    return (content or b"").decode("utf-8", "backslashreplace").splitlines()
+    lines = (content or b"").decode("utf-8", "backslashreplace").splitlines()
+    return list(_without_keys(lines))
+
+
+def _without_keys(lines: Iterable[str]) -> Iterator[str]:
+    """Hide what is between the lines around a private key (RFC 7468); without an end, all."""
+    within = False
+    for line in lines:
+        if within:
+            within = "-----END " not in line
+            yield line if not within else "***"
+        else:
+            within = _KEY_BEGINS.search(line) is not None
+            yield line

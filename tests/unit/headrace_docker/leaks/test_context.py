@@ -95,6 +95,9 @@ def test_secrets_are_told_as_far_as_any_engine_is_sent_them() -> None:
     assert told(docker="*", container=".env") == ["a/pip.conf"]
     assert told(container="*") == []
     assert told(docker=docker_ignored(wished())) == []
+    # Whatever is ignored: by the steps a build is made, and an image tells them.
+    files["Dockerfile"] = f"FROM x\nENV HF_TOKEN={word}\n"
+    assert told(docker="*") == ["Dockerfile"]
 
 
 def test_a_build_is_sent_all_that_its_file_copies() -> None:

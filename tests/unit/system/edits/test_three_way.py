@@ -87,6 +87,12 @@ def test_our_line_among_hundreds_that_are_the_same_is_found() -> None:
         ('"auth": "dXNlcjpodW50ZXIy"', '"auth": ***'),
         ("Authorization: Basic dXNlcjpodW50ZXIy", "Authorization: ***"),
         ("# mail me@h.example; see a@b", "# mail me@h.example; see a@b"),
+        ("AWS_SECRET_ACCESS_KEY: hunter2", "AWS_SECRET_ACCESS_KEY: ***"),
+        (f"see ghp_hunter2{'a' * 30}.", "see ***."),
+        (f"ENV X=hf_hunter2{'a' * 30}", "ENV X=***"),
+        ("automountServiceAccountToken: false", "automountServiceAccountToken: false"),
+        ('"token": null,', '"token": null,'),
+        ("token: falsehunter2", "token: ***"),
     ],
 )
 def test_diff_shows_no_secret_in_whatever_form(line: str, shown: str | None) -> None:
@@ -94,6 +100,15 @@ def test_diff_shows_no_secret_in_whatever_form(line: str, shown: str | None) -> 
     assert not any(secret in text for secret in ("hunter2", "hunter2,3", "dXNlcjpodW50ZXIy"))
     if shown is not None:
         assert f"\n {shown}\n+ours\n" in text
+
+
+@pytest.mark.parametrize("end", ["-----END OPENSSH PRIVATE KEY-----\nmore\n", ""])
+def test_diff_shows_that_there_is_a_private_key_and_not_the_key(end: str) -> None:
+    key = f"-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\nHUNTER\n{end}"
+    text = diff([FileEdit(Path("/etc/x"), f"a\n{key}".encode(), b"a\n", "")])
+    assert "hunter" not in text.lower()
+    assert "-----BEGIN OPENSSH PRIVATE KEY-----\n-***\n-***\n" in text
+    assert ("more" in text) == bool(end)
 
 
 def test_diff_is_what_patch_would_take() -> None:
