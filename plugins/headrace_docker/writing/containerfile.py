@@ -114,7 +114,8 @@ def _apt(image: WrittenImage) -> Iterator[str]:
     yield f"      || {install} python3 python3-pip; }} \\"
     if image.wishes.ssh:
         yield from _no_host_keys()
-    yield " && rm -rf /var/lib/apt/lists/*"
+    yield " && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/ldconfig/aux-cache \\"
+    yield "      /var/log/apt/* /var/log/dpkg.log /var/log/alternatives.log"
 
 
 def _dnf(image: WrittenImage) -> Iterator[str]:

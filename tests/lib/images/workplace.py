@@ -23,7 +23,7 @@ from lib.images import debian_root
 from lib.images.plain_registry import Running
 from lib.waiting import HANG, until
 
-__all__ = ["ACCOUNT", "LIMITS", "Site", "keys", "login", "made"]
+__all__ = ["ACCOUNT", "LIMITS", "Site", "keys", "login", "made", "podman", "started", "unmount"]
 
 TAG = "2.14.1-cuda12.6-cudnn9-runtime"
 #: What this machine needs, where more than the limits of a container would be asked for.
@@ -107,12 +107,30 @@ class Site:
 
 
 def made(stack: contextlib.ExitStack, *, alone: bool) -> Site:
+    """Somebody whose registry has the base of a family, as podman builds it."""
+    if missing := [name for name in ("ssh", "ssh-keygen") if not shutil.which(name)]:
+        pytest.skip(lacks("engines", f"{', '.join(missing)} is not installed here"))
+    site = started(stack, alone=alone, suite=debian_root.SUITE)
+    root, registry = site.root, site.registry
+    site.podman("import", debian_root.packed(), "localhost/plain")
+    (root / "base").mkdir()
+    # All that apt is asked for is there, and to look for an archive in vain takes its time.
+    offline = "RUN : > /etc/apt/sources.list\n" if alone else ""
+    (root / "base" / "Dockerfile").write_text(BASE + offline)
+    site.podman("build", *LIMITS, "--tag", "localhost/base", root / "base")
+    to = f"docker://127.0.0.1:{registry.port}/pytorch/pytorch:{TAG}"
+    site.podman("push", "--tls-verify=false", "localhost/base", to)
+    site.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", root / "key")
+    return site
+
+
+def started(stack: contextlib.ExitStack, *, alone: bool, suite: str) -> Site:
+    """Somebody with an empty registry, and what a base of a Debian's suite is made of."""
     if reason := why_not(HERE["podman"]):
         pytest.skip(reason)
-    missing = [name for name in ("docker-registry", "ssh", "ssh-keygen") if not shutil.which(name)]
-    if missing:
-        pytest.skip(lacks("engines", f"{', '.join(missing)} is not installed here"))
-    if reason := debian_root.why_not():
+    if not shutil.which("docker-registry"):
+        pytest.skip(lacks("engines", "docker-registry is not installed here"))
+    if reason := debian_root.why_not(suite):
         pytest.skip(lacks("engines of other ages", reason))
     if alone:
         stack.enter_context(own_network())
@@ -125,23 +143,19 @@ def made(stack: contextlib.ExitStack, *, alone: bool) -> Site:
     home = gateway.root
     state = State(Folders(home / "config", home / "state", home / "cache"))
     state.record_gateway(GatewayAddress("127.0.0.1", gateway.port))
-    store = (f"--root={root}/store", f"--runroot={root}/runroot", "--storage-driver=overlay")
-    engine = ("podman", *store, "--events-backend=none", "--cgroup-manager=cgroupfs")
     (root / "registries.conf").write_text(
         f'[[registry]]\nprefix = "docker.io"\nlocation = "127.0.0.1:{registry.port}"\n'
         "insecure = true\n"
     )
-    site = Site(root, gateway, engine, registry)
-    site.podman("import", debian_root.packed(), "localhost/plain")
-    (root / "base").mkdir()
-    # All that apt is asked for is there, and to look for an archive in vain takes its time.
-    offline = "RUN : > /etc/apt/sources.list\n" if alone else ""
-    (root / "base" / "Dockerfile").write_text(BASE + offline)
-    site.podman("build", *LIMITS, "--tag", "localhost/base", root / "base")
-    to = f"docker://127.0.0.1:{registry.port}/pytorch/pytorch:{TAG}"
-    site.podman("push", "--tls-verify=false", "localhost/base", to)
-    site.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", root / "key")
-    return site
+    return Site(root, gateway, podman(root / "store"), registry)
+
+
+def podman(store: Path) -> tuple[str, ...]:
+    """Return the words of a podman that keeps its images in a folder of its own."""
+    # crun refuses the cgroups of some machines.
+    runtime = ("--runtime=runc",) if shutil.which("runc") else ()
+    where = (f"--root={store}", f"--runroot={store}-run", "--storage-driver=overlay")
+    return ("podman", *runtime, *where, "--events-backend=none", "--cgroup-manager=cgroupfs")
 
 
 def unmount(root: Path) -> None:

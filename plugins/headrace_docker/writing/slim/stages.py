@@ -75,7 +75,8 @@ def stages(image: WrittenImage, torch: SlimTorch) -> Iterator[list[str]]:
     ]
     yield [
         f"FROM {image.pinned}",
-        "# No bytecode, fixed times: a second build of the same wheels gives the same layers.",
+        "# No bytecode, fixed times: of the same wheels a second build gives the same layers.",
+        f"ARG SOURCE_DATE_EPOCH={_EPOCH}",
         "ENV PYTHONDONTWRITEBYTECODE=1",
         f"COPY --from=parts {_MADE}/libraries/ /",
         f"COPY --from=parts {_MADE}/rest/ /",

@@ -47,6 +47,27 @@ def every_library_opens() -> str:
     return f"{opened} opened{wanted}"
 
 
+def no_other_package_wants_a_stand_in() -> str:
+    """Name the libraries that stand in for others; fail where what was added is linked to one."""
+    import torch
+
+    packages = Path(torch.__file__).parent.parent
+    stand_ins = sorted(filter(stands_in, packages.glob("nvidia/**/*.so*")))
+    names = [path.name for path in stand_ins]
+    own = ("torch", "nvidia", "cuda", "triton")
+    for path in sorted(packages.rglob("*.so*")):
+        if names and path.relative_to(packages).parts[0] not in own:
+            content = path.read_bytes()
+            wanted = [name for name in names if name.encode() in content]
+            assert not wanted, f"{path} wants {wanted}: delete its row in slim.toml, build again"
+    return ", ".join(names) or "there is none"
+
+
+def stands_in(path: Path) -> bool:
+    """Whether a library does nothing, and says so."""
+    return path.stat().st_size < 1 << 20 and b"slim.toml took it out" in path.read_bytes()
+
+
 def versions_are_told() -> str:
     """Tell what torch was built for, and whether it sees a GPU."""
     import torch
@@ -167,7 +188,8 @@ def processes_talk() -> str:
     assert value.sum() == 2
     if not distributed.is_nccl_available():
         return "gloo"
-    return "gloo; NCCL " + ".".join(map(str, torch.cuda.nccl.version()))
+    # Torch tells the one that it was built with, also where another one stands in.
+    return "gloo; built with NCCL " + ".".join(map(str, torch.cuda.nccl.version()))
 
 
 def profiler_counts() -> None:
@@ -181,7 +203,8 @@ def profiler_counts() -> None:
 
 
 CHECKS: tuple[Callable[[], str | None], ...] = (
-    *(versions_are_told, every_library_opens, products_are_right, gradients_are_right),
+    *(versions_are_told, every_library_opens, no_other_package_wants_a_stand_in),
+    *(products_are_right, gradients_are_right),
     *(network_learns, script_runs, compile_runs_eagerly, fourier_and_linear_algebra_agree),
     *(sparse_and_half_numbers_work, saved_is_loaded, workers_load_data, processes_talk),
     profiler_counts,

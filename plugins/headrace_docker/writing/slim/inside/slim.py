@@ -31,7 +31,7 @@ def main() -> None:
             if not library.is_symlink()
         )
         print(f"{saved / 1e6:8.1f} MB gone: {each['name']}; lost: {each['lost']}")
-    gone = {}
+    gone: dict[str, str] = {}
     for part in about["part"]:
         paths = [path for pattern in part["paths"] for path in sorted(packages.glob(pattern))]
         gone |= dict(filter(None, map(distribution, paths)))

@@ -1,7 +1,8 @@
 """A library that does nothing, in the place of one that torch is linked to and seldom calls.
 
 It has the C functions of the other one, in the same versions. Each returns one number, which its
-callers read as an error; those that return words say what is the matter. Needs gcc and binutils.
+callers read as an error; the first call of all says what is the matter, as do those that return
+words. Needs gcc and binutils.
 """
 
 from __future__ import annotations
@@ -20,6 +21,16 @@ _SYMBOL = re.compile(
 _DATA = "BDRVGu"
 _SONAME = re.compile(r"\(SONAME\)[^\[\n]*\[([^\]\n]+)\]")
 _WORDS = "this image has it not: slim.toml took it out"
+#: Without a library of its own: whoever loads this one has C's, or else it is silent.
+_ERROR = """\
+extern long write(int, const void *, unsigned long) __attribute__((weak));
+static int _told;
+static const char _words[] __attribute__((used)) = "{name}: {words}\\n";
+static long _error(void) {{
+    if (!_told && write) {{ _told = 1; write(2, _words, sizeof _words - 1); }}
+    return {number};
+}}
+"""
 
 
 def replace(library: Path, number: int, worded: Collection[str] = ()) -> int:
@@ -28,7 +39,8 @@ def replace(library: Path, number: int, worded: Collection[str] = ()) -> int:
     names = list(dict.fromkeys(symbols(library)))
     with tempfile.TemporaryDirectory() as scratch:
         code, versions, made = (Path(scratch) / name for name in ("code.c", "versions", "made.so"))
-        code.write_text("".join(in_c(names, number, worded)))
+        begin = _ERROR.format(name=own_name(library), words=_WORDS, number=number)
+        code.write_text(begin + "".join(in_c(names, worded)))
         versions.write_text("".join(in_versions(names)))
         said(
             *("gcc", "-shared", "-nostdlib", "-ffreestanding", "-fno-builtin", "-O2", "-w", "-s"),
@@ -48,7 +60,7 @@ def symbols(library: Path) -> Iterator[tuple[str, str, int]]:
             yield found["name"], found["version"] or "", data
 
 
-def in_c(names: list[tuple[str, str, int]], number: int, worded: Collection[str]) -> Iterator[str]:
+def in_c(names: list[tuple[str, str, int]], worded: Collection[str]) -> Iterator[str]:
     """Write each of them as a line of C."""
     for name, _, data in names:
         if data:
@@ -56,7 +68,7 @@ def in_c(names: list[tuple[str, str, int]], number: int, worded: Collection[str]
         elif name in worded:
             yield f'const char *{name}(void) {{ return "{_WORDS}"; }}\n'
         else:
-            yield f"long {name}(void) {{ return {number}; }}\n"
+            yield f"long {name}(void) {{ return _error(); }}\n"
 
 
 def in_versions(names: list[tuple[str, str, int]]) -> Iterator[str]:
