@@ -51,14 +51,16 @@ _RENEWED = "updated"
 _CHAR = "195:*"
 
 
-def check(place: Place, host: Host, *, root: Path = Path("/")) -> Iterator[Finding]:
+def check(
+    place: Place, host: Host, *, root: Path = Path("/"), engine: str = ""
+) -> Iterator[Finding]:
     """Look at it all where there are an NVIDIA GPU and an engine; else nothing is said.
 
-    `root` is where the machine's files begin.
+    `root` is where the machine's files begin; with `engine` only that one's containers count.
     """
     facts = read_facts(place, host, root=root)
     if facts is not None:
-        yield from findings(facts)
+        yield from findings(facts.of(engine) if engine else facts)
 
 
 def way(place: Place, host: Host, engine: str) -> str:

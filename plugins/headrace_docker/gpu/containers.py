@@ -103,6 +103,14 @@ class ContainerFacts:
     wsl_library: bool = True
     """Windows' driver gives its libraries to Linux."""
 
+    def of(self, engine: str) -> ContainerFacts:
+        """Return what of it is about one engine."""
+        if engine == "docker":
+            return replace(self, podman=False, podman_told=None)
+        if engine == "podman":
+            return replace(self, docker=False, docker_told=None)
+        return replace(self, docker=False, docker_told=None, podman=False, podman_told=None)
+
 
 def findings(facts: ContainerFacts) -> list[Finding]:
     """Go through it; of what is wrong the first one says what to do, the others wait for it."""

@@ -10,13 +10,27 @@ __all__ = ["ENGINES", "EngineCommands"]
 
 #: Those that there are words for, in the order in which they are looked for.
 ENGINES = ("docker", "podman", "nerdctl", "ctr")
-_START = """\
+#: Has a Python run what comes on standard input, which it finds in a variable, too.
+_READ = (
+    "import os, sys; text = sys.stdin.buffer.read().decode(); "
+    "os.environ['HEADRACE_CHECK'] = text; exec(text)"
+)
+#: Ends with 0 in a Python that has a framework, with 3 in another one that can run ours.
+_LOOK = (
+    "import sys, importlib.util as u; sys.version_info < (3, 7) and sys.exit(4); "
+    "sys.exit(0 if any(map(u.find_spec, ('torch', 'tensorflow', 'jax', 'vllm'))) else 3)"
+)
+_START = f"""\
+one=
 for each in python3 python /opt/conda/bin/python /opt/venv/bin/python3 /usr/local/bin/python3; do
-  if command -v "$each" >/dev/null 2>&1; then
-    HEADRACE_CHECK="$(cat)"; export HEADRACE_CHECK
-    exec "$each" -c "$HEADRACE_CHECK"
-  fi
+  command -v "$each" >/dev/null 2>&1 || continue
+  "$each" -c "{_LOOK}" >/dev/null 2>&1 </dev/null
+  case $? in
+    0) one=$each; break;;
+    3) one=${{one:-$each}};;
+  esac
 done
+if [ -n "$one" ]; then exec "$one" -c "{_READ}"; fi
 echo; echo "headrace-check without python"
 if command -v nvidia-smi >/dev/null 2>&1; then nvidia-smi 2>&1; s=$?; else s=127; fi
 echo; echo "headrace-check status $s"
@@ -58,8 +72,14 @@ class EngineCommands:
     def digests(self, name: str) -> tuple[str, ...]:
         """Have it tell the digests of an image that it has."""
         if self.engine == "ctr":
-            return (self.program, "images", "ls", f"name=={name}")
+            # A pull that was cut leaves an image of which a part is missing.
+            return (self.program, "images", "check", f"name=={name}")
         return (self.program, "image", "inspect", "--format", "{{json .RepoDigests}}", name)
+
+    @staticmethod
+    def all_there(said: str, digest: str) -> bool:
+        """Whether what it told of digests has this one, with nothing missing."""
+        return any(digest in line and " incomplete " not in line for line in said.splitlines())
 
     def settings(self, name: str) -> tuple[str, ...]:
         """Have it tell what an image's containers begin with, as JSON; nothing: it has no word for
@@ -70,27 +90,43 @@ class EngineCommands:
         return (self.program, "image", "inspect", "--format", "{{json .Config}}", name)
 
     def steps(self, name: str) -> tuple[str, ...]:
-        """Have it tell by which steps an image was made, one a line, the latest first; nothing, as
-        above.
+        """Have it tell by which steps an image was made, each as JSON in a line, the latest first;
+        nothing, as above.
         """
         if self.engine == "ctr":
             return ()
-        told = ("--no-trunc", "--format", "{{.CreatedBy}}")
+        told = ("--no-trunc", "--format", "{{json .CreatedBy}}")
         return (self.program, "history", *told, name)
 
+    def machine(self, name: str) -> tuple[str, ...]:
+        """Have it tell which processor an image is for, in Go's words; nothing, as above."""
+        if self.engine == "ctr":
+            return ()
+        return (self.program, "image", "inspect", "--format", "{{.Architecture}}", name)
+
     def run(
-        self, image: str, name: str, gpus: Sequence[str], variables: Mapping[str, str]
+        self,
+        image: str,
+        name: str,
+        gpus: Sequence[str],
+        variables: Mapping[str, str],
+        *,
+        shell: bool = True,
     ) -> tuple[str, ...]:
-        """Have it run what comes on standard input in a container without a network."""
+        """Have it run what comes on standard input in a container without a network: by the
+        image's shell, which looks for a Python, else by its ``python3``.
+        """
+        start = ("sh", "-c", _START) if shell else ("python3", "-c", _READ)
         if self.engine == "ctr":
             given = [
                 word for key, value in variables.items() for word in ("--env", f"{key}={value}")
             ]
             words = (self.program, "run", "--rm", *gpus, *given, image, name)
-            return (*words, "sh", "-c", _START)
+            return (*words, *start)
         given = [word for key in variables for word in ("--env", key)]
         words = (self.program, "run", "--rm", "-i", "--pull", "never", "--network", "none")
-        return (*words, "--name", name, *gpus, *given, "--entrypoint", "sh", image, "-c", _START)
+        program, *rest = start
+        return (*words, "--name", name, *gpus, *given, "--entrypoint", program, image, *rest)
 
     def end(self, name: str) -> tuple[tuple[str, ...], ...]:
         """Have it end such a container, and forget it."""
@@ -109,22 +145,22 @@ class EngineCommands:
         makers = {gpu.maker for gpu in host.accelerators}
         found: list[str] = []
         if "nvidia" in makers:
-            found += self._nvidia(way)
+            found += self._nvidia(way, sum(gpu.maker == "nvidia" for gpu in host.accelerators))
         if "amd" in makers:
             found += ["--device", "/dev/kfd", "--device", "/dev/dri", *self._groups()]
         elif "intel" in makers:
             found += ["--device", "/dev/dri", *self._groups()]
         return tuple(found)
 
-    def _nvidia(self, way: str) -> list[str]:
+    def _nvidia(self, way: str, many: int) -> list[str]:
         if self.engine == "podman":
             # SELinux lets no container have devices that are not labelled for it.
             return ["--device", "nvidia.com/gpu=all", "--security-opt", "label=disable"]
         if way == "cdi":
             return ["--device", "nvidia.com/gpu=all"]
         if self.engine == "ctr":
-            # It counts GPUs, and has no word for all of them.
-            return ["--gpus", "0"]
+            # It has no word for all of them.
+            return [word for number in range(many) for word in ("--gpus", str(number))]
         # The option alone is refused by a toolkit that was told to use CDI.
         runtime = ["--runtime", "nvidia"] if way == "runtime" else []
         return [*runtime, "--gpus", "all"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import subprocess
 import threading
@@ -15,8 +16,9 @@ from typing import IO
 from headrace.interface import LocalError, Place, UsageError, dataclass, printable
 from headrace.interface.editing import presence
 from headrace_docker.pulling.commands import ENGINES, EngineCommands
+from headrace_docker.pulling.failures import lasting
 
-__all__ = ["Said", "engine_at_hand", "is_there", "run", "unused_name", "wait"]
+__all__ = ["Said", "engine_at_hand", "is_there", "now", "run", "unused_name", "wait"]
 
 #: Seconds for a short answer.
 _SHORT = 20.0
@@ -25,6 +27,10 @@ _KEPT, _MOST = 1 << 20, 64 << 20
 _PART = 1 << 16
 #: Characters of a line that a sentence may have.
 _LINE = 300
+#: What engines say after the reason.
+_HELP = re.compile(r"(?:Run|See) '[^']{1,60} --help'")
+#: Seconds in which a program may clear up after itself.
+_GRACE = 5.0
 #: Where `headrace on` and containerd have the settings of registries.
 _HOSTS = "/etc/containerd/certs.d"
 
@@ -45,8 +51,9 @@ class Said:
     @property
     def last(self) -> str:
         """The last line that it said, of its errors if it had any."""
-        lines = [line for line in (self.errors or self.text).splitlines() if line.strip()]
-        return printable(lines[-1].strip())[:_LINE] if lines else f"status {self.status}"
+        said = [line.strip() for line in (self.errors or self.text).splitlines()]
+        lines = [line for line in said if line and not _HELP.match(line)]
+        return printable(lines[-1])[:_LINE] if lines else f"status {self.status}"
 
 
 def run(
@@ -81,13 +88,26 @@ def run(
     except subprocess.TimeoutExpired:
         late = True
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
+        _end(process)
         for each in (out, errors):
             each.thread.join(_SHORT)
     flooded = out.flooded or errors.flooded
     return Said(process.returncode, out.text, errors.text, late or flooded)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End it if it runs; podman has locks and half a layer to put away first."""
+    try:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        # Also where somebody presses Ctrl-C again.
+        if process.poll() is None:
+            process.kill()
+        process.wait()
 
 
 class _Listener:
@@ -143,6 +163,8 @@ def engine_at_hand(wanted: str, place: Place) -> EngineCommands:
         hint = f"install one of {', '.join(ENGINES)}"
         raise LocalError("no-engine", what, hint=hint)
     name, said = silent[0]
+    if error := lasting(said.errors, said.last):
+        raise error
     hint = f"`{name} version` asks it again"
     raise LocalError("engine-silent", f"{name} does not answer: {said.last}", hint=hint)
 
@@ -158,6 +180,11 @@ def _commands(name: str, program: str, place: Place) -> EngineCommands:
 def is_there(engine: EngineCommands, place: Place) -> bool:
     """Whether it answers now."""
     return run(engine.answers(), place.environment).status == 0
+
+
+def now() -> float:
+    """Return seconds on a clock that nobody sets."""
+    return time.monotonic()
 
 
 def wait(seconds: float) -> None:

@@ -45,14 +45,22 @@ def pull(request: ImagePull) -> ImageOutcome:
     layers = counted(image.facts.layers, "layer")
     trial.say(f"{engine.engine} pulls {named}: {size_text(size)} in {layers}, {image.digest}")
     here = trial.find_here().machine
-    platform = "" if host.machine == here else f"linux/{MACHINES.get(host.machine, host.machine)}"
-    had = image.digest in _digests(engine, request, pinned) and not platform
+    other = host.machine != here
+    platform = f"linux/{MACHINES.get(host.machine, host.machine)}" if other else ""
+    wanted = MACHINES.get(host.machine, host.machine)
+    had = engine.all_there(_digests(engine, request, pinned), image.digest)
+    if had and not _is_for(engine, request, pinned, wanted):
+        # An index has one digest for all processors, and the engine has it for another one. To
+        # docker's classic store it cannot be two images ("Cannot overwrite digest").
+        pinned = f"{asked.place}@{image.manifests[-1].digest}"
+        had = engine.all_there(_digests(engine, request, pinned), image.manifests[-1].digest)
     with request.watch(sizes) as came:
         if not had:
             _bring(engine, request, pinned, platform, came)
         total = came()
     _name(engine, request, named, pinned)
-    lines = [f"{engine.engine} has {named}, as {image.digest}", *_told(total, size, had=had)]
+    digest = pinned.partition("@")[2]
+    lines = [f"{engine.engine} has {named}, as {digest}", *_told(total, size, had=had)]
     table = {
         **explanation.table,
         "engine": engine.engine,
@@ -61,8 +69,8 @@ def pull(request: ImagePull) -> ImageOutcome:
         "came": {"bytes": total.bytes, "sources": dict(total.by_source), "led": total.seen},
         "had": had,
     }
-    if not request.tried or platform:
-        if platform:
+    if not request.tried or other:
+        if other:
             lines.append(f"not tried: it is for {platform}, and this machine is not")
         return ImageOutcome(_TOOL, tuple(lines), table={**table, "checks": None})
     for line in lines:
@@ -73,8 +81,8 @@ def pull(request: ImagePull) -> ImageOutcome:
         told.append("tried on this machine: what the other one can do only that one shows")
     standing = tried.standing
     if standing is ImageStanding.FAILED:
-        # It is here, and its digest is right: that it does not run is for somebody to look at.
-        standing = ImageStanding.ATTENTION
+        # It is here, and its digest is right: what is wrong with it is for somebody to look at.
+        standing = ImageStanding.ATTENTION if tried.any_wrong else ImageStanding.DONE
     return ImageOutcome(_TOOL, tuple(told), standing, {**table, "checks": tried.table()})
 
 
@@ -109,16 +117,16 @@ def _bring(
 
 def _wait_for(engine: EngineCommands, request: ImagePull) -> None:
     """Wait until an engine answers that may be starting anew."""
-    place, waited = request.trial.place, 0.0
+    place, told, began = request.trial.place, False, programs.now()
     while not programs.is_there(engine, place):
-        if not waited:
+        if not told:
             request.trial.say(f"{engine.engine} does not answer: it is waited for")
-        if waited >= _BACK:
+        told = True
+        if programs.now() - began >= _BACK:
             what = f"{engine.engine} ended, and is not back after {_BACK:.0f} s"
             hint = "start it again; then the same command goes on from what is here"
             raise LocalError("engine-gone", what, hint=hint)
         programs.wait(_LOOK)
-        waited += _LOOK
 
 
 def _name(engine: EngineCommands, request: ImagePull, named: str, pinned: str) -> None:
@@ -132,6 +140,16 @@ def _name(engine: EngineCommands, request: ImagePull, named: str, pinned: str) -
         what = f"{engine.engine} has another image as {named} than {pinned}"
         hint = f"use it as {pinned}; somebody else may have pulled the tag at the same time"
         raise LocalError("other-image", what, hint=hint)
+
+
+def _is_for(engine: EngineCommands, request: ImagePull, name: str, architecture: str) -> bool:
+    """Whether an image that is here is for a processor; True too where nobody tells."""
+    words = engine.machine(name)
+    if not words:
+        return True
+    said = programs.run(words, request.trial.place.environment)
+    wanted = architecture.partition("/")[0]
+    return said.status != 0 or said.text.strip() in ("", wanted)
 
 
 def _digests(engine: EngineCommands, request: ImagePull, name: str) -> str:
@@ -152,7 +170,9 @@ def _told(total: ImageCame, size: int, *, had: bool) -> Iterator[str]:
         return
     given = _sorted(total)
     parts = ", ".join(f"{size_text(number)} from {source}" for source, number in given)
-    fetched, rest = sum(total.by_source.values()), size - total.bytes
+    fetched = sum(total.by_source.values())
+    # Of a layer that an earlier pull began, the gateway had a part.
+    rest = size - min(total.bytes, fetched)
     text = f"{size_text(fetched)} came: {parts}"
     if fetched - total.bytes >= _WORTH_TELLING:
         text += f", {size_text(fetched - total.bytes)} of it twice"

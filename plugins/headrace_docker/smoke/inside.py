@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +35,8 @@ MARK = "headrace-check: "
 SOURCE = "HEADRACE_CHECK"
 #: Seconds for each part, characters of a text that is told on, libraries that are opened.
 PATIENCE, LONGEST, MOST = 180, 4000, 400
+#: Bytes of what a program says that are kept, its last.
+KEPT = 1 << 20
 #: Rows and columns: the numbers are whole and small, so that every way of adding them up is exact.
 SIDE = 128
 SEEN = (
@@ -204,22 +207,15 @@ def quietly(what: Callable[[], Any]) -> Any:
 
 def apart(name: str) -> Any:
     """Do one part in a process of its own."""
-    try:
-        done = subprocess.run(  # noqa: S603 - this program again
-            [sys.executable, "-c", os.environ[SOURCE], name],
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=PATIENCE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+    words = [sys.executable, "-c", os.environ[SOURCE], name]
+    status, text, said = bounded(words, subprocess.PIPE, PATIENCE)
+    if status is None:
         return {"error": f"it took longer than {PATIENCE} s"}
-    lines = done.stdout.decode("utf-8", "replace").splitlines()
-    for line in reversed(lines):
+    for line in reversed(text.splitlines()):
         if line.startswith(MARK):
-            return json.loads(line[len(MARK) :])
-    said = done.stderr.decode("utf-8", "replace")[-LONGEST:]
-    return {"error": f"it ended with status {done.returncode}", "said": said}
+            told = quietly(partial(json.loads, line[len(MARK) :]))
+            return told if isinstance(told, dict) else {"error": "its answer cannot be read"}
+    return {"error": f"it ended with status {status}", "said": said[-LONGEST:]}
 
 
 def one(name: str) -> dict[str, Any]:
@@ -233,20 +229,45 @@ def one(name: str) -> dict[str, Any]:
 def printed(words: Sequence[str]) -> dict[str, Any] | None:
     """Return what a program prints, and its status; None: it is not there."""
     try:
-        done = subprocess.run(  # noqa: S603 - what the image has
-            words,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            timeout=60,
-            check=False,
-        )
+        status, text, _ = bounded(words, subprocess.STDOUT, 60)
     except FileNotFoundError:
         return None
-    except (OSError, subprocess.SubprocessError) as error:
+    except OSError as error:
         return {"status": -1, "text": str(error)[:500]}
-    text = done.stdout.decode("utf-8", "replace")
-    return {"status": done.returncode, "text": text[: 4 * LONGEST]}
+    if status is None:
+        return {"status": -1, "text": "it took longer than 60 s"}
+    return {"status": status, "text": text[: 4 * LONGEST]}
+
+
+def bounded(words: Sequence[str], errors: int, patience: float) -> tuple[int | None, str, str]:
+    """Run a program and return its status (None: it took longer), and the ends of what it said:
+    there is no bound to what a library may print.
+    """
+    process = subprocess.Popen(  # noqa: S603 - this program again, or what the image has
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
+    )
+    heard = {pipe: bytearray() for pipe in (process.stdout, process.stderr) if pipe is not None}
+
+    def listen(pipe: Any) -> None:
+        for part in iter(lambda: os.read(pipe.fileno(), 1 << 16), b""):
+            heard[pipe] += part
+            if len(heard[pipe]) > 2 * KEPT:
+                del heard[pipe][:-KEPT]
+
+    listeners = [threading.Thread(target=listen, args=(pipe,), daemon=True) for pipe in heard]
+    for each in listeners:
+        each.start()
+    status: int | None = None
+    try:
+        status = process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for each in listeners:
+        # A child of its own may hold the pipe open.
+        each.join(5)
+    texts = [bytes(each[-KEPT:]).decode("utf-8", "replace") for each in heard.values()]
+    return status, texts[0], texts[-1]
 
 
 def whole() -> dict[str, Any]:

@@ -6,6 +6,7 @@ character in it that a terminal would obey.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
@@ -19,6 +20,7 @@ MARK, WITHOUT_PYTHON = "headrace-check: ", "headrace-check without python"
 _STATUS = "headrace-check status "
 #: Characters of one text, of what a program printed, and entries of a list.
 _TEXT, _PRINTED, _MANY = 300, 16_000, 64
+_VERSION = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6}){0,4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Framework:
     cpu: bool | str | None = None
     nccl: str = ""
     cudnn: str = ""
+    trouble: Mapping[str, str] = field(default_factory=dict)
+    """What NCCL and cuDNN raised when they were asked for their versions, by their names."""
     error: str = ""
     """It could not be loaded, and why."""
 
@@ -129,6 +133,11 @@ def _framework(name: str, told: Mapping[str, Any]) -> Framework:
         cpu=_answer(told.get("cpu")),
         nccl=_version(told.get("nccl")),
         cudnn=_version(told.get("cudnn")),
+        trouble={
+            name: text
+            for name, key in (("NCCL", "nccl"), ("cuDNN", "cudnn"))
+            if (text := _text(told.get(key))) and not _version(told.get(key))
+        },
         error=error,
     )
 
@@ -200,4 +209,5 @@ def _version(value: object) -> str:
         # From 9 on 90100 is 9.1.0; before it 8902 was 8.9.2.
         major = 10_000 if value >= 90_000 else 1000
         return f"{value // major}.{value % major // 100}.{value % 100}"
-    return _text(value)
+    text = _text(value)
+    return text if _VERSION.fullmatch(text) else ""

@@ -5,6 +5,7 @@ looked at here. Pure.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterator, Sequence
 
 from headrace.interface import Host, counted, dataclass
@@ -18,6 +19,7 @@ _DRIVERS_OWN = ("libcuda.so.1", "libnvidia-ml.so.1")
 #: Reasons that are told one by one.
 _FEW = 3
 _ASKED_SO = "CUDA_VISIBLE_DEVICES"
+_DEVICE = re.compile(r"[0-9]{1,4}|(?:GPU|MIG)-[0-9A-Za-z/-]{1,100}")
 
 
 class Found(enum.StrEnum):
@@ -46,9 +48,37 @@ def judge(report: Report, host: Host) -> list[Check]:
         *_python(report),
         *_nvidia_smi(report, host),
         *_frameworks(report, makers),
-        *_visible(report),
+        *_visible(report, makers),
         *_libraries(report),
     ]
+
+
+def sees_none(report: Report) -> bool:
+    """Whether nothing in the container sees a GPU of NVIDIA's, and nobody asked for that."""
+    if _none_wanted(report) or any(each.available for each in report.frameworks):
+        return False
+    return report.nvidia_smi is None or bool(
+        read_nvidia_smi(report.nvidia_smi, report.listed).problem
+    )
+
+
+def _none_wanted(report: Report) -> bool:
+    """Whether the variable hides every GPU: it is empty, or begins with what names none."""
+    given = report.variables.get(_ASKED_SO)
+    return given is not None and not _wanted(given)
+
+
+def _wanted(given: str) -> list[str]:
+    """Return the devices that the variable names: CUDA reads no further than to the first that is
+    none (CUDA C++ Programming Guide, environment variables).
+    """
+    found: list[str] = []
+    for part in given.split(","):
+        name = part.strip()
+        if not _DEVICE.fullmatch(name):
+            break
+        found.append(name)
+    return found
 
 
 def _python(report: Report) -> Iterator[Check]:
@@ -111,21 +141,28 @@ def _frameworks(report: Report, makers: set[str]) -> Iterator[Check]:
         if any(more):
             text += (", " if each.cpu is True else "; ") + ", ".join(filter(None, more))
         yield Check(each.name, Found.WORKS, text)
+        for name, quoted in each.trouble.items():
+            # Some builds have none, and say so by an error.
+            found = Found.UNCHECKED if "has no attribute" in quoted else Found.WRONG
+            yield Check(each.name, found, f"its {name} does not say its version: {quoted}")
         if each.cpu not in (True, None):
             yield Check(each.name, Found.WRONG, _no_product("the processor", each.cpu))
-        yield from _on_gpus(each, makers)
+        yield from _on_gpus(each, report, makers)
     if report.python and not report.frameworks:
         text = "none of torch, tensorflow, jax, vllm is in this image"
         yield Check("frameworks", Found.UNCHECKED, text)
         yield from _driver(report, makers)
 
 
-def _on_gpus(each: Framework, makers: set[str]) -> Iterator[Check]:
+def _on_gpus(each: Framework, report: Report, makers: set[str]) -> Iterator[Check]:
     if each.available is None:
         return
     if not each.available:
         if not makers:
             text = "products on a GPU: there is none here"
+            yield Check(each.name, Found.UNCHECKED, text)
+        elif _none_wanted(report):
+            text = f"products on a GPU: {_ASKED_SO} hides them all"
             yield Check(each.name, Found.UNCHECKED, text)
         elif each.cuda or each.rocm or each.why:
             text = f"sees no GPU: {quoted}" if (quoted := each.why) else "sees no GPU"
@@ -156,17 +193,17 @@ def _driver(report: Report, makers: set[str]) -> Iterator[Check]:
         yield Check("driver", Found.WRONG, f"libcuda.so.1 does not answer: {quoted}", way_out)
 
 
-def _visible(report: Report) -> Iterator[Check]:
+def _visible(report: Report, makers: set[str]) -> Iterator[Check]:
     """Whether what was asked for by CUDA_VISIBLE_DEVICES is what is seen."""
     given = report.variables.get(_ASKED_SO)
     if given is None:
         return
-    wanted = [part for part in given.split(",") if part.strip()]
+    wanted = _wanted(given)
     for each in report.frameworks:
         if each.available is None:
             continue
         seen = len(each.devices)
-        if not each.available and not report.nvidia_smi:
+        if not each.available and not makers:
             yield Check(_ASKED_SO, Found.UNCHECKED, f"{given or 'empty'}: there is no GPU here")
         elif seen == len(wanted):
             yield Check(_ASKED_SO, Found.WORKS, f"{given or 'empty'}: {each.name} sees {seen}")

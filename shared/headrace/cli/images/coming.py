@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ __all__ = ["Coming", "watching"]
 
 #: Seconds between two looks, and for an answer.
 _EVERY, _PATIENCE = 1.0, 2.0
+#: As the gateway calls who gave what an earlier download left on the disk.
+_EARLIER = ""
 
 
 class Coming:
@@ -33,8 +36,14 @@ class Coming:
         """`sizes` in bytes by digest; `before` is an answer from before anything was asked."""
         self.sizes = sizes
         self._old = {(each.get("digest"), each.get("at")) for each in _recent(before)}
+        self._process: Any = None
+        """The gateway's, which counts from nothing in another one."""
         self._given: dict[str, Mapping[str, int]] = {}
-        """Bytes by source, by digest."""
+        """Bytes by source of what is under way, by digest."""
+        self._lost: dict[str, Counter[str]] = {}
+        """Those of it that proved wrong."""
+        self._banked: Counter[str] = Counter()
+        """Bytes by source that nobody tells of any more, and those of files that are done."""
         self._here: dict[str, int] = {}
         """Bytes by digest."""
         self._lock = threading.Lock()
@@ -42,29 +51,54 @@ class Coming:
     def take(self, status: Any) -> ImageCame:
         """Take an answer into the sum, and return it."""
         with self._lock:
-            for each in _files(status, "under_way"):
-                self._take(str(each.get("name", "")).rpartition("@")[2], each, "here", "given")
+            process = status.get("pid") if isinstance(status, Mapping) else None
+            if process not in (None, self._process):
+                for digest in tuple(self._given):
+                    self._bank(digest)
+                self._process = process
             for each in _recent(status):
-                if (each.get("digest"), each.get("at")) not in self._old:
-                    self._take(str(each.get("digest")), each, "size", "bytes_by_source")
+                which = each.get("digest"), each.get("at")
+                digest = str(each.get("digest"))
+                if which in self._old or not self._take(digest, each.get("size")):
+                    continue
+                # What was told of it while it was under way is in there.
+                self._old.add(which)
+                self._lost.pop(digest, None)
+                self._given[digest] = _numbers(each.get("bytes_by_source"))
+                self._bank(digest)
+            for each in _files(status, "under_way"):
+                digest = str(each.get("name", "")).rpartition("@")[2]
+                if not self._take(digest, each.get("here")):
+                    continue
+                given = _numbers(each.get("given"))
+                before = self._given.get(digest, {})
+                if given.get(_EARLIER, 0) != before.get(_EARLIER, 0):
+                    self._bank(digest)  # another task goes on from what lies on the disk
+                else:
+                    # What proved wrong is told no more, and came all the same.
+                    lost = {s: max(0, n - given.get(s, 0)) for s, n in before.items()}
+                    self._lost.setdefault(digest, Counter()).update(lost)
+                self._given[digest] = given
             return self._sum()
 
-    def _take(self, digest: str, told: Mapping[str, Any], size: str, given: str) -> None:
+    def _take(self, digest: str, here: Any) -> bool:
+        """Take what is here of a file; False: it is none of these."""
         whole = self.sizes.get(digest)
-        here = told.get(size)
         if whole is None or not isinstance(here, int):
-            return
+            return False
         self._here[digest] = max(self._here.get(digest, 0), min(here, whole))
-        by_source = told.get(given)
-        if isinstance(by_source, Mapping) and by_source:
-            self._given[digest] = {str(source): int(n) for source, n in by_source.items()}
+        return True
+
+    def _bank(self, digest: str) -> None:
+        self._banked.update(self._given.pop(digest, {}))
+        self._banked.update(self._lost.pop(digest, {}))
 
     def _sum(self) -> ImageCame:
-        by_source: dict[str, int] = {}
-        for given in self._given.values():
-            for source, number in given.items():
-                by_source[source] = by_source.get(source, 0) + number
-        return ImageCame(sum(self._here.values()), by_source, bool(self._here))
+        by_source = Counter(self._banked)
+        for given in (*self._given.values(), *self._lost.values()):
+            by_source.update(given)
+        told = {source: n for source, n in by_source.items() if n and source != _EARLIER}
+        return ImageCame(sum(self._here.values()), told, bool(self._here))
 
 
 @contextmanager
@@ -120,6 +154,11 @@ def _as_status(coming: Coming, came: ImageCame) -> dict[str, Any]:
     files = counted(len(coming.sizes), "file")
     file = {"name": files, "here": came.bytes, "size": whole, "given": came.by_source}
     return {"under_way": [file] if came.bytes < whole else []}
+
+
+def _numbers(told: Any) -> dict[str, int]:
+    table = told if isinstance(told, Mapping) else {}
+    return {str(source): n for source, n in table.items() if isinstance(n, int) and n > 0}
 
 
 def _recent(status: Any) -> list[Mapping[str, Any]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from types import ModuleType
+import signal
+from types import FrameType, ModuleType
 from typing import Any
 
 from headrace.cli.context import Context, add_json, add_scope
@@ -11,6 +12,8 @@ from headrace.cli.images import check, find, outdated, pull, warm, write
 
 __all__ = ["add", "run"]
 
+#: What a shell says of a command that a signal ended.
+_ENDED = 128
 #: Each action is a module of this folder, with `add` and `run`; in the order of the help.
 _ACTIONS: dict[str, ModuleType] = {
     "find": find,
@@ -38,6 +41,19 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
-    """Do what is asked."""
-    code: int = _ACTIONS[args.action].run(args, context)
+    """Do what is asked. SIGTERM ends it as Ctrl-C does: an engine's program and a container that
+    were started end with it.
+    """
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        code: int = _ACTIONS[args.action].run(args, context)
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
     return code
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    del frame
+    # One is enough: what is put away now is not to be left in the middle.
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(_ENDED + number)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
 from headrace.errors import LocalError
 from headrace.variants.hosts import Accelerator, Host
 from headrace_docker.pulling.commands import ENGINES, EngineCommands
 from headrace_docker.pulling.failures import PullPatience, lasting
+from headrace_docker.pulling.programs import Said, engine_at_hand, run
+from lib.places import place
 
 PINNED = "docker.io/pytorch/pytorch@sha256:" + "a" * 64
 NVIDIA = Host((Accelerator("nvidia", "A100"),))
@@ -39,6 +45,7 @@ def test_every_engine_pulls_by_digest_and_runs_without_a_network(name: str) -> N
         ("podman", NVIDIA, "cdi", "--device nvidia.com/gpu=all --security-opt label=disable"),
         ("nerdctl", NVIDIA, "hook", "--gpus all"),
         ("ctr", NVIDIA, "hook", "--gpus 0"),
+        ("ctr", Host(NVIDIA.accelerators * 2), "hook", "--gpus 0 --gpus 1"),
         ("docker", AMD, "hook", "--device /dev/kfd --device /dev/dri"),
         ("podman", AMD, "cdi", "--device /dev/kfd --device /dev/dri --group-add keep-groups"),
         ("docker", INTEL, "hook", "--device /dev/dri"),
@@ -49,6 +56,80 @@ def test_each_maker_is_given_as_the_engine_gives_it(
     name: str, host: Host, way: str, options: str
 ) -> None:
     assert " ".join(EngineCommands(name, name).gpus(host, way)) == options
+
+
+def test_image_that_lacks_a_part_is_not_all_there() -> None:
+    """What containerd 1.6.20 says of an image before and after a pull that was cut."""
+    digest = PINNED.partition("@")[2]
+    line = f"docker.io/a/b:1 application/vnd.oci.image.index.v1+json {digest} %s 8/9 KiB false"
+    heads = "REF TYPE DIGEST STATUS SIZE UNPACKED"
+    assert EngineCommands.all_there(f"{heads}\n{line % 'complete (2/2)'}", digest)
+    assert not EngineCommands.all_there(f"{heads}\n{line % 'incomplete (1/2)'}", digest)
+    assert not EngineCommands.all_there(heads, digest)
+    assert EngineCommands.all_there(f'["docker.io/a/b@{digest}"]', digest)
+
+
+@pytest.mark.parametrize("shell", [True, False])
+def test_shell_of_an_image_takes_the_python_that_has_a_framework_and_passes_over_those_that_fail(
+    tmp_path: Path, *, shell: bool
+) -> None:
+    """As it runs in a container; that has no ``cat``."""
+    folders = {}
+    for name in ("broken", "plain", "torch", "tools"):
+        folders[name] = tmp_path / name
+        folders[name].mkdir()
+    (folders["broken"] / "python3").write_text("#!/bin/sh\necho Segmentation fault >&2\nexit 139\n")
+    (folders["plain"] / "python").symlink_to(sys.executable)
+    (folders["torch"] / "torch.py").write_text("")
+    for program in folders["broken"].iterdir():
+        program.chmod(0o755)
+    words = EngineCommands("ctr", "ctr").run("x", "one", (), {}, shell=shell)
+    start = words[words.index("one") + 1 :]
+    if shell:
+        start = ("/bin/sh", *start[1:])
+        path = f"{folders['broken']}:{folders['plain']}"
+    else:
+        start = (sys.executable, *start[1:])
+        path = ""
+    given = {"PATH": path, "PYTHONPATH": str(folders["torch"])}
+    text = b"import os, torch; print(__name__, os.environ['HEADRACE_CHECK'][:9])"
+    said = run(start, given, given=text)
+    assert (said.status, said.text) == (0, "__main__ import os\n"), said
+
+
+@pytest.mark.parametrize(
+    ("said", "last"),
+    [
+        (
+            "docker: Error: No such image: x\n\nRun 'docker run --help' for more information\n",
+            "docker: Error: No such image: x",
+        ),
+        ("docker: Error response from daemon: x.\nSee 'docker run --help'.\n", "daemon: x."),
+        ("Error: unknown flag: --x\nSee 'podman run --help'\n", "Error: unknown flag: --x"),
+        ("\n", "status 125"),
+    ],
+)
+def test_last_word_of_an_engine_is_its_reason_and_not_its_help(said: str, last: str) -> None:
+    assert Said(125, errors=said).last.endswith(last)
+
+
+def test_program_that_is_left_may_put_away_what_it_has(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    script = f"trap 'echo put away > {mark}; exit 1' TERM; echo x; while :; do sleep 0.1; done"
+    assert run(("sh", "-c", script), {"PATH": os.defpath}, patience=1.0).ended
+    assert mark.read_text() == "put away\n"
+
+
+def test_right_to_speak_to_an_engine_is_told_with_its_way_out(tmp_path: Path) -> None:
+    """What docker 28.2 says to somebody who is not of its group."""
+    program = tmp_path / "bin" / "docker"
+    program.parent.mkdir()
+    said = "permission denied while trying to connect to the Docker daemon socket"
+    program.write_text(f"#!/bin/sh\necho {said} >&2\nexit 1\n")
+    program.chmod(0o755)
+    with pytest.raises(LocalError, match="may not speak to the engine") as caught:
+        engine_at_hand("docker", place(tmp_path))
+    assert "--engine podman" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(

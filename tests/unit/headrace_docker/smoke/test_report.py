@@ -14,7 +14,7 @@ import pytest
 from headrace.variants.hosts import Accelerator, Host
 from headrace_docker.smoke import inside
 from headrace_docker.smoke.report import MARK, WITHOUT_PYTHON, Report, read_report
-from headrace_docker.smoke.verdict import Found, judge
+from headrace_docker.smoke.verdict import Found, judge, sees_none
 
 GPU = Host((Accelerator("nvidia", "NVIDIA A100", (8, 0)),), "580.82.09", (13, 0))
 SMI = {
@@ -91,6 +91,53 @@ def test_on_a_gpu_its_product_is_compared_and_its_variables_are_held_to() -> Non
         parts={"torch": ON_GPU}, nvidia_smi=SMI, variables={"CUDA_VISIBLE_DEVICES": "0,1"}
     )
     assert texts(narrowed, GPU, Found.WRONG) == ["CUDA_VISIBLE_DEVICES: 0,1: torch sees 1 GPU"]
+
+
+@pytest.mark.parametrize(
+    ("given", "seen", "found"),
+    [
+        ("", 0, Found.WORKS),
+        ("-1", 0, Found.WORKS),
+        ("NoDevFiles", 0, Found.WORKS),
+        ("0,-1,1", 1, Found.WORKS),
+        ("GPU-3d8f1c7a-1111-2222-3333-444455556666", 1, Found.WORKS),
+        ("MIG-3d8f1c7a-1111-2222-3333-444455556666", 1, Found.WORKS),
+        ("0,7", 1, Found.WRONG),
+        ("7", 0, Found.WRONG),
+    ],
+)
+def test_variable_is_read_as_cuda_reads_it_and_who_hides_all_gpus_is_not_warned(
+    given: str, seen: int, found: Found
+) -> None:
+    part = ON_GPU if seen else NO_DRIVER
+    report = said(parts={"torch": part}, nvidia_smi=SMI, variables={"CUDA_VISIBLE_DEVICES": given})
+    (about,) = [each for each in judge(report, GPU) if each.what == "CUDA_VISIBLE_DEVICES"]
+    assert about.found is found
+    wrong = texts(report, GPU, Found.WRONG)
+    assert len(wrong) == (0 if found is Found.WORKS else 2 - seen)
+    assert sees_none(report) is False
+
+
+def test_variable_that_hides_nothing_on_a_machine_with_gpus_is_not_said_to_be_without() -> None:
+    report = said(parts={"torch": NO_DRIVER}, variables={"CUDA_VISIBLE_DEVICES": "0"})
+    assert sees_none(report)
+    assert not any("no GPU here" in text for text in texts(report, GPU, Found.UNCHECKED))
+    assert "CUDA_VISIBLE_DEVICES: 0: torch sees 0 GPUs" in texts(report, GPU, Found.WRONG)
+
+
+def test_torch_that_cannot_say_which_nccl_or_cudnn_it_has_says_why() -> None:
+    """torch without NCCL, and one whose cuDNN is another one than it was made with."""
+    part = {
+        **NO_DRIVER,
+        "nccl": "AttributeError: module 'torch._C' has no attribute '_nccl_version'",
+        "cudnn": "RuntimeError: cuDNN version incompatibility: PyTorch was compiled against (9, 1)",
+    }
+    report = said(parts={"torch": part})
+    (works,) = texts(report, Host(), Found.WORKS)
+    assert works.endswith("loads; its product on the processor is right")
+    (wrong,) = texts(report, Host(), Found.WRONG)
+    assert wrong.startswith("torch: its cuDNN does not say its version: RuntimeError")
+    assert any("its NCCL does not say" in text for text in texts(report, Host(), Found.UNCHECKED))
 
 
 @pytest.mark.parametrize(
@@ -196,3 +243,28 @@ def test_program_inside_needs_nothing_and_is_read_by_its_reader(tmp_path: Path) 
     assert report.python == sys.version.split()[0]
     (found,) = [each for each in report.frameworks if each.name == "torch"]
     assert found.error == "ImportError: libcudart.so.13"
+
+
+@pytest.mark.parametrize(
+    ("torch", "error"),
+    [
+        ("import os\nfor _ in range(500): os.write(2, b'y' * 65536)\nos._exit(7)\n", "status 7"),
+        ("import os\nos.write(2, b'x')\nraise SystemExit(3)\n", "status 3"),
+    ],
+)
+def test_library_that_prints_without_end_is_heard_in_bounds(
+    tmp_path: Path, torch: str, error: str
+) -> None:
+    source = Path(inside.__file__).read_text("utf-8")
+    (tmp_path / "torch.py").write_text(torch)
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        env={"PATH": os.environ["PATH"], "HEADRACE_CHECK": source, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(done.stdout) < 100_000
+    report = read_report(done.stdout)
+    assert report is not None
+    assert error in report.frameworks[0].error

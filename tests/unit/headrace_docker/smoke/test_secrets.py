@@ -17,7 +17,8 @@ TOKEN = "hf_" + "aB3dE6gH9" * 4
 #: As docker 20.10 and podman 4.3 tell it.
 SETTINGS = {"Env": ["PATH=/usr/bin", f"HF_TOKEN={TOKEN}"], "Cmd": ["bash"], "Labels": None}
 STEPS = (
-    "RUN /bin/sh -c pip install -i https://me:s3cretword@pypi.acme.example/simple x",
+    "RUN /bin/sh -c <<EOF\nset -e\nmake\nEOF",
+    "RUN /bin/sh -c <<EOF\npip install -i https://me:s3cretword@pypi.acme.example/simple x\nEOF",
     "/bin/sh -c #(nop) ADD file:1 in /",
 )
 
@@ -25,7 +26,7 @@ STEPS = (
 def engine_that_says(folder: Path, settings: str) -> EngineCommands:
     program = folder / "engine"
     (folder / "settings").write_text(settings)
-    (folder / "steps").write_text("\n".join(STEPS))
+    (folder / "steps").write_text("\n".join(map(json.dumps, STEPS)))
     program.write_text(
         f'#!/bin/sh\ncase "$1" in image) cat {folder}/settings;; *) cat {folder}/steps;; esac\n'
     )
@@ -45,6 +46,11 @@ def test_variables_and_steps_are_told_and_what_they_hold_is_not(tmp_path: Path) 
         "step 2",
     ]
     assert not any(TOKEN in text or "s3cretword" in text for text in texts)
+
+
+def test_engine_without_a_word_for_it_says_that_nobody_looked(tmp_path: Path) -> None:
+    (text,) = told(EngineCommands("ctr", "ctr"), tmp_path)
+    assert text == "ctr has no word that tells an image's variables and steps"
 
 
 @pytest.mark.parametrize("said", ["", "null", "[]", "no such image"])
