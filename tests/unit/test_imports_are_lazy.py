@@ -166,26 +166,6 @@ def test_what_leads_through_proxies_is_loaded_where_there_are_some() -> None:
     assert "httpx" not in loaded
 
 
-@pytest.mark.parametrize("proxied", [False, True])
-def test_no_other_framework_for_asynchronous_programs_is_loaded(
-    tmp_path: Path, *, proxied: bool
-) -> None:
-    (tmp_path / "trio.py").write_text("")
-    loaded = prepared_to_ask(before=f"sys.path.insert(0, {str(tmp_path)!r})", proxied=proxied)
-    assert "httpcore" in loaded
-    assert "trio" not in loaded
-
-
-def test_who_wants_the_other_framework_has_it_afterwards(tmp_path: Path) -> None:
-    (tmp_path / "trio.py").write_text("")
-    loaded = newly_loaded(
-        "headrace.upstream.http1.lean",
-        before=f"sys.path.insert(0, {str(tmp_path)!r})",
-        after="import trio",
-    )
-    assert {"httpcore", "trio"} <= loaded
-
-
 #: What nobody needs who has nothing set up.
 NOT_TOLD = {
     "headrace.interface.lookups",

@@ -74,8 +74,6 @@ _PLAIN = re.compile(
 
 def _loaded_httpx() -> types.ModuleType:
     """Load httpx, 60 ms and 2 MB, which only proxies and curious URLs need."""
-    # What it loads itself comes leaner by us.
-    importlib.import_module("headrace.upstream.http1.lean")
     return importlib.import_module("httpx")
 
 
@@ -319,9 +317,9 @@ class Transports:
         http2: bool,
         keep: int,
     ) -> httpx.AsyncHTTPTransport:
+        import httpcore  # noqa: PLC0415
         import httpx  # noqa: PLC0415
 
-        from headrace.upstream.http1.lean import httpcore  # noqa: PLC0415
         from headrace.upstream.http1.streams import SocketBackend  # noqa: PLC0415
 
         tls = scheme == "https" or (proxy or "").startswith("https:")

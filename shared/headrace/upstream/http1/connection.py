@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from typing import Any, Protocol
 
 import h11
+import httpcore
 
-from headrace.upstream.http1.lean import httpcore
 from headrace.upstream.http1.streams import PIECE, SocketStream
 from headrace.upstream.pinned import HeadCost
 from headrace.values import dataclass

@@ -19,7 +19,7 @@ import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
-from headrace.upstream.http1.lean import httpcore
+import httpcore
 
 __all__ = ["PIECE", "SocketBackend", "SocketStream"]
 

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import httpcore
 from h2 import events
 from h2.errors import ErrorCodes
 
 from headrace.upstream.http1.connection import Asked
-from headrace.upstream.http1.lean import httpcore
 
 __all__ = ["Http2Answer", "NotTakenError", "Stream"]
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
+import httpcore
 from h2 import events
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -26,7 +27,6 @@ from h2.settings import SettingCodes, Settings
 from hyperframe.frame import Frame, GoAwayFrame
 
 from headrace.upstream.http1.connection import Asked, Network, ServerAddress
-from headrace.upstream.http1.lean import httpcore
 from headrace.upstream.http1.streams import SocketStream
 from headrace.upstream.http2.answers import Http2Answer, NotTakenError, Stream
 from headrace.upstream.http2.pulse import Pulse

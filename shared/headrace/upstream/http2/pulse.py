@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from headrace.upstream.http1.lean import httpcore
+import httpcore
 
 __all__ = ["Pulse"]
 
