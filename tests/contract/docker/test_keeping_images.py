@@ -23,7 +23,7 @@ from lib.engines.drivers import engine
 from lib.engines.kinds import HERE, why_not
 from lib.gateway import Gateway, TestMirror, headrace
 from lib.images.content import OCI, Blob, Image
-from lib.images.families import multi_platform, shaped
+from lib.images.families import diff_ids, multi_platform, shaped
 from lib.images.plain_registry import Running
 
 if shutil.which("docker-registry") is None:
@@ -32,9 +32,13 @@ if shutil.which("docker-registry") is None:
 
 def sharing(base: Image, more: Image) -> Image:
     """Make an image with the layers of `base` below those of `more`."""
-    table = json.loads(more.manifest.data)
-    table["layers"] = [*json.loads(base.manifest.data)["layers"], *table["layers"]]
-    return Image(Blob(OCI, json.dumps(table).encode()), (*more.blobs, *base.blobs[1:]))
+    table, config = (json.loads(each.data) for each in (more.manifest, more.blobs[0]))
+    layers = [*base.blobs[1:], *more.blobs[1:]]
+    config["rootfs"]["diff_ids"] = diff_ids(layers)
+    about = Blob(more.blobs[0].media_type, json.dumps(config).encode())
+    table["config"] = about.descriptor()
+    table["layers"] = [each.descriptor() for each in layers]
+    return Image(Blob(OCI, json.dumps(table).encode()), (about, *layers))
 
 
 BASE = shaped("base", {"PATH": "/usr/bin"}, sizes=(2_000_000, 3_000))
@@ -164,14 +168,16 @@ def test_warmed_images_are_pulled_with_everything_else_gone(yard: Yard) -> None:
     assert given < 2 * len(layer.data)
     assert not yard.hub.asked("GET", "/manifests/")
     yard.stopping.close()
-    if (why := why_not(HERE["podman"])) is not None:
-        pytest.skip(lacks("engines", why))
-    with engine(HERE["podman"], yard.gateway.port) as podman:
-        # As the Dockerfile has it, and by a tag, which podman asks for in other words than we do.
-        for name in (f"pytorch/pytorch@{OLD.digest}", "me/tool:v1"):
-            done = podman.pull(name)
-            assert done.returncode == 0, done.stdout + done.stderr
-        assert BOTH.digest in podman.digest("me/tool:v1")
+    there = [name for name in ("podman", "dockerd", "containerd") if why_not(HERE[name]) is None]
+    if not there:
+        pytest.skip(lacks("engines", str(why_not(HERE["podman"]))))
+    for kind in there:
+        with engine(HERE[kind], yard.gateway.port) as puller:
+            # As the Dockerfile has it, and by a tag, for which each asks in words of its own.
+            for name in (f"pytorch/pytorch@{OLD.digest}", "me/tool:v1"):
+                done = puller.pull(name)
+                assert done.returncode == 0, kind + done.stdout + done.stderr
+            assert BOTH.digest in puller.digest("me/tool:v1")
 
 
 def test_what_cannot_be_brought_is_told_and_the_rest_comes(yard: Yard) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping, Sequence
 
 from lib.images.content import INDEX, OCI, Blob, Image, digest_of, image
 
-__all__ = ["cuda_demand", "multi_platform", "shaped"]
+__all__ = ["cuda_demand", "diff_ids", "multi_platform", "shaped"]
 
 
 def cuda_demand(cuda: str, branches: Sequence[int] = (), brands: Sequence[str] = ()) -> str:
@@ -42,7 +43,7 @@ def shaped(
             "Env": [f"{key}={value}" for key, value in environment.items()],
             "Labels": dict(labels or {}),
         },
-        "rootfs": {"type": "layers", "diff_ids": [digest_of(each.data) for each in layers]},
+        "rootfs": {"type": "layers", "diff_ids": diff_ids(layers)},
     }
     about = Blob("application/vnd.oci.image.config.v1+json", json.dumps(config).encode())
     told = [
@@ -62,6 +63,11 @@ def shaped(
         "layers": told,
     }
     return Image(Blob(OCI, json.dumps(table).encode()), (about, *layers))
+
+
+def diff_ids(layers: Sequence[Blob]) -> list[str]:
+    """Return what a configuration says of its layers, as they are unpacked: dockerd compares."""
+    return [digest_of(gzip.decompress(each.data)) for each in layers]
 
 
 def multi_platform(images: Mapping[str, Image]) -> Image:
