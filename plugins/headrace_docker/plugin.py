@@ -64,7 +64,7 @@ def headrace_explanations(
     """What an image needs of this machine; only where docker is named."""
     if ecosystem != "docker":
         return []
-    from headrace_docker.gpu.explaining import explain
+    from headrace_docker.finding.explaining import explain
 
     return explain(what, find_host(), ask)
 

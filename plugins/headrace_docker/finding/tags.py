@@ -15,7 +15,7 @@ from headrace.interface import dataclass
 from headrace_docker.finding.families import ImageFamily
 from headrace_docker.gpu.requirements import cuda_in_tag
 
-__all__ = ["ImageTag", "admitted", "in_order", "read_tag", "read_tags"]
+__all__ = ["NO_TAG", "ImageTag", "admitted", "in_order", "read_tag", "read_tags"]
 
 Pair = tuple[int, int]
 
@@ -56,6 +56,10 @@ class ImageTag:
     def series(self) -> tuple[Version, Pair | None, str, str]:
         """Tags that are alike in this hold the same, on another system."""
         return self.version, self.cuda, self.rocm, self.flavour
+
+
+#: What is said of an image that has none.
+NO_TAG = ImageTag("", _NONE)
 
 
 def read_tags(texts: Iterable[str], family: ImageFamily | None) -> Iterator[ImageTag]:

@@ -80,11 +80,13 @@ def read_facts(
     )
 
 
-def verdict(facts: Facts, host: Host, tables: CudaTables) -> list[str]:
-    """Say in sentences whether it will run here, the reason first."""
-    wanted = MACHINES.get(host.machine, host.machine)
-    if facts.architecture and facts.architecture != wanted:
-        return [f"will not run here: it is for {facts.architecture}, this is {wanted}"]
+def verdict(
+    facts: Facts, host: Host, tables: CudaTables, why: str, *, datacentre: bool = False
+) -> list[str]:
+    """Say in sentences whether it will run here, the reason first.
+
+    `why`: why not, by the rule of ``image find``; empty: it runs. `datacentre`: as in `failing`.
+    """
     need = facts.need
     if need is None:
         return ["runs here as far as its configuration tells: it does not speak of CUDA"]
@@ -97,31 +99,34 @@ def verdict(facts: Facts, host: Host, tables: CudaTables) -> list[str]:
     if host.cuda:
         here += f" = CUDA {host.cuda[0]}.{host.cuda[1]}"
     return [
-        *_driver(need, host, tables, here),
+        _first(need, host, tables, here, why, datacentre=datacentre),
         *_kernels(need, host, tables),
         f"{what}; here: {here}",
     ]
 
 
-def _driver(need: Need, host: Host, tables: CudaTables, here: str) -> Iterator[str]:
+def _first(
+    need: Need, host: Host, tables: CudaTables, here: str, why: str, *, datacentre: bool
+) -> str:
     if host.cuda is None:
-        yield "whether it runs here is not known: the driver could not be asked"
-        return
-    wrong = next(filter(None, (failing(text, host) for text in need.constraints)), "")
-    floor = next((each for each in tables.floors if each.major == need.cuda[0]), None)
-    if need.cuda[0] > host.cuda[0]:
-        first = f"a driver of {floor.linux} or newer" if floor else "a newer driver"
-        if need.forward:
-            yield f"may run here: it needs {first}, or a data centre's GPU for its own libraries"
-        else:
-            yield f"will not run here: it needs {first}, and this is {here}"
-    elif wrong:
-        yield (
+        return "whether it runs here is not known: the driver could not be asked"
+    texts = (failing(text, host, datacentre=datacentre) for text in need.constraints)
+    wrong = next(filter(None, texts), "")
+    newer = need.cuda[0] > host.cuda[0]
+    if newer and not why:
+        return "runs here: on a data centre's GPU its own libraries stand in for the driver's"
+    if newer:
+        floor = next((each for each in tables.floors if each.major == need.cuda[0]), None)
+        wanted = f"a driver of {floor.linux} or newer" if floor else "a newer driver"
+        if need.forward and datacentre:
+            return f"may run here: it needs {wanted}, or libraries of its own that do for this one"
+        return f"will not run here: it needs {wanted}, and this is {here}"
+    if wrong:
+        return (
             f"will be refused by the nvidia runtime: it requires {wrong}, and this is {here}; with "
             "CDI nobody checks that, and it may run"
         )
-    else:
-        yield "runs here: the driver is new enough"
+    return f"will not run here: it {why}" if why else "runs here: the driver is new enough"
 
 
 def _kernels(need: Need, host: Host, tables: CudaTables) -> Iterator[str]:

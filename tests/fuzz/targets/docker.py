@@ -11,8 +11,8 @@ from fuzz.model import BrokenLaw, Target
 from headrace.interface import ConfigurationError, Host, load_cuda_tables
 from headrace.models import Document, Origin, Request, ServeArtifact
 from headrace_docker.config_files import docker_config
+from headrace_docker.finding.explaining import explain
 from headrace_docker.gpu import preflight
-from headrace_docker.gpu.explaining import explain
 from headrace_docker.gpu.requirements import failing, need_of
 from headrace_docker.registry_api import refusals
 from headrace_docker.registry_api.ecosystem import DockerEcosystem
@@ -66,7 +66,7 @@ def _requirements(data: bytes) -> object:
     return (
         need.cuda,
         [bool(failing(text, _HOST)) for text in need.constraints][:2],
-        len(preflight.verdict(facts, _HOST, load_cuda_tables())),
+        len(preflight.verdict(facts, _HOST, load_cuda_tables(), "")),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from headrace.variants.hosts import Accelerator, Host
 from headrace.variants.tables import load
-from headrace_docker.gpu.explaining import explain
+from headrace_docker.finding.explaining import explain
 from headrace_docker.gpu.requirements import Need, failing, need_of
 
 TABLES = load()
@@ -26,6 +26,7 @@ def host(driver: str, cuda: tuple[int, int], *gpus: tuple[str, tuple[int, int]])
 
 A100 = host("550.54.15", (12, 4), ("NVIDIA A100", (8, 0)))
 OLD = host("535.183.01", (12, 2), ("NVIDIA A100", (8, 0)))
+R525 = host("525.147.05", (12, 0), ("NVIDIA A100-SXM4-80GB", (8, 0)))
 V100 = host("580.95.05", (13, 0), ("Tesla V100", (7, 0)))
 RTX5090 = host("580.95.05", (13, 0), ("RTX 5090", (12, 0)))
 
@@ -107,7 +108,8 @@ class Gateway:
         ((f"NVIDIA_REQUIRE_CUDA={CUDA_124}", "CUDA_VERSION=12.4.1"), "x", OLD, "will be refused"),
         ((), "cuda12.4-runtime", Host(), "needs an NVIDIA GPU"),
         ((), "alpine", Host(), "runs here as far as"),
-        ((), "x", Host(machine="aarch64"), "will not run here: it is for amd64, this is arm64"),
+        # A data centre's card has brands of its own in what the image demands, as for `image find`.
+        ((f"NVIDIA_REQUIRE_CUDA={CUDA_124}", "_CUDA_COMPAT_PATH=/c"), "x", R525, "runs here"),
     ],
 )
 def test_verdict_comes_first_with_its_reason(
@@ -119,6 +121,12 @@ def test_verdict_comes_first_with_its_reason(
     assert any("3.00 GB in 2 layers" in line for line in said.lines)
     # No layer was asked for.
     assert not [path for path in gateway.asked if "sha256:l" in path or "sha256:m" in path]
+
+
+def test_image_for_another_machine_is_said_to_be_so() -> None:
+    (said,) = explain("org/x:y", Host(machine="aarch64"), Gateway())
+    assert said.lines == ("will not run here: it is for linux/amd64, and this is linux/arm64",)
+    assert said.answers
 
 
 def test_kernels_that_a_gpu_lacks_are_told() -> None:

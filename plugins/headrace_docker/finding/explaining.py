@@ -7,31 +7,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from headrace.interface import (
     AskGateway,
     Explanation,
+    GatewayAnswer,
     Host,
-    UnreadableError,
     counted,
-    foreign,
+    image_kind,
     load_cuda_tables,
-    read_json,
     read_json_or_none,
 )
+from headrace_docker.finding.families import families
+from headrace_docker.finding.reading import read_image
+from headrace_docker.finding.search import Search
+from headrace_docker.finding.tags import NO_TAG, read_tag
+from headrace_docker.finding.told import UNGIVEN
 from headrace_docker.gpu import preflight
 from headrace_docker.gpu.preflight import Facts
 from headrace_docker.registry_api.image_names import ImageName, read_name
-from headrace_docker.registry_api.manifests import ACCEPT
 from headrace_docker.registry_api.sizes import size_text
 
 __all__ = ["explain"]
 
 _TAG_CUDA = re.compile(r"(cuda|cu)(\d{1,2})\.?(\d{1,2})?")
 _FEW = 3
-#: Of an image that is there, and has no part for this machine.
-_ELSEWHERE = "will not run here: it is for"
 
 
 def explain(what: str, host: Host, ask: AskGateway) -> list[Explanation]:
@@ -39,26 +39,38 @@ def explain(what: str, host: Host, ask: AskGateway) -> list[Explanation]:
     wanted = read_name(what)
     if wanted is None:
         return [Explanation("docker", (f"{what} is no image's name",), answers=False)]
-    found = _facts(wanted, host, ask)
+
+    def answer(path: str, accept: str) -> GatewayAnswer | None:
+        body = ask(path, accept)
+        return None if body is None else GatewayAnswer(200, body)
+
+    name, where = wanted.repository, wanted.reference
+    found = read_image(wanted.registry, name, where, host.machine, answer)
     if isinstance(found, str):
-        return [Explanation("docker", (found,), answers=found.startswith(_ELSEWHERE))]
+        return [_unread(wanted, found, host)]
     tables = load_cuda_tables()
-    lines = preflight.verdict(found, host, tables)
-    others = _others(wanted, found, host, ask) if not lines[0].startswith("runs") else []
+    known = families()
+    family = known.at(wanted.registry, name, image_kind(host, tables))
+    tag = read_tag(wanted.tag, family) or read_tag(wanted.tag, None) or NO_TAG
+    search = Search(host, tables, known, family if read_tag(wanted.tag, family) else None)
+    facts = found.facts
+    why = search.why_not(tag, found)
+    lines = preflight.verdict(facts, host, tables, why, datacentre=known.is_datacentre(host))
+    others = _others(wanted, facts, host, ask) if not lines[0].startswith("runs") else []
     if others:
         lines.append(f"tags of the same repository that would fit: {', '.join(others)}")
-    size = size_text(found.size)
-    platforms = ", ".join(found.platforms)
+    size = size_text(facts.size)
+    platforms = ", ".join(facts.platforms)
     lines.append(
-        f"{size} in {counted(found.layers, 'layer')} (about twice that on disk); {platforms}"
+        f"{size} in {counted(facts.layers, 'layer')} (about twice that on disk); {platforms}"
     )
-    need = found.need
+    need = facts.need
     table = {
         "registry": wanted.registry,
-        "name": wanted.repository,
-        "size": found.size,
-        "layers": found.layers,
-        "platforms": list(found.platforms),
+        "name": name,
+        "size": facts.size,
+        "layers": facts.layers,
+        "platforms": list(facts.platforms),
         "cuda": list(need.cuda) if need else None,
         "requires": list(need.constraints) if need else [],
         "verdict": lines[0],
@@ -67,31 +79,17 @@ def explain(what: str, host: Host, ask: AskGateway) -> list[Explanation]:
     return [Explanation("docker", tuple(lines), table=table)]
 
 
-def _facts(wanted: ImageName, host: Host, ask: AskGateway) -> Facts | str:
-    """Read manifest and configuration; a sentence where that cannot be done."""
-    name = wanted.repository
-    body = ask(_path(wanted, "manifests", wanted.reference), ACCEPT)
-    if body is None:
-        return (
-            f"{wanted.registry} has no {name}:{wanted.reference} for strangers, or "
-            "the gateway does not answer (`headrace doctor`); an engine with your login may know it"
-        )
-    try:
-        return _read(wanted, body, host, ask)
-    except UnreadableError:
-        return f"{name} is no image that can be read here (an old manifest, or an artifact)"
-
-
-@foreign("an image")
-def _read(wanted: ImageName, body: bytes, host: Host, ask: AskGateway) -> Facts | str:
-    manifest: dict[str, Any] = read_json(body)
-    chosen, platforms = preflight.pick(manifest, host.machine)
-    if platforms:
-        if chosen is None:
-            return f"{_ELSEWHERE} {', '.join(platforms)}"
-        manifest = read_json(ask(_path(wanted, "manifests", chosen), ACCEPT) or b"")
-    config = ask(_path(wanted, "blobs", str(manifest["config"]["digest"])), "*/*")
-    return preflight.read_facts(manifest, config or b"", wanted.tag, platforms)
+def _unread(wanted: ImageName, why: str, host: Host) -> Explanation:
+    if why.startswith("is for "):  # it is there
+        here = f"{host.platform}/{preflight.MACHINES.get(host.machine, host.machine)}"
+        return Explanation("docker", (f"will not run here: it {why}, and this is {here}",))
+    if why != UNGIVEN:
+        return Explanation("docker", (f"{wanted.repository} {why}",), answers=False)
+    text = (
+        f"{wanted.registry} has no {wanted.repository}:{wanted.reference} for strangers, or "
+        "the gateway does not answer (`headrace doctor`); an engine with your login may know it"
+    )
+    return Explanation("docker", (text,), answers=False)
 
 
 def _path(wanted: ImageName, kind: str, what: str) -> str:
