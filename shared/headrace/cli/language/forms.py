@@ -16,6 +16,7 @@ __all__ = [
     "core_of",
     "form_of",
     "half_said",
+    "is_quote",
     "left_over",
     "quoted",
     "unquoted",
@@ -40,7 +41,7 @@ VERBATIM = "syntax"
 OTHERS = ("last", "quoted")
 #: They stand around such words until a text is done; no writing has these characters.
 _BEGIN, _END = "\ue0f0", "\ue0f1"
-_QUOTED = f"{_BEGIN}[^{_END}]*{_END}"
+_QUOTED = re.compile(f"{_BEGIN}[^{_END}]*{_END}")
 _ONE_WORD = re.compile(r"\S*|'[^']*'|`[^`]*`")
 _QUOTES = ("'", '"', "`")
 #: Where a gap may end, if what would stand in it does not belong there.
@@ -53,13 +54,11 @@ PREDICATE = re.compile(
 )
 #: Words that were not said in the other language; commands and names are in no language.
 _LEFT = re.compile(
-    rf"{_QUOTED}|"
     r"`[^`]*`|(?<!\w)'[^'\n]*'|\bheadrace [a-z]+|(?<![\w/.:=@-])(a|[a-z]{2,})(?![\w/.=@-]|:\S)"
 )
 #: What no name consists of: a word that joins others, or three in a row. What is copied, and where
 #: something is, may.
 _ENGLISH = re.compile(
-    rf"{_QUOTED}|"
     r"`[^`]*`|(?<!\w)'[^'\n]*'|\"[^\"\n]*\"|(?<!\S)[^\s/\\@=]*+[/\\@=]\S*|\bheadrace [a-z]+"
     r"|(?<![\w.:-])((?:an?|and|are|as|at|been|but|by|cannot|does|for|from|has|have|in|into|is|it|its"
     r"|not|of|on|or|than|that|the|their|there|they|this|to|was|were|which|will|with|without)"
@@ -175,19 +174,24 @@ def form_of(key: str, translation: str) -> Form:
 
 def left_over(text: str) -> int:
     """Count the words of a text that are English still."""
-    return sum(bool(word[1]) for word in _LEFT.finditer(text))
+    return sum(bool(word[1]) for word in _LEFT.finditer(_QUOTED.sub("", text)))
 
 
 def half_said(text: str) -> list[str]:
     """Return the words of a sentence that is English still in a text of both languages."""
     if not _WIDE.search(text):
         return []
-    return [found[1] for found in _ENGLISH.finditer(text) if found[1]]
+    return [found[1] for found in _ENGLISH.finditer(_QUOTED.sub("", text)) if found[1]]
 
 
 def quoted(words: str) -> str:
     """Return words of others, so that they are not looked at any more."""
     return f"{_BEGIN}{unquoted(words)}{_END}"
+
+
+def is_quote(text: str) -> bool:
+    """Whether words of others are the end of a text, so that what follows is theirs, too."""
+    return text.endswith(_END)
 
 
 def unquoted(text: str) -> str:

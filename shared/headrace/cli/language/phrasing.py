@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from headrace.cli.language.forms import OTHERS, VERBATIM, Form, core_of, left_over, quoted
+from headrace.cli.language.forms import (
+    OTHERS,
+    VERBATIM,
+    Form,
+    core_of,
+    is_quote,
+    left_over,
+    quoted,
+)
 from headrace.values import dataclass
 
 __all__ = ["Phrasing"]
@@ -56,8 +64,8 @@ class Phrasing:
         if found is None or (core not in self._whole and left_over(found)):
             parts = self._parts(core, depth)
             if found is None or left_over(parts) < left_over(found):
-                return before + parts + (behind if parts == core else _wide(behind))
-        return _wide(before, begins=True) + found + _wide(behind)
+                return before + parts + (behind if parts == core else _behind(parts, behind))
+        return _wide(before, begins=True) + found + _behind(found, behind)
 
     def _parts(self, text: str, depth: int) -> str:
         """Say what is no sentence that is known, part by part."""
@@ -93,7 +101,7 @@ class Phrasing:
     def _of_piece(self, text: str, depth: int) -> str | None:
         before, core, behind = core_of(text)
         found = self._known(core, depth) if core else None
-        return None if found is None else before + found + _wide(behind)
+        return None if found is None else before + found + _behind(found, behind)
 
     def _known(self, text: str, depth: int) -> str | None:
         # What is an option's help is a command's description, too: a sentence of its own.
@@ -141,6 +149,10 @@ def _pieces(text: str, joints: re.Pattern[str]) -> Iterator[tuple[str, str]]:
             yield mark, text[at : joint.start()]
             mark, at = joint[1], joint.end()
     yield mark, text[at:]
+
+
+def _behind(said: str, marks: str) -> str:
+    return marks if is_quote(said) else _wide(marks)
 
 
 def _wide(marks: str, *, begins: bool = False) -> str:

@@ -22,7 +22,7 @@ from headrace_docker.smoke.verdict import Check, Found, judge
 from lib.translations.kept import CATALOGUES, read
 
 #: What another program said: nobody has other words for that.
-SAID = "Error: the thing is not to be had, and nobody knows why; try it again. (code: 5)"
+SAID = "Error: the thing is not to be had, and nobody knows why (code: 5); try it again."
 #: Names and commands, of which nothing else in small letters may be left.
 NAMES = re.compile(
     r"`[^`]*`|--[a-z-]+(?: all)?|/dev/\S+|\b(?:torch|tensorflow|jax|vllm|python|podman|docker"
@@ -119,6 +119,7 @@ def test_what_another_program_said_stands_there_as_it_was_said(say: Sentences) -
         *(f"nvidia-smi: it ended with status 9: {SAID}", f"torch: cannot be loaded: {SAID}"),
         *(f"podman does not answer: {SAID}", f"again in 4 s, from 3.21 GB on: {SAID}"),
         f"docker gave up 6 times, with 3.2 MB here: {SAID}",
+        f"docker cannot call it docker/torch:1: {SAID}",
     ):
         said = say.translated(line)
         assert said.endswith(SAID)
