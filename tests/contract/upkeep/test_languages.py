@@ -103,7 +103,8 @@ def test_gbk_is_chinese_too(home: Path) -> None:
 
 
 def test_json_and_the_log_are_the_same_in_every_language(home: Path) -> None:
-    for words in (("status", "--json"), ("statsu", "--json")):
+    wrong = ("image", "check", "it", "--engine", "rkt", "--json")
+    for words in (("status", "--json"), ("statsu", "--json"), wrong):
         english = told(*words, home=home, env={"LC_ALL": "C.UTF-8"})
         chinese = told(*words, home=home, env=CHINESE)
         assert chinese.returncode == english.returncode
