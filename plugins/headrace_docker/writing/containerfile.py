@@ -160,7 +160,8 @@ def _python(image: WrittenImage) -> Iterator[str]:
     yield f"COPY requirements.txt {_REQUIREMENTS}"
     yield "# An index of your own with a login: put"
     yield "# `--mount=type=secret,id=pip.conf,target=/etc/pip.conf` behind RUN (BuildKit, buildah,"
-    yield "# podman), and build with `--secret id=pip.conf,src=$HOME/.config/pip/pip.conf`."
+    yield "# podman), and build with `--secret id=pip.conf,src=$HOME/.config/pip/pip.conf`; compose"
+    yield "# wants `secrets: [pip.conf]` below `build`, and `pip.conf: {file: …}` below `secrets`."
     if not slim:
         yield f"RUN python3 -m pip install --no-cache-dir --requirement {_REQUIREMENTS}"
         return
