@@ -371,7 +371,8 @@ def serve(names: list[str]) -> int:
     """Run services until one ends or somebody ends this; the exit code."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     running = {}
-    for name in names:
+    # SSH first: without a key it ends all, and no token is told that nobody can use.
+    for name in sorted(names, key=["ssh", "jupyter"].index):
         process = SERVICES[name]()
         running[process.pid] = name
     for reader in readers:

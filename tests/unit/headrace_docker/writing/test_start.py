@@ -215,9 +215,11 @@ def test_ssh_without_a_key_is_told_what_to_give_and_a_private_one_is_refused(hom
     program = home / "bin" / "sshd"
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
-    done = ended(home, START_SERVICES="ssh")
+    put(home, WAITS)
+    done = ended(home, START_SERVICES="jupyter ssh")
     assert done.returncode == 1
     assert "AUTHORIZED_KEYS" in done.stdout
+    assert "token" not in done.stdout
     done = ended(home, START_SERVICES="ssh", AUTHORIZED_KEYS="-----BEGIN OPENSSH PRIVATE KEY-----")
     assert done.returncode == 1
     assert "give the public one" in done.stdout
