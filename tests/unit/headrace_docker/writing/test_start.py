@@ -276,10 +276,18 @@ def test_line_of_any_length_is_told_in_objects_that_no_engine_cuts(home: Path) -
 
 
 def test_each_line_is_one_object_where_two_services_speak_at_once(home: Path) -> None:
-    then = "[print('x' * 6000, flush=True) for _ in range(300)]; sys.exit(3)"
-    put(home, then)
+    def then(mine: str, other: str) -> str:
+        # Neither ends before the other has said all.
+        return (
+            "[print('x' * 6000, flush=True) for _ in range(300)]\n"
+            f"open({str(home / mine)!r}, 'w').close()\n"
+            f"while not os.path.exists({str(home / other)!r}): time.sleep(0.01)\n"
+            "sys.exit(3)"
+        )
+
+    put(home, then("one", "two"))
     program = home / "bin" / "sshd"
-    program.write_text(f"#!{sys.executable}\nimport sys, time\n{then}\n")
+    program.write_text(f"#!{sys.executable}\nimport os, sys, time\n{then('two', 'one')}\n")
     program.chmod(0o755)
     (home / "bin" / "ssh-keygen").write_text('#!/bin/sh\nfor f; do :; done; touch "$f" "$f.pub"\n')
     (home / "bin" / "ssh-keygen").chmod(0o755)
