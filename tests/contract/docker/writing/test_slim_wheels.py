@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from lib.images.written import wished
 from lib.waiting import HANG
 
 
-def said(*words: object, code: int = 0, **variables: str) -> str:
+def said(*words: object, variables: Mapping[str, str], code: int = 0) -> str:
     done = subprocess.run(
         [str(word) for word in words],
         env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **variables},
@@ -62,6 +63,10 @@ class Stage:
         }
         return {**found, "HOME": str(self.folder.parent), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
+    @property
+    def with_pip(self) -> dict[str, str]:
+        return {**self.variables, "PYTHONPATH": self.pip}
+
     def run(self) -> str:
         """Do what the file says is done with torch's wheel."""
         text = self.folder.joinpath("Dockerfile").read_text()
@@ -75,7 +80,7 @@ class Stage:
         }
         inside = "|".join(map(re.escape, here))
         command = re.sub(inside, lambda match: here[match[0]], command)
-        return said("sh", "-c", command, PYTHONPATH=self.pip, **self.variables)
+        return said("sh", "-c", command, variables=self.with_pip)
 
     @property
     def packages(self) -> list[Path]:
@@ -95,7 +100,7 @@ class Stage:
         held = next(self.made.glob("rest/**/share/taken-out.txt"))
         variables = {**self.variables, "PYTHONPATH": there, "PIP_CONSTRAINT": str(held)}
         pip = (sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--report", report)
-        said(*pip, *words, **variables)
+        said(*pip, *words, variables=variables)
         come = [each["metadata"] for each in json.loads(report.read_text())["install"]]
         return {f"{each['name']}=={each['version']}" for each in come}
 
@@ -118,7 +123,7 @@ def stage(tmp_path: Path, wheels: Path) -> Stage:
 def test_torch_loads_and_what_stands_in_says_that_it_does(stage: Stage) -> None:
     told = stage.run()
     rest = stage.laid_over()
-    answer = said(sys.executable, "-c", ASK, PYTHONPATH=str(rest)).strip()
+    answer = said(sys.executable, "-c", ASK, variables={"PYTHONPATH": str(rest)}).strip()
     assert answer == "3 this image has it not: slim.toml took it out 10"
     for gone in ("NCCL", "triton", "headers", "static libraries", "device code of NVSHMEM"):
         assert f"gone: {gone}; lost: " in told
@@ -136,14 +141,14 @@ def test_the_check_names_stand_ins_and_what_was_added_that_wants_one(stage: Stag
     stage.run()
     rest = stage.laid_over()
     here = {"PYTHONPATH": f"{rest}:{stage.folder}"}
-    told = said(sys.executable, "-c", CHECK, **here)
+    told = said(sys.executable, "-c", CHECK, variables=here)
     assert told.strip() == "libcusparseLt.so.0, libnccl.so.2"
     said(
         *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", rest),
         "linked-to-nccl",
-        **{**stage.variables, "PYTHONPATH": stage.pip},
+        variables=stage.with_pip,
     )
-    ended = said(sys.executable, "-c", CHECK, code=1, **here)
+    ended = said(sys.executable, "-c", CHECK, variables=here, code=1)
     assert "linked_to_nccl/more.so wants ['libcusparseLt.so.0', 'libnccl.so.2']" in ended
     assert "delete its row in slim.toml" in ended
 

@@ -182,12 +182,12 @@ def installed(root: Path) -> Path:
     return packages
 
 
-def taken_out(root: Path, data: Path, seconds: int = 315532800) -> str:
+def taken_out(root: Path, data: Path, seconds: int = 315532800, code: int = 0) -> str:
     paths = map(str, (PROGRAMS / "slim.py", root / "rest", root / "libraries", data))
     words = [sys.executable, *paths, str(seconds)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert done.returncode == code, done.stderr
+    return done.stderr if code else done.stdout
 
 
 @pytest.fixture
@@ -226,6 +226,17 @@ def test_a_part_whose_row_is_gone_stays(tmp_path: Path, data: Path) -> None:
     data.write_text(before + after[after.index("[[part]]") :])
     assert "triton" not in taken_out(tmp_path, data)
     assert "triton/__init__.py" in left(tmp_path / "rest")
+
+
+def test_a_row_that_says_too_little_is_named_before_anything_goes(
+    tmp_path: Path, data: Path
+) -> None:
+    installed(tmp_path / "rest")
+    before = left(tmp_path / "rest")
+    data.write_text(data.read_text() + '\n[[part]]\nname = "mine"\npaths = ["torch/**"]\n')
+    said = taken_out(tmp_path, data, code=1)
+    assert said == "slim.toml: a row of part (mine) has no lost\n"
+    assert left(tmp_path / "rest") == before
 
 
 #: What torch is linked to, in small: C with versions, data, C++ that nobody outside calls.

@@ -17,12 +17,19 @@ from pathlib import Path
 
 import stand_in  # type: ignore[import-not-found] # it stands beside this file
 
+#: What each row of a part has to say.
+_PART = ("name", "paths", "lost")
+
 
 def main() -> None:
     """Print what went and what stays, each with its weight."""
     root, libraries, data = map(Path, sys.argv[1:4])
     packages = next(each.parent for each in sorted(root.glob("**/*-packages/torch")))
     about = tomllib.loads(data.read_text("utf-8"))
+    for kind, keys in (("part", _PART), ("stand_in", (*_PART, "returns"))):
+        for row in about.get(kind, ()):
+            if missing := [key for key in keys if key not in row]:
+                sys.exit(f"slim.toml: a row of {kind} ({row.get('name')}) has no {missing[0]}")
     for each in about.get("stand_in", ()):
         saved = sum(
             stand_in.replace(library, each["returns"], each.get("worded", ()))
@@ -32,7 +39,7 @@ def main() -> None:
         )
         print(f"{saved / 1e6:8.1f} MB gone: {each['name']}; lost: {each['lost']}")
     gone: dict[str, str] = {}
-    for part in about["part"]:
+    for part in about.get("part", ()):
         paths = [path for pattern in part["paths"] for path in sorted(packages.glob(pattern))]
         gone |= dict(filter(None, map(distribution, paths)))
         print(f"{sum(map(remove, paths)) / 1e6:8.1f} MB gone: {part['name']}; lost: {part['lost']}")
