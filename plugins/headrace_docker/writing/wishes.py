@@ -16,6 +16,7 @@ __all__ = [
     "TOKEN_VARIABLE",
     "WORKSPACE",
     "EngineHere",
+    "SlimTorch",
     "Wishes",
     "WrittenImage",
 ]

