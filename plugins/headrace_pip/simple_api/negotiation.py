@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import parse_qs
 
 from headrace.interface import Request
@@ -22,12 +23,17 @@ _HTML = (
 
 def preferred_form(request: Request) -> str:
     """Return ``json`` for a client that names JSON and likes HTML no better, else ``html``."""
-    wanted = parse_qs(request.query).get("format", [""])[0]
+    return _form(request.query, request.headers.get("accept", ""))
+
+
+@lru_cache(maxsize=16)  # a client asks the same hundreds of times
+def _form(query: str, accept: str) -> str:
+    wanted = parse_qs(query).get("format", [""])[0]
     if wanted in _JSON:
         return "json"
     if wanted in _HTML:
         return "html"
-    weights = _weights(request.headers.get("accept", ""))
+    weights = _weights(accept)
     json = max((weights.get(kind, 0.0) for kind in _JSON), default=0.0)
     html = max((weights.get(kind, 0.0) for kind in _HTML), default=0.0)
     # A wildcard is no wish for JSON: browsers and curl send one.

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -18,8 +18,9 @@ from headrace.documents import page_comparison
 from headrace.documents.confirming import stand_ins
 from headrace.documents.confirming.stand_ins import StandIns
 from headrace.gateway.live.incidents import form_of
+from headrace.http import caching
 from headrace.interface.hookspecs import Ecosystem
-from headrace.models import Artifact, Digest, OperatorClass, Origin
+from headrace.models import Artifact, Digest, Document, OperatorClass, Origin, ServeDocument
 from headrace.policy.reputation import Record
 from headrace.policy.selection import FAR
 from headrace.upstream.client import Client
@@ -151,6 +152,36 @@ def test_fast_origin_needs_no_stand_in(
         app.page("warm")
         assert "x-headrace-provisional" not in app.page("thing").headers
     assert there.requests("/simple/*") == []
+
+
+def test_one_kept_page_tells_where_its_origin_has_all_files(
+    tmp_path: Path,
+    pages: RecordingServer,
+    there: RecordingServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Reading one costs milliseconds, and there are as many as a tree has packages."""
+    pages.cache_control = "max-age=0"
+    monkeypatch.setattr(caching, "BREATH", 0.0)
+    read: list[str] = []
+    real = page_comparison.provable
+
+    def counted(ecosystem: Any, plan: ServeDocument, document: Document) -> str | None:
+        read.append(plan.key)
+        return real(ecosystem, plan, document)
+
+    monkeypatch.setattr(stand_ins, "provable", counted)
+    with start(tmp_path, pages, there, provisional_after=HANG) as app:
+        app.page("warm")
+        app.page("thing")
+    assert read == []
+    released = threading.Event()
+    pages.fail(modes.held(released), "/simple/*")
+    with start(tmp_path, pages, there) as app:
+        told = [app.page(name).headers.get("x-headrace-provisional") for name in ("warm", "thing")]
+        released.set()
+    assert told == ["m", "m"]
+    assert len(read) == 1
 
 
 def test_origin_known_to_be_slow_is_not_waited_for(

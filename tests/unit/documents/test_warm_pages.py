@@ -13,6 +13,7 @@ import headrace_pip.index.ecosystem
 import headrace_pip.simple_api.json_form
 from headrace.artifacts.index import ArtifactIndex
 from headrace.documents import cache, read_ahead
+from headrace.documents.confirming import stand_ins
 from headrace.http import caching
 from headrace.system.storage.pages import PageStore
 from lib import wheels
@@ -54,6 +55,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     count(headrace_pip.index.ecosystem.PythonEcosystem, "leads_to", "asked what comes next")
     count(PageStore, "put", "pages written")
     count(cache, "version_of", "pages hashed")
+    count(stand_ins, "provable", "pages read for mirrors")
     monkeypatch.setattr(caching, "BREATH", 0.0)
     monkeypatch.setattr(caching, "DEFAULT_LIFETIME", 0.0)
     monkeypatch.setattr(read_ahead, "PATIENCE", HANG)

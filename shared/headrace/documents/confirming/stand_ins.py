@@ -67,6 +67,8 @@ class StandIns:
         """Pages under way at origins of which it is not known where they have their files."""
         self._learnt = asyncio.Event()
         """Set, and another one made, when such a page has come."""
+        self._read: set[str] = set()
+        """Origins of which a page that was kept has told it: no other one has to be read."""
 
     def heard(self, origin: Origin, seconds: float) -> None:
         """Take note of how long an origin took to answer, without the body."""
@@ -115,9 +117,12 @@ class StandIns:
         if (chosen := self._choose(ecosystem, plan, before)) is not None:
             return chosen
         if before is not None and before.supplied_by is None:
+            if not self._would_learn(ecosystem, plan):
+                return None
             # A page that was kept tells where its origin has its files, too.
             with contextlib.suppress(ValueError):
-                await asyncio.to_thread(provable, ecosystem, plan, before)
+                if await asyncio.to_thread(provable, ecosystem, plan, before) is not None:
+                    self._read.add(plan.origin.url)
             return self._choose(ecosystem, plan, before)
         if before is not None or not self._may_stand_in(ecosystem, plan):
             return None
@@ -193,6 +198,25 @@ class StandIns:
         plan: ServeDocument,
         locate: Callable[[ServeDocument, Mirror], str | None],
     ) -> Iterator[tuple[MirrorStats, bool]]:
+        for stats, agreed in self._admitted(ecosystem, plan):
+            if locate(plan, stats.mirror) is not None:
+                yield stats, agreed
+
+    def _would_learn(self, ecosystem: Ecosystem, plan: ServeDocument) -> bool:
+        """Whether a mirror's page could stand in, were it known where the origin has its files."""
+        if plan.origin.url in self._read or not isinstance(ecosystem, LocatesDocuments):
+            return False
+        return any(
+            ecosystem.locate_document(plan, stats.mirror) is None
+            for stats, _ in self._admitted(ecosystem, plan)
+        )
+
+    def _admitted(
+        self, ecosystem: Ecosystem, plan: ServeDocument
+    ) -> Iterator[tuple[MirrorStats, bool]]:
+        """Yield the mirrors that may give pages of this origin, wherever they have them, and
+        whether they may already.
+        """
         if self._settings.documents == "origin" or self._origin.is_private(plan.origin, plan.url):
             return
         now = self._clock()
@@ -200,8 +224,6 @@ class StandIns:
         for stats in self._candidates.mirrors(ecosystem, "document"):
             mirror = stats.mirror
             if not self.has_right(mirror.id) or stats.paused_until > now:
-                continue
-            if locate(plan, mirror) is None:
                 continue
             if trust.may_supply_document(plan.origin, mirror, today, agreed=True):
                 agreed = evidence.pages_agreed(stats, now)
