@@ -14,6 +14,7 @@ from headrace.interface import (
     GatewayAnswer,
     Host,
     counted,
+    heard,
     image_kind,
     load_cuda_tables,
     read_json_or_none,
@@ -80,7 +81,7 @@ def explain(what: str, host: Host, ask: AskGateway) -> list[Explanation]:
 
 
 def _unread(wanted: ImageName, why: str, host: Host) -> Explanation:
-    if why.startswith("is for "):  # it is there
+    if why.startswith(heard("is for ")):  # it is there
         here = f"{host.platform}/{preflight.MACHINES.get(host.machine, host.machine)}"
         return Explanation("docker", (f"will not run here: it {why}, and this is {here}",))
     if why != UNGIVEN:

@@ -13,6 +13,7 @@ from headrace.interface import (
     LocalError,
     UsageError,
     dataclass,
+    heard,
     host_text,
     load_cuda_tables,
     printable,
@@ -43,7 +44,7 @@ _WITHOUT_SECRETS = (
 )
 _DOCTOR = "`headrace doctor` says what is missing"
 #: Words of runc, crun and containerd where what was to be started is not in the image.
-_NO_PROGRAM = ("executable file not found", "no such file or directory", "executable file `")
+_NO_PROGRAM = heard("executable file not found", "no such file or directory", "executable file `")
 _INSIDE = Path(__file__).with_name("inside.py")
 _MARKS = {Found.WORKS: "ok", Found.UNCHECKED: "not checked", Found.WRONG: "wrong"}
 
