@@ -41,7 +41,7 @@ VERBATIM = "syntax"
 OTHERS = ("last", "quoted")
 #: They stand around such words until a text is done; no writing has these characters.
 _BEGIN, _END = "\ue0f0", "\ue0f1"
-_QUOTED = re.compile("\ue0f0[^\ue0f1]*\ue0f1")
+_QUOTED = re.compile("\ue0f0[^\ue0f0\ue0f1]*\ue0f1")
 _ONE_WORD = re.compile(r"\S*|'[^']*'|`[^`]*`")
 _QUOTES = ("'", '"', "`")
 #: Where a gap may end, if what would stand in it does not belong there.
