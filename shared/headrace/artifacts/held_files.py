@@ -70,6 +70,32 @@ def is_small(artifact: Artifact) -> bool:
     )
 
 
+class _HeldFile:
+    """A file's bytes, with the digests that they were seen to have: a burst looks at each five
+    times, and to hash 100 kB takes as long as all else that is done about a look.
+    """
+
+    __slots__ = ("_digests", "content")
+
+    def __init__(self, content: bytes, digest: Digest) -> None:
+        """`content` has this `digest`."""
+        self.content = content
+        self._digests = {digest}
+
+    def __len__(self) -> int:
+        """Count the bytes."""
+        return len(self.content)
+
+    def has(self, digest: Digest) -> bool:
+        """Say whether they have this digest."""
+        if digest in self._digests:
+            return True
+        right = digest.is_of(self.content)
+        if right:
+            self._digests.add(digest)
+        return right
+
+
 class HeldFiles:
     """Single flight by digest. For one event loop."""
 
@@ -87,7 +113,7 @@ class HeldFiles:
         self._sources = sources
         self._is_coming = is_coming
         self._flights = SingleFlight[str, bytes | None]()
-        self._held = LRUCache[str, bytes](MEMORY, len, largest=SMALL)
+        self._held = LRUCache[str, _HeldFile](MEMORY, len, largest=SMALL)
         """By path: the origin's page and a mirror's give different digests of the same bytes."""
         self.outstanding: Counter[str] = Counter()
         """Bytes that each source has still to give."""
@@ -98,9 +124,9 @@ class HeldFiles:
 
     def held(self, artifact: Artifact) -> bytes | None:
         """Return the content where it is in memory."""
-        content, digest = self._held.get(artifact.path), artifact.digest
-        right = content is not None and digest is not None and digest.is_of(content)
-        return content if right else None
+        found, digest = self._held.get(artifact.path), artifact.digest
+        right = found is not None and digest is not None and found.has(digest)
+        return found.content if found is not None and right else None
 
     async def get(self, artifact: Artifact, ecosystem: Ecosystem) -> bytes | None:
         """Return the checked content; None: a download may bring it, this way does not."""
@@ -122,8 +148,9 @@ class HeldFiles:
         if content is None or digest is None:
             return
         # What the origin's own page names it by. A mirror's page gives what the path tells.
-        own = Digest("sha256", hashlib.sha256(content).hexdigest())
-        self._to_keep[own if artifact.provisional is not None else digest] = content
+        if artifact.provisional is not None:
+            digest = Digest("sha256", hashlib.sha256(content).hexdigest())
+        self._to_keep[digest] = content
         if self._keeping is None or self._keeping.done():
             self._keeping = asyncio.ensure_future(self._keep_later())
         elif sum(map(len, self._to_keep.values())) > MOST_LATER:
@@ -171,7 +198,8 @@ class HeldFiles:
             )
             for each in done:
                 if (content := each.result()) is not None:
-                    self._held.put(artifact.path, content)
+                    assert artifact.digest is not None
+                    self._held.put(artifact.path, _HeldFile(content, artifact.digest))
                     if artifact.provisional is None:
                         self.keep(artifact)
                     return content

@@ -5,16 +5,20 @@ for.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from headrace.artifacts.held_files import STRAGGLES_AT_LEAST
+from headrace.models import Artifact, Digest, Origin
 from lib import wheels
 from lib.app import App, mirror
 from lib.index import Index
 from lib.serving import modes
 from lib.serving.servers import RecordingServer
-from lib.waiting import until
+from lib.waiting import HANG, until
 
 WHEELS = [wheels.wheel(f"small{n}", "1.0", size=20_000) for n in range(8)]
 
@@ -54,3 +58,56 @@ def test_files_that_wait_go_to_a_mirror_that_became_known_meanwhile(tmp_path: Pa
             go.set()
             assert {each.result().body for each in asking} == {wheel.data for wheel in WHEELS}
         assert len(second.requests("*.whl", "GET")) >= len(WHEELS) - 1
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[App]:
+    """A gateway that has the first wheel in memory."""
+    with RecordingServer(name="origin") as origin, RecordingServer(name="near") as near:
+        index = Index()
+        index.add(WHEELS[0])
+        index.mount_origin(origin)
+        mirrors = [mirror("near", index.mount_mirror(near))]
+        with App(tmp_path, f"{origin.url}/simple", mirrors=mirrors) as app:
+            app.parts.sources.report("origin", "wheel", bytes=20_000, seconds=HANG, rtt=HANG)
+            app.parts.sources.report("near", "wheel", bytes=20_000, seconds=0.1, rtt=0.1)
+            app.ask(f"/simple/{WHEELS[0].project}/")
+            assert app.ask(index.path(WHEELS[0].name)).body == WHEELS[0].data
+            assert near.requests("*.whl", "GET")
+            yield app
+
+
+def named(digest: Digest) -> Artifact:
+    """The first wheel as a page names it."""
+    index = Index()
+    index.add(WHEELS[0])
+    path = index.path(WHEELS[0].name)
+    origin = Origin("python", "https://index.example/simple")
+    url = f"https://files.example{path}"
+    return Artifact("python", path, WHEELS[0].name, url, origin, digest, len(WHEELS[0].data))
+
+
+def test_bytes_in_memory_are_hashed_once_for_a_digest(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    is_of = Digest.is_of
+
+    def counted(digest: Digest, content: bytes) -> bool:
+        hashed.append(digest.algorithm)
+        return is_of(digest, content)
+
+    monkeypatch.setattr(Digest, "is_of", counted)
+    for _ in range(3):
+        for digest in (
+            Digest("sha256", WHEELS[0].sha256),
+            Digest("blake2b_256", WHEELS[0].blake2b),
+        ):
+            assert app.parts.held_files.held(named(digest)) == WHEELS[0].data
+    assert hashed == ["blake2b_256"]
+
+
+def test_bytes_in_memory_are_nobodys_who_names_another_digest(app: App) -> None:
+    right, wrong = Digest("sha256", WHEELS[0].sha256), Digest("sha256", "0" * 64)
+    given = [app.parts.held_files.held(named(one)) for one in (right, wrong, wrong, right, wrong)]
+    assert given == [WHEELS[0].data, None, None, WHEELS[0].data, None]
