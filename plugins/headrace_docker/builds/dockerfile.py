@@ -11,11 +11,16 @@ from collections.abc import Iterator, Sequence
 
 from headrace.interface import dataclass
 
-__all__ = ["Instruction", "Refused", "directives", "instructions", "led"]
+__all__ = ["Instruction", "Refused", "directives", "instructions", "led", "lines_of"]
 
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)")
 _WORD = re.compile(r"\s*([A-Za-z]+)(?=\s)")
-_HEREDOC = re.compile(r"(?<![\w<])\d*<<(-?)\s*([\"']?)([A-Za-z_][\w.]*)\2")
+#: A word of its own (BuildKit, ``parser.heredocsFromLine``); what stands in quotes is none. First
+#: what is passed over.
+_HEREDOC = re.compile(
+    r"""(?<!\S)\d*<<(-?)\s*(["']?)([A-Za-z_][\w.]*)\2|"(?:[^"\\]|\\.)*+"?|'[^']*+'?|\\.""",
+    re.DOTALL,
+)
 #: Instructions that heredocs stand in (BuildKit 0.8 and newer).
 _WITH_HEREDOC = frozenset(("RUN", "COPY", "ADD"))
 #: Frontends of their own that know no secret as a variable: older than 1.10.
@@ -52,7 +57,7 @@ def led(text: str, flags: str, variables: tuple[str, ...]) -> tuple[str, int, in
     ours would stand in the place of that. `variables` are the names that say so. Refused where the
     Dockerfile asks for a frontend that does not know the flags.
     """
-    lines = text.splitlines(keepends=True)
+    lines = lines_of(text)
     _check_frontend(lines)
     own = re.compile(_NAMED.pattern.format("|".join(map(re.escape, variables))))
     found = left = 0
@@ -74,9 +79,17 @@ def led(text: str, flags: str, variables: tuple[str, ...]) -> tuple[str, int, in
     return "".join(lines), found, left
 
 
+def lines_of(text: str) -> list[str]:
+    """Return its lines with their ends, as BuildKit counts them: nothing else that Unicode or
+    Python takes for the end of a line is one.
+    """
+    *whole, last = text.split("\n")
+    return [*(f"{line}\n" for line in whole), *([last] if last else [])]
+
+
 def instructions(text: str) -> Iterator[Instruction]:
     """Yield every instruction, in its order; whatever is none is passed over."""
-    lines = text.splitlines(keepends=True)
+    lines = lines_of(text)
     escape = _escape(lines)
     at = 0
     while at < len(lines):
@@ -143,7 +156,7 @@ def _end(lines: list[str], at: int, escape: str) -> int:
 def _behind_heredocs(lines: list[str], first: int, at: int) -> int:
     """Return where the heredocs end that an instruction begins."""
     for tabs, _, name in _HEREDOC.findall("".join(lines[first:at])):
-        while at < len(lines):
+        while name and at < len(lines):
             line = lines[at].rstrip("\r\n")
             at += 1
             if (line.lstrip("\t") if tabs else line) == name:

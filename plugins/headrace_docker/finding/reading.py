@@ -83,7 +83,7 @@ def _read(  # noqa: PLR0917 - all that one image needs
     where = _path(registry, name, "blobs", str(manifest["config"]["digest"]))
     config = _body(ask(where, "*/*")) or b""
     facts = preflight.read_facts(manifest, config, tag, platforms)
-    wanted = preflight.MACHINES.get(machine, machine).partition("/")[0]
+    wanted = preflight.machine_word(machine).partition("/")[0]
     if facts.architecture and facts.architecture != wanted:
         return f"is for {facts.platforms[0]}"
     paths = [_explained(registry, name, "manifests", chosen or digest)]

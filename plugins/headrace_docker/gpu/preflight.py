@@ -11,11 +11,11 @@ from typing import Any
 from headrace.interface import CudaTables, Host, dataclass, foreign, read_json
 from headrace_docker.gpu.requirements import Need, failing, need_of
 
-__all__ = ["MACHINES", "Facts", "pick", "read_facts", "verdict"]
+__all__ = ["Facts", "linux_on", "machine_word", "pick", "read_facts", "verdict"]
 
 #: Where older images say their CUDA.
 _LABEL = "com.nvidia.cuda.version"
-MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,18 @@ class Facts:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
+def machine_word(machine: str) -> str:
+    """Return a processor as images call it: ``amd64`` for ``x86_64``; what has no other name of
+    theirs stays, as ``arm/v7``.
+    """
+    return _MACHINES.get(machine, machine)
+
+
+def linux_on(host: Host) -> str:
+    """Return a host's platform as images call it: ``linux/amd64``."""
+    return f"linux/{machine_word(host.machine)}"
+
+
 def pick(manifest: Mapping[str, Any], machine: str) -> tuple[str | None, tuple[str, ...]]:
     """Choose from an index the digest for a machine (None: not there), and list its platforms.
 
@@ -40,7 +52,7 @@ def pick(manifest: Mapping[str, Any], machine: str) -> tuple[str | None, tuple[s
     if not isinstance(listed, list):
         return None, ()
     # Also as it is asked for by word: arm64, arm/v7.
-    wanted, _, variant = MACHINES.get(machine, machine).partition("/")
+    wanted, _, variant = machine_word(machine).partition("/")
     platforms, found = [], None
     for entry in listed:
         platform = entry.get("platform") if isinstance(entry, dict) else None

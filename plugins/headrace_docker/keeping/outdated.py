@@ -29,6 +29,7 @@ __all__ = ["outdated"]
 #: What is told of an image's variables and labels, and how many of them, and how long.
 _TELLING = re.compile(r"(?i)(?:^|[._])(?:version|revision)$")
 _MOST, _LONGEST = 8, 60
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _NOTHING = "is pinned by a digest alone: no tag says what it should be now"
 _FOLLOWS = "is not pinned: a pull brings what the tag is then"
 
@@ -49,6 +50,7 @@ def _agreed(pins: list[ImagePin]) -> Iterator[ImagePin]:
     wanted: dict[tuple[str, str], set[str]] = {}
     for pin in pins:
         for file in pin.files:
+            # Also one that could not be read: nothing says that it has the new one.
             wanted.setdefault((file, pin.old), set()).add(pin.new or pin.old)
     for pin in pins:
         same = all(len(wanted[file, pin.old]) == 1 for file in pin.files)
@@ -63,16 +65,25 @@ def _pin(image: NamedImage, named: list[NamedImage], question: NamedImages) -> I
     places = tuple(dict.fromkeys(str(each.place) for each in named if each.place))
     files = tuple(dict.fromkeys(each.place.file for each in named if each.place))
     if not image.repository:
-        return ImagePin(image.text, places, PinState.FAILED, (image.problem,))
+        pinned = _DIGEST.search(image.text)
+        old = pinned[0] if pinned is not None else ""
+        return ImagePin(image.text, places, PinState.FAILED, (image.problem,), old=old, files=files)
     if not image.digest:
         return ImagePin(image.whole, places, PinState.NOT_PINNED, (_FOLLOWS,))
     if not image.tag:
-        return ImagePin(image.whole, places, PinState.NOT_KNOWABLE, (_NOTHING,), files=files)
+        return ImagePin(
+            image.whole,
+            places,
+            PinState.NOT_KNOWABLE,
+            (_NOTHING,),
+            old=image.digest,
+            files=files,
+        )
     host = question.find_host()
     machine = machine_of(image.platform) if image.platform else host.machine
     now = read(image, image.tag, machine, question.ask)
     if isinstance(now, str):
-        return ImagePin(image.whole, places, PinState.FAILED, (now,), files=files)
+        return ImagePin(image.whole, places, PinState.FAILED, (now,), old=image.digest, files=files)
     table: dict[str, object] = {"tag": image.tag, "pinned": image.digest, "now": now.digest}
     if image.digest == now.digest or image.digest in now.listed:
         return ImagePin(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from headrace.interface import ImageToWarm, NamedImages
-from headrace_docker.gpu.preflight import MACHINES
+from headrace_docker.gpu.preflight import linux_on
 from headrace_docker.keeping.reading import machine_of, objects, read
 from headrace_docker.naming.files import all_named
 from headrace_docker.naming.named import NamedImage
@@ -19,22 +20,26 @@ def to_warm(question: NamedImages) -> Iterator[ImageToWarm]:
     """
     places: dict[tuple[str, str], list[str]] = {}
     images: dict[tuple[str, str], NamedImage] = {}
-    for image in all_named(question):
-        for platform in _platforms(image, question):
-            key = image.whole, platform
+    for asked in _by_platform(question):
+        for image in all_named(asked):
+            key = image.whole, _platform(image, asked)
             images.setdefault(key, image)
             places.setdefault(key, []).extend([str(image.place)] if image.place else [])
     for key, image in images.items():
         yield _one(image, tuple(dict.fromkeys(places[key])), key[1], question)
 
 
-def _platforms(image: NamedImage, question: NamedImages) -> tuple[str, ...]:
-    if question.platforms:
-        return question.platforms
-    if image.platform:
-        return (image.platform,)
-    machine = question.find_host().machine
-    return (f"linux/{MACHINES.get(machine, machine)}",)
+def _by_platform(question: NamedImages) -> Iterator[NamedImages]:
+    """Ask for each platform by itself: a Dockerfile may name another image for each."""
+    for platform in question.platforms:
+        yield replace(question, platforms=(platform,))
+    if not question.platforms:
+        yield question
+
+
+def _platform(image: NamedImage, question: NamedImages) -> str:
+    asked = next(iter(question.platforms), "")
+    return asked or image.platform or linux_on(question.find_host())
 
 
 def _one(

@@ -6,42 +6,45 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from headrace_docker.builds.dockerfile import directives, instructions
+from headrace_docker.builds.dockerfile import directives, instructions, lines_of
 from headrace_docker.naming.named import NamedAt, NamedImage, named, tag_beside
 
 __all__ = ["expanded", "images"]
 
 _VARIABLE = re.compile(
-    r"\$(?:\$|(?P<plain>[A-Za-z_]\w*)|\{(?P<name>[A-Za-z_]\w*)(?P<how>:?[-+?])?(?P<word>[^{}]*)\})"
+    r"\$(?:\$|(?P<plain>[A-Za-z_]\w*)|\{(?P<name>[A-Za-z_]\w*)(?:(?P<how>:?[-+?])(?P<word>[^{}]*))?\})"
 )
-_FLAG = re.compile(r"--([a-z]+)=(\S+)\s*")
+_FLAG = re.compile(r"--([a-z]+)=(\"[^\"]*\"|\S+)\s*")
 _AS = re.compile(r"(\S+)(?:\s+[Aa][Ss]\s+(\S+))?\s*")
 _MOUNTED = re.compile(r"--mount=(\S+)")
 #: One of several in an ARG: a name, and a value with quotes or without.
 _ARG = re.compile(r"(?<!\S)([A-Za-z_]\w*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?(?!\S)")
-#: Platforms that are the host's own.
-_BY_ITSELF = ("$BUILDPLATFORM", "${BUILDPLATFORM}", "$TARGETPLATFORM", "${TARGETPLATFORM}")
+#: What BuildKit sets by itself.
+_SET = re.compile(r"(?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT)")
 #: Variables that one default may lead to, and characters of what becomes of it.
 _DEPTH, _LONGEST = 4, 1000
 
 
-def images(text: str, file: str, above: int = 0) -> Iterator[NamedImage]:
-    """Yield them; `above` is the number of lines of its file that stand before it."""
-    lines = text.splitlines()
+def images(
+    text: str, file: str, above: int = 0, platform: Callable[[], str] | None = None
+) -> Iterator[NamedImage]:
+    """Yield them; `above` is the number of lines of its file that stand before it, `platform` finds
+    what it is built for and on (``linux/arm64``), where that is asked about.
+    """
+    lines = lines_of(text)
     for number, name, value in directives(lines):
         if name == "syntax":
             yield named(value.split()[0], NamedAt(file, above + number + 1))
     stages: set[str] = set()
-    known: dict[str, str] = {}
+    known = _by_itself(platform()) if platform is not None and _SET.search(text) else {}
     begun = False
     for each in instructions(text):
         place = NamedAt(file, above + each.first + 1)
         match each.word:
             case "ARG" if not begun:
-                for name, value in _ARG.findall(each.rest[:_LONGEST]):
-                    known[name] = expanded(_unquoted(value), known)
+                _declare(each.rest, known)
             case "FROM":
                 begun = True
                 yield from _base(each.rest, each.first, place, lines, known, stages)
@@ -49,6 +52,13 @@ def images(text: str, file: str, above: int = 0) -> Iterator[NamedImage]:
                 for other in _others(each.rest):
                     if other.lower() not in stages and not other.isdecimal() and "$" not in other:
                         yield named(other, place, tag=tag_beside(other, lines, each.first))
+
+
+def _declare(rest: str, known: dict[str, str]) -> None:
+    """Take what an ARG before the first FROM says; what BuildKit sets is only named there."""
+    for name, value in _ARG.findall(rest[:_LONGEST]):
+        if value or not _SET.fullmatch(name):
+            known[name] = expanded(_unquoted(value), known)
 
 
 def _base(  # noqa: PLR0917 - all that one line needs
@@ -61,8 +71,10 @@ def _base(  # noqa: PLR0917 - all that one line needs
 ) -> Iterator[NamedImage]:
     platform = ""
     while flag := _FLAG.match(rest):
-        if flag[1] == "platform" and flag[2] not in _BY_ITSELF:
-            platform = expanded(flag[2], known)
+        if flag[1] == "platform":
+            platform = expanded(_unquoted(flag[2]), known)
+            if "$" in platform:
+                platform = ""
         rest = rest[flag.end() :]
     match = _AS.fullmatch(rest.strip())
     if match is None:
@@ -80,11 +92,21 @@ def _others(rest: str) -> Iterator[str]:
     start = rest[:_LONGEST]
     for name, value in _FLAG.findall(start):
         if name == "from":
-            yield value
+            yield _unquoted(value)
     for mount in _MOUNTED.findall(start):
         for part in mount.split(","):
             if part.startswith("from="):
                 yield part.removeprefix("from=")
+
+
+def _by_itself(platform: str) -> dict[str, str]:
+    """Return the arguments of a platform that need no ARG before the first FROM."""
+    system, _, rest = platform.partition("/")
+    machine, _, variant = rest.partition("/")
+    parts = {"PLATFORM": platform, "OS": system, "ARCH": machine, "VARIANT": variant}
+    return {
+        f"{prefix}{name}": value for prefix in ("TARGET", "BUILD") for name, value in parts.items()
+    }
 
 
 def _unquoted(text: str) -> str:

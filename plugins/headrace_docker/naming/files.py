@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
 from headrace.interface import ImageFile, NamedImages, foreign, read_json
+from headrace_docker.gpu.preflight import linux_on
 from headrace_docker.naming import dockerfiles, yaml_files
 from headrace_docker.naming.named import NamedAt, NamedImage, named
 
@@ -43,27 +45,33 @@ def all_named(question: NamedImages) -> Iterator[NamedImage]:
         yield named(name, None)
     for file in question.files:
         try:
-            yield from named_in(file)
+            yield from named_in(file, partial(_platform, question))
         except ValueError as error:
             told = error.message if hasattr(error, "message") else str(error)
             yield NamedImage(file.name, NamedAt(file.name, 1), problem=str(told))
 
 
 @foreign("a file that names images")
-def named_in(file: ImageFile) -> list[NamedImage]:
-    """Return what one file names; UnreadableError where it is not what its name says."""
+def named_in(file: ImageFile, platform: Callable[[], str] | None = None) -> list[NamedImage]:
+    """Return what one file names; UnreadableError where it is not what its name says. `platform`
+    finds what a Dockerfile is built for, as ``linux/arm64``, where it asks.
+    """
     text = file.content.decode("utf-8", "replace").removeprefix("\ufeff")
     name = PurePosixPath(file.name.replace("\\", "/")).name
     if name in _DEVCONTAINERS:
         return list(_devcontainer(text, file.name))
     if _DOCKERFILE.fullmatch(name) and not name.endswith(_YAML):
-        return list(dockerfiles.images(text, file.name))
-    return list(yaml_files.images(text, file.name))
+        return list(dockerfiles.images(text, file.name, platform=platform))
+    return list(yaml_files.images(text, file.name, platform))
+
+
+def _platform(question: NamedImages) -> str:
+    return question.platforms[0] if question.platforms else linux_on(question.find_host())
 
 
 def _devcontainer(text: str, file: str) -> Iterator[NamedImage]:
     table: Any = read_json(_without_comments(text).encode())
-    image = table.get("image")
+    image = table.get("image") if isinstance(table, dict) else None
     if isinstance(image, str):
         at = text.find(image)
         yield named(image, NamedAt(file, text.count("\n", 0, max(at, 0)) + 1))

@@ -7,7 +7,8 @@ an alias is the node that it stands for, looked at once. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -22,26 +23,31 @@ __all__ = ["images"]
 #: for each that is open.
 _LONGEST, _MOST_FLOWS = 1 << 20, 2000
 _CONTAINERS = frozenset(("containers", "initContainers", "ephemeralContainers"))
-_DOCKER = "docker://"
+_DOCKER, _IMAGE_CONTEXT = "docker://", "docker-image://"
+#: A chart's own, and others that are laid over them.
+_VALUES = re.compile(r"(?:.+[-._])?values(?:[-._].+)?\.ya?ml")
 _KUSTOMIZE = ("Kustomization", "Component")
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml")
 _GITLAB = ("gitlab-ci.yml", "gitlab-ci.yaml")
+_NOTHING = ("tag:yaml.org,2002:null", "!reset")
 #: Mappings that are merged into one.
 _MERGED = 16
 
 
 @foreign("YAML")
-def images(text: str, file: str) -> Iterator[NamedImage]:
-    """Yield them; UnreadableError where it is no YAML, or too much of it."""
-    return iter(list(_documents(text, file)))
+def images(text: str, file: str, platform: Callable[[], str] | None = None) -> Iterator[NamedImage]:
+    """Yield them; UnreadableError where it is no YAML, or too much of it. `platform`: as of
+    `dockerfiles.images`.
+    """
+    return iter(list(_documents(text, file, platform)))
 
 
-def _documents(text: str, file: str) -> Iterator[NamedImage]:
+def _documents(text: str, file: str, platform: Callable[[], str] | None) -> Iterator[NamedImage]:
     if len(text) > _LONGEST or text.count("[") + text.count("{") > _MOST_FLOWS:
         raise ValueError("it is longer, or deeper, than what people write")
     from ruamel.yaml import YAML  # noqa: PLC0415 - other commands need not pay
 
-    reader = _Reader(file, text.splitlines())
+    reader = _Reader(file, text.splitlines(), platform)
     for document in YAML(typ="safe", pure=True).compose_all(text):
         if _keys(document):
             yield from reader.document(document)
@@ -50,9 +56,10 @@ def _documents(text: str, file: str) -> Iterator[NamedImage]:
 class _Reader:
     """Of one file."""
 
-    def __init__(self, file: str, lines: list[str]) -> None:
+    def __init__(self, file: str, lines: list[str], platform: Callable[[], str] | None) -> None:
         self._file = file
         self._lines = lines
+        self._platform = platform
 
     def document(self, node: Any) -> Iterator[NamedImage]:
         """Yield the images of one document, whatever it is."""
@@ -70,6 +77,8 @@ class _Reader:
             yield from self._action(_get(node, "runs"))
         elif "images" in keys and "resources" in keys:
             yield from self._kustomization(node)
+        elif _VALUES.fullmatch(name):
+            yield from self._values(node)
         elif "services" in keys:
             yield from self._compose(node)
 
@@ -121,9 +130,10 @@ class _Reader:
         for step in _items(_get(job, "steps")):
             yield from self._behind_scheme(_get(step, "uses"))
 
-    def _behind_scheme(self, node: Any) -> Iterator[NamedImage]:
-        if _text(node).startswith(_DOCKER):
-            yield self._at(_text(node).removeprefix(_DOCKER), node)
+    def _behind_scheme(self, node: Any, scheme: str = _DOCKER) -> Iterator[NamedImage]:
+        _, found, text = _text(node).partition(scheme)
+        if found:
+            yield self._at(dockerfiles.expanded(text, {}), node)
 
     def _gitlab(self, root: Any) -> Iterator[NamedImage]:
         """Of all jobs, of the default, and of the jobs one by one."""
@@ -142,13 +152,42 @@ class _Reader:
             inline = _get(build, "dockerfile_inline")
             if inline is not None:
                 above = inline.start_mark.line + (inline.style in ("|", ">"))
-                yield from dockerfiles.images(inline.value, self._file, above)
-            if build is not None:
-                continue  # what it is called when it is made
-            image = _get(service, "image")
-            if image is not None:
-                text = dockerfiles.expanded(_text(image), {})
-                yield self._at(text, image, _text(_get(service, "platform")))
+                yield from dockerfiles.images(inline.value, self._file, above, self._platform)
+            for context in self._contexts(build):
+                yield from self._behind_scheme(context, _IMAGE_CONTEXT)
+            for volume in _items(_get(service, "volumes")):
+                if _text(_get(volume, "type")) == "image":
+                    yield from self._expanded(_get(volume, "source"))
+            if build is None:  # else it is what it is called when it is made
+                yield from self._expanded(_get(service, "image"), _get(service, "platform"))
+
+    def _contexts(self, build: Any) -> Iterator[Any]:
+        """Yield named contexts of a build: a mapping, or a list of ``NAME=VALUE``."""
+        contexts = _get(build, "additional_contexts")
+        yield from (value for _, value in _pairs(contexts))
+        yield from _items(contexts)
+
+    def _expanded(self, node: Any, platform: Any = None) -> Iterator[NamedImage]:
+        if _text(node):
+            wanted = dockerfiles.expanded(_text(platform), {})
+            text = dockerfiles.expanded(_text(node), {})
+            yield self._at(text, node, "" if "$" in wanted else wanted)
+
+    def _values(self, root: Any) -> Iterator[NamedImage]:
+        """Of a chart, as most write them: an image in one word, or in a mapping of its parts."""
+        for key, value in _everything(root):
+            repository = _text(_get(value, "repository"))
+            tag, digest = _get(value, "tag"), _get(value, "digest")
+            if repository and (_text(tag) or _text(digest)):
+                registry = _text(_get(value, "registry"))
+                text = f"{registry}/{repository}" if registry else repository
+                text += f":{_text(tag)}" if _text(tag) else ""
+                text += f"@{_text(digest)}" if _text(digest) else ""
+                yield self._at(text, digest if _text(digest) else tag)
+            elif key == "image":
+                found = read_name(_text(value))
+                if found is not None and (found.tag or found.digest):
+                    yield from self._named(value)
 
     def _named(self, node: Any) -> Iterator[NamedImage]:
         if _text(node):
@@ -192,7 +231,10 @@ def _items(node: Any) -> Iterable[Any]:
 
 
 def _text(node: Any) -> str:
-    return node.value.strip() if getattr(node, "id", "") == "scalar" else ""
+    """Return a scalar's text; "" for what is none: also nothing, and what compose takes back."""
+    if getattr(node, "id", "") != "scalar" or str(node.tag) in _NOTHING:
+        return ""
+    return str(node.value).strip()
 
 
 def _everything(root: Any) -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,7 @@ from headrace.interface import (
     counted,
 )
 from headrace_docker.finding.find import look
-from headrace_docker.gpu.preflight import MACHINES
+from headrace_docker.gpu.preflight import linux_on, machine_word
 from headrace_docker.pulling import programs
 from headrace_docker.pulling.commands import EngineCommands
 from headrace_docker.pulling.failures import PullPatience, lasting
@@ -46,8 +46,8 @@ def pull(request: ImagePull) -> ImageOutcome:
     trial.say(f"{engine.engine} pulls {named}: {size_text(size)} in {layers}, {image.digest}")
     here = trial.find_here().machine
     other = host.machine != here
-    platform = f"linux/{MACHINES.get(host.machine, host.machine)}" if other else ""
-    wanted = MACHINES.get(host.machine, host.machine)
+    platform = linux_on(host) if other else ""
+    wanted = machine_word(host.machine)
     had = engine.all_there(_digests(engine, request, pinned), image.digest)
     if had and not _is_for(engine, request, pinned, wanted):
         # An index has one digest for all processors, and the engine has it for another one. To

@@ -20,7 +20,7 @@ from headrace.interface import (
     read_json_or_none,
 )
 from headrace_docker.gpu import container_toolkit
-from headrace_docker.gpu.preflight import MACHINES
+from headrace_docker.gpu.preflight import machine_word
 from headrace_docker.leaks.held import leaks_in_configuration
 from headrace_docker.pulling import programs
 from headrace_docker.pulling.commands import EngineCommands
@@ -158,7 +158,7 @@ def _not_run(engine: EngineCommands, image: str, trial: ImageTrial, said: Said) 
     )
     made_for = machine.text.strip() if machine is not None and machine.status == 0 else ""
     here = trial.find_here().machine
-    if made_for and made_for != MACHINES.get(here, here):
+    if made_for and made_for != machine_word(here):
         text = f"it is for {printable(made_for)[:30]}, and this machine is {here}"
         way_out = "`headrace image pull` brings the one for this machine"
         return Check("container", Found.WRONG, text, way_out)

@@ -82,3 +82,15 @@ def test_a_frontend_that_does_not_know_the_flags_is_told(frontend: str, *, fits:
     else:
         with pytest.raises(Refused):
             led(text, FLAG, NAMES)
+
+
+@pytest.mark.parametrize("said", ['echo "<<EOF"', "echo $((1<<X))", "cat <<<word", "echo '<<A'"])
+def test_what_is_no_word_of_its_own_begins_no_heredoc(said: str) -> None:
+    assert led(f"FROM a\nRUN {said}\nRUN two\n", FLAG, NAMES)[1] == 2
+
+
+def test_line_ends_where_buildkit_ends_it_and_nowhere_else() -> None:
+    text = "FROM a\n# note\x0cRUN no\x0bRUN no\u2028RUN no\nRUN yes\r\n"
+    told, found, _ = led(text, FLAG, NAMES)
+    assert found == 1
+    assert told.startswith(text[: text.index("RUN yes")])

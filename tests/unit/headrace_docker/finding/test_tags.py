@@ -8,7 +8,8 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from headrace.interface import BuildKind, ConfigurationError, catalogue
+from headrace.interface import BuildKind, ConfigurationError, Host, catalogue
+from headrace.variants.hosts import Accelerator
 from headrace_docker.finding.families import families, read_families
 from headrace_docker.finding.tags import ImageTag, admitted, in_order, read_tag, read_tags
 
@@ -164,3 +165,17 @@ def test_copy_of_a_repository_is_spelt_as_the_first_one(
 ) -> None:
     row = KNOWN.at(registry, repository, BuildKind.CUDA)
     assert (row.name if row else None) == name
+
+
+@pytest.mark.parametrize(
+    ("card", "is_one"),
+    [
+        *((f"NVIDIA {name}", False) for name in ("T400", "T400 4GB", "T600 Laptop GPU", "GB10")),
+        *((f"NVIDIA {name}", True) for name in ("L40S", "A100-SXM4-40GB", "H200", "GB200")),
+        ("Tesla T4", True),
+        ("NVIDIA-T4-SHARED", True),
+    ],
+)
+def test_cards_of_workstations_are_no_data_centres(card: str, *, is_one: bool) -> None:
+    host = Host((Accelerator("nvidia", card),))
+    assert families().is_datacentre(host) is is_one

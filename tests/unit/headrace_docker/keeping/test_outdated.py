@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from headrace.interface import Host, ImageFile, ImagePin, NamedImages, PinState
 from headrace_docker.keeping.outdated import outdated
 from headrace_docker.keeping.warming import to_warm
@@ -66,6 +68,13 @@ def test_digest_that_two_tags_have_is_not_written_where_one_of_them_moved() -> N
     assert moved.new == ""
     moved, other = told(text, {"v1": NEW, "v2": NEW, "old": OLD})
     assert moved.new == other.new == NEW.digest
+
+
+@pytest.mark.parametrize("other", ["me/hidden:v1@{}", "me/hidden@{}", "${{HUB}}/x:v1@{}"])
+def test_digest_is_not_written_where_another_image_has_it_that_is_not_known(other: str) -> None:
+    text = f"FROM me/x:v1@{OLD.digest}\nFROM {other.format(OLD.digest)}\n"
+    moved, _ = told(text, {"v1": NEW, "old": OLD})
+    assert (moved.state, moved.new) == (PinState.MOVED, "")
 
 
 def test_image_to_warm_is_all_that_a_pull_for_its_platform_takes() -> None:

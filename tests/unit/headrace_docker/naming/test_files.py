@@ -245,3 +245,64 @@ def test_alias_upon_alias_is_looked_at_once() -> None:
 )
 def test_files_that_may_name_images_are_known_by_their_names(name: str, *, may: bool) -> None:
     assert may_name_images(name) is may
+
+
+def test_what_buildkit_sets_by_itself_is_that_of_the_platform() -> None:
+    text = b"""\
+ARG TARGETARCH
+FROM a:1 AS base-arm64
+FROM b:1 AS base-amd64
+FROM base-${TARGETARCH}
+FROM --platform=linux/$BUILDARCH c:1
+FROM d:$TARGETARCH
+"""
+    for machine, word in (("x86_64", "amd64"), ("aarch64", "arm64")):
+        host = Host(machine=machine)
+        files = (ImageFile("Dockerfile", text),)
+        found = list(all_named(NamedImages((), files, lambda host=host: host, lambda *_: None)))
+        assert [each.problem for each in found] == [""] * 4
+        assert [each.tag for each in found] == ["1", "1", "1", word]
+        assert found[2].platform == f"linux/{word}"
+
+
+def test_dockerfile_variable_that_is_cut_or_replaced_is_not_taken_whole() -> None:
+    (image,) = named_in(ImageFile("Dockerfile", b"ARG V=v1\nFROM a:${V#v}\n"))
+    assert "variable" in image.problem
+
+
+def test_compose_file_names_contexts_and_volumes_and_nothing_for_what_is_reset() -> None:
+    text = """\
+services:
+  a: {image: !reset null}
+  b: {image: ~}
+  c:
+    image: a:1
+    platform: ${P:-linux/arm64}
+    volumes: [{type: image, source: "b:1"}, {type: bind, source: "c:1"}]
+  d:
+    build:
+      additional_contexts: {base: "docker-image://d:1", more: ../more}
+  e:
+    build:
+      additional_contexts: ["base=docker-image://e:1"]
+"""
+    assert read("compose.yaml", text) == {
+        f"docker.io/library/{name}": line
+        for name, line in (("b:1", 7), ("a:1", 5), ("d:1", 10), ("e:1", 13))
+    }
+    found = named_in(ImageFile("compose.yaml", text.encode()))
+    assert {each.platform for each in found if each.whole.endswith("/a:1")} == {"linux/arm64"}
+
+
+def test_values_of_a_chart_name_images_in_one_word_or_in_parts() -> None:
+    text = f"""\
+image: {{registry: quay.io, repository: a/b, tag: "1", digest: "{DIGEST}"}}
+more: {{image: {{repository: c, tag: 2}}}}
+chart: {{image: {{repository: d, tag: ""}}}}
+sidecar: {{image: "e:1"}}
+"""
+    assert read("values.yaml", text) == {
+        f"quay.io/a/b:1@{DIGEST}": 1,
+        "docker.io/library/c:2": 2,
+        "docker.io/library/e:1": 4,
+    }
