@@ -65,9 +65,11 @@ def _pin(image: NamedImage, named: list[NamedImage], question: NamedImages) -> I
     places = tuple(dict.fromkeys(str(each.place) for each in named if each.place))
     files = tuple(dict.fromkeys(each.place.file for each in named if each.place))
     if not image.repository:
-        pinned = _DIGEST.search(image.text)
-        old = pinned[0] if pinned is not None else ""
-        return ImagePin(image.text, places, PinState.FAILED, (image.problem,), old=old, files=files)
+        found = _DIGEST.search(image.text)
+        pinned = found[0] if found is not None else ""
+        return ImagePin(
+            image.text, places, PinState.FAILED, (image.problem,), old=pinned, files=files
+        )
     if not image.digest:
         return ImagePin(image.whole, places, PinState.NOT_PINNED, (_FOLLOWS,))
     if not image.tag:
