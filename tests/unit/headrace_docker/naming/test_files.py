@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from headrace.foreign import UnreadableError
@@ -257,9 +259,10 @@ FROM --platform=linux/$BUILDARCH c:1
 FROM d:$TARGETARCH
 """
     for machine, word in (("x86_64", "amd64"), ("aarch64", "arm64")):
-        host = Host(machine=machine)
         files = (ImageFile("Dockerfile", text),)
-        found = list(all_named(NamedImages((), files, lambda host=host: host, lambda *_: None)))
+        found = list(
+            all_named(NamedImages((), files, partial(Host, machine=machine), lambda *_: None))
+        )
         assert [each.problem for each in found] == [""] * 4
         assert [each.tag for each in found] == ["1", "1", "1", word]
         assert found[2].platform == f"linux/{word}"
