@@ -82,7 +82,7 @@ def explain(what: str, host: Host, ask: AskGateway) -> list[Explanation]:
 
 def _unread(wanted: ImageName, why: str, host: Host) -> Explanation:
     if why.startswith(heard("is for ")):  # it is there
-        here = f"{host.platform}/{preflight.MACHINES.get(host.machine, host.machine)}"
+        here = f"{host.platform}/{preflight.machine_word(host.machine)}"
         return Explanation("docker", (f"will not run here: it {why}, and this is {here}",))
     if why != UNGIVEN:
         return Explanation("docker", (f"{wanted.repository} {why}",), answers=False)

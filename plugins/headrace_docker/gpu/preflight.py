@@ -11,11 +11,11 @@ from typing import Any
 from headrace.interface import CudaTables, Host, dataclass, foreign, read_json
 from headrace_docker.gpu.requirements import Need, failing, need_of
 
-__all__ = ["MACHINES", "Facts", "linux_on", "machine_word", "pick", "read_facts", "verdict"]
+__all__ = ["Facts", "linux_on", "machine_word", "pick", "read_facts", "verdict"]
 
 #: Where older images say their CUDA.
 _LABEL = "com.nvidia.cuda.version"
-MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def machine_word(machine: str) -> str:
     """Return a processor as images call it: ``amd64`` for ``x86_64``; what has no other name of
     theirs stays, as ``arm/v7``.
     """
-    return MACHINES.get(machine, machine)
+    return _MACHINES.get(machine, machine)
 
 
 def linux_on(host: Host) -> str:

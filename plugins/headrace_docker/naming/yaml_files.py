@@ -25,7 +25,7 @@ _LONGEST, _MOST_FLOWS = 1 << 20, 2000
 _CONTAINERS = frozenset(("containers", "initContainers", "ephemeralContainers"))
 _DOCKER, _IMAGE_CONTEXT = "docker://", "docker-image://"
 #: A chart's own, and others that are laid over them.
-_VALUES = re.compile(r"(?:.+[-._])?values(?:[-._].+)?\.ya?ml")
+_VALUES = re.compile(r"(?<![^-._])values[-._]")
 _KUSTOMIZE = ("Kustomization", "Component")
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml")
 _GITLAB = ("gitlab-ci.yml", "gitlab-ci.yaml")
@@ -77,7 +77,7 @@ class _Reader:
             yield from self._action(_get(node, "runs"))
         elif "images" in keys and "resources" in keys:
             yield from self._kustomization(node)
-        elif _VALUES.fullmatch(name):
+        elif _VALUES.search(name):
             yield from self._values(node)
         elif "services" in keys:
             yield from self._compose(node)
