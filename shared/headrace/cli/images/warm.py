@@ -129,6 +129,10 @@ def _check_room(wanted: _Wanted, context: Context) -> None:
 # ------------------------------------------------------------------ bringing
 
 
+class _StoppedError(Exception):
+    """Nobody waits for it any more."""
+
+
 class _Progress:
     """How far it is, told in one line where somebody looks."""
 
@@ -138,9 +142,16 @@ class _Progress:
         self._guard = threading.Lock()
         self._done = 0
         self._told = 0.0
+        self._stopped = False
+
+    def stop(self) -> None:
+        """End what is on its way at its next bytes: a layer may be gigabytes."""
+        self._stopped = True
 
     def heard(self, count: int) -> None:
-        """So many bytes have come."""
+        """So many bytes have come, or, below 0, have come for nothing."""
+        if self._stopped:
+            raise _StoppedError
         with self._guard:
             self._done += count
             now = time.monotonic()
@@ -164,9 +175,14 @@ def _bring(wanted: _Wanted, there: AtHand, context: Context) -> dict[str, str]:
     missing = wanted.missing
     progress = _Progress(context, _size(missing))
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="warm") as workers:
-        results = workers.map(lambda each: _one(each, there, progress), missing)
-        failed = {each.digest: why for each, why in zip(missing, results, strict=True) if why}
-    progress.end()
+        try:
+            results = workers.map(lambda each: _one(each, there, progress), missing)
+            failed = {each.digest: why for each, why in zip(missing, results, strict=True) if why}
+        except BaseException:
+            progress.stop()
+            raise
+        finally:
+            progress.end()
     return failed
 
 
@@ -177,16 +193,23 @@ def _one(wanted: ImageObject, there: AtHand, progress: _Progress) -> str:
     assert there.address is not None
     said = ""
     for pause in (*_PAUSES, None):
+        came: list[int] = []
+
+        def heard(count: int, came: list[int] = came) -> None:
+            progress.heard(count)
+            came.append(count)
+
         given = health.fetched(
             there.address,
             there.expected,
             quote(wanted.path, safe="/:@"),
             _PATIENCE,
             accept="*/*",
-            heard=progress.heard,
+            heard=heard,
         )
         if given is not None and given.status == 200:
             return ""
+        progress.heard(-sum(came))
         said = "the gateway broke off" if given is None else f"the gateway said {given.status}"
         if pause is None or (given is not None and given.status in (401, 403, 404)):
             break
