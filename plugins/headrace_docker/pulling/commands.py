@@ -10,9 +10,10 @@ __all__ = ["ENGINES", "EngineCommands"]
 
 #: Those that there are words for, in the order in which they are looked for.
 ENGINES = ("docker", "podman", "nerdctl", "ctr")
-#: Has a Python run what comes on standard input, which it finds in a variable, too.
+#: Has a Python run so many bytes of standard input, which it finds in a variable, too. It waits for
+#: no end of it: where that comes before the container is made, ctr never passes it on.
 _READ = (
-    "import os, sys; text = sys.stdin.buffer.read().decode(); "
+    "import os, sys; text = sys.stdin.buffer.read(LENGTH).decode(); "
     "os.environ['HEADRACE_CHECK'] = text; exec(text)"
 )
 #: Ends with 0 in a Python that has a framework, with 3 in another one that can run ours.
@@ -111,12 +112,14 @@ class EngineCommands:
         gpus: Sequence[str],
         variables: Mapping[str, str],
         *,
+        length: int,
         shell: bool = True,
     ) -> tuple[str, ...]:
-        """Have it run what comes on standard input in a container without a network: by the
+        """Have it run so many bytes of standard input in a container without a network: by the
         image's shell, which looks for a Python, else by its ``python3``.
         """
-        start = ("sh", "-c", _START) if shell else ("python3", "-c", _READ)
+        words_of = _START if shell else _READ
+        start = ("sh" if shell else "python3", "-c", words_of.replace("LENGTH", str(length)))
         if self.engine == "ctr":
             given = [
                 word for key, value in variables.items() for word in ("--env", f"{key}={value}")

@@ -193,10 +193,11 @@ def _run(
     name = programs.unused_name()
     given = trial.place.environment
     variables = {key: given[key] for key in _VARIABLES if key in given}
-    words = engine.run(image, name, tuple(gpus), variables, shell=shell)
+    program = _INSIDE.read_bytes()
+    words = engine.run(image, name, tuple(gpus), variables, length=len(program), shell=shell)
     ended = False
     try:
-        said = programs.run(words, given, patience=_PATIENCE, given=_INSIDE.read_bytes())
+        said = programs.run(words, given, patience=_PATIENCE, given=program)
         ended = not said.ended
         return said
     finally:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from lib.engines.drivers import Engine, engine
 from lib.engines.kinds import HERE, why_not
 from lib.gateway import headrace
 from lib.images.content import Image
+from lib.images.families import multi_platform, shaped
 from lib.images.working import TORCH, working
 from lib.images.world import ImageWorld, MakeImageWorld
 from lib.serving import modes
@@ -157,7 +159,10 @@ def test_image_is_pulled_once_by_its_digest_named_and_tried(
     # Its configuration came when it was looked for.
     assert told["came"]["bytes"] == sum(len(blob.data) for blob in image.blobs[1:])
     twice = sum(told["came"]["sources"].values()) - told["came"]["bytes"]
-    # Waste has laws of its own (tests/property); on a busy machine mirrors seem to stall.
+    # The allowance is 3 % of a file (`transfer.waste`), and is passed where a request is waited
+    # for very long: a mirror on a busy machine that was given no processor for so long is such a
+    # one. With 12 processes for 2 processors 0.1 to 2.9 % came twice. The laws are in
+    # tests/property, with a clock that nobody takes a processor from.
     assert 0 <= twice < 0.15 * told["came"]["bytes"]
     loads = (
         "2.9.1+cu126 for CUDA 12.6 loads; its product on the processor is right, "
@@ -304,6 +309,66 @@ def test_engine_that_is_started_anew_in_the_middle_goes_on_from_what_is_here(
     assert running.returncode == 0, said
     assert image.digest in puller.engine.digest(f"pytorch/pytorch:{TAG}"), said
     assert puller.came() < 1.3 * sum(len(blob.data) for blob in image.blobs)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("program", ["dockerd", "podman"])
+def test_image_that_is_here_for_another_processor_is_not_taken_for_this_ones(
+    start: Start, program: str
+) -> None:
+    about = {"CUDA_VERSION": "12.6.3", "PYTORCH_VERSION": "2.9.1"}
+    both = multi_platform(
+        {each: shaped("both", about, architecture=each) for each in ("amd64", "arm64")}
+    )
+    puller, word = start(program, what=both), "docker" if program == "dockerd" else program
+    machine = [word, "image", "inspect", "--format", "{{.Architecture}}", NAME]
+    described = "driver=560,gpu=A100,machine=aarch64"
+    for host, architecture in ((described, "arm64"), (OTHER[1], "amd64"), (described, "arm64")):
+        words = ("pull", "pytorch", "--for", host, "--engine", word, "--no-check")
+        assert puller.run(*words)["standing"] == "done"
+        there = subprocess.run(machine, env=puller.env, capture_output=True, text=True, check=True)
+        assert there.stdout.strip() == architecture
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("program", ["dockerd", "podman"])
+def test_trial_that_is_ended_leaves_no_container_behind(
+    start: Start, tmp_path: Path, program: str
+) -> None:
+    slow = working(tmp_path / "slow", size=1000, torch="import time\ntime.sleep(600)\n")
+    puller, word = start(program, what=slow), "docker" if program == "dockerd" else program
+    puller.run("pull", "pytorch", *OTHER, "--engine", word, "--no-check")
+
+    def containers() -> str:
+        words = [word, "ps", "-aq"]
+        return subprocess.run(
+            words, env=puller.env, capture_output=True, text=True, check=True
+        ).stdout
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        running = puller.begin("check", NAME, "--engine", word)
+        until(containers)
+        running.send_signal(number)
+        said, _ = running.communicate(timeout=HANG)
+        assert running.returncode == 128 + number, said
+        assert not containers()
+
+
+@pytest.mark.nightly
+def test_containerd_tries_an_image_each_time_though_ctr_may_pass_no_end_of_input_on(
+    start: Start,
+) -> None:
+    puller = start("containerd")
+    puller.env["CONTAINERD_ADDRESS"] = f"{puller.engine.root}/run/containerd.sock"
+    done = puller.engine.pull(f"pytorch/pytorch:{TAG}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for _ in range(4):
+        told = puller.run("check", NAME, "--engine", "ctr")
+        assert any(
+            "its product on the processor is right" in text for _, text in found(told, "torch")
+        )
+    told = puller.run("check", "docker.io/pytorch/nosuch:1", "--engine", "ctr", code=1)
+    assert told["reference"] == "no-image"
 
 
 def test_what_no_second_try_changes_ends_at_once_and_says_whose_fault_it_is(start: Start) -> None:
