@@ -31,7 +31,7 @@ from headrace.models import Origin
 if TYPE_CHECKING:
     from headrace.cli.runs.bottom_row import BottomRow
     from headrace.cli.runs.kept.keeping import OutcomeKeeper
-    from headrace.cli.runs.leading import Lead
+    from headrace.cli.runs.leading import Asking, Lead
     from headrace.cli.runs.started import GatewayOfRun
     from headrace.system.service.identity import Expected
 
@@ -218,10 +218,12 @@ def _prepare(  # noqa: PLR0917 - as above
         or shared.shared(context, origins, clearing_up)
         or started.own(context, origins, clearing_up)
     )
-    env = _environment(words, context, found, [o.origin for o in origins])
-    lead = None
+    asking = None
     if led.way is not LedBy.SETTINGS:
-        lead = _led(words, context, found, origins, led, clearing_up)
+        # A far origin is several round trips away: they begin before anything else is made ready.
+        asking = _asking(words, context, found, origins, led, clearing_up)
+    env = _environment(words, context, found, [o.origin for o in origins])
+    lead = _led(context, found, led, *asking) if asking is not None else None
     if keeping is not None and (lead is not None or led.way is LedBy.SETTINGS):
         keeping.keep(found, env, lead, silent=led.silent)
     if lead is not None:
@@ -328,30 +330,54 @@ def _environment(
     return env
 
 
-def _led(  # noqa: PLR0917 - one caller
+def _asking(  # noqa: PLR0917 - one caller
     words: tuple[str, ...],
     context: Context,
     found: GatewayOfRun,
     origins: Sequence[DiscoveredOrigin],
     led: LedCommand,
     clearing_up: ExitStack,
-) -> tuple[Lead, Mapping[str, Any], Mapping[str, str | None]] | None:
-    """Return what leads the command through the proxy, too, what was asked for it, and what its
-    variables say; where nothing can, say so.
+) -> tuple[Asking, Mapping[str, Any]] | None:
+    """Begin to ask the gateway to lead the command through the proxy, too; return that, and what
+    was asked. Where nobody can be led, say so.
     """
     from headrace.cli.runs import leading, logins  # noqa: PLC0415 - a cost of those who are led
 
     try:
         own = logins.known(context, words)
         asked = leading.question(found, origins, context.env, logins=own)
-        lead = leading.begun(found, asked)
-        clearing_up.callback(lead.file.unlink, missing_ok=True)
+    except HeadraceError as error:
+        _say_not_led(led, error)
+        return None
+    asking = leading.Asking(found, asked)
+    clearing_up.callback(asking.end)
+    return asking, asked
+
+
+def _led(
+    context: Context,
+    found: GatewayOfRun,
+    led: LedCommand,
+    asking: Asking,
+    asked: Mapping[str, Any],
+) -> tuple[Lead, Mapping[str, Any], Mapping[str, str | None]] | None:
+    """Return what leads the command, what was asked for it, and what its variables say; where
+    nothing does, say so.
+    """
+    from headrace.cli.runs import leading  # noqa: PLC0415 - loaded already
+
+    try:
+        lead = asking.lead()
         told = leading.variables(lead, context.env, found.scratch, led.authorities)
     except HeadraceError as error:
-        if led.tool is not None:
-            warn(f"{led.tool.name} is not led: {error.message}")
+        _say_not_led(led, error)
         return None
     return lead, asked, told
+
+
+def _say_not_led(led: LedCommand, error: HeadraceError) -> None:
+    if led.tool is not None:
+        warn(f"{led.tool.name} is not led: {error.message}")
 
 
 def _led_inside(  # noqa: PLR0917 - one caller

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import signal
 import ssl
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,7 +30,7 @@ from headrace.values import dataclass
 if TYPE_CHECKING:
     from headrace.cli.runs.started import GatewayOfRun
 
-__all__ = ["USUAL", "Lead", "begin", "begun", "bundle", "question", "variables"]
+__all__ = ["USUAL", "Asking", "Lead", "begin", "begun", "bundle", "question", "variables"]
 
 #: Seconds for the gateway to begin; it may read a page for it.
 _LIMIT = 10.0
@@ -114,6 +116,40 @@ def begun(found: GatewayOfRun, asked: Mapping[str, Any]) -> Lead:
         float(told["until"]),
         Path(told["file"]),
     )
+
+
+class Asking:
+    """A question that a gateway answers meanwhile: it may read a page of a far origin for it."""
+
+    def __init__(self, found: GatewayOfRun, asked: Mapping[str, Any]) -> None:
+        """Ask, in a thread."""
+        self._lead: Lead | None = None
+        self._error: Exception | None = None
+        words = (found, asked)
+        self._thread = threading.Thread(target=self._ask, args=words, name="asking", daemon=True)
+        self._thread.start()
+
+    def lead(self) -> Lead:
+        """Wait for the answer; LocalError where the gateway leads nobody."""
+        self._thread.join()
+        if self._lead is None:
+            raise self._error or LocalError("not-led", "the gateway does not say how")
+        return self._lead
+
+    def end(self) -> None:
+        """End what was begun, also where nobody waited for the answer."""
+        self._thread.join()
+        if self._lead is not None:
+            self._lead.file.unlink(missing_ok=True)
+
+    def _ask(self, found: GatewayOfRun, asked: Mapping[str, Any]) -> None:
+        if hasattr(signal, "pthread_sigmask"):
+            # They are for whoever waits for the command.
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._lead = begun(found, asked)
+        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+            self._error = error
 
 
 def variables(

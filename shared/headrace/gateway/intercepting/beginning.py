@@ -51,7 +51,10 @@ class Beginning:
                 alone = {str(host) for host in asked["alone"]}
                 environment = {str(k): str(v) for k, v in asked["environment"].items()}
                 elsewhere = bool(asked.get("elsewhere"))
-            await teach(parts.documents, parts.ecosystems)
+            await asyncio.gather(
+                teach(parts.documents, parts.ecosystems),
+                asyncio.to_thread(self._interceptions.prepare),
+            )
             self._begin(connect(parts.client, parts.origin, parts.ecosystems))
             known = set(_places(parts))
             if not known:

@@ -80,6 +80,13 @@ class Interceptions:
         self._clock = clock
         self._known: dict[str, Interception] = {}
 
+    @staticmethod
+    def prepare() -> None:
+        """Load what makes an authority, 60 ms of the processor's time. In a thread."""
+        # Whoever begins one is told why it cannot be loaded.
+        with contextlib.suppress(ImportError):
+            import headrace.gateway.intercepting.authority  # noqa: F401, PLC0415 - as below
+
     def begin(
         self,
         places: Iterable[Place],
