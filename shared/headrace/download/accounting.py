@@ -15,6 +15,9 @@ __all__ = ["Accounting"]
 
 _log = logging.getLogger("headrace.transfer")
 
+#: Answers that end at one place in a file: whoever gives them gives no more of it.
+_SEVERAL = 3
+
 
 @dataclass(slots=True)
 class _Account:
@@ -44,6 +47,10 @@ class Accounting:
         self._observe = observe
         self._accounts: dict[str, _Account] = {}
         self._faults: Counter[str] = Counter()
+        self._cuts: dict[str, list[int]] = {}
+        """By source, where in the file its answers ended early."""
+        self._reached: Counter[str] = Counter()
+        """By source, to where in the file it has given bytes."""
         self.corrupt_sources = set(corrupt_sources)
         """Sources that gave wrong bytes, to this task or to an earlier one for the same file."""
         self.refusal: UpstreamError | None = None
@@ -68,18 +75,27 @@ class Accounting:
         """The head of an answer is here, `rtt` seconds after the request."""
         self._tell(source, rtt=rtt)
 
-    def ended(self, source: str, received: int, now: float) -> None:
-        """A request ended, well or not, after `received` bytes."""
+    def ended(self, source: str, start: int, received: int, now: float) -> None:
+        """A request for what begins at `start` ended, well or not, after `received` bytes."""
         account = self._accounts[source]
+        if received:
+            self._reached[source] = max(self._reached[source], start + received)
         account.bytes += received
         account.requests -= 1
         if not account.requests:
             account.busy += now - account.since
 
     def count_fault(
-        self, source: str, fault: Fault, detail: str, retry_after: float | None = None
+        self,
+        source: str,
+        fault: Fault,
+        detail: str,
+        retry_after: float | None = None,
+        at: int | None = None,
     ) -> None:
-        """Tell everybody about a failure."""
+        """Tell everybody about a failure; `at` is where in the file the bytes ended."""
+        if fault is Fault.CUT and at is not None:
+            self._cuts.setdefault(source, []).append(at)
         _log.info("%s: %s: %s %s", self._artifact.name, source, fault.value, detail)
         self._faults[f"{source}:{fault.value}"] += 1
         if fault is Fault.WRONG_BYTES:
@@ -97,6 +113,17 @@ class Accounting:
             # What a corrupt source gave says nothing about what it is worth.
             if account.bytes and account.busy > 0 and source not in self.corrupt_sources:
                 self._tell(self._sources[source], bytes=account.bytes, seconds=account.busy)
+            if limit := self._ends_at(source):
+                self._tell(self._sources[source], cut_at=limit)
+
+    def _ends_at(self, source: str) -> int:
+        """Return where in the file a source's answers end, each of several; 0: nowhere. One that
+        fails for another reason ends anywhere, and others of its requests get further.
+        """
+        cuts = self._cuts.get(source, ())
+        if len(cuts) < _SEVERAL or self._reached[source] > min(cuts):
+            return 0
+        return min(cuts)
 
     def _tell(self, source: Source, **observation: object) -> None:
         artifact = self._artifact

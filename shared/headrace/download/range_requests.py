@@ -203,7 +203,11 @@ class SegmentRequest:
         if not self._cancelled:
             if isinstance(event, m.Failed):
                 owner.accounting.count_fault(
-                    self._source.id, event.fault, event.detail, event.retry_after
+                    self._source.id,
+                    event.fault,
+                    event.detail,
+                    event.retry_after,
+                    self._fetch.start + self._received,
                 )
             owner.driver.tell(event)
 
@@ -214,7 +218,8 @@ class SegmentRequest:
         self._closed = True
         owner = self._owner
         self._on_end(self)
-        owner.accounting.ended(self._source.id, self._received, owner.driver.now())
+        now = owner.driver.now()
+        owner.accounting.ended(self._source.id, self._fetch.start, self._received, now)
         owner.context.connections.give(self._host, self._source.id)
 
     async def _ask(self) -> None:

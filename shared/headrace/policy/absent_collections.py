@@ -35,6 +35,8 @@ class AbsenceReason(enum.StrEnum):
     """401 or 403."""
     MISSING = "missing"
     """404, one object after the other."""
+    CUT = "cut"
+    """Its answers end at one size, in the middle of what is larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,10 @@ class AbsentCollections:
             return
         self._missing.pop(key)
         self._learn(source, collection, AbsenceReason.MISSING, None, now)
+
+    def cut(self, source: str, collection: str, at: int, now: float) -> None:
+        """Each answer of `source`'s for an object ended at that many bytes of it."""
+        self._learn(source, collection, AbsenceReason.CUT, at, now)
 
     def gave(self, source: str, collection: str, size: int | None) -> bool:
         """`source` gave an object of so many bytes; return whether something is known otherwise."""

@@ -279,13 +279,20 @@ class Candidates:
         fault: Fault | None = None,
         retry_after: float | None = None,
         path: str | None = None,
+        cut_at: int | None = None,
     ) -> None:
         """Take one request that ended; `path` is the artifact's, so that what it lacks is known.
 
-        `seconds` from the request to its last byte; `fault` None: it delivered.
+        `seconds` from the request to its last byte; `fault` None: it delivered. With `cut_at`
+        nothing ended: it is at how many bytes of the artifact all of its answers did.
         """
         now = self._clock()
         collection, size = self._members.get(path or "") or ("", None)
+        if cut_at is not None:
+            if collection and source_id != ORIGIN:
+                self._absent.cut(source_id, collection, cut_at, now)
+                self._absences.keep(self._absent.rows())
+            return
         if path is not None and fault is Fault.MISSING:
             self._lacking.missing(source_id, _row(object_class, collection), path, now)
         elif fault is None and bytes:

@@ -24,6 +24,7 @@ from headrace.models import (
     Digest,
     Fault,
     Source,
+    SourceFailed,
 )
 from headrace.system.storage.store import Store
 from headrace.transfer.machine import HOLD_BACK
@@ -139,6 +140,33 @@ def test_rates_round_trips_and_faults_are_reported(place: Place) -> None:
     faults = [seen for source, seen in place.reports if source == "one" and "fault" in seen]
     assert [seen["fault"] for seen in faults] == [Fault.MISSING]
     assert faults[0]["path"] == "/packages/f"
+
+
+@pytest.mark.parametrize("of_file", [True, False])
+def test_mirror_whose_answers_all_end_at_one_place_in_the_file_is_told(
+    place: Place, *, of_file: bool
+) -> None:
+    """One that ends each of its answers early gives the whole file all the same."""
+    waiting = threading.Event()
+    place.mirrors[0].fail(modes.cut(2 * MB, of_file=of_file))
+    for server in [place.origin, place.mirrors[1]]:
+        server.fail(modes.held(waiting))
+
+    def cuts() -> int:
+        failed = [each for each in place.events if isinstance(each, SourceFailed)]
+        return sum(each.source == "one" and each.fault is Fault.CUT for each in failed)
+
+    async def journey(downloader: Downloader) -> None:
+        download = await downloader.open(place.artifact, place.sources(known=True))
+        await until(lambda: cuts() >= 3)
+        waiting.set()
+        assert await take(download) == LARGE
+        download.release()
+        await settle(downloader)
+
+    place.run(journey)
+    told = [seen["cut_at"] for source, seen in place.reports if "cut_at" in seen]
+    assert told == ([2 * MB] if of_file else [])
 
 
 # ------------------------------------------------------------------------ faults

@@ -41,6 +41,18 @@ def test_mirror_that_refuses_what_is_large_gives_the_rest() -> None:
     assert known.rows() == []
 
 
+def test_mirror_whose_answers_end_at_one_size_gives_what_is_smaller() -> None:
+    known = AbsentCollections()
+    known.cut("m", TORCH, 2 << 30, NOW)
+    assert known.rows()[0].reason is AbsenceReason.CUT
+    assert known.lacks("m", TORCH, 3 << 30, NOW + 1)
+    assert not known.lacks("m", TORCH, 1 << 30, NOW + 1)
+    # What came of the larger one up to there says nothing else.
+    known.gave("m", TORCH, 1 << 30)
+    assert known.lacks("m", TORCH, 3 << 30, NOW + 2)
+    assert not known.lacks("m", TORCH, 3 << 30, NOW + 86_401)
+
+
 def test_mirror_that_refuses_everything_is_no_matter_of_repositories() -> None:
     known = AbsentCollections()
     told = [known.refused("m", f"docker.io/me/{n}", 500, NOW) for n in range(4)]

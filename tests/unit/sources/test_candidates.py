@@ -365,6 +365,24 @@ def test_refusal_of_one_repository_is_kept_and_says_nothing_of_the_others(tmp_pa
     assert known_of(statistics, [B])[0].paused_until > clock.now
 
 
+def test_size_at_which_a_mirror_cuts_is_kept_for_the_repository(tmp_path: Path) -> None:
+    file = AbsenceFile(tmp_path / "absences.json")
+    sources, _, clock = build([A, B], absences=file)
+    assert BIG.size
+    one = replace(BIG, path="/v2/one", collection="hub/one")
+    small = replace(one, path="/v2/one/2", size=BIG.size // 4)
+    other = replace(one, path="/v2/b", collection="hub/b")
+    assert ids(sources, one) == ["a", "b", "origin"]
+    sources.report("a", "wheel", path=one.path, cut_at=BIG.size // 2)
+    file.close()
+    later, _, _ = build([A, B], absences=AbsenceFile(tmp_path / "absences.json"))
+    for each in (sources, later):
+        assert ids(each, one) == ["b", "origin"]
+        assert ids(each, small)[0] == ids(each, other)[0] == "a"
+    (told,) = sources.absent("a")
+    assert (told.collection, told.above, told.since) == ("hub/one", BIG.size // 2, clock.now)
+
+
 def test_row_of_missing_files_of_one_repository_leaves_the_others_alone() -> None:
     sources, _, _ = build([A, B])
     for number in range(3):

@@ -85,6 +85,9 @@ def listed_mirrors(
 def _lacking(row: Mapping[str, Any]) -> str:
     day = dt.datetime.fromtimestamp(float(row.get("since") or 0.0), dt.UTC).date()
     size = f" from {bytes_text(row['above'])} on" if row.get("above") else ""
+    if row.get("reason") == AbsenceReason.CUT:
+        most = bytes_text(row.get("above") or 0)
+        return f"gives no more than {most} of a file of {row.get('collection')} ({day})"
     how = "refuses" if row.get("reason") == AbsenceReason.REFUSED else "does not have"
     return f"{how} {row.get('collection')}{size} ({day})"
 
