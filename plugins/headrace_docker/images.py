@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from headrace.interface import (
+    DiscoveredOrigin,
     Explanation,
     HeldSecret,
     ImageFolder,
@@ -25,6 +26,12 @@ __all__ = ["Images"]
 
 class Images(ImageTool):
     """Images of the registries that the gateway leads."""
+
+    def origins(self) -> Iterable[DiscoveredOrigin]:
+        """The public registries."""
+        from headrace_docker.registry_api import registries  # noqa: PLC0415 - start-up time
+
+        return registries.discovered()
 
     def find(self, question: ImageQuestion) -> Iterable[Explanation]:
         """The newest image that a host runs."""

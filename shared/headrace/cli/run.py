@@ -284,14 +284,19 @@ def _names(origins: Sequence[DiscoveredOrigin]) -> set[tuple[str, str, str]]:
     return {(found.origin.ecosystem, found.origin.name, found.origin.url) for found in origins}
 
 
-def private_gateway(context: Context, clearing_up: ExitStack) -> tuple[GatewayAddress, Expected]:
-    """Start a gateway for this command, with whatever the tools ask now; LocalError where none
-    can be. It ends, and nothing of it is left, with `clearing_up`.
+def private_gateway(
+    context: Context, clearing_up: ExitStack, more: Sequence[DiscoveredOrigin] = ()
+) -> tuple[GatewayAddress, Expected]:
+    """Start a gateway for this command, with whatever the tools ask now, and those of `more` whose
+    ecosystem none of them asks; LocalError where none can be. It ends, and nothing of it is left,
+    with `clearing_up`.
     """
     from headrace.cli.runs.started import own  # noqa: PLC0415 - start-up time
     from headrace.cli.setup.discovery import discover  # noqa: PLC0415 - as above
 
     origins = discover(context, ())
+    asked = {each.origin.ecosystem for each in origins}
+    origins += [each for each in more if each.origin.ecosystem not in asked]
     if not origins:
         raise LocalError("no-origin", "no tool here has an origin that headrace knows")
     found = own(context, origins, clearing_up)

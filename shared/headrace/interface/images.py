@@ -9,7 +9,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headrace.interface.activations import Place
+from headrace.interface.activations import DiscoveredOrigin, Place
 from headrace.interface.explanations import AskForAnswer, Explanation
 from headrace.interface.named_images import ImagePin, ImageToWarm, NamedImages
 from headrace.values import dataclass
@@ -167,6 +167,12 @@ class ImageOutcome:
 
 class ImageTool:
     """One way to images. A plugin overrides what it knows; the rest is done by nobody."""
+
+    def origins(self) -> Iterable[DiscoveredOrigin]:
+        """Return the registries that everybody may ask, also where no engine is that does: nodes of
+        a cluster are looked for from machines without one.
+        """
+        return ()
 
     def find(self, question: ImageQuestion) -> Iterable[Explanation]:
         """Tell the newest image of a name that a host runs, why no newer one, and by

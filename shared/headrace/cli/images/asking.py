@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -16,9 +16,10 @@ from headrace.errors import LocalError, SettingsError, UsageError
 if TYPE_CHECKING:
     from headrace.cli.explaining.at_hand import AtHand
     from headrace.interface.hookspecs import GatewayAnswer
+    from headrace.interface.images import ImageTool
     from headrace.variants.hosts import Host
 
-__all__ = ["add_host", "ask", "check_there", "host_of", "labels_of", "sources_of"]
+__all__ = ["add_host", "ask", "gateway", "host_of", "labels_of", "sources_of"]
 
 #: Seconds for each question, and bytes of an answer: a registry may list a hundred thousand tags.
 _PATIENCE, _LONGEST = 30.0, 8 << 20
@@ -123,14 +124,20 @@ def _content(text: str) -> str:
 # ------------------------------------------------------------------ through the gateway
 
 
-def check_there(there: AtHand) -> None:
-    """Raise LocalError where no gateway answers."""
-    if there.address is None:
-        raise LocalError(
-            "gateway-silent",
-            "no gateway answers, and images are looked for through it",
-            hint="`headrace on` starts it",
-        )
+@contextlib.contextmanager
+def gateway(context: Context, tools: Sequence[ImageTool]) -> Iterator[AtHand]:
+    """Find it, or start one that ends with the question; LocalError where none answers."""
+    from headrace.cli.explaining.at_hand import at_hand  # noqa: PLC0415 - start-up time
+
+    registries = [origin for tool in tools for origin in tool.origins()]
+    with at_hand(context, registries) as there:
+        if there.address is None:
+            raise LocalError(
+                "gateway-silent",
+                "no gateway answers, and images are looked for through it",
+                hint="`headrace on` starts it",
+            )
+        yield there
 
 
 def ask(there: AtHand, path: str, accept: str) -> GatewayAnswer | None:

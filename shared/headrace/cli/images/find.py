@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from headrace.cli.context import FAILED, OK, Context, add_json, add_scope
-from headrace.cli.images.asking import add_host, ask, check_there, host_of, sources_of
+from headrace.cli.images.asking import add_host, ask, gateway, host_of, sources_of
 
 if TYPE_CHECKING:
     from headrace.interface.explanations import Explanation
@@ -30,14 +30,12 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Ask plugins, which ask the registry through the gateway."""
-    from headrace.cli.explaining.at_hand import at_hand  # noqa: PLC0415 - start-up time
     from headrace.interface.images import ImageQuestion  # noqa: PLC0415 - as above
 
     find_host = host_of(args, context)
-    with at_hand(context) as there:
-        check_there(there)
+    tools = list(context.plugins.image_tools())
+    with gateway(context, tools) as there:
         question = ImageQuestion(args.what, args.flavour, find_host, partial(ask, there))
-        tools = context.plugins.image_tools()
         found = [each for tool in tools for each in tool.find(question)]
         artifacts = [
             artifact

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.cli.context import FAILED, NEEDS_ATTENTION, OK, Context, add_json, add_scope
-from headrace.cli.images.asking import check_there, sources_of
+from headrace.cli.images.asking import gateway, sources_of
 from headrace.cli.images.named import add_named, content, files_and_names, host_here, question
 from headrace.cli.language.spoken import translated
 from headrace.cli.summary import bytes_text
@@ -48,13 +48,11 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Ask plugins, which ask the registries through the gateway."""
-    from headrace.cli.explaining.at_hand import at_hand  # noqa: PLC0415 - start-up time
     from headrace.interface.named_images import PinState  # noqa: PLC0415 - as above
 
     tools = context.plugins.image_tools()
     asked = files_and_names(args.named, tools)
-    with at_hand(context) as there:
-        check_there(there)
+    with gateway(context, tools) as there:
         named = question(asked, there, host_here(context))
         pins = [pin for tool in tools for pin in tool.outdated(named)]
         coming = {pin.image: _coming(pin, there) for pin in pins}

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from headrace.cli.context import Context, add_json, add_scope
-from headrace.cli.images.asking import add_host, ask, check_there, host_of
+from headrace.cli.images.asking import add_host, ask, gateway, host_of
 from headrace.cli.images.outcomes import add_engine, tell, trial_of
 
 __all__ = ["add", "run"]
@@ -30,13 +30,12 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Have plugins find and pull it."""
-    from headrace.cli.explaining.at_hand import at_hand  # noqa: PLC0415 - start-up time
     from headrace.cli.images.coming import watching  # noqa: PLC0415 - as above
     from headrace.interface.images import ImagePull, ImageQuestion  # noqa: PLC0415 - as above
 
     find_host = host_of(args, context)
-    with at_hand(context) as there:
-        check_there(there)
+    tools = list(context.plugins.image_tools())
+    with gateway(context, tools) as there:
         request = ImagePull(
             ImageQuestion(args.what, args.flavour, find_host, partial(ask, there)),
             trial_of(args, context, ""),
@@ -44,6 +43,6 @@ def run(args: argparse.Namespace, context: Context) -> int:
             partial(watching, context, there),
         )
         # Whoever knows the name first does it: it is not to be pulled twice.
-        tried = (list(tool.pull(request)) for tool in context.plugins.image_tools())
+        tried = (list(tool.pull(request)) for tool in tools)
         outcomes = next(filter(None, tried), [])
     return tell(context, args.what, outcomes)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from headrace.cli.context import FAILED, OK, Context, add_dry_run, add_json, add_scope
-from headrace.cli.images.asking import check_there, sources_of
+from headrace.cli.images.asking import gateway, sources_of
 from headrace.cli.images.named import add_named, files_and_names, host_here, question
 from headrace.cli.language.spoken import translated
 from headrace.cli.summary import bytes_text
@@ -76,15 +76,12 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Ask plugins what the images are made of, and the gateway for all of that."""
-    from headrace.cli.explaining.at_hand import at_hand  # noqa: PLC0415 - start-up time
-
     for platform in args.platform:
         if not platform.startswith("linux/") or platform == "linux/":
             raise UsageError("bad-platform", f"{shown(platform)} is no platform as linux/arm64")
     tools = context.plugins.image_tools()
     asked = files_and_names(args.named, tools)
-    with at_hand(context) as there:
-        check_there(there)
+    with gateway(context, tools) as there:
         named = question(asked, there, host_here(context), args.platform)
         images = [image for tool in tools for image in tool.warm(named)]
         wanted = _wanted(images, there)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.cli.context import FAILED, OK, Context, add_dry_run, add_json, add_scope
-from headrace.cli.images.asking import add_host, ask, check_there, host_of, labels_of
+from headrace.cli.images.asking import add_host, ask, gateway, host_of, labels_of
 
 if TYPE_CHECKING:
     from headrace.cli.images.folder import FileBeside, Owners
@@ -66,7 +66,6 @@ def _directory(text: str) -> Path:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Ask plugins for the files, and write them where nothing else is."""
-    from headrace.cli.explaining.at_hand import at_hand  # noqa: PLC0415 - start-up time
     from headrace.cli.images.exposed import exposed  # noqa: PLC0415 - as above
     from headrace.cli.images.folder import compare, put  # noqa: PLC0415 - as above
     from headrace.interface.images import ImageQuestion  # noqa: PLC0415 - as above
@@ -74,11 +73,10 @@ def run(args: argparse.Namespace, context: Context) -> int:
     labels = labels_of(args)
     find_host = host_of(args, context, labels)
     wishes = _wishes(args, context.env, labels)
-    with at_hand(context) as there:
-        check_there(there)
+    tools = list(context.plugins.image_tools())
+    with gateway(context, tools) as there:
         asked = partial(ask, there)
         question = ImageQuestion(args.what, args.flavour, find_host, asked, context.place())
-        tools = list(context.plugins.image_tools())
         made = (tool.folder(question, wishes, args.directory) for tool in tools)
         folder = next((each for each in made if each is not None), None)
     compared = compare(args.directory, folder.files) if folder is not None else []

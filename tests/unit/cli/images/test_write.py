@@ -60,7 +60,7 @@ class Acme(ImageTool):
 @pytest.fixture
 def acme(monkeypatch: pytest.MonkeyPatch) -> Acme:
     @contextlib.contextmanager
-    def there(context: Context) -> Iterator[SimpleNamespace]:
+    def there(context: Context, _: object) -> Iterator[SimpleNamespace]:
         del context
         yield SimpleNamespace(address="somewhere")
 
