@@ -48,5 +48,5 @@ def test_a_gateway_without_registries_is_not_asked_for_images(
     )
     monkeypatch.setattr(health, "ask", lambda *_: told)
     monkeypatch.setattr(run, "private_gateway", private)
-    with gateway(context, list(context.plugins.image_tools())) as there:
-        assert (there.address, there.runs) == (asked, asked is RUNS)
+    with gateway(context, list(context.plugins.image_tools())) as found:
+        assert (found.address, found.runs) == (asked, asked is RUNS)
