@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from headrace.interface import (
     AskGateway,
+    BuildKind,
     Explanation,
     GatewayAnswer,
     Host,
@@ -39,7 +40,8 @@ def explain(what: str, host: Host, ask: AskGateway) -> list[Explanation]:
     """Ask for an image; one explanation, whatever comes of it."""
     wanted = read_name(what)
     if wanted is None:
-        return [Explanation("docker", (f"{what} is no image's name",), answers=False)]
+        text = f"{what[:60]!r} is no image's name, as pytorch/pytorch:latest"
+        return [Explanation("docker", (text,), answers=False)]
 
     def answer(path: str, accept: str) -> GatewayAnswer | None:
         body = ask(path, accept)
@@ -86,11 +88,20 @@ def _unread(wanted: ImageName, why: str, host: Host) -> Explanation:
         return Explanation("docker", (f"will not run here: it {why}, and this is {here}",))
     if why != UNGIVEN:
         return Explanation("docker", (f"{wanted.repository} {why}",), answers=False)
+    place = f"{wanted.registry}/{wanted.repository}"
     text = (
-        f"{wanted.registry} has no {wanted.repository}:{wanted.reference} for strangers, or "
-        "the gateway does not answer (`headrace doctor`); an engine with your login may know it"
+        f"{wanted.registry} has no {wanted.repository}:{wanted.reference} for strangers, or could "
+        f"not be asked (`headrace image find {place}` tells which); an engine with your login may "
+        "know it"
     )
-    return Explanation("docker", (text,), answers=False)
+    lines = [text]
+    known = families()
+    for part in wanted.repository.split("/"):
+        if (family := known.named(part, BuildKind.CUDA)) and family.place != place:
+            lines.append(f"images of {family.name} are those of {family.place}")
+            lines.append(f"`headrace image find {family.name}` finds the newest that runs here")
+            break
+    return Explanation("docker", tuple(lines), answers=False)
 
 
 def _path(wanted: ImageName, kind: str, what: str) -> str:

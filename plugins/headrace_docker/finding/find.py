@@ -79,7 +79,7 @@ def look(
     every = list(read_tags(listing.tags, asked.family))
     wanted = flavour or asked.flavour or (asked.family.flavour if asked.family else "")
     tags = admitted(every, asked.specifier, wanted)
-    notes = list(_about_tags(asked, listing, every, tags, flavour))
+    notes = list(_about_tags(asked, listing, every, tags, flavour, wanted))
     searched = Search(host, tables, known, asked.family).newest(
         tags, lambda tag: _read(asked, tag, host, ask)
     )
@@ -116,7 +116,7 @@ def newest_named(
     wanted = flavour or asked.flavour or (asked.family.flavour if asked.family else "")
     tags = in_order(admitted(every, asked.specifier, wanted), None)
     if not tags:
-        return _nothing(*found.why, *_about_tags(asked, listing, every, tags, flavour))
+        return _nothing(*found.why, *_about_tags(asked, listing, every, tags, flavour, wanted))
     return asked, tags[0]
 
 
@@ -146,7 +146,7 @@ def _place(asked: AskedImage, known: Families, host: Host, ask: AskForAnswer) ->
     kind = image_kind(host, tables)
     family = meant_family(asked, known, kind) if asked.named else None
     if family is None or family.place == asked.place:
-        return told.no_such(asked, listing)
+        return told.no_such(asked, listing) + told.perhaps(asked, known)
     why = [told.no_such(asked, listing), *told.no_build(asked, family, tables)]
     why.append(f"images of {family.name} are those of {family.place}")
     there = list_tags(family.registry, family.repository, ask)
@@ -168,12 +168,13 @@ def _unlisted(asked: AskedImage, host: Host, ask: AskForAnswer) -> str:
     )
 
 
-def _about_tags(
+def _about_tags(  # noqa: PLR0917 - all that was asked for, and what came of it
     asked: AskedImage,
     listing: TagListing,
     every: list[ImageTag],
     tags: list[ImageTag],
     flavour: str,
+    wanted: str,
 ) -> Iterator[str]:
     if listing.problem:
         yield listing.problem
@@ -182,6 +183,6 @@ def _about_tags(
     if not every:
         yield f"none of the tags of {asked.place} is spelt as those of its family"
     elif not tags:
-        yield f"no tag of {asked.place} is {asked.specifier or flavour}"
+        yield f"no tag of {asked.place} is {asked.specifier or wanted}"
     elif flavour and not any(tag.flavour for tag in every):
         yield f"the tags of {asked.place} do not tell runtime from devel"

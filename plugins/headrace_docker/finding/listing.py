@@ -11,6 +11,7 @@ from headrace.interface import (
     GatewayAnswer,
     counted,
     dataclass,
+    heard,
     read_json_or_none,
 )
 from headrace_docker.registry_api.refusals import NOT_FRONTED
@@ -26,6 +27,8 @@ _NEXT = re.compile(r'<(/[^<>\s]*)>\s*;\s*rel="next"')
 _ACCEPT = "application/json"
 #: What the gateway says in a registry's place, and that of what a registry refuses to strangers.
 _OURS = re.compile(rb'headrace: ([^"\n]{1,400})')
+#: What it says where nobody could tell it a registry's address.
+_NAMELESS = heard("has no address")
 _HIDDEN = b"does not tell this to anybody"
 #: What it says of an image that its registry has not, or shows to no stranger.
 _UNNAMED = b"no page of its origin names it"
@@ -95,7 +98,14 @@ def refused(answer: GatewayAnswer | None, registry: str) -> str:
     if words is None or _HIDDEN in words[1] or _UNNAMED in words[1]:
         return ""
     said = words[1].decode("utf-8", "replace")
-    return f"{registry} could not be asked: {said} (`headrace doctor` says more)"
+    return f"{registry} could not be asked: {said}{_what_next(said)}"
+
+
+def _what_next(said: str) -> str:
+    """Say what to do about what the gateway said of its way to a registry."""
+    if any(words in said for words in _NAMELESS):
+        return "; look whether this machine has a network and a name server, and ask again"
+    return " (`headrace doctor` says more)"
 
 
 def _broken(
@@ -111,7 +121,7 @@ def _broken(
     if words is not None and _HIDDEN not in words[1] and NOT_FRONTED.encode() not in words[1]:
         # Not the registry's word: nobody got through to it, or the gateway has none to ask.
         said = words[1].decode("utf-8", "replace")
-        text = f"{registry} could not be asked for its tags: {said} (`headrace doctor` says more)"
+        text = f"{registry} could not be asked for its tags: {said}{_what_next(said)}"
         return TagListing((), text, answered=False, requests=number)
     text = f"{registry} lists no tags of {name} for strangers"
     unled = NOT_FRONTED.encode() in answer.body

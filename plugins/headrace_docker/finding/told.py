@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from headrace.interface import BuildKind, CudaTables, Host, catalogue, counted, find_release
+from headrace.interface import BuildKind, CudaTables, Host, catalogue, counted, find_release, meant
 from headrace_docker.finding.asked import AskedImage
-from headrace_docker.finding.families import ImageFamily
+from headrace_docker.finding.families import Families, ImageFamily
 from headrace_docker.finding.listing import TagListing
 from headrace_docker.finding.search import Searched
 from headrace_docker.finding.tags import ImageTag
-from headrace_docker.registry_api.registries import known_registries
+from headrace_docker.registry_api.registries import HUB, known_registries
 from headrace_docker.registry_api.sizes import size_text
 
-__all__ = ["UNGIVEN", "no_build", "no_such", "passed", "result", "table"]
+__all__ = ["UNGIVEN", "no_build", "no_such", "passed", "perhaps", "result", "table"]
 
 #: As `read_image` says it.
 UNGIVEN = "is listed, and its manifest is not given"
@@ -28,6 +28,7 @@ def result(asked: AskedImage, searched: Searched, here: str, host: Host) -> Iter
     if tag is None or image is None or contents is None:
         yield f"nothing of {asked.place} that was looked at runs here: {here}"
         yield from _what_would(searched)
+        yield from _elsewhere(asked, host)
         return
     yield f"{asked.place}:{tag.text}"
     cuda = contents.toolkit
@@ -56,6 +57,16 @@ def _what_would(searched: Searched) -> Iterator[str]:
     if wanting:
         why, tags = wanting[-1]
         yield f"what asks for the least: {tags[-1].text} {why}"
+
+
+def _elsewhere(asked: AskedImage, host: Host) -> Iterator[str]:
+    """Say what is next where this machine has no GPU: it is often not the one it is meant for."""
+    if host.accelerators or host.target:
+        return
+    yield "for a host that has a GPU say which: `--for driver=550,gpu=A100`"
+    if asked.family is not None and asked.family.lead:
+        slim = f"`headrace image write {asked.family.name} DIR --slim`"
+        yield f"for the processor alone: {slim} writes a folder to build one from"
 
 
 def passed(searched: Searched) -> Iterator[str]:
@@ -96,6 +107,13 @@ def no_such(asked: AskedImage, listing: TagListing) -> str:
         f"{asked.registry} has no {asked.repository} for strangers; an engine with your login may "
         "know one"
     )
+
+
+def perhaps(asked: AskedImage, known: Families) -> str:
+    """Name the family whose name was probably meant, to stand at a sentence's end."""
+    own = f"library/{asked.words.partition(':')[0]}"
+    official = asked.registry == HUB and asked.repository == own
+    return meant(own.partition("/")[2], known.names) if official else ""
 
 
 def no_build(asked: AskedImage, family: ImageFamily, tables: CudaTables) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from headrace.interface import AskForAnswer, ImageObject
-from headrace_docker.finding.listing import refused
+from headrace_docker.finding.listing import list_tags, refused
 from headrace_docker.finding.reading import ImageRead, image_path, object_path, read_image
 from headrace_docker.finding.told import UNGIVEN
 from headrace_docker.naming.named import NamedImage
@@ -23,7 +23,13 @@ def read(image: NamedImage, reference: str, machine: str, ask: AskForAnswer) -> 
     if found != UNGIVEN:
         return f"{name} {found}"
     answer = ask(image_path(image.registry, image.repository, reference), ACCEPT)
-    return refused(answer, image.registry) or (
+    if why := refused(answer, image.registry):
+        return why
+    # Where nobody could ask for a tag there is no such manifest either; the list is told why.
+    listing = list_tags(image.registry, image.repository, ask)
+    if not listing.answered:
+        return listing.problem
+    return (
         f"{image.registry} has no {image.repository}{name[len(image.repository_place) :]} for "
         "strangers; an engine with your login may know it"
     )

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from headrace.interface import LocalError, Place, UsageError, dataclass, printable
+from headrace.interface import LocalError, Place, UsageError, dataclass, meant, printable
 from headrace.interface.editing import presence
 from headrace_docker.pulling.commands import ENGINES, EngineCommands
 from headrace_docker.pulling.failures import lasting
@@ -146,7 +146,8 @@ def engine_at_hand(wanted: str, place: Place) -> EngineCommands:
     """
     if wanted and Path(wanted).name not in ENGINES:
         what = f"--engine: {wanted[:60]!r} is none of {', '.join(ENGINES)}"
-        raise UsageError("unknown-engine", what)
+        hint = "leave it out: the first of them that answers is taken"
+        raise UsageError("unknown-engine", what + meant(wanted, ENGINES), hint=hint)
     path = place.environment.get("PATH", "")
     silent = []
     for name in (wanted,) if wanted else ENGINES:

@@ -177,7 +177,7 @@ if TYPE_CHECKING:
     from headrace.variants.compatibility.labels import Kind as BuildKind
     from headrace.variants.hosts import Accelerator, Host, Situation, Variant, VariantRequest
     from headrace.variants.tables import load as load_cuda_tables
-    from headrace.wording import counted, heard, printable
+    from headrace.wording import counted, heard, meant, printable
 
 __all__ = [  # noqa: RUF022 - by what they are for
     # What a plugin's functions are marked with, and what hooks ask and answer (`hookspecs`).
@@ -305,6 +305,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "CudaTables",
     "PageEntry",
     "load_cuda_tables",
+    "meant",
     # Whether what an image holds runs on one.
     "BuildKind",
     "ImageContents",
@@ -402,7 +403,7 @@ _HOMES = {
     "headrace.variants.compatibility.labels:Kind": "BuildKind",
     "headrace.variants.hosts": "Accelerator Host Situation Variant VariantRequest",
     "headrace.variants.tables:load": "load_cuda_tables",
-    "headrace.wording": "counted heard printable",
+    "headrace.wording": "counted heard meant printable",
 }
 _FOUND = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from headrace.cli.context import Context
+from headrace.errors import SettingsError, UsageError
 from headrace.interface.hookspecs import Explanation, GatewayAddress
 from headrace.variants.builds import UNUSED, CudaTables, Decision, FamilyPages, PageEntry
 from headrace.variants.hosts import Host, VariantRequest
@@ -44,7 +45,6 @@ def explain(
         VariantOverride,
         decided,
         override_from,
-        parse_target,
         said_in,
     )
 
@@ -53,7 +53,7 @@ def explain(
     if project not in tables.family:
         return None
     here = found(context)
-    host = parse_target(described, tables, here, where=_FOR) if described else here
+    host = _described(described, tables, here)
     python = host.python or python or platform.python_version()
     of_host = f"{host.platform}_{host.machine}"
     request = VariantRequest(
@@ -124,12 +124,23 @@ def host_for(context: Context, described: str | None) -> Host:
         cuda_of,
         own_cuda,
     )
-    from headrace.variants.target import parse_target  # noqa: PLC0415 - as above
 
     tables, here = cuda_tables.load(), found(context)
-    host = parse_target(described, tables, here, where=_FOR) if described else here
+    host = _described(described, tables, here)
     which = own_cuda if by_library(host, tables) else cuda_of
     return replace(host, cuda=which(host, tables))
+
+
+def _described(text: str, tables: CudaTables, here: Host) -> Host:
+    """Read ``--for``; UsageError, also for what it leaves out and this host does not tell."""
+    from headrace.variants.target import parse_target  # noqa: PLC0415 - start-up time
+
+    if not text:
+        return here
+    try:
+        return parse_target(text, tables, here, where=_FOR)
+    except SettingsError as error:
+        raise UsageError(error.reference, error.message, hint=error.hint) from error
 
 
 def found(context: Context) -> Host:

@@ -10,7 +10,7 @@ import pytest
 from headrace.cli import main
 from headrace.cli.context import Context
 from headrace.cli.explaining import builds
-from headrace.errors import LocalError
+from headrace.errors import LocalError, UsageError
 from headrace.interface.manager import Plugins
 from headrace.variants.hosts import Host, Variant, VariantRequest
 
@@ -122,3 +122,14 @@ def test_images_are_judged_by_the_driver_and_not_by_a_newer_library_of_this_syst
         host = Host(driver="535.183.01", cuda=reported)
         monkeypatch.setattr(builds, "found", lambda _, host=host: host)
         assert builds.host_for(context, None).cuda == counts
+
+
+def test_what_for_leaves_out_and_this_host_does_not_tell_is_the_command_lines_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(builds, "found", lambda _: Host())
+    with pytest.raises(UsageError, match="which driver") as caught:
+        builds.host_for(Context({}), "gpu=A100")
+    assert "driver=550" in (caught.value.hint or "")
+    monkeypatch.setattr(builds, "found", lambda _: Host(driver="550.54.15", cuda=(12, 4)))
+    assert builds.host_for(Context({}), "gpu=A100").driver == "550.54.15"

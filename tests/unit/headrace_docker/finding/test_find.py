@@ -255,6 +255,64 @@ def test_words_that_are_no_name_are_answered_and_nobody_is_asked(what: str) -> N
     assert ask.asked == []
 
 
+@pytest.mark.parametrize("what", ["PyTorch", "Torch==2.9", "PYTORCH", "ToRcH>=2.9"])
+def test_family_is_known_however_its_letters_are_written(what: str) -> None:
+    assert find(what, "", A100, Registries({TORCH: EVERY})).table["repository"] == TORCH
+
+
+@pytest.mark.parametrize(
+    ("what", "right"),
+    [
+        *(
+            ("torch 2.9", "torch==2.9"),
+            ("Torch=2.9.1", "torch==2.9.1"),
+            ("vLLM v0.12", "vllm==0.12"),
+        ),
+        ("Me/X:v1", "me/x:v1"),
+    ],
+)
+def test_name_in_another_programs_spelling_is_answered_with_ours(what: str, right: str) -> None:
+    found = find(what, "", A100, Registries({TORCH: EVERY}))
+    assert not found.answers
+    assert found.lines[0].endswith(f"; did you mean '{right}'?")
+
+
+@pytest.mark.parametrize(
+    ("what", "right"),
+    [("pytroch", "pytorch"), ("tensorfow", "tensorflow"), ("pytroch:2.9", "pytorch")],
+)
+def test_family_that_is_misspelt_is_named(what: str, right: str) -> None:
+    found = find(what, "", A100, Registries({TORCH: EVERY}))
+    assert found.lines[0].endswith(f"; did you mean '{right}'?")
+    for other in ("me/pytroch", "docker.io/library/pytroch", "zzz"):
+        assert "mean" not in find(other, "", A100, Registries({TORCH: EVERY})).lines[0]
+
+
+def test_flavour_that_no_tag_has_is_named_also_where_the_family_has_it_by_itself() -> None:
+    python = "docker.io/library/python"
+    ask = Registries({python: {"3.13.1-slim-trixie": PLAIN}})
+    found = find("python", "devel", Host(), ask)
+    assert f"no tag of {python} is devel" in found.lines
+    rocm = "docker.io/rocm/dev-ubuntu-24.04"
+    found = find("rocm", "", AMD, Registries({rocm: {"7.2-complete": PLAIN}}))
+    assert f"no tag of {rocm} is runtime" in found.lines
+
+
+def test_machine_without_a_gpu_is_told_how_to_ask_for_another_one() -> None:
+    def told(what: str, host: Host) -> list[str]:
+        cuda = {"12.4.1-runtime-ubuntu22.04": PLAIN}
+        found = find(what, "", host, Registries({TORCH: EVERY, "docker.io/nvidia/cuda": cuda}))
+        return [line for line in found.lines if line.startswith("for ")]
+
+    other, slim = told("pytorch", Host())
+    assert "--for driver=550,gpu=A100" in other
+    assert "`headrace image write pytorch DIR --slim`" in slim
+    assert told("cuda", Host()) == [other]
+    # Who described a host has said which.
+    assert told("pytorch", Host(target=True)) == []
+    assert told("pytorch", nvidia("440.33", (10, 2), ("Tesla V100", (7, 0)))) == []
+
+
 def test_gpu_that_cannot_be_read_is_told_beside_the_answer() -> None:
     vgpu = nvidia("535.183.01", (12, 2), ("GRID", None))
     found = find("pytorch", "", vgpu, Registries({TORCH: EVERY}))

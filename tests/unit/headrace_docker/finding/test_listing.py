@@ -105,3 +105,16 @@ def test_registry_that_nobody_got_through_to_is_not_one_without_the_repository(
     found = list_tags("docker.io", "me/x", Registry(GatewayAnswer(404, body)))
     assert (found.answered, found.missing) == (answered, answered)
     assert answered or words.removeprefix("headrace: ") in found.problem
+
+
+@pytest.mark.parametrize(
+    ("said", "next_is"),
+    [
+        ("registry-1.docker.io has no address: Name or service not known", "a network and a name"),
+        ("registry-1.docker.io answered 503", "`headrace doctor` says more"),
+    ],
+)
+def test_what_to_do_where_nobody_got_through_is_what_would_help(said: str, next_is: str) -> None:
+    body = json.dumps({"errors": [{"message": f"headrace: {said}"}]}).encode()
+    assert next_is in list_tags("docker.io", "me/x", Registry(GatewayAnswer(404, body))).problem
+    assert next_is in listing.refused(GatewayAnswer(404, body), "docker.io")

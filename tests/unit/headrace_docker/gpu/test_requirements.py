@@ -129,6 +129,17 @@ def test_image_for_another_machine_is_said_to_be_so() -> None:
     assert said.answers
 
 
+def test_name_of_a_family_leads_to_its_images() -> None:
+    (said,) = explain("pytorch", Host(), lambda path, accept: None)
+    assert not said.answers
+    assert "images of pytorch are those of docker.io/pytorch/pytorch" in said.lines
+    assert "`headrace image find pytorch` finds the newest that runs here" in said.lines
+    (said,) = explain("pytorch/pytorch:no", Host(), lambda path, accept: None)
+    assert len(said.lines) == 1
+    (said,) = explain("", Host(), lambda path, accept: None)
+    assert said.lines[0].startswith("'' is no image's name")
+
+
 def test_kernels_that_a_gpu_lacks_are_told() -> None:
     (said,) = explain("x:cuda11.8", RTX5090, Gateway())
     assert any("no code for RTX 5090: that needs CUDA 12.8" in line for line in said.lines)

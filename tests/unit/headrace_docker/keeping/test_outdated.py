@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headrace.interface import Host, ImageFile, ImagePin, NamedImages, PinState
+from headrace.interface import GatewayAnswer, Host, ImageFile, ImagePin, NamedImages, PinState
 from headrace_docker.keeping.outdated import outdated
 from headrace_docker.keeping.warming import to_warm
 from lib.images.content import Image
@@ -75,6 +75,20 @@ def test_digest_is_not_written_where_another_image_has_it_that_is_not_known(othe
     text = f"FROM me/x:v1@{OLD.digest}\nFROM {other.format(OLD.digest)}\n"
     moved, _ = told(text, {"v1": NEW, "old": OLD})
     assert (moved.state, moved.new) == (PinState.MOVED, "")
+
+
+def test_image_that_nobody_could_ask_for_is_not_said_to_be_missing() -> None:
+    """Without a network the gateway knows of no manifest, and why it knows no tags."""
+
+    def ask(path: str, accept: str) -> GatewayAnswer:
+        del accept
+        said = "x has no address" if "/tags/" in path else "no page of its origin names it"
+        return GatewayAnswer(404, f'{{"errors": [{{"message": "headrace: {said}"}}]}}'.encode())
+
+    (image,) = to_warm(NamedImages(("me/x:v1",), (), Host, ask))
+    assert "could not be asked" in image.problem
+    assert "x has no address" in image.problem
+    assert "for strangers" not in image.problem
 
 
 def test_image_to_warm_is_all_that_a_pull_for_its_platform_takes() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.errors import LocalError
+from headrace.errors import LocalError, UsageError
 from headrace.variants.hosts import Accelerator, Host
 from headrace_docker.pulling.commands import ENGINES, EngineCommands
 from headrace_docker.pulling.failures import PullPatience, lasting
@@ -119,6 +119,12 @@ def test_program_that_is_left_may_put_away_what_it_has(tmp_path: Path) -> None:
     script = f"trap 'echo put away > {mark}; exit 1' TERM; echo x; while :; do sleep 0.1; done"
     assert run(("sh", "-c", script), {"PATH": os.defpath}, patience=1.0).ended
     assert mark.read_text() == "put away\n"
+
+
+def test_engine_that_is_misspelt_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean 'podman'") as caught:
+        engine_at_hand("pdoman", place(tmp_path))
+    assert "leave it out" in (caught.value.hint or "")
 
 
 def test_right_to_speak_to_an_engine_is_told_with_its_way_out(tmp_path: Path) -> None:
