@@ -28,10 +28,11 @@ from headrace.interface.editing import presence
 from headrace.interface.editing.toml_text import MARK
 from headrace_docker.engines.base import EngineActivation
 
-__all__ = ["BuildkitActivation"]
+__all__ = ["PLUGIN_FOLDERS", "BuildkitActivation"]
 
 _PLUGIN = "docker-buildx"
-_PLUGIN_FOLDERS = (
+#: Where docker's program looks for its plugins, beside the user's own folder.
+PLUGIN_FOLDERS = (
     "/usr/local/lib/docker/cli-plugins",
     "/usr/local/libexec/docker/cli-plugins",
     "/usr/lib/docker/cli-plugins",
@@ -76,7 +77,7 @@ class BuildkitActivation(EngineActivation):
 
     def present(self, place: Place, read: Reader) -> bool:
         """Whether buildx is here, with an engine that is here too."""
-        folders = [self.machine.path(name) for name in _PLUGIN_FOLDERS]
+        folders = [self.machine.path(name) for name in PLUGIN_FOLDERS]
         folders.append(
             Path(place.environment.get("DOCKER_CONFIG") or place.home / ".docker") / "cli-plugins"
         )

@@ -69,7 +69,7 @@ class Families:
         return list(dict.fromkeys(name for row in self.rows for name in (row.name, *row.also)))
 
     def named(self, word: str, kind: BuildKind) -> ImageFamily | None:
-        """Return the row of a name for a kind of host, else its first one. Capitals do not count."""
+        """Return the row of a name, in capitals or not, for a kind of host, else its first one."""
         word = word.lower()
         rows = [row for row in self.rows if word in (row.name, *row.also)]
         return next((row for row in rows if row.kind is kind), rows[0] if rows else None)

@@ -55,6 +55,8 @@ class EngineHere:
     """Or ``podman``."""
     rootless: bool = True
     """Whether whoever starts it is not root; only podman asks."""
+    compose: bool = True
+    """Whether its ``compose`` is here; Debian's docker and podman come without."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from headrace.interface import (
     load_cuda_tables,
 )
 from headrace_docker.finding.find import FoundImage, look, newest_named
-from headrace_docker.writing.beside.compose import compose, secret_names
+from headrace_docker.writing.beside.compose import compose, run_alone, secret_names
 from headrace_docker.writing.beside.devcontainer import devcontainer
 from headrace_docker.writing.beside.ignored import docker_ignored, git_ignored
 from headrace_docker.writing.beside.kubernetes import kubernetes
@@ -209,12 +209,16 @@ def _commands(image: WrittenImage, typed: Path, base: Path) -> Iterator[str]:
         yield f"cd {shlex.quote(f'./{name}' if name.startswith('-') else name)}"
     if image.wishes.ssh:
         yield "cat ~/.ssh/id_*.pub > secrets/authorized_keys"
-    if image.engine.name == "docker":
+    engine = image.engine
+    if engine.name == "docker" and engine.compose:
         yield "headrace build -- docker compose build"
+    elif engine.name == "docker":
+        file = image.wishes.engine_file
+        yield f"headrace build -- docker build --file {file} --tag {local_name(image)} ."
     else:
         # compose would build it unled; it takes what is there by this name.
         file = image.wishes.engine_file
         # OCI's format has no health check.
         options = f"--format docker --file {file} --tag {local_name(image)}"
         yield f"headrace build -- podman build {options} ."
-    yield up(image)
+    yield up(image) if engine.compose else run_alone(image)

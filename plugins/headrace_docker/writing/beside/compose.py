@@ -21,7 +21,7 @@ from headrace_docker.writing.wishes import (
     WrittenImage,
 )
 
-__all__ = ["compose", "secret_names"]
+__all__ = ["compose", "run_alone", "secret_names"]
 
 _HEAD = """\
 docker compose up --build      or: podman compose up --build
@@ -48,7 +48,8 @@ _HEALTH = {
     "start_period": "60s",
     "retries": 3,
 }
-#: What AMD's and Intel's programs open.
+#: Debian's numbers of those who may open what AMD's and Intel's programs open, and that.
+_GROUP_NUMBERS = ("${VIDEO_GROUP:-44}", "${RENDER_GROUP:-109}")
 _DEVICES = {"amd": ("/dev/kfd", "/dev/dri"), "intel": ("/dev/dri",)}
 
 
@@ -67,6 +68,34 @@ def compose(image: WrittenImage) -> str:
             "ssh-host-keys": Noted(None, "Kept, so that a new container is the same server.")
         }
     return yaml_text(document, head=_HEAD)
+
+
+def run_alone(image: WrittenImage) -> str:
+    """Return the command that starts it where no compose is here: the same service."""
+    asked = {"jupyter": image.wishes.jupyter, "ssh": image.wishes.ssh}
+    podman = image.engine.name == "podman"
+    words = [image.engine.name, "run", "--rm", "--interactive", "--tty", "--shm-size=8g"]
+    words += ["--security-opt=no-new-privileges"]
+    words += [] if image.packages == "apt" else ["--init"]
+    words += ["--userns=keep-id"] if podman and image.engine.rootless else []
+    maker = gpu_maker(image)
+    if maker == "nvidia":
+        words.append("--device=nvidia.com/gpu=all" if podman else "--gpus=all")
+    elif maker in _DEVICES:
+        words += [f"--device={each}" for each in _DEVICES[maker]]
+        words += [f"--group-add={each}" for each in _GROUP_NUMBERS]
+    words += [
+        f"--publish=127.0.0.1:{PORTS[each]}:{PORTS[each]}"
+        for each, wanted in asked.items()
+        if wanted
+    ]
+    words.append(f'--volume="$PWD/workspace:{WORKSPACE}:z"')
+    for path in (TOKEN_SECRET, KEYS_SECRET):
+        name = path.rpartition("/")[2]
+        if name in secret_names(image):
+            words.append(f'--volume="$PWD/secrets/{name}:{path}:ro,z"')
+    words += [f"--volume={label(image.name)}-ssh-host-keys:{HOST_KEYS}"] if image.wishes.ssh else []
+    return " ".join((*words, local_name(image)))
 
 
 def _service(image: WrittenImage) -> dict[str, Any]:
@@ -93,7 +122,7 @@ def _service(image: WrittenImage) -> dict[str, Any]:
     maker = gpu_maker(image)
     if maker in _DEVICES:
         service["devices"] = [f"{each}:{each}" for each in _DEVICES[maker]]
-        service["group_add"] = Noted(["${VIDEO_GROUP:-44}", "${RENDER_GROUP:-109}"], _GROUPS)
+        service["group_add"] = Noted(list(_GROUP_NUMBERS), _GROUPS)
     service["deploy"] = {"resources": _resources(maker)}
     return service
 

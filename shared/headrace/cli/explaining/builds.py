@@ -131,7 +131,7 @@ def host_for(context: Context, described: str | None) -> Host:
     return replace(host, cuda=which(host, tables))
 
 
-def _described(text: str, tables: CudaTables, here: Host) -> Host:
+def _described(text: str | None, tables: CudaTables, here: Host) -> Host:
     """Read ``--for``; UsageError, also for what it leaves out and this host does not tell."""
     from headrace.variants.target import parse_target  # noqa: PLC0415 - start-up time
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
 from headrace.interface import (
     ImageFolder,
@@ -192,6 +194,60 @@ def test_engine_is_whose_file_it_is_unless_another_one_alone_is_here(tmp_path: P
     assert at_hand("docker", "podman") == "docker"
     assert at_hand("docker", "podman", engine_file="Containerfile") == "podman"
     assert at_hand("docker", engine_file="Containerfile") == "docker"
+
+
+@pytest.mark.parametrize("engine", ["docker", "podman"])
+def test_without_compose_the_same_service_is_built_and_started_by_the_engine_itself(
+    engine: str,
+) -> None:
+    here = EngineHere(engine, compose=False)
+    wishes = ImageWishes(jupyter=True, ssh=True)
+    made = write("pytorch", wishes, engine=here)
+    assert not any("compose" in command for command in made.commands)
+    build, started = made.commands[-2:]
+    assert build.startswith(f"headrace build -- {engine} build ")
+    words = shlex.split(started)
+    assert words[:2] == [engine, "run"]
+    assert words[-1] == build.split()[-2] == "my-work-1:local"
+    service = yaml.safe_load(text(made, "compose.yaml"))["services"]["my-work-1"]
+    for port in ("8888", "2222"):
+        assert f"--publish=127.0.0.1:{port}:{port}" in words
+    inside = {each.split(":")[1] for each in words if each.startswith("--volume=")}
+    assert inside == {
+        *(each.split(":")[-2 if each.endswith(":z") else -1] for each in service["volumes"]),
+        *(f"/run/secrets/{name}" for name in service["secrets"]),
+    }
+    gpus = {"docker": "--gpus=all", "podman": "--device=nvidia.com/gpu=all"}[engine]
+    assert gpus in words
+    assert ("--userns=keep-id" in words) == (engine == "podman")
+    # Who wants neither is not led to them.
+    plain = write("pytorch", ImageWishes(), engine=here).commands[-1]
+    assert "--publish" not in plain
+    assert "secrets" not in plain
+
+
+def test_compose_is_known_by_what_would_read_its_files(tmp_path: Path) -> None:
+    programs, home, system = (tmp_path / name for name in ("bin", "home", "system"))
+    programs.mkdir()
+
+    def here() -> bool:
+        place = Place(Scope.USER, home, {"PATH": str(programs)}, "linux", tmp_path)
+        return engine_for(place, ImageWishes(), system).compose
+
+    assert here(), "who has no engine yet is shown the usual way"
+    for name in ("docker", "podman"):
+        for each in programs.iterdir():
+            each.unlink()
+        (programs / name).touch(0o755)
+        assert not here()
+        for folder in (home / ".docker/cli-plugins", system / "usr/libexec/docker/cli-plugins"):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "docker-compose").touch(0o755)
+            assert here()
+            (folder / "docker-compose").unlink()
+        (programs / f"{name}-compose").touch(0o755)
+        # `docker compose` is no program of that name; podman's asks for one.
+        assert here() == (name == "podman")
 
 
 def test_nothing_in_the_folder_names_us_whatever_was_wished_for() -> None:
