@@ -91,10 +91,9 @@ def _unread(wanted: ImageName, why: str, host: Host) -> Explanation:
     place = f"{wanted.registry}/{wanted.repository}"
     text = (
         f"{wanted.registry} has no {wanted.repository}:{wanted.reference} for strangers, or could "
-        f"not be asked (`headrace image find {place}` tells which); an engine with your login may "
-        "know it"
+        "not be asked; an engine with your login may know it"
     )
-    lines = [text]
+    lines = [text, f"`headrace image find {place}` tells which"]
     known = families()
     for part in wanted.repository.split("/"):
         if (family := known.named(part, BuildKind.CUDA)) and family.place != place:

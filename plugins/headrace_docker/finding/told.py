@@ -65,8 +65,11 @@ def _elsewhere(asked: AskedImage, host: Host) -> Iterator[str]:
         return
     yield "for a host that has a GPU say which: `--for driver=550,gpu=A100`"
     if asked.family is not None and asked.family.lead:
-        slim = f"`headrace image write {asked.family.name} DIR --slim`"
-        yield f"for the processor alone: {slim} writes a folder to build one from"
+        name = asked.family.name
+        yield (
+            f"for the processor alone: `headrace image write {name} DIR --slim` writes a folder to "
+            "build one from"
+        )
 
 
 def passed(searched: Searched) -> Iterator[str]:

@@ -240,11 +240,11 @@ def test_compose_is_known_by_what_would_read_its_files(tmp_path: Path) -> None:
             each.unlink()
         (programs / name).touch(0o755)
         assert not here()
-        for folder in (home / ".docker/cli-plugins", system / "usr/libexec/docker/cli-plugins"):
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "docker-compose").touch(0o755)
+        for plugins in (home / ".docker/cli-plugins", system / "usr/libexec/docker/cli-plugins"):
+            plugins.mkdir(parents=True, exist_ok=True)
+            (plugins / "docker-compose").touch(0o755)
             assert here()
-            (folder / "docker-compose").unlink()
+            (plugins / "docker-compose").unlink()
         (programs / f"{name}-compose").touch(0o755)
         # `docker compose` is no program of that name; podman's asks for one.
         assert here() == (name == "podman")
