@@ -44,6 +44,8 @@ class Seated:
         if self.pid == 0:
             os.close(master)
             os.login_tty(slave)
+            # Whoever started these tests in the background had them ignore it.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execvpe(words[0], list(words), {"TERM": "xterm-256color", **env})
         os.close(slave)
         self._terminal = master

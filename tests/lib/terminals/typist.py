@@ -59,6 +59,8 @@ class Typist:
         self.pid, self._terminal = pty.fork()
         if self.pid == 0:
             os.chdir(home)
+            # As in `screen`.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execvpe(words[0], words, told)
         self.said = b""
         self.run("true")
