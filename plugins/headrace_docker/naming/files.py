@@ -11,7 +11,7 @@ from typing import Any
 from headrace.interface import ImageFile, NamedImages, foreign, read_json
 from headrace_docker.gpu.preflight import linux_on
 from headrace_docker.naming import dockerfiles, yaml_files
-from headrace_docker.naming.named import NamedAt, NamedImage, named
+from headrace_docker.naming.named import PLACEHOLDER, NamedAt, NamedImage, named
 
 __all__ = ["all_named", "may_name_images", "named_in"]
 
@@ -45,7 +45,9 @@ def all_named(question: NamedImages) -> Iterator[NamedImage]:
         yield named(name, None)
     for file in question.files:
         try:
-            yield from named_in(file, partial(_platform, question))
+            found = named_in(file, partial(_platform, question))
+            # What is to be filled in names nothing yet.
+            yield from (image for image in found if image.registry != PLACEHOLDER)
         except ValueError as error:
             told = error.message if hasattr(error, "message") else str(error)
             yield NamedImage(file.name, NamedAt(file.name, 1), problem=str(told))

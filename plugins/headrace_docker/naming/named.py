@@ -8,7 +8,11 @@ from collections.abc import Sequence
 from headrace.interface import dataclass
 from headrace_docker.registry_api.image_names import read_name
 
-__all__ = ["NamedAt", "NamedImage", "named", "tag_beside"]
+__all__ = ["PLACEHOLDER", "NamedAt", "NamedImage", "named", "tag_beside"]
+
+#: Stands in a written folder where the name of its owner's registry is to come. No host can have
+#: it (RFC 2606).
+PLACEHOLDER = "registry.example"
 
 _WORD = re.compile(r"[^\s'\",;()]+")
 #: A comment that says a tag alone, as those write it who update pins: ``# v1.2``, ``# tag=1.2``.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from headrace_docker.naming.named import PLACEHOLDER
 from headrace_docker.writing.beside.naming import gpu_maker, label
 from headrace_docker.writing.beside.yaml_text import Noted, yaml_text
 from headrace_docker.writing.wishes import (
@@ -26,8 +27,8 @@ __all__ = ["RESOURCES", "kubernetes"]
 RESOURCES = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu", "intel": "gpu.intel.com/i915"}
 _IMAGE = """\
 FILL IN: where the cluster pulls from. Build it, push it, and put its name here:
-  {engine} build --tag registry.example/{name}:1 .
-  {engine} push registry.example/{name}:1"""
+  {engine} build --tag {registry}/{name}:1 .
+  {engine} push {registry}/{name}:1"""
 _RECREATE = "Two at once would want two GPUs, and the volume twice."
 _SHARED = """\
 Workers of a DataLoader hand tensors on through it; 64 MB are usual, and too few.
@@ -161,7 +162,8 @@ def _container(image: WrittenImage, maker: str) -> dict[str, Any]:
     container: dict[str, Any] = {
         "name": name,
         "image": Noted(
-            f"registry.example/{name}:1", _IMAGE.format(name=name, engine=image.engine.name)
+            f"{PLACEHOLDER}/{name}:1",
+            _IMAGE.format(registry=PLACEHOLDER, name=name, engine=image.engine.name),
         ),
         "imagePullPolicy": "IfNotPresent",
         "env": [{"name": "START_LOGS", "value": image.wishes.logs}],

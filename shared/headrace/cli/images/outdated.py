@@ -17,7 +17,7 @@ from headrace.cli.language.spoken import translated
 from headrace.cli.summary import bytes_text
 from headrace.cli.upkeep.shown.folding import padded
 from headrace.errors import UnfitError
-from headrace.wording import counted, shown
+from headrace.wording import counted, listed, shown
 
 if TYPE_CHECKING:
     from headrace.cli.explaining.at_hand import AtHand
@@ -109,10 +109,12 @@ def _tell(
     ):
         if number := sum(pin.state is state for pin in pins):
             context.say(said.format(counted=counted(number, "image")))
+        if number and state is PinState.NOT_PINNED:
+            context.say(listed(pin.image for pin in pins if pin.state is state), indent="  ")
     for name in written:
         context.say(f"{name} has the new digests")
     if not pins:
-        context.say("No image is named there.")
+        context.say("No image is named there. What is built names its base in a Dockerfile.")
     elif not written and any(pin.new for pin in pins if pin.state is PinState.MOVED):
         context.say("`headrace image outdated --write` puts the new digests into the files.")
 

@@ -227,6 +227,8 @@ def _tell(context: Context, images: Sequence[ImageToWarm], wanted: _Wanted) -> N
         context.say(f"{image.image} for {image.platform}", indent="  ")
     if not able:
         context.say("There is no image to bring.")
+        if not images:
+            context.say("What is built names its base in a Dockerfile: name that one.")
         return
     objects, here = wanted.objects, len(wanted.stored)
     size = _size(objects)

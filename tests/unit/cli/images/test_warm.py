@@ -10,10 +10,10 @@ import pytest
 
 from headrace.cli.context import Context
 from headrace.cli.explaining.at_hand import AtHand
-from headrace.cli.images import warm
+from headrace.cli.images import outdated, warm
 from headrace.interface.explanations import GatewayAnswer
 from headrace.interface.hookspecs import GatewayAddress
-from headrace.interface.named_images import ImageObject
+from headrace.interface.named_images import ImageObject, ImagePin, ImageToWarm, PinState
 from headrace.system.service import health
 from headrace.system.service.identity import Expected
 
@@ -71,3 +71,25 @@ def test_bytes_that_come_again_count_once(fetched: SetUp, monkeypatch: pytest.Mo
     monkeypatch.setattr(warm._Progress, "heard", note)
     assert warm._bring(WANTED, THERE, Context({})) == {}
     assert sum(counts) == 40
+
+
+def test_file_that_names_no_image_is_told_where_one_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    nothing = warm._Wanted((), frozenset(), 0)
+    warm._tell(Context({}), [], nothing)
+    assert "name that one" in capsys.readouterr().out
+    warm._tell(Context({}), [ImageToWarm("x", (), "linux/amd64", problem="is gone")], nothing)
+    assert "name that one" not in capsys.readouterr().out
+
+
+def test_images_that_are_not_pinned_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    pins = [
+        ImagePin(f"docker.io/me/{name}:v1", (), state, ())
+        for name, state in (("a", PinState.NOT_PINNED), ("b", PinState.CURRENT))
+    ]
+    outdated._tell(Context({}), pins, {}, ())
+    said = capsys.readouterr().out
+    assert "1 image not pinned" in said
+    assert "docker.io/me/a:v1" in said
+    assert "docker.io/me/b:v1" not in said

@@ -309,3 +309,16 @@ sidecar: {{image: "e:1"}}
         "docker.io/library/c:2": 2,
         "docker.io/library/e:1": 4,
     }
+
+
+def test_name_that_is_to_be_filled_in_is_no_image_yet() -> None:
+    def places(text: str) -> list[str]:
+        file = ImageFile("kubernetes.yaml", text.encode())
+        return [each.whole for each in all_named(NamedImages((), (file,), Host, lambda *_: None))]
+
+    pod = "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - {{name: a, image: {}}}\n"
+    assert places(pod.format("registry.example/work:1")) == []
+    # Who has filled it in means it, and so does who types it.
+    assert places(pod.format("harbor.example/work:1")) == ["harbor.example/work:1"]
+    typed = NamedImages(("registry.example/work:1",), (), Host, lambda *_: None)
+    assert len(list(all_named(typed))) == 1
