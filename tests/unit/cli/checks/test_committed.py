@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from headrace.cli import main
-from headrace.cli.checks.committed import builds_pinned, gateways_named
+from headrace.cli.checks.committed import builds_pinned, committed, gateways_named
+from headrace.cli.context import Context
+from lib.capabilities import lacks
 
 PORT = 17223
 HEX = "ef/49/dda2dbce8193706250f27be11e3c504269008c355397e1b3437e420127e2"
@@ -124,3 +128,25 @@ def test_a_pinned_build_is_a_note_and_stops_no_commit(
     assert finding["level"] == "note"
     assert f"{frozen}:1 pins torch==2.14.1+cu126 (and 1 more such pin)" in finding["text"]
     assert "without +cu126" in finding["hint"]
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason=lacks("engines", "git is not here"))
+def test_headraces_own_checkout_is_no_project_that_names_a_gateway_by_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "-q"], check=True)
+    (tmp_path / "notes.md").write_text(f"http://127.0.0.1:{PORT}/simple/\n")
+    inner = tmp_path / "vendored"
+    inner.mkdir()
+    (inner / "pyproject.toml").write_text('[project]\nname = "headrace"\n')
+    project = tmp_path / "pyproject.toml"
+
+    def level() -> set[str]:
+        return {each.level for each in committed(Context({"HEADRACE_HOME": str(tmp_path / "h")}))}
+
+    for text in ('[project]\nname = "mine"\n', "", "project = 1\n", "no = [toml"):
+        project.write_text(text)
+        assert level() == {"failure"}
+    project.write_text('[project]\nname = "headrace"\n')
+    assert level() == {"ok"}
