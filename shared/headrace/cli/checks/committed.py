@@ -17,7 +17,8 @@ from pathlib import Path
 
 from headrace.cli.context import Context
 from headrace.config import DEFAULT_PORT, EnvVars
-from headrace.foreign import UnreadableError, read_toml
+from headrace.errors import ConfigurationError
+from headrace.foreign import read_toml
 from headrace.interface.hookspecs import Finding
 from headrace.wording import counted
 
@@ -171,12 +172,16 @@ def _is_own_source(files: Sequence[Path]) -> bool:
     """Whether it is a checkout of headrace, in which a newcomer's first `headrace doctor` is typed:
     the outermost project has its name.
     """
-    projects = [path for path in files if path.name == "pyproject.toml"]
-    if not projects:
+    path = min(
+        (each for each in files if each.name == "pyproject.toml"),
+        key=lambda each: len(each.parts),
+        default=None,
+    )
+    if path is None or not all(each.is_relative_to(path.parent) for each in files):
         return False
     try:
-        table = read_toml(min(projects, key=lambda path: len(path.parts)).read_bytes())
-    except (OSError, UnreadableError):
+        table = read_toml(path.read_bytes(), path)
+    except (OSError, ConfigurationError):
         return False
     project = table.get("project")
     return isinstance(project, dict) and project.get("name") == "headrace"

@@ -145,6 +145,7 @@ def test_headraces_own_checkout_is_no_project_that_names_a_gateway_by_mistake(
     def level() -> set[str]:
         return {each.level for each in committed(Context({"HEADRACE_HOME": str(tmp_path / "h")}))}
 
+    assert level() == {"failure"}, "a copy of it inside another project is not that project"
     for text in ('[project]\nname = "mine"\n', "", "project = 1\n", "no = [toml"):
         project.write_text(text)
         assert level() == {"failure"}
