@@ -241,8 +241,10 @@ def _key(artifact: Artifact) -> str:
     return str(artifact.digest) if artifact.digest else f"url:{artifact.url}"
 
 
-def _is_same(spelt: Artifact, named: Artifact) -> bool:
-    """Whether one that needed no page is what a page of the same origin names."""
-    place = (spelt.url, spelt.size) == (named.url, named.size) and spelt.origin == named.origin
-    own = spelt.provisional is None and named.provisional is None
-    return place and own and spelt.digest is not None and spells(spelt.url, spelt.digest)
+def _is_same(one: Artifact, other: Artifact) -> bool:
+    """Whether one of them needed no page, and the other is what a page of the same origin names."""
+    place = one.url == other.url and one.origin == other.origin
+    sizes = {one.size, other.size} - {None}
+    own = one.provisional is None and other.provisional is None
+    spelt = any(each.digest is not None and spells(each.url, each.digest) for each in (one, other))
+    return place and own and spelt and len(sizes) <= 1

@@ -169,6 +169,8 @@ def test_no_mirror_is_asked_for_metadata(world: MakeWorld, uv: Uv) -> None:
     made = world()
     leaf, app = wheels.wheel("leaf", "1.0"), wheels.wheel("app", "1.0", ["leaf"])
     made.index.add(leaf, app)
+    for each in made.mirrors:
+        each.delay = 0.1  # none is so near that its pages would stand in for the origin's
     install(made, uv, "app")
     assert made.at_mirrors("*.metadata") == []
     assert made.files.requests("*.metadata")

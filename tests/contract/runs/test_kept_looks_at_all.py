@@ -18,8 +18,23 @@ from .test_kept import PROGRAM, Box, box  # noqa: F401 - a fixture
 
 #: A line of strace's with a path of its own: who, which call, where from, what, and the rest.
 _CALL = re.compile(r'^(\d+) +(\w+)\((?:(AT_FDCWD|\d+)(?:<[^>]*>)?, )?"((?:[^"\\]|\\.)*)"(.*)$')
+#: A call of one thread within which another thread's came, in two parts.
+_BEGUN = re.compile(r"^(\d+) (.*) <unfinished \.\.\.>$")
+_RESUMED = re.compile(r"^(\d+) +<\.\.\. \w+ resumed>(.*)$")
 _LOOKING = ("open", "openat", "stat", "lstat", "newfstatat", "access", "readlink", "statx")
 _WRITES = ("O_WRONLY", "O_RDWR", "O_CREAT")
+
+
+def joined(trace: str) -> Iterator[str]:
+    """Give each call in one line, when it has ended."""
+    begun: dict[str, str] = {}
+    for line in trace.splitlines():
+        if first := _BEGUN.match(line):
+            begun[first[1]] = f"{first[1]} {first[2]}"
+        elif rest := _RESUMED.match(line):
+            yield begun.pop(rest[1], rest[1]) + rest[2]
+        else:
+            yield line
 
 
 def asked(trace: str) -> Iterator[tuple[str, bool]]:
@@ -27,7 +42,7 @@ def asked(trace: str) -> Iterator[tuple[str, bool]]:
     program reads is told by whoever asks that one (`presence.asked`).
     """
     first, others = "", set()
-    for line in trace.splitlines():
+    for line in joined(trace):
         found = _CALL.match(line)
         if found is None:
             continue

@@ -142,6 +142,30 @@ def test_rates_round_trips_and_faults_are_reported(place: Place) -> None:
     assert faults[0]["path"] == "/packages/f"
 
 
+@pytest.mark.parametrize("page_first", [True, False])
+@pytest.mark.parametrize("sized", [True, False])
+def test_file_that_is_asked_for_by_its_path_and_by_its_page_comes_once(
+    place: Place, *, page_first: bool, sized: bool
+) -> None:
+    own = Digest("blake2b_256", hashlib.blake2b(LARGE, digest_size=32).hexdigest())
+    url = f"{place.origin.url}/{own.value}/f"
+    place.origin.content[f"/{own.value}/f"] = LARGE
+    named = replace(place.artifact, url=url)
+    spelt = replace(named, digest=own, size=len(LARGE) if sized else None)
+    both = [named, spelt] if page_first else [spelt, named]
+    alone = [Source("origin", url, is_origin=True)]
+
+    async def journey(downloader: Downloader) -> None:
+        downloads = [await downloader.open(each, alone) for each in both]
+        for each in downloads:
+            assert await take(each) == LARGE
+            each.release()
+        await settle(downloader)
+
+    place.run(journey)
+    place.finished()
+
+
 @pytest.mark.parametrize("of_file", [True, False])
 def test_mirror_whose_answers_all_end_at_one_place_in_the_file_is_told(
     place: Place, *, of_file: bool
