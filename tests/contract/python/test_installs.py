@@ -170,7 +170,7 @@ def test_no_mirror_is_asked_for_metadata(world: MakeWorld, uv: Uv) -> None:
     leaf, app = wheels.wheel("leaf", "1.0"), wheels.wheel("app", "1.0", ["leaf"])
     made.index.add(leaf, app)
     for each in made.mirrors:
-        each.delay = 0.1  # none is so near that its pages would stand in for the origin's
+        each.delay = 0.1  # none is so near that it would be asked while the origin is asked too
     install(made, uv, "app")
     assert made.at_mirrors("*.metadata") == []
     assert made.files.requests("*.metadata")

@@ -225,19 +225,24 @@ def test_whatever_stands_where_is_bounded_and_obeyed_by_no_terminal(odd: object)
             assert all(line.isprintable() and len(line) < 2500 for line in lines)
 
 
-def test_program_inside_needs_nothing_and_is_read_by_its_reader(tmp_path: Path) -> None:
-    """As the containers of most images run it: the source on the command line and in a variable."""
+def begun_inside(modules: Path) -> subprocess.CompletedProcess[str]:
+    """Run the program as containers do, with modules of a test's own."""
     source = Path(inside.__file__).read_text("utf-8")
-    torch = tmp_path / "torch"
-    torch.mkdir()
-    (torch / "__init__.py").write_text("print('noise')\nraise ImportError('libcudart.so.13')\n")
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", source],
-        env={"PATH": os.environ["PATH"], "HEADRACE_CHECK": source, "PYTHONPATH": str(tmp_path)},
+        env={"PATH": os.environ["PATH"], "HEADRACE_CHECK": source, "PYTHONPATH": str(modules)},
         capture_output=True,
         text=True,
         check=True,
     )
+
+
+def test_program_inside_needs_nothing_and_is_read_by_its_reader(tmp_path: Path) -> None:
+    """As the containers of most images run it: the source on the command line and in a variable."""
+    torch = tmp_path / "torch"
+    torch.mkdir()
+    (torch / "__init__.py").write_text("print('noise')\nraise ImportError('libcudart.so.13')\n")
+    done = begun_inside(tmp_path)
     report = read_report(done.stdout)
     assert report is not None
     assert report.python == sys.version.split()[0]
@@ -255,15 +260,8 @@ def test_program_inside_needs_nothing_and_is_read_by_its_reader(tmp_path: Path) 
 def test_library_that_prints_without_end_is_heard_in_bounds(
     tmp_path: Path, torch: str, error: str
 ) -> None:
-    source = Path(inside.__file__).read_text("utf-8")
     (tmp_path / "torch.py").write_text(torch)
-    done = subprocess.run(
-        [sys.executable, "-c", source],
-        env={"PATH": os.environ["PATH"], "HEADRACE_CHECK": source, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = begun_inside(tmp_path)
     assert len(done.stdout) < 100_000
     report = read_report(done.stdout)
     assert report is not None
