@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
@@ -21,9 +21,13 @@ from headrace.models import Mirror
 from headrace.ownership import files as ownership
 from headrace.values import dataclass
 
+if TYPE_CHECKING:
+    from headrace.serve_settings import ServeSettings
+
 __all__ = [
     "DEFAULT_PORT",
     "NO_FILE",
+    "SERVE",
     "EnvVars",
     "Folders",
     "Settings",
@@ -36,6 +40,8 @@ __all__ = [
 DEFAULT_PORT = 17223
 #: The reference of the mistake that a variable names a file which is not there.
 NO_FILE = "no-settings-file"
+#: The table of settings that only a gateway reads which others reach (`serve_settings`).
+SERVE = "serve"
 #: Bytes of a settings file: a gateway that runs reads it again whenever it changes.
 _LARGEST = 4 << 20
 _MEND = "mend or remove the file"
@@ -293,6 +299,8 @@ class Settings:
     target: str = ""
     """The host to choose builds for, where that is not this one (``driver=550,gpu=A100``).
     HEADRACE_TARGET goes before it."""
+    serve: ServeSettings | None = None
+    """Of a gateway that others reach, from the table ``[serve]``; None: there is none."""
     source: Path | None = field(default=None, compare=False)
     """The file that this came from."""
 
@@ -353,8 +361,15 @@ class Settings:
         """Read the table as far as it is understood, and return every mistake in it."""
         from headrace import setting_rules  # noqa: PLC0415 - as above
 
-        known = {f.name: f.default for f in fields(cls) if f.name not in ("mirrors", "source")}
-        values, mistakes = setting_rules.read(table, known, path)
+        tables = ("mirrors", "source", SERVE)
+        known = {f.name: f.default for f in fields(cls) if f.name not in tables}
+        plain = {key: value for key, value in table.items() if key != SERVE}
+        values, mistakes = setting_rules.read(plain, known, path)
+        if SERVE in table:
+            from headrace.serve_settings import ServeSettings  # noqa: PLC0415 - as above
+
+            values[SERVE], wrong = ServeSettings.parse(table[SERVE], path)
+            mistakes += wrong
         return cls(**values, source=path), tuple(mistakes)
 
 

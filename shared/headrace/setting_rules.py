@@ -22,6 +22,7 @@ __all__ = [
     "LABEL",
     "MIRROR_FIELDS",
     "RANGES",
+    "WrongValue",
     "all_in_one",
     "is_address",
     "is_plain",
@@ -75,7 +76,7 @@ def read(
     def take(key: str, value: object, read_one: Callable[[], object]) -> None:
         try:
             values[key] = read_one()
-        except _Wrong as wrong:
+        except WrongValue as wrong:
             mistakes.append(mistake(path, key, wrong.what, value, wrong.known))
 
     for key, value in table.items():
@@ -137,7 +138,7 @@ def port_of(variable: str, text: str) -> int:
     raise mistake(None, variable, what, text, hint="set it right or unset it")
 
 
-class _Wrong(Exception):  # noqa: N818 - is said, never seen
+class WrongValue(Exception):  # noqa: N818 - is said, never seen
     """What a value must be."""
 
     def __init__(self, what: str, known: Sequence[str] = ()) -> None:
@@ -154,16 +155,16 @@ def _name(key: str) -> str:
 
 def _typed(key: str, value: object, default: object) -> object:
     if isinstance(default, bool) and not isinstance(value, bool):
-        raise _Wrong("must be true or false")
+        raise WrongValue("must be true or false")
     if key in RANGES:
         return _number(key, value, whole=not isinstance(default, float))
     if isinstance(default, str) and not isinstance(value, str):
-        raise _Wrong("must be a string")
+        raise WrongValue("must be a string")
     if key in _WORDS and isinstance(value, str):
         pattern, allowed, words = _WORDS[key]
         value = value.lower()
         if not re.fullmatch(pattern, value):
-            raise _Wrong(f"must be {allowed}", words)
+            raise WrongValue(f"must be {allowed}", words)
     return value
 
 
@@ -173,7 +174,7 @@ def _number(key: str, value: object, *, whole: bool) -> float:
     # A number that is none (nan) is in no range.
     if not fits or not least <= cast("float", value) <= most:
         kind = "a whole number" if whole else "a number"
-        raise _Wrong(f"must be {kind} from {least} to {most} ({what})")
+        raise WrongValue(f"must be {kind} from {least} to {most} ({what})")
     number = cast("float", value)
     return number if whole else float(number)
 
@@ -193,7 +194,7 @@ def _each(path: Path, key: str, value: object) -> tuple[frozenset[str], list[Set
             continue
         try:
             good.add(_ENTRIES.get(key, str)(entry))
-        except _Wrong as error:
+        except WrongValue as error:
             wrong.append(mistake(path, key, error.what, entry))
     return frozenset(good), wrong
 
@@ -218,15 +219,15 @@ def _origin(text: str) -> str:
     """Check one of `Settings.origins`."""
     what, _, url = text.partition("=")
     if not what.partition("/")[0] or not is_address(url):
-        raise _Wrong("must be texts as ECOSYSTEM/NAME=URL with http or https URLs")
+        raise WrongValue("must be texts as ECOSYSTEM/NAME=URL with http or https URLs")
     if redact.has_secret(url):
-        raise _Wrong("must be addresses without user or token")
+        raise WrongValue("must be addresses without user or token")
     return text
 
 
 def _public_origin(url: str) -> str:
     if not is_plain(url):
-        raise _Wrong("must be http or https addresses without user or token")
+        raise WrongValue("must be http or https addresses without user or token")
     return url.rstrip("/")
 
 

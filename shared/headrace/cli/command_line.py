@@ -52,20 +52,23 @@ COMMANDS = (
     *("on", "off", "status", "open", "doctor", "explain", "image"),
     *("run", "build", "shell"),
     *("why", "logs", "bench", "mirrors", "cache", "config"),
-    *("gateway", "completion", "self"),
+    *("gateway", "serve", "fleet", "completion", "self"),
 )
 #: The folder of a command's module, where it is not this one.
 _ROOMS = {
     "completion": "help",
     "image": "images",
+    **dict.fromkeys(("serve", "fleet"), "fleet"),
     **dict.fromkeys(("why", "logs", "bench", "mirrors", "cache", "config", "self"), "upkeep"),
 }
+#: What it is called, where not as the command.
+_NAMES = {"fleet": "actions"}
 
 
 def module_of(command: str) -> str:
     """Return the name of a command's module."""
     room = f"{_ROOMS[command]}." if command in _ROOMS else ""
-    return f"headrace.cli.{room}{command}"
+    return f"headrace.cli.{room}{_NAMES.get(command, command)}"
 
 
 def main(words: Sequence[str]) -> int:

@@ -23,7 +23,7 @@ from headrace.foreign import whole_number
 from headrace.interface.hookspecs import DiscoveredOrigin, GatewayAddress, Scope
 from headrace.wording import meant, shown
 
-__all__ = ["add", "run"]
+__all__ = ["add", "check_folders", "origins_of", "run", "state_of", "watcher"]
 
 _log = logging.getLogger("headrace.cli")
 
@@ -124,14 +124,13 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
     from headrace.system.service import listeners, redirects  # noqa: PLC0415 - as above
     from headrace.system.service.link import HolderLink  # noqa: PLC0415 - as above
 
-    for folder in (context.folders.state, context.folders.cache):
-        _check_own(folder, context.scope)
-    origins = _origins(args, context)
+    check_folders(context)
+    origins = origins_of(args, context)
     sockets = listeners.take(args.fd) or listeners.inherited(context.env, os.getpid())
     if not sockets:
         port = context.settings.port if args.port is None else args.port
         sockets = [listeners.bind(args.host, port)]
-    state = _state(args, context)
+    state = state_of(args, context)
     env = {**state.network(), **context.env}
     secret = _secret(state)
     host, port = listeners.address_of(sockets[0])
@@ -169,7 +168,7 @@ def _serve(args: argparse.Namespace, context: Context) -> int:
         build,
         sockets,
         idle_exit=args.idle_exit * 60 if args.idle_exit else None,
-        watcher=None if link is not None else _watcher(context.env, announce),
+        watcher=None if link is not None else watcher(context.env, announce),
         link=link,
     )
     # Python would look through all that is here for what nobody needs any more, several times: a
@@ -187,7 +186,7 @@ def _secret(state: Any) -> str | None:
     return made
 
 
-def _watcher(env: Mapping[str, str], announce: Callable[[], None]) -> Any:
+def watcher(env: Mapping[str, str], announce: Callable[[], None]) -> Any:
     """Whom a worker without a holder tells: systemd and whoever reads standard output."""
     from headrace.gateway.server import LifespanListener  # noqa: PLC0415 - start-up time
     from headrace.system.service.notify import Notifier  # noqa: PLC0415 - as above
@@ -237,7 +236,7 @@ def _hold(args: argparse.Namespace, context: Context) -> int:
         )
     if args.detach and _woken(args, context):
         return OK
-    origins = _origins(args, context)
+    origins = origins_of(args, context)
     if args.origin and any(found.credential for found in origins):
         raise UsageError(
             "secret-on-command-line",
@@ -262,12 +261,12 @@ def _hold(args: argparse.Namespace, context: Context) -> int:
         redirects=redirects(
             context.plugins.ecosystems([found.origin for found in origins]), origins
         ),
-        interceptions=_state(args, context).folder / INTERCEPTIONS,
+        interceptions=state_of(args, context).folder / INTERCEPTIONS,
         lock=_lock(context),
         log=context.folders.state / "gateway.log" if args.detach else None,
     )
     _make_private(context.folders.state)
-    state = _state(args, context)
+    state = state_of(args, context)
     _secret(state)  # before the worker, so that it is known here as well
     if args.hold:
         _say(context, address, origins)
@@ -353,6 +352,12 @@ def _lock(context: Context) -> Path:
     return context.folders.state / "gateway.lock"
 
 
+def check_folders(context: Context) -> None:
+    """Refuse folders of state that somebody else could have put there; LocalError."""
+    for folder in (context.folders.state, context.folders.cache):
+        _check_own(folder, context.scope)
+
+
 def _check_own(folder: Path, scope: Scope) -> None:
     """Refuse what somebody else could have put there; LocalError. Then the origin answers."""
     from headrace.ownership import files  # noqa: PLC0415 - start-up time
@@ -381,7 +386,7 @@ def _make_private(folder: Path) -> None:
 # ------------------------------------------------------------------ origins
 
 
-def _state(args: argparse.Namespace, context: Context) -> Any:
+def state_of(args: argparse.Namespace, context: Context) -> Any:
     """Return the recorded state; ``--state`` names another folder than the scope's."""
     if args.state is None:
         return context.state
@@ -391,14 +396,15 @@ def _state(args: argparse.Namespace, context: Context) -> Any:
     return State(folders, Scope.USER)
 
 
-def _origins(args: argparse.Namespace, context: Context) -> list[DiscoveredOrigin]:
+def origins_of(args: argparse.Namespace, context: Context) -> list[DiscoveredOrigin]:
+    """Return what is served: what is typed, else what `on` recorded, else what tools use now."""
     from headrace.cli.setup.discovery import discover, typed  # noqa: PLC0415 - start-up time
 
     if args.origin:
         found = [typed(text, "--origin") for text in args.origin]
         _check_served(context, found)
         return found
-    recorded: list[DiscoveredOrigin] = _state(args, context).origins()
+    recorded: list[DiscoveredOrigin] = state_of(args, context).origins()
     if recorded:
         return recorded
     return discover(context)

@@ -236,6 +236,13 @@ class DownloadReader:
         return task is None or (task.answered.is_set() and task.failure is None)
 
     @property
+    def given_by(self) -> dict[str, int]:
+        """Bytes of the whole file by source, as far as it is known; ``store``: it was here."""
+        if self._readers is None or self._stored is not None:
+            return {"store": self._stored.size} if self._stored is not None else {}
+        return dict(self._readers.progress().given)
+
+    @property
     def refusal(self) -> UpstreamError | None:
         """How the origin failed when it was asked last; None: it did not."""
         return self._task.accounting.refusal if self._task else None

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.artifacts.small_files import SmallFiles
 from headrace.errors import UpstreamError
@@ -50,6 +50,9 @@ from headrace.system.service.bridges import Bridges
 from headrace.system.service.own_pages import LIVE
 from headrace.upstream.responses import UpstreamResponse
 
+if TYPE_CHECKING:
+    from headrace.gateway.serving.visits import Serving
+
 __all__ = ["build_app"]
 
 _log = logging.getLogger("headrace.gateway")
@@ -70,6 +73,7 @@ def build_app(
     machine: bool = False,
     state: Path | None = None,
     bridges: Bridges | None = None,
+    serving: Serving | None = None,
     ask_tools: Callable[[], list[dict[str, Any]]] = list,
 ) -> App:
     """Make the application of what `assemble` made. Nothing is asked, opened or started before its
@@ -78,7 +82,8 @@ def build_app(
     Clients must show the `token`; the gateway proves that it knows the `secret` (`identity`). What
     else `secret` opens, and `machine`: see `peers`. `state` is the folder of this gateway alone.
     With `bridges` it is the gateway of containers: the token is theirs, and opens no page of its
-    own; nobody is led through it.
+    own; nobody is led through it. With `serving` others reach it: nobody is led through it either,
+    and it has no live page.
     `ask_tools` says how each tool stands, for the live page; it may take seconds.
     """
     interceptions = Interceptions(state or parts.folders.state)
@@ -93,7 +98,7 @@ def build_app(
             # A CONNECT has no path, and never comes as far as here (`intercepting.taken`). Whoever
             # looks at the live page does so until he is told that this ends (`server`).
             connects = Connects(interceptions, requests, parts.client.roots.context)
-            yield {} if bridges is not None else {"connects": connects, "live": live}
+            yield {"connects": connects, "live": live} if alone else {}
         finally:
             await live.aclose()
             await parts.stop()
@@ -103,6 +108,7 @@ def build_app(
         key=lambda mount: (-len(mount[0]), mount[0]),
     )
     beginning = Beginning(interceptions, machine=machine)
+    alone = bridges is None and serving is None
     own: dict[str, App] = {
         "/healthz": _Health(secret),
         "/status": _OwnPage(parts, peers, views.status),
@@ -114,10 +120,12 @@ def build_app(
     below: list[tuple[str, App]] = [
         (f"{prefix.rstrip('/')}/", _EcosystemEndpoint(parts, each)) for prefix, each in mounts
     ]
-    if bridges is None:  # containers, whose root the kernel calls root, have no such page
+    if serving is not None:
+        own = _served_pages(parts, serving, own["/healthz"])
+    if alone:  # containers, whose root the kernel calls root, have no such page
         below.append((LIVE, live))
     routes = _Routes(own, below, _Nothing())
-    guard = Guard(routes, parts, token, mounts, bridges)
+    guard = Guard(routes, parts, token, mounts, bridges=bridges, serving=serving)
     return _Application(guard, lifespan)
 
 
@@ -194,6 +202,12 @@ class _EcosystemEndpoint:
         plan: Plan | None = None
         try:
             plan = self._ecosystem.plan(exchange.request)
+            page = plan.named_by if isinstance(plan, ServeArtifact) else plan
+            if isinstance(page, ServeDocument | PassThrough) and exchange.hidden(
+                page.origin, page.url
+            ):
+                await exchange.text(403, f"headrace: {page.origin.name} is not for this client")
+                return
             await self._perform(exchange, plan)
         except ClientDisconnect:
             raise
@@ -346,6 +360,42 @@ class _OwnPage:
         made = self._make(self._parts, exchange.request, sight)
         kind, body = made if isinstance(made, tuple) else await made
         await exchange.whole(200, {"content-type": kind, "cache-control": "no-store"}, body)
+
+
+class _Served:
+    """A page of a gateway that others reach, where the guard has let somebody through."""
+
+    def __init__(self, make: Callable[[Request], Awaitable[tuple[int, str, bytes]]]) -> None:
+        self._make = make
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive, send
+        exchange: Exchange = scope["headrace.exchange"]
+        status, kind, body = await self._make(exchange.request)
+        await exchange.whole(status, {"content-type": kind, "cache-control": "no-store"}, body)
+
+
+def _served_pages(parts: Components, serving: Serving, health: App) -> dict[str, App]:
+    async def ready(_: Request) -> tuple[int, str, bytes]:
+        status, body = serving.ready()
+        return status, "application/json", body
+
+    async def metrics(_: Request) -> tuple[int, str, bytes]:
+        return (200, *serving.metrics.exposition())
+
+    async def status(request: Request) -> tuple[int, str, bytes]:
+        return (200, *views.status(parts, request))
+
+    async def explain(request: Request) -> tuple[int, str, bytes]:
+        return (200, *await views.explain(parts, request))
+
+    return {
+        "/healthz": health,
+        "/readyz": _Served(ready),
+        "/metrics": _Served(metrics),
+        "/status": _Served(status),
+        "/explain": _Served(explain),
+    }
 
 
 class _Learning:

@@ -30,15 +30,18 @@ _ANYBODYS = frozenset({"", "cors", "same-origin"})
 _NO_BROWSER = "PowerShell"
 
 
-def sent_by_a_page(headers: Mapping[str, str], port: int | None, *, own_page: bool) -> bool:
+def sent_by_a_page(
+    headers: Mapping[str, str], port: int | None, *, own_page: bool, named: str | None = None
+) -> bool:
     """Whether a browser sends this for a page that has no business here.
 
-    `own_page`: it asks for something of the gateway itself that starts nothing. `port` is ours.
+    `own_page`: it asks for something of the gateway itself that starts nothing. `port` is ours, and
+    `named` the host and port that we were asked by where that need not be loopback.
     """
     origin, referer = headers.get("origin"), headers.get("referer")
-    if origin is not None and not (own_page and _is_ours(origin, port)):
+    if origin is not None and not (own_page and _is_ours(origin, port, named)):
         return True
-    if referer is not None and not _is_ours(referer, port):
+    if referer is not None and not _is_ours(referer, port, named):
         return True
     site = headers.get("sec-fetch-site")
     if site is not None:
@@ -53,9 +56,11 @@ def sent_by_a_page(headers: Mapping[str, str], port: int | None, *, own_page: bo
     return not own_page and agent.startswith("Mozilla/") and _NO_BROWSER not in agent
 
 
-def _is_ours(url: str, port: int | None) -> bool:
+def _is_ours(url: str, port: int | None, named: str | None) -> bool:
     try:
         parts = urlsplit(url)
     except ValueError:
         return False
+    if named is not None and parts.netloc == named:
+        return True
     return parts.scheme == "http" and host_is_ours(parts.netloc, port)

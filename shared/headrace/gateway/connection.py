@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import time
 from collections import Counter
@@ -82,12 +83,13 @@ _LINGER = 2.0
 _MOST_IGNORED = 1 << 20
 
 
-def most_connections(open_files: int) -> int:
-    """Return how many connections a process may have that may have so many files open.
+def most_connections(open_files: int, most: int = MOST) -> int:
+    """Return how many connections a process may have that may have so many files open, `most` in
+    any case.
 
     Each may need a file of its own: a stored one, or a source's connection.
     """
-    return max(16, min(MOST, (open_files - _OTHER_FILES) // 2))
+    return max(16, min(most, (open_files - _OTHER_FILES) // 2))
 
 
 class ClientConnections:
@@ -100,10 +102,13 @@ class ClientConnections:
         clock: Callable[[], float] = time.monotonic,
         tables: Callable[[], Sequence[str]] = read_tables,
         lending: Lending | None = None,
+        by_address: bool = False,
     ) -> None:
         """`most` at a time; `clock` gives seconds; `tables` are the kernel's. `lending`: they
-        outlive this worker.
+        outlive this worker. `by_address`: they come from other machines, each of which has a share,
+        and not each user of this one.
         """
+        self._by_address = by_address
         self.most = most
         self.lending = lending
         self.first_came: Callable[[], None] = lambda: None
@@ -138,9 +143,11 @@ class ClientConnections:
         self._open[connection] = None
         if self.lending is not None:
             self.lending.came(connection)
-        if len(self._open) > self.most:
+        if self._by_address:
+            self._is_of(connection, _number(connection.client))
+        elif len(self._open) > self.most:
             self._guests.add(connection)
-        if len(self._open) > self.most // 2:
+        if len(self._open) > self.most // 2 and not self._by_address:
             self._look()
         if not self._looking or len(self._guests) > self.most // _GUESTS:
             self._give_room(self.most)
@@ -346,6 +353,8 @@ class ClientConnection(HttpToolsProtocol):
         self.ended = True
         if not self._answering or self.endless or self.transport.is_closing():
             return None
+        if self.scheme == "https":
+            return None  # asyncio ends both sides of TLS, whatever is said here
         cycle: Any = self.cycle
         self.close_after(cycle)
         until = self.registry.clock() + HALF_CLOSED
@@ -547,7 +556,16 @@ def _owners(
     return dict.fromkeys(ends, _NOBODYS) | owners_of_clients(given, ends) if given else {}
 
 
+def _number(client: tuple[str, int] | None) -> int | None:
+    try:
+        return int(ipaddress.ip_address(client[0].partition("%")[0])) if client else None
+    except ValueError:
+        return None
+
+
 def _gone(client: tuple[str, int] | None, server: tuple[str, int | None] | None) -> bool:
     if client is None or server is None or server[1] is None:
         return False
+    if client[0] != server[0] and not client[0].startswith("127."):
+        return False  # the kernel of another machine knows
     return has_gone(read_tables(), client, (server[0], server[1])) is True

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from headrace.gateway import response_head
-from headrace.models import Request, Response
+from headrace.models import Origin, Request, Response
 from headrace.policy.portions import SMALLEST, portion
 from headrace.system.storage.file_part import FilePart
 
@@ -35,6 +35,11 @@ _LONGEST = 4000
 
 #: Those who are being sent files.
 _files: set[Exchange] = set()
+
+
+def _shown(origin: Origin, url: str) -> bool:
+    del origin, url
+    return False
 
 
 class ClientDisconnect(Exception):  # noqa: N818 - a fact, no error
@@ -70,6 +75,10 @@ class Exchange:
         self.takes_files = False
         """Whether a part of the body may be one of a file (`FilePart`)."""
         self.status: int | None = None
+        self.sources: dict[str, int] = {}
+        """Bytes that were given of a file, by source; ``store`` is our own disk."""
+        self.hidden: Callable[[Origin, str], bool] = _shown
+        """Whether what lies at an origin's URL is not for this client (`serving`)."""
         self.phrased: Callable[[int, str, str], Response] | None = None
         """How this client is refused, where that is not a sentence for people."""
         self._reader: Callable[[bytes], Awaitable[None]] | None = None

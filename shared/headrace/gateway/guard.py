@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 from headrace.gateway import request_head
 from headrace.gateway.browsers import sent_by_a_page
 from headrace.gateway.exchange import ClientDisconnect, Exchange, Receive, Scope, Send
+from headrace.gateway.serving.refusal import Refusal
 from headrace.gateway.wiring import Components
 from headrace.interface.ecosystems import AllowsAnonymous, Ecosystem, FormatsRefusals
-from headrace.models import Request
+from headrace.models import Origin, Request
 from headrace.system.service.bridges import Bridges
 from headrace.system.service.own_pages import LIVE, LIVE_CODES
 from headrace.values import dataclass
 from headrace.variants import host_paths
+
+if TYPE_CHECKING:
+    from headrace.gateway.serving.visits import Serving, Visit
 
 __all__ = ["Guard"]
 
@@ -28,18 +34,12 @@ _POSTED = frozenset({LIVE_CODES, f"{LIVE}enter", f"{LIVE}store"})
 _OWN = frozenset({"/healthz", "/status", "/metrics"})
 
 
-class _Refused(Exception):  # noqa: N818 - an answer, no error
-    def __init__(self, status: int, words: str, headers: Mapping[str, str] | None = None) -> None:
-        self.status = status
-        self.words = f"headrace: {words}"
-        self.headers = headers
-
-
 @dataclass(frozen=True, slots=True)
 class _Mount:
     """A path prefix, with what its ecosystem can do: asked once, because it is slow."""
 
     prefix: str
+    ecosystem: str
     refusals: FormatsRefusals | None
     anonymous: AllowsAnonymous | None
 
@@ -47,6 +47,7 @@ class _Mount:
     def of(cls, prefix: str, ecosystem: Ecosystem) -> _Mount:
         return cls(
             prefix,
+            ecosystem.name,
             ecosystem if isinstance(ecosystem, FormatsRefusals) else None,
             ecosystem if isinstance(ecosystem, AllowsAnonymous) else None,
         )
@@ -61,12 +62,16 @@ class Guard:
         parts: Components,
         token: str | None,
         mounts: Sequence[tuple[str, Ecosystem]],
+        *,
         bridges: Bridges | None = None,
+        serving: Serving | None = None,
     ) -> None:
         """`mounts` are the ecosystems' path prefixes, the longest first; `token` None: not asked
         for. With `bridges` it is the gateway of containers: what is for them is on their bridges
-        alone, its own pages are on loopback alone.
+        alone, its own pages are on loopback alone. With `serving` others reach it, by whatever name
+        of its host, and that says who is let in.
         """
+        self._serving = serving
         self._bridges = bridges
         self._app = app
         self._parts = parts
@@ -80,14 +85,30 @@ class Guard:
             return
         headers = request_head.join_headers(scope["headers"])
         request = Request(str(scope["method"]), "/", "", headers)
+        visit = None if self._serving is None else self._serving.begin(scope, headers, send)
         exchange = Exchange(
-            request, receive, send, scope.get("headrace.hang_up"), scope.get("headrace.resumed")
+            request,
+            receive,
+            send if visit is None else visit.send,
+            scope.get("headrace.hang_up"),
+            scope.get("headrace.resumed"),
         )
-        exchange.takes_files = bool(scope.get("headrace.files"))
         try:
-            self._look(scope, exchange)
+            mount = self._look(scope, exchange)
+            if visit is not None and self._serving is not None:
+                await self._serving.admit(
+                    visit,
+                    scope,
+                    headers,
+                    exchange.request.path,
+                    mount.ecosystem if mount is not None else "",
+                    never_401=mount is not None and mount.anonymous is not None,
+                )
+                exchange.hidden = partial(self._hides, visit)
+            paced = visit is not None and visit.paced
+            exchange.takes_files = bool(scope.get("headrace.files")) and not paced
             await self._app(scope, receive, send)
-        except _Refused as no:
+        except Refusal as no:
             await exchange.text(no.status, no.words, no.headers)
         except ClientDisconnect:
             pass
@@ -95,18 +116,26 @@ class Guard:
             reference = self._parts.incident(error, exchange.request.path)
             if not exchange.started:
                 await exchange.text(403, f"headrace failed here; its log says why at {reference}")
+        finally:
+            if visit is not None:
+                visit.end(exchange, str(scope["path"]))
 
-    def _look(self, scope: Scope, exchange: Exchange) -> None:
-        """Read the request into `exchange` and `scope`, or refuse it."""
+    def _hides(self, visit: Visit, origin: Origin, url: str) -> bool:
+        assert self._serving is not None
+        private = origin.private or self._parts.origin.is_private(origin, url)
+        return self._serving.hides(visit.grant, origin, private=private)
+
+    def _look(self, scope: Scope, exchange: Exchange) -> _Mount | None:
+        """Read the request into `exchange` and `scope`, or refuse it; return whose it is."""
         method, headers = exchange.request.method, exchange.request.headers
         try:
             target = request_head.parse_target(method, _target_of(scope))
             path = request_head.read_target(target.path)
         except request_head.BadTarget as error:
-            raise _Refused(error.status, str(error)) from None
+            raise Refusal(error.status, str(error)) from None
         split = host_paths.split(path)
         if split is None:
-            raise _Refused(404, "no host is described in this way")
+            raise Refusal(404, "no host is described in this way")
         base, path = split
         query = target.query.decode("latin-1")
         # What the client proves to us is for nobody else, so it goes no further than this.
@@ -117,26 +146,29 @@ class Guard:
         if mount is not None and mount.refusals is not None:
             exchange.phrased = mount.refusals.phrased
         bridge = self._on_bridge(scope)
-        _check_head(scope, headers, target, bridge)
+        _check_head(scope, headers, target, bridge, anywhere=self._serving is not None)
         posted = method == "POST" and path in _POSTED and self._bridges is None
         if method not in ("GET", "HEAD") and not posted:
-            raise _Refused(405, "only GET and HEAD", {"allow": "GET, HEAD"})
+            raise Refusal(405, "only GET and HEAD", {"allow": "GET, HEAD"})
         if scope.get("headrace.body"):
-            raise _Refused(413, "no request that is served here has a body")
+            raise Refusal(413, "no request that is served here has a body")
         server = scope.get("server")
         port = server[1] if server else None
+        named = headers.get("host") if self._serving is not None else None
         own_page = path in _FOR_BROWSERS or path.startswith(LIVE)
-        if sent_by_a_page(headers, port, own_page=own_page):
-            raise _Refused(403, "this is for installers, not for pages in a browser")
+        if sent_by_a_page(headers, port, own_page=own_page, named=named):
+            raise Refusal(403, "this is for installers, not for pages in a browser")
         # Whatever page of its own it may have one day: on a bridge are packages alone.
         wrong = path not in _OWN if bridge is None else mount is None
         if self._bridges is not None and wrong:
-            raise _Refused(403, "this is the gateway of containers, on their bridges")
-        if not self._let_in(path, mount, headers.get("authorization")):
-            raise _Refused(401, "the token is missing or wrong", _CHALLENGE)
-        exchange.showed_token = self._token is not None and "authorization" in headers
+            raise Refusal(403, "this is the gateway of containers, on their bridges")
+        if self._serving is None:
+            if not self._let_in(path, mount, headers.get("authorization")):
+                raise Refusal(401, "the token is missing or wrong", _CHALLENGE)
+            exchange.showed_token = self._token is not None and "authorization" in headers
         scope["headrace.exchange"] = exchange
         scope["path"] = path
+        return mount
 
     def _on_bridge(self, scope: Scope) -> Bridges | None:
         server = scope.get("server")
@@ -174,6 +206,8 @@ def _check_head(
     headers: Mapping[str, str],
     target: request_head.RequestTarget,
     bridge: Bridges | None,
+    *,
+    anywhere: bool,
 ) -> None:
     """Refuse what no honest client sends, and what is for another host."""
     pairs = scope["headers"]
@@ -183,16 +217,16 @@ def _check_head(
     named = host if target.authority is None else target.authority
     port = server[1] if server else None
     names = () if bridge is None else (bridge.names,)
-    ours = request_head.host_is_ours(named, port, *names)
+    ours = named is not None if anywhere else request_head.host_is_ours(named, port, *names)
     large = "headrace.large" in scope or len(pairs) > request_head.MAX_LINES
     if ours and host and "," not in host and version == "1.1" and not large:
         return
     if large:
-        raise _Refused(431, "more headers than any client of ours sends")
+        raise Refusal(431, "more headers than any client of ours sends")
     if version not in ("1.0", "1.1"):
-        raise _Refused(400, "HTTP/1.1 is spoken here, and HTTP/1.0")
+        raise Refusal(400, "HTTP/1.1 is spoken here, and HTTP/1.0")
     # Several of one name are joined with a comma, which no host has.
     if (host is None and version == "1.1") or (host is not None and "," in host):
-        raise _Refused(400, "one Host, not none or several (RFC 9112 section 3.2)")
+        raise Refusal(400, "one Host, not none or several (RFC 9112 section 3.2)")
     if not ours:
-        raise _Refused(421, "this is a gateway on loopback, no proxy")
+        raise Refusal(421, "this is a gateway on loopback, no proxy")

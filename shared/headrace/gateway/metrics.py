@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from headrace.gateway.activity import Activity
+from headrace.values import dataclass
 
-__all__ = ["CONTENT_TYPE", "GAUGES", "exposition"]
+__all__ = ["CONTENT_TYPE", "GAUGES", "MetricFamily", "exposition", "families"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -17,58 +18,72 @@ GAUGES: Mapping[str, str] = {
 """What may go up and down, and what it means."""
 
 
+@dataclass(frozen=True, slots=True)
+class MetricFamily:
+    """All that is counted under one name."""
+
+    name: str
+    """Without ``headrace_`` before it."""
+    meaning: str
+    samples: Sequence[tuple[Mapping[str, str], float]]
+    """Labels and value."""
+    counts: bool = True
+    """A counter; else it may go up and down."""
+
+
+def families(activity: Activity, gauges: Mapping[str, float]) -> list[MetricFamily]:
+    """Return all counters, and `gauges` by their name in GAUGES."""
+    return [
+        MetricFamily(
+            "documents_total",
+            "Documents by how they were served.",
+            [({"how": how}, count) for how, count in activity.documents.items()],
+        ),
+        MetricFamily(
+            "answers_total",
+            "Answers by ecosystem and status.",
+            [
+                (_pair(word, "ecosystem", "status"), count)
+                for word, count in activity.answers.items()
+            ],
+        ),
+        MetricFamily(
+            "source_bytes_total",
+            "Bytes of finished transfers by source.",
+            [({"source": source}, count) for source, count in activity.bytes_by_source.items()],
+        ),
+        MetricFamily(
+            "source_faults_total",
+            "Faults of sources that were survived.",
+            [(_pair(word, "source", "fault"), count) for word, count in activity.faults.items()],
+        ),
+        MetricFamily("transfers_total", "Finished transfers.", [({}, activity.transfers)]),
+        MetricFamily("store_hits_total", "Files that the store had.", [({}, activity.from_store)]),
+        MetricFamily("served_bytes_total", "Bytes of artifacts.", [({}, activity.bytes_served)]),
+        MetricFamily(
+            "saved_seconds_total",
+            "Seconds saved against the best single source, where both were measured.",
+            [({}, round(activity.saved, 3))],
+        ),
+        *(
+            MetricFamily(name, GAUGES[name], [({}, value)], counts=False)
+            for name, value in gauges.items()
+        ),
+    ]
+
+
 def exposition(activity: Activity, gauges: Mapping[str, float]) -> bytes:
     """Write all counters, and `gauges` by their name in GAUGES."""
     lines: list[str] = []
-    _family(
-        lines,
-        "documents_total",
-        "Documents by how they were served.",
-        [({"how": how}, count) for how, count in activity.documents.items()],
-    )
-    _family(
-        lines,
-        "answers_total",
-        "Answers by ecosystem and status.",
-        [(_pair(word, "ecosystem", "status"), count) for word, count in activity.answers.items()],
-    )
-    _family(
-        lines,
-        "source_bytes_total",
-        "Bytes of finished transfers by source.",
-        [({"source": source}, count) for source, count in activity.bytes_by_source.items()],
-    )
-    _family(
-        lines,
-        "source_faults_total",
-        "Faults of sources that were survived.",
-        [(_pair(word, "source", "fault"), count) for word, count in activity.faults.items()],
-    )
-    _family(lines, "transfers_total", "Finished transfers.", [({}, activity.transfers)])
-    _family(lines, "store_hits_total", "Files that the store had.", [({}, activity.from_store)])
-    _family(lines, "served_bytes_total", "Bytes of artifacts.", [({}, activity.bytes_served)])
-    _family(
-        lines,
-        "saved_seconds_total",
-        "Seconds saved against the best single source, where both were measured.",
-        [({}, round(activity.saved, 3))],
-    )
-    for name, value in gauges.items():
-        lines += [f"# HELP headrace_{name} {GAUGES[name]}", f"# TYPE headrace_{name} gauge"]
-        lines.append(f"headrace_{name} {value:g}")
+    for family in families(activity, gauges):
+        name = f"headrace_{family.name}"
+        kind = "counter" if family.counts else "gauge"
+        lines += [f"# HELP {name} {family.meaning}", f"# TYPE {name} {kind}"]
+        for labels, value in family.samples:
+            inner = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
+            told = f"{value}" if family.counts else f"{value:g}"
+            lines.append(f"{name}{{{inner}}} {told}" if inner else f"{name} {told}")
     return ("\n".join(lines) + "\n").encode()
-
-
-def _family(
-    lines: list[str],
-    name: str,
-    meaning: str,
-    samples: Iterable[tuple[Mapping[str, str], float]],
-) -> None:
-    lines += [f"# HELP headrace_{name} {meaning}", f"# TYPE headrace_{name} counter"]
-    for labels, value in samples:
-        inner = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
-        lines.append(f"headrace_{name}{{{inner}}} {value}" if inner else f"headrace_{name} {value}")
 
 
 def _pair(word: str, first: str, second: str) -> dict[str, str]:

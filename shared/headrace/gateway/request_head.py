@@ -8,8 +8,8 @@ import base64
 import binascii
 import hmac
 import re
-from collections.abc import Collection, Iterable
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "BadTarget",
     "RequestTarget",
     "authorised",
+    "certificate_names",
     "host_is_ours",
     "join_headers",
     "parse_target",
@@ -144,3 +145,13 @@ def authorised(header: str | None, token: str | None) -> bool:
     except (binascii.Error, ValueError):
         return False
     return hmac.compare_digest(password, token.encode())
+
+
+def certificate_names(certificate: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return the names of a client's certificate, as `ssl` gives one that was verified."""
+    if not certificate:
+        return ()
+    subject = (pair for part in certificate.get("subject", ()) for pair in part)
+    common = [value for key, value in subject if key == "commonName"]
+    others = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
+    return tuple(dict.fromkeys([*common, *others]))

@@ -152,6 +152,9 @@ class ArtifactHandler:
         if artifact is None:
             await self._unknown(exchange, plan, "no page of its origin names it")
             return None
+        if exchange.hidden(artifact.origin, artifact.url):
+            await exchange.text(403, f"headrace: {artifact.origin.name} is not for this client")
+            return None
         if on_others is not None and artifact.names_others:
             exchange.read_along(partial(on_others, artifact))
         near = _Near(
@@ -330,6 +333,7 @@ class ArtifactHandler:
         if artifact.mirrored:
             # What lies beside a file is counted as none, read ahead or brought just now.
             self._hit(artifact, answer.length)
+            exchange.sources = {"store": answer.length}
         if answer.single:
             exchange.leave_out()
             await exchange.file(reading, end - start)
@@ -406,6 +410,7 @@ class ArtifactHandler:
             raise download.refusal from error
         finally:
             refused.cancel()
+            exchange.sources = download.given_by
             self._wrong.ended(artifact, exchange.request.headers, download)
             download.release()
 

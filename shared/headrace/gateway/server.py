@@ -18,6 +18,7 @@ import logging
 import math
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -26,11 +27,12 @@ from typing import Any
 
 import uvicorn
 
-from headrace.gateway.connection import ClientConnections, most_connections
+from headrace.gateway.connection import MOST, ClientConnections, most_connections
 from headrace.gateway.intercepting.taken import TakeableConnection
 from headrace.gateway.outliving.kernel_counts import Counts
 from headrace.gateway.outliving.lending import Borrowed, ConnectionRecord, Lending
 from headrace.gateway.outliving.resuming import Remains, find_out
+from headrace.gateway.serving.leaving import Leaving
 from headrace.system import open_files
 from headrace.system.service.bridges import Bridges
 from headrace.system.service.link import HolderLink
@@ -45,6 +47,8 @@ _log = logging.getLogger("headrace.gateway")
 KEEP_ALIVE = 120
 #: Seconds between two looks at the clock while somebody is connected.
 TICK = 1.0
+#: Connections at most where other machines reach it.
+_MOST_OTHERS = 16384
 #: Seconds between two signs of life to a holder of before.
 _SIGN = 5.0
 
@@ -78,16 +82,21 @@ def serve(
     watcher: LifespanListener | None = None,
     link: HolderLink | None = None,
     bridges: Bridges | None = None,
+    tls: ssl.SSLContext | None = None,
+    leaving: Leaving | None = None,
 ) -> ExitReason:
     """Serve the ASGI application that `factory` gives, and return why it ended.
 
     SIGTERM and SIGINT close the sockets and let running responses finish for `grace` seconds; a
     second one ends at once. `idle_exit`: end after so many seconds without a request. `link` leads
     to the holder, which is told beside the `watcher`. With `bridges` nobody is heard but whom they
-    let in.
+    let in. `leaving`: others reach it, over TLS with `tls`, and the first signal has it serve on
+    for a while, so that whoever sends clients here can notice.
     """
+    others = leaving is not None
     lending = Lending(link) if link is not None and link.number > 1 else None
-    connections = ClientConnections(most_connections(open_files.raise_limit()), lending=lending)
+    most = most_connections(open_files.raise_limit(), _MOST_OTHERS if others else MOST)
+    connections = ClientConnections(most, lending=lending, by_address=others)
     protocol: Any = functools.partial(TakeableConnection, registry=connections, bridges=bridges)
     config = uvicorn.Config(
         factory,
@@ -102,8 +111,10 @@ def serve(
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=max(1, round(grace)),
         backlog=1024,
+        ssl_context_factory=None if tls is None else lambda _, __: tls,
     )
     server = _Server(config, connections, idle_exit, watcher or LifespanListener(), link)
+    server.leaving = leaving
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             runner.run(server.serve(sockets=list(sockets)))
@@ -141,6 +152,7 @@ class _Server(uvicorn.Server):
         self._idle_exit = idle_exit
         self._watcher = watcher
         self._stirred = asyncio.Event()
+        self.leaving: Leaving | None = None
         connections.first_came = self._wake
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -241,7 +253,16 @@ class _Server(uvicorn.Server):
         if not self.force_exit:
             await self.lifespan.shutdown()
 
+    def _leave(self) -> None:
+        self.should_exit = True
+        self._stirred.set()
+
     def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002 - uvicorn's signature
+        if self.leaving is not None and not self.leaving.begun and self._loop is not None:
+            self.leaving.begun = True
+            delay, loop = self.leaving.delay, self._loop
+            loop.call_soon_threadsafe(loop.call_later, delay, self._leave)
+            return
         self.force_exit = self.should_exit
         self.should_exit = True
         if self._loop is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -11,9 +12,10 @@ from unittest import mock
 
 from headrace.cli.command_line import parsers
 from headrace.cli.help.parsers import EXIT_CODES, CommandParser
-from headrace.config import EnvVars, Settings
+from headrace.config import SERVE, EnvVars, Settings
 from headrace.interface import hookspecs
 from headrace.models import Limits, Mirror
+from headrace.serve_settings import ServeSettings
 from headrace.setting_rules import MIRROR_FIELDS, RANGES
 from lib.reference.docstrings import below_names, in_line
 from lib.reference.man_page import man_page
@@ -54,12 +56,13 @@ def _settings() -> str:
     told = below_names(Settings)
     rows = []
     for each in dataclasses.fields(Settings):
-        if each.name in ("source", "mirrors"):
+        if each.name in ("source", "mirrors", SERVE):
             continue
         low, high, of = RANGES.get(each.name, (0, 0, ""))
         bounds = f" From {low:g} to {high:g}." if of and high < 10**6 else ""
         words = f"{told[each.name]}{bounds}".strip()
         rows.append((f"`{each.name}`", f"`{_toml(_default(each))}`", words))
+    serve = below_names(ServeSettings)
     mirror = below_names(Mirror) | {"connections": below_names(Limits)["connections"]}
     return "\n".join(
         (
@@ -73,6 +76,14 @@ def _settings() -> str:
                 [
                     (f"`{name}`", allowed, mirror[name])
                     for name, (_, allowed) in MIRROR_FIELDS.items()
+                ],
+            ),
+            "## `[serve]`: a gateway that others reach\n",
+            _table(
+                ("key", "default", "what it does"),
+                [
+                    (f"`{each.name}`", f"`{_toml(_default(each))}`", serve[each.name])
+                    for each in dataclasses.fields(ServeSettings)
                 ],
             ),
         )
@@ -93,7 +104,7 @@ def _toml(value: object) -> str:
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, frozenset | tuple):
-        return "[]"
+        return json.dumps(sorted(value))
     return f"{value:_}" if isinstance(value, int) else str(value)
 
 

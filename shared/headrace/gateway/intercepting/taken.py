@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.gateway.connection import ClientConnection
-from headrace.gateway.request_head import join_headers
+from headrace.gateway.request_head import certificate_names, join_headers
 from headrace.system.service.bridges import Bridges
 
 __all__ = ["TakeableConnection"]
@@ -19,6 +19,7 @@ class TakeableConnection(ClientConnection):
     """
 
     _taken = False
+    _names: tuple[str, ...] = ()
     early = b""
     """What its client sent behind the head, before it knew whether there is a tunnel."""
     _before = b""
@@ -35,6 +36,7 @@ class TakeableConnection(ClientConnection):
         ):
             self.deaf = True
             transport.abort()
+        self._names = certificate_names(transport.get_extra_info("peercert"))
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -50,6 +52,8 @@ class TakeableConnection(ClientConnection):
     def on_headers_complete(self) -> None:
         """Give a client that wants a tunnel to whoever makes tunnels, where somebody does."""
         taker = self.app_state.get("connects")
+        if self._names:
+            self.scope["headrace.certificate_names"] = self._names  # type: ignore[typeddict-unknown-key]
         under_way: Any = self.cycle  # None before the first request
         busy = self.pipeline or (under_way is not None and not under_way.response_complete)
         if self.deaf or busy or taker is None or self.parser.get_method() != b"CONNECT":

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from headrace.errors import LocalError, UsageError
 
-__all__ = ["address_of", "bind", "inherited", "take"]
+__all__ = ["address_of", "bind", "bind_anywhere", "inherited", "take"]
 
 #: sd_listen_fds(3): the first descriptor that systemd hands over.
 FIRST = 3
@@ -34,6 +34,13 @@ def check_loopback(host: str) -> None:
 def bind(host: str, port: int) -> socket.socket:
     """Listen on a loopback address; port 0 takes a free one. LocalError when it cannot be had."""
     check_loopback(host)
+    return bind_anywhere(host, port)
+
+
+def bind_anywhere(host: str, port: int) -> socket.socket:
+    """Listen on any address of this machine, which others may reach; ``::`` is all of them, of both
+    versions. LocalError when it cannot be had.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -43,7 +50,7 @@ def bind(host: str, port: int) -> socket.socket:
         else:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
         sock.bind((host, port))
         sock.listen(BACKLOG)
     except OSError as error:

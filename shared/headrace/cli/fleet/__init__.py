@@ -1,0 +1,1 @@
+"""Commands for a gateway that many machines share."""
