@@ -126,10 +126,13 @@ class Gateway:
         """
         self._listening = socket.create_server(("127.0.0.1", self.port), backlog=64)
 
+    def words(self) -> list[str]:
+        """Give what is started: the command, and where it listens."""
+        return ["gateway", "--port", str(self.port), *(["--hold"] if self.held else [])]
+
     def start(self) -> Self:
         """Start it and wait until it answers."""
-        command = [*self.command, "gateway", "--port", str(self.port)]
-        command += ["--hold"] if self.held else []
+        command = [*self.command, *self.words()]
         held = () if self._listening is None else (self._listening.fileno(),)
         if held:
             command = [sys.executable, "-c", AS_SYSTEMD, str(held[0]), *command]

@@ -16,6 +16,8 @@ _ACTIVE = 1.0
 _BURST = 0.25
 #: Seconds after which it is looked again at the latest, for shares change.
 _LONGEST = 0.5
+#: Seconds that are worth no wait.
+_SHORTEST = 0.001
 #: Clients that are remembered; those that have not asked for longest are forgotten.
 _MOST = 4096
 
@@ -71,4 +73,5 @@ class Shares:
             return 0.0
         here.owes = max(-_BURST * rate, here.owes - (now - here.at) * rate)
         here.at = now
-        return min(_LONGEST, here.owes / rate) if here.owes > 0 else 0.0
+        wait = here.owes / rate
+        return min(_LONGEST, wait) if wait > _SHORTEST else 0.0

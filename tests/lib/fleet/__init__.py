@@ -1,0 +1,1 @@
+"""A gateway that others reach, and what stands around it."""
