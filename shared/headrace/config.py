@@ -22,10 +22,12 @@ from headrace.ownership import files as ownership
 from headrace.values import dataclass
 
 if TYPE_CHECKING:
+    from headrace.fleet_settings import FleetSettings
     from headrace.serve_settings import ServeSettings
 
 __all__ = [
     "DEFAULT_PORT",
+    "FLEET",
     "NO_FILE",
     "SERVE",
     "EnvVars",
@@ -42,6 +44,8 @@ DEFAULT_PORT = 17223
 NO_FILE = "no-settings-file"
 #: The table of settings that only a gateway reads which others reach (`serve_settings`).
 SERVE = "serve"
+#: That of a machine which shares one (`fleet_settings`).
+FLEET = "fleet"
 #: Bytes of a settings file: a gateway that runs reads it again whenever it changes.
 _LARGEST = 4 << 20
 _MEND = "mend or remove the file"
@@ -301,6 +305,8 @@ class Settings:
     HEADRACE_TARGET goes before it."""
     serve: ServeSettings | None = None
     """Of a gateway that others reach, from the table ``[serve]``; None: there is none."""
+    fleet: FleetSettings | None = None
+    """Of a machine that shares a gateway, from the table ``[fleet]``; None: there is none."""
     source: Path | None = field(default=None, compare=False)
     """The file that this came from."""
 
@@ -361,14 +367,19 @@ class Settings:
         """Read the table as far as it is understood, and return every mistake in it."""
         from headrace import setting_rules  # noqa: PLC0415 - as above
 
-        tables = ("mirrors", "source", SERVE)
+        tables = ("mirrors", "source", SERVE, FLEET)
         known = {f.name: f.default for f in fields(cls) if f.name not in tables}
-        plain = {key: value for key, value in table.items() if key != SERVE}
+        plain = {key: value for key, value in table.items() if key not in (SERVE, FLEET)}
         values, mistakes = setting_rules.read(plain, known, path)
         if SERVE in table:
             from headrace.serve_settings import ServeSettings  # noqa: PLC0415 - as above
 
             values[SERVE], wrong = ServeSettings.parse(table[SERVE], path)
+            mistakes += wrong
+        if FLEET in table:
+            from headrace.fleet_settings import FleetSettings  # noqa: PLC0415 - as above
+
+            values[FLEET], wrong = FleetSettings.parse(table[FLEET], path)
             mistakes += wrong
         return cls(**values, source=path), tuple(mistakes)
 

@@ -172,6 +172,8 @@ class Mirror:
     """One of the user's own, asked with the login that the user has there, shown to nobody else."""
     own: bool = False
     """The user's settings name it."""
+    first: bool = False
+    """Asked before all others as long as it delivers: a gateway that this machine shares."""
     carries: tuple[str, ...] = ()
     """Shell patterns, in its ecosystem's words, of what it carries. One that begins with ``!``
     takes out again; the last one that fits decides. Empty: everything."""

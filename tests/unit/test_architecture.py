@@ -30,6 +30,7 @@ ROOMS = {
     "ownership": 5,
     "setting_rules": 5,
     "serve_settings": 6,
+    "fleet_settings": 6,
     "policy": 7,
     "transfer": 7,
     "config": 7,

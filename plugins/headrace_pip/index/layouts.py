@@ -113,6 +113,7 @@ LAYOUTS: Mapping[str, Layout] = {
     "pytorch-copy": _pytorch_copy,
     "pytorch-pages": _pytorch_pages,
     "pytorch-flat": _pytorch_flat,
+    "headrace": _packages,
 }
 
 #: Layouts that copy what hangs below one path, whosever that is: not the files of variant indexes.
@@ -125,6 +126,7 @@ _PAGES = {
     "artifactory": "simple",
     "nexus": "simple",
     "devpi": "+simple",
+    "headrace": "simple",
 }
 
 

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from headrace.config import Settings
@@ -77,9 +77,13 @@ class Provisional:
         *,
         report: ReportObservation,
         told: Callable[[str, str], None],
+        headers: Callable[[Mirror, str], Awaitable[Mapping[str, str]]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`told` hears (mirror's id, what it did) for the status page."""
+        """`told` hears (mirror's id, what it did) for the status page; `headers` gives what a
+        mirror wants to be shown at a URL.
+        """
+        self._headers = headers
         self._client = client
         self._origin = origin
         self._settings = settings
@@ -244,10 +248,11 @@ class Provisional:
     async def _fetch(self, plan: ServeDocument, mirror: Mirror, url: str | None) -> _Fetched | None:
         if url is None:
             return None
+        shown = await self._headers(mirror, url) if mirror.login and self._headers else {}
         began = time.perf_counter()
         try:
             answer = await self._client.fetch(
-                url, headers={"accept": plan.accept}, initiator=of_mirror(mirror)
+                url, headers={"accept": plan.accept, **shown}, initiator=of_mirror(mirror)
             )
             if error := answer.error():
                 raise error

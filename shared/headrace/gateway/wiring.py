@@ -32,6 +32,7 @@ from headrace.documents.renderings import Renderings
 from headrace.documents.variant_pages import VariantPages
 from headrace.download.connections import ConnectionLimiter
 from headrace.download.downloader import Downloader
+from headrace.fleet_settings import mirror_of
 from headrace.gateway.activity import Activity
 from headrace.gateway.builds.notice import Notice
 from headrace.gateway.live.history import History
@@ -45,6 +46,7 @@ from headrace.interface.manager import Plugins
 from headrace.models import (
     Artifact,
     Document,
+    Mirror,
     Origin,
     PassThrough,
     Plan,
@@ -64,6 +66,7 @@ from headrace.system import download_record
 from headrace.system.absences import AbsenceFile
 from headrace.system.download_record import DownloadRecord
 from headrace.system.fingerprint import NetworkFingerprint
+from headrace.system.fleet_token import fleet_token
 from headrace.system.limits import LimitRecords
 from headrace.system.memory import limit_arenas, trim_heap
 from headrace.system.service.managers.shells import notice_in
@@ -365,7 +368,12 @@ def assemble(
     limits = LimitRecords(folders.state / "limits.sqlite")
     absences = AbsenceFile(folders.state / "absences.json")
     # The sources are made of the client.
-    trust = ToolsTrust(origins, lambda ecosystem: sources.mirrors(ecosystem))  # noqa: PLW0108
+    live = LiveSettings(settings, folders, env)
+    trust = ToolsTrust(
+        origins,
+        lambda ecosystem: sources.mirrors(ecosystem),  # noqa: PLW0108
+        fleet=lambda: live().fleet,
+    )
     client = Client(env, told=incident, courtesy=Courtesy(memory=limits), authorities=trust.of)
     store = Store(
         folders.cache / "store", limit=settings.store_limit, reserve=settings.disk_reserve
@@ -379,8 +387,20 @@ def assemble(
         {found.origin: found.credential for found in origins if found.credential},
         owner=_owners(by_name),
     )
-    live = LiveSettings(settings, folders, env)
-    logins = MirrorLogins(plugins, lambda: live().mirrors, told=incident)
+    logins = MirrorLogins(
+        plugins,
+        lambda: (
+            *live().mirrors,
+            *(each for name in by_name for each in mirror_of(live().fleet, name)),
+        ),
+        token=lambda _: fleet_token(live().fleet),
+        told=incident,
+    )
+
+    async def shown(mirror: Mirror, url: str) -> Mapping[str, str]:
+        await logins.load(mirror.ecosystem)
+        return logins.headers(mirror.id, url)
+
     connections = ConnectionLimiter(settings.connections)
     sources = Candidates(
         plugins,
@@ -418,6 +438,7 @@ def assemble(
         settings,
         report=sources.report,
         told=lambda mirror, what: incident(f"mirror {mirror} {what}"),
+        headers=shown,
     )
     renderings = Renderings(pages)
     documents = Documents(

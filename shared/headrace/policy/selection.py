@@ -241,19 +241,22 @@ def select(
     The origin is never in the answer, because it is always asked last and never left out: the
     caller appends it. `origin` tells how it does, so that no mirror slower than it stands before
     it on a small file; unless `spare_origin`: it counts what it is asked for, and a round trip more
-    costs its user less than one of the pulls that he has. Paused mirrors are left out.
+    costs its user less than one of the pulls that he has. Paused mirrors are left out. A gateway
+    that this machine shares is asked before all others, whatever it takes: that is what it is for.
     """
     wanted = _TYPICAL if size is None else size
+    first = [one for one in mirrors if one.mirror.first and one.paused_until <= now]
     known, unknown = _ranked(mirrors, wanted, now, busy)
     if wanted > SMALL:
-        chosen = known[:MOST_MIRRORS]
+        chosen = (first + known)[:MOST_MIRRORS]
         missing = MOST_MIRRORS - len(chosen)
         return tuple(chosen + unknown[: missing + MOST_PROBES])
     healthy = is_known(origin, now) and origin.paused_until <= now
     if healthy and not spare_origin:
         limit = _cost(origin, wanted, busy)
-        return tuple(one for one in known if _cost(one, wanted, busy) <= limit)[:MOST_SMALL]
-    return tuple((known + unknown)[:MOST_SMALL])
+        better = [one for one in known if _cost(one, wanted, busy) <= limit]
+        return tuple((first + better)[:MOST_SMALL])
+    return tuple((first + known + unknown)[:MOST_SMALL])
 
 
 def in_reserve(
@@ -274,7 +277,7 @@ def _ranked(
     mirrors: Sequence[MirrorStats], size: int, now: float, busy: Mapping[str, int] | None
 ) -> tuple[list[MirrorStats], list[MirrorStats]]:
     """Sort those that may be asked: the measured by what they cost, the others by a guess."""
-    able = [stats for stats in mirrors if stats.paused_until <= now]
+    able = [stats for stats in mirrors if stats.paused_until <= now and not stats.mirror.first]
     known = sorted(
         (stats for stats in able if is_known(stats, now)),
         # Rank and id make the order the same in every run.

@@ -66,7 +66,7 @@ def may_supply_document(
         not origin.private
         and (agreed or not is_old(mirror, today))
         and mirror.gives_documents
-        and not mirror.login
+        and (mirror.first or not mirror.login)
         and mirror.operator_class in _NAMED
         and mirror.ecosystem == origin.ecosystem
         # A page is not checked by a digest, so at least nobody on the way may write in it.

@@ -12,8 +12,10 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from urllib.parse import quote
 
 from headrace.config import Settings
+from headrace.fleet_settings import GATEWAY, mirror_of
 from headrace.foreign import UnreadableError, foreign
 from headrace.interface.hookspecs import Ecosystem
 from headrace.interface.manager import Plugins
@@ -49,6 +51,8 @@ ORIGIN = "origin"
 _RACE_INTERVAL = 600.0
 #: Artifacts of which it is remembered to which collection they belong.
 _MOST = 4096
+#: Characters of a path that stand for themselves (RFC 3986 section 3.3).
+_AS_IT_IS = "/:@!$&'()*+,;=~"
 #: Connections to a host whose operator names no number.
 _POLITE = 8
 
@@ -56,8 +60,11 @@ _POLITE = 8
 def mirrors_in_use(
     plugins: Plugins, settings: Settings, ecosystem: str, today: dt.date
 ) -> tuple[Mirror, ...]:
-    """Return the user's own mirrors, then the plugins' that are used on this day."""
-    own = [mirror for mirror in settings.mirrors if mirror.ecosystem == ecosystem]
+    """Return the shared gateway, where there is one, the user's own mirrors, then the plugins' that
+    are used on this day.
+    """
+    own = [*mirror_of(settings.fleet, ecosystem)]
+    own += [mirror for mirror in settings.mirrors if mirror.ecosystem == ecosystem]
     shipped = plugins.mirrors(ecosystem) if settings.catalogue else []
     off = {*settings.disabled_mirrors, ORIGIN}
     return evidence.in_use((*own, *shipped), today, named=settings.enabled_mirrors, off=off)
@@ -152,6 +159,9 @@ class Candidates:
         )
         sources = [self._source(stats, urls[stats.mirror.id], now) for stats in chosen.mirrors]
         sources.extend(self._try_one(chosen.probation, urls, artifact, network, now))
+        # A line that is shared is spared: the others wait while the shared gateway does well.
+        shared = bool(chosen.mirrors) and chosen.mirrors[0].mirror.first
+        sources[1:] = [replace(each, reserve=shared) for each in sources[1:]]
         alone = not sources
         sources.extend(
             replace(self._source(stats, urls[stats.mirror.id], now), reserve=True)
@@ -165,7 +175,7 @@ class Candidates:
                 connections=self._live().connections_per_mirror or _POLITE,
                 rate=known.origin.rate,
                 rtt=known.origin.rtt,
-                reserve=artifact.origin_counts and not alone,
+                reserve=(artifact.origin_counts or shared) and not alone,
             )
         )
         return tuple(sources)
@@ -408,6 +418,8 @@ def _row(object_class: str, collection: str) -> str:
 
 def _located(ecosystem: Ecosystem, artifact: Artifact, mirror: Mirror) -> str | None:
     """Return the artifact's URL at a mirror; None where it has none, or none can be made."""
+    if mirror.layout == GATEWAY:
+        return None if artifact.origin.private else mirror.url + quote(artifact.path, _AS_IT_IS)
     try:
         with foreign("a place at a mirror"):
             return ecosystem.locate(artifact, mirror)

@@ -70,6 +70,7 @@ class LiveSettings:
             disabled_mirrors=told.disabled_mirrors,
             enabled_mirrors=told.enabled_mirrors,
             catalogue=told.catalogue,
+            fleet=told.fleet,
         )
         _log.info("the mirrors are as %s says now", path)
 

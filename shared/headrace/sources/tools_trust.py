@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from headrace.fleet_settings import FleetSettings
 from headrace.interface.hookspecs import DiscoveredOrigin
 from headrace.models import Mirror
 from headrace.policy.destinations import Initiator
@@ -25,9 +26,13 @@ class ToolsTrust:
         self,
         origins: Iterable[DiscoveredOrigin],
         mirrors: Callable[[str], Sequence[Mirror]],
+        fleet: Callable[[], FleetSettings | None] = lambda: None,
     ) -> None:
-        """`mirrors` gives those in use for an ecosystem."""
+        """`mirrors` gives those in use for an ecosystem, `fleet` the gateway that this machine
+        shares, whose certificate may be a lab's own.
+        """
         self._mirrors = mirrors
+        self._fleet = fleet
         self._origins: dict[str, Authorities] = {}
         self._files: dict[str, list[str]] = {}
         for found in origins:
@@ -41,6 +46,9 @@ class ToolsTrust:
 
     def of(self, initiator: Initiator) -> Authorities | None:
         """Return what is trusted in somebody's name; None: what the environment says."""
+        shared = self._fleet()
+        if shared is not None and shared.authorities and initiator.home == shared.url:
+            return Authorities((shared.authorities,), alone=False)
         if not self._origins:
             return None
         for url, own in self._origins.items():

@@ -283,7 +283,7 @@ def test_one_client_has_so_many_answers_at_a_time_and_a_slow_one_keeps_nobody(
 def path_of(served: Served, project: str, token: str) -> str:
     accept = {"Accept": "application/vnd.pypi.simple.v1+json", **basic(token)}
     page = json.loads(served.get(f"/simple/{project}/", accept)[2])
-    return urljoin(f"/simple/{project}/", page["files"][0]["url"])
+    return str(urljoin(f"/simple/{project}/", page["files"][0]["url"]))
 
 
 def test_bytes_are_counted_out_where_there_is_a_limit(one: World) -> None:

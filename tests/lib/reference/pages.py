@@ -12,7 +12,8 @@ from unittest import mock
 
 from headrace.cli.command_line import parsers
 from headrace.cli.help.parsers import EXIT_CODES, CommandParser
-from headrace.config import SERVE, EnvVars, Settings
+from headrace.config import FLEET, SERVE, EnvVars, Settings
+from headrace.fleet_settings import FleetSettings
 from headrace.interface import hookspecs
 from headrace.models import Limits, Mirror
 from headrace.serve_settings import ServeSettings
@@ -56,13 +57,13 @@ def _settings() -> str:
     told = below_names(Settings)
     rows = []
     for each in dataclasses.fields(Settings):
-        if each.name in ("source", "mirrors", SERVE):
+        if each.name in ("source", "mirrors", SERVE, FLEET):
             continue
         low, high, of = RANGES.get(each.name, (0, 0, ""))
         bounds = f" From {low:g} to {high:g}." if of and high < 10**6 else ""
         words = f"{told[each.name]}{bounds}".strip()
         rows.append((f"`{each.name}`", f"`{_toml(_default(each))}`", words))
-    serve = below_names(ServeSettings)
+    serve, fleet = below_names(ServeSettings), below_names(FleetSettings)
     mirror = below_names(Mirror) | {"connections": below_names(Limits)["connections"]}
     return "\n".join(
         (
@@ -84,6 +85,14 @@ def _settings() -> str:
                 [
                     (f"`{each.name}`", f"`{_toml(_default(each))}`", serve[each.name])
                     for each in dataclasses.fields(ServeSettings)
+                ],
+            ),
+            "## `[fleet]`: a gateway that this machine shares\n",
+            _table(
+                ("key", "default", "what it does"),
+                [
+                    (f"`{each.name}`", f"`{_toml(_default(each))}`", fleet[each.name])
+                    for each in dataclasses.fields(FleetSettings)
                 ],
             ),
         )

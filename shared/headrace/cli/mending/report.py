@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from headrace.cli.context import Context
 from headrace.cli.help.installation import table as installation
 from headrace.cli.mending.redaction import Redaction
-from headrace.config import NETWORK_VARIABLES, SERVE, EnvVars, Settings, home_folder
+from headrace.config import FLEET, NETWORK_VARIABLES, SERVE, EnvVars, Settings, home_folder
 from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import DiscoveredOrigin, Finding
 from headrace.redact import for_display, secrets_in
@@ -103,17 +103,19 @@ def _settings(context: Context) -> dict[str, object]:
     told: dict[str, object] = {}
     for field in fields(Settings):
         value = getattr(settings, field.name)
-        if field.name in ("source", "mirrors", SERVE) or value == getattr(default, field.name):
+        if field.name in ("source", "mirrors", SERVE, FLEET) or value == getattr(
+            default, field.name
+        ):
             continue
         told[field.name] = sorted(value) if isinstance(value, frozenset) else value
-    if settings.serve is not None:
-        default_serve = type(settings.serve)()
-        for field in fields(settings.serve):
-            value = getattr(settings.serve, field.name)
-            if value != getattr(default_serve, field.name):
-                told[f"{SERVE}.{field.name}"] = (
-                    sorted(value) if isinstance(value, frozenset) else value
-                )
+    for name, table in ((SERVE, settings.serve), (FLEET, settings.fleet)):
+        if table is None:
+            continue
+        for field in fields(table):
+            value = getattr(table, field.name)
+            if value != field.default:
+                shown = sorted(value) if isinstance(value, frozenset) else value
+                told[f"{name}.{field.name}"] = shown
     for mirror in settings.mirrors:
         told[f"mirror {mirror.id}"] = f"{mirror.ecosystem} {for_display(mirror.url)}"
     return told

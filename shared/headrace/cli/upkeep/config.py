@@ -18,7 +18,7 @@ from headrace.cli.runs.telling import warn
 from headrace.cli.upkeep.settings import file as settings_file
 from headrace.cli.upkeep.settings.places import line_of, line_of_key
 from headrace.cli.upkeep.shown import columns
-from headrace.config import SERVE, EnvVars, Settings
+from headrace.config import FLEET, SERVE, EnvVars, Settings
 from headrace.errors import ConflictError, HeadraceError, LocalError, SettingsError, UnfitError
 from headrace.foreign import read_toml
 from headrace.redact import for_display
@@ -103,7 +103,7 @@ def _show(context: Context) -> int:
 def _rows(context: Context, text: str) -> Any:
     settings, default = context.understood, Settings()
     for field in fields(Settings):
-        if field.name in ("source", SERVE):
+        if field.name in ("source", SERVE, FLEET):
             continue
         value = getattr(settings, field.name)
         line = line_of_key(text, field.name)

@@ -45,13 +45,16 @@ class MirrorLogins:
         plugins: Plugins,
         mirrors: Callable[[], Iterable[Mirror]],
         *,
+        token: Callable[[Mirror], str | None] = lambda _: None,
         told: Callable[[str], None] = lambda _: None,
         patience: float = PATIENCE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`mirrors` gives the user's own of now; those without `login` are left alone. `told`
-        hears, for people, of one that nobody has a login for.
+        """`mirrors` gives the user's own of now; those without `login` are left alone. `token`
+        gives that of a gateway which this machine shares; `told` hears, for people, of a mirror
+        that nobody has a login for.
         """
+        self._token = token
         self._told = told
         self._plugins = plugins
         self._patience = patience
@@ -109,13 +112,18 @@ class MirrorLogins:
         return self._look_up(mirror)
 
     async def _look_up(self, mirror: Mirror) -> None:
-        found = await in_a_thread(lambda: self._plugins.login(mirror))
+        ask = self._fleets if mirror.first else self._plugins.login
+        found = await in_a_thread(lambda: ask(mirror))
         before = self._known.get(mirror)
         if found is None and (before is None or before.credential is not None):
             words = f"mirror {mirror.id} is not asked: nobody knows a login for it"
             _log.warning("%s", words)
             self._told(words)
         self._known[mirror] = _CachedLogin(found, self._clock() + LIFETIME)
+
+    def _fleets(self, mirror: Mirror) -> Credential | None:
+        token = self._token(mirror)
+        return None if token is None else Credential("headrace", token)
 
     async def aclose(self) -> None:
         """Wait for nobody any more."""
