@@ -210,9 +210,11 @@ async def _document(
 def _artifact(parts: Components, ecosystem: Ecosystem, artifact: Artifact) -> dict[str, Any]:
     stored = parts.store.find(artifact.digest) if artifact.digest else None
     now, records = time.time(), parts.statistics.snapshot(parts.network())
+    firsts = {each.id for each in parts.sources.mirrors(artifact.ecosystem) if each.first}
 
     def known(source: Source) -> MirrorStats:
-        place = Mirror(source.id, artifact.ecosystem, source.url, "")
+        first = source.id in firsts
+        place = Mirror(source.id, artifact.ecosystem, source.url, "", first=first)
         return standing(place, artifact.object_class, records)
 
     return {

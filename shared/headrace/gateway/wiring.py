@@ -46,7 +46,6 @@ from headrace.interface.manager import Plugins
 from headrace.models import (
     Artifact,
     Document,
-    Mirror,
     Origin,
     PassThrough,
     Plan,
@@ -69,6 +68,8 @@ from headrace.system.fingerprint import NetworkFingerprint
 from headrace.system.fleet_token import fleet_token
 from headrace.system.limits import LimitRecords
 from headrace.system.memory import limit_arenas, trim_heap
+from headrace.system.objects.bucket import Bucket
+from headrace.system.objects.uploads import Uploads
 from headrace.system.service.managers.shells import notice_in
 from headrace.system.statistics import Statistics
 from headrace.system.storage.copies import Copies
@@ -131,6 +132,7 @@ class Components:
     renderings: Renderings
     variant_pages: VariantPages
     notice: Notice
+    uploads: Uploads | None = None
     chores: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -180,6 +182,8 @@ class Components:
         """End everything that was begun, and write down what was learned."""
         for chore in self.chores:
             chore.cancel()
+        if self.uploads is not None:
+            await self.uploads.aclose()
         await self.read_ahead.aclose()
         await self.downloader.aclose()
         await self.documents.aclose()
@@ -319,6 +323,15 @@ def _form(ecosystem: Ecosystem, request: Request, plan: ServeDocument) -> str:
     return ecosystem.form(request, plan) if isinstance(ecosystem, ServesDocuments) else ""
 
 
+def _uploads(bucket: Bucket, store: Store, credentials: OriginCredentials) -> Uploads:
+    """Make the queue to a bucket, which is for everybody: nothing private gets there."""
+
+    def is_private(artifact: Artifact) -> bool:
+        return artifact.origin.private or credentials.is_private(artifact.origin, artifact.url)
+
+    return Uploads(bucket, store, is_private=is_private)
+
+
 def _in_parts(
     downloader: Downloader,
     sources: Candidates,
@@ -351,8 +364,14 @@ def assemble(
     origins: Sequence[DiscoveredOrigin],
     env: Mapping[str, str],
     plugins: Plugins,
+    *,
+    bucket: Bucket | None = None,
+    serve_from_bucket: bool = False,
 ) -> Components:
-    """Make every part. Nothing is asked of anybody yet."""
+    """Make every part. Nothing is asked of anybody yet.
+
+    `bucket` is where a fleet keeps its files; with `serve_from_bucket` clients are led there.
+    """
     every = tuple(dict.fromkeys(found.origin for found in origins))
     statistics = Statistics(folders.state / "statistics.sqlite")
     network = NetworkFingerprint()
@@ -397,10 +416,6 @@ def assemble(
         told=incident,
     )
 
-    async def shown(mirror: Mirror, url: str) -> Mapping[str, str]:
-        await logins.load(mirror.ecosystem)
-        return logins.headers(mirror.id, url)
-
     connections = ConnectionLimiter(settings.connections)
     sources = Candidates(
         plugins,
@@ -412,6 +427,7 @@ def assemble(
         may_be_asked=logins.may_be_asked,
         busy=connections.busy,
         absences=absences,
+        bucket=bucket,
     )
     origin = OriginClient(client, credentials)
     recording = Recording(
@@ -421,7 +437,11 @@ def assemble(
         lambda artifact, mirror: sources.keeps(artifact, by_name[artifact.ecosystem], mirror),
     )
 
+    uploads = None if bucket is None else _uploads(bucket, store, credentials)
+
     def observe(event: SourceFailed | TransferFinished) -> None:
+        if uploads is not None:
+            uploads.observe(event)
         activity.observe(event)
         sources.notice(event)
         recording.observe(event)
@@ -438,7 +458,7 @@ def assemble(
         settings,
         report=sources.report,
         told=lambda mirror, what: incident(f"mirror {mirror} {what}"),
-        headers=shown,
+        headers=logins.headers_at,
     )
     renderings = Renderings(pages)
     documents = Documents(
@@ -548,7 +568,9 @@ def assemble(
             hit=hit,
             limited=client.courtesy.limited,
             clients=clients.load(),
+            bucket=bucket if serve_from_bucket else None,
         ),
+        uploads=uploads,
         activity=activity,
         recording=recording,
         read_ahead=ReadAhead(fetcher),

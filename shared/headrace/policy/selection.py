@@ -154,7 +154,11 @@ def worth_racing(known: Standings, now: float) -> tuple[Mirror, ...]:
     unknown = [
         each.mirror
         for each in known.steady(now)
-        if each.mirror.limits.probe and not each.mirror.login and not is_known(each, now)
+        if each.mirror.limits.probe
+        and not each.mirror.login
+        and not is_known(each, now)
+        # What is asked before all others is measured by that.
+        and not each.mirror.first
     ]
     if len(unknown) < _MOSTLY * len(known.mirrors):
         return ()

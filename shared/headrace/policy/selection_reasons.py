@@ -17,6 +17,8 @@ def reason(
     """Say it, of a source that is asked for a file of `size` bytes (None: not known)."""
     if source.is_origin:
         return _of_origin(source, private=private)
+    if known.mirror.first:
+        return "shared by this fleet: asked before all others while it delivers"
     if source.reserve:
         return "in reserve: asked while neither the origin nor another does well"
     if not is_known(known, now):
@@ -34,5 +36,5 @@ def _of_origin(source: Source, *, private: bool) -> str:
     if private:
         return "your own index: nobody else is asked for its names"
     if source.reserve:
-        return "the origin counts what it gives: asked while no mirror does well"
+        return "the origin, in reserve: asked while no mirror does well"
     return "the origin: last, and never left out"

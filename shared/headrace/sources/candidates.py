@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 from headrace.config import Settings
 from headrace.fleet_settings import GATEWAY, mirror_of
@@ -37,6 +37,7 @@ from headrace.policy.source_conditions import SourceReport
 from headrace.policy.trust import may_be_hedged_at, may_supply_bytes
 from headrace.sources.probes import ProbeTarget, run_race
 from headrace.system.absences import AbsenceFile
+from headrace.system.objects.bucket import BUCKET, Bucket
 from headrace.system.statistics import Statistics
 from headrace.upstream.client import Client
 
@@ -85,14 +86,17 @@ class Candidates:
         may_be_asked: Callable[[Mirror], bool] = lambda mirror: not mirror.login,
         busy: Mapping[str, int] | None = None,
         absences: AbsenceFile | None = None,
+        bucket: Bucket | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`network` is the fingerprint of the network, or what tells the one of now; `live` tells
         which mirrors the user wants now, where that is not what `settings` say.
 
         `may_be_asked` tells whether a mirror would let us in; `busy` is a live table of the
-        requests that run at each source. `absences` keeps who lacks what as a whole.
+        requests that run at each source. `absences` keeps who lacks what as a whole; `bucket` is
+        where a fleet keeps its files.
         """
+        self._bucket = bucket
         self._plugins = plugins
         self._statistics = statistics
         self._client = client
@@ -121,6 +125,8 @@ class Candidates:
         made_on, made_of, found = self._mirrors.get(ecosystem, (None, None, ()))
         if made_on != today or made_of is not wanted:
             found = mirrors_in_use(self._plugins, wanted, ecosystem, today)
+            if self._bucket is not None:
+                found = (self._bucket.mirror(ecosystem), *found)
             self._mirrors[ecosystem] = today, wanted, found
         return found
 
@@ -201,6 +207,8 @@ class Candidates:
         return None
 
     def _lacks(self, mirror: Mirror, artifact: Artifact, now: float) -> bool:
+        if mirror.layout == BUCKET:
+            return False  # it fills from moment to moment, and knows itself what it lacks
         if self._absent.lacks(mirror.id, artifact.collection, artifact.size, now):
             return True
         row = _row(artifact.object_class, artifact.collection)
@@ -218,10 +226,16 @@ class Candidates:
                 continue
             if self._lacks(mirror, artifact, now):
                 continue
-            url = _located(ecosystem, artifact, mirror)
+            url = self._place(ecosystem, artifact, mirror)
             if url is not None:
                 places.append((mirror, url))
         return places
+
+    def _place(self, ecosystem: Ecosystem, artifact: Artifact, mirror: Mirror) -> str | None:
+        if mirror.layout != BUCKET:
+            return _located(ecosystem, artifact, mirror)
+        known = self._bucket is not None and artifact.digest is not None
+        return self._bucket.place(artifact.digest) if known else None  # type: ignore[union-attr, arg-type]
 
     def _standings(
         self, artifact: Artifact, ecosystem: Ecosystem, network: str, now: float
@@ -264,7 +278,7 @@ class Candidates:
             connections=max(1, limit if connections is None else connections),
             rate=selection.trusted_rate(stats, now),
             rtt=stats.rtt,
-            home=stats.mirror.url,
+            home=urljoin(url, "/") if stats.mirror.layout == BUCKET else stats.mirror.url,
             own=stats.mirror.own,
             operator=stats.mirror.operator,
         )
@@ -296,6 +310,8 @@ class Candidates:
         `seconds` from the request to its last byte; `fault` None: it delivered. With `cut_at`
         nothing ended: it is at how many bytes of the artifact all of its answers did.
         """
+        if source_id == BUCKET and fault is Fault.MISSING:
+            return  # it says nothing against a bucket that it is not full yet
         now = self._clock()
         collection, size = self._members.get(path or "") or ("", None)
         if cut_at is not None:
@@ -379,6 +395,8 @@ class Candidates:
         if now - self._raced.get((network, artifact.ecosystem), -_RACE_INTERVAL) < _RACE_INTERVAL:
             return
         known, urls = self._standings(artifact, ecosystem, network, now)
+        if any(each.mirror.first for each in known.steady(now)):
+            return  # nobody else is going to be asked
         at_work = selection.measured_by(known, artifact.size, now, self._busy)
         mirrors = [m for m in selection.worth_racing(known, now) if m.id not in at_work]
         if not mirrors:

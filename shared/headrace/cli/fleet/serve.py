@@ -70,6 +70,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     from headrace.gateway.serving.leaving import Leaving  # noqa: PLC0415 - as above
     from headrace.gateway.serving.visits import Serving  # noqa: PLC0415 - as above
     from headrace.gateway.wiring import assemble  # noqa: PLC0415 - as above
+    from headrace.system.objects.bucket import Bucket  # noqa: PLC0415 - as above
     from headrace.system.service import listeners  # noqa: PLC0415 - as above
 
     for handler in logging.getLogger().handlers:
@@ -81,6 +82,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     tls = None if settings.behind_proxy else ServerContext.of(settings)
     known = KnownClients(settings)
     log = AccessLog(settings.access_log)
+    bucket = Bucket(settings.store) if settings.store else None
     leaving = Leaving(settings.drain_delay)
     where = host_and_port(settings.listen)
     assert where is not None  # `_settings` has seen to it
@@ -89,7 +91,15 @@ def run(args: argparse.Namespace, context: Context) -> int:
     env = {**state.network(), **context.env}
 
     def build() -> Any:
-        parts = assemble(context.settings, context.folders, origins, env, context.plugins)
+        parts = assemble(
+            context.settings,
+            context.folders,
+            origins,
+            env,
+            context.plugins,
+            bucket=bucket,
+            serve_from_bucket=settings.serve_from == "bucket",
+        )
         metrics = ServeMetrics(
             parts.activity,
             lambda: {
@@ -98,6 +108,9 @@ def run(args: argparse.Namespace, context: Context) -> int:
             },
         )
         serving = Serving(settings, known, log, metrics, leaving, name=name)
+        if parts.uploads is not None:
+            serving.tells["store"] = parts.uploads.table
+            metrics.uploads = parts.uploads.results
         return build_app(parts, None, None, state=state.folder, serving=serving)
 
     def ready() -> None:

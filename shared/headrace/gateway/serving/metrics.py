@@ -31,7 +31,9 @@ class ServeMetrics:
         self.registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self.registry.register(_Ours(activity, gauges))
+        self.uploads: Mapping[str, int] = {}
+        """Uploads to the bucket by how they ended."""
+        self.registry.register(_Ours(activity, gauges, self._more))
         build = Gauge(
             "headrace_build_info", "Which headrace this is.", ["version"], registry=self.registry
         )
@@ -67,6 +69,11 @@ class ServeMetrics:
             "headrace_draining", "1 while it takes its leave.", registry=self.registry
         )
 
+    def _more(self) -> Iterator[MetricFamily]:
+        if self.uploads:
+            samples = [({"result": how}, float(count)) for how, count in self.uploads.items()]
+            yield MetricFamily("uploads_total", "Uploads to the bucket by how they ended.", samples)
+
     def exposition(self, _accept: str = "") -> tuple[str, bytes]:
         """Return content type and body."""
         return text_format.CONTENT_TYPE_PLAIN_0_0_4, generate_latest(self.registry)
@@ -75,12 +82,18 @@ class ServeMetrics:
 class _Ours:
     """The counters that the gateway keeps anyway, as Prometheus' library has them."""
 
-    def __init__(self, activity: Activity, gauges: Callable[[], Mapping[str, float]]) -> None:
+    def __init__(
+        self,
+        activity: Activity,
+        gauges: Callable[[], Mapping[str, float]],
+        more: Callable[[], Iterable[MetricFamily]],
+    ) -> None:
         self._activity = activity
         self._gauges = gauges
+        self._more = more
 
     def collect(self) -> Iterator[Metric]:
-        for family in families(self._activity, self._gauges()):
+        for family in (*families(self._activity, self._gauges()), *self._more()):
             yield _metric(family)
 
 

@@ -103,6 +103,11 @@ class MirrorLogins:
         pair = f"{known.credential.username}:{known.credential.secret}".encode()
         return {"authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
 
+    async def headers_at(self, mirror: Mirror, url: str) -> dict[str, str]:
+        """As `headers`, for who has not called `load`."""
+        await self.load(mirror.ecosystem)
+        return self.headers(mirror.id, url)
+
     def _valid(self, mirror: Mirror) -> bool:
         known = self._known.get(mirror)
         return known is not None and self._clock() < known.until
