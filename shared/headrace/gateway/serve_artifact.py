@@ -34,6 +34,7 @@ from headrace.errors import (
 )
 from headrace.gateway.exchange import ClientDisconnect, Exchange
 from headrace.gateway.relaying import HandBack, tell_limit
+from headrace.gateway.serving.leads_to_bucket import LeadsToBucket
 from headrace.http.ranges import RangeRequest
 from headrace.interface.ecosystems import SpellsDigests
 from headrace.interface.hookspecs import Ecosystem
@@ -41,7 +42,6 @@ from headrace.models import Artifact, ServeArtifact, Source
 from headrace.policy.clients import Clients, ClientTraits, product
 from headrace.policy.timeouts import BODY_GAP, HEADERS_WITHIN
 from headrace.redact import for_files
-from headrace.system.objects.bucket import Bucket
 from headrace.system.storage.file_part import FilePart
 from headrace.system.storage.store import Store, StoredFile
 from headrace.upstream.auth.mirror_logins import MirrorLogins
@@ -54,8 +54,6 @@ _log = logging.getLogger("headrace.artifacts")
 
 #: Larger files are released while they arrive; their last part only when the digest agrees.
 LARGE = 8 * 1024 * 1024
-#: Seconds that a bucket has to say whether it has a file.
-BUCKET_WITHIN = 0.5
 #: Seconds that a small file may take in the one way before it is brought in the other.
 HELD_WITHIN = 4.0
 #: Seconds for which a company's server may refuse a file before a client that has no login of its
@@ -103,15 +101,15 @@ class ArtifactHandler:
         hand_back: HandBack,
         hit: Callable[[Artifact, int], None],
         clients: Clients,
-        bucket: Bucket | None = None,
+        leads: LeadsToBucket | None = None,
         limited: Callable[[str], UpstreamError | None] = lambda _: None,
     ) -> None:
         """All of these are shared by all requests; `hit` hears what the store gave, in bytes;
         `clients` tells how each takes what goes wrong, `limited` what the origin of a URL said when
-        it wanted to be left alone for a while. Clients that can are led to the `bucket` for whole
-        files.
+        it wanted to be left alone for a while. `leads`: clients that can are led
+        elsewhere for whole files.
         """
-        self._bucket = bucket
+        self._leads = leads
         self._clients = clients
         self._artifact_index = artifact_index
         self._store = store
@@ -193,7 +191,7 @@ class ArtifactHandler:
             gated = artifact.mirrored and not exchange.head
             if gated and self._barrier.stands_before(exchange.request, artifact):
                 await self._let_through(exchange, ecosystem, artifact, until)
-            if await self._at_hand(exchange, artifact, near):
+            if await self._stored(exchange, artifact, near):
                 return None
             if not artifact.mirrored:
                 await self._little(exchange, artifact, near.little, until)
@@ -215,35 +213,6 @@ class ArtifactHandler:
                 return error
             _log.warning("%s is cut: %s", artifact.path, error)
         return None
-
-    async def _at_hand(self, exchange: Exchange, artifact: Artifact, near: _Near) -> bool:
-        """Answer with what is in the store, or in the fleet's bucket; False: neither."""
-        if not exchange.head and artifact.mirrored and await self._in_bucket(exchange, artifact):
-            return True
-        stored = near.kept(artifact)
-        return stored is not None and await self._stored(exchange, artifact, stored)
-
-    async def _in_bucket(self, exchange: Exchange, artifact: Artifact) -> bool:
-        """Lead a client to the bucket, where it goes and the whole file is there.
-
-        It was checked when it was put there, and whoever asks for a file of this size checks it by
-        the digest of its page or manifest; what else this gateway does for a client is not done.
-        """
-        size, digest = artifact.size, artifact.digest
-        if self._bucket is None or digest is None or size is None or size <= LARGE:
-            return False
-        if artifact.origin.private or artifact.provisional is not None:
-            return False
-        if exchange.already or not self._traits(exchange).after_redirect:
-            return False
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(BUCKET_WITHIN):
-                if await self._bucket.has(digest, size):
-                    url = self._bucket.place(digest)
-                    if url is not None:
-                        await exchange.redirect(url, "headrace: the fleet's bucket has it")
-                        return True
-        return False
 
     async def _let_through(
         self, exchange: Exchange, ecosystem: Ecosystem, artifact: Artifact, until: float
@@ -350,8 +319,15 @@ class ArtifactHandler:
 
     # ------------------------------------------------------------------ answers
 
-    async def _stored(self, exchange: Exchange, artifact: Artifact, stored: StoredFile) -> bool:
-        """Answer from the store; False when the file has gone meanwhile."""
+    async def _stored(self, exchange: Exchange, artifact: Artifact, near: _Near) -> bool:
+        """Answer from the store, or by the way to where a fleet has it; False: it is not there, or
+        has gone meanwhile.
+        """
+        if self._leads is not None and await self._leads.lead(exchange, artifact):
+            return True
+        stored = near.kept(artifact)
+        if stored is None:
+            return False
         answer = await self._decide(exchange, artifact, stored.size, self._wrong.etag(artifact))
         if answer is None:
             return True

@@ -32,12 +32,14 @@ from headrace.documents.renderings import Renderings
 from headrace.documents.variant_pages import VariantPages
 from headrace.download.connections import ConnectionLimiter
 from headrace.download.downloader import Downloader
+from headrace.download.uploads import Uploads
 from headrace.fleet_settings import mirror_of
 from headrace.gateway.activity import Activity
 from headrace.gateway.builds.notice import Notice
 from headrace.gateway.live.history import History
 from headrace.gateway.relaying import HandBack
 from headrace.gateway.serve_artifact import LARGE, ArtifactHandler
+from headrace.gateway.serving.leads_to_bucket import LeadsToBucket
 from headrace.gateway.telling.record import Recording
 from headrace.interface import clients
 from headrace.interface.ecosystems import Ecosystem, ManyOwners, ServesDocuments
@@ -68,8 +70,6 @@ from headrace.system.fingerprint import NetworkFingerprint
 from headrace.system.fleet_token import fleet_token
 from headrace.system.limits import LimitRecords
 from headrace.system.memory import limit_arenas, trim_heap
-from headrace.system.objects.bucket import Bucket
-from headrace.system.objects.uploads import Uploads
 from headrace.system.service.managers.shells import notice_in
 from headrace.system.statistics import Statistics
 from headrace.system.storage.copies import Copies
@@ -80,6 +80,7 @@ from headrace.upstream.auth.mirror_logins import MirrorLogins, headers_for
 from headrace.upstream.auth.origin_credentials import OriginClient, OriginCredentials
 from headrace.upstream.client import Client
 from headrace.upstream.courtesy import Courtesy
+from headrace.upstream.objects.bucket import Bucket
 from headrace.values import dataclass
 
 __all__ = ["Components", "assemble"]
@@ -504,6 +505,7 @@ def assemble(
     )
     artifact_index = ArtifactIndex(documents, provisional, look_ups)
     hand_back = HandBack(credentials.is_private, credentials.lends)
+    known_clients = clients.load()
     held_files = HeldFiles(downloader.context, sources, is_coming=downloader.is_coming)
     companions = Companions(artifact_index, held_files, small_files)
     barrier = Barrier(provisional.confirmations)
@@ -567,8 +569,8 @@ def assemble(
             hand_back=hand_back,
             hit=hit,
             limited=client.courtesy.limited,
-            clients=clients.load(),
-            bucket=bucket if serve_from_bucket else None,
+            clients=known_clients,
+            leads=LeadsToBucket(bucket, known_clients) if bucket and serve_from_bucket else None,
         ),
         uploads=uploads,
         activity=activity,

@@ -37,9 +37,9 @@ from headrace.policy.source_conditions import SourceReport
 from headrace.policy.trust import may_be_hedged_at, may_supply_bytes
 from headrace.sources.probes import ProbeTarget, run_race
 from headrace.system.absences import AbsenceFile
-from headrace.system.objects.bucket import BUCKET, Bucket
 from headrace.system.statistics import Statistics
 from headrace.upstream.client import Client
+from headrace.upstream.objects.bucket import BUCKET, Bucket
 
 __all__ = ["ORIGIN", "Candidates", "mirrors_in_use"]
 

@@ -24,6 +24,7 @@ from lib.gateway import headrace
 NEEDS: dict[str, list[str]] = {name: [] for name in COMMANDS if name not in ("run", "build")}
 NEEDS["explain"] = NEEDS["why"] = ["requests"]
 NEEDS["image"] = ["find", "pytorch"]
+NEEDS["fleet"] = ["token", "ci"]
 NEEDS["shell"] = NEEDS["completion"] = ["bash"]
 
 

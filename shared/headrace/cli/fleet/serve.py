@@ -70,8 +70,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
     from headrace.gateway.serving.leaving import Leaving  # noqa: PLC0415 - as above
     from headrace.gateway.serving.visits import Serving  # noqa: PLC0415 - as above
     from headrace.gateway.wiring import assemble  # noqa: PLC0415 - as above
-    from headrace.system.objects.bucket import Bucket  # noqa: PLC0415 - as above
     from headrace.system.service import listeners  # noqa: PLC0415 - as above
+    from headrace.upstream.objects.bucket import Bucket  # noqa: PLC0415 - as above
 
     for handler in logging.getLogger().handlers:
         handler.setFormatter(JSONLines(name))

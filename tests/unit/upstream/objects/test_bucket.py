@@ -10,7 +10,7 @@ import pytest
 
 from headrace.errors import LocalError
 from headrace.models import Digest
-from headrace.system.objects.bucket import Bucket, key_of
+from headrace.upstream.objects.bucket import Bucket, key_of
 
 DIGEST = Digest("sha256", "ab" * 32)
 

@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from headrace.models import Artifact, Digest, Fault, SourceFailed, TransferFinished
-from headrace.system.objects.bucket import BUCKET, Bucket
 from headrace.system.storage.store import Store
+from headrace.upstream.objects.bucket import BUCKET, Bucket
 
 __all__ = ["Uploads"]
 
