@@ -15,7 +15,7 @@ from headrace.download.context import DownloadContext
 from headrace.download.pictures import DownloadPicture, picture_of
 from headrace.download.readers import DownloadReader, Progress, TaskReaders
 from headrace.download.task import DownloadTask
-from headrace.models import Artifact, Source, SourceFailed, TransferFinished
+from headrace.models import Artifact, Digest, Source, SourceFailed, TransferFinished
 from headrace.policy.trust import spells
 from headrace.transfer.machine import WHOLE_BELOW
 
@@ -121,6 +121,10 @@ class Downloader:
     def is_coming(self, artifact: Artifact) -> bool:
         """Whether a download brings it, which whoever asks now would join."""
         return self._under_way(artifact) is not None
+
+    def brings(self, digest: Digest) -> bool:
+        """Whether a download under way is of this digest."""
+        return str(digest) in self._active
 
     def _under_way(self, artifact: Artifact) -> TaskReaders | None:
         """Return the download of an artifact, or of the same file by the digest that its URL is

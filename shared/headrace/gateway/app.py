@@ -49,6 +49,7 @@ from headrace.redact import for_files
 from headrace.system.service.bridges import Bridges
 from headrace.system.service.own_pages import LIVE
 from headrace.upstream.responses import UpstreamResponse
+from headrace.upstream.shared_state.leases import FELLOW_ASKS
 
 if TYPE_CHECKING:
     from headrace.gateway.serving.visits import Serving
@@ -200,6 +201,7 @@ class _EcosystemEndpoint:
         del receive, send
         exchange: Exchange = scope["headrace.exchange"]
         plan: Plan | None = None
+        FELLOW_ASKS.set(exchange.from_replica)
         try:
             plan = self._ecosystem.plan(exchange.request)
             page = plan.named_by if isinstance(plan, ServeArtifact) else plan

@@ -75,6 +75,8 @@ class Exchange:
         self.takes_files = False
         """Whether a part of the body may be one of a file (`FilePart`)."""
         self.status: int | None = None
+        self.from_replica = False
+        """Whether another replica of the same fleet asks."""
         self.sources: dict[str, int] = {}
         """Bytes that were given of a file, by source; ``store`` is our own disk."""
         self.hidden: Callable[[Origin, str], bool] = _shown

@@ -105,6 +105,7 @@ class Guard:
                     never_401=mount is not None and mount.anonymous is not None,
                 )
                 exchange.hidden = partial(self._hides, visit)
+                exchange.from_replica = visit.grant is not None and visit.grant.replica
             paced = visit is not None and visit.paced
             exchange.takes_files = bool(scope.get("headrace.files")) and not paced
             await self._app(scope, receive, send)

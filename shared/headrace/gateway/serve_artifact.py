@@ -102,14 +102,16 @@ class ArtifactHandler:
         hit: Callable[[Artifact, int], None],
         clients: Clients,
         leads: LeadsToBucket | None = None,
+        look: Callable[[Artifact], Awaitable[None]] | None = None,
         limited: Callable[[str], UpstreamError | None] = lambda _: None,
     ) -> None:
         """All of these are shared by all requests; `hit` hears what the store gave, in bytes;
         `clients` tells how each takes what goes wrong, `limited` what the origin of a URL said when
         it wanted to be left alone for a while. `leads`: clients that can are led
-        elsewhere for whole files.
+        elsewhere for whole files; `look` finds out whether another replica brings one.
         """
         self._leads = leads
+        self._look = look
         self._clients = clients
         self._artifact_index = artifact_index
         self._store = store
@@ -327,6 +329,8 @@ class ArtifactHandler:
             return True
         stored = near.kept(artifact)
         if stored is None:
+            if self._look is not None and not exchange.head:
+                await self._look(artifact)
             return False
         answer = await self._decide(exchange, artifact, stored.size, self._wrong.etag(artifact))
         if answer is None:

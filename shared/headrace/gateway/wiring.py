@@ -40,6 +40,7 @@ from headrace.gateway.live.history import History
 from headrace.gateway.relaying import HandBack
 from headrace.gateway.serve_artifact import LARGE, ArtifactHandler
 from headrace.gateway.serving.leads_to_bucket import LeadsToBucket
+from headrace.gateway.serving.sharing import Sharing
 from headrace.gateway.telling.record import Recording
 from headrace.interface import clients
 from headrace.interface.ecosystems import Ecosystem, ManyOwners, ServesDocuments
@@ -57,6 +58,7 @@ from headrace.models import (
     SourceFailed,
     TransferFinished,
 )
+from headrace.policy.clients import Clients
 from headrace.policy.reputation import rates
 from headrace.redact import for_files
 from headrace.sources.candidates import Candidates
@@ -81,6 +83,8 @@ from headrace.upstream.auth.origin_credentials import OriginClient, OriginCreden
 from headrace.upstream.client import Client
 from headrace.upstream.courtesy import Courtesy
 from headrace.upstream.objects.bucket import Bucket
+from headrace.upstream.shared_state.leases import Leases
+from headrace.upstream.shared_state.limits import SharedLimits
 from headrace.values import dataclass
 
 __all__ = ["Components", "assemble"]
@@ -95,6 +99,10 @@ _SWEEP = 6 * 3600.0
 _REST = 20.0
 #: Seconds after the start in which whoever started it has the machine to himself.
 _BEFORE_LOADING = 0.2
+
+
+#: A laptop's gateway shares nothing.
+_ALONE = Sharing()
 
 
 @dataclass(slots=True)
@@ -134,6 +142,8 @@ class Components:
     variant_pages: VariantPages
     notice: Notice
     uploads: Uploads | None = None
+    leases: Leases | None = None
+    limits: SharedLimits | None = None
     chores: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -142,6 +152,8 @@ class Components:
         # Python's own default is six threads on two cores: too few for fifty clients and a disk.
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="headrace")
         asyncio.get_running_loop().set_default_executor(pool)
+        if self.limits is not None:
+            self.limits.start(self.client.courtesy.told)
         chores = (self._sweep(), self._rest(), self._load())
         self.chores = [asyncio.ensure_future(each) for each in chores]
 
@@ -183,8 +195,9 @@ class Components:
         """End everything that was begun, and write down what was learned."""
         for chore in self.chores:
             chore.cancel()
-        if self.uploads is not None:
-            await self.uploads.aclose()
+        for part in (self.uploads, self.leases, self.limits):
+            if part is not None:
+                await part.aclose()
         await self.read_ahead.aclose()
         await self.downloader.aclose()
         await self.documents.aclose()
@@ -324,6 +337,23 @@ def _form(ecosystem: Ecosystem, request: Request, plan: ServeDocument) -> str:
     return ecosystem.form(request, plan) if isinstance(ecosystem, ServesDocuments) else ""
 
 
+def _limits(folders: Folders, sharing: Sharing) -> LimitRecords | SharedLimits:
+    records = LimitRecords(folders.state / "limits.sqlite")
+    return records if sharing.state is None else SharedLimits(sharing.state, records)
+
+
+def _leases(sharing: Sharing, downloader: Downloader) -> Leases | None:
+    if sharing.state is None:
+        return None
+    return Leases(sharing.state, sharing.advertise, seal=sharing.seal, under_way=downloader.brings)
+
+
+def _leads(shared: Sharing, known: Clients) -> LeadsToBucket | None:
+    if shared.bucket is None or not shared.serve_from_bucket:
+        return None
+    return LeadsToBucket(shared.bucket, known)
+
+
 def _uploads(bucket: Bucket, store: Store, credentials: OriginCredentials) -> Uploads:
     """Make the queue to a bucket, which is for everybody: nothing private gets there."""
 
@@ -366,12 +396,10 @@ def assemble(
     env: Mapping[str, str],
     plugins: Plugins,
     *,
-    bucket: Bucket | None = None,
-    serve_from_bucket: bool = False,
+    sharing: Sharing = _ALONE,
 ) -> Components:
-    """Make every part. Nothing is asked of anybody yet.
-
-    `bucket` is where a fleet keeps its files; with `serve_from_bucket` clients are led there.
+    """Make every part. Nothing is asked of anybody yet. `sharing` is what it has in common with
+    other replicas.
     """
     every = tuple(dict.fromkeys(found.origin for found in origins))
     statistics = Statistics(folders.state / "statistics.sqlite")
@@ -385,8 +413,7 @@ def assemble(
         activity.incident(what)
         recording.incident(what)
 
-    limits = LimitRecords(folders.state / "limits.sqlite")
-    absences = AbsenceFile(folders.state / "absences.json")
+    limits = _limits(folders, sharing)
     # The sources are made of the client.
     live = LiveSettings(settings, folders, env)
     trust = ToolsTrust(
@@ -427,8 +454,9 @@ def assemble(
         live=live,
         may_be_asked=logins.may_be_asked,
         busy=connections.busy,
-        absences=absences,
-        bucket=bucket,
+        absences=AbsenceFile(folders.state / "absences.json"),
+        bucket=sharing.bucket,
+        fellow=lambda artifact: leases.place(artifact) if leases is not None else None,
     )
     origin = OriginClient(client, credentials)
     recording = Recording(
@@ -438,11 +466,12 @@ def assemble(
         lambda artifact, mirror: sources.keeps(artifact, by_name[artifact.ecosystem], mirror),
     )
 
-    uploads = None if bucket is None else _uploads(bucket, store, credentials)
+    uploads = None if sharing.bucket is None else _uploads(sharing.bucket, store, credentials)
 
     def observe(event: SourceFailed | TransferFinished) -> None:
-        if uploads is not None:
-            uploads.observe(event)
+        for each in (uploads, leases):
+            if each is not None:
+                each.observe(event)
         activity.observe(event)
         sources.notice(event)
         recording.observe(event)
@@ -484,9 +513,10 @@ def assemble(
         report=sources.report,
         observe=observe,
         confirm=provisional.confirm,
-        headers_for=headers_for(credentials, logins),
+        headers_for=headers_for(credentials, logins, sharing.headers),
         connections=connections,
     )
+    leases = _leases(sharing, downloader)
     entry_tables = EntryTables(by_name)
     passthrough = PassthroughDocuments(
         client,
@@ -570,9 +600,12 @@ def assemble(
             hit=hit,
             limited=client.courtesy.limited,
             clients=known_clients,
-            leads=LeadsToBucket(bucket, known_clients) if bucket and serve_from_bucket else None,
+            leads=_leads(sharing, known_clients),
+            look=None if leases is None else leases.look,
         ),
         uploads=uploads,
+        leases=leases,
+        limits=limits if isinstance(limits, SharedLimits) else None,
         activity=activity,
         recording=recording,
         read_ahead=ReadAhead(fetcher),

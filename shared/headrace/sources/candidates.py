@@ -87,6 +87,7 @@ class Candidates:
         busy: Mapping[str, int] | None = None,
         absences: AbsenceFile | None = None,
         bucket: Bucket | None = None,
+        fellow: Callable[[Artifact], tuple[Mirror, str] | None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`network` is the fingerprint of the network, or what tells the one of now; `live` tells
@@ -94,8 +95,9 @@ class Candidates:
 
         `may_be_asked` tells whether a mirror would let us in; `busy` is a live table of the
         requests that run at each source. `absences` keeps who lacks what as a whole; `bucket` is
-        where a fleet keeps its files.
+        where a fleet keeps its files, and `fellow` tells which other replica brings one just now.
         """
+        self._fellow = fellow
         self._bucket = bucket
         self._plugins = plugins
         self._statistics = statistics
@@ -220,7 +222,7 @@ class Candidates:
         self, artifact: Artifact, ecosystem: Ecosystem, now: float
     ) -> list[tuple[Mirror, str]]:
         """List the mirrors that may be asked and may have it, with its URL there."""
-        places = []
+        places = [] if (fellow := self._fellow(artifact)) is None else [fellow]
         for mirror in self.mirrors(artifact.ecosystem):
             if not may_supply_bytes(artifact, mirror) or not self._may_be_asked(mirror):
                 continue
@@ -278,7 +280,7 @@ class Candidates:
             connections=max(1, limit if connections is None else connections),
             rate=selection.trusted_rate(stats, now),
             rtt=stats.rtt,
-            home=urljoin(url, "/") if stats.mirror.layout == BUCKET else stats.mirror.url,
+            home=urljoin(url, "/") if stats.mirror.first else stats.mirror.url,
             own=stats.mirror.own,
             operator=stats.mirror.operator,
         )

@@ -83,6 +83,10 @@ class Courtesy:
         else:
             self._limits.answered(key, now)
 
+    def told(self, limit: RememberedLimit) -> None:
+        """Take what a server said to another process of ours."""
+        self._limits.restore(limit, self._clock())
+
     def close(self) -> None:
         """Write down what is not written yet."""
         if self._memory is not None:

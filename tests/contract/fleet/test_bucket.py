@@ -17,6 +17,7 @@ from lib.waiting import until
 from lib.world import MakeWorld, World
 
 MB = 1 << 20
+NIGHTLY = pytest.mark.nightly
 
 
 @pytest.fixture
@@ -61,33 +62,36 @@ def sources_of(served: Served, name: str) -> dict[str, int]:
 
 
 def test_what_one_replica_fetched_the_next_one_has_from_the_bucket(
-    made: World, s3: ObjectStore, either: Installer, tmp_path: Path
+    made: World, s3: ObjectStore, newest: Pip, tmp_path: Path
 ) -> None:
     built = wheels.wheel("large", "1.0", ["little"], size=12 * MB)
     little = wheels.wheel("little", "1.0", size=200_000)
     made.index.add(built, little)
     with replica(made, s3, "first") as first:
-        install(first, either, "large")
+        install(first, newest, "large")
         until(lambda: store_of(first).get("uploaded", 0) >= 2, first.told)
     wanted = {f"v1/sha256/{each.sha256[:2]}/{each.sha256}": each.data for each in (built, little)}
     assert {key: s3.content(key) for key in s3.listed() if key in wanted} == wanted
 
     asked = made.files.bytes_sent("*.whl"), [each.bytes_sent("*.whl") for each in made.mirrors]
     with replica(made, s3, "second") as second:
-        other = type(either)(either.version, type(either.environment)(tmp_path / "other"))
+        other = type(newest)(newest.version, type(newest.environment)(tmp_path / "other"))
         install(second, other, "large")
         assert other.environment.holds(built.files())
         assert sources_of(second, "large-1.0") == {"bucket": len(built.data)}
         assert "hunter2" not in second.told()
         assert b"headrace_source_bytes_total" in second.get("/metrics")[2]
-    # Nobody else gave a byte of either.
+    # Nobody else gave a byte of newest.
     assert asked == (
         made.files.bytes_sent("*.whl"),
         [each.bytes_sent("*.whl") for each in made.mirrors],
     )
 
 
-@pytest.mark.parametrize("how", ["other bytes", "half of it", "nothing"])
+@pytest.mark.parametrize(
+    "how",
+    ["other bytes", *(pytest.param(how, marks=NIGHTLY) for how in ("half of it", "nothing"))],
+)
 def test_a_wrong_object_is_found_dropped_and_put_right(
     made: World, s3: ObjectStore, newest: Pip, how: str
 ) -> None:
@@ -106,7 +110,10 @@ def test_a_wrong_object_is_found_dropped_and_put_right(
         until(lambda: s3.content(key) == built.data if key in s3.listed() else False, served.told)
 
 
-@pytest.mark.parametrize("how", ["away", "silent", "no such bucket", "dies in the middle"])
+@pytest.mark.parametrize(
+    "how",
+    ["away", *(pytest.param(how, marks=NIGHTLY) for how in ("silent", "no such bucket", "dies"))],
+)
 def test_a_bucket_that_fails_costs_nobody_a_file(
     made: World, s3: ObjectStore, newest: Pip, how: str
 ) -> None:
@@ -114,7 +121,7 @@ def test_a_bucket_that_fails_costs_nobody_a_file(
     made.index.add(built, wheels.wheel("little", "1.0", size=100_000))
     assert s3.process is not None
     serve = {"store": "s3://no-such-bucket/lab"} if how == "no such bucket" else {}
-    if how == "dies in the middle":
+    if how == "dies":
         s3.change(f"v1/sha256/{built.sha256[:2]}/{built.sha256}", built.data)
     with replica(made, s3, "served", **serve) as served:
         if how == "silent":
@@ -123,7 +130,7 @@ def test_a_bucket_that_fails_costs_nobody_a_file(
         else:
             if how == "away":
                 s3.kill()
-            if how == "dies in the middle":
+            if how == "dies":
                 page = served.get("/simple/large/", {"Accept": "text/html"})
                 assert page[0] == 200
                 s3.kill()

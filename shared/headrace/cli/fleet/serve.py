@@ -54,35 +54,27 @@ def run(args: argparse.Namespace, context: Context) -> int:
     context.strictness = Strictness.SHAPES
     settings = _settings(args, context.settings.serve or ServeSettings())
     name = settings.name or platform.node() or "headrace"
-    try:
-        from headrace.gateway.serving.metrics import ServeMetrics  # noqa: PLC0415 - start-up time
-    except ImportError as error:
-        raise LocalError(
-            "incomplete",
-            f"this installation has not what a fleet needs: {error}",
-            hint="install it with what a fleet needs: headrace[fleet]",
-        ) from error
+    _check_installation()
     from headrace.gateway import server  # noqa: PLC0415 - start-up time
     from headrace.gateway.app import build_app  # noqa: PLC0415 - as above
     from headrace.gateway.serving.access_log import AccessLog, JSONLines  # noqa: PLC0415 - as above
     from headrace.gateway.serving.certificates import ServerContext  # noqa: PLC0415 - as above
     from headrace.gateway.serving.known_clients import KnownClients  # noqa: PLC0415 - as above
     from headrace.gateway.serving.leaving import Leaving  # noqa: PLC0415 - as above
+    from headrace.gateway.serving.metrics import ServeMetrics  # noqa: PLC0415 - as above
+    from headrace.gateway.serving.sharing import Sharing  # noqa: PLC0415 - as above
     from headrace.gateway.serving.visits import Serving  # noqa: PLC0415 - as above
     from headrace.gateway.wiring import assemble  # noqa: PLC0415 - as above
     from headrace.system.service import listeners  # noqa: PLC0415 - as above
-    from headrace.upstream.objects.bucket import Bucket  # noqa: PLC0415 - as above
 
-    for handler in logging.getLogger().handlers:
-        handler.setFormatter(JSONLines(name))
-    _log.setLevel(logging.INFO)
+    _log_in_lines(JSONLines(name))
     gateway.check_folders(context)
     origins = gateway.origins_of(args, context)
     state = gateway.state_of(args, context)
     tls = None if settings.behind_proxy else ServerContext.of(settings)
-    known = KnownClients(settings)
+    sharing = Sharing.of(settings)
+    known = KnownClients(settings, replica_token=sharing.token)
     log = AccessLog(settings.access_log)
-    bucket = Bucket(settings.store) if settings.store else None
     leaving = Leaving(settings.drain_delay)
     where = host_and_port(settings.listen)
     assert where is not None  # `_settings` has seen to it
@@ -97,8 +89,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
             origins,
             env,
             context.plugins,
-            bucket=bucket,
-            serve_from_bucket=settings.serve_from == "bucket",
+            sharing=sharing,
         )
         metrics = ServeMetrics(
             parts.activity,
@@ -108,9 +99,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
             },
         )
         serving = Serving(settings, known, log, metrics, leaving, name=name)
-        if parts.uploads is not None:
-            serving.tells["store"] = parts.uploads.table
-            metrics.uploads = parts.uploads.results
+        serving.tell_of(parts.uploads, sharing.state, parts.leases)
         return build_app(parts, None, None, state=state.folder, serving=serving)
 
     def ready() -> None:
@@ -131,6 +120,23 @@ def run(args: argparse.Namespace, context: Context) -> int:
         leaving=leaving,
     )
     return FAILED if end is server.ExitReason.FAILED else OK
+
+
+def _check_installation() -> None:
+    try:
+        import prometheus_client  # noqa: F401, PLC0415 - start-up time
+    except ImportError as error:
+        raise LocalError(
+            "incomplete",
+            f"this installation has not what a fleet needs: {error}",
+            hint="install it with what a fleet needs: headrace[fleet]",
+        ) from error
+
+
+def _log_in_lines(formatter: logging.Formatter) -> None:
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(formatter)
+    _log.setLevel(logging.INFO)
 
 
 def _settings(args: argparse.Namespace, settings: ServeSettings) -> ServeSettings:

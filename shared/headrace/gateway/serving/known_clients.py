@@ -27,6 +27,8 @@ _log = logging.getLogger("headrace.serve")
 TOKEN_HEADER = "x-headrace-token"  # noqa: S105 - a name
 #: Bytes of the file.
 _LARGEST = 4 << 20
+#: Files that all replicas together take from this one at a time.
+_FELLOWS = 1024
 #: Seconds between two looks whether it has changed.
 _LOOKS = 1.0
 
@@ -86,7 +88,7 @@ class KnownClients:
         if self._fellow is not None and hmac.compare_digest(
             grants.fingerprint(token), self._fellow
         ):
-            return Grant("replica", pages=frozenset({"status"}))
+            return Grant("replica", pages=frozenset({"status"}), downloads=_FELLOWS, replica=True)
         return self._grants.of_token(token, now)
 
     def _refresh(self, *, first: bool = False) -> None:

@@ -30,7 +30,10 @@ from headrace.serve_settings import ServeSettings
 from headrace.values import dataclass
 
 if TYPE_CHECKING:
+    from headrace.download.uploads import Uploads
     from headrace.gateway.serving.metrics import ServeMetrics
+    from headrace.upstream.shared_state.leases import Leases
+    from headrace.upstream.shared_state.store import StateStore
 
 __all__ = ["Serving", "Visit"]
 
@@ -158,6 +161,17 @@ class Serving:
         self._turns: dict[str, _Turns] = {}
         self.tells: dict[str, Any] = {}
         """What `/readyz` tells of each part beside it."""
+
+    def tell_of(
+        self, uploads: Uploads | None, state: StateStore | None, leases: Leases | None
+    ) -> None:
+        """Have `/readyz`, and what is measured, tell of what this replica shares."""
+        if uploads is not None:
+            self.metrics.uploads = uploads.results
+        parts = {"store": uploads, "shared_state": state, "leases": leases}
+        for name, part in parts.items():
+            if part is not None:
+                self.tells[name] = part.table
 
     def begin(self, scope: Scope, headers: Mapping[str, str], send: Send) -> Visit:
         """Begin with a request, of whom whatever proxies say is taken."""

@@ -57,6 +57,8 @@ class Grant:
     """Bytes a second; None: as for everybody."""
     downloads: int | None = None
     """Files at a time; None: as for everybody."""
+    replica: bool = False
+    """It is another replica of the same fleet."""
     expires: float | None = None
     """Unix time from which it is worth nothing."""
 
@@ -188,7 +190,7 @@ def _entry(kind: str, known_by: str, entry: object) -> tuple[Grant, object]:
         pages,
         _count("rate", entry.get("rate")),
         _count("downloads", entry.get("downloads")),
-        _time(entry.get("expires")),
+        expires=_time(entry.get("expires")),
     )
     return grant, entry[known_by]
 

@@ -136,14 +136,18 @@ class MirrorLogins:
 
 
 def headers_for(
-    credentials: OriginCredentials, logins: MirrorLogins
+    credentials: OriginCredentials,
+    logins: MirrorLogins,
+    fellows: Callable[[str], Mapping[str, str]] = lambda _: {},
 ) -> Callable[[Artifact, Source], Mapping[str, str]]:
-    """Make what gives the downloader's extra headers."""
+    """Make what gives the downloader's extra headers; `fellows` those for another replica, by the
+    source's id.
+    """
 
     def headers(artifact: Artifact, source: Source) -> Mapping[str, str]:
         given = {} if artifact.accept == "*/*" else {"accept": artifact.accept}
         if source.is_origin:
             return given | credentials.headers(artifact.origin, source.url)
-        return given | logins.headers(source.id, source.url)
+        return {**given, **logins.headers(source.id, source.url), **fellows(source.id)}
 
     return headers
