@@ -118,6 +118,11 @@ class Context(Speaker):
     def _read(self) -> tuple[Settings, tuple[SettingsError, ...]]:
         return Settings.read(self.folders, self.env)
 
+    def read_again(self) -> None:
+        """Read the settings anew when they are asked for next: they were changed."""
+        for name in ("_read", "unknown_words"):
+            self.__dict__.pop(name, None)
+
     @cached_property
     def unknown_words(self) -> tuple[SettingsError, ...]:
         """Words in the settings that no plugin knows; one that is broken might know them."""

@@ -17,6 +17,7 @@ from headrace.cli.context import (
     add_scope,
 )
 from headrace.cli.runs.kept.outcome import forget as forget_kept_runs
+from headrace.cli.setup.fleet import leave as leave_fleet
 from headrace.cli.summary import bytes_text
 from headrace.errors import HeadraceError
 from headrace.interface.hookspecs import FileEdit, GatewayAddress
@@ -148,6 +149,7 @@ def give_back(context: Context, *, force: bool) -> GivenBack:
         # Only now: a tool that is still pointed at the gateway must find it.
         service = _stop(context)
         forget_kept_runs(context.state.folder)
+        leave_fleet(context)
         context.state.turn_off()
     return GivenBack(undone, told, trouble, inside, service)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from headrace.cli.context import Context, add_dry_run, add_json, add_scope
+from headrace.cli.setup import fleet
 from headrace.config import EnvVars
 from headrace.errors import ConfigurationError
 from headrace.interface.hookspecs import DiscoveredOrigin, FileEdit, Scope
@@ -47,12 +48,14 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
         help="also for containers: a gateway of their own, which has no login of yours, at this "
         "machine's address on the bridges of engines",
     )
+    fleet.add(parser)
     add_scope(parser)
     add_json(parser)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do all of it, or nothing."""
+    fleet.join(args, context)
     context.settings  # noqa: B018 - a mistake in the settings shows before anything is touched
     context.plugins  # noqa: B018 - as above
     with contextlib.nullcontext() if args.dry_run else context.state.setting_up():

@@ -280,7 +280,7 @@ class Candidates:
             connections=max(1, limit if connections is None else connections),
             rate=selection.trusted_rate(stats, now),
             rtt=stats.rtt,
-            home=urljoin(url, "/") if stats.mirror.first else stats.mirror.url,
+            home=urljoin(url, "/") if stats.mirror.layout == BUCKET else stats.mirror.url,
             own=stats.mirror.own,
             operator=stats.mirror.operator,
         )

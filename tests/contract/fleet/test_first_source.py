@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 from lib import wheels
 from lib.clients import Installer, Pip
 from lib.fleet.served import Served, served_for
-from lib.gateway import Gateway
+from lib.gateway import Gateway, headrace
+from lib.serving.ports import free_port
+from lib.waiting import HANG
 from lib.world import MakeWorld, World
 
 MB = 1 << 20
@@ -89,3 +92,45 @@ def test_a_fleet_that_wants_another_token_costs_nothing_but_is_told(
     (fleet,) = [each for each in status["mirrors"]["python"]["states"] if each["id"] == "fleet"]
     assert fleet["state"] != "good"
     assert fleet["why"]
+
+
+def test_on_writes_it_down_and_off_takes_it_out(lab: tuple[World, Served], newest: Pip) -> None:
+    world, served = lab
+    built = wheels.wheel("large", "1.0", size=12 * MB)
+    world.index.add(built)
+    environment = newest.environment
+    newest.point_at(f"{world.origin}/")
+    program = environment.scripts / "pip"
+    program.write_text(f'#!/bin/sh\nexec {environment.python} -m pip "$@"\n', "utf-8")
+    program.chmod(0o755)
+    # What a tool is pointed at counts as a company's own index, which no fleet hears of.
+    mine = f'# mine\ncatalogue = false\npublic_origins = ["{world.origin}"]\n'
+    config = environment.write(".config/headrace/config.toml", mine)
+    before = config.read_bytes()
+    token = environment.write("lab-token", served.token("laptop"))
+    token.chmod(0o600)
+    environment.variables["HEADRACE_PORT"] = str(free_port())
+
+    def run(*words: str) -> str:
+        result = environment.run(*headrace(), *words, timeout=HANG)
+        return result.ok().out + result.err
+
+    try:
+        run(
+            *("on", "--fleet", served.url, "--fleet-token", str(token)),
+            *("--fleet-ca", str(served.authority)),
+        )
+        assert token.read_text("utf-8") not in config.read_text("utf-8")
+        newest.install("large").ok()
+        assert environment.holds(built.files())
+        status = run("status")
+        assert "fleet" in status
+        given = json.loads(run("status", "--json"))["transfers"]["bytes_by_source"]
+        assert set(given) == {"fleet"}
+    finally:
+        run("off")
+    assert config.read_bytes() == before
+    wrong = environment.run(*headrace(), "on", "--fleet", "https://user:hunter2@lab.example")
+    assert wrong.code == 2
+    assert "hunter2" not in wrong.out + wrong.err
+    assert config.read_bytes() == before

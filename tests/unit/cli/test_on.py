@@ -23,6 +23,13 @@ from headrace.system.service.identity import Expected
 from lib.capabilities import lacks
 
 
+def asked(*, dry_run: bool) -> argparse.Namespace:
+    """What a command line says that says little."""
+    told = {"force": False, "accept_shared_port": True, "shell": False, "containers": False}
+    fleet = dict.fromkeys(("fleet", "fleet_token", "fleet_ca"))
+    return argparse.Namespace(dry_run=dry_run, **told, **fleet)
+
+
 class Only:
     """The activations of some tools, whatever this machine has installed."""
 
@@ -67,9 +74,7 @@ def test_nothing_is_touched_where_the_only_tool_refuses(
     before = files(context)
     with pytest.raises(ConfigurationError, match="HTTP_PROXY is set") as told:
         on.run(
-            argparse.Namespace(
-                dry_run=False, accept_shared_port=True, shell=False, containers=False
-            ),
+            asked(dry_run=False),
             context,
         )
     assert "NO_PROXY=127.0.0.1" in told.value.hint
@@ -83,7 +88,7 @@ def test_a_tool_that_refuses_does_not_stop_the_others(
 ) -> None:
     monkeypatch.setattr(context.plugins, "activations", Only(context, "pip", "podman"))
     code = on.run(
-        argparse.Namespace(dry_run=True, accept_shared_port=True, shell=False, containers=False),
+        asked(dry_run=True),
         context,
     )
     told = json.loads(capsys.readouterr().out)
@@ -109,9 +114,7 @@ def test_on_and_off_at_once_come_one_after_the_other(
     monkeypatch.setattr(context.journal, "undo", is_there_room)
     with pytest.raises(LocalError, match="somebody is at it"):
         command(
-            argparse.Namespace(
-                dry_run=False, force=False, accept_shared_port=True, shell=False, containers=False
-            ),
+            asked(dry_run=False),
             context,
         )
     with pytest.raises(LocalError, match="there is"):

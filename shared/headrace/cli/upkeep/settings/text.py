@@ -15,12 +15,23 @@ from typing import Any
 from headrace.errors import ConfigurationError
 from headrace.foreign import UnreadableError, foreign, read_toml
 
-__all__ = ["with_mirror", "with_word", "without_mirror", "without_word"]
+__all__ = [
+    "with_fleet",
+    "with_mirror",
+    "with_word",
+    "without_fleet",
+    "without_mirror",
+    "without_word",
+]
 
 _BOM = "\ufeff"
 _TABLE = "mirror"
+_FLEET = "fleet"
+#: Above the table that `headrace on --fleet` writes, and no other.
+_OURS = "# written by `headrace on --fleet`; `headrace off` takes it out again\n"
 #: A newline ends a line, and nothing else that Python ends one at.
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_KEY = re.compile(r"[a-z_]+ = ")
 _HEADER = re.compile(r"\s*\[")
 _MIRROR = re.compile(r"\s*\[\[\s*(?:mirror|\"mirror\"|'mirror')\s*\]\]\s*(?:#.*)?")
 
@@ -88,6 +99,51 @@ def without_mirror(content: bytes, mirror: str, path: Path) -> bytes:
     wanted |= {_TABLE: left} if left else {}
     gone = [number for number, each in enumerate(tables) if each.get("id") == mirror]
     return _edited(content, wanted, [lambda lines: _without_tables(lines, gone)], path)
+
+
+def with_fleet(content: bytes, fields: Mapping[str, str], path: Path) -> bytes:
+    """Put the ``[fleet]`` table at the end, in the place of one that was put there in this way.
+
+    ConfigurationError where there is one that somebody else wrote, and it says something else.
+    """
+    if read_toml(content, path).get(_FLEET) == dict(fields):
+        return content
+    content = without_fleet(content, path)
+    before = read_toml(content, path)
+    if _FLEET in before:
+        raise ConfigurationError(
+            "fleet-is-yours",
+            f"{path} has a table [fleet] that headrace has not written",
+            hint="change it there: `headrace config edit`; nothing was changed",
+            fault_of="your settings",
+        )
+    told = [f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in fields.items()]
+
+    def at_the_end(lines: list[str]) -> str:
+        text = "".join(lines)
+        end = "" if not text or text.endswith("\n") else "\n"
+        gap = "\n" if text.strip() else ""
+        return "".join([text, end, gap, _OURS, f"[{_FLEET}]\n", *told])
+
+    return _edited(content, {**before, _FLEET: dict(fields)}, [at_the_end], path)
+
+
+def without_fleet(content: bytes, path: Path) -> bytes:
+    """Take the ``[fleet]`` table out that `with_fleet` has put in, and no other."""
+    before = read_toml(content, path)
+    if _FLEET not in before or _OURS.strip().encode() not in content:
+        return content
+    wanted = {key: value for key, value in before.items() if key != _FLEET}
+
+    def take_out(lines: list[str]) -> str:
+        start = next(n for n, each in enumerate(lines) if each.strip() == _OURS.strip())
+        end = start + 2
+        while end < len(lines) and _KEY.match(lines[end]):
+            end += 1
+        gap = start > 0 and not lines[start - 1].strip()
+        return "".join([*lines[: start - gap], *lines[end:]])
+
+    return _edited(content, wanted, [take_out], path)
 
 
 def _words(table: Mapping[str, Any], key: str) -> list[Any]:
