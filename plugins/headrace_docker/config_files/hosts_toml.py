@@ -21,6 +21,7 @@ __all__ = ["describe", "folder", "leads_to", "take_out"]
 
 NAME = "hosts.toml"
 _HEAD = f"# {MARK}\n"
+_AUTHORITY = "  ca = "
 _REASON = "{} is asked through the gateway, and itself when the gateway is not there"
 
 
@@ -37,18 +38,29 @@ def folder(base: Path, registry: str) -> Path:
 
 
 def describe(
-    tool: str, base: Path, registry: Registry, url: str, read: Reader
+    tool: str,
+    base: Path,
+    registry: Registry,
+    url: str,
+    read: Reader,
+    *,
+    authority: str = "",
+    root: Path | None = None,
 ) -> FileEdit | Override:
-    """Describe the edit for a registry below `base`, or say why the user's file is left alone."""
+    """Describe the edit for a registry below `base`, or say why the user's file is left alone.
+
+    `authority`: the file of those who vouch for the gateway, where it is one of another machine.
+    `root`: where the files of the machine lie here that the engine runs on.
+    """
     path = folder(base, registry.name) / NAME
     before = read(path)
     after: bytes | str
     if before is None and read(base / "_default" / NAME) is not None:
         after = "is not written: the hosts that you have in _default would no longer count for it"
     elif before is None or not before.strip() or _is_ours(before):
-        after = _whole(registry, url, path.parent)
+        after = _whole(registry, _block(url, authority), path.parent, root)
     else:
-        after = _merged(before, registry, url)
+        after = _merged(before, registry, url, authority)
     if isinstance(after, str):
         return Override(tool, str(path), after, "as you wish; it is left alone", wins=False)
     return FileEdit(path, before, after, _REASON.format(registry.name))
@@ -69,12 +81,13 @@ def take_out(content: bytes) -> bytes | None:
         return b""
     # What is none stays what it is.
     text = content.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
-    start = text.find(f'{_HEAD}[host."http://127.0.0.1:')
+    start = text.find(f'{_HEAD}[host."http')
     if start < 0:
         return None
     end = start
-    for line in text[start:].splitlines(keepends=True)[:4]:
-        if end > start and not line.startswith(("[host.", "  capabilities = ", "\n")):
+    lines = text[start:].splitlines(keepends=True)[:5]
+    for line in lines if any(each.startswith(_AUTHORITY) for each in lines) else lines[:4]:
+        if end > start and not line.startswith(("[host.", "  capabilities = ", _AUTHORITY, "\n")):
             return None
         end += len(line)
     rest = text[:start] + text[end:]
@@ -87,26 +100,27 @@ def _is_ours(content: bytes) -> bool:
     return content.startswith(f"{_HEAD}server = ".encode())
 
 
-def _block(url: str) -> str:
-    return f'[host."{url}"]\n  capabilities = ["pull", "resolve"]\n'
+def _block(url: str, authority: str) -> str:
+    block = f'[host."{url}"]\n  capabilities = ["pull", "resolve"]\n'
+    return f'{block}{_AUTHORITY}"{authority}"\n' if authority else block
 
 
-def _whole(registry: Registry, url: str, beside: Path) -> bytes:
+def _whole(registry: Registry, block: str, beside: Path, root: Path | None) -> bytes:
     """A file for a registry that had none. Certificates beside it are no longer looked for once
     it is there, so they are named in it.
     """
     lines = [f'{_HEAD}server = "{registry.url}"\n']
     authorities = _files(beside, ".crt")
     if authorities:
-        lines.append(f"ca = [{', '.join(_quoted(path) for path in authorities)}]\n")
+        lines.append(f"ca = [{', '.join(_quoted(path, root) for path in authorities)}]\n")
     pairs = [
-        f"[{_quoted(path)}, {_quoted(key)}]"
+        f"[{_quoted(path, root)}, {_quoted(key, root)}]"
         for path in _files(beside, ".cert")
         if presence.is_there(key := path.with_suffix(".key"))
     ]
     if pairs:
         lines.append(f"client = [{', '.join(pairs)}]\n")
-    return ("".join(lines) + "\n" + _block(url)).encode()
+    return ("".join(lines) + "\n" + block).encode()
 
 
 def _files(folder: Path, suffix: str) -> list[Path]:
@@ -116,12 +130,13 @@ def _files(folder: Path, suffix: str) -> list[Path]:
         return []
 
 
-def _quoted(path: Path) -> str:
-    text = path.as_posix().replace("\\", "\\\\").replace('"', '\\"')
+def _quoted(path: Path, root: Path | None) -> str:
+    there = path if root is None else Path("/") / path.relative_to(root)
+    text = there.as_posix().replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'
 
 
-def _merged(content: bytes, registry: Registry, url: str) -> bytes | str:
+def _merged(content: bytes, registry: Registry, url: str, authority: str) -> bytes | str:
     """Put our host before the user's; a reason instead where that would change more."""
     try:
         before = read_toml(content, NAME)
@@ -133,7 +148,7 @@ def _merged(content: bytes, registry: Registry, url: str) -> bytes | str:
         return "names another server for this registry, which stays in charge of it"
     if not isinstance(hosts, dict):
         return "has hosts that are no table"
-    block = f"{_HEAD}{_block(url)}\n"
+    block = f"{_HEAD}{_block(url, authority)}\n"
     lines = text.replace("\r\n", "\n").splitlines(keepends=True)
     first = next((n for n, line in enumerate(lines) if line.lstrip().startswith("[")), len(lines))
     if first and not lines[first - 1].endswith("\n"):
@@ -142,7 +157,8 @@ def _merged(content: bytes, registry: Registry, url: str) -> bytes | str:
     if "\r\n" in text:
         after = after.replace("\n", "\r\n")
     theirs = {name: host for name, host in hosts.items() if name != url}
-    wanted = {url: {"capabilities": ["pull", "resolve"]}, **theirs}
+    mine: dict[str, Any] = {"capabilities": ["pull", "resolve"]}
+    wanted = {url: {**mine, "ca": authority} if authority else mine, **theirs}
     try:
         result = read_toml(after.encode(), NAME)
     except ConfigurationError:

@@ -126,9 +126,12 @@ def render(names: Sequence[str], url: str, theirs: Mapping[str, Table], path: Pa
     """Return the drop-in for these registries, with what the user has for them."""
     import tomlkit  # noqa: PLC0415 - `headrace status` only reads
 
-    authority = urlsplit(url).netloc
+    authority, plain = urlsplit(url).netloc, urlsplit(url).scheme == "http"
     with foreign("a table", lambda why: _unsafe(path, why)):
-        wanted = [_table(name, f"{authority}/{name}", theirs.get(name)) for name in names]
+        wanted = [
+            _table(name, {"location": f"{authority}/{name}", "insecure": plain}, theirs.get(name))
+            for name in names
+        ]
         text = _HEAD + "".join(f"\n{_text(tomlkit.dumps, each)}" for each in wanted)
         same = tomllib.loads(text) == ({"registry": wanted} if wanted else {})  # TOML 1.0
     if not same:
@@ -176,9 +179,9 @@ def _contradicted(name: str, theirs: Mapping[str, Table]) -> bool:
     return False
 
 
-def _table(name: str, location: str, theirs: Table | None) -> dict[str, Any]:
+def _table(name: str, mirror: Mapping[str, Any], theirs: Table | None) -> dict[str, Any]:
     mirrors = list(theirs.value.get("mirror", ())) if theirs else []
-    others = [each for each in mirrors if each.get("location") != location]
+    others = [each for each in mirrors if each.get("location") != mirror["location"]]
     kept = {
         key: value for key, value in (theirs.value if theirs else {}).items() if key != "mirror"
     }
@@ -186,7 +189,7 @@ def _table(name: str, location: str, theirs: Table | None) -> dict[str, Any]:
         "prefix": name,
         "location": name,
         **kept,
-        "mirror": [{"location": location, "insecure": True}, *others],
+        "mirror": [dict(mirror), *others],
     }
 
 

@@ -109,7 +109,7 @@ class EngineActivation:
 
 def base_url(gateway: GatewayAddress) -> str:
     """Return the gateway's URL as engines write mirrors: no user, no final slash."""
-    return GatewayAddress(gateway.host, gateway.port).url("")
+    return GatewayAddress(gateway.host, gateway.port, scheme=gateway.scheme).url("")
 
 
 def config_home(place: Place) -> Path:

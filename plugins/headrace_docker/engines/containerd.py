@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.interface import (
+    Activation,
     ConfigurationError,
     FileEdit,
     Override,
@@ -26,7 +27,7 @@ from headrace.interface import (
 from headrace.interface.editing import presence
 from headrace_docker.config_files import hosts_toml
 from headrace_docker.engines.base import EngineActivation
-from headrace_docker.registry_api.registries import HUB, known, known_registries
+from headrace_docker.registry_api.registries import HUB, Registry, known, known_registries
 
 __all__ = ["ContainerdActivation"]
 
@@ -152,13 +153,24 @@ class ContainerdActivation(EngineActivation):
         del path, before, after
         return hosts_toml.take_out(now)
 
+    def for_node(self, root: Path, authorities: bytes | None) -> Activation:
+        """See `headrace.interface.LeadsNodes`."""
+        from headrace_docker.engines.nodes import NodeContainerd  # noqa: PLC0415 - it imports this
+
+        return NodeContainerd(root, authorities)
+
     def _described(
         self, place: Place, url: str, names: Sequence[str], read: Reader
     ) -> list[FileEdit | Override]:
         return [
-            hosts_toml.describe(self.tool, self.folder(place, name, read), known(name), url, read)
-            for name in names
+            self.describe(self.folder(place, name, read), known(name), url, read) for name in names
         ]
+
+    def describe(
+        self, base: Path, registry: Registry, url: str, read: Reader
+    ) -> FileEdit | Override:
+        """Describe the edit for a registry below a folder, or say why there is none."""
+        return hosts_toml.describe(self.tool, base, registry, url, read)
 
     def _document(self, place: Place, read: Reader) -> dict[str, Any]:
         path = self.config(place)

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from headrace.interface import ConfigurationError, FileEdit, Override, Place, Reader, Scope
+from headrace.interface import (
+    Activation,
+    ConfigurationError,
+    FileEdit,
+    Override,
+    Place,
+    Reader,
+    Scope,
+)
 from headrace.interface.editing import presence
 from headrace_docker.config_files import registries_yaml
 from headrace_docker.engines.base import EngineActivation
@@ -88,6 +96,13 @@ class K3sActivation(EngineActivation):
             hint = f"restart {self.tool} if it has not been since `headrace on`"
             told.append(Override(self.tool, path, what, hint, wins=False))
         return told
+
+    def for_node(self, root: Path, authorities: bytes | None) -> Activation:
+        """See `headrace.interface.LeadsNodes`; k3s has its own place for authorities."""
+        from headrace_docker.engines.nodes import below  # noqa: PLC0415 - it imports this
+
+        del authorities
+        return type(self)(below(root))
 
     def withdraw(self, path: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:
         """Take our lines out of a file that somebody rewrote."""

@@ -52,17 +52,17 @@ COMMANDS = (
     *("on", "off", "status", "open", "doctor", "explain", "image"),
     *("run", "build", "shell"),
     *("why", "logs", "bench", "mirrors", "cache", "config"),
-    *("gateway", "serve", "fleet", "completion", "self"),
+    *("gateway", "serve", "node-agent", "fleet", "completion", "self"),
 )
 #: The folder of a command's module, where it is not this one.
 _ROOMS = {
     "completion": "help",
     "image": "images",
-    **dict.fromkeys(("serve", "fleet"), "fleet"),
+    **dict.fromkeys(("serve", "node-agent", "fleet"), "fleet"),
     **dict.fromkeys(("why", "logs", "bench", "mirrors", "cache", "config", "self"), "upkeep"),
 }
 #: What it is called, where not as the command.
-_NAMES = {"fleet": "actions"}
+_NAMES = {"fleet": "actions", "node-agent": "node_agent"}
 
 
 def module_of(command: str) -> str:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         DiscoveredOrigin,
         FileEdit,
         GatewayAddress,
+        LeadsNodes,
         Lingers,
         OptIn,
         Override,
@@ -256,6 +257,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     "DiscoveredOrigin",
     "FileEdit",
     "GatewayAddress",
+    "LeadsNodes",
     "Lingers",
     "OptIn",
     "Override",
@@ -366,7 +368,8 @@ _HOMES = {
     "whole_number",
     "headrace.http.unpacking": "TooMuchError Unpacker unpack",
     "headrace.interface.activations": "CATALOGUE Activation DiscoveredOrigin FileEdit "
-    "GatewayAddress Lingers OptIn Override Place Reader Reload ReloadCheck Scope Standing",
+    "GatewayAddress LeadsNodes Lingers OptIn Override Place Reader Reload ReloadCheck Scope "
+    "Standing",
     "headrace.interface.containers": (
         "ContainerCommand ContainerNetwork InsideLead LeadsContainers LedInside NotLed "
         "ReadInContainers"

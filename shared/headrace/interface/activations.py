@@ -20,6 +20,7 @@ __all__ = [
     "DiscoveredOrigin",
     "FileEdit",
     "GatewayAddress",
+    "LeadsNodes",
     "Lingers",
     "OptIn",
     "Override",
@@ -73,12 +74,14 @@ class GatewayAddress:
     base: str = ""
     """What comes before the path of pages that list builds (`ListsBuilds`), where the environment
     of ``headrace run`` says for which host. Files have the same path for all hosts."""
+    scheme: str = "http"
+    """``https`` for a gateway that other machines reach."""
 
     def url(self, path: str = "/") -> str:
         """Return the URL of a path, with the token as ``headrace:TOKEN@`` where there is one."""
         user = f"headrace:{self.token}@" if self.token else ""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{user}{host}:{self.port}{path}"
+        return f"{self.scheme}://{user}{host}:{self.port}{path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +235,19 @@ class OptIn(Protocol):
     @property
     def opt_in(self) -> bool:
         """True."""
+
+
+@runtime_checkable
+class LeadsNodes(Protocol):
+    """An `Activation` whose files can be written from within a container, for the node that it runs
+    on: by ``headrace node-agent``.
+    """
+
+    def for_node(self, root: Path, authorities: bytes | None) -> Activation:
+        """Return the same for a machine whose files lie below `root` and whose programs cannot be
+        asked. `authorities`: PEM of the authorities that vouch for the gateway, where they are not
+        among the node's own; whatever of it is needed is among the edits.
+        """
 
 
 @runtime_checkable

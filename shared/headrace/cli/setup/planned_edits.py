@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 from headrace.cli.context import Context
 from headrace.cli.setup.guarded import guarded
 from headrace.errors import ConfigurationError, HeadraceError
-from headrace.interface.hookspecs import Activation, FileEdit, GatewayAddress, OptIn, Override
+from headrace.interface.hookspecs import (
+    Activation,
+    FileEdit,
+    GatewayAddress,
+    OptIn,
+    Override,
+    Place,
+    Reader,
+)
 from headrace.models import Origin
 from headrace.values import dataclass
 
-__all__ = ["PlannedEdits", "adopt_leftovers", "in_use", "overrides", "wanted"]
+if TYPE_CHECKING:
+    from headrace.system.edits.journal import Journal
+
+__all__ = [
+    "PlannedEdits",
+    "adopt",
+    "adopt_leftovers",
+    "described",
+    "in_use",
+    "overrides",
+    "wanted",
+]
 
 _log = logging.getLogger("headrace.cli")
 
@@ -38,12 +58,22 @@ def in_use(context: Context) -> list[Activation]:
 
 def wanted(context: Context, address: GatewayAddress, origins: Sequence[Origin]) -> PlannedEdits:
     """Ask every tool for its edits. A tool whose file is broken does not stop the others."""
+    return described(in_use(context), context.place(), address, origins, context.journal.pristine)
+
+
+def described(
+    activations: Sequence[Activation],
+    place: Place,
+    address: GatewayAddress,
+    origins: Sequence[Origin],
+    read: Reader,
+) -> PlannedEdits:
+    """Ask these tools for their edits."""
     result = PlannedEdits()
-    place = context.place()
-    for activation in in_use(context):
+    for activation in activations:
         try:
             with guarded(activation):
-                edits = list(activation.enable(place, address, origins, context.journal.pristine))
+                edits = list(activation.enable(place, address, origins, read))
                 result.edits += _apart(activation.tool, edits, result.edits)
         except HeadraceError as error:
             result.left_out.append((activation.tool, error))
@@ -72,11 +102,19 @@ def _apart(
 
 def adopt_leftovers(context: Context, address: GatewayAddress, origins: Sequence[Origin]) -> None:
     """Put into the journal what carries our mark but is not in it: the state folder was lost."""
+    edits = wanted(context, address, origins).edits
+    adopt(context.journal, context.plugins.activations(), edits)
+
+
+def adopt(
+    journal: Journal, tools: Iterable[Activation], edits: Sequence[tuple[str, FileEdit]]
+) -> None:
+    """Put into a journal what of these edits stands in their files already and is not in it."""
     from headrace.system.edits.file_step import read_file, target  # noqa: PLC0415 - start-up time
 
-    known = {entry.path for entry in context.journal.entries()}
-    activations = {activation.tool: activation for activation in context.plugins.activations()}
-    for tool, edit in wanted(context, address, origins).edits:
+    known = {entry.path for entry in journal.entries()}
+    activations = {activation.tool: activation for activation in tools}
+    for tool, edit in edits:
         try:
             with guarded(activations[tool]):
                 now = read_file(edit.path)
@@ -88,7 +126,7 @@ def adopt_leftovers(context: Context, address: GatewayAddress, origins: Sequence
             continue
         if clean is not None and clean != now:
             content = clean if clean.strip() else None
-            context.journal.adopt(tool, edit.path, content, edit.reload)
+            journal.adopt(tool, edit.path, content, edit.reload)
 
 
 def overrides(context: Context, address: GatewayAddress) -> list[Override]:

@@ -14,7 +14,7 @@ from headrace.interface.hookspecs import FileEdit, Lingers, Reload
 from headrace.values import dataclass
 
 if TYPE_CHECKING:
-    from headrace.interface.manager import Plugins
+    from headrace.interface.hookspecs import Activation
     from headrace.system.edits.journal import Journal, JournalEntry, UndoResult
     from headrace.system.edits.reloads import Patience
 
@@ -27,6 +27,13 @@ LEAVING = "leaving"
 _WHILE_LEAVING = "for a moment, so that the running program drops the gateway"
 
 
+class KnowsTools(Protocol):
+    """Has the activations that described the edits; `headrace.interface.manager.Plugins`."""
+
+    def activations(self) -> Sequence[Activation]:
+        """Return them."""
+
+
 class Editor(Protocol):
     """Whoever edits: with a journal, and the plugins whose activations described the edits."""
 
@@ -35,7 +42,7 @@ class Editor(Protocol):
         """Record of what is written."""
 
     @property
-    def plugins(self) -> Plugins:
+    def plugins(self) -> KnowsTools:
         """Know what a program needs that does not drop a setting by itself."""
 
 
