@@ -60,7 +60,9 @@ def describe(
     elif before is None or not before.strip() or _is_ours(before):
         after = _whole(registry, _block(url, authority), path.parent, root)
     else:
-        after = _merged(before, registry, url, authority)
+        # Lines of ours that nobody recorded are no host of the user's.
+        rest = take_out(before)
+        after = _merged(before if rest is None else rest, registry, url, authority)
     if isinstance(after, str):
         return Override(tool, str(path), after, "as you wish; it is left alone", wins=False)
     return FileEdit(path, before, after, _REASON.format(registry.name))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from headrace.interface import Activation
 from headrace_docker.engines.buildkit import BuildkitActivation
-from headrace_docker.engines.containerd import ContainerdActivation
 from headrace_docker.engines.docker_logins import LoginsActivation
 from headrace_docker.engines.dockerd import DockerActivation
 from headrace_docker.engines.k3s import K3sActivation, Rke2Activation
-from headrace_docker.engines.podman import ContainersActivation
+from headrace_docker.engines.nodes import ContainerdHereOrThere, ContainersHereOrThere
 from headrace_docker.engines.virtual import VirtualActivation
 
 __all__ = ["every"]
@@ -18,8 +17,8 @@ def every() -> list[Activation]:
     """Return them; those that are not on this machine describe nothing."""
     return [
         DockerActivation(),
-        ContainerdActivation(),
-        ContainersActivation(),
+        ContainerdHereOrThere(),
+        ContainersHereOrThere(),
         BuildkitActivation(),
         K3sActivation(),
         Rke2Activation(),

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from headrace.interface import (
-    Activation,
     ConfigurationError,
     FileEdit,
     Override,
@@ -152,12 +151,6 @@ class ContainerdActivation(EngineActivation):
         """Take our host out of a file that somebody rewrote."""
         del path, before, after
         return hosts_toml.take_out(now)
-
-    def for_node(self, root: Path, authorities: bytes | None) -> Activation:
-        """See `headrace.interface.LeadsNodes`."""
-        from headrace_docker.engines.nodes import NodeContainerd  # noqa: PLC0415 - it imports this
-
-        return NodeContainerd(root, authorities)
 
     def _described(
         self, place: Place, url: str, names: Sequence[str], read: Reader

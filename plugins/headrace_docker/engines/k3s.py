@@ -21,6 +21,7 @@ from headrace.interface import (
 from headrace.interface.editing import presence
 from headrace_docker.config_files import registries_yaml
 from headrace_docker.engines.base import EngineActivation
+from headrace_docker.engines.running import Machine
 from headrace_docker.registry_api.registries import HUB, known_registries
 
 __all__ = ["K3sActivation"]
@@ -99,10 +100,8 @@ class K3sActivation(EngineActivation):
 
     def for_node(self, root: Path, authorities: bytes | None) -> Activation:
         """See `headrace.interface.LeadsNodes`; k3s has its own place for authorities."""
-        from headrace_docker.engines.nodes import below  # noqa: PLC0415 - it imports this
-
         del authorities
-        return type(self)(below(root))
+        return type(self)(Machine.below(root))
 
     def withdraw(self, path: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:
         """Take our lines out of a file that somebody rewrote."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from headrace.interface import FileEdit, Override, Place, Reader
+from headrace.interface import Activation, FileEdit, Override, Place, Reader
 from headrace.interface.editing import presence
 from headrace_docker.config_files import hosts_toml
 from headrace_docker.engines.containerd import ContainerdActivation
@@ -21,7 +21,7 @@ from headrace_docker.engines.podman import ContainersActivation
 from headrace_docker.engines.running import Machine
 from headrace_docker.registry_api.registries import Registry
 
-__all__ = ["NodeContainerd", "NodeContainers", "below"]
+__all__ = ["ContainerdHereOrThere", "ContainersHereOrThere"]
 
 #: What containerd from 2.2 on reads by itself, and what every Kubernetes distribution sets.
 _FOLDER = "/etc/containerd/certs.d"
@@ -30,25 +30,12 @@ _AUTHORITY = "/etc/containerd/headrace-ca.crt"
 _REASON = "who vouches for the fleet"
 
 
-def below(root: Path) -> Machine:
-    """Return a machine whose files lie below `root`, of which nothing else is seen."""
-    return Machine(
-        root=root,
-        daemons=lambda _: (),
-        program=lambda *_: None,
-        version=lambda _: (),
-        ask=lambda *_: None,
-        printed=lambda _: "",
-        own=lambda: "",
-    )
-
-
 class NodeContainerd(ContainerdActivation):
     """Implements `headrace.interface.Activation` for containerd of another root."""
 
     def __init__(self, root: Path, authorities: bytes | None) -> None:
         """`authorities`: see `headrace.interface.LeadsNodes`."""
-        super().__init__(below(root))
+        super().__init__(Machine.below(root))
         self._authorities = authorities
 
     def present(self, place: Place, read: Reader) -> bool:
@@ -102,7 +89,7 @@ class NodeContainers(ContainersActivation):
 
     def __init__(self, root: Path, authorities: bytes | None) -> None:
         """`authorities`: see `headrace.interface.LeadsNodes`."""
-        super().__init__(below(root))
+        super().__init__(Machine.below(root))
         self._authorities = authorities
 
     def present(self, place: Place, read: Reader) -> bool:
@@ -124,3 +111,19 @@ class NodeContainers(ContainersActivation):
     def withdraw(self, path: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:
         """The authorities' file has our name, and is ours as a whole."""
         return b"" if path.suffix == ".crt" else super().withdraw(path, before, after, now)
+
+
+class ContainerdHereOrThere(ContainerdActivation):
+    """This machine's containerd; also implements `headrace.interface.LeadsNodes`."""
+
+    def for_node(self, root: Path, authorities: bytes | None) -> Activation:
+        """Return containerd of a node."""
+        return NodeContainerd(root, authorities)
+
+
+class ContainersHereOrThere(ContainersActivation):
+    """What reads registries.conf here; also implements `headrace.interface.LeadsNodes`."""
+
+    def for_node(self, root: Path, authorities: bytes | None) -> Activation:
+        """Return CRI-O of a node."""
+        return NodeContainers(root, authorities)

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headrace.interface import (
-    Activation,
     ConfigurationError,
     FileEdit,
     GatewayAddress,
@@ -134,12 +133,6 @@ class ContainersActivation(EngineActivation):
             what = f"makes {named} the main file"
             hint = "podman and buildah obey it; the drop-in counts all the same"
             yield Override(self.tool, _VARIABLE, what, hint, wins=False)
-
-    def for_node(self, root: Path, authorities: bytes | None) -> Activation:
-        """See `headrace.interface.LeadsNodes`."""
-        from headrace_docker.engines.nodes import NodeContainers  # noqa: PLC0415 - it imports this
-
-        return NodeContainers(root, authorities)
 
     def withdraw(self, path: Path, before: bytes | None, after: bytes, now: bytes) -> bytes | None:
         """The file is ours as a whole; one that somebody wrote in stays."""

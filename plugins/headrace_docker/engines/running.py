@@ -180,6 +180,19 @@ class Machine:
     own: Callable[[], str] = own_address
     """This machine's address among others."""
 
+    @classmethod
+    def below(cls, root: Path) -> Machine:
+        """Return another machine whose files lie below `root`, of which nothing else is seen."""
+        return cls(
+            root=root,
+            daemons=lambda _: (),
+            program=lambda *_: None,
+            version=lambda _: (),
+            ask=lambda *_: None,
+            printed=lambda _: "",
+            own=lambda: "",
+        )
+
     def said(self, *words: str, limit: float = LIMIT) -> str:
         """Return what a program prints within so many seconds."""
         if self.printed is not None:

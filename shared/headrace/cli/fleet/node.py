@@ -4,6 +4,7 @@ activations as this machine's are by `headrace on`, and recorded in a journal of
 
 from __future__ import annotations
 
+import http.client
 import logging
 import ssl
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from headrace.values import dataclass
 if TYPE_CHECKING:
     from headrace.interface.manager import Plugins
 
-__all__ = ["Node", "Standing", "answers", "stand", "told_back"]
+__all__ = ["FleetStanding", "Node", "answers", "stand", "told_back"]
 
 _log = logging.getLogger("headrace.node")
 
@@ -144,7 +145,7 @@ class Node:
 
 
 @dataclass(slots=True)
-class Standing:
+class FleetStanding:
     """How the fleet stands, as seen from the node. Change it with `stand`."""
 
     misses: int = AWAY_AFTER
@@ -152,7 +153,7 @@ class Standing:
     written: bool = False
 
 
-def stand(node: Node, standing: Standing, address: GatewayAddress, *, up: bool) -> None:
+def stand(node: Node, standing: FleetStanding, address: GatewayAddress, *, up: bool) -> None:
     """Look after the node's files once, by whether the fleet answers now."""
     if up:
         changed = node.write(address)
@@ -181,16 +182,23 @@ def told_back(undone: apply.TakenBack) -> bool:
 
 def answers(address: GatewayAddress, authorities: Path | None) -> Callable[[], bool]:
     """Return what asks whether a fleet is ready for new clients."""
-    import httpx  # noqa: PLC0415 - start-up time
-
+    host, port = address.host, address.port
     context = ssl.create_default_context(cafile=str(authorities) if authorities else None)
 
     def ask() -> bool:
+        # As engines do: no proxy that this process' environment names.
+        connection: http.client.HTTPConnection
+        if address.scheme == "https":
+            connection = http.client.HTTPSConnection(host, port, timeout=_LIMIT, context=context)
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=_LIMIT)
         try:
-            told = httpx.get(address.url("/readyz"), verify=context, timeout=_LIMIT)
-        except (httpx.HTTPError, OSError) as error:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException) as error:
             _log.debug("no answer: %r", error)
             return False
-        return told.status_code == 200
+        finally:
+            connection.close()
 
     return ask

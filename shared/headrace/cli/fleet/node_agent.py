@@ -57,8 +57,8 @@ def add(subparsers: argparse._SubParsersAction[Any]) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Look after the node until told to stop."""
     from headrace.cli.fleet.node import (  # noqa: PLC0415 - start-up time
+        FleetStanding,
         Node,
-        Standing,
         answers,
         stand,
         told_back,
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
             return OK if told_back(node.give_back()) else NEEDS_ATTENTION
         address = _address(args.fleet)
         ask = answers(address, args.ca)
-        standing = Standing()
+        standing = FleetStanding()
         while not stopped.is_set():
             stand(node, standing, address, up=ask())
             stopped.wait(max(1.0, args.interval))
