@@ -4,58 +4,29 @@ Kubernetes of three ages, strictly. The schemas are those of kept validators.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-import referencing
 import yaml
 
 from headrace_docker.writing.beside.compose import compose
 from headrace_docker.writing.beside.kubernetes import kubernetes
 from headrace_docker.writing.wishes import WrittenImage
-from lib.clients import tool
 from lib.images.written import beside, wished
+from lib.schemas import KUBERNETES, Validate, compose_validator, kubernetes_validator
 
-KUBERNETES = ("1.26.0", "1.31.0", "1.37.0")
 LABELS = {"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-40GB", "nvidia.com/gpu.count": "8"}
-
-Validate = Callable[[dict[str, Any]], None]
 
 
 @pytest.fixture(scope="module")
 def by_compose_specification() -> Validate:
-    place = tool("check-jsonschema", "0.39.0") / "check_jsonschema/builtin_schemas/vendor"
-    schema = json.loads((place / "compose-spec.json").read_text("utf-8"))
-    validate: Validate = jsonschema.Draft202012Validator(schema).validate
-    return validate
+    return compose_validator()
 
 
 @pytest.fixture(scope="module", params=KUBERNETES)
 def by_kubernetes(request: pytest.FixtureRequest) -> Validate:
-    """Give what validates one object; it refuses what it does not know."""
-    schemas = tool("kubernetes-validate", "1.37.0") / "kubernetes_validate/kubernetes-json-schema"
-    folder = schemas / f"v{request.param}-local-strict"
-    registry = _resource(folder / "_definitions.json") @ referencing.Registry()
-    validators: dict[str, Any] = {}
-
-    def validate(document: dict[str, Any]) -> None:
-        name = f"{document['kind'].lower()}-{document['apiVersion'].replace('/', '-')}.json"
-        if name not in validators:
-            schema = _resource(folder / name)
-            validators[name] = jsonschema.Draft202012Validator(
-                schema.contents, registry=schema @ registry
-            )
-        validators[name].validate(document)
-
-    return validate
-
-
-def _resource(path: Path) -> Any:
-    return referencing.Resource.from_contents(json.loads(path.read_text("utf-8")))
+    return kubernetes_validator(request.param)
 
 
 def objects(image: WrittenImage) -> list[dict[str, Any]]:
