@@ -21,7 +21,6 @@ __all__ = ["describe", "folder", "leads_to", "take_out"]
 
 NAME = "hosts.toml"
 _HEAD = f"# {MARK}\n"
-_AUTHORITY = "  ca = "
 _REASON = "{} is asked through the gateway, and itself when the gateway is not there"
 
 
@@ -88,8 +87,8 @@ def take_out(content: bytes) -> bytes | None:
         return None
     end = start
     lines = text[start:].splitlines(keepends=True)[:5]
-    for line in lines if any(each.startswith(_AUTHORITY) for each in lines) else lines[:4]:
-        if end > start and not line.startswith(("[host.", "  capabilities = ", _AUTHORITY, "\n")):
+    for line in lines if any(each.startswith("  ca = ") for each in lines) else lines[:4]:
+        if end > start and not line.startswith(("[host.", "  capabilities = ", "  ca = ", "\n")):
             return None
         end += len(line)
     rest = text[:start] + text[end:]
@@ -104,7 +103,7 @@ def _is_ours(content: bytes) -> bool:
 
 def _block(url: str, authority: str) -> str:
     block = f'[host."{url}"]\n  capabilities = ["pull", "resolve"]\n'
-    return f'{block}{_AUTHORITY}"{authority}"\n' if authority else block
+    return f'{block}  ca = "{authority}"\n' if authority else block
 
 
 def _whole(registry: Registry, block: str, beside: Path, root: Path | None) -> bytes:

@@ -51,7 +51,10 @@ class K3sActivation(EngineActivation):
         """Describe the one edit."""
         del place
         before = read(self.file())
-        after = registries_yaml.add(before, names, url, self.file())
+        # Lines of ours that nobody recorded are no mirrors of the user's.
+        rest = registries_yaml.take_out(before) if before else None
+        theirs = before if rest is None else rest
+        after = registries_yaml.add(theirs, names, url, self.file())
         if after is None:
             return ()
         reason = f"public registries are asked through the gateway once {self.tool} is restarted"

@@ -1,4 +1,4 @@
-"""`deploy/`: what it comes to, by Helm itself, against the schemas of those who read it, and against
+"""`deploy/`: what it comes to by Helm itself, against the schemas of those who read it, and against
 what headrace takes and tells.
 """
 

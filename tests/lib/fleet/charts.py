@@ -1,4 +1,4 @@
-"""What `deploy/` comes to: the chart by Helm's own library, kustomizations by a small strict reader.
+"""What `deploy/` comes to: the chart by Helm's own library, kustomizations by a strict reader.
 
 ``PYTHONPATH=tests python -m lib.fleet.charts`` writes the kustomize bases again, which are made of
 the chart, so that the two never say different things.
@@ -86,7 +86,8 @@ def base(name: str) -> str:
             labels.pop("helm.sh/chart", None)
             labels.pop("app.kubernetes.io/managed-by", None)
             labelled.get("metadata", {}).pop("annotations", None)
-    return _HEAD + yaml.dump_all(objects, sort_keys=False, width=100)
+    text: str = yaml.dump_all(objects, sort_keys=False, width=100)
+    return _HEAD + text
 
 
 def kustomized(folder: Path) -> list[Object]:

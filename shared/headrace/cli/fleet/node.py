@@ -30,6 +30,8 @@ _log = logging.getLogger("headrace.node")
 #: Failures in a row after which a fleet counts as away. An engine that is refused goes on to the
 #: registry at once, but one whose packets are dropped waits for half a minute with each image.
 AWAY_AFTER = 3
+#: In place of a fleet, where only the files matter.
+_ANY = GatewayAddress("headrace.invalid", 443, scheme="https")
 #: Seconds for one answer.
 _LIMIT = 5.0
 
@@ -80,12 +82,9 @@ class Node:
         Lines of ours that no journal knows (the node was made of a copy of another one's disk) are
         taken into it first, so that they are given back, too.
         """
-        self.journal.repair()
         tools, place = self.plugins.activations(), self._place()
-        origins = self._origins(place)
-        found = planned_edits.described(tools, place, address, origins, self._read)
-        planned_edits.adopt(self.journal, tools, found.edits)
-        found = planned_edits.described(tools, place, address, origins, self._read)
+        self._adopt(address)
+        found = self._described(address)
         for tool, error in found.left_out:
             self._tell(f"{tool} is left as it is: {error.message}; {error.hint}")
         # What is in force of a tool that cannot be described now stays as it is.
@@ -103,11 +102,22 @@ class Node:
             self._tell(f"no engine has a folder of configuration below {self.root}/etc")
         return [str(edit.path) for edit in result.changed]
 
-    def give_back(self) -> apply.TakenBack:
+    def give_back(self, address: GatewayAddress = _ANY) -> apply.TakenBack:
         """Give every file back as it was, also what an agent that was killed had written."""
-        self.journal.repair()
+        self._adopt(address)
         of = dict.fromkeys(entry.tool for entry in self.journal.entries())
         return apply.take_back(self, force=False, of=list(of))
+
+    def _adopt(self, address: GatewayAddress) -> None:
+        self.journal.repair()
+        # Lines of ours are known by their mark, whichever fleet they name.
+        edits = self._described(address).edits
+        planned_edits.adopt(self.journal, self.plugins.activations(), edits)
+
+    def _described(self, address: GatewayAddress) -> planned_edits.PlannedEdits:
+        place = self._place()
+        tools, origins = self.plugins.activations(), self._origins(place)
+        return planned_edits.described(tools, place, address, origins, self._read)
 
     def _place(self) -> Place:
         return Place(Scope.SYSTEM, self.root / "root", {}, "linux", self.root)
@@ -164,7 +174,7 @@ def stand(node: Node, standing: FleetStanding, address: GatewayAddress, *, up: b
     standing.misses += 1
     if standing.misses < AWAY_AFTER or not (standing.written or node.journal.entries()):
         return
-    told_back(node.give_back())
+    told_back(node.give_back(address))
     standing.written = False
     _log.warning("%s does not answer: images come from their registries", address.url(""))
 

@@ -82,14 +82,21 @@ def run(args: argparse.Namespace, context: Context) -> int:
     # node's own. The lock goes with its process, however that ends.
     with locked(state / "agent.lock"):
         if args.give_back:
-            return OK if told_back(node.give_back()) else NEEDS_ATTENTION
+            given = node.give_back(*([_address(args.fleet)] if args.fleet else []))
+            return _ended(context, whole=told_back(given))
         address = _address(args.fleet)
         ask = answers(address, args.ca)
         standing = FleetStanding()
         while not stopped.is_set():
             stand(node, standing, address, up=ask())
             stopped.wait(max(1.0, args.interval))
-        return OK if told_back(node.give_back()) else NEEDS_ATTENTION
+        return _ended(context, whole=told_back(node.give_back(address)))
+
+
+def _ended(context: Context, *, whole: bool) -> int:
+    if context.as_json:
+        context.print_json({"given_back": whole})
+    return OK if whole else NEEDS_ATTENTION
 
 
 def _authorities(path: Path | None) -> bytes | None:
