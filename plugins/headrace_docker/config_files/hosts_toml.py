@@ -86,11 +86,13 @@ def take_out(content: bytes) -> bytes | None:
     if start < 0:
         return None
     end = start
-    lines = text[start:].splitlines(keepends=True)[:5]
-    for line in lines if any(each.startswith("  ca = ") for each in lines) else lines[:4]:
-        if end > start and not line.startswith(("[host.", "  capabilities = ", "  ca = ", "\n")):
+    for number, line in enumerate(text[start:].splitlines(keepends=True)):
+        own = ("[host.",) if number == 1 else ("  capabilities = ", "  ca = ", "\n")
+        if number and not line.startswith(own):
             return None
         end += len(line)
+        if line == "\n":
+            break
     rest = text[:start] + text[end:]
     rest = rest.replace("\n", "\r\n") if b"\r\n" in content else rest
     return rest.encode("utf-8", "surrogateescape")
@@ -102,8 +104,9 @@ def _is_ours(content: bytes) -> bool:
 
 
 def _block(url: str, authority: str) -> str:
-    block = f'[host."{url}"]\n  capabilities = ["pull", "resolve"]\n'
-    return f'{block}  ca = "{authority}"\n' if authority else block
+    if authority:
+        return f'[host."{url}"]\n  capabilities = ["pull", "resolve"]\n  ca = "{authority}"\n'
+    return f'[host."{url}"]\n  capabilities = ["pull", "resolve"]\n'
 
 
 def _whole(registry: Registry, block: str, beside: Path, root: Path | None) -> bytes:

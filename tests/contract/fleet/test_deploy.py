@@ -26,10 +26,11 @@ from headrace.serve_settings import ServeSettings
 from lib.capabilities import lacks
 from lib.fleet.charts import BASES, CHART, DEPLOY, Object, base, kustomized, refusal, rendered
 from lib.fleet.charts import linted as lint
-from lib.schemas import KUBERNETES, Validate, compose_validator, kubernetes_validator
+from lib.serving.schemas import KUBERNETES, Validate, compose_validator, kubernetes_validator
 
 #: Everything that can be switched on, at once.
 ALL: dict[str, Any] = {
+    "pythonIndex": "https://index.example/simple/",
     "certificate": {"enabled": True},
     "gateway": {"enabled": True},
     "serviceMonitor": {"enabled": True, "tokenSecret": "prometheus"},
@@ -192,6 +193,7 @@ def test_the_charts_schema_has_every_setting_of_serve() -> None:
         ({"serve": {"store": "nfs://there"}}, "store"),
         ({"serve": {"networks": "10.0.0.0/8"}}, "networks"),
         ({"serve": {"listen": "0.0.0.0:1"}}, "listen"),
+        ({"pythonIndex": "https://me:secret@index.example/simple/"}, "pythonIndex"),
         ({"image": {"digest": "sha256:1"}}, "digest"),
         ({"resources": {"limits": {"cpu": "1", "memory": "much"}}}, "memory"),
         ({"nodeAgent": {"engines": ["docker"]}}, "engines"),

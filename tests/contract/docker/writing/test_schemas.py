@@ -14,7 +14,7 @@ from headrace_docker.writing.beside.compose import compose
 from headrace_docker.writing.beside.kubernetes import kubernetes
 from headrace_docker.writing.wishes import WrittenImage
 from lib.images.written import beside, wished
-from lib.schemas import KUBERNETES, Validate, compose_validator, kubernetes_validator
+from lib.serving.schemas import KUBERNETES, Validate, compose_validator, kubernetes_validator
 
 LABELS = {"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-40GB", "nvidia.com/gpu.count": "8"}
 
