@@ -87,7 +87,7 @@ def take_out(content: bytes) -> bytes | None:
         return None
     end = start
     for number, line in enumerate(text[start:].splitlines(keepends=True)):
-        own = ("[host.",) if number == 1 else ("  capabilities = ", "  ca = ", "\n")
+        own = ("[host.",) if number == 1 else ("  capabilities = ", "  ca", "\n")
         if number and not line.startswith(own):
             return None
         end += len(line)

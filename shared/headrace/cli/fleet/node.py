@@ -102,9 +102,9 @@ class Node:
             self._tell(f"no engine has a folder of configuration below {self.root}/etc")
         return [str(edit.path) for edit in result.changed]
 
-    def give_back(self, address: GatewayAddress = _ANY) -> apply.TakenBack:
+    def give_back(self, address: GatewayAddress | None = None) -> apply.TakenBack:
         """Give every file back as it was, also what an agent that was killed had written."""
-        self._adopt(address)
+        self._adopt(address or _ANY)
         of = dict.fromkeys(entry.tool for entry in self.journal.entries())
         return apply.take_back(self, force=False, of=list(of))
 

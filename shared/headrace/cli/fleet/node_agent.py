@@ -68,6 +68,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     from headrace.system.locks import locked  # noqa: PLC0415 - as above
 
     context.strictness = Strictness.NONE
+    address = _address(args.fleet) if args.fleet or not args.give_back else None
     for handler in logging.getLogger().handlers:
         handler.setFormatter(JSONLines(platform.node() or "node"))
     logging.getLogger("headrace.node").setLevel(logging.INFO)
@@ -81,10 +82,9 @@ def run(args: argparse.Namespace, context: Context) -> int:
     # Two at once, as while one pod takes another's place, would each take the other's for the
     # node's own. The lock goes with its process, however that ends.
     with locked(state / "agent.lock"):
-        if args.give_back:
-            given = node.give_back(*([_address(args.fleet)] if args.fleet else []))
+        if args.give_back or address is None:
+            given = node.give_back(address)
             return _ended(context, whole=told_back(given))
-        address = _address(args.fleet)
         ask = answers(address, args.ca)
         standing = FleetStanding()
         while not stopped.is_set():
