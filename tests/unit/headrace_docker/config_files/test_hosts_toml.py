@@ -100,6 +100,28 @@ def test_what_would_lose_its_meaning_is_left_alone_with_a_reason(
     assert why in told.what
 
 
+def test_lines_of_ours_that_nobody_recorded_are_none_of_the_users(tmp_path: Path) -> None:
+    theirs = '[host."http://127.0.0.1:9"]\n  capabilities = ["pull"]\n'
+    path = put(tmp_path / "ghcr.io" / "hosts.toml", theirs)
+    written = after(tmp_path)
+    path.write_text(written, "utf-8")
+    assert after(tmp_path) == written
+    assert hosts_toml.take_out(written.encode()) == theirs.encode()
+
+
+@pytest.mark.parametrize("authority", ["", "/etc/containerd/headrace-ca.crt"])
+def test_a_fleets_host_is_taken_out_with_its_authority(tmp_path: Path, authority: str) -> None:
+    theirs = '# mine\n[host."http://127.0.0.1:9"]\n  capabilities = ["pull"]\n'
+    put(tmp_path / "ghcr.io" / "hosts.toml", theirs)
+    fleet = "https://headrace.lab.example:443"
+    edit = hosts_toml.describe("tool", tmp_path, GHCR, fleet, read, authority=authority)
+    assert isinstance(edit, FileEdit)
+    first = next(iter(tomllib.loads((edit.after or b"").decode())["host"].items()))
+    ca = {"ca": authority} if authority else {}
+    assert first == (fleet, {"capabilities": ["pull", "resolve"], **ca})
+    assert hosts_toml.take_out(edit.after or b"") == theirs.encode()
+
+
 def test_hosts_for_every_registry_are_not_hidden_by_ours(tmp_path: Path) -> None:
     put(tmp_path / "_default/hosts.toml", '[host."https://m.example"]\n')
     told = describe(tmp_path)
