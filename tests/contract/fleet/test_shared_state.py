@@ -181,13 +181,11 @@ def test_without_a_server_each_goes_on_alone(made: World, tmp_path: Path, how: s
             # It comes back, and is used again, without a new start.
             if how in ("away", "dies"):
                 state.start()
+                until(lambda: not ready(one, "shared_state")["trouble"], one.told)
+                asked = ready(one, "shared_state")["asked"]
                 more = large(made, "more", MB)
-
-                def is_asked_again() -> bool:
-                    served_again = one.get(path_of(one, more.project))[0] == 200
-                    return served_again and ready(one, "shared_state")["trouble"] == ""
-
-                until(is_asked_again, one.told)
+                assert Asking(one, path_of(one, "more")).got() == more.data
+                assert ready(one, "shared_state")["asked"] > asked
 
 
 def test_keys_of_another_version_are_left_alone(made: World, state: StateServer) -> None:

@@ -85,8 +85,11 @@ class StateStore:
         except Exception as error:  # noqa: BLE001 - the library's own errors are of any kind
             self._stumble(error)
             return None
-        self._failures, self.trouble = 0, ""
+        self._works()
         return answer
+
+    def _works(self) -> None:
+        self._failures, self._until, self.trouble = 0, 0.0, ""
 
     def _stumble(self, error: BaseException) -> None:
         self.failed += 1
@@ -106,6 +109,7 @@ class StateStore:
             try:
                 async with self._client.pubsub() as listening:
                     await listening.subscribe(channel)
+                    self._works()  # whoever rests need not wait longer
                     while True:
                         said = await listening.get_message(
                             ignore_subscribe_messages=True, timeout=_LONGEST_PAUSE
