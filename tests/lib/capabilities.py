@@ -18,6 +18,7 @@ WAYS = {
     "every version": "tox -e contract-pip, contract-uv, contract-conda or contract-docker",
     "index": "let `pip download pip` work in this environment: pip.conf, PIP_* or a proxy",
     "programs": "install what README's second command names",
+    "neighbours": "apt-get install squid: one nightly test alone has a use for it",
     "packages": "run the tests by tox, or install pip and the group `test` beside headrace",
     "browser": "install chromium and chromium-driver, then tox -e browser",
     "checkout": "run the tests in a clone of the repository, with git installed",
