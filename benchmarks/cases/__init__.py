@@ -32,6 +32,8 @@ NAMES = (
     "start-up",
     "warm-pages",
     "cost",
+    "fleet-peers",
+    "fleet-replicas",
 )
 #: What `--quick` runs, in this order: what most people do first.
 QUICK = (
@@ -48,6 +50,7 @@ QUICK = (
 _FOLDERS = {
     "upkeep": ("full-store", "start-up", "warm-pages", "cost"),
     "intercepting": ("projects", "proxy"),
+    "fleet": ("fleet-peers", "fleet-replicas"),
 }
 
 

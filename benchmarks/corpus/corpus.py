@@ -56,13 +56,14 @@ def single_wheel(size: int) -> Corpus:
     return _keep(f"single-{size}", lambda tree: {"big": [_big(tree, size)]})
 
 
-def dozens(size: int) -> Corpus:
-    """Forty wheels of `size` bytes each; the first one stands for the big one, too."""
-    return _keep(f"dozens-{size}", lambda tree: _make_dozens(tree, size))
+def dozens(size: int, count: int = _DOZENS) -> Corpus:
+    """Forty wheels (or `count`) of `size` bytes each; the first one stands for the big one, too."""
+    name = f"dozens-{size}" if count == _DOZENS else f"dozens-{count}-{size}"
+    return _keep(name, lambda tree: _make_dozens(tree, size, count))
 
 
-def _make_dozens(tree: Path, size: int) -> dict[str, list[Wheel]]:
-    wheels = [make_wheel(tree, f"labdozen-{number:02}", "1.0", size) for number in range(_DOZENS)]
+def _make_dozens(tree: Path, size: int, count: int) -> dict[str, list[Wheel]]:
+    wheels = [make_wheel(tree, f"labdozen-{number:02}", "1.0", size) for number in range(count)]
     for wheel in wheels:
         write_page(tree, [wheel], old_files=10)
     return {"big": wheels[:1], "small": wheels}

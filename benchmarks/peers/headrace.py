@@ -36,7 +36,9 @@ class Gateway:
 
     `mirrors` are base URLs by id. `settings` go into its ``config.toml``. `ecosystem` is that of
     the origin and of all mirrors. `program` is the `headrace` of another environment.
-    `prepare` puts into the home what is to be there when it starts.
+    `prepare` puts into the home what is to be there when it starts. With `serve`, settings of the
+    table of that name, it is ``headrace serve`` behind a proxy that nobody started, for everybody.
+    `variables` are more of its environment.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class Gateway:
         ecosystem: str = "python",
         program: str | None = None,
         prepare: Callable[[Path], None] = lambda _home: None,
+        serve: Mapping[str, str | int | float | bool] | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.stage = stage
         self.port = free_port()
@@ -59,10 +63,13 @@ class Gateway:
         self.log = self.home / "gateway.log"
         configure(self.home, mirrors, settings or {}, ecosystem)
         prepare(self.home)
-        words = [*([program] if program else own_program()), "gateway"]
+        words = [*([program] if program else own_program())]
+        if serve is None:
+            words += ["gateway", "--port", str(self.port)]
+        else:
+            words += ["serve"]
+            _configure_serve(self.home, self.port, serve)
         words += [
-            "--port",
-            str(self.port),
             "--origin",
             f"{ecosystem}{_NAME.get(ecosystem, '')}={origin}{_INDEX.get(ecosystem, '')}",
         ]
@@ -76,6 +83,7 @@ class Gateway:
                     HEADRACE_LOG=os.environ.get("HEADRACE_LOG", "info"),
                     PYTHONDONTWRITEBYTECODE="",
                     **({} if program else _source_path()),
+                    **(variables or {}),
                 ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -133,6 +141,12 @@ class Gateway:
                 ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
+    def kill(self) -> None:
+        """SIGKILL, as the system's out-of-memory killer does."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
     def close(self) -> None:
         """Stop it and remove its home."""
         if self.process.poll() is None:
@@ -178,6 +192,17 @@ def configure(
             lines += [f'ecosystem = "{ecosystem}"', f'layout = "{layout}"']
     (home / "config").mkdir()
     (home / "config" / "config.toml").write_text("\n".join(lines) + "\n")
+
+
+def _configure_serve(
+    home: Path, port: int, settings: Mapping[str, str | int | float | bool]
+) -> None:
+    table = {"listen": f"127.0.0.1:{port}", "behind_proxy": True, "access_log": "", "drain": 1.0}
+    table |= {"drain_delay": 0.0, "downloads_per_client": 10_000, **settings}
+    lines = ["", "[serve]", 'anonymous = ["all"]']
+    lines += [f"{key} = {json.dumps(value)}" for key, value in table.items()]
+    with (home / "config" / "config.toml").open("a") as file:
+        file.write("\n".join(lines) + "\n")
 
 
 def own_program() -> list[str]:

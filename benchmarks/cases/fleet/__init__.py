@@ -1,0 +1,1 @@
+"""A gateway that many machines share: beside its peers, and as several replicas."""
