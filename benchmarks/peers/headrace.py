@@ -198,7 +198,8 @@ def _configure_serve(
     home: Path, port: int, settings: Mapping[str, str | int | float | bool]
 ) -> None:
     table = {"listen": f"127.0.0.1:{port}", "behind_proxy": True, "access_log": "", "drain": 1.0}
-    table |= {"drain_delay": 0.0, "downloads_per_client": 10_000, **settings}
+    table |= {"drain_delay": 0.0, "downloads_per_client": 10_000}
+    table |= {"advertise": f"http://127.0.0.1:{port}", **settings}
     lines = ["", "[serve]", 'anonymous = ["all"]']
     lines += [f"{key} = {json.dumps(value)}" for key, value in table.items()]
     with (home / "config" / "config.toml").open("a") as file:

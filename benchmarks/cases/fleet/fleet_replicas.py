@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import random
+import secrets
 import shutil
 import subprocess
 import sys
@@ -186,6 +187,10 @@ def _beside() -> Iterator[_Beside]:
             words = [_state_program() or "", "--port", str(port), "--bind", "127.0.0.1"]
             made.state = _started(stack, [*words, "--save", "", "--appendonly", "no"], folder)
             made.settings["shared_state"] = f"redis://127.0.0.1:{port}/0"
+            secret = folder / "replicas"
+            secret.touch(0o600)
+            secret.write_text(secrets.token_hex(32) + "\n")
+            made.settings["replica_secret"] = str(secret)
         if not _lacks("the bucket"):
             port = free_port()
             words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]

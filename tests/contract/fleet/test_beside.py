@@ -86,9 +86,12 @@ def test_files_come_from_an_index_that_wants_a_login(
     url, layout = neighbour(made, stack, tmp_path / "beside")
     made.described.append(TestMirror("closed", url, layout, login=True))
     if layout == "devpi":
-        # It knows a file from the time that somebody asked for its page.
-        page = asked(urlsplit(url).netloc, f"{urlsplit(url).path}/+simple/thing/", WITH_LOGIN)
-        assert page.status == 200, page
+        # It knows a file from the time that somebody asked for its page, and has it from the time
+        # that somebody asked for the file.
+        path, digest = urlsplit(url).path, THING.sha256
+        file = f"{path}/+f/{digest[:3]}/{digest[3:16]}/{THING.name}"
+        for wanted in (f"{path}/+simple/thing/", file):
+            assert asked(urlsplit(url).netloc, wanted, WITH_LOGIN).status == 200, wanted
     served = served_for(made, tls=False, serve=BEHIND)
     netrc = served.root / "home" / ".netrc"
     netrc.touch(0o600)
