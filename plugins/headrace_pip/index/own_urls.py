@@ -32,6 +32,10 @@ class PythonAtOwnUrls(PythonEcosystem):
                 return path
         return None
 
+    def described_in(self, path: str) -> tuple[str, str] | None:
+        """Read ``/pytorch/auto/<host>/simple/…``: the default index as that host has it."""
+        return paths.described_in(path)
+
     def _reachable(self, url: str) -> Iterator[Origin]:
         """Give the public indexes that a URL may belong to, the one of its variant first."""
         base = self._origins.get(index.NAME)

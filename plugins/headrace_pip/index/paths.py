@@ -28,6 +28,7 @@ __all__ = [
     "FilePath",
     "PagePath",
     "content_path",
+    "described_in",
     "encoded",
     "file_path",
     "of_url",
@@ -37,6 +38,8 @@ __all__ = [
     "with_suffix",
 ]
 
+#: Before a host in words: the builds that it runs.
+_AUTO = "/pytorch/auto/"
 PREFIXES = ("/simple/", "/packages/", "/files/", "/index/", "/pytorch/")
 #: Of a variant index's name, what its variant follows.
 VARIANTS = "pytorch/"
@@ -157,3 +160,14 @@ def with_suffix(url: str, suffix: str) -> str:
 def encoded(path: str) -> str:
     """Percent-encode a decoded path, ``+`` too: some servers and clients take it for a space."""
     return path if _NEEDS_NO_QUOTES.fullmatch(path) else quote(path, safe="/")
+
+
+def described_in(path: str) -> tuple[str, str] | None:
+    """Split ``/pytorch/auto/<host>/simple/…`` into the host's description and the default index's
+    path; None: it is no such path.
+    """
+    if not path.startswith(_AUTO):
+        return None
+    host, slash, rest = path.removeprefix(_AUTO).partition("/")
+    simple = rest == "simple" or rest.startswith("simple/")
+    return (host, f"/{rest}") if host and slash and simple else None

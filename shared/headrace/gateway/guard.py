@@ -6,17 +6,25 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from headrace.config import EnvVars
+from headrace.errors import SettingsError
 from headrace.gateway import request_head
 from headrace.gateway.browsers import sent_by_a_page
 from headrace.gateway.exchange import ClientDisconnect, Exchange, Receive, Scope, Send
 from headrace.gateway.serving.refusal import Refusal
 from headrace.gateway.wiring import Components
-from headrace.interface.ecosystems import AllowsAnonymous, Ecosystem, FormatsRefusals
+from headrace.interface.ecosystems import (
+    AllowsAnonymous,
+    DescribesHosts,
+    Ecosystem,
+    FormatsRefusals,
+)
 from headrace.models import Origin, Request
 from headrace.system.service.bridges import Bridges
 from headrace.system.service.own_pages import LIVE, LIVE_CODES
 from headrace.values import dataclass
-from headrace.variants import host_paths
+from headrace.variants import host_paths, tables
+from headrace.variants.target import parse_target
 
 if TYPE_CHECKING:
     from headrace.gateway.serving.visits import Serving, Visit
@@ -42,6 +50,7 @@ class _Mount:
     ecosystem: str
     refusals: FormatsRefusals | None
     anonymous: AllowsAnonymous | None
+    described: DescribesHosts | None
 
     @classmethod
     def of(cls, prefix: str, ecosystem: Ecosystem) -> _Mount:
@@ -50,6 +59,7 @@ class _Mount:
             ecosystem.name,
             ecosystem if isinstance(ecosystem, FormatsRefusals) else None,
             ecosystem if isinstance(ecosystem, AllowsAnonymous) else None,
+            ecosystem if isinstance(ecosystem, DescribesHosts) else None,
         )
 
 
@@ -134,7 +144,7 @@ class Guard:
             path = request_head.read_target(target.path)
         except request_head.BadTarget as error:
             raise Refusal(error.status, str(error)) from None
-        split = host_paths.split(path)
+        split = self._described(path) or host_paths.split(path)
         if split is None:
             raise Refusal(404, "no host is described in this way")
         base, path = split
@@ -170,6 +180,22 @@ class Guard:
         scope["headrace.exchange"] = exchange
         scope["path"] = path
         return mount
+
+    def _described(self, path: str) -> tuple[str, str] | None:
+        """Split a path that describes a host in words, as `host_paths.split` does; None: it does
+        not.
+        """
+        for each in self._mounts:
+            if each.described is None or not path.startswith(each.prefix):
+                continue
+            if (found := each.described.described_in(path)) is None:
+                continue
+            try:
+                parse_target(found[0], tables.load())
+            except SettingsError as error:
+                raise Refusal(404, f"no such host: {error.message}") from None
+            return host_paths.base_of({EnvVars.HEADRACE_TARGET: found[0]}), found[1]
+        return None
 
     def _on_bridge(self, scope: Scope) -> Bridges | None:
         server = scope.get("server")

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         AllowsAnonymous,
         Confirms,
         CutsCompanions,
+        DescribesHosts,
         Ecosystem,
         FindsArtifacts,
         ForeseesDocuments,
@@ -217,6 +218,7 @@ __all__ = [  # noqa: RUF022 - by what they are for
     # An ecosystem, and what it may be able to do beside the core (`ecosystems`).
     "Ecosystem",
     "AllowsAnonymous",
+    "DescribesHosts",
     "Confirms",
     "CutsCompanions",
     "FindsArtifacts",
@@ -375,6 +377,7 @@ _HOMES = {
         "ReadInContainers"
     ),
     "headrace.interface.ecosystems": "Ecosystem AllowsAnonymous Confirms CutsCompanions "
+    "DescribesHosts "
     "FindsArtifacts ForeseesDocuments FormatsRefusals HasSamples IndexesDocuments Intercepts "
     "KnowsNames KnowsRequests KnowsSubstitutes Learns ListsBuilds LocatesDocuments LooksUp "
     "ManyOwners NamesFileHosts NamesLayouts ReadsAhead ServesDocuments SpellsDigests",

@@ -33,6 +33,7 @@ __all__ = [
     "AllowsAnonymous",
     "Confirms",
     "CutsCompanions",
+    "DescribesHosts",
     "Ecosystem",
     "FindsArtifacts",
     "ForeseesDocuments",
@@ -378,6 +379,21 @@ class FormatsRefusals(Protocol):
 
     def phrased(self, status: int, words: str, path: str) -> Response:
         """Say `words` with a 4xx `status` to whoever asked for `path`."""
+
+
+@runtime_checkable
+class DescribesHosts(Protocol):
+    """Some of its paths say in words for which host builds are chosen, so that a pool of nodes is
+    given one URL. Pure.
+    """
+
+    def described_in(self, path: str) -> tuple[str, str] | None:
+        """Split a decoded path into the host's description, as `HEADRACE_TARGET` has it, and the
+        path that is meant for that host; None: it describes none.
+
+        Example: ``/crates/auto/driver=550,gpu=A100/simple/x/`` is ``driver=550,gpu=A100`` and
+        ``/simple/x/``.
+        """
 
 
 @runtime_checkable

@@ -43,7 +43,6 @@ ALL: dict[str, Any] = {
     },
     "clients": {"enabled": True, "authoritiesConfigMap": "lab-ca"},
     "warm": {"enabled": True, "images": ["docker.io/library/debian:12"]},
-    "pack": {"enabled": True, "claim": "bundles", "files": {"requirements.txt": "a==1\nb: c\n"}},
     "serve": {"shared_state": "valkey://valkey:6379/0", "store": "s3://bucket/prefix"},
     "settings": 'documents = "origin"\n',
     "tls": {"clientAuthorities": "lab-clients"},
@@ -143,8 +142,6 @@ def test_every_command_is_one_of_headraces(everything: dict[str, list[Object]]) 
     for objects in everything.values():
         for _, pod in pods(objects):
             for each in pod["containers"]:
-                if each["args"][0] == "pack":
-                    continue
                 parser, _ = parsers(each["args"])
                 parser.parse_args(each["args"])
 
@@ -198,7 +195,6 @@ def test_the_charts_schema_has_every_setting_of_serve() -> None:
         ({"resources": {"limits": {"cpu": "1", "memory": "much"}}}, "memory"),
         ({"nodeAgent": {"engines": ["docker"]}}, "engines"),
         ({"warm": {"enabled": True}}, "images"),
-        ({"pack": {"enabled": True, "files": {"a.txt": "x"}}}, "claim"),
         ({"warm": {"schedule": "daily"}}, "schedule"),
         ({"ingress": {"enabled": True}}, "tls.endedBy"),
         ({"tls": {"endedBy": "nobody"}}, "endedBy"),

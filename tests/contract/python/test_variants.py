@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -248,6 +249,19 @@ def test_one_gateway_chooses_for_several_hosts_by_path(torch: MakeTorch, newest:
         newest.point_at(gateway.url(f"{gateway.base}/simple/"))
         newest.install("--upgrade", "--force-reinstall", "--no-deps", "torch").ok()
         assert installed(newest)["torch"] == version, env
+    # For a pool of nodes, whose URL somebody writes into its settings by hand.
+    for host, version in ((K80, "2.7.1+cu118"), ("driver=580,gpu=A100", "2.15.0")):
+        newest.point_at(made.gateway.url + f"/pytorch/auto/{quote(host, '=,')}/simple/")
+        newest.install("--upgrade", "--force-reinstall", "--no-deps", "torch").ok()
+        assert installed(newest)["torch"] == version, host
+    for host, says in (
+        ("gup=A100", "did you mean 'gpu'?"),
+        ("gpu=A100", "which driver"),
+        ("nonsense", "is none of"),
+    ):
+        status, _, body = made.gateway.get(f"/pytorch/auto/{host}/simple/torch/")
+        assert status == 404
+        assert says in body.decode(), body
     assert not [seen for seen in made.pages.seen if "/for/" in seen.path]
     for path in ("/for/Zm9v/simple/torch/", "/for//simple/torch/", "/for/"):
         assert made.gateway.get(path)[0] in (400, 404), path

@@ -40,6 +40,7 @@ BUILT_IN: dict[type, set[str]] = {
     PythonWithBuilds: {
         "Confirms",
         "CutsCompanions",
+        "DescribesHosts",
         "FindsArtifacts",
         "ForeseesDocuments",
         "HasSamples",
