@@ -420,6 +420,9 @@ def assemble(
         origins,
         lambda ecosystem: sources.mirrors(ecosystem),  # noqa: PLW0108
         fleet=lambda: live().fleet,
+        fellows=lambda url: (
+            sharing.authorities() if leases is not None and leases.is_fellow(url) else None
+        ),
     )
     client = Client(env, told=incident, courtesy=Courtesy(memory=limits), authorities=trust.of)
     store = Store(

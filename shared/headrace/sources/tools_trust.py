@@ -27,10 +27,13 @@ class ToolsTrust:
         origins: Iterable[DiscoveredOrigin],
         mirrors: Callable[[str], Sequence[Mirror]],
         fleet: Callable[[], FleetSettings | None] = lambda: None,
+        fellows: Callable[[str], Authorities | None] = lambda _: None,
     ) -> None:
         """`mirrors` gives those in use for an ecosystem, `fleet` the gateway that this machine
-        shares, whose certificate may be a lab's own.
+        shares, whose certificate may be a lab's own; `fellows` says who vouches for another
+        replica, by its URL.
         """
+        self._fellows = fellows
         self._mirrors = mirrors
         self._fleet = fleet
         self._origins: dict[str, Authorities] = {}
@@ -46,11 +49,16 @@ class ToolsTrust:
 
     def of(self, initiator: Initiator) -> Authorities | None:
         """Return what is trusted in somebody's name; None: what the environment says."""
+        found = self._fellows(initiator.home) or self._of_fleet(initiator.home)
+        return found or (self._of_tools(initiator) if self._origins else None)
+
+    def _of_fleet(self, home: str) -> Authorities | None:
         shared = self._fleet()
-        if shared is not None and shared.authorities and initiator.home == shared.url:
-            return Authorities((shared.authorities,), alone=False)
-        if not self._origins:
+        if shared is None or not shared.authorities or home != shared.url:
             return None
+        return Authorities((shared.authorities,), alone=False)
+
+    def _of_tools(self, initiator: Initiator) -> Authorities | None:
         for url, own in self._origins.items():
             if initiator.home == url or initiator.home.startswith(f"{url}/"):
                 return own

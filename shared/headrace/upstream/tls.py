@@ -41,6 +41,10 @@ class Authorities:
     """PEM files, or folders of hashed certificates."""
     alone: bool
     """Nothing else is trusted; else these beside all that others are asked with."""
+    names: bool = True
+    """Whether the name in the URL has to be one of the certificate's."""
+    version: int = 0
+    """What differs when the files were written anew."""
 
 
 #: Says what is to be trusted in somebody's name; None: what the environment says.
@@ -128,6 +132,8 @@ class TrustStore:
                 raise self._bad(str(error)) from error
         for file in own.files if own is not None else ():
             _add_own(context, Path(file))
+        if own is not None and not own.names:
+            context.check_hostname = False
         # Python 3.13 turned on RFC 5280's letter (authority key identifiers and the like), which
         # company authorities of an older make fail while curl, uv and the browsers accept them.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT

@@ -5,6 +5,7 @@ the server, or the one who brings, is gone.
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +38,10 @@ def made(world: MakeWorld) -> World:
     return world(mirrors=0, origin_rate=4 * MB)
 
 
-def replica(world: World, state: StateServer, name: str, **serve: Any) -> Served:
+def replica(
+    world: World, state: StateServer, name: str, *, tls: Served | bool = False, **serve: Any
+) -> Served:
+    """`tls` is whose certificate it has, too."""
     secret = world.root / "replica-secret"
     secret.write_text("a secret of all replicas of this test\n", "utf-8")
     secret.chmod(0o600)
@@ -48,10 +52,15 @@ def replica(world: World, state: StateServer, name: str, **serve: Any) -> Served
         "name": name,
         **serve,
     }
-    served = served_for(world, name, tls=False, serve=table)
+    served = served_for(world, name, tls=bool(tls), serve=table)
     config = served.root / "config" / "config.toml"
-    text = config.read_text("utf-8")
-    config.write_text(f'{text}advertise = "http://127.0.0.1:{served.port}"\n', "utf-8")
+    text = config.read_text("utf-8").replace("127.0.0.1:", "0.0.0.0:" if tls else "127.0.0.1:")
+    # Pods know each other by addresses, which are in no certificate.
+    place = f"https://127.0.0.7:{served.port}" if tls else f"http://127.0.0.1:{served.port}"
+    config.write_text(f'{text}advertise = "{place}"\n', "utf-8")
+    if isinstance(tls, Served):
+        for each in ("server.pem", "server.key", "ca.pem"):
+            shutil.copy(tls.root / "tls" / each, served.root / "tls" / each)
     return served
 
 
@@ -120,6 +129,25 @@ def test_three_replicas_ask_the_origin_for_a_file_once(made: World, state: State
 
 def is_large(line: dict[str, Any]) -> bool:
     return bool("/large-" in line["url.path"] and line["http.response.status_code"] == 200)
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["its own", "another one"])
+def test_replicas_know_each_other_by_the_certificate_that_all_have(
+    made: World, state: StateServer, *, same: bool
+) -> None:
+    """Its names are the fleet's, and nobody's address. Who has another one is not followed."""
+    built = large(made)
+    one = replica(made, state, "one", tls=True)
+    with one, replica(made, state, "two", tls=one if same else True) as two:
+        paths = [path_of(each, "large") for each in (one, two)]
+        first = Asking(one, paths[0])
+        until(lambda: made.files.bytes_sent("*.whl") > 0, one.told)
+        other = Asking(two, paths[1])
+        assert first.got() == other.got() == built.data
+        (line,) = [line for line in two.answers() if is_large(line)]
+        from_one = f"replica 127.0.0.7:{one.port}" in line["headrace.bytes_by_source"]
+        assert from_one is same
+        assert bool([line for line in one.answers() if line["user.name"] == "replica"]) is same
 
 
 @pytest.mark.parametrize("how", ["killed", pytest.param("stands still", marks=NIGHTLY)])

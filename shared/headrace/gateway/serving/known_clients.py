@@ -31,6 +31,8 @@ _LARGEST = 4 << 20
 _FELLOWS = 1024
 #: Seconds between two looks whether it has changed.
 _LOOKS = 1.0
+#: Seconds for which it is not said again that it cannot be read.
+_TELLS = 60.0
 
 
 class KnownClients:
@@ -53,6 +55,7 @@ class KnownClients:
         self._fellow = None if replica_token is None else grants.fingerprint(replica_token)
         self._looked = -_LOOKS
         self._seen: object = None
+        self._told = -_TELLS
         self._grants = Grants({})
         self._refresh(first=True)
 
@@ -120,8 +123,12 @@ class KnownClients:
                 hint="name a file of [[token]] tables, as `headrace fleet token` writes one",
             ) from error
         known = len(self._grants.tokens)
-        # Whoever writes it anew may not be at its end: who was known stays known.
-        _log.warning("%s: %s; what was known holds (%s)", self._path, why, counted(known, "token"))
+        # Whoever writes it anew may not be at its end: who was known stays known. Each wrong token
+        # has it looked at again, and a log is not for strangers to fill.
+        if self._clock() >= self._told + _TELLS:
+            self._told = self._clock()
+            said = counted(known, "token")
+            _log.warning("%s: %s; what was known holds (%s)", self._path, why, said)
 
 
 def address_of(scope: Scope) -> str:

@@ -14,6 +14,7 @@ from headrace.serve_settings import ServeSettings
 from headrace.upstream.objects.bucket import Bucket
 from headrace.upstream.shared_state.leases import REPLICA
 from headrace.upstream.shared_state.store import StateStore
+from headrace.upstream.tls import Authorities
 from headrace.values import dataclass
 
 __all__ = ["Sharing", "replica_token"]
@@ -36,6 +37,8 @@ class Sharing:
     """URL at which the others reach this one."""
     token: str | None = None
     """What replicas show each other."""
+    certificate: str = ""
+    """PEM file of the certificate that all of them have; empty: they speak without TLS."""
 
     @classmethod
     def of(cls, settings: ServeSettings) -> Sharing:
@@ -56,11 +59,24 @@ class Sharing:
             StateStore(settings.shared_state) if settings.shared_state else None,
             settings.advertise,
             token,
+            settings.certificate,
         )
 
     def seal(self, text: str) -> str:
         """Return what only who knows the secret can make of a text."""
         return hmac.new((self.token or "").encode(), text.encode(), hashlib.sha256).hexdigest()
+
+    def authorities(self) -> Authorities | None:
+        """Return who vouches for another replica: the certificate that all have, or whoever signed
+        it, and nobody else. They go by their addresses, which are no names in it.
+        """
+        if not self.certificate:
+            return None
+        try:
+            version = Path(self.certificate).stat().st_mtime_ns
+        except OSError:
+            version = 0
+        return Authorities((self.certificate,), alone=True, names=False, version=version)
 
     def headers(self, source: str) -> Mapping[str, str]:
         """Return what a source is shown, where it is another replica."""

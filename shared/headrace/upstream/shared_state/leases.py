@@ -98,6 +98,8 @@ class Leases:
         self._clock = clock
         self._others = LRUCache[Digest, tuple[float, str]](_MOST)
         """Who else brings it, and until when that is believed."""
+        self._fellows = LRUCache[str, None](_MOST)
+        """URLs that other replicas have sealed."""
         self._held: dict[Digest, tuple[int, float]] = {}
         """Number and since when."""
         self._renewing: asyncio.Task[None] | None = None
@@ -127,6 +129,7 @@ class Leases:
                 self._renewing = asyncio.ensure_future(self._renew())
         elif (at := self._holder(told)) is not None and at != self._advertise:
             self._others.put(digest, (self._clock() + _BELIEVED, at))
+            self._fellows.put(at, None)
             self.results["followed"] += 1
 
     def _holder(self, told: object) -> str | None:
@@ -165,6 +168,10 @@ class Leases:
             first=True,
         )
         return mirror, at + quote(artifact.path, _AS_IT_IS)
+
+    def is_fellow(self, url: str) -> bool:
+        """Whether a URL is another replica's."""
+        return url in self._fellows
 
     def observe(self, event: SourceFailed | TransferFinished) -> None:
         """Take an event of a transfer: who fails is followed no more."""
