@@ -149,7 +149,7 @@ def give_back(context: Context, *, force: bool) -> GivenBack:
         # Only now: a tool that is still pointed at the gateway must find it.
         service = _stop(context)
         forget_kept_runs(context.state.folder)
-        leave_fleet(context)
+        trouble = [*trouble, *leave_fleet(context)]
         context.state.turn_off()
     return GivenBack(undone, told, trouble, inside, service)
 

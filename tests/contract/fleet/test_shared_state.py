@@ -194,7 +194,9 @@ def test_without_a_server_each_goes_on_alone(made: World, tmp_path: Path, how: s
             path = path_of(one, "large")
             if how == "nonsense":
                 digest = f"sha256:{built.sha256}"
-                state.look().set(f"headrace:1:lease:{digest}", b'{"at": "http://evil.example x"}')
+                for said in (b"[" * 4000, b'{"at": "http://evil.example x"}'):
+                    state.look().set(f"headrace:1:lease:{digest}", said)
+                    state.look().publish("headrace:1:limits", said)
             if how == "dies":
                 until(lambda: ready(one, "shared_state")["asked"] >= 0, one.told)
                 state.kill()
@@ -232,8 +234,12 @@ def test_what_the_origin_says_to_one_replica_holds_for_all(made: World, state: S
     with replica(made, state, "one") as one, replica(made, state, "two") as two:
         path_of(one, "other")
         path_of(two, "other")
-        made.pages.fail(modes.status(429, retry_after="30"), "/simple/*")
+        made.pages.fail(modes.status(429, retry_after="600"), "/simple/*")
         one.get("/simple/new/", {"Accept": JSON})
         asked = len(made.pages.requests("/simple/*"))
         until(lambda: "left alone" in str(two.get("/simple/newer/", {"Accept": JSON})), two.told)
         assert len(made.pages.requests("/simple/*")) <= asked + 1
+        # One that begins later hears of it, too.
+        with replica(made, state, "three") as three:
+            until(lambda: "left alone" in str(three.get("/simple/newest/", {"Accept": JSON})))
+            assert len(made.pages.requests("/simple/*")) <= asked + 2

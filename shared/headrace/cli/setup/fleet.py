@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.cli.context import Context
-from headrace.errors import LocalError, UsageError
+from headrace.errors import HeadraceError, LocalError, UsageError
 from headrace.fleet_settings import FleetSettings
 from headrace.setting_rules import is_plain
 from headrace.system.fleet_token import fleet_token
@@ -56,9 +56,13 @@ def join(args: argparse.Namespace, context: Context) -> None:
     _change(context, lambda content, path: _text().with_fleet(content, fields, path))
 
 
-def leave(context: Context) -> None:
-    """Take out what `join` has written; what somebody else wrote stays."""
-    _change(context, lambda content, path: _text().without_fleet(content, path))
+def leave(context: Context) -> list[str]:
+    """Take out what `join` has written; what somebody else wrote stays. Return what went wrong."""
+    try:
+        _change(context, lambda content, path: _text().without_fleet(content, path))
+    except HeadraceError as error:
+        return [f"the table [fleet] is still in your settings: {error.message}"]
+    return []
 
 
 def _change(context: Context, edit: Any) -> None:

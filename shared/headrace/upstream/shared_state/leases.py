@@ -20,6 +20,7 @@ from contextvars import ContextVar
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from headrace.foreign import UnreadableError, foreign
 from headrace.models import (
     Artifact,
     Digest,
@@ -139,8 +140,9 @@ class Leases:
         if not isinstance(told, bytes) or len(told) > _LONGEST:
             return None
         try:
-            table = json.loads(told)
-        except ValueError:
+            with foreign("a lease"):
+                table = json.loads(told)
+        except UnreadableError:
             return None
         word = table.get("at") if isinstance(table, dict) else None
         at, _, sealed = word.partition(" ") if isinstance(word, str) else ("", "", "")

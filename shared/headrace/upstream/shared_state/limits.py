@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from headrace.foreign import UnreadableError, foreign
 from headrace.policy.rate_limits import RememberedLimit
 from headrace.upstream.courtesy import LimitMemory
 from headrace.upstream.shared_state.store import PREFIX, StateStore
@@ -22,6 +23,8 @@ _log = logging.getLogger("headrace.state")
 _CHANNEL = f"{PREFIX}limits"
 #: Nobody is believed for more than a day.
 _LONGEST = 86400.0
+#: Limits that are read when it begins to listen.
+_MOST = 1024
 
 
 class SharedLimits:
@@ -68,10 +71,20 @@ class SharedLimits:
         self._spawn(self._listen())
 
     async def _listen(self) -> None:
-        async for said in self._store.messages(_CHANNEL):
+        async for said in self._store.messages(_CHANNEL, self._said_before):
             limit = _read(said, self._wall())
             if limit is not None:
                 self._hear(limit)
+
+    async def _said_before(self, client: Any) -> list[bytes]:
+        """Return what holds of all that was said while nobody listened here."""
+        keys: list[bytes] = []
+        async for key in client.scan_iter(match=f"{PREFIX}limit:*", count=1000):
+            keys.append(key)
+            if len(keys) >= _MOST:
+                break
+        said = await client.mget(keys) if keys else []
+        return [each for each in said if each is not None]
 
     def _spawn(self, work: Any) -> None:
         with contextlib.suppress(RuntimeError):  # no event loop: a test, or the end
@@ -93,11 +106,12 @@ class SharedLimits:
 def _read(said: bytes, now: float) -> RememberedLimit | None:
     """Read what another replica says; None where it is nothing of the kind, or over."""
     try:
-        table = json.loads(said) if len(said) <= 4096 else {}
-        key, status = str(table["key"]), int(table["status"])
-        left = float(table["until"]) - now
-        named, refusals = bool(table["named"]), int(table["refusals"])
-    except (ValueError, TypeError, KeyError):
+        with foreign("a limit"):
+            table = json.loads(said) if len(said) <= 4096 else {}
+            key, status = str(table["key"]), int(table["status"])
+            left = float(table["until"]) - now
+            named, refusals = bool(table["named"]), int(table["refusals"])
+    except UnreadableError:
         return None
     sound = math.isfinite(left) and 0 < left <= _LONGEST and status in (429, 503)
     if not sound or len(key) != 32 or not 0 <= refusals <= 1000:

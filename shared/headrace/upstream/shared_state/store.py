@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from headrace.errors import LocalError
@@ -101,15 +101,19 @@ class StateStore:
         level = logging.WARNING if self._failures == 1 else logging.INFO
         _log.log(level, "%s: each replica goes on alone (%s)", self.url, self.trouble)
 
-    async def messages(self, channel: str) -> AsyncIterator[bytes]:
-        """Give what others say in a channel, for as long as somebody listens. Where the server is
-        away it is tried again.
+    async def messages(
+        self, channel: str, before: Callable[[Any], Awaitable[list[bytes]]]
+    ) -> AsyncIterator[bytes]:
+        """Give what others say in a channel, for as long as somebody listens; first what `before`
+        reads by the client. Where the server is away it is tried again.
         """
         while True:
             try:
                 async with self._client.pubsub() as listening:
                     await listening.subscribe(channel)
                     self._works()  # whoever rests need not wait longer
+                    for each in await before(self._client):
+                        yield each
                     while True:
                         said = await listening.get_message(
                             ignore_subscribe_messages=True, timeout=_LONGEST_PAUSE

@@ -130,8 +130,10 @@ def with_fleet(content: bytes, fields: Mapping[str, str], path: Path) -> bytes:
 
 def without_fleet(content: bytes, path: Path) -> bytes:
     """Take the ``[fleet]`` table out that `with_fleet` has put in, and no other."""
+    if _OURS.strip().encode() not in content:
+        return content
     before = read_toml(content, path)
-    if _FLEET not in before or _OURS.strip().encode() not in content:
+    if _FLEET not in before:
         return content
     wanted = {key: value for key, value in before.items() if key != _FLEET}
 

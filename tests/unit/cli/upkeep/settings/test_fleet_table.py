@@ -52,3 +52,7 @@ def test_one_that_was_changed_by_hand_is_not_taken_apart() -> None:
     with pytest.raises(ConfigurationError) as caught:
         without_fleet(there, PATH)
     assert caught.value.reference == "not-edited"
+
+
+def test_a_file_that_is_no_toml_is_left_alone_where_nothing_of_ours_is_in_it() -> None:
+    assert without_fleet(b"port = \n", PATH) == b"port = \n"
